@@ -1,0 +1,1 @@
+"""The cloud as code: CDK stacks, their settings and the packaging of functions and layers."""
