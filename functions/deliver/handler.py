@@ -1,0 +1,21 @@
+"""Deliveries that outlast an answer: a legacy viewer's replay, a push to many viewers."""
+
+from typing import Any
+
+from opencode_cloud.kit import settings
+from opencode_cloud.kit.app import handler as frame
+from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing.deliveries import Deliveries
+from opencode_cloud.sharing.service import FanOut, Snapshots
+from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
+
+objects = ObjectStore(settings.text("SHARES_BUCKET"))
+store = ShareStore(settings.text("SHARES_TABLE"), objects)
+fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), Tasks())
+deliveries = Deliveries(store, fan_out, Snapshots(store, objects))
+
+
+@frame
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Carry out one delivery."""
+    deliveries.handle(event)

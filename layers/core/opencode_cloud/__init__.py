@@ -1,0 +1,1 @@
+"""Opencode Cloud: the library that every deployed function shares."""

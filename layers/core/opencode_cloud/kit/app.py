@@ -1,0 +1,76 @@
+"""The frame around every function: correlation ids, error answers, metrics, logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
+from opencode_cloud.kit.log import logger, metrics
+
+Handler = Callable[[dict[str, Any], Any], Any]
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def correlation_id(event: dict[str, Any], context: Any) -> str:
+    """Return the id that follows a request through every log: the client's trace, else the gateway's request id."""
+    match = _TRACEPARENT.fullmatch((event.get("headers") or {}).get("traceparent", ""))
+    if match:
+        return match[1]
+    return event.get("requestContext", {}).get("requestId") or context.aws_request_id
+
+
+def handler(function: Handler) -> Handler:
+    """Make a Lambda handler of ``function``: logs carry the correlation id, metrics are written at the end."""
+
+    @wraps(function)
+    def invoke(event: dict[str, Any], context: Any) -> Any:
+        logger.set_correlation_id(correlation_id(event, context))
+        try:
+            return function(event, context)
+        finally:
+            if metrics.metric_set:
+                metrics.flush_metrics()
+
+    return invoke
+
+
+def http_app() -> APIGatewayHttpResolver:
+    """Return a resolver whose every error is JSON with a stable code."""
+    app = APIGatewayHttpResolver()
+
+    @app.exception_handler(ServiceError)
+    def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        return http.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
+
+    @app.exception_handler(Exception)
+    def fail(error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        logger.exception("request failed")
+        hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
+        hidden.status = http.HTTPStatus.INTERNAL_SERVER_ERROR
+        return http.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
+
+    @app.not_found
+    def missing(error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        if app.current_event.http_method == "OPTIONS":
+            return preflight()
+        unknown = NotFound("route_not_found", "There is nothing at this address.")
+        return http.error_reply(app.current_event.raw_event, unknown, logger.get_correlation_id() or "")
+
+    return app
+
+
+def preflight() -> Response[str]:
+    """Answer a browser's CORS preflight: anyone may call, no credentials travel."""
+    headers = {
+        **http.CORS,
+        "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "content-type, authorization, x-org-id, traceparent, b3",
+        "Access-Control-Max-Age": "86400",
+    }
+    return Response(204, "text/plain", "", headers)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,23 @@
+"""The clock, in the one unit we use: whole milliseconds since the epoch (UTC)."""
+
+from __future__ import annotations
+
+import time
+
+MILLISECONDS = 1000
+DAY_SECONDS = 86_400
+
+
+def now_ms() -> int:
+    """Return the present time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def now_seconds() -> int:
+    """Return the present time in seconds since the epoch, the unit of DynamoDB's TTL."""
+    return time.time_ns() // 1_000_000_000
+
+
+def day_of(seconds: int) -> str:
+    """Return the UTC day of an epoch time in seconds, as ``YYYY-MM-DD``."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

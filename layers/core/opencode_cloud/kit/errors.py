@@ -1,0 +1,72 @@
+"""Errors that a caller may see: each a type with an HTTP status and a stable code."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class ServiceError(Exception):
+    """An error with a stable code, an HTTP status and a sentence that says what to do.
+
+    Subclasses fix the status; the code names the case and never changes once released.
+    The message must not contain a session id, secret, token or key.
+    """
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class BadRequest(ServiceError):
+    """400: the request is malformed; the message names what and where."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(ServiceError):
+    """401: no usable credential came with the request."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(ServiceError):
+    """403: a credential came, and it is not the right one."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(ServiceError):
+    """404: there is no such thing, or none that the caller may know of."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Gone(ServiceError):
+    """410: it was here and has been removed for good."""
+
+    status = HTTPStatus.GONE
+
+
+class PayloadTooLarge(ServiceError):
+    """413: the body is over a limit; the message says which."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class TooManyRequests(ServiceError):
+    """429: over a rate limit. ``retry_after`` is in seconds."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, code: str, message: str, retry_after: int) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class Unavailable(ServiceError):
+    """503: the request was good and could not be served now; trying again is safe."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -1,0 +1,60 @@
+"""The session id as a capability (design D5): who knows it is the owner's client, and it is stored nowhere.
+
+From the session id and one key of the deployment come the name under which a share is found again and the share's
+secret; from the secret comes the key that seals the session id into the share's row. So a dump of the tables yields
+neither a session id nor a secret that works, and create can be idempotent without keeping either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from opencode_cloud.kit.ids import base64url
+from opencode_cloud.sharing.models import Share
+
+_NONCE_BYTES = 12
+
+
+def session_hash(key: str, session_id: str) -> str:
+    """Return the name under which a session's share is found: HMAC-SHA256 in hexadecimal."""
+    return _mac(key, "session", session_id).hex()
+
+
+def share_secret(key: str, share_id: str, session_id: str) -> str:
+    """Return the secret of a share: the same for the same session and share, 256 bits, 43 characters."""
+    return base64url(_mac(key, "secret", share_id, session_id))
+
+
+def secret_hash(secret: str) -> bytes:
+    """Return what is stored of a secret. A plain hash suffices: the secret has 256 bits of entropy."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def is_secret_of(share: Share, secret: str) -> bool:
+    """Tell whether ``secret`` opens ``share``, in constant time."""
+    return hmac.compare_digest(secret_hash(secret), share.secret_hash)
+
+
+def seal(secret: str, share_id: str, session_id: str) -> bytes:
+    """Encrypt the session id so that only a holder of the share's secret reads it (AES-256-GCM, bound to the share)."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, session_id.encode(), share_id.encode())
+
+
+def unseal(secret: str, share: Share) -> str:
+    """Return the session id of ``share``. The secret must have been checked before."""
+    nonce, sealed = share.sealed_session[:_NONCE_BYTES], share.sealed_session[_NONCE_BYTES:]
+    return AESGCM(_sealing_key(secret)).decrypt(nonce, sealed, share.id.encode()).decode()
+
+
+def _sealing_key(secret: str) -> bytes:
+    return hmac.digest(secret.encode(), b"opencode-cloud/seal", "sha256")
+
+
+def _mac(key: str, *parts: str) -> bytes:
+    message = "\x00".join(("opencode-cloud", *parts)).encode()
+    return hmac.digest(key.encode(), message, "sha256")

@@ -1,0 +1,38 @@
+"""Asynchronous deliveries to the services of sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.kit.log import logger
+from opencode_cloud.sharing.models import Viewer
+from opencode_cloud.sharing.service import FanOut, Snapshots
+from opencode_cloud.sharing.service.viewing import Replay
+from opencode_cloud.sharing.store import Delivery, ShareStore
+
+
+class Deliveries:
+    """Carries out what :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
+
+    def __init__(self, store: ShareStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+        self._store = store
+        self._fan_out = fan_out
+        self._replay = Replay(store, fan_out, snapshots)
+
+    def handle(self, event: Mapping[str, Any]) -> None:
+        """Carry out one delivery; a share that went meanwhile has nothing to deliver."""
+        delivery = msgspec.convert(dict(event), type=Delivery)
+        share = self._store.share(delivery.share)
+        if share is None:
+            logger.info("share went before its delivery", extra={"share": delivery.share})
+            return
+        if delivery.task == "replay":
+            for connection, _ in delivery.viewers:
+                self._replay.run(share, connection)
+            return
+        record = self._store.record_with(delivery.share, delivery.seq)
+        if record is not None:
+            self._fan_out.push(share, record, [Viewer(*viewer) for viewer in delivery.viewers])

@@ -1,0 +1,129 @@
+"""From what a client publishes to items: identity keys, the session id's pseudonym, byte-faithful bodies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.sharing.models import Item, invalid_item
+
+MAXIMUM_TYPE = 64
+MAXIMUM_KEY = 512
+_SHORT_CORE = 16  # a shorter id could occur in other text by accident, so only its full form is replaced
+_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([3-7][0-9A-Fa-f])")
+_LEGACY_KEY = re.compile(r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))")
+
+
+class _Published(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+
+
+class _Identity(msgspec.Struct):
+    id: Any = None
+    message_id: Any = msgspec.field(name="messageID", default=None)
+
+
+_published = msgspec.json.Decoder(_Published)
+_identity = msgspec.json.Decoder(_Identity)
+
+
+def parse(batch: Iterable[msgspec.Raw | bytes]) -> list[Item]:
+    """Read the items of a publication; unknown types and fields are kept (docs/protocol.md, "Items").
+
+    Raises :class:`BadRequest` (``invalid_item``) that names the position of the first malformed item.
+    """
+    return [_parse_one(position, bytes(raw)) for position, raw in enumerate(batch)]
+
+
+def _parse_one(position: int, raw: bytes) -> Item:
+    try:
+        published = _published.decode(raw)
+    except msgspec.DecodeError as error:
+        raise invalid_item(position, f"must be an object with a string `type` and `data` ({error})") from error
+    if not 0 < len(published.type) <= MAXIMUM_TYPE:
+        raise invalid_item(position, f"must have a type of 1 to {MAXIMUM_TYPE} characters")
+    data = bytes(published.data)
+    key = _key(position, published.type, data)
+    return Item(key=key, type=published.type, data=data)
+
+
+def _key(position: int, kind: str, data: bytes) -> str:
+    """Derive the identity key, by the rule that the clients' own queue uses (clients send no key)."""
+    if kind in ("session", "session_diff", "model") or not data.lstrip().startswith(b"{"):
+        return kind
+    try:
+        identity = _identity.decode(data)
+    except msgspec.DecodeError as error:
+        raise invalid_item(position, f"has data that is not valid JSON ({error})") from error
+    parts = [part for part in (identity.message_id, identity.id) if isinstance(part, str) and part]
+    if len(parts) < {"message": 1, "part": 2}.get(kind, 0):
+        raise invalid_item(position, f"is a {kind} without {'`id`' if kind == 'message' else '`id` and `messageID`'}")
+    if kind == "message":
+        parts = parts[-1:]
+    key = "/".join([kind, *parts])
+    if len(key) > MAXIMUM_KEY:
+        raise invalid_item(position, f"has ids that are too long (its key is over {MAXIMUM_KEY} characters)")
+    return key
+
+
+def from_legacy(key: str, content: msgspec.Raw) -> Item:
+    """Read one ``share_sync`` of the legacy protocol.
+
+    Raises :class:`BadRequest` (``invalid_key``) for a key outside the prefixes that the protocol allows.
+    """
+    match = _LEGACY_KEY.fullmatch(key)
+    if match is None or len(key) > MAXIMUM_KEY:
+        raise BadRequest(
+            "invalid_key",
+            "The key must be session/info/<session>, session/message/<session>/<message>"
+            " or session/part/<session>/<message>/<part>.",
+        )
+    info, message, message_id, _, part_message, part_id = match.groups()
+    data = bytes(content)
+    if info:
+        return Item(key="session", type="session", data=data)
+    if message:
+        return Item(key=f"message/{message_id}", type="message", data=data)
+    return Item(key=f"part/{part_message}/{part_id}", type="part", data=data)
+
+
+def to_legacy_key(item: Item, pseudonym: str) -> str | None:
+    """Return the key under which the legacy protocol knows an item; None for types that it does not know."""
+    if item.type == "session":
+        return f"session/info/{pseudonym}"
+    if item.type in ("message", "part"):
+        kind, _, rest = item.key.partition("/")
+        return f"session/{kind}/{pseudonym}/{rest}"
+    return None
+
+
+def conceal(items: Sequence[Item], session_id: str, pseudonym: str) -> list[Item]:
+    """Replace the session id by the pseudonym wherever it occurs in keys and bodies (design D5, invariant I4)."""
+    old, new = session_id, pseudonym
+    if len(session_id) - len("ses_") >= _SHORT_CORE:
+        old, new = session_id.partition("_")[2], pseudonym.partition("_")[2]
+    raw_old, raw_new = old.encode(), new.encode()
+    return [
+        msgspec.structs.replace(
+            item,
+            key=item.key.replace(old, new),
+            type=item.type.replace(old, new),
+            data=_plain(item.data).replace(raw_old, raw_new),
+        )
+        for item in items
+    ]
+
+
+def _plain(raw: bytes) -> bytes:
+    """Spell JSON's needless escapes of letters, digits and ``_`` plainly, so that an id cannot hide in them."""
+    return _ESCAPE.sub(_unescape, raw) if b"\\u00" in raw else raw
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    character = bytes.fromhex(match[2].decode())
+    return match[1] + character if character.isalnum() or character == b"_" else match[0]

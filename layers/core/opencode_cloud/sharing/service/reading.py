@@ -1,0 +1,155 @@
+"""Reading a share: its state is a snapshot folded with the tail of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.sharing.frames import encode_item
+from opencode_cloud.sharing.models import Item, Share, share_not_found
+from opencode_cloud.sharing.service.access import readable
+from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.store import ObjectStore, ShareStore
+
+ANSWER_BYTES = 4 * 1024 * 1024  # Lambda: 6 MB an answer; a larger document is read from the bucket
+
+
+class SharedState(msgspec.Struct, frozen=True):
+    """A share and its items, ascending by sequence number, up to ``seq``. Large bodies are still claim-checked."""
+
+    share: Share
+    seq: int
+    items: Sequence[Item]
+
+
+class Document(msgspec.Struct, frozen=True):
+    """An answer small enough to be given directly."""
+
+    body: bytes
+
+
+class Redirect(msgspec.Struct, frozen=True):
+    """An answer that is too large for a function: where to fetch it, for a minute."""
+
+    address: str
+
+
+class Reading:
+    """What anyone who knows a share's id may read."""
+
+    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots) -> None:
+        self._store = store
+        self._objects = objects
+        self._snapshots = snapshots
+
+    def share(self, share_id: str) -> Share:
+        """Return a share that can be read; raises ``share_not_found`` or ``share_gone``."""
+        return readable(self._store, share_id, self._store.share(share_id))
+
+    def bodies_origin(self) -> str:
+        """Return the origin that large answers are redirected to."""
+        return self._objects.origin()
+
+    def state(self, share_id: str, after: int = 0) -> SharedState:
+        """Return all items with a sequence number over ``after`` that are the last of their key."""
+        share = self.share(share_id)
+        fold, seq = self._snapshots.fold(share)
+        return SharedState(share, seq, fold.items(after))
+
+    def inline(self, share_id: str, items: Sequence[Item]) -> list[Item]:
+        """Return ``items`` with the bodies that were claim-checked."""
+        return (
+            list(each(lambda item: self._with_body(share_id, item), items))
+            if any(item.body for item in items)
+            else list(items)
+        )
+
+    def items(self, share_id: str, after: int = 0) -> Document | Redirect:
+        """Return what is new after ``after`` as the document of ``GET /share/{id}/items``.
+
+        Where that is large, a redirect to the share's snapshot, whose own ``seq`` says how far it reaches.
+        """
+        share = self.share(share_id)
+        snapshot = share.snapshot
+        if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:
+            return Redirect(self._objects.address(share_id, snapshot.object))
+        fold, seq = self._snapshots.fold(share, after)
+        document = items_document(share_id, seq, [encode_item(share_id, item) for item in fold.items(after)])
+        if len(document) <= ANSWER_BYTES:
+            return Document(document)
+        taken = self._snapshots.take(share)
+        return Redirect(self._objects.address(share_id, taken.object))
+
+    def item(self, share_id: str, seq: int) -> Document | Redirect:
+        """Return one item of the log, with its body."""
+        self.share(share_id)
+        record = self._store.record_with(share_id, seq)
+        found = next((item for item in record.items if item.seq == seq), None) if record else None
+        if found is None:
+            raise share_not_found()
+        return self._document(
+            share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
+        )
+
+    def data(self, share_id: str) -> Document | Redirect:
+        """Return the flat array of items that the clients import (docs/protocol.md, "Data")."""
+        state = self.state(share_id)
+        return self._document(
+            share_id, f"data-{state.seq:012d}", lambda: flat_array(self.inline(share_id, state.items))
+        )
+
+    def document(
+        self, share_id: str, name: str, content_type: str, render: Callable[[SharedState], str]
+    ) -> Document | Redirect:
+        """Return a rendering of the whole state, such as a transcript; ``name`` tells it from others of the share."""
+        state = self.state(share_id)
+        whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
+        return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
+
+    def _document(
+        self, share_id: str, name: str, encode: Callable[[], bytes], content_type: str = "application/json"
+    ) -> Document | Redirect:
+        body = encode()
+        if len(body) <= ANSWER_BYTES:
+            return Document(body)
+        return Redirect(self._snapshots.publish(share_id, f"documents/{name}", body, content_type))
+
+    def _with_body(self, share_id: str, item: Item) -> Item:
+        if item.body is None:
+            return item
+        return msgspec.structs.replace(item, data=self._objects.get_body(share_id, item.body), body=None)
+
+
+def flat_array(items: Sequence[Item]) -> bytes:
+    """Encode items as the clients know them, ``{"type", "data"}``, the session first."""
+    ordered = sorted(items, key=lambda item: item.type != "session")
+    encoded = [msgspec.json.encode({"type": item.type, "data": msgspec.Raw(item.data)}) for item in ordered]
+    return b"[" + b",".join(encoded) + b"]"
+
+
+def legacy_data(state: SharedState, items: Sequence[Item]) -> bytes:
+    """Encode the state as the legacy protocol's ``{info, messages}``; a part waits without its message."""
+    info = next((item.data for item in items if item.type == "session"), None)
+    parts: dict[str, list[bytes]] = {}
+    for item in items:
+        if item.type == "part":
+            parts.setdefault(item.key.split("/")[1], []).append(item.data)
+    messages = [
+        msgspec.json.encode(item.key.partition("/")[2]) + b":" + _with_parts(item, parts)
+        for item in items
+        if item.type == "message"
+    ]
+    head = b'"info":' + info + b"," if info else b""
+    return b"{" + head + b'"messages":{' + b",".join(messages) + b"}}"
+
+
+def _with_parts(message: Item, parts: dict[str, list[bytes]]) -> bytes:
+    """Put ``parts`` into a message's object, byte by byte, so that the rest of it stays as it was sent."""
+    own = b'"parts":[' + b",".join(parts.get(message.key.partition("/")[2], [])) + b"]"
+    body = message.data.rstrip()[:-1].rstrip()
+    return body + (own if body == b"{" else b"," + own) + b"}"

@@ -1,0 +1,112 @@
+"""Unshare is real (design D6): gone at once for everyone, then nothing left, and proof of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.kit import log
+from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
+from opencode_cloud.kit.log import logger
+from opencode_cloud.sharing.models import Share, State, Tombstone, share_not_found
+from opencode_cloud.sharing.service.access import check_secret
+from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.service.fan_out import FanOut
+    from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
+
+VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 20 and 40 s)
+_DAYS_BACK = 8  # how long an outage of the schedule is made good by itself
+
+
+class Removal:
+    """Removes shares and proves that nothing of them is left."""
+
+    def __init__(self, store: ShareStore, objects: ObjectStore, fan_out: FanOut, tasks: Tasks) -> None:
+        self._store = store
+        self._objects = objects
+        self._fan_out = fan_out
+        self._tasks = tasks
+
+    def unshare(self, share_id: str, secret: str) -> None:
+        """Remove a share for its owner. Idempotent: of a share that is gone, or never was, nothing is to be done.
+
+        Raises ``missing_secret`` or ``wrong_secret`` for a share that is there.
+        """
+        share = self._store.share(share_id)
+        if share is None:
+            return
+        if share.state is State.ACTIVE:
+            check_secret(share, secret)
+        self._remove(share, "unshared")
+
+    def remove(self, share_id: str, reason: str) -> None:
+        """Remove a share for the operator; raises ``share_not_found`` when there is none."""
+        share = self._store.share(share_id)
+        if share is None:
+            if self._store.tombstone(share_id) is None:
+                raise share_not_found()
+            return
+        self._remove(share, reason)
+
+    def look_up(self, share_id: str) -> Share | Tombstone:
+        """Return a share, or what is kept of it; raises ``share_not_found``."""
+        found = self._store.share(share_id)
+        if found is not None and found.state is State.ACTIVE:
+            return found
+        kept = self._store.tombstone(share_id)
+        if kept is None:
+            raise share_not_found()
+        return kept
+
+    def sweep(self) -> int:
+        """Remove the shares whose lifetime is over, and take up purges that were lost; return how many."""
+        now = now_seconds()
+        days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
+        swept = 0
+        for share_id in self._store.expired(days, now):
+            share = self._store.share(share_id)
+            if share is not None:
+                self._remove(share, "expired")
+                swept += 1
+        return swept
+
+    def purge(self, share_id: str, round_: int) -> None:
+        """Delete everything of a share; from round 2 on, verify that nothing was left and write that down.
+
+        What a writer left that had begun before the removal is deleted too, counted, and verified once more.
+        """
+        viewers = self._store.viewers(share_id)
+        self._fan_out.farewell(share_id, viewers)
+        objects = self._objects.purge(share_id)
+        rows = self._store.purge(share_id)
+        kept = self._store.tombstone(share_id)
+        if kept is None:
+            logger.error("purge without a tombstone", extra={"share": share_id})
+            return
+        kept = msgspec.structs.replace(
+            kept,
+            removed_rows=kept.removed_rows + rows,
+            removed_objects=kept.removed_objects + objects,
+            closed_sockets=kept.closed_sockets + len(viewers),
+        )
+        if round_ == 1 or rows or objects:
+            if round_ > 1:
+                log.count("PurgeLeftOverCount", rows + objects)
+            self._store.put_tombstone(kept)
+            self._tasks.purge(share_id, round_ + 1, VERIFY_AFTER_SECONDS)
+            return
+        self._store.put_tombstone(msgspec.structs.replace(kept, purged_at=now_ms()))
+        logger.info(
+            "share purged and verified empty",
+            extra={"share": share_id, "rows": kept.removed_rows, "objects": kept.removed_objects},
+        )
+
+    def _remove(self, share: Share, reason: str) -> None:
+        """Make the share gone for everyone, then have it purged; both steps can be repeated."""
+        self._store.bury(share, Tombstone(share=share.id, reason=reason, deleted_at=now_ms()))
+        self._tasks.purge(share.id)
+        viewers = self._store.viewers(share.id)
+        self._fan_out.farewell(share.id, viewers[:INLINE_VIEWERS])

@@ -1,0 +1,136 @@
+"""Snapshots: the folded state of a share as one compressed object, so that a long log need not be read.
+
+A snapshot is written when the tail behind the last one has grown to a quarter of it (at least 128 KB): the bytes
+rewritten stay proportional to the bytes published, whatever the session's length.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.kit.ids import new_object_id
+from opencode_cloud.sharing.fold import Fold
+from opencode_cloud.sharing.frames import encode_item
+from opencode_cloud.sharing.models import SCHEMA, Item, Position, Share, Snapshot, State, share_gone
+
+if TYPE_CHECKING:
+    from opencode_cloud.sharing.store import ObjectStore, ShareStore
+
+TAIL_BYTES = 128 * 1024
+TAIL_SHARE = 0.25
+HINT_ITEMS = 100  # how far a log may run ahead of the end that its share's row knows
+
+
+class _StoredItem(msgspec.Struct):
+    seq: int
+    at: int
+    key: str
+    type: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    body: str | None = None
+
+
+class _StoredDocument(msgspec.Struct):
+    seq: int
+    items: list[_StoredItem]
+
+
+_document = msgspec.json.Decoder(_StoredDocument)
+
+
+class Snapshots:
+    """Takes and reads snapshots."""
+
+    def __init__(self, store: ShareStore, objects: ObjectStore) -> None:
+        self._store = store
+        self._objects = objects
+
+    def follow(self, share_id: str, end: Position) -> Snapshot | None:
+        """React to a log that has grown to ``end``: take a snapshot, or advance the hint, where it is time to."""
+        share = self._store.share(share_id)
+        if share is None or share.state is State.GONE:
+            return None
+        base = share.snapshot
+        tail = end.total - (base.total if base else 0)
+        if tail >= max(TAIL_BYTES, TAIL_SHARE * (base.bytes if base else 0)):
+            return self.take(share)
+        if end.seq - share.hint.seq >= HINT_ITEMS:
+            self._store.set_snapshot(share_id, None, end)
+        return None
+
+    def take(self, share: Share) -> Snapshot:
+        """Fold the whole log into a new snapshot and return it, or the one that somebody else took meanwhile.
+
+        Raises ``share_gone`` when the share was removed meanwhile: then nothing of the snapshot is left.
+        """
+        fold, end = self._fold(share)
+        items = fold.items()
+        document = items_document(share.id, end.seq, [_with_body_name(share.id, item) for item in items])
+        base = share.snapshot
+        taken = Snapshot(
+            seq=end.seq,
+            total=end.total,
+            bytes=len(document),
+            object=f"snapshots/{end.seq:012d}-{new_object_id()}",
+            previous=base.object if base else None,
+        )
+        self._objects.put(share.id, taken.object, gzip.compress(document, 5, mtime=0))
+        if self._store.set_snapshot(share.id, taken, end):
+            if base is not None and base.previous is not None:
+                self._objects.delete(share.id, base.previous)
+            return taken
+        self._objects.delete(share.id, taken.object)
+        present = self._store.share(share.id)
+        if present is None or present.snapshot is None:
+            raise share_gone()
+        return present.snapshot
+
+    def fold(self, share: Share, after: int | None = None) -> tuple[Fold, int]:
+        """Return the share's state and its last sequence number; only what is ``after``, where the log can tell."""
+        fold, end = self._fold(share, after)
+        return fold, end.seq
+
+    def publish(self, share_id: str, name: str, body: bytes, content_type: str) -> str:
+        """Store a document for readers, unless it is there, and return its address.
+
+        Raises ``share_gone`` when the share was removed while it was written, and removes it again.
+        """
+        if not self._objects.exists(share_id, name):
+            self._objects.put(share_id, name, gzip.compress(body, 5, mtime=0), content_type)
+            share = self._store.share(share_id)
+            if share is None or share.state is State.GONE:
+                self._objects.delete(share_id, name)
+                raise share_gone()
+        return self._objects.address(share_id, name)
+
+    def _fold(self, share: Share, after: int | None = None) -> tuple[Fold, Position]:
+        base = share.snapshot
+        if base is None or (after is not None and after >= base.seq):
+            fold, end = Fold(), Position(after or 0)
+        else:
+            fold, end = Fold(self._read(share.id, base)), Position(base.seq, base.total)
+        records = list(self._store.records(share.id, end.seq))
+        fold.add_records(records)
+        return fold, Position(records[-1].last, records[-1].total) if records else end
+
+    def _read(self, share_id: str, snapshot: Snapshot) -> list[Item]:
+        document = _document.decode(gzip.decompress(self._objects.get(share_id, snapshot.object)))
+        return [
+            Item(key=i.key, type=i.type, data=bytes(i.data), body=i.body, seq=i.seq, at=i.at) for i in document.items
+        ]
+
+
+def items_document(share_id: str, seq: int, items: Sequence[bytes]) -> bytes:
+    """Encode the document of ``GET /share/{id}/items`` from encoded items."""
+    head = msgspec.json.encode({"schema": SCHEMA, "share": share_id, "seq": seq})[:-1]
+    return head + b',"items":[' + b",".join(items) + b"]}"
+
+
+def _with_body_name(share_id: str, item: Item) -> bytes:
+    """Encode an item for a snapshot: as readers see it, and with the name of its object for ourselves."""
+    encoded = encode_item(share_id, item)
+    return encoded if item.body is None else encoded[:-1] + b',"body":' + msgspec.json.encode(item.body) + b"}"

@@ -1,0 +1,57 @@
+"""What an execution environment remembers of logs: where each was last seen to end.
+
+Only a hint for where to read on: a commit reads all after it, and the conditional put decides. So a stale or lost
+memory costs a larger read or another try, never correctness.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from opencode_cloud.sharing.models import Item, Position
+
+_SHARES = 1000
+_KEYS = 2000
+
+
+class Tail:
+    """The known end of one log, and when the keys that were seen last had arrived."""
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self._arrivals: dict[str, int] = {}
+
+    def learn(self, items: Iterable[Item]) -> None:
+        """Note the arrival of ``items``."""
+        if len(self._arrivals) > _KEYS:
+            self._arrivals.clear()
+        for item in items:
+            self._arrivals[item.key] = max(item.at, self._arrivals.get(item.key, 0))
+
+    def stale(self, items: Iterable[Item]) -> frozenset[str]:
+        """Return the keys of ``items`` for which a later arrival is known."""
+        return frozenset(item.key for item in items if self._arrivals.get(item.key, 0) > item.at)
+
+
+class Tails:
+    """The tails of the shares that were written last in this environment."""
+
+    def __init__(self) -> None:
+        self._tails: OrderedDict[str, Tail] = OrderedDict()
+
+    def position(self, share_id: str) -> Position | None:
+        """Return the known end of a log, if any."""
+        tail = self._tails.get(share_id)
+        return tail.position if tail else None
+
+    def advance(self, share_id: str, position: Position, items: Iterable[Item]) -> Tail:
+        """Note that a log reaches to ``position`` and that ``items`` are in it."""
+        tail = self._tails.setdefault(share_id, Tail(position))
+        self._tails.move_to_end(share_id)
+        if position.seq > tail.position.seq:
+            tail.position = position
+        tail.learn(items)
+        if len(self._tails) > _SHARES:
+            self._tails.popitem(last=False)
+        return tail

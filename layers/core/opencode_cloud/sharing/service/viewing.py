@@ -1,0 +1,141 @@
+"""Following a share over a socket: connect, resume, replay, ping, leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.kit import log
+from opencode_cloud.kit.errors import Gone, NotFound
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.sharing.fold import Fold
+from opencode_cloud.sharing.frames import (
+    legacy_frame,
+    legacy_order,
+    live_frames,
+    pong_frame,
+    ready_frame,
+    snapshot_frame,
+)
+from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.service.access import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opencode_cloud.sharing.service.fan_out import FanOut
+    from opencode_cloud.sharing.service.snapshots import Snapshots
+    from opencode_cloud.sharing.store import ConnectionStore, LogPage, ShareStore, Tasks
+
+REPLAY_BYTES = 512 * 1024  # a larger gap is fetched as one object instead of sent in frames
+
+
+class Viewing:
+    """What a viewer may do."""
+
+    def __init__(
+        self,
+        store: ShareStore,
+        connections: ConnectionStore,
+        fan_out: FanOut,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._fan_out = fan_out
+        self._tasks = tasks
+
+    def poll(self, connection: str, share_id: str) -> None:
+        """Let a legacy socket follow a share; its replay starts once the socket is up, since it never speaks.
+
+        Raises ``share_not_found`` or ``share_gone``.
+        """
+        self._readable(share_id)
+        viewer = Viewer(connection, Protocol.POLL)
+        self._join(share_id, viewer)
+        self._tasks.replay(share_id, viewer)
+
+    def leave(self, connection: str) -> None:
+        """Forget a socket that has ended."""
+        each(lambda share_id: self._store.remove_viewer(share_id, connection), self._connections.forget(connection))
+
+    def resume(self, connection: str, share_id: str, after: int) -> None:
+        """Send all that came after ``after``, and have every later commit pushed.
+
+        The viewer is noted before the log is read, so each commit is either read here or pushed by its writer.
+        """
+        log.count("ResumeCount")
+        self._join(share_id, Viewer(connection, Protocol.LIVE))
+        page = self._store.page(share_id, after)
+        try:
+            readable(self._store, share_id, page.share)
+        except (Gone, NotFound):
+            self._store.remove_viewer(share_id, connection)
+            raise
+        self._fan_out.send(share_id, connection, _resumption(share_id, after, page))
+
+    def ping(self, share_id: str, after: int | None) -> bytes:
+        """Return the frame that says where the log ends, by which a viewer notices a push that was lost.
+
+        A viewer that says what it has (``after``) costs one read, as the log is looked at from there.
+        """
+        if after is None:
+            after = self._readable(share_id).hint.seq
+        page = self._store.page(share_id, after)
+        share = readable(self._store, share_id, page.share)
+        if not page.complete:
+            return pong_frame(share.hint.seq)
+        return pong_frame(page.records[-1].last if page.records else after)
+
+    def _readable(self, share_id: str) -> Share:
+        return readable(self._store, share_id, self._store.share(share_id))
+
+    def _join(self, share_id: str, viewer: Viewer) -> None:
+        each(
+            lambda join: join(),
+            [
+                lambda: self._store.add_viewer(share_id, viewer),
+                lambda: self._connections.follow(viewer.connection, share_id),
+            ],
+        )
+
+
+class Replay:
+    """Sends legacy sockets what they cannot ask for."""
+
+    def __init__(self, store: ShareStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+        self._store = store
+        self._fan_out = fan_out
+        self._snapshots = snapshots
+
+    def run(self, share: Share, connection: str) -> None:
+        """Send a legacy socket the whole state: session, messages, parts.
+
+        What was committed while that went on is sent once more at the end, since its push may have been overtaken by
+        an older value from the replay.
+        """
+        fold, seq = self._snapshots.fold(share)
+        self._send_legacy(share, connection, fold.items())
+        missed = Fold()
+        missed.add_records(self._store.records(share.id, seq))
+        self._send_legacy(share, connection, missed.items())
+
+    def _send_legacy(self, share: Share, connection: str, items: Sequence[Item]) -> None:
+        for kind in ("session", "message", "part"):
+            chosen = sorted((item for item in items if item.type == kind), key=legacy_order)
+            frames = [legacy_frame(share.id, item, share.pseudonym) for item in chosen]
+            each(
+                lambda frame: self._fan_out.send(share.id, connection, [frame]),
+                [frame for frame in frames if frame is not None],
+            )
+
+
+def _resumption(share_id: str, after: int, page: LogPage) -> list[bytes]:
+    """Return the frames that bring a viewer from ``after`` to the end of ``page``."""
+    seq = page.records[-1].last if page.records else after
+    fold = Fold()
+    fold.add_records(page.records)
+    items = fold.items(after)
+    if not page.complete or sum(len(item.data) for item in items) > REPLAY_BYTES:
+        hint = page.share.hint.seq if page.share else seq
+        return [snapshot_frame(share_id, max(seq, hint))]
+    return [*live_frames(share_id, after, items, max(seq, after)), ready_frame(max(seq, after))]

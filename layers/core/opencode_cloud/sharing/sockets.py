@@ -1,0 +1,102 @@
+"""WebSocket events to sharing and back (docs/protocol.md, "Live protocol" and "Legacy socket")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
+from opencode_cloud.kit.log import logger
+from opencode_cloud.sharing.frames import ack_frame, error_frame, gone_frame
+from opencode_cloud.sharing.items import parse
+from opencode_cloud.sharing.models import Protocol
+from opencode_cloud.sharing.service import Publishing, Viewing
+
+Answer = dict[str, Any]
+
+
+class _Message(msgspec.Struct):
+    """Any message of a client; what an action needs is checked where it is used."""
+
+    action: str
+    share: str = ""
+    after: int | None = None
+    secret: str = ""
+    items: list[msgspec.Raw] = []
+    id: str | None = None
+
+
+class SharingSockets:
+    """The routes of the WebSocket API, over the services of sharing."""
+
+    def __init__(self, viewing: Viewing, publishing: Publishing) -> None:
+        self._viewing = viewing
+        self._publishing = publishing
+
+    def handle(self, event: Mapping[str, Any]) -> Answer:
+        """Answer one event of the WebSocket API; the body of an answer to a message goes back over the socket."""
+        context = event["requestContext"]
+        connection = context["connectionId"]
+        match context["eventType"]:
+            case "CONNECT":
+                return self._connect(connection, event)
+            case "DISCONNECT":
+                self._viewing.leave(connection)
+                return {"statusCode": HTTPStatus.OK}
+            case _:
+                return self._message(connection, event)
+
+    def _connect(self, connection: str, event: Mapping[str, Any]) -> Answer:
+        query = event.get("queryStringParameters") or {}
+        if query.get("protocol") != Protocol.POLL:
+            return {"statusCode": HTTPStatus.OK}
+        try:
+            if not query.get("id"):
+                raise BadRequest("missing_id", "Name the share: /share_poll?id=<share id>.")
+            self._viewing.poll(connection, query["id"])
+        except ServiceError as error:
+            body = http.error_body(error.code, error.message, event["requestContext"]["requestId"])
+            return {"statusCode": int(error.status), "body": body.decode()}
+        return {"statusCode": HTTPStatus.OK}
+
+    def _message(self, connection: str, event: Mapping[str, Any]) -> Answer:
+        message = None
+        try:
+            message = _decode(http.raw_body(event))
+            frame = self._act(connection, message, http.arrival_ms(event))
+        except Gone:
+            frame = gone_frame(message.share if message else "")
+        except ServiceError as error:
+            frame = error_frame(error.code, error.message, message.id if message else None)
+        except Exception:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
+            logger.exception("message failed")
+            frame = error_frame(
+                "internal_error", "Something failed on our side. Try again.", message.id if message else None
+            )
+        return {"statusCode": HTTPStatus.OK, **({"body": frame.decode()} if frame else {})}
+
+    def _act(self, connection: str, message: _Message, at: int) -> bytes | None:
+        if message.action not in ("resume", "ping", "sync"):
+            raise BadRequest("unknown_action", "The field `action` must be resume, ping or sync.")
+        if not message.share:
+            raise BadRequest("missing_share", "Name the share in the field `share`.")
+        match message.action:
+            case "resume":
+                self._viewing.resume(connection, message.share, max(message.after or 0, 0))
+                return None
+            case "ping":
+                return self._viewing.ping(message.share, message.after)
+            case _:
+                commit = self._publishing.sync(message.share, message.secret, parse(message.items), at)
+                return ack_frame(message.id, commit.seq)
+
+
+def _decode(body: bytes) -> _Message:
+    try:
+        return msgspec.json.decode(body, type=_Message)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRequest("invalid_message", f"A message must be JSON of the documented form: {error}.") from error

@@ -1,0 +1,17 @@
+"""Where shares are kept: rows in DynamoDB, large bodies in S3. The only room of the feature that knows AWS."""
+
+from opencode_cloud.sharing.store.connections import ConnectionStore
+from opencode_cloud.sharing.store.objects import ObjectStore
+from opencode_cloud.sharing.store.shares import Head, LogPage, ShareStore
+from opencode_cloud.sharing.store.tasks import Delivery, PurgeRequest, Tasks
+
+__all__ = [
+    "ConnectionStore",
+    "Delivery",
+    "Head",
+    "LogPage",
+    "ObjectStore",
+    "PurgeRequest",
+    "ShareStore",
+    "Tasks",
+]

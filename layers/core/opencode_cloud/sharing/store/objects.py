@@ -1,0 +1,117 @@
+"""Large bodies of shares in S3: claim-checked records and items, snapshots, and documents for readers.
+
+Every object of a share is under ``shares/<share id>/``, so a purge is one listing. Names are content hashes or random:
+an object is never overwritten, so a reader that holds a name reads what the name was given for.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRESIGNED_SECONDS = 60
+_LISTED = 1000  # S3: keys in one page of a listing, and in one DeleteObjects
+
+
+class ObjectStore:
+    """The bucket of shares."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def put_body(self, share_id: str, data: bytes) -> str:
+        """Store the body of a large item and return its name: the hash of its content, so a re-sent one is one object."""
+        name = f"items/{hashlib.sha256(data).hexdigest()}"
+        self.put(share_id, name, gzip.compress(data, 6, mtime=0))
+        return name
+
+    def get_body(self, share_id: str, name: str) -> bytes:
+        """Return the body of a large item."""
+        return gzip.decompress(self.get(share_id, name))
+
+    def put(self, share_id: str, name: str, data: bytes, content_type: str = "application/json") -> None:
+        """Store an object of gzip-compressed bytes; readers with a presigned address decompress by its encoding."""
+        aws.s3().put_object(
+            Bucket=self._bucket,
+            Key=_key(share_id, name),
+            Body=data,
+            ContentType=content_type,
+            ContentEncoding="gzip",
+            CacheControl="private, no-store",
+        )
+
+    def put_record(self, share_id: str, name: str, payload: bytes) -> None:
+        """Store the payload of a record that is too large for its row."""
+        aws.s3().put_object(
+            Bucket=self._bucket, Key=_key(share_id, name), Body=payload, ContentType="application/octet-stream"
+        )
+
+    def get(self, share_id: str, name: str) -> bytes:
+        """Return an object's bytes as stored."""
+        return aws.s3().get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
+
+    def exists(self, share_id: str, name: str) -> bool:
+        """Tell whether an object is there."""
+        try:
+            aws.s3().head_object(Bucket=self._bucket, Key=_key(share_id, name))
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return False
+            raise
+        return True
+
+    def delete(self, share_id: str, name: str) -> None:
+        """Delete one object, in all its versions."""
+        self._delete_versions(_key(share_id, name))
+
+    def address(self, share_id: str, name: str) -> str:
+        """Return an address at which anyone may read the object for :data:`PRESIGNED_SECONDS`."""
+        return aws.s3().generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": _key(share_id, name)}, ExpiresIn=PRESIGNED_SECONDS
+        )
+
+    def origin(self) -> str:
+        """Return the origin (scheme, host, port) of :meth:`address`."""
+        return _origin(self._bucket)
+
+    def purge(self, share_id: str) -> int:
+        """Delete every version of every object of a share; return how many there were."""
+        return self._delete_versions(_key(share_id, ""))
+
+    def _delete_versions(self, prefix: str) -> int:
+        removed = 0
+        for versions in self._versions(prefix):
+            objects = [{"Key": name, "VersionId": version} for name, version in versions]
+            answer = aws.s3().delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})  # pyright: ignore[reportArgumentType]
+            if errors := answer.get("Errors"):
+                raise RuntimeError(f"{len(errors)} object versions could not be deleted: {errors[0].get('Code')}")
+            removed += len(objects)
+        return removed
+
+    def _versions(self, prefix: str) -> Iterator[list[tuple[str, str]]]:
+        pages = aws.s3().get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        for page in pages:
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in found]
+            for start in range(0, len(versions), _LISTED):
+                yield versions[start : start + _LISTED]
+
+
+@cache
+def _origin(bucket: str) -> str:
+    parts = urlsplit(ObjectStore(bucket).address("any", "any"))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _key(share_id: str, name: str) -> str:
+    return f"shares/{share_id}/{name}"

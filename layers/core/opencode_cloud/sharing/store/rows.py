@@ -1,0 +1,193 @@
+"""Rows of the table ``shares`` to models and back (the keys are documented in ARCHITECTURE.md, "Tables")."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from opencode_cloud.sharing.models import (
+    Item,
+    Payload,
+    Position,
+    Protocol,
+    Share,
+    Snapshot,
+    State,
+    Tombstone,
+    Viewer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+META = "META"
+LOG = "L#"
+VIEWER = "V#"
+Row = dict[str, Any]
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """An item inside a record: array-like, since field names would be most of a small item."""
+
+    key: str
+    type: str
+    data: msgspec.Raw
+    body: str | None = None
+
+
+_records = msgspec.json.Decoder(list[_Stored])
+
+
+def log_key(seq: int) -> str:
+    """Return the sort key of the record that begins with item ``seq``; keys sort as numbers do."""
+    return f"{LOG}{seq:012d}"
+
+
+def viewer_key(connection: str) -> str:
+    """Return the sort key of a viewer's row."""
+    return f"{VIEWER}{connection}"
+
+
+def key(partition: str, sort: str) -> Row:
+    """Return a primary key."""
+    return {"pk": {"S": partition}, "sk": {"S": sort}}
+
+
+def session_key(session_hash: str) -> Row:
+    """Return the key of the row that leads from a session to its share."""
+    return key(f"session#{session_hash}", "SHARE")
+
+
+def tombstone_key(share_id: str) -> Row:
+    """Return the key of what is kept of a removed share; a partition of its own, so the share's can be empty."""
+    return key(f"gone#{share_id}", "GONE")
+
+
+def pack(items: Sequence[Item]) -> bytes:
+    """Encode and compress the items of one record."""
+    stored = [_Stored(item.key, item.type, msgspec.Raw(item.data or b"null"), item.body) for item in items]
+    return zlib.compress(msgspec.json.encode(stored), 6)
+
+
+def unpack(payload: bytes, first: int, at: int) -> tuple[Item, ...]:
+    """Decode what :func:`pack` made; the items are numbered from ``first``."""
+    return tuple(
+        Item(
+            key=stored.key,
+            type=stored.type,
+            data=b"" if stored.body else bytes(stored.data),
+            body=stored.body,
+            seq=first + offset,
+            at=at,
+        )
+        for offset, stored in enumerate(_records.decode(zlib.decompress(payload)))
+    )
+
+
+def share_row(share: Share) -> Row:
+    """Return the META row of a new share."""
+    row: Row = {
+        **key(share.id, META),
+        "state": {"S": share.state.value},
+        "session_hash": {"S": share.session_hash},
+        "secret_hash": {"B": share.secret_hash},
+        "sealed_session": {"B": share.sealed_session},
+        "pseudonym": {"S": share.pseudonym},
+        "created_at": {"N": str(share.created_at)},
+        "hint_seq": {"N": str(share.hint.seq)},
+        "hint_total": {"N": str(share.hint.total)},
+    }
+    return row
+
+
+def share_from(row: Mapping[str, Any]) -> Share:
+    """Read a META row."""
+    snapshot = row.get("snapshot")
+    expires_at = row.get("expires_at")
+    return Share(
+        id=row["pk"]["S"],
+        state=State(row["state"]["S"]),
+        session_hash=row["session_hash"]["S"],
+        secret_hash=row["secret_hash"]["B"],
+        sealed_session=row["sealed_session"]["B"],
+        pseudonym=row["pseudonym"]["S"],
+        created_at=int(row["created_at"]["N"]),
+        expires_at=int(expires_at["N"]) if expires_at else None,
+        hint=Position(int(row["hint_seq"]["N"]), int(row["hint_total"]["N"])),
+        snapshot=_snapshot_from(snapshot["M"]) if snapshot else None,
+    )
+
+
+def snapshot_value(snapshot: Snapshot) -> Row:
+    """Return the value of a META row's ``snapshot``."""
+    value: Row = {
+        "seq": {"N": str(snapshot.seq)},
+        "total": {"N": str(snapshot.total)},
+        "bytes": {"N": str(snapshot.bytes)},
+        "object": {"S": snapshot.object},
+    }
+    if snapshot.previous:
+        value["previous"] = {"S": snapshot.previous}
+    return {"M": value}
+
+
+def _snapshot_from(value: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(
+        seq=int(value["seq"]["N"]),
+        total=int(value["total"]["N"]),
+        bytes=int(value["bytes"]["N"]),
+        object=value["object"]["S"],
+        previous=value["previous"]["S"] if "previous" in value else None,
+    )
+
+
+def viewer_from(row: Mapping[str, Any]) -> Viewer:
+    """Read a viewer's row."""
+    return Viewer(row["sk"]["S"][len(VIEWER) :], Protocol(row["protocol"]["S"]))
+
+
+def tombstone_row(tombstone: Tombstone, ttl: int) -> Row:
+    """Return the row of a tombstone; ``ttl`` is when it may be forgotten (seconds since the epoch)."""
+    row: Row = {
+        **tombstone_key(tombstone.share),
+        "reason": {"S": tombstone.reason},
+        "deleted_at": {"N": str(tombstone.deleted_at)},
+        "removed_rows": {"N": str(tombstone.removed_rows)},
+        "removed_objects": {"N": str(tombstone.removed_objects)},
+        "closed_sockets": {"N": str(tombstone.closed_sockets)},
+        "ttl": {"N": str(ttl)},
+    }
+    if tombstone.purged_at is not None:
+        row["purged_at"] = {"N": str(tombstone.purged_at)}
+    return row
+
+
+def tombstone_from(row: Mapping[str, Any]) -> Tombstone:
+    """Read a tombstone."""
+    purged_at = row.get("purged_at")
+    return Tombstone(
+        share=row["pk"]["S"].partition("#")[2],
+        reason=row["reason"]["S"],
+        deleted_at=int(row["deleted_at"]["N"]),
+        purged_at=int(purged_at["N"]) if purged_at else None,
+        removed_rows=int(row["removed_rows"]["N"]),
+        removed_objects=int(row["removed_objects"]["N"]),
+        closed_sockets=int(row["closed_sockets"]["N"]),
+    )
+
+
+def record_row(share_id: str, first: int, end: Position, at: int, payload: Payload) -> Row:
+    """Return the row of a log record: its compressed items, or the name of the object that holds them."""
+    row: Row = {
+        **key(share_id, log_key(first)),
+        "last": {"N": str(end.seq)},
+        "at": {"N": str(at)},
+        "total": {"N": str(end.total)},
+    }
+    if payload.claim is not None:
+        row["claim"] = {"S": payload.claim}
+    else:
+        row["payload"] = {"B": payload.packed}
+    return row

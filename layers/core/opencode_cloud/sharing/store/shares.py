@@ -1,0 +1,404 @@
+"""Shares, their logs and their viewers in the table ``shares``.
+
+The sort keys of a share's partition are chosen so that one consistent query from a known end of the log returns all
+that a commit needs, in one round trip: the records after it (``L#``), the share (``META``), the viewers (``V#``).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
+from opencode_cloud.kit.ids import new_object_id
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.sharing.models import Item, Payload, Position, Record, Share, Snapshot, State, Tombstone, Viewer
+from opencode_cloud.sharing.store import rows
+from opencode_cloud.sharing.store.rows import LOG, META, VIEWER, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from opencode_cloud.sharing.store.objects import ObjectStore
+
+ITEM_BODY_BYTES = 256 * 1024  # an item with a larger body is claim-checked on its own, so snapshots stay small
+ROW_PAYLOAD_BYTES = 300 * 1024  # DynamoDB: 400 KB an item; above this a payload is claim-checked
+TOMBSTONE_DAYS = 400
+VIEWER_SECONDS = 3 * 3600  # API Gateway ends a socket after 2 hours; the row may outlive it until TTL
+_READ_AHEAD = 64  # records whose objects are fetched in one parallel round
+_CONFLICTS = 6
+_BATCH = 25  # DynamoDB: requests in one BatchWriteItem
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a commit reads: the share, the records after the position asked for, the end of the log, the viewers."""
+
+    share: Share | None
+    records: tuple[Record, ...]
+    viewers: tuple[Viewer, ...]
+    tail: Position
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """One page (up to 1 MB) of a log after a position; ``complete`` when it reaches the log's end."""
+
+    share: Share | None
+    records: tuple[Record, ...]
+    complete: bool
+
+
+class ShareStore:
+    """The table ``shares``, with the bucket for what is too large for its rows."""
+
+    def __init__(self, table: str, objects: ObjectStore) -> None:
+        self._table = table
+        self._objects = objects
+
+    # ------------------------------------------------------------------------------------------ shares
+
+    def share_of(self, session_hash: str) -> str | None:
+        """Return the id of the share that a session has; it may have expired or gone."""
+        row = self._get(rows.session_key(session_hash))
+        return row["share"]["S"] if row else None
+
+    def share(self, share_id: str) -> Share | None:
+        """Return a share's row."""
+        row = self._get(rows.key(share_id, META))
+        return rows.share_from(row) if row else None
+
+    def create(self, share: Share, replaces: str | None = None) -> bool:
+        """Store a new share as its session's; False when the session has another than ``replaces``, a dead one."""
+        pointer: Row = {**rows.session_key(share.session_hash), "share": {"S": share.id}}
+        meta = rows.share_row(share)
+        if share.expires_at is not None:
+            meta |= {"expires_at": {"N": str(share.expires_at)}, "expiry_day": {"S": day_of(share.expires_at)}}
+        return self._transact(
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": pointer,
+                    "ConditionExpression": "attribute_not_exists(pk) OR share = :dead",
+                    "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
+                }
+            },
+            {"Put": {"TableName": self._table, "Item": meta, "ConditionExpression": "attribute_not_exists(pk)"}},
+        )
+
+    def bury(self, share: Share, tombstone: Tombstone) -> bool:
+        """Mark a share as gone and leave a tombstone, in one transaction, then free its session; False if gone already.
+
+        A share that is gone stays in the index of expiry until its rows are purged: the schedule finds what a lost
+        purge message would leave.
+        """
+        now = now_seconds()
+        marked = self._transact(
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": rows.key(share.id, META),
+                    "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today",
+                    "ConditionExpression": "#state = :active",
+                    "ExpressionAttributeNames": {"#state": "state"},
+                    "ExpressionAttributeValues": {
+                        ":gone": {"S": State.GONE.value},
+                        ":active": {"S": State.ACTIVE.value},
+                        ":now": {"N": str(now)},
+                        ":today": {"S": day_of(now)},
+                    },
+                }
+            },
+            {"Put": {"TableName": self._table, "Item": self._tombstone_row(tombstone)}},
+        )
+        if marked:
+            self._free_session(share)
+        return marked
+
+    def _free_session(self, share: Share) -> None:
+        """Delete the session's pointer, unless it leads to a newer share by now (the old one had expired)."""
+        try:
+            aws.dynamodb().delete_item(
+                TableName=self._table,
+                Key=rows.session_key(share.session_hash),
+                ConditionExpression="share = :share",
+                ExpressionAttributeValues={":share": {"S": share.id}},
+            )
+        except ClientError as error:
+            _expect(error, "ConditionalCheckFailedException")
+
+    def tombstone(self, share_id: str) -> Tombstone | None:
+        """Return what is kept of a removed share."""
+        row = self._get(rows.tombstone_key(share_id))
+        return rows.tombstone_from(row) if row else None
+
+    def put_tombstone(self, tombstone: Tombstone) -> None:
+        """Replace a tombstone."""
+        aws.dynamodb().put_item(TableName=self._table, Item=self._tombstone_row(tombstone))
+
+    def _tombstone_row(self, tombstone: Tombstone) -> Row:
+        return rows.tombstone_row(tombstone, now_seconds() + TOMBSTONE_DAYS * DAY_SECONDS)
+
+    def expired(self, days: Iterable[str], now: int) -> Iterator[str]:
+        """Yield the ids of shares whose expiry (seconds since the epoch) fell on one of ``days`` and is over."""
+        for day in days:
+            pages = (
+                aws.dynamodb()
+                .get_paginator("query")
+                .paginate(
+                    TableName=self._table,
+                    IndexName="expiry",
+                    KeyConditionExpression="expiry_day = :day AND expires_at <= :now",
+                    ExpressionAttributeValues={":day": {"S": day}, ":now": {"N": str(now)}},
+                )
+            )
+            for page in pages:
+                yield from (row["pk"]["S"] for row in page["Items"])
+
+    def set_snapshot(self, share_id: str, snapshot: Snapshot | None, hint: Position) -> bool:
+        """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
+        values: Row = {
+            ":active": {"S": State.ACTIVE.value},
+            ":seq": {"N": str(hint.seq)},
+            ":total": {"N": str(hint.total)},
+        }
+        update = "SET hint_seq = :seq, hint_total = :total"
+        condition = "#state = :active AND hint_seq <= :seq"
+        names = {"#state": "state"}
+        if snapshot is not None:
+            update += ", #snapshot = :snapshot"
+            condition += " AND (attribute_not_exists(#snapshot) OR #snapshot.#seq < :snapshot_seq)"
+            values |= {":snapshot": rows.snapshot_value(snapshot), ":snapshot_seq": {"N": str(snapshot.seq)}}
+            names |= {"#snapshot": "snapshot", "#seq": "seq"}
+        try:
+            aws.dynamodb().update_item(
+                TableName=self._table,
+                Key=rows.key(share_id, META),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            _expect(error, "ConditionalCheckFailedException")
+            return False
+        return True
+
+    def count(self, what: str, window: int, seconds: int) -> int:
+        """Count one more of ``what`` in a ``window`` of so many ``seconds``; return the count so far."""
+        answer = aws.dynamodb().update_item(
+            TableName=self._table,
+            Key=rows.key(f"rate#{what}#{window}", "RATE"),
+            UpdateExpression="ADD used :one SET #ttl = :ttl",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues={":one": {"N": "1"}, ":ttl": {"N": str((window + 2) * seconds)}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer.get("Attributes", {})["used"].get("N", "0"))
+
+    # --------------------------------------------------------------------------------------------- log
+
+    def head(self, share_id: str, known: Position | None) -> Head:
+        """Read what a commit needs, in one query: all after the ``known`` end of the log, or only the share's hint."""
+        start = rows.log_key(known.seq + 1) if known else META
+        found = list(self._query(share_id, start, VIEWER + "~"))
+        share = next((rows.share_from(row) for row in found if row["sk"]["S"] == META), None)
+        records = self._records([row for row in found if row["sk"]["S"].startswith(LOG)])
+        viewers = tuple(rows.viewer_from(row) for row in found if row["sk"]["S"].startswith(VIEWER))
+        tail = known or (share.hint if share else Position())
+        if records:
+            tail = Position(records[-1].last, records[-1].total)
+        return Head(share, records, viewers, tail)
+
+    def prepare(self, share_id: str, items: Sequence[Item]) -> Payload:
+        """Store what of ``items`` is too large for a row, and return the rest, compressed, ready to be appended."""
+        items = each(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
+        packed = rows.pack(items)
+        if len(packed) <= ROW_PAYLOAD_BYTES:
+            return Payload(count=len(items), size=len(packed), packed=packed)
+        claim = f"records/{new_object_id()}"
+        self._objects.put_record(share_id, claim, packed)
+        return Payload(count=len(items), size=len(packed), claim=claim)
+
+    def _claim_check(self, share_id: str, item: Item) -> Item:
+        if len(item.data) <= ITEM_BODY_BYTES:
+            return item
+        return msgspec.structs.replace(item, data=b"", body=self._objects.put_body(share_id, item.data))
+
+    def append(self, share_id: str, tail: Position, at: int, payload: Payload) -> Position | None:
+        """Put a record behind ``tail`` and return the log's new end; None when another writer was first.
+
+        One conditional put keeps invariant I2: the record's key follows the last item of a record that is known to
+        exist, so the log has no gap, and of all writers that know the same end exactly one gets the key.
+        """
+        end = Position(tail.seq + payload.count, tail.total + payload.size)
+        try:
+            aws.dynamodb().put_item(
+                TableName=self._table,
+                Item=rows.record_row(share_id, tail.seq + 1, end, at, payload),
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except ClientError as error:
+            _expect(error, "ConditionalCheckFailedException")
+            return None
+        return end
+
+    def page(self, share_id: str, after: int) -> LogPage:
+        """Return the share and the first page of its log after ``after``, which may lie within a record."""
+        answer = self._query_page(share_id, rows.log_key(after + 1), META)
+        found = answer["Items"]
+        meta = next((row for row in found if row["sk"]["S"] == META), None)
+        if meta is None and "LastEvaluatedKey" in answer:
+            return LogPage(self.share(share_id), (), complete=False)
+        records = self._records([row for row in found if row["sk"]["S"] != META])
+        if after and (not records or records[0].first > after + 1):
+            records = (*self._around(share_id, after), *records)
+        return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
+
+    def records(self, share_id: str, after: int) -> Iterator[Record]:
+        """Yield the records of a log with items after ``after``, which may lie within a record."""
+        first = True
+        for batch in _batches(self._query(share_id, rows.log_key(after + 1), LOG + "~")):
+            found = self._records(batch)
+            if first and after and found[0].first > after + 1:
+                yield from self._around(share_id, after)
+            first = False
+            yield from found
+        if first and after:
+            yield from (record for record in self._around(share_id, after) if record.last > after)
+
+    def record_with(self, share_id: str, seq: int) -> Record | None:
+        """Return the record that holds the item ``seq``."""
+        return next((record for record in self._around(share_id, seq) if record.last >= seq), None)
+
+    def _around(self, share_id: str, seq: int) -> tuple[Record, ...]:
+        """Return the last record that begins at or before ``seq``."""
+        answer = aws.dynamodb().query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+            ExpressionAttributeValues={
+                ":pk": {"S": share_id},
+                ":low": {"S": LOG},
+                ":high": {"S": rows.log_key(seq)},
+            },
+            ScanIndexForward=False,
+            Limit=1,
+            ConsistentRead=True,
+        )
+        return self._records(answer["Items"])
+
+    def record_from_image(self, image: Row) -> Record:
+        """Read a record from the image that the table's stream carries."""
+        return self._records([image])[0]
+
+    def _records(self, found: Sequence[Row]) -> tuple[Record, ...]:
+        return tuple(each(self._record, found) if any("claim" in row for row in found) else map(self._record, found))
+
+    def _record(self, row: Row) -> Record:
+        first, at = int(row["sk"]["S"][len(LOG) :]), int(row["at"]["N"])
+        claim = row.get("claim")
+        payload = self._objects.get(row["pk"]["S"], claim["S"]) if claim else bytes(row["payload"]["B"])
+        return Record(
+            first=first,
+            last=int(row["last"]["N"]),
+            at=at,
+            total=int(row["total"]["N"]),
+            items=rows.unpack(payload, first, at),
+        )
+
+    # ----------------------------------------------------------------------------------------- viewers
+
+    def add_viewer(self, share_id: str, viewer: Viewer) -> None:
+        """Have every later commit pushed to ``viewer``."""
+        aws.dynamodb().put_item(
+            TableName=self._table,
+            Item={
+                **rows.key(share_id, rows.viewer_key(viewer.connection)),
+                "protocol": {"S": viewer.protocol.value},
+                "ttl": {"N": str(now_seconds() + VIEWER_SECONDS)},
+            },
+        )
+
+    def remove_viewer(self, share_id: str, connection: str) -> None:
+        """Stop pushing to ``connection``."""
+        aws.dynamodb().delete_item(TableName=self._table, Key=rows.key(share_id, rows.viewer_key(connection)))
+
+    def viewers(self, share_id: str) -> list[Viewer]:
+        """Return the viewers of a share."""
+        return [rows.viewer_from(row) for row in self._query(share_id, VIEWER, VIEWER + "~")]
+
+    # ------------------------------------------------------------------------------------------- purge
+
+    def purge(self, share_id: str) -> int:
+        """Delete every row of a share's partition; return how many there were."""
+        keys = [{"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", keys_only=True)]
+        batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
+        each(self._delete_batch, batches)
+        return len(keys)
+
+    def _delete_batch(self, keys: Sequence[Row]) -> None:
+        pending: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+        while pending:
+            pending = aws.dynamodb().batch_write_item(RequestItems=pending).get("UnprocessedItems")
+
+    # --------------------------------------------------------------------------------------- internals
+
+    def _get(self, key: Row) -> Row | None:
+        return aws.dynamodb().get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+
+    def _query(self, share_id: str, low: str, high: str, *, keys_only: bool = False) -> Iterator[Row]:
+        start: Row | None = {}
+        while start is not None:
+            answer = self._query_page(share_id, low, high, start=start, keys_only=keys_only)
+            yield from answer["Items"]
+            start = answer.get("LastEvaluatedKey")
+
+    def _query_page(
+        self, share_id: str, low: str, high: str, *, start: Row | None = None, keys_only: bool = False
+    ) -> Any:
+        options: Row = {"ExclusiveStartKey": start} if start else {}
+        if keys_only:
+            options["ProjectionExpression"] = "pk, sk"
+        return aws.dynamodb().query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+            ExpressionAttributeValues={":pk": {"S": share_id}, ":low": {"S": low}, ":high": {"S": high}},
+            ConsistentRead=True,
+            **options,
+        )
+
+    def _transact(self, *actions: Row) -> bool:
+        """Run a transaction; False when a condition failed. One that met another's is run again."""
+        for attempt in range(_CONFLICTS):
+            try:
+                aws.dynamodb().transact_write_items(TransactItems=actions)  # pyright: ignore[reportArgumentType]
+            except ClientError as error:
+                _expect(error, "TransactionCanceledException")
+                reasons: list[Row] = error.response.get("CancellationReasons", [])  # pyright: ignore[reportAssignmentType]
+                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                    return False
+                if attempt == _CONFLICTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+            else:
+                return True
+        raise AssertionError("unreachable")
+
+
+def _batches(found: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := list(islice(found, _READ_AHEAD)):
+        yield batch
+
+
+def _any_large(items: Sequence[Item]) -> bool:
+    return any(len(item.data) > ITEM_BODY_BYTES for item in items)
+
+
+def _expect(error: ClientError, code: str) -> None:
+    """Re-raise ``error`` unless it is the one that the caller's condition provokes."""
+    if error.response["Error"]["Code"] != code:
+        raise error

@@ -1,0 +1,63 @@
+"""Work that goes on after an answer: deliveries by asynchronous invocation, purges by queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.sharing.models import Protocol, Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VIEWERS_PER_PUSH = 200
+
+
+class Delivery(msgspec.Struct, omit_defaults=True):
+    """What the function ``deliver`` is asked to do: replay a share to one viewer, or push one record to many."""
+
+    task: Literal["replay", "push"]
+    share: str
+    viewers: list[tuple[str, Protocol]]
+    seq: int = 0
+
+
+class PurgeRequest(msgspec.Struct):
+    """What the function ``purge`` is asked to do; ``round`` 1 removes, later ones verify that nothing is left."""
+
+    share: str
+    round: int = 1
+
+
+class Tasks:
+    """Where deliveries and purges are handed to."""
+
+    def __init__(self, deliver_function: str = "", purge_queue: str = "") -> None:
+        self._deliver_function = deliver_function
+        self._purge_queue = purge_queue
+
+    def replay(self, share_id: str, viewer: Viewer) -> None:
+        """Have the whole state of a share sent to ``viewer``."""
+        self._invoke(Delivery("replay", share_id, [(viewer.connection, viewer.protocol)]))
+
+    def push(self, share_id: str, seq: int, viewers: Sequence[Viewer]) -> None:
+        """Have the record that begins with ``seq`` sent to many viewers, by several invocations in parallel."""
+        pairs = [(viewer.connection, viewer.protocol) for viewer in viewers]
+        chunks = [pairs[start : start + VIEWERS_PER_PUSH] for start in range(0, len(pairs), VIEWERS_PER_PUSH)]
+        each(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
+
+    def purge(self, share_id: str, round_: int = 1, delay_seconds: int = 0) -> None:
+        """Have everything of a share removed, or verified to be."""
+        aws.sqs().send_message(
+            QueueUrl=self._purge_queue,
+            MessageBody=msgspec.json.encode(PurgeRequest(share_id, round_)).decode(),
+            DelaySeconds=delay_seconds,
+        )
+
+    def _invoke(self, delivery: Delivery) -> None:
+        aws.lambda_().invoke(
+            FunctionName=self._deliver_function, InvocationType="Event", Payload=msgspec.json.encode(delivery)
+        )
