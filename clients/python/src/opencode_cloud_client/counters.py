@@ -1,0 +1,40 @@
+"""What a follower or publisher has done so far; read by benchmarks and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Running totals; all start at zero and only grow."""
+
+    connections: int = 0
+    """Sockets opened."""
+    resumes: int = 0
+    """`resume` actions sent: the first of each socket, and those that fill gaps."""
+    frames_received: int = 0
+    """Whole WebSocket messages received."""
+    socket_bytes_received: int = 0
+    """Payload bytes of those messages (UTF-8, without WebSocket framing)."""
+    items_received: int = 0
+    """Items in frames and documents, duplicates included."""
+    duplicate_items: int = 0
+    """Items that were already covered by the cursor when they arrived."""
+    largest_frame: int = 0
+    """Payload bytes of the largest message received."""
+    snapshots: int = 0
+    """Documents fetched because the server pointed at one instead of sending frames."""
+    references: int = 0
+    """Items fetched over HTTP because they do not fit a frame."""
+    http_bytes_received: int = 0
+    """Body bytes downloaded over HTTP, as transferred."""
+    frames_sent: int = 0
+    """Whole WebSocket messages sent."""
+    socket_bytes_sent: int = 0
+    """Payload bytes of those messages."""
+
+    @property
+    def bytes_received(self) -> int:
+        """Everything received, socket and HTTP together."""
+        return self.socket_bytes_received + self.http_bytes_received
