@@ -1,0 +1,68 @@
+# Everything a person does here begins with `make`. A fresh machine needs Python 3.11+, Node.js 20+ and make.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PORT ?= 8787
+STAGE ?= dev
+BIN := .venv/bin
+CDK := node_modules/.bin/cdk
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Build the environments (.venv, .tools, node_modules); quick when nothing changed
+	@$(PYTHON) local/setup.py
+
+.PHONY: dev
+dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT)
+	@exec $(BIN)/python -m local dev --port $(PORT)
+
+.PHONY: test
+test: lint ## Check and test everything but the slow tests
+	$(BIN)/python -m pytest
+
+.PHONY: test-slow
+test-slow: setup ## Run the slow tests only
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: bench
+bench: setup ## Measure the deployed local stage; JSON goes to benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+.PHONY: lint
+lint: setup types ## Style, types and walls
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: setup ## Type check (pyright, strict where it matters)
+	node_modules/.bin/pyright
+
+.PHONY: format
+format: setup ## Rewrite files in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: synth
+synth: setup ## Write the CloudFormation of STAGE (dev) to cdk.out
+	STAGE=$(STAGE) $(CDK) synth --quiet
+
+.PHONY: diff
+diff: setup ## Compare STAGE with what is deployed
+	STAGE=$(STAGE) $(CDK) diff
+
+.PHONY: deploy
+deploy: setup ## Deploy STAGE to the AWS account of your credentials
+	STAGE=$(STAGE) $(CDK) deploy --all
+
+.PHONY: lock
+lock: setup ## Choose newer versions within the .in files and write the hash-locked lists
+	@$(BIN)/python -m local lock
+
+.PHONY: clean-local
+clean-local: ## Forget everything the local stage keeps (.local)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi

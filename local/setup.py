@@ -1,0 +1,149 @@
+"""Build everything a checkout needs to run: `.venv`, `.tools/ministack` and `node_modules`.
+
+Run as a script by whatever `python3` the machine has, before any package is installed: the standard library only.
+Each step is skipped while the lock files it was built from are unchanged, so a second run takes milliseconds.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, NoReturn, Sequence  # noqa: UP035 - parsed by old interpreters too, to say that they are old
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+MINISTACK = ROOT / ".tools" / "ministack"
+NODE_MODULES = ROOT / "node_modules"
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 20
+SEARCH_PATH = ("layers/core", "clients/python/src")
+"""Our own packages, put on the environment's path instead of being installed: an edit takes effect at once."""
+
+
+def main() -> None:
+    """Bring the three environments up to date."""
+    if sys.version_info < OLDEST_PYTHON:
+        fail(
+            "Python %d.%d or newer is needed, this is %s (%s). Install one and run `make PYTHON=python3.13 ...`."
+            % (*OLDEST_PYTHON, sys.version.split()[0], sys.executable)
+        )
+    check_node()
+    build_venv()
+    build_ministack()
+    build_node_modules()
+
+
+def build_venv() -> None:
+    """Create the developer's environment and sync it with its lock file."""
+    locks = [ROOT / "requirements" / "setup.txt", ROOT / "requirements" / "dev.txt"]
+    if is_current(VENV, locks):
+        return
+    say("Building .venv")
+    uv = VENV / "bin" / "uv"
+    if not uv.exists():
+        create_environment(VENV)
+        run(
+            [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(locks[0])],
+            "pip could not install uv. Is a Python package registry reachable (pip config, PIP_INDEX_URL)?",
+        )
+    sync(VENV, locks[1])
+    site_packages = next((VENV / "lib").glob("python3.*/site-packages"))
+    (site_packages / "opencode_cloud_workspace.pth").write_text("\n".join(str(ROOT / p) for p in SEARCH_PATH) + "\n")
+    mark_current(VENV, locks)
+
+
+def build_ministack() -> None:
+    """Create the emulator's own environment: it pins a botocore of its own and runs the handlers."""
+    locks = [ROOT / "requirements" / "ministack.txt"]
+    if is_current(MINISTACK, locks):
+        return
+    say("Building .tools/ministack")
+    if not (MINISTACK / "bin" / "python").exists():
+        create_environment(MINISTACK, "--without-pip")
+    sync(MINISTACK, locks[0])
+    mark_current(MINISTACK, locks)
+
+
+def build_node_modules() -> None:
+    """Install the CDK CLI, the type checker and the opencode clients."""
+    locks = [ROOT / "package.json", ROOT / "package-lock.json"]
+    if is_current(NODE_MODULES, locks):
+        return
+    say("Building node_modules")
+    run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        "npm could not install the Node tools. Is an npm registry reachable (npm config get registry)?",
+    )
+    mark_current(NODE_MODULES, locks)
+
+
+def check_node() -> None:
+    """Stop with a sentence unless a recent Node and npm are on the path."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        fail("Node.js %d or newer with npm is needed (for the AWS CDK CLI), and was not found on PATH." % OLDEST_NODE)
+    version = subprocess.run([node, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        fail("Node.js %d or newer is needed, this is %s (%s)." % (OLDEST_NODE, version, node))
+
+
+def create_environment(path: Path, *options: str) -> None:
+    """Make a virtual environment, replacing one that a stopped run or another Python left half-made."""
+    run(
+        [sys.executable, "-m", "venv", "--clear", *options, str(path)],
+        "python3 could not create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv.",
+    )
+
+
+def sync(environment: Path, lock: Path) -> None:
+    """Make `environment` hold exactly what `lock` lists, each archive checked against its hash."""
+    python = environment / "bin" / "python"
+    run(
+        [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)],
+        "uv could not install %s. Is a Python package registry reachable (UV_DEFAULT_INDEX)?" % lock.name,
+    )
+
+
+def run(command: Sequence[str], advice: str) -> None:
+    """Run a step in the checkout; when it fails, end with its output above and `advice` below."""
+    environment = {"UV_SYSTEM_CERTS": "true", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ}
+    try:
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        fail("%s\n(%s)" % (advice, error))
+
+
+def is_current(folder: Path, locks: List[Path]) -> bool:
+    """Say whether `folder` was built by this Python from these very lock files."""
+    stamp = folder / ".built-from"
+    return stamp.exists() and stamp.read_text() == fingerprint(locks)
+
+
+def mark_current(folder: Path, locks: List[Path]) -> None:
+    """Remember what `folder` was built from: written last, so a stopped build is not taken for a whole one."""
+    (folder / ".built-from").write_text(fingerprint(locks))
+
+
+def fingerprint(locks: List[Path]) -> str:
+    """Return a digest of the lock files, the place of the checkout and the Python that builds."""
+    digest = hashlib.sha256(("%s %s %s" % (ROOT, sys.executable, sys.version)).encode())
+    for lock in locks:
+        digest.update(lock.read_bytes())
+    return digest.hexdigest()
+
+
+def say(text: str) -> None:
+    """Tell the person what takes the time."""
+    print("setup: " + text, flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    """End with a sentence instead of a stack trace."""
+    print("\nsetup: " + text, file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
