@@ -141,7 +141,7 @@ class FakeServer:
             case "resume":
                 if viewer not in self.viewers:
                     self.viewers.append(viewer)
-                return [*self._missed(action["after"]), {"type": "ready", "seq": len(self.log)}]
+                return self._missed(action["after"])
             case "ping":
                 return [{"type": "pong", "seq": len(self.log)}]
             case "sync":
@@ -156,7 +156,7 @@ class FakeServer:
         tail = len(self.log)
         if tail - after > self.snapshot_over:
             return [{"type": "snapshot", "seq": tail, "href": f"/share/{SHARE}/items"}]
-        return [self.items_frame(after)] if tail > after else []
+        return [*([self.items_frame(after)] if tail > after else []), {"type": "ready", "seq": tail}]
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
         path = urlsplit(request.path)

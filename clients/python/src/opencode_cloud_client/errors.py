@@ -95,6 +95,9 @@ _BY_STATUS: dict[int, type[RequestRefused]] = {
 _BY_CODE: dict[str, type[RequestRefused]] = {
     "invalid_body": InvalidRequest,
     "invalid_item": InvalidRequest,
+    "invalid_message": InvalidRequest,
+    "missing_share": InvalidRequest,
+    "unknown_action": InvalidRequest,
     "missing_secret": Unauthorized,
     "wrong_secret": Forbidden,
     "share_not_found": ShareNotFound,

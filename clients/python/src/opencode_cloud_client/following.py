@@ -236,6 +236,7 @@ class Follower:
         document = decode_document(await self._http.get(frame.href + after))
         if document.share != self.state.share:
             raise ProtocolError("the document is of another share")
+        self._resume_due = 0.0  # a document is never the end: what came meanwhile is asked for at once
         return self._viewer.take_document(document, await self._fetch_items(document.items))
 
     async def _fetch_items(self, items: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -317,7 +317,7 @@ class Viewer:
 
     def ping(self) -> bytes:
         """The action that keeps the socket open and asks for the share's last number."""
-        return encode({"action": "ping", "share": self.state.share})
+        return encode({"action": "ping", "share": self.state.share, "after": self.state.cursor})
 
     def news(self, items: Iterable[Item]) -> tuple[Item, ...]:
         """Those of `items` that would change the state: only their hrefs are worth fetching."""
