@@ -5,8 +5,7 @@ PYTHON ?= python3
 PORT ?= 8787
 STAGE ?= dev
 BIN := .venv/bin
-CDK := node_modules/.bin/cdk
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
 
 .PHONY: help
 help: ## Show this list
@@ -49,15 +48,15 @@ format: setup ## Rewrite files in the project's style
 
 .PHONY: synth
 synth: setup ## Write the CloudFormation of STAGE (dev) to cdk.out
-	STAGE=$(STAGE) $(CDK) synth --quiet
+	$(CDK) synth --quiet
 
 .PHONY: diff
 diff: setup ## Compare STAGE with what is deployed
-	STAGE=$(STAGE) $(CDK) diff
+	$(CDK) diff
 
 .PHONY: deploy
 deploy: setup ## Deploy STAGE to the AWS account of your credentials
-	STAGE=$(STAGE) $(CDK) deploy --all
+	$(CDK) deploy --all
 
 .PHONY: lock
 lock: setup ## Choose newer versions within the .in files and write the hash-locked lists

@@ -128,7 +128,7 @@ def mark_current(folder: Path, locks: List[Path]) -> None:
 
 def fingerprint(locks: List[Path]) -> str:
     """Return a digest of the lock files, the place of the checkout and the Python that builds."""
-    digest = hashlib.sha256(("%s %s %s" % (ROOT, sys.executable, sys.version)).encode())
+    digest = hashlib.sha256(("%s %s %s" % (ROOT, sys.base_prefix, sys.version)).encode())
     for lock in locks:
         digest.update(lock.read_bytes())
     return digest.hexdigest()
