@@ -16,6 +16,6 @@ deliveries = Deliveries(store, fan_out, Snapshots(store, objects))
 
 
 @frame
-def handler(event: dict[str, Any], context: Any) -> None:
+def handler(event: dict[str, Any], _context: Any) -> None:
     """Carry out one delivery."""
     deliveries.handle(event)

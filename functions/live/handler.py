@@ -24,6 +24,6 @@ routes = SharingSockets(viewing, Publishing(store, fan_out, no_session_key))
 
 
 @frame
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], _context: Any) -> Any:
     """Answer one WebSocket event."""
     return routes.handle(event)

@@ -17,6 +17,6 @@ purges = Purges(Removal(store, objects, fan_out, tasks))
 
 
 @frame
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], _context: Any) -> Any:
     """Take in one batch of the purge queue, or a tick of the schedule."""
     return purges.handle(event)

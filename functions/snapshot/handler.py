@@ -13,6 +13,6 @@ stream = SharingStream(Snapshots(ShareStore(settings.text("SHARES_TABLE"), objec
 
 
 @frame
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], _context: Any) -> Any:
     """Take in one batch of the stream; answers which records to send again."""
     return stream.handle(event)

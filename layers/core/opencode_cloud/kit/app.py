@@ -49,14 +49,14 @@ def http_app() -> APIGatewayHttpResolver:
         return http.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
 
     @app.exception_handler(Exception)
-    def fail(error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+    def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         logger.exception("request failed")
         hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
         hidden.status = http.HTTPStatus.INTERNAL_SERVER_ERROR
         return http.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
 
     @app.not_found
-    def missing(error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+    def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         if app.current_event.http_method == "OPTIONS":
             return preflight()
         unknown = NotFound("route_not_found", "There is nothing at this address.")

@@ -26,31 +26,35 @@ CONFIG = Config(
 )
 
 
+def _client(service: str, config: Config = CONFIG) -> Any:
+    return boto3.session.Session().client(service, config=config)  # pyright: ignore[reportUnknownMemberType, reportCallIssue, reportArgumentType]
+
+
 @cache
-def _client(service: str, **options: Any) -> Any:
-    return boto3.session.Session().client(service, config=CONFIG.merge(Config(**options)))  # pyright: ignore[reportUnknownMemberType, reportCallIssue, reportArgumentType]
-
-
 def dynamodb() -> DynamoDBClient:
     """Return the DynamoDB client."""
     return _client("dynamodb")
 
 
+@cache
 def s3() -> S3Client:
-    """Return the S3 client; addresses are path-style where an endpoint is given (the emulator)."""
-    return _client("s3", signature_version="s3v4", s3={"addressing_style": "auto"})
+    """Return the S3 client; it signs addresses for readers in the present form (version 4)."""
+    return _client("s3", CONFIG.merge(Config(signature_version="s3v4")))
 
 
+@cache
 def lambda_() -> LambdaClient:
     """Return the Lambda client."""
     return _client("lambda")
 
 
+@cache
 def sqs() -> SQSClient:
     """Return the SQS client."""
     return _client("sqs")
 
 
+@cache
 def secrets_manager() -> SecretsManagerClient:
     """Return the Secrets Manager client."""
     return _client("secretsmanager")

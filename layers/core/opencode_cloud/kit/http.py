@@ -53,7 +53,7 @@ def arrival_ms(event: Event) -> int:
 
 
 def source_address(event: Event) -> str:
-    """Return the client's address: the last hop in X-Forwarded-For is the edge's own, the one before it the client's."""
+    """Return the client's address: of the hops in X-Forwarded-For the last is the edge's, the one before the client's."""
     forwarded = (event.get("headers") or {}).get("x-forwarded-for", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     return hops[-2:][0] if hops else event["requestContext"]["http"]["sourceIp"]

@@ -31,7 +31,7 @@ def encode_item(share_id: str, item: Item, limit: int | None = None) -> bytes:
 
 
 def live_frames(share_id: str, after: int, items: Iterable[Item], upto: int) -> Iterator[bytes]:
-    """Yield frames that carry ``items`` (ascending) and together cover the sequence numbers over ``after`` to ``upto``."""
+    """Yield frames that carry ``items`` (ascending) and together cover what is over ``after``, up to ``upto``."""
     batch: list[bytes] = []
     size, end = 0, after
     for item in items:

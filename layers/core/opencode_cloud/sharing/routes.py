@@ -121,7 +121,7 @@ class SharingRoutes:
         router.delete("/api/shares/<share_id>")(self.demand_bearer)
         router.get("/api/shares/<share_id>/data")(self.demand_bearer)
 
-    def demand_bearer(self, share_id: str = "") -> Response[str]:
+    def demand_bearer(self, **_path: str) -> Response[str]:
         """Answer 401: this deployment knows no accounts yet."""
         raise Unauthorized(
             "login_required",
@@ -172,7 +172,7 @@ class SharingRoutes:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
         return self._document(
             self._reading.document(
-                share_id, "legacy", "application/json", lambda state: legacy_data(state, state.items).decode()
+                share_id, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
             )
         )
 

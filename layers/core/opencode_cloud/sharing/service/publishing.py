@@ -128,7 +128,7 @@ class Publishing:
                 return head, head.tail, end
             if time.monotonic() > deadline:
                 raise contended()
-            time.sleep(random.uniform(0, min(0.04, 0.002 * 2**attempt)))
+            time.sleep(random.uniform(0, min(0.04, 0.002 * 2**attempt)))  # noqa: S311 - jitter
             attempt += 1
             head = self._store.head(share.id, head.tail)
             if head.share is None or is_over(head.share):

@@ -132,7 +132,7 @@ def flat_array(items: Sequence[Item]) -> bytes:
     return b"[" + b",".join(encoded) + b"]"
 
 
-def legacy_data(state: SharedState, items: Sequence[Item]) -> bytes:
+def legacy_data(items: Sequence[Item]) -> bytes:
     """Encode the state as the legacy protocol's ``{info, messages}``; a part waits without its message."""
     info = next((item.data for item in items if item.type == "session"), None)
     parts: dict[str, list[bytes]] = {}

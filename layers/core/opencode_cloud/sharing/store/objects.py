@@ -30,7 +30,7 @@ class ObjectStore:
         self._bucket = bucket
 
     def put_body(self, share_id: str, data: bytes) -> str:
-        """Store the body of a large item and return its name: the hash of its content, so a re-sent one is one object."""
+        """Store the body of a large item; return its name, the hash of its content, so that a re-sent one is one object."""
         name = f"items/{hashlib.sha256(data).hexdigest()}"
         self.put(share_id, name, gzip.compress(data, 6, mtime=0))
         return name

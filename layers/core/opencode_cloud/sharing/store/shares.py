@@ -65,7 +65,7 @@ class ShareStore:
     def share_of(self, session_hash: str) -> str | None:
         """Return the id of the share that a session has; it may have expired or gone."""
         row = self._get(rows.session_key(session_hash))
-        return row["share"]["S"] if row else None
+        return row["share_id"]["S"] if row else None
 
     def share(self, share_id: str) -> Share | None:
         """Return a share's row."""
@@ -74,7 +74,7 @@ class ShareStore:
 
     def create(self, share: Share, replaces: str | None = None) -> bool:
         """Store a new share as its session's; False when the session has another than ``replaces``, a dead one."""
-        pointer: Row = {**rows.session_key(share.session_hash), "share": {"S": share.id}}
+        pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
         if share.expires_at is not None:
             meta |= {"expires_at": {"N": str(share.expires_at)}, "expiry_day": {"S": day_of(share.expires_at)}}
@@ -83,7 +83,7 @@ class ShareStore:
                 "Put": {
                     "TableName": self._table,
                     "Item": pointer,
-                    "ConditionExpression": "attribute_not_exists(pk) OR share = :dead",
+                    "ConditionExpression": "attribute_not_exists(pk) OR share_id = :dead",
                     "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
                 }
             },
@@ -125,7 +125,7 @@ class ShareStore:
             aws.dynamodb().delete_item(
                 TableName=self._table,
                 Key=rows.session_key(share.session_hash),
-                ConditionExpression="share = :share",
+                ConditionExpression="share_id = :share",
                 ExpressionAttributeValues={":share": {"S": share.id}},
             )
         except ClientError as error:
@@ -383,7 +383,7 @@ class ShareStore:
                     return False
                 if attempt == _CONFLICTS - 1:
                     raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
             else:
                 return True
         raise AssertionError("unreachable")

@@ -1,0 +1,7 @@
+"""``python -m opencode_cloud``: the operator's command."""
+
+import sys
+
+from opencode_cloud.operator import main
+
+sys.exit(main())

@@ -1,0 +1,129 @@
+"""What a client publishes becomes items: identity keys, bytes as they were, the session id nowhere."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.kit.ids import pseudonym_of
+from opencode_cloud.sharing.items import conceal, from_legacy, parse, to_legacy_key
+from opencode_cloud.sharing.models import Item
+
+SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
+PSEUDONYM = "ses_000000000000AAAAAAAAAAAAAA"
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just(SESSION) | st.just(f"/tmp/{SESSION}.json"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just(SESSION), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def raw(kind: str, data: object) -> bytes:
+    return json.dumps({"type": kind, "data": data}).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "key"),
+    [
+        ("session", {"id": SESSION}, "session"),
+        ("session_diff", [], "session_diff"),
+        ("model", [{"id": "m"}], "model"),
+        ("message", {"id": "msg_1", "sessionID": SESSION}, "message/msg_1"),
+        ("part", {"id": "prt_1", "messageID": "msg_1"}, "part/msg_1/prt_1"),
+        ("todo", {"id": "t_1"}, "todo/t_1"),
+        ("messages", {"sessionID": SESSION, "messages": []}, "messages"),
+        ("weather", "sunny", "weather"),
+    ],
+)
+def test_an_item_gets_the_key_by_which_the_clients_queue_knows_it(kind: str, data: object, key: str) -> None:
+    assert parse([raw(kind, data)])[0].key == key
+
+
+def test_a_body_keeps_every_byte_as_it_was_sent() -> None:
+    body = b'{ "id":"prt_1" , "messageID":"m", "big": 12345678901234567890123, "float": 1.0e5, "dup": 1, "dup": 2 }'
+    item = parse([b'{"type":"part","extra":1,"data":' + body + b"}"])[0]
+    assert item.data == body
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b'"text"', "must be an object"),
+        (b'{"data":{}}', "must be an object"),
+        (b'{"type":"","data":{}}', "type of 1 to 64"),
+        (b'{"type":"part","data":{"id":"p"}}', "without `id` and `messageID`"),
+        (b'{"type":"message","data":{}}', "without `id`"),
+        (raw("message", {"id": "x" * 600}), "too long"),
+    ],
+)
+def test_a_malformed_item_is_refused_by_its_position(bad: bytes, reason: str) -> None:
+    with pytest.raises(BadRequest, match=re.escape(reason)) as refused:
+        parse([raw("session", {}), bad])
+    assert refused.value.code == "invalid_item"
+    assert "Item 1" in refused.value.message
+
+
+@given(JSON_VALUES, st.booleans())
+def test_no_reader_can_find_the_session_id_and_nothing_else_changes(value: object, escaped: bool) -> None:
+    body = json.dumps(value)
+    if escaped:
+        body = body.replace(SESSION, "".join(f"\\u{ord(c):04x}" for c in SESSION))
+    before = json.loads(body)
+    item = conceal([Item(key=f"x/{SESSION}", type="x", data=body.encode())], SESSION, PSEUDONYM)[0]
+    after = json.loads(item.data)
+    assert SESSION.partition("_")[2] not in json.dumps(after, ensure_ascii=False) + item.key
+    assert json.loads(json.dumps(before).replace(SESSION, PSEUDONYM)) == after
+
+
+def test_an_escaped_backslash_before_a_u_is_not_an_escape() -> None:
+    body = rb'{"path":"C:\\u0073ome","other":"\u0073ome"}'
+    concealed = conceal([Item(key="x", type="x", data=body)], SESSION, PSEUDONYM)[0]
+    assert concealed.data == rb'{"path":"C:\\u0073ome","other":"some"}'
+
+
+def test_a_short_session_id_is_replaced_only_as_a_whole() -> None:
+    item = Item(key="x", type="x", data=b'{"id":"ses_1","count":1}')
+    assert conceal([item], "ses_1", "ses_7")[0].data == b'{"id":"ses_7","count":1}'
+
+
+@given(st.from_regex(r"ses_[A-Za-z0-9]{1,64}", fullmatch=True))
+def test_a_pseudonym_has_the_form_of_the_id_and_is_another(session_id: str) -> None:
+    name = pseudonym_of(session_id)
+    assert name != session_id
+    assert len(name) == len(session_id)
+    assert re.fullmatch(r"ses_[A-Za-z0-9]+", name)
+
+
+def test_a_pseudonym_of_a_clients_id_passes_the_clients_own_pattern() -> None:
+    assert re.fullmatch(r"ses_[0-9a-f]{12}[0-9A-Za-z]{14}", pseudonym_of(SESSION))
+
+
+@pytest.mark.parametrize(
+    ("key", "identity"),
+    [
+        (f"session/info/{SESSION}", "session"),
+        (f"session/message/{SESSION}/msg_1", "message/msg_1"),
+        (f"session/part/{SESSION}/msg_1/prt_1", "part/msg_1/prt_1"),
+    ],
+)
+def test_legacy_keys_and_items_lead_to_each_other(key: str, identity: str) -> None:
+    item = from_legacy(key, msgspec.Raw(b"{}"))
+    assert item.key == identity
+    assert to_legacy_key(item, SESSION) == key
+
+
+@pytest.mark.parametrize("key", ["", "session", "session/info", "session/part/s/m", "secret/x/y", "session/other/s/x"])
+def test_a_legacy_key_outside_the_allowed_prefixes_is_refused(key: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        from_legacy(key, msgspec.Raw(b"{}"))
+    assert refused.value.code == "invalid_key"
+
+
+def test_types_unknown_to_the_legacy_protocol_have_no_legacy_key() -> None:
+    assert to_legacy_key(Item(key="model", type="model"), SESSION) is None
