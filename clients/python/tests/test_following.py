@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from fake_server import SHARE, Body, FakeServer, Fate
+
 from opencode_cloud_client import (
     Backoff,
     ConnectionLost,

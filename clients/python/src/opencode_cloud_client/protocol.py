@@ -141,7 +141,7 @@ def encode(value: object) -> bytes:
 def decode(raw: str | bytes) -> Json:
     """The JSON value in `raw`; raises ProtocolError if there is none."""
     try:
-        return cast(Json, json.loads(raw))
+        return cast("Json", json.loads(raw))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not JSON: {raw[:80]!r}") from error
 

@@ -76,7 +76,7 @@ class Share:
 
     async def sync(self, items: Iterable[NewItem]) -> int:
         """Publish a batch over HTTP; the number of its last item, once it is durable."""
-        body = cast(Json, {"secret": self.secret, "data": list(items)})
+        body = cast("Json", {"secret": self.secret, "data": list(items)})
         match await self._http.call("POST", f"/api/share/{self.id}/sync", body):
             case {"seq": int(seq)}:
                 return seq
