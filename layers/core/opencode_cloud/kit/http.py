@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.kit import json
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
 
 Body = TypeVar("Body")
@@ -32,7 +33,7 @@ def decode_body(event: Event, form: type[Body]) -> Body:
     Raises :class:`BadRequest` with what is wrong and where.
     """
     try:
-        return msgspec.json.decode(raw_body(event), type=form)
+        return json.decode(raw_body(event), form)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadRequest("invalid_body", f"The body must be JSON of the documented form: {error}.") from error
 
@@ -53,7 +54,7 @@ def arrival_ms(event: Event) -> int:
 
 
 def source_address(event: Event) -> str:
-    """Return the client's address: of the hops in X-Forwarded-For the last is the edge's, the one before the client's."""
+    """Return the client's address: in X-Forwarded-For the edge's own is last, the client's before it."""
     forwarded = (event.get("headers") or {}).get("x-forwarded-for", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     return hops[-2:][0] if hops else event["requestContext"]["http"]["sourceIp"]

@@ -75,9 +75,9 @@ def ack_frame(publication: str | None, seq: int) -> bytes:
     return _encode({"type": "ack", "id": publication, "seq": seq})
 
 
-def error_frame(code: str, message: str, publication: str | None = None) -> bytes:
-    """Encode an error; with the publication's id where one failed."""
-    return _encode({"type": "error", "code": code, "message": message, "id": publication})
+def error_frame(code: str, message: str, status: int, publication: str | None = None) -> bytes:
+    """Encode an error; with the publication's id where one failed. ``status`` tells whether trying again can help."""
+    return _encode({"type": "error", "code": code, "status": status, "message": message, "id": publication})
 
 
 def legacy_frame(share_id: str, item: Item, pseudonym: str) -> bytes | None:

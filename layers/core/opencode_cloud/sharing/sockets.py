@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http, json
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.frames import ack_frame, error_frame, gone_frame
@@ -71,12 +71,11 @@ class SharingSockets:
         except Gone:
             frame = gone_frame(message.share if message else "")
         except ServiceError as error:
-            frame = error_frame(error.code, error.message, message.id if message else None)
+            frame = error_frame(error.code, error.message, int(error.status), message.id if message else None)
         except Exception:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
             logger.exception("message failed")
-            frame = error_frame(
-                "internal_error", "Something failed on our side. Try again.", message.id if message else None
-            )
+            words = "Something failed on our side. Try again."
+            frame = error_frame("internal_error", words, 500, message.id if message else None)
         return {"statusCode": HTTPStatus.OK, **({"body": frame.decode()} if frame else {})}
 
     def _act(self, connection: str, message: _Message, at: int) -> bytes | None:
@@ -97,6 +96,6 @@ class SharingSockets:
 
 def _decode(body: bytes) -> _Message:
     try:
-        return msgspec.json.decode(body, type=_Message)
+        return json.decode(body, _Message)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadRequest("invalid_message", f"A message must be JSON of the documented form: {error}.") from error

@@ -83,7 +83,7 @@ class Viewing:
         page = self._store.page(share_id, after)
         share = readable(self._store, share_id, page.share)
         if not page.complete:
-            return pong_frame(share.hint.seq)
+            return pong_frame(max(share.hint.seq, after + 1))
         return pong_frame(page.records[-1].last if page.records else after)
 
     def _readable(self, share_id: str) -> Share:

@@ -1,0 +1,34 @@
+"""Decoding JSON that clients send, including what JavaScript writes and strict decoders refuse."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+Form = TypeVar("Form")
+_SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)"
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_REPLACEMENT = rb"\ufffd"
+
+
+def decode(body: bytes, form: type[Form]) -> Form:
+    """Decode ``body`` into ``form``; raises :class:`msgspec.DecodeError`.
+
+    JavaScript cuts text by UTF-16 unit and so may write half of a surrogate pair, which has no place in UTF-8. It
+    becomes U+FFFD, as every UTF-8 encoder would have it, since a refused batch would be lost: clients do not resend.
+    """
+    try:
+        return msgspec.json.decode(body, type=form)
+    except msgspec.DecodeError:
+        mended = _SURROGATES.sub(_mend, body)
+        if mended == body:
+            raise
+        return msgspec.json.decode(mended, type=form)
+
+
+def _mend(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[2] else match[1] + _REPLACEMENT
