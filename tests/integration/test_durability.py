@@ -1,0 +1,103 @@
+"""An acknowledged item survives anything (invariant I1): functions killed mid-publish, the whole machine killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from local.stack import LocalStack
+from tests.integration.publisher import Publisher, part
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack of its own, since these tests kill it."""
+    stack = LocalStack(Path(tmp_path_factory.mktemp("mortal")))
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+def publish(share: Publisher, writer: int, acknowledged: dict[str, str], stop: threading.Event) -> None:
+    """Publish until told to stop; what fails is not counted, and what was acknowledged is."""
+    mine = Publisher(
+        httpx.Client(base_url=share.http.base_url, timeout=20), share.session_id, share.id, share.secret, ""
+    )
+    number = 0
+    while not stop.is_set():
+        name, text = f"{writer}_{number}", os.urandom(200).hex()
+        try:
+            response = mine.sync(part(name, text))
+        except httpx.HTTPError:
+            mine.http.close()
+            mine.http = httpx.Client(base_url=share.http.base_url, timeout=20)
+            time.sleep(0.1)
+            continue
+        if response.status_code == 200:
+            acknowledged[f"part/msg_1/prt_{name}"] = text
+        number += 1
+
+
+def assert_nothing_lost(share: Publisher, acknowledged: dict[str, str]) -> None:
+    held = {item["key"]: item["data"]["text"] for item in share.items()["items"] if "data" in item}
+    lost = {key for key, text in acknowledged.items() if held.get(key) != text}
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged items lost"
+
+
+def workers_of(stack: Any) -> list[psutil.Process]:
+    """The processes in which functions run."""
+    return psutil.Process(stack.emulator_pid).children(recursive=True)
+
+
+def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalStack) -> None:
+    share = Publisher.create(mortal.url)
+    acknowledged: dict[str, str] = {}
+    stop = threading.Event()
+    writers = [threading.Thread(target=publish, args=(share, n, acknowledged, stop)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    killed = 0
+    for _ in range(8):
+        time.sleep(0.7)
+        victims = workers_of(mortal)
+        if victims:
+            os.kill(random.choice(victims).pid, signal.SIGKILL)
+            killed += 1
+    time.sleep(1)
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert killed
+    assert len(acknowledged) > 20
+    assert_nothing_lost(share, acknowledged)
+
+
+def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> None:
+    share = Publisher.create(mortal.url)
+    acknowledged: dict[str, str] = {}
+    for _ in range(2):
+        stop = threading.Event()
+        writers = [threading.Thread(target=publish, args=(share, n, acknowledged, stop)) for n in range(3)]
+        for writer in writers:
+            writer.start()
+        time.sleep(random.uniform(1.5, 2.5))
+        mortal.kill()
+        stop.set()
+        for writer in writers:
+            writer.join()
+        mortal.restart()
+        share.http = httpx.Client(base_url=mortal.url, timeout=60, follow_redirects=True)
+        assert_nothing_lost(share, acknowledged)
+    assert len(acknowledged) > 20
+    again = Publisher.create(mortal.url, share.session_id)
+    assert (again.id, again.secret) == (share.id, share.secret)

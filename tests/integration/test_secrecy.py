@@ -1,0 +1,132 @@
+"""Nothing that a reader, a log or a dump of the stores holds contains a session id or a secret (invariant I4)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.integration.publisher import Publisher, message, part, session
+
+
+@pytest.fixture(scope="module")
+def share(stack: Any) -> Publisher:
+    """A share whose content names its session id in every way that a client's content can."""
+    share = Publisher.create(stack.url)
+    core = share.session_id.removeprefix("ses_")
+    share.must_sync(
+        session(share.session_id, f"about {share.session_id}"),
+        message("1", share.session_id),
+        part("1", f"/tmp/{share.session_id}/x and bare {core}", sessionID=share.session_id),
+        part("2", f"escaped {share.session_id}", **{share.session_id: {"nested": [share.session_id]}}),
+        part("3", share.session_id * 20_000),
+        {"type": "messages", "data": {"sessionID": share.session_id, "messages": []}},
+    )
+    return share
+
+
+def needles(share: Publisher) -> list[bytes]:
+    return [share.session_id.removeprefix("ses_").encode(), share.secret.encode()]
+
+
+def test_no_reader_gets_the_session_id_or_the_secret(stack: Any, share: Publisher) -> None:
+    paths = [
+        "/share/{}",
+        "/share/{}.json",
+        "/share/{}.md",
+        "/share/{}/items",
+        "/share_data?id={}",
+        "/api/share/{}/data",
+    ]
+    paths += [f"/share/{{}}/items/{seq}" for seq in range(1, 7)]
+    for path in paths:
+        response = share.http.get(path.format(share.id), headers={"accept": "text/html,*/*"})
+        assert response.status_code == 200, path
+        for needle in needles(share):
+            assert needle not in response.content, path
+            assert needle not in str(response.headers).encode(), path
+
+
+def test_no_frame_carries_them(stack: Any, share: Publisher) -> None:
+    address = stack.url.replace("http", "ws", 1)
+    frames: list[bytes] = []
+    with connect(f"{address}/live") as live, connect(f"{address}/share_poll?id={share.id}") as legacy:
+        live.send(json.dumps({"action": "resume", "share": share.id, "after": 0}))
+        while b'"ready"' not in frames[-1:] and not any(b'"ready"' in frame for frame in frames):
+            frames.append(str(live.recv(timeout=20)).encode())
+        share.must_sync(part("1", f"again {share.session_id}"))
+        frames.append(str(live.recv(timeout=20)).encode())
+        frames.extend(str(legacy.recv(timeout=20)).encode() for _ in range(5))
+    assert len(frames) > 6
+    for frame in frames:
+        for needle in needles(share):
+            assert needle not in frame
+
+
+def test_errors_do_not_repeat_what_was_sent(share: Publisher) -> None:
+    answers = [
+        share.sync(part("1"), secret=share.secret[:-1] + "x"),
+        share.http.post("/api/share", json={"sessionID": f"{share.session_id}!"}),
+        share.http.post(
+            "/share_sync",
+            json={"sessionID": share.session_id, "secret": share.secret, "key": share.secret, "content": 1},
+        ),
+        share.http.post(
+            f"/api/share/{share.id}/sync",
+            json={"secret": share.secret, "data": [{"type": 1, "data": share.session_id}]},
+        ),
+    ]
+    for answer in answers:
+        assert answer.status_code >= 400
+        for needle in needles(share):
+            assert needle not in answer.content
+
+
+def test_a_dump_of_tables_and_bucket_yields_neither(stack: Any, share: Publisher) -> None:
+    held = list(everything_stored(stack))
+    assert any(share.id.encode() in body for body in held)
+    for body in held:
+        for needle in needles(share):
+            assert needle not in body
+
+
+def test_the_logs_of_the_functions_hold_no_secret_and_no_content(stack: Any, share: Publisher) -> None:
+    share.must_sync(part("log", "words-that-belong-to-the-user"))
+    httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    time.sleep(1)
+    logs = stack.client("logs")
+    lines: list[bytes] = []
+    for group in logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+            lines.extend(event["message"].encode() for event in page["events"])
+    assert any(b"CommitCount" in line for line in lines), "the functions' logs are being read"
+    for line in lines:
+        for needle in [*needles(share), b"words-that-belong-to-the-user"]:
+            assert needle not in line
+
+
+def everything_stored(stack: Any) -> Iterator[bytes]:
+    """Every row and object of the stage, as bytes and decompressed where it is compressed."""
+    for name in ("SharesTableName", "ConnectionsTableName"):
+        for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs[name]):
+            for row in page["Items"]:
+                yield str({key: value for key, value in row.items() if key != "payload"}).encode()
+                for value in row.values():
+                    if "B" in value:
+                        yield bytes(value["B"])
+                if "payload" in row:
+                    yield zlib.decompress(bytes(row["payload"]["B"]))
+    bucket = stack.outputs["SharesBucketName"]
+    for page in stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            body = stack.client("s3").get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+            yield entry["Key"].encode()
+            yield body
+            yield gzip.decompress(body) if body[:2] == b"\x1f\x8b" else zlib.decompress(body)
