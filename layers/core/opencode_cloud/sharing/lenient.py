@@ -1,0 +1,114 @@
+"""Reading JSON that anybody may have written: what has the wrong type counts as absent, and nothing raises."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TypeAlias, cast
+
+import msgspec
+
+JsonObject: TypeAlias = Mapping[str, object]
+
+MAXIMUM_DEPTH = 200  # of nested arrays and objects; what is deeper counts as unreadable, so that no walk over it fails
+_LATEST = 253_402_300_799_999  # the end of the year 9999, in milliseconds: the last time that can be written as a date
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NEWLINE = re.compile(r"\r\n?")
+
+
+def decode(raw: bytes) -> object:
+    """Decode JSON as browsers do: lone surrogates become U+FFFD and infinite numbers null. Unreadable JSON is None."""
+    try:
+        value = _decode(raw)
+        nested = raw.count(b"{") + raw.count(b"[") > MAXIMUM_DEPTH
+        return None if nested and _deeper(value, MAXIMUM_DEPTH) else value
+    except (ValueError, RecursionError):
+        return None
+
+
+def _decode(raw: bytes) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return _scrub(json.loads(raw))  # slower, and reads what msgspec refuses: lone surrogates, 1e999
+
+
+def _scrub(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_scrub(each) for each in cast("list[object]", value)]
+        case dict():
+            return {str(_scrub(key)): _scrub(each) for key, each in cast("dict[str, object]", value).items()}
+        case _:
+            return value
+
+
+def _deeper(value: object, limit: int) -> bool:
+    if isinstance(value, dict):
+        value = list(cast("dict[str, object]", value).values())
+    if not isinstance(value, list):
+        return False
+    return limit == 0 or any(_deeper(each, limit - 1) for each in cast("list[object]", value))
+
+
+def mapping(value: object) -> JsonObject:
+    """Return an object, or an empty one."""
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def mappings(value: object) -> list[JsonObject]:
+    """Return the objects of an array; none if it is not one."""
+    return [mapping(each) for each in array(value) if isinstance(each, dict)]
+
+
+def array(value: object) -> list[object]:
+    """Return an array, or an empty one."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """Return a string, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> int | float | None:
+    """Return a finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < 1e300 else None
+
+
+def milliseconds(value: object) -> int | None:
+    """Return a time in milliseconds since 1970 that can be written as a date, or None."""
+    time = number(value)
+    return int(time) if time is not None and 0 < time <= _LATEST else None
+
+
+def count(value: object) -> int:
+    """Return a number of things: 0 unless it is a number over 0."""
+    return max(0, int(number(value) or 0))
+
+
+def compact(value: object) -> str:
+    """Write a value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def plain(value: str) -> str:
+    r"""Return text without terminal escapes and control characters; line ends become ``\n``."""
+    if _CONTROL.search(value) is None:
+        return value
+    return _CONTROL.sub("", _NEWLINE.sub("\n", _ANSI.sub("", value)))
+
+
+def line(value: str, limit: int = 300) -> str:
+    """Return text as one line of at most ``limit`` characters."""
+    words = " ".join(plain(value[: limit * 4]).split())
+    return words if len(words) <= limit else words[: limit - 1] + "…"

@@ -1,0 +1,220 @@
+"""The pages that people see: a share (/share/{id}), and that there is none; and the static files they need."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from types import MappingProxyType
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from opencode_cloud.sharing.blocks import Block, Diff, File, Note, block, size
+from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
+
+INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
+BUDGET = 750_000  # bytes of JSON that go into one page; the script fetches what follows
+_ENTRY = 256  # bytes that an item costs besides its content
+_VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
+
+
+def content_security_policy(bodies: str = "") -> str:
+    """Return the policy of a page; ``bodies`` is the origin that large bodies are redirected to, if any.
+
+    ``'self'`` in connect-src covers the WebSocket of the same host; a redirect must be allowed by name.
+    """
+    connect = " ".join(filter(None, ("'self'", bodies)))
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+CONTENT_SECURITY_POLICY = content_security_policy()
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cache-Control": "private, no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file, ready to serve."""
+
+    body: bytes
+    media_type: str
+    cache_control: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part in the page. With ``href`` it stands for one that the script fetches from there."""
+
+    entry: Entry
+    block: Block | None
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message: Message
+    parts: list[_Part]
+    diffs: list[Diff]
+    href: str
+
+
+def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str) -> str:
+    """Write the page of a share whose folded state up to ``seq`` is ``items``.
+
+    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. Of a session over ``BUDGET`` the page holds
+    the beginning, and tells its script to fetch all.
+    """
+    transcript = transcribe(items)
+    messages, complete = _within_budget(share_id, transcript)
+    template = _environment().get_template("share.html")
+    return template.render(
+        share_id=share_id,
+        address=f"{base_url.rstrip('/')}/share/{share_id}",
+        seq=seq if complete else 0,
+        complete=complete,
+        transcript=transcript,
+        names=model_names(transcript.models),
+        messages=messages,
+        diffs=transcript.diffs if not _later(share_id, transcript.diff) else [],
+        later=partial(_later, share_id),
+    )
+
+
+def render_missing() -> str:
+    """Write the page for 404: no share has this address."""
+    return _notice("No session here", "There is no shared session at this address. Check the link for typing errors.")
+
+
+def render_gone() -> str:
+    """Write the page for 410: the share has been removed or has expired."""
+    return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+
+
+def _notice(title: str, words: str) -> str:
+    return _environment().get_template("notice.html").render(title=title, words=words)
+
+
+def _within_budget(share_id: str, transcript: Transcript) -> tuple[list[_Message], bool]:
+    left = BUDGET
+    shown: list[_Message] = []
+    for message in transcript.messages:
+        parts: list[_Part] = []
+        left -= _cost(message.entry) if message.entry else _ENTRY
+        for entry in message.parts:
+            if left <= 0:
+                break
+            parts.append(_part(share_id, entry))
+            left -= _cost(entry)
+        href = _later(share_id, message.entry)
+        shown.append(_Message(message, parts, [] if href else message.diffs, href))
+        if left <= 0:
+            return shown, False
+    return shown, True
+
+
+def _cost(entry: Entry) -> int:
+    return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
+
+
+def _part(share_id: str, entry: Entry) -> _Part:
+    href = _later(share_id, entry)
+    if not href:
+        return _Part(entry, block(entry.value), "")
+    shown = block(entry.value) if entry.inline else None
+    if isinstance(shown, File):
+        return _Part(entry, File(shown.name, shown.mime, shown.bytes, ""), href)
+    return _Part(entry, Note(f"Large part ({size(len(entry.raw))})" if entry.inline else "Large part"), href)
+
+
+def _later(share_id: str, entry: Entry | None) -> str:
+    """Return where the script finds an item that is too large for the page; empty for the others."""
+    if entry is None or (entry.inline and len(entry.raw) <= INLINE):
+        return ""
+    return f"/share/{share_id}/items/{entry.seq}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_web() / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["moment"] = moment
+    environment.filters["patch"] = patch
+    environment.globals["assets"] = f"/assets/{_version()}"
+    return environment
+
+
+def patch(words: str) -> Markup:
+    """Mark the added and removed lines of a patch: one element for each run of lines."""
+    runs: list[tuple[str, list[str]]] = []
+    for line in words.rstrip("\n").split("\n"):
+        kind = _line_kind(line)
+        if not runs or runs[-1][0] != kind:
+            runs.append((kind, []))
+        runs[-1][1].append(line)
+    return Markup("\n").join(
+        Markup('<span class="{}">{}</span>').format(kind, "\n".join(lines)) if kind else "\n".join(lines)
+        for kind, lines in runs
+    )
+
+
+def _line_kind(line: str) -> str:
+    if line.startswith(("+++", "---", "@@", "Index: ", "====", "diff ")):
+        return "meta"
+    return {"+": "added", "-": "removed"}.get(line[:1], "")
+
+
+def static_asset(path: str) -> Asset | None:
+    """Return the static file at /assets/``path``, or None. Pages name it with a version, so it can be kept for good."""
+    match = _VERSION.fullmatch(path)
+    version, name = match.groups() if match else ("", path)
+    body = _static().get(name)
+    if body is None:
+        return None
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if name.endswith(".js"):
+        media_type = "text/javascript"  # some systems say otherwise, and browsers refuse modules of other types
+    lasting = version == _version()
+    return Asset(body, media_type, "public, max-age=31536000, immutable" if lasting else "public, max-age=60")
+
+
+@lru_cache(maxsize=1)
+def _static() -> dict[str, bytes]:
+    root = _web() / "static"
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    digest = hashlib.sha256()
+    for name, body in _static().items():
+        digest.update(f"{name}\0{len(body)}\0".encode() + body)
+    return digest.hexdigest()[:12]
+
+
+def _web() -> Path:
+    """Find templates and static files: inside the package once it is built, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_web"
+    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web"

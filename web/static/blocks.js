@@ -1,0 +1,224 @@
+// What a reader sees of a part. The rules are those of opencode_cloud/sharing/blocks.py: change both together.
+
+// Only these are shown as pictures: SVG can carry scripts, and a remote address would tell its owner who is reading.
+const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
+const DATA_URL = /^data:[^,]{0,200};base64,/
+const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])/g
+const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
+const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])
+const TELLING = ["description", "filePath", "path", "pattern", "command", "url", "query", "prompt"]
+const LATEST = 253_402_300_799_999 // the end of the year 9999
+
+// Reading JSON that anybody may have written: what has the wrong type counts as absent.
+export const text = (value) => (typeof value === "string" ? value : "")
+export const array = (value) => (Array.isArray(value) ? value : [])
+export const mapping = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {})
+export const mappings = (value) =>
+  array(value).filter((each) => each !== null && typeof each === "object" && !Array.isArray(each))
+const number = (value) => (Number.isFinite(value) && Math.abs(value) < 1e300 ? value : null)
+const count = (value) => Math.max(0, Math.trunc(number(value) ?? 0))
+export const milliseconds = (value) => {
+  const time = number(value)
+  return time !== null && time > 0 && time <= LATEST ? Math.trunc(time) : null
+}
+const joined = (separator, ...words) => words.filter(Boolean).join(separator)
+
+/** Text without terminal escapes and control characters. */
+export function plain(value) {
+  return value.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROL, "")
+}
+
+/** Text as one line of at most `limit` characters. */
+export function line(value, limit = 300) {
+  const words = Array.from(plain(Array.from(value.slice(0, limit * 8)).slice(0, limit * 4).join("")).trim().replace(/\s+/g, " "))
+  return words.length <= limit ? words.join("") : words.slice(0, limit - 1).join("") + "…"
+}
+
+/** What to show of a part; null for bookkeeping and for text that is empty or not meant for readers. */
+export function block(part) {
+  const kind = text(part.type)
+  if (BOOKKEEPING.has(kind)) return null
+  if (kind === "text" || kind === "reasoning") {
+    const words = plain(text(part.text))
+    return !words.trim() || part.synthetic === true ? null : { kind, text: words }
+  }
+  if (kind === "tool") return tool(part)
+  if (kind === "file") return file(part)
+  const words = note(kind, part)
+  return words
+    ? { kind: "note", text: words }
+    : { kind: "unknown", type: line(kind, 64) || "none", json: JSON.stringify(part) }
+}
+
+function note(kind, part) {
+  switch (kind) {
+    case "compaction":
+      return part.auto === true ? "Context compacted automatically" : "Context compacted"
+    case "agent":
+      return `Agent: ${line(text(part.name))}`
+    case "subtask":
+      return `Subtask for ${line(text(part.agent), 64) || "an agent"}: ${line(text(part.description) || text(part.prompt))}`
+    case "retry":
+      return `Retry ${count(part.attempt)}: ${failure(part.error)}`
+    case "patch": {
+      const names = array(part.files).filter((name) => typeof name === "string")
+      return names.length ? `Changed ${names.map((name) => line(name)).join(", ")}` : "Changed no file"
+    }
+    default:
+      return ""
+  }
+}
+
+function file(part) {
+  const url = text(part.url)
+  const name = line(text(part.filename), 200) || "file"
+  const inline = DATA_URL.exec(url)
+  const bytes = inline ? Math.floor(((url.length - inline[0].length) * 3) / 4) : 0
+  const caption = joined(" · ", name, line(text(part.mime), 100), bytes ? size(bytes) : "")
+  return { kind: "file", name, caption, image: IMAGE.test(url) ? url : "" }
+}
+
+function tool(part) {
+  const state = mapping(part.state)
+  const given = mapping(state.input)
+  const patch = plain(text(mapping(state.metadata).diff))
+  const name = line(text(part.tool), 100) || "tool"
+  const status = line(text(state.status), 20) || "unknown"
+  const time = duration(mapping(state.time))
+  const telling = TELLING.map((key) => text(given[key])).find(Boolean) ?? ""
+  return {
+    kind: "tool",
+    name,
+    status,
+    state: status === "completed" ? time : joined(" ", status, time),
+    title: line(text(state.title) || telling),
+    input: plain(typeof state.input === "string" ? state.input : inputs(name, given, patch)),
+    output: plain(text(state.output)),
+    error: plain(text(state.error)),
+    patch,
+    attachments: mappings(state.attachments).map(file),
+  }
+}
+
+function inputs(name, given, patch) {
+  if (name === "bash" && text(given.command)) return `$ ${given.command}`
+  return Object.entries(given)
+    .filter(([key]) => !(patch && (key === "oldString" || key === "newString"))) // the patch says the same, readably
+    .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)])
+    .map(([key, value]) => (value.includes("\n") ? `${key}:\n${value}` : `${key}: ${value}`))
+    .join("\n")
+}
+
+function duration(time) {
+  const start = milliseconds(time.start)
+  const end = milliseconds(time.end)
+  if (start === null || end === null || end < start) return ""
+  const tenths = Math.floor((end - start + 50) / 100)
+  if (tenths < 600) return `${Math.floor(tenths / 10)}.${tenths % 10} s`
+  return `${Math.floor(tenths / 600)} min ${Math.floor(tenths / 10) % 60} s`
+}
+
+/** What an error of the client was, in a line; empty if there was none. */
+export function failure(error) {
+  if (typeof error === "string") return line(error)
+  const known = mapping(error)
+  const name = text(known.name)
+  if (name === "MessageAbortedError") return "Interrupted"
+  const words = line(joined(": ", name, text(mapping(known.data).message) || text(known.message)))
+  return words || (Object.keys(known).length ? "Error" : "")
+}
+
+/** The file changes of a session or a message. */
+export function diffs(value) {
+  return mappings(value)
+    .filter((each) => text(each.file) || text(each.patch))
+    .map((each) => ({
+      file: line(text(each.file)) || "unnamed file",
+      status: line(text(each.status), 20) || "modified",
+      additions: count(each.additions),
+      deletions: count(each.deletions),
+      patch: plain(text(each.patch)),
+    }))
+}
+
+/** A number of bytes for people. */
+export function size(length) {
+  for (const [unit, step] of [["MB", 1e6], ["KB", 1e3]]) {
+    const tenths = Math.floor((length * 10) / step)
+    if (length >= step) return `${Math.floor(tenths / 10)}.${tenths % 10} ${unit}`
+  }
+  return `${length} B`
+}
+
+/** What a session or message used: tokens and US dollars. */
+export function usage(message) {
+  const tokens = mapping(message.tokens)
+  const cache = mapping(tokens.cache)
+  const sent = count(tokens.input) + count(cache.read) + count(cache.write)
+  const received = count(tokens.output) + count(tokens.reasoning)
+  const cost = Math.trunc(Math.min(number(message.cost) ?? 0, 1e9) * 10_000 + 0.5) // in hundredths of a cent
+  const words = sent || received ? [`${grouped(sent)} tokens in`, `${grouped(received)} out`] : []
+  if (cost > 0) words.push(`$${Math.floor(cost / 10_000)}.${String(cost % 10_000).padStart(4, "0")}`)
+  return words.join(" · ")
+}
+
+const grouped = (value) => value.toLocaleString("en-US")
+
+/** Date and minute, UTC; empty if unknown. */
+export function moment(time) {
+  return time === null ? "" : `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`
+}
+
+/** The id of a model that is given as an object. */
+export const modelId = (model) => text(mapping(model).modelID) || text(mapping(model).id)
+
+/** The lines of a patch in runs of one kind: [kind, text]. */
+export function runs(patch) {
+  const found = []
+  for (const each of patch.replace(/\n+$/, "").split("\n")) {
+    const kind = /^(?:\+\+\+|---|@@|Index: |====|diff )/.test(each)
+      ? "meta"
+      : { "+": "added", "-": "removed" }[each[0]] ?? ""
+    if (found.length && found.at(-1)[0] === kind) found.at(-1)[1].push(each)
+    else found.push([kind, [each]])
+  }
+  return found.map(([kind, lines]) => [kind, lines.join("\n")])
+}
+
+/** A V2 client's blob of all messages as first-generation items (`_second_generation` in transcript.py). */
+export function secondGeneration(item) {
+  return mappings(mapping(item.data).messages).flatMap((message, position) => {
+    const name = text(message.id).replaceAll("/", "-") || String(position).padStart(6, "0")
+    const stamp = { seq: item.seq, at: item.at }
+    const role = text(message.type) || text(message.role)
+    return [
+      { ...stamp, type: "message", key: `message/${name}`, data: { ...message, role } },
+      ...secondGenerationParts(message).map((data, index) => ({
+        ...stamp,
+        type: "part",
+        key: `part/${name}/${String(index).padStart(6, "0")}`,
+        data,
+      })),
+    ]
+  })
+}
+
+function secondGenerationParts(message) {
+  const words = ["text", "summary"].filter((name) => typeof message[name] === "string")
+  const parts = words.map((name) => ({ type: "text", text: message[name] }))
+  if (typeof message.command === "string") {
+    const state = { status: "completed", input: { command: message.command }, output: message.output }
+    parts.push({ type: "tool", tool: "bash", state })
+  }
+  for (const part of mappings(message.content)) {
+    const state = mapping(part.state)
+    const output = mappings(state.content).map((each) => text(each.text)).filter(Boolean).join("\n")
+    const error = text(mapping(state.error).message)
+    parts.push(
+      part.type === "tool"
+        ? { type: "tool", tool: part.name, state: { ...state, title: part.title, output, error } }
+        : part,
+    )
+  }
+  return parts
+}

@@ -1,0 +1,230 @@
+// Follows a share: one cursor, three ways to move it (frames, a snapshot, polling). Knows nothing of the page.
+// The protocol is in docs/protocol.md, "Live protocol".
+
+const FIRST_DELAY = 500 // milliseconds before the first new attempt to connect; doubles up to MAXIMUM_DELAY
+const MAXIMUM_DELAY = 30_000
+const PING = 240_000 // the gateway closes sockets that are idle for ten minutes
+const SETTLE = 200 // frames may overtake each other: time for the late one to come
+const PATIENCE = 15_000 // for the answer to a ping, or for the next frame while catching up
+const TRIES = 3 // failures in a row before polling begins beside further attempts
+const POLL = 3_000 // between two polls; grows while nothing changes
+const MAXIMUM_POLL = 30_000
+const STALLED = 300_000 // a fetch that takes longer has stalled
+const OVER = new Set(["share_gone", "share_not_found"])
+
+const jitter = (delay) => delay * (0.5 + Math.random() / 2)
+
+/** The share is no longer there. */
+class Gone extends Error {}
+
+export class Follower {
+  #socket = null
+  #work = Promise.resolve() // frames are handled one after the other
+  #fetching = new AbortController() // of the state, for the present connection
+  #failures = 0
+  #tail = 0 // the highest sequence number heard of
+  #catchingUp = false
+  #stopped = false
+  #timers = {}
+
+  /**
+   * @param share the share's id
+   * @param cursor everything up to this sequence number is known
+   * @param address of the live protocol, ws: or wss:
+   * @param handlers apply(items), status(state), gone()
+   */
+  constructor({ share, cursor, address, apply, status, gone }) {
+    Object.assign(this, { share, cursor, address, apply, status, gone })
+  }
+
+  start() {
+    this.#stopped = false
+    this.status("connecting")
+    this.#connect()
+  }
+
+  /** Let go of the network, for good or until `start` or `retry`. */
+  stop() {
+    this.#stopped = true
+    this.#clear()
+    this.#release()
+  }
+
+  /** The network has gone: do not wait until the socket notices. */
+  offline() {
+    this.#clear()
+    this.#release()
+    this.status("offline")
+  }
+
+  /** The network is back, or the reader is: connect now, or make sure that the connection lives. */
+  retry() {
+    if (this.#stopped) return
+    if (this.#socket?.readyState === WebSocket.OPEN) return this.#ping()
+    if (this.#socket) return
+    this.#failures = 0
+    this.#clear()
+    this.status("reconnecting")
+    this.#connect()
+  }
+
+  /** Fetch one item by its address; null if a newer one has taken its place. */
+  async fetchItem(href) {
+    try {
+      const response = await this.#get(href, AbortSignal.timeout(STALLED))
+      return response ? await response.json() : null
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+      this.#over()
+      return null
+    }
+  }
+
+  #connect() {
+    const socket = new WebSocket(this.address)
+    this.#socket = socket
+    this.#after("patience", PATIENCE, () => this.#lost(socket))
+    socket.onopen = () => this.#resume()
+    socket.onmessage = (event) => this.#receive(socket, event.data)
+    socket.onclose = () => this.#lost(socket)
+  }
+
+  #resume() {
+    this.#catchingUp = true
+    this.#send({ action: "resume", share: this.share, after: this.cursor })
+  }
+
+  #send(frame) {
+    const socket = this.#socket
+    if (socket?.readyState !== WebSocket.OPEN) return
+    socket.send(JSON.stringify(frame))
+    this.#after("patience", PATIENCE, () => this.#lost(socket))
+  }
+
+  #receive(socket, data) {
+    clearTimeout(this.#timers.patience)
+    this.#work = this.#work
+      .then(() => (this.#socket === socket ? this.#handle(socket, JSON.parse(data)) : undefined))
+      .catch((error) => this.#failed(socket, error))
+  }
+
+  #failed(socket, error) {
+    if (error instanceof Gone) return this.#over()
+    console.warn("The connection is given up and made anew.", error)
+    this.#lost(socket)
+  }
+
+  async #handle(socket, frame) {
+    if (frame.seq > this.#tail) this.#tail = frame.seq
+    switch (frame.type) {
+      case "items":
+        if (frame.after > this.cursor) break // something before it has not come: see #check
+        await this.apply(frame.items)
+        this.cursor = Math.max(this.cursor, frame.seq)
+        break
+      case "snapshot":
+        await this.#fetchState(frame.href)
+        if (this.cursor < frame.seq) this.#resume()
+        break
+      case "ready":
+        this.#catchingUp = false
+        if (this.cursor >= this.#tail) this.#live()
+        break
+      case "gone":
+        throw new Gone()
+      case "error":
+        if (OVER.has(frame.code)) throw new Gone()
+        throw new Error(`${frame.code}: ${frame.message}`)
+    }
+    this.#check(socket)
+  }
+
+  /** Ask for what is missing, unless it is on its way; and do not wait for ever for that. */
+  #check(socket) {
+    if (this.#catchingUp) this.#after("patience", PATIENCE, () => this.#lost(socket))
+    else if (this.cursor < this.#tail) this.#after("resume", jitter(SETTLE), () => this.#resume())
+  }
+
+  #live() {
+    this.#failures = 0
+    clearTimeout(this.#timers.poll)
+    this.status("live")
+    this.#after("ping", jitter(PING), () => this.#ping())
+  }
+
+  #ping() {
+    this.#send({ action: "ping", share: this.share })
+    this.#after("ping", jitter(PING), () => this.#ping())
+  }
+
+  /** The connection is gone or of no use: make a new one later, and poll meanwhile if none can be had. */
+  #lost(socket) {
+    if (this.#socket !== socket) return
+    this.#release()
+    for (const name of ["ping", "patience", "resume"]) clearTimeout(this.#timers[name])
+    if (this.#stopped) return
+    this.#failures += 1
+    if (this.#failures === TRIES) this.#poll(POLL)
+    if (this.#failures < TRIES) this.status(navigator.onLine ? "reconnecting" : "offline")
+    const delay = Math.min(MAXIMUM_DELAY, FIRST_DELAY * 2 ** (this.#failures - 1))
+    this.#after("connect", jitter(delay), () => this.#connect())
+  }
+
+  #release() {
+    const socket = this.#socket
+    this.#socket = null
+    this.#catchingUp = false
+    this.#fetching.abort()
+    this.#fetching = new AbortController()
+    socket?.close()
+  }
+
+  async #poll(delay) {
+    const known = this.cursor
+    try {
+      await this.#fetchState(`/share/${this.share}/items`)
+      if (this.#stopped || this.#failures < TRIES) return
+      this.status("polling")
+    } catch (error) {
+      if (error instanceof Gone) return this.#over()
+      if (this.#stopped || this.#failures < TRIES) return
+      this.status(navigator.onLine ? "reconnecting" : "offline")
+    }
+    const next = this.cursor > known ? POLL : Math.min(MAXIMUM_POLL, delay * 1.5)
+    this.#after("poll", jitter(next), () => this.#poll(next))
+  }
+
+  async #fetchState(href) {
+    const signal = AbortSignal.any([this.#fetching.signal, AbortSignal.timeout(STALLED)])
+    const response = await this.#get(`${href}?after=${this.cursor}`, signal)
+    if (!response) throw new Gone()
+    const state = await response.json()
+    await this.apply(state.items)
+    this.cursor = Math.max(this.cursor, state.seq)
+  }
+
+  /** GET; null for what is not there. */
+  async #get(href, signal) {
+    const response = await fetch(href, { headers: { accept: "application/json" }, credentials: "omit", signal })
+    if (response.status === 410) throw new Gone()
+    if (response.status === 404) return null
+    if (!response.ok) throw new Error(`${response.status} for ${href}`)
+    return response
+  }
+
+  #over() {
+    if (this.#stopped) return
+    this.stop()
+    this.status("unshared")
+    this.gone()
+  }
+
+  #after(name, delay, action) {
+    clearTimeout(this.#timers[name])
+    this.#timers[name] = setTimeout(action, delay)
+  }
+
+  #clear() {
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer)
+  }
+}

@@ -1,0 +1,78 @@
+// The page of a share: joins what the server rendered, the connection, and the reader's place in the page.
+
+import { Follower } from "./follow.js"
+import { Transcript } from "./transcript.js"
+
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  polling: "Live, with delay",
+  reconnecting: "Reconnecting",
+  offline: "Offline",
+  unshared: "No longer shared",
+}
+const AT_END = 160 // pixels from the end of the page that count as reading along
+
+const root = document.querySelector("#share")
+const status = document.querySelector("#status")
+const latest = document.querySelector("#latest")
+const page = document.documentElement
+
+const atEnd = () => page.scrollHeight - page.scrollTop - page.clientHeight < AT_END
+const toEnd = () => (page.scrollTop = page.scrollHeight)
+
+function showStatus(state) {
+  status.hidden = false
+  status.dataset.state = state
+  status.textContent = STATES[state]
+}
+
+/** Take in items; a reader who is at the end of a live session stays there, another is told. */
+async function apply(items) {
+  const along = status.dataset.state === "live" && atEnd()
+  await transcript.apply(items)
+  if (!along) return showLatest(items.length > 0)
+  toEnd()
+  requestAnimationFrame(toEnd) // elements that were out of view have only now got their height
+}
+
+function showLatest(changed) {
+  if (atEnd()) latest.hidden = true
+  else if (changed && status.dataset.state === "live") latest.hidden = false
+}
+
+function showGone() {
+  const words = "This session is no longer shared: its owner removed it, or it has expired."
+  const title = document.createElement("h1")
+  const paragraph = document.createElement("p")
+  title.textContent = "No longer shared"
+  paragraph.textContent = words
+  root.className = "notice"
+  root.replaceChildren(title, paragraph)
+  document.title = "No longer shared · Opencode Cloud"
+  document.querySelector("footer").remove()
+  latest.remove()
+}
+
+const follower = new Follower({
+  share: root.dataset.share,
+  cursor: Number(root.dataset.seq),
+  address: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`,
+  apply,
+  status: showStatus,
+  gone: showGone,
+})
+const transcript = new Transcript(root, (href) => follower.fetchItem(href))
+
+latest.addEventListener("click", () => {
+  latest.hidden = true
+  toEnd()
+  requestAnimationFrame(toEnd)
+})
+addEventListener("scroll", () => showLatest(false), { passive: true })
+addEventListener("online", () => follower.retry())
+addEventListener("offline", () => follower.offline())
+addEventListener("pagehide", () => follower.stop())
+addEventListener("pageshow", (event) => event.persisted && root.className !== "notice" && follower.start())
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && follower.retry())
+follower.start()
