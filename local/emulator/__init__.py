@@ -1,0 +1,1 @@
+"""What runs inside MiniStack's own environment: only the standard library and MiniStack may be imported here."""

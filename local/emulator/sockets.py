@@ -1,0 +1,76 @@
+"""Lets MiniStack hold thousands of idle WebSockets, end them at once, and not be filled up by a stalled one.
+
+As shipped, each socket wakes twice a second to see whether it was closed, needs up to half a second to end, and queues
+without limit what its reader does not take. Its module is given a stand-in for `asyncio` that differs in three names.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from importlib import import_module
+from typing import Any
+
+logger = logging.getLogger("local.sockets")
+
+LARGEST_OUTBOX = 1024
+"""Messages (of at most 128 KB) waiting for a reader before its socket is ended, as API Gateway ends slow ones."""
+
+
+class Outbox(asyncio.Queue[str | None]):
+    """Messages for one socket; None wakes the sender so that it sees that the socket has ended."""
+
+    ending: "Ending"
+
+    async def put(self, item: str | None) -> None:
+        """Queue a message, or end the socket when its reader has stalled."""
+        if self.qsize() >= LARGEST_OUTBOX:
+            logger.warning("a reader fell %d messages behind: its socket is ended", LARGEST_OUTBOX)
+            self.ending.set()
+            return
+        self.put_nowait(item)
+
+
+class Ending(asyncio.Event):
+    """Set when a socket is to end; wakes the sender, which waits for the outbox alone."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        super().__init__()
+        self._outbox = outbox
+        outbox.ending = self
+
+    def set(self) -> None:
+        """End the socket."""
+        super().set()
+        self._outbox.put_nowait(None)
+
+
+class AsyncioForSockets:
+    """`asyncio`, but for what `handle_websocket` uses to wait for messages and for the end."""
+
+    def __init__(self) -> None:
+        self._newest: Outbox | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def Queue(self) -> Outbox:  # noqa: N802 - stands in for asyncio.Queue
+        """Make the outbox of a socket."""
+        self._newest = Outbox()
+        return self._newest
+
+    def Event(self) -> Ending:  # noqa: N802 - stands in for asyncio.Event
+        """Make the ending of the socket whose outbox was made in the line before."""
+        if self._newest is None:
+            raise RuntimeError("MiniStack makes a socket's outbox before its ending")
+        outbox, self._newest = self._newest, None
+        return Ending(outbox)
+
+    async def wait_for(self, awaitable: Awaitable[Any], timeout: float) -> Any:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait without the time-out: an ending wakes us."""
+        return await awaitable
+
+
+def install() -> None:
+    """Give MiniStack's API Gateway the stand-in."""
+    apigateway: Any = import_module("ministack.services.apigateway")
+    apigateway.asyncio = AsyncioForSockets()

@@ -1,0 +1,27 @@
+"""Writes the hash-locked requirement lists from their `.in` files (`make lock`)."""
+
+import os
+import subprocess
+from pathlib import Path
+
+LOCKS = {
+    "layers/dependencies/core": "",
+    "requirements/dev": "layers/dependencies/core.txt",
+    "requirements/ministack": "",
+    "requirements/setup": "",
+}
+"""Lists, each with the list that constrains it: what is developed with is what is deployed."""
+
+
+def write_locks(root: Path) -> None:
+    """Resolve every list anew for all platforms; no registry's address gets into a file."""
+    command = [str(root / ".venv/bin/uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+    command += ["--no-emit-index-url", "--python-version", "3.11", "--custom-compile-command", "make lock", "--upgrade"]
+    for name, constraint in LOCKS.items():
+        constraints = ["--constraints", constraint] if constraint else []
+        subprocess.run(
+            [*command, *constraints, f"{name}.in", "--output-file", f"{name}.txt"],
+            cwd=root,
+            env={"UV_SYSTEM_CERTS": "true", **os.environ},
+            check=True,
+        )
