@@ -1,0 +1,60 @@
+"""Fixtures of the e2e tests: the scripted model, homes for the clients, and a running client of each generation."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+
+from .model import ScriptedModel, scripted_model
+from .opencode import Client, Home
+from .recorder import Recorder, recording
+
+
+class Stack(Protocol):
+    """What these tests need of the deployed local stage."""
+
+    @property
+    def url(self) -> str: ...
+
+
+MakeHome = Callable[[], Home]
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[ScriptedModel]:
+    with scripted_model() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def make_home(stack: Stack, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
+    """Makes a fresh home of a client that shares with the stack."""
+
+    def make() -> Home:
+        return Home.create(tmp_path_factory.mktemp("current") / "home", "current", model, stack.url)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def client(make_home: MakeHome) -> Iterator[Client]:
+    """One `opencode serve` for all tests: it takes seconds to start, and sessions do not see each other."""
+    with make_home().serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def recorder(stack: Stack) -> Iterator[Recorder]:
+    """What the legacy client says to the stack."""
+    with recording(stack.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def legacy_client(
+    recorder: Recorder, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """One `opencode serve` of 1.0.61 for all tests, whose requests pass through the recorder."""
+    root = tmp_path_factory.mktemp("legacy") / "home"
+    with Home.create(root, "legacy", model, recorder.url).serve() as running:
+        yield running

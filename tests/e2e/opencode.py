@@ -1,0 +1,264 @@
+"""Drives the unmodified opencode clients: a home of their own, a server over HTTP, one-shot commands.
+
+What the clients need to run headlessly, and their surprises, were observed on 1.18.33 and 1.0.61: stdin must be
+/dev/null, a request sent before the server's "listening" line hangs for good, and the directories below keep one
+client's state apart from another's.
+"""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from . import binaries
+from .binaries import Generation
+from .model import MODEL, PACKAGE, PROVIDER, ScriptedModel
+
+JsonObject = dict[str, Any]
+T = TypeVar("T")
+
+LISTENING = "opencode server listening on "
+START_TIMEOUT = 60.0  # seconds; 2 to 3 on an idle machine
+CALL_TIMEOUT = 60.0  # seconds; a turn against the scripted model takes under one
+SYNC_TIMEOUT = 10.0  # seconds; the client posts what changed one second after the first change
+
+
+def eventually(probe: Callable[[], T], timeout: float = SYNC_TIMEOUT) -> T:
+    """Repeats `probe` until it raises no AssertionError; the last one is raised when the time is up."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return probe()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Home:
+    """One user's machine: configuration, state and a project folder, all under `root`."""
+
+    root: Path
+    binary: Path
+    model: ScriptedModel
+    share_url: str
+
+    @classmethod
+    def create(cls, root: Path, generation: Generation, model: ScriptedModel, share_url: str) -> "Home":
+        """Lays out a fresh home of a client that shares at `share_url`."""
+        home = cls(root, binaries.find(generation), model, share_url)
+        home.project.mkdir(parents=True)
+        home.logs.mkdir()
+        settings: JsonObject = {
+            "model": f"{PROVIDER}/{MODEL}",
+            "small_model": f"{PROVIDER}/{MODEL}",
+            "provider": model.provider(),
+            "permission": {"edit": "allow", "bash": "allow"},
+        }
+        if generation == "current":  # 1.0.61 does not start with a key it does not know
+            settings["enterprise"] = {"url": share_url}
+        path = root / "config" / "opencode" / "opencode.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(settings, indent=2))
+        if generation == "legacy":
+            home._fill_package_cache()
+            home._stand_in_for_ripgrep()
+        home._make_repository()
+        return home
+
+    @property
+    def project(self) -> Path:
+        return self.root / "project"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """Nothing of the caller's but PATH: no key, proxy or setting of the developer reaches the client."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root),
+            "TMPDIR": str(self.logs),
+            "LANG": "C.UTF-8",
+            "XDG_CONFIG_HOME": str(self.root / "config"),
+            "XDG_DATA_HOME": str(self.root / "data"),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0.61 would install them from npm
+            "OPENCODE_API": self.share_url,  # where 1.0.61 shares; 1.18.33 does not read it
+            "npm_config_registry": self.model.url,
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+        """Runs `opencode <arguments>` in the project to its end, and returns stdout.
+
+        stdout goes to a file, because the client cuts what it writes to a pipe at 64 KB. Fails with the client's own
+        words when it exits with an error.
+        """
+        output = self.logs / f"run-{time.monotonic_ns()}.out"
+        with output.open("wb") as stdout, output.with_suffix(".err").open("wb") as stderr:
+            ended = subprocess.run(
+                [self.binary, *arguments],
+                cwd=self.project,
+                env=self.environment() | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=CALL_TIMEOUT,
+                check=False,
+            )
+        errors = output.with_suffix(".err").read_text()
+        assert ended.returncode == 0, f"opencode {' '.join(arguments)}: {output.read_text()}{errors}"
+        return output.read_text()
+
+    def known_shares(self) -> dict[str, JsonObject]:
+        """The shares 1.18.33 believes to own, by session id: `{"id", "secret", "url"}` from its own database."""
+        database = self.root / "data" / "opencode" / "opencode.db"
+        with closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute("SELECT session_id, id, secret, url FROM session_share").fetchall()
+        return {session: {"id": share, "secret": secret, "url": url} for session, share, secret, url in rows}
+
+    @contextmanager
+    def serve(self) -> Generator["Client"]:
+        """Runs `opencode serve` on a free port for as long as the block lasts."""
+        output = self.logs / f"serve-{time.monotonic_ns()}.out"
+        with output.open("wb") as stdout:
+            process = subprocess.Popen(
+                [self.binary, "serve", "--hostname", "127.0.0.1", "--port", str(free_port())],
+                cwd=self.project,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            url = _listening_url(process, output)
+            with httpx.Client(base_url=url, timeout=CALL_TIMEOUT, trust_env=False) as http:
+                yield Client(self, http)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _fill_package_cache(self) -> None:
+        """Leaves behind what 1.0.61 does after it has installed the model's provider package from npm, as it would."""
+        package = binaries.ROOT / "node_modules" / PACKAGE
+        assert package.is_dir(), f"no {package}: run `make setup` in {binaries.ROOT}"
+        cache = self.root / "cache" / "opencode"
+        link = cache / "node_modules" / PACKAGE
+        link.parent.mkdir(parents=True)
+        link.symlink_to(package, target_is_directory=True)
+        (cache / "package.json").write_text(json.dumps({"dependencies": {PACKAGE: "latest"}}))
+        (cache / "version").write_text("9")  # of the cache's layout; another one makes the client empty the cache
+
+    def _stand_in_for_ripgrep(self) -> None:
+        """Spares 1.0.61 the download of ripgrep, with which it lists the project's files for its system prompt."""
+        program = self.root / "data" / "opencode" / "bin" / "rg"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+
+    def _make_repository(self) -> None:
+        """Turns the project into a git repository, without which the client makes neither snapshots nor diffs."""
+        git = shutil.which("git")
+        assert git is not None, "the e2e tests need git on the PATH"
+        author = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
+        for command in (["init", "--quiet"], [*author, "commit", "--quiet", "--allow-empty", "--message", "start"]):
+            subprocess.run([git, *command], cwd=self.project, env=self.environment(), check=True, timeout=20)
+
+
+def _listening_url(process: subprocess.Popen[bytes], output: Path) -> str:
+    """Waits for the line that says where the server listens: an earlier request would hang for good."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in output.read_text(errors="replace").splitlines(keepends=True):
+            if line.startswith(LISTENING) and line.endswith("\n"):
+                return line.removeprefix(LISTENING).strip()
+        time.sleep(0.05)
+    raise AssertionError(f"opencode serve did not start listening: {output.read_text(errors='replace')}")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A running `opencode serve`."""
+
+    home: Home
+    http: httpx.Client
+
+    def call(self, method: str, path: str, body: JsonObject | None = None) -> Any:
+        """One request to the client's own API; fails with its answer when that is not a success."""
+        response = self.http.request(method, path, json=body)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
+
+    def start_session(self, title: str | None = None) -> "Session":
+        body: JsonObject = {} if title is None else {"title": title}
+        return Session(self, self.call("POST", "/session", body)["id"])
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of a running client."""
+
+    client: Client
+    id: str
+
+    def prompt(self, text: str, *attachments: JsonObject) -> JsonObject:
+        """Sends a prompt and waits for the end of the turn; returns the last assistant message."""
+        body: JsonObject = {
+            "parts": [{"type": "text", "text": text}, *attachments],
+            "model": {"providerID": PROVIDER, "modelID": MODEL},
+        }
+        return self.client.call("POST", f"/session/{self.id}/message", body)
+
+    def share(self) -> str:
+        """Shares the session and returns the share's URL."""
+        return self.client.call("POST", f"/session/{self.id}/share")["share"]["url"]
+
+    def unshare(self) -> None:
+        self.client.call("DELETE", f"/session/{self.id}/share")
+
+    def delete(self) -> None:
+        self.client.call("DELETE", f"/session/{self.id}")
+
+    def revert(self, message_id: str) -> None:
+        """Takes back that message and all after it."""
+        self.client.call("POST", f"/session/{self.id}/revert", {"messageID": message_id})
+
+    def info(self) -> JsonObject:
+        return self.client.call("GET", f"/session/{self.id}")
+
+    def messages(self) -> list[JsonObject]:
+        """The messages, oldest first, each as `{"info", "parts"}`."""
+        return self.client.call("GET", f"/session/{self.id}/message")
+
+    def secret(self) -> str | None:
+        """The secret the client keeps for this session's share, or None when it keeps none."""
+        share = self.client.home.known_shares().get(self.id)
+        return None if share is None else share["secret"]

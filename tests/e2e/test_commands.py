@@ -1,0 +1,96 @@
+"""opencode 1.18.33, as commands: `run --share`, automatic sharing, and `import` of our links."""
+
+import base64
+import json
+import random
+import struct
+import zlib
+
+import pytest
+
+from .conftest import MakeHome
+from .model import bash, read, script, write
+from .opencode import Client, Home, Session
+from .shares import Share, legacy_key, wait_for_complete_copy, with_id
+
+pytestmark = pytest.mark.e2e
+
+IMAGE_BYTES = 480_000
+
+
+def the_only_share(home: Home) -> tuple[str, Share]:
+    """The session and the share of a home that has shared once."""
+    ((session_id, record),) = home.known_shares().items()
+    return session_id, Share.at(record["url"])
+
+
+def check_user_said(share: Share, text: str) -> None:
+    texts = [data.get("text") for key, data in share.items().items() if key.startswith("part/")]
+    assert text in [said.strip('"') for said in texts if said is not None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        pytest.param(["--share"], {}, id="asked for"),
+        pytest.param([], {"OPENCODE_AUTO_SHARE": "1"}, id="automatic"),
+    ],
+)
+def test_run_shares_and_a_later_share_completes_it(
+    make_home: MakeHome, arguments: list[str], environment: dict[str, str]
+) -> None:
+    """`run` exits before its last window is sent, and automatic sharing creates twice at once."""
+    home = make_home()
+    home.run("run", *arguments, "Hello from the command line.", environment=environment)
+
+    session_id, share = the_only_share(home)
+    check_user_said(share, "Hello from the command line.")
+    with home.serve() as client:
+        session = Session(client, session_id)
+        assert session.share() == share.url
+        wait_for_complete_copy(session, share)
+
+
+def test_import_of_a_link_reproduces_messages_and_parts(client: Client, make_home: MakeHome) -> None:
+    session = client.start_session("To be imported")
+    session.prompt(script(write("imported.txt", "one\n"), read("imported.txt"), bash("cat imported.txt")))
+    session.prompt("And a second turn.")
+    share = Share.at(session.share())
+    pseudonym = wait_for_complete_copy(session, share)["session"]["id"]
+
+    stranger = make_home()
+    stranger.run("import", share.url)
+
+    imported = json.loads(stranger.run("export", pseudonym))
+    assert imported["info"]["title"] == "To be imported"
+    assert imported["messages"] == with_id(session.messages(), session.id, pseudonym)
+
+
+def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:
+    image = noise_png(IMAGE_BYTES)
+    url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    session = client.start_session()
+    share = Share.at(session.share())
+
+    session.prompt("What is this?", {"type": "file", "mime": "image/png", "filename": "noise.png", "url": url})
+
+    copied = wait_for_complete_copy(session, share)
+    (key,) = [key for key, data in copied.items() if key.startswith("part/") and data["type"] == "file"]
+    assert base64.b64decode(copied[key]["url"].partition(",")[2]) == image
+    with share.watch() as viewer:
+        shown = viewer.settle()
+    assert shown[legacy_key(key, copied["session"]["id"])] == copied[key]
+
+
+def noise_png(size: int) -> bytes:
+    """A valid PNG of about `size` bytes: gray noise, which does not compress."""
+    width = 800
+    noise = random.Random(size)
+    rows = b"".join(b"\0" + noise.randbytes(width) for _ in range(size // width))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, size // width, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
