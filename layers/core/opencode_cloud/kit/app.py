@@ -19,7 +19,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 def correlation_id(event: dict[str, Any], context: Any) -> str:
     """Return the id that follows a request through every log: the client's trace, else the gateway's request id."""
-    match = _TRACEPARENT.fullmatch((event.get("headers") or {}).get("traceparent", ""))
+    match = _TRACEPARENT.fullmatch(http.header(event, "traceparent"))
     if match:
         return match[1]
     return event.get("requestContext", {}).get("requestId") or context.aws_request_id
@@ -55,7 +55,7 @@ def http_app() -> APIGatewayHttpResolver:
         hidden.status = http.HTTPStatus.INTERNAL_SERVER_ERROR
         return http.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
 
-    @app.not_found
+    @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         if app.current_event.http_method == "OPTIONS":
             return preflight()

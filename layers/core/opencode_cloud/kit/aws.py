@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -27,7 +28,8 @@ CONFIG = Config(
 
 
 def _client(service: str, config: Config = CONFIG) -> Any:
-    return boto3.session.Session().client(service, config=config)  # pyright: ignore[reportUnknownMemberType, reportCallIssue, reportArgumentType]
+    make: Any = boto3.session.Session().client  # pyright: ignore[reportUnknownMemberType]
+    return make(service, config=config)
 
 
 @cache
@@ -58,6 +60,11 @@ def sqs() -> SQSClient:
 def secrets_manager() -> SecretsManagerClient:
     """Return the Secrets Manager client."""
     return _client("secretsmanager")
+
+
+def error_code(error: ClientError) -> str:
+    """Return the code that a service refused a call with."""
+    return error.response.get("Error", {}).get("Code", "")
 
 
 @cache

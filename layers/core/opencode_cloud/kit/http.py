@@ -21,6 +21,18 @@ PRIVATE = {"Cache-Control": "private, no-store"}
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
+def header(event: Event, name: str, default: str = "") -> str:
+    """Return a request header; ``name`` is in lower case, as API Gateway delivers names."""
+    headers: Mapping[str, str] = event.get("headers") or {}
+    return headers.get(name, default)
+
+
+def query(event: Event, name: str, default: str = "") -> str:
+    """Return a parameter of the query string."""
+    parameters: Mapping[str, str] = event.get("queryStringParameters") or {}
+    return parameters.get(name, default)
+
+
 def raw_body(event: Event) -> bytes:
     """Return the request's body as bytes, whatever its Content-Type says."""
     body = event.get("body") or ""
@@ -42,9 +54,8 @@ def base_url(event: Event, configured: str) -> str:
     """Return the address that the client used: the configured one, else as the edge forwarded it."""
     if configured:
         return configured.rstrip("/")
-    headers = event.get("headers") or {}
-    host = headers.get("x-forwarded-host") or headers.get("host") or event["requestContext"]["domainName"]
-    return f"{headers.get('x-forwarded-proto', 'https')}://{host}"
+    host = header(event, "x-forwarded-host") or header(event, "host") or event["requestContext"]["domainName"]
+    return f"{header(event, 'x-forwarded-proto', 'https')}://{host}"
 
 
 def arrival_ms(event: Event) -> int:
@@ -55,8 +66,7 @@ def arrival_ms(event: Event) -> int:
 
 def source_address(event: Event) -> str:
     """Return the client's address: in X-Forwarded-For the edge's own is last, the client's before it."""
-    forwarded = (event.get("headers") or {}).get("x-forwarded-for", "")
-    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    hops = [hop.strip() for hop in header(event, "x-forwarded-for").split(",") if hop.strip()]
     return hops[-2:][0] if hops else event["requestContext"]["http"]["sourceIp"]
 
 
@@ -69,7 +79,7 @@ def reply(
     headers: Mapping[str, str] = PRIVATE,
 ) -> Response[str]:
     """Answer with ``body``, compressed when it is large and the client accepts gzip."""
-    accepted = (event.get("headers") or {}).get("accept-encoding", "")
+    accepted = header(event, "accept-encoding")
     out = {**CORS, **headers}
     if len(body) < GZIP_FROM_BYTES or "gzip" not in accepted:
         return Response(status, content_type, body.decode(), out)  # pyright: ignore[reportArgumentType]

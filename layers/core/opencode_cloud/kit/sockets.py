@@ -69,8 +69,11 @@ class Sockets:
         return "failed"
 
     def _request(self, method: str, url: str, body: bytes) -> int:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise RuntimeError("no AWS credentials: the function has no role, or the environment lost it")
         request = AWSRequest(method=method, url=url, data=body)
-        SigV4Auth(self._session.get_credentials(), "execute-api", self._session.region_name).add_auth(request)
+        SigV4Auth(credentials, "execute-api", self._session.region_name).add_auth(request)
         response = self._http.request(method, url, body=body, headers=dict(request.headers.items()))
         return response.status
 

@@ -167,7 +167,7 @@ class SharingRoutes:
 
     def legacy_data(self) -> Response[str]:
         """``GET /share_data?id=`` -> ``{info, messages}``."""
-        share_id = (self._event().get("queryStringParameters") or {}).get("id", "")
+        share_id = http.query(self._event(), "id")
         if not share_id:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
         return self._document(
@@ -212,7 +212,7 @@ class SharingRoutes:
         return self._json({})
 
     def _bearer(self) -> str:
-        scheme, _, value = self._event().get("headers", {}).get("authorization", "").partition(" ")
+        scheme, _, value = http.header(self._event(), "authorization").partition(" ")
         return value.strip() if scheme.lower() == "bearer" else ""
 
     def _check_admin(self, secret: str) -> None:
@@ -236,8 +236,8 @@ class SharingRoutes:
 
     def items(self, share_id: str) -> Response[str]:
         """``GET /share/{id}/items?after=`` -> what is new."""
-        given = (self._event().get("queryStringParameters") or {}).get("after", "0")
-        return self._document(self._reading.items(share_id, _number("after", given)))
+        after = http.query(self._event(), "after", "0")
+        return self._document(self._reading.items(share_id, _number("after", after)))
 
     def item(self, share_id: str, seq: str) -> Response[str]:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
@@ -308,7 +308,7 @@ def _as_json(state: SharedState) -> str:
 
 def _preferred(event: http.Event) -> str:
     """Tell which form a reader asks for: browsers name text/html, programs and agents what they want."""
-    accept = (event.get("headers") or {}).get("accept", "")
+    accept = http.header(event, "accept")
     if "text/html" in accept:
         return ""
     if "text/markdown" in accept:

@@ -51,13 +51,13 @@ class SharingSockets:
                 return self._message(connection, event)
 
     def _connect(self, connection: str, event: Mapping[str, Any]) -> Answer:
-        query = event.get("queryStringParameters") or {}
-        if query.get("protocol") != Protocol.POLL:
+        if http.query(event, "protocol") != Protocol.POLL:
             return {"statusCode": HTTPStatus.OK}
         try:
-            if not query.get("id"):
+            share_id = http.query(event, "id")
+            if not share_id:
                 raise BadRequest("missing_id", "Name the share: /share_poll?id=<share id>.")
-            self._viewing.poll(connection, query["id"])
+            self._viewing.poll(connection, share_id)
         except ServiceError as error:
             body = http.error_body(error.code, error.message, event["requestContext"]["requestId"])
             return {"statusCode": int(error.status), "body": body.decode()}

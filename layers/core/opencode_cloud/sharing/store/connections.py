@@ -32,4 +32,4 @@ class ConnectionStore:
         answer = aws.dynamodb().delete_item(
             TableName=self._table, Key={"connection": {"S": connection}}, ReturnValues="ALL_OLD"
         )
-        return answer.get("Attributes", {}).get("shares", {}).get("SS", [])
+        return list(answer.get("Attributes", {}).get("shares", {}).get("SS", []))

@@ -30,7 +30,7 @@ class ObjectStore:
         self._bucket = bucket
 
     def put_body(self, share_id: str, data: bytes) -> str:
-        """Store the body of a large item; return its name, the hash of its content, so that a re-sent one is one object."""
+        """Store the body of a large item; return its name, a hash of its content, so a re-sent one is one object."""
         name = f"items/{hashlib.sha256(data).hexdigest()}"
         self.put(share_id, name, gzip.compress(data, 6, mtime=0))
         return name
@@ -65,7 +65,7 @@ class ObjectStore:
         try:
             aws.s3().head_object(Bucket=self._bucket, Key=_key(share_id, name))
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            if aws.error_code(error) == "404":
                 return False
             raise
         return True

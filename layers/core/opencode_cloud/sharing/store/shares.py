@@ -65,7 +65,7 @@ class ShareStore:
     def share_of(self, session_hash: str) -> str | None:
         """Return the id of the share that a session has; it may have expired or gone."""
         row = self._get(rows.session_key(session_hash))
-        return row["share_id"]["S"] if row else None
+        return str(row["share_id"]["S"]) if row else None
 
     def share(self, share_id: str) -> Share | None:
         """Return a share's row."""
@@ -157,7 +157,7 @@ class ShareStore:
                 )
             )
             for page in pages:
-                yield from (row["pk"]["S"] for row in page["Items"])
+                yield from (row["pk"].get("S", "") for row in page["Items"])
 
     def set_snapshot(self, share_id: str, snapshot: Snapshot | None, hint: Position) -> bool:
         """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
@@ -400,5 +400,5 @@ def _any_large(items: Sequence[Item]) -> bool:
 
 def _expect(error: ClientError, code: str) -> None:
     """Re-raise ``error`` unless it is the one that the caller's condition provokes."""
-    if error.response["Error"]["Code"] != code:
+    if aws.error_code(error) != code:
         raise error
