@@ -1,0 +1,40 @@
+"""All stacks of one stage."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra.stacks.data import DataStack
+from infra.stacks.sharing import SharingStack
+from infra.stage import Stage, from_environment
+
+CDK_JSON = Path(__file__).parent.parent / "cdk.json"
+
+
+def build(stage: Stage | None = None, *, outdir: str | None = None) -> App:
+    """Return the app with the stacks of `stage`, by default the one that context or environment choose."""
+    # The CLI passes cdk.json's context on by itself; a plain `python app.py` and tests do not.
+    app = App(context=json.loads(CDK_JSON.read_text())["context"], outdir=outdir, analytics_reporting=False)
+    chosen = stage or from_environment(_context(app))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Tags.of(app).add("opencode-cloud:stage", chosen.name)
+    data = DataStack(app, f"opencode-cloud-{chosen.name}-data", stage=chosen, **_options(chosen))
+    SharingStack(app, f"opencode-cloud-{chosen.name}-sharing", stage=chosen, data=data, **_options(chosen))
+    return app
+
+
+def _context(app: App) -> dict[str, str]:
+    values = {key: app.node.try_get_context(key) for key in ("stage", "stage_file")}
+    return {key: value for key, value in values.items() if isinstance(value, str)}
+
+
+def _options(stage: Stage) -> dict[str, Any]:
+    # On the emulator with IAM enforced, the roles of the CDK's default bootstrap are refused by the asset bucket.
+    return {
+        "env": Environment(account=stage.account, region=stage.region),
+        "synthesizer": CliCredentialsStackSynthesizer() if stage.local else None,
+        "termination_protection": stage.retain_data,
+    }

@@ -1,0 +1,148 @@
+"""The two APIs of API Gateway, each with one stage, throttled, with access logs."""
+
+import json
+from typing import cast
+
+from aws_cdk import RemovalPolicy, Stack, Tags
+from aws_cdk import aws_apigateway as rest
+from aws_cdk import aws_apigatewayv2 as gateway
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.function import retention
+from infra.constructs.nag import acknowledge
+from infra.stage import Stage, Throttle
+
+WEBSOCKET_STAGE = "v1"
+PINNED_ID_TAG = "ms-custom-id"
+"""Tag by which MiniStack, the local emulator, takes an API id of our choice."""
+HTTP_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "latency": "$context.responseLatency",
+    "integrationLatency": "$context.integrationLatency",
+    "integrationError": "$context.integrationErrorMessage",
+    "responseLength": "$context.responseLength",
+}
+WEBSOCKET_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "event": "$context.eventType",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "connection": "$context.connectionId",
+    "integrationLatency": "$context.integrationLatency",
+    "integrationError": "$context.integration.error",
+}
+
+
+class HttpGateway(Construct):
+    """The HTTP API: every request goes to one function, which answers CORS itself."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str, target: lambda_.IFunction) -> None:
+        super().__init__(scope, name)
+        self.api = gateway.HttpApi(
+            self,
+            "Api",
+            api_name=f"opencode-cloud-{stage.name}",
+            create_default_stage=False,
+            default_integration=integrations.HttpLambdaIntegration("Integration", target),
+        )
+        pin(self.api, stage, api_id)
+        acknowledge(
+            self.api, "Clients hold no credentials: secrets and ids travel in bodies and are checked there.", "APIG4"
+        )
+        self.stage = gateway.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=_throttle(stage.http_throttle),
+            detailed_metrics_enabled=True,
+        )
+        self.access_log = AccessLog(self, stage, self.stage, HTTP_LOG)
+
+
+class WebSocketGateway(Construct):
+    """The WebSocket API; routes are added later, since the function behind them needs to know its endpoint."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str) -> None:
+        super().__init__(scope, name)
+        self.api = gateway.WebSocketApi(
+            self, "Api", api_name=f"opencode-cloud-{stage.name}-live", route_selection_expression="\\$default"
+        )
+        pin(self.api, stage, api_id)
+        acknowledge(self.api, "Whoever has a share's link may watch it: the link is the capability.", "APIG4")
+        self.stage = gateway.WebSocketStage(
+            self,
+            "Stage",
+            web_socket_api=self.api,
+            stage_name=WEBSOCKET_STAGE,
+            auto_deploy=True,
+            throttle=_throttle(stage.websocket_throttle),
+            detailed_metrics_enabled=True,
+        )
+        self.access_log = AccessLog(self, stage, self.stage, WEBSOCKET_LOG)
+        self.stage.node.add_dependency(_logging_account(self))
+        base = f"{stage.emulator}/_aws/execute-api/{self.api.api_id}" if stage.local else None
+        self.endpoint = f"{base}/{WEBSOCKET_STAGE}" if base else self.stage.callback_url
+        """Where functions post to connections: https, with the stage."""
+        self.url = self.endpoint.replace("http:", "ws:", 1) if base else self.stage.url
+        """Where sockets connect: wss, with the stage."""
+
+    def route(self, target: lambda_.IFunction) -> None:
+        """Send connects, disconnects and every frame to `target`; what it answers to a frame is sent back."""
+        for key, answers in {"$connect": False, "$disconnect": False, "$default": True}.items():
+            integration = integrations.WebSocketLambdaIntegration(f"{key[1:].capitalize()}Integration", target)
+            self.api.add_route(key, integration=integration, return_response=answers)
+
+    def connections(self, method: str) -> str:
+        """Return the ARN of `method` (POST sends, DELETE ends) on all connections."""
+        resource = f"{self.api.api_id}/{WEBSOCKET_STAGE}/{method}/@connections/*"
+        return Stack.of(self).format_arn(service="execute-api", resource=resource)
+
+
+class AccessLog(logs.LogGroup):
+    """A log of one JSON line per request: no path, no query, no address, since links are secrets."""
+
+    def __init__(self, scope: Construct, stage: Stage, api_stage: Construct, fields: dict[str, str]) -> None:
+        super().__init__(scope, "AccessLog", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
+        resource = cast("gateway.CfnStage", api_stage.node.default_child)
+        resource.access_log_settings = gateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=self.log_group_arn, format=json.dumps(fields)
+        )
+
+
+def pin(api: Construct, stage: Stage, api_id: str) -> None:
+    """Give `api` a known id on the emulator, so that whatever plays the CDN there knows its address beforehand."""
+    if stage.local:
+        Tags.of(api).add(PINNED_ID_TAG, api_id)
+
+
+def _throttle(throttle: Throttle) -> gateway.ThrottleSettings:
+    return gateway.ThrottleSettings(rate_limit=throttle.rate, burst_limit=throttle.burst)
+
+
+def _logging_account(scope: Construct) -> rest.CfnAccount:
+    """Let API Gateway write access logs of WebSocket APIs: a setting of the account, so it outlives the stack."""
+    role = iam.Role(
+        scope,
+        "LoggingRole",
+        assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+        managed_policies=[
+            iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+        ],
+    )
+    policy = "Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+    acknowledge(role, "API Gateway demands exactly the rights of this policy of AWS's own.", f"IAM4[{policy}]")
+    role.apply_removal_policy(RemovalPolicy.RETAIN)
+    account = rest.CfnAccount(scope, "Account", cloud_watch_role_arn=role.role_arn)
+    account.apply_removal_policy(RemovalPolicy.RETAIN)
+    return account

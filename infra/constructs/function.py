@@ -1,0 +1,117 @@
+"""One Lambda function as all of ours are: a role and a log group of its own, shared layers, behind the alias `live`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import packaging
+from infra.constructs.nag import acknowledge, acknowledge_wildcards
+from infra.stage import Stage
+
+ALIAS = "live"
+NAMESPACE = "OpencodeCloud"
+"""CloudWatch namespace of the metrics that functions write."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers under every function, made once per stack."""
+
+    dependencies: lambda_.LayerVersion
+    library: lambda_.LayerVersion
+
+    @classmethod
+    def build(cls, scope: Construct, stage: Stage) -> "Layers":
+        """Make both layers in `scope`."""
+        shared = {"compatible_runtimes": [runtime(stage)], "compatible_architectures": [architecture(stage)]}
+        return cls(
+            lambda_.LayerVersion(scope, "Dependencies", code=packaging.dependencies(stage), **shared),
+            lambda_.LayerVersion(scope, "Library", code=packaging.library(), **shared),
+        )
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an invocation may take: seconds, and MB (the processor share grows with them; 1769 is one whole vCPU)."""
+
+    timeout: int
+    memory: int
+
+
+class Function(Construct):
+    """A function, its role without any permission but to log, and the alias that everything calls."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, stage: Stage, layers: Layers, size: Size, environment: Mapping[str, str]
+    ) -> None:
+        super().__init__(scope, name.capitalize())
+        self.name = name
+        self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.log_group.grant_write(self.role)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=f"Opencode Cloud: {name}",
+            code=packaging.function(name),
+            handler="handler.handler",
+            runtime=runtime(stage),
+            architecture=architecture(stage),
+            layers=[layers.dependencies, layers.library],
+            role=self.role,
+            log_group=self.log_group,
+            timeout=Duration.seconds(size.timeout),
+            memory_size=size.memory,
+            environment={**environment, **_common(name, stage)},
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start else None,
+        )
+        self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
+        acknowledge(self.function, "Tested and pinned on this runtime; the emulator runs handlers on its own.", "L1")
+
+    def allow(self, *actions: str, on: Sequence[str]) -> None:
+        """Grant `actions` on the resources with the ARNs `on`."""
+        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(on)))
+
+    def allow_any(self, *actions: str, on: Sequence[str], because: str) -> None:
+        """Grant `actions` on ARNs with a wildcard, and say why there is no narrower one."""
+        self.allow(*actions, on=on)
+        acknowledge_wildcards(self.role, because, *on)
+
+
+def runtime(stage: Stage) -> lambda_.Runtime:
+    """Return the stage's Python runtime."""
+    return lambda_.Runtime(f"python{stage.python}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True)
+
+
+def architecture(stage: Stage) -> lambda_.Architecture:
+    """Return the stage's processor architecture."""
+    return lambda_.Architecture.ARM_64 if stage.architecture == "arm64" else lambda_.Architecture.X86_64
+
+
+def retention(stage: Stage) -> logs.RetentionDays:
+    """Return how long logs are kept."""
+    return {
+        1: logs.RetentionDays.ONE_DAY,
+        3: logs.RetentionDays.THREE_DAYS,
+        7: logs.RetentionDays.ONE_WEEK,
+        14: logs.RetentionDays.TWO_WEEKS,
+        30: logs.RetentionDays.ONE_MONTH,
+        60: logs.RetentionDays.TWO_MONTHS,
+        90: logs.RetentionDays.THREE_MONTHS,
+        180: logs.RetentionDays.SIX_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+    }[stage.log_retention_days]
+
+
+def _common(name: str, stage: Stage) -> dict[str, str]:
+    return {
+        "STAGE": stage.name,
+        "LOG_LEVEL": stage.log_level,
+        "POWERTOOLS_SERVICE_NAME": name,
+        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+    }

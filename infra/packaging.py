@@ -1,0 +1,129 @@
+"""Packaging without Docker: what goes into the layers and functions, bit for bit the same on every machine.
+
+Hashes are taken of the sources (content and names, no times), so that nothing is built or republished without a change.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import aws_lambda as lambda_
+
+from infra.stage import Stage
+
+ROOT = Path(__file__).parent.parent
+LOCK = ROOT / "layers" / "dependencies" / "core.txt"
+LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
+WEB = ROOT / "web"
+WHEELS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+"""Platform tags of the wheels that run on Lambda, by architecture."""
+EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
+
+
+class PackagingError(Exception):
+    """A layer or function could not be packaged; the message says what is missing."""
+
+
+@jsii.implements(ILocalBundling)
+class LocalBundling:
+    """Fills an asset's folder by a function of ours instead of a container."""
+
+    def __init__(self, fill: Callable[[Path], None]) -> None:
+        """Build with `fill`, which gets the folder to fill."""
+        self._fill = fill
+
+    def try_bundle(self, output_dir: str, options: BundlingOptions) -> bool:  # noqa: ARG002 - the CDK's interface
+        """Fill the folder; the CDK asks for True when that was done."""
+        self._fill(Path(output_dir))
+        return True
+
+
+def dependencies(stage: Stage) -> lambda_.Code:
+    """Return the layer of third-party libraries, for the stage's architecture and Python."""
+    if not LOCK.exists():
+        raise PackagingError(f"{LOCK.relative_to(ROOT)} is missing: make lock")
+    target = _target(stage)
+    digest = hashlib.sha256(LOCK.read_bytes() + " ".join(target).encode()).hexdigest()
+    return _bundle(LOCK.parent, digest, lambda output: _install(output / "python", target))
+
+
+def library() -> lambda_.Code:
+    """Return the layer of our own library, with the pages' templates and static files in it."""
+    parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static"}
+    for source in parts:
+        if not source.is_dir():
+            raise PackagingError(f"{source.relative_to(ROOT)} is missing")
+
+    def fill(output: Path) -> None:
+        for source, place in parts.items():
+            target = output / "python" / LIBRARY.name / place
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(*EXCLUDED), dirs_exist_ok=True)
+
+    return _bundle(LIBRARY, _content_hash(*parts), fill)
+
+
+def function(name: str) -> lambda_.Code:
+    """Return the code of one function: its folder and nothing else, so that a change republishes only itself."""
+    folder = ROOT / "functions" / name
+    if not (folder / "handler.py").exists():
+        raise PackagingError(f"{folder.relative_to(ROOT)}/handler.py is missing")
+    return lambda_.Code.from_asset(str(folder), exclude=list(EXCLUDED))
+
+
+def _bundle(source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.Code:
+    return lambda_.Code.from_asset(
+        str(source),
+        asset_hash=digest,
+        asset_hash_type=AssetHashType.CUSTOM,
+        bundling=BundlingOptions(image=DockerImage.from_registry("never-started"), local=LocalBundling(fill)),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _target(stage: Stage) -> list[str]:
+    """Return uv's options for the machine that will run the code; for stage local that is this one."""
+    if stage.local:
+        return ["--python", sys.executable]
+    return ["--python-platform", WHEELS[stage.architecture], "--python-version", stage.python]
+
+
+def _install(folder: Path, target: list[str]) -> None:
+    """Install the locked libraries into `folder`, complete or not at all: the CDK takes a folder it finds as built."""
+    with tempfile.TemporaryDirectory(dir=folder.parent.parent) as scratch:
+        command = [_uv(), "pip", "install", "--quiet", "--target", scratch, *target, "--only-binary", ":all:"]
+        command += ["--require-hashes", "--no-compile-bytecode", "--requirement", str(LOCK)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PackagingError(f"uv could not install {LOCK.relative_to(ROOT)}:\n{done.stderr}")
+        shutil.rmtree(Path(scratch, "bin"), ignore_errors=True)
+        shutil.copytree(scratch, folder, ignore=shutil.ignore_patterns(*EXCLUDED, ".lock"))
+
+
+def _uv() -> str:
+    """Return the path of uv: beside the running Python, else on PATH."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if not found:
+        raise PackagingError("uv is missing: make setup")
+    return found
+
+
+def _content_hash(*folders: Path) -> str:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in _files(folder):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(ROOT).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        yield from (Path(parent, name) for name in sorted(names) if not name.endswith((".pyc", ".DS_Store")))

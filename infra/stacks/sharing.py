@@ -1,0 +1,223 @@
+"""The sync plane: two APIs, five functions, the queue of purges."""
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.constructs.apis import HttpGateway, WebSocketGateway
+from infra.constructs.function import Function, Layers, Size
+from infra.constructs.nag import acknowledge
+from infra.constructs.queue import dead_letter_queue
+from infra.stacks.data import EXPIRY_INDEX, DataStack
+from infra.stage import Stage
+
+HTTP_API_ID = "share-http"
+WEBSOCKET_API_ID = "share-ws"
+SIZES = {
+    "share": Size(timeout=20, memory=1769),
+    "live": Size(timeout=20, memory=1024),
+    "deliver": Size(timeout=120, memory=1024),
+    "snapshot": Size(timeout=40, memory=1769),
+    "purge": Size(timeout=60, memory=1024),
+}
+
+
+class SharingStack(Stack):
+    """Functions `share`, `live`, `deliver`, `snapshot`, `purge`, each with exactly the rights that it needs."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, data: DataStack, **options: object) -> None:
+        super().__init__(scope, name, **options)  # pyright: ignore[reportArgumentType]
+        self._stage = stage
+        self._data = data
+        self._layers = Layers.build(self, stage)
+        self.websocket = WebSocketGateway(self, "WebSocket", stage=stage, api_id=WEBSOCKET_API_ID)
+        self.failed = {
+            name: dead_letter_queue(self, f"{name.capitalize()}Failed") for name in ("deliver", "snapshot", "purge")
+        }
+        self.purges = self._purge_queue()
+        self.deliver = self._deliver()
+        self.share = self._share()
+        self.live = self._live()
+        self.snapshot = self._snapshot()
+        self.purge = self._purge()
+        self.functions = (self.share, self.live, self.deliver, self.snapshot, self.purge)
+        self.http = HttpGateway(self, "Http", stage=stage, api_id=HTTP_API_ID, target=self.share.alias)
+        self.websocket.route(self.live.alias)
+        self._outputs()
+
+    def _purge_queue(self) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            "Purges",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            # AWS's advice: six times the function's timeout, so that no attempt overlaps with the next.
+            visibility_timeout=Duration.seconds(6 * SIZES["purge"].timeout),
+            retention_period=Duration.days(14),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.failed["purge"], max_receive_count=10),
+        )
+
+    def _function(self, name: str, **environment: str) -> Function:
+        known = {"SHARES_TABLE": self._data.shares.table_name, "SHARES_BUCKET": self._data.bucket.bucket_name}
+        return Function(
+            self,
+            name,
+            stage=self._stage,
+            layers=self._layers,
+            size=SIZES[name],
+            environment=known | environment,
+        )
+
+    def _share(self) -> Function:
+        function = self._function(
+            "share",
+            SESSION_KEY_SECRET=self._data.session_key.secret_arn,
+            ADMIN_SECRET=self._data.admin.secret_arn,
+            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
+            DELIVER_FUNCTION=self.deliver.alias.function_arn,
+            PURGE_QUEUE_URL=self.purges.queue_url,
+            PUBLIC_URL=self._stage.public_url,
+            SHARE_LIFETIME_SECONDS=str(self._stage.share_lifetime_seconds),
+            CREATE_LIMIT_PER_MINUTE=str(self._stage.creates_per_minute),
+        )
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
+        # To list means that a missing object answers 404 instead of 403.
+        function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
+        secrets = [self._data.session_key.secret_arn, self._data.admin.secret_arn]
+        function.allow("secretsmanager:GetSecretValue", on=secrets)
+        function.allow("sqs:SendMessage", on=[self.purges.queue_arn])
+        self._allow_deliveries(function)
+        self._allow_sockets(function, "POST", "DELETE")
+        return function
+
+    def _live(self) -> Function:
+        function = self._function(
+            "live",
+            CONNECTIONS_TABLE=self._data.connections.table_name,
+            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
+            DELIVER_FUNCTION=self.deliver.alias.function_arn,
+            PUBLIC_URL=self._stage.public_url,
+        )
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_objects(function, "GetObject", "PutObject")
+        connections = self._data.connections.table_arn
+        function.allow("dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[connections])
+        self._allow_deliveries(function)
+        self._allow_sockets(function, "POST")
+        return function
+
+    def _deliver(self) -> Function:
+        function = self._function("deliver", WEBSOCKET_ENDPOINT=self.websocket.endpoint)
+        self._allow_rows(function, "GetItem", "Query", "DeleteItem")
+        self._allow_objects(function, "GetObject")
+        self._allow_sockets(function, "POST")
+        self._keep_failed_events(function)
+        return function
+
+    def _snapshot(self) -> Function:
+        function = self._function("snapshot")
+        self._allow_rows(function, "GetItem", "Query", "UpdateItem")
+        self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
+        function.allow("s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
+        function.alias.add_event_source(
+            sources.DynamoEventSource(
+                self._data.shares,
+                starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+                batch_size=1000,
+                max_batching_window=Duration.seconds(2),
+                filters=[_log_records()],
+                report_batch_item_failures=True,
+                bisect_batch_on_error=True,
+                retry_attempts=10,
+                on_failure=sources.SqsDlq(self.failed["snapshot"]),
+            )
+        )
+        acknowledge(
+            function.role,
+            "dynamodb:ListStreams, which the event source needs, takes no narrower resource.",
+            "IAM5[Resource::*]",
+        )
+        return function
+
+    def _purge(self) -> Function:
+        function = self._function(
+            "purge",
+            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
+            PURGE_QUEUE_URL=self.purges.queue_url,
+        )
+        shares = self._data.shares.table_arn
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+        function.allow("dynamodb:Query", on=[f"{shares}/index/{EXPIRY_INDEX}"])
+        self._allow_objects(function, "DeleteObject", "DeleteObjectVersion")
+        function.allow("s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
+        function.allow("sqs:SendMessage", on=[self.purges.queue_arn])
+        self._allow_sockets(function, "POST", "DELETE")
+        function.alias.add_event_source(
+            sources.SqsEventSource(self.purges, batch_size=1, report_batch_item_failures=True)
+        )
+        self._keep_failed_events(function)
+        schedule = events.Rule(self, "ExpirySchedule", schedule=events.Schedule.rate(Duration.minutes(5)))
+        tick = events.RuleTargetInput.from_object({"source": "schedule"})
+        schedule.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=2))
+        return function
+
+    def _allow_rows(self, function: Function, *actions: str) -> None:
+        function.allow(*(f"dynamodb:{action}" for action in actions), on=[self._data.shares.table_arn])
+
+    def _allow_objects(self, function: Function, *actions: str) -> None:
+        function.allow_any(
+            *(f"s3:{action}" for action in actions),
+            on=[self._data.objects_arn],
+            because="Objects are named by share ids, which are made while the function runs.",
+        )
+
+    def _allow_deliveries(self, function: Function) -> None:
+        function.allow("lambda:InvokeFunction", on=[self.deliver.alias.function_arn])
+
+    def _allow_sockets(self, function: Function, *methods: str) -> None:
+        function.allow_any(
+            "execute-api:ManageConnections",
+            on=[self.websocket.connections(method) for method in methods],
+            because="Connection ids are made by API Gateway while the function runs.",
+        )
+
+    def _keep_failed_events(self, function: Function) -> None:
+        """Put events of asynchronous invocations that failed for good into the function's dead-letter queue."""
+        function.alias.configure_async_invoke(
+            on_failure=destinations.SqsDestination(self.failed[function.name]),
+            retry_attempts=2,
+            max_event_age=Duration.minutes(15),
+        )
+
+    def _outputs(self) -> None:
+        local = self._stage.local
+        outputs = {
+            "HttpApiId": self.http.api.api_id,
+            "HttpUrl": f"{self._stage.emulator}/_aws/execute-api/{HTTP_API_ID}/$default"
+            if local
+            else self.http.stage.url,
+            "WebSocketApiId": self.websocket.api.api_id,
+            "WebSocketUrl": self.websocket.url,
+            "WebSocketEndpoint": self.websocket.endpoint,
+            "PurgeQueueUrl": self.purges.queue_url,
+        }
+        outputs |= {f"{f.name.capitalize()}FunctionName": f.function.function_name for f in self.functions}
+        outputs |= {f"{name.capitalize()}FailedQueueUrl": queue.queue_url for name, queue in self.failed.items()}
+        for key, value in outputs.items():
+            CfnOutput(self, key, value=value)
+
+
+def _log_records() -> dict[str, object]:
+    """Return the stream filter that lets only new log records through."""
+    return lambda_.FilterCriteria.filter(
+        {
+            "eventName": lambda_.FilterRule.is_equal("INSERT"),
+            "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with("L#")}}},
+        }
+    )

@@ -1,0 +1,177 @@
+"""Settings of a deployment: everything that differs between stages, and nothing else.
+
+A stage is `dev`, `production`, `local` or a personal one of any other name. Its defaults stand here; a file
+`infra/stages/<name>.toml` (or one named by `STAGE_FILE`) overrides single settings.
+"""
+
+import os
+import platform
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+STAGES = Path(__file__).parent / "stages"
+MINISTACK_PORT = 4566
+EDGE_REGION = "us-east-1"
+"""CloudFront takes its certificates and reports its metrics here only."""
+
+
+class InvalidStage(Exception):
+    """A stage's settings cannot be used; the message says which one and why."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Throttle(_Settings):
+    """Limit of one API: requests (HTTP) or frames (WebSocket) a second in the long run, and in one burst."""
+
+    rate: int = Field(gt=0)
+    burst: int = Field(gt=0)
+
+
+class Domain(_Settings):
+    """The public host name, and the Route 53 zone that its alias records go into."""
+
+    name: str
+    zone_id: str
+    zone_name: str
+    certificate_arn: str | None = None
+
+
+class Quotas(_Settings):
+    """Limits of API Gateway and Lambda in bytes (reference: AWS quotas pages); kept locally by the front door."""
+
+    enforced: bool = True
+    http_body: int = 10 * 1024 * 1024
+    lambda_payload: int = 6 * 1024 * 1024
+    websocket_message: int = 128 * 1024
+    websocket_frame: int = 32 * 1024
+
+
+class Stage(_Settings):
+    """All settings of one deployment."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")
+    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    region: str | None = None
+    domain: Domain | None = None
+    retain_data: bool = False
+    log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = 14
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    http_throttle: Throttle = Throttle(rate=500, burst=1000)
+    websocket_throttle: Throttle = Throttle(rate=500, burst=1000)
+    share_lifetime_seconds: int = Field(default=0, ge=0, description="0: shares do not expire by themselves")
+    creates_per_minute: int = Field(default=30, gt=0, description="new shares per source address")
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    python: str = Field(default="3.13", pattern=r"^3\.\d+$")
+    snap_start: bool = True
+    alarm_email: str | None = None
+    emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")
+    quotas: Quotas = Quotas()
+
+    @property
+    def local(self) -> bool:
+        """Whether the stage runs on an emulator instead of AWS."""
+        return self.emulator is not None
+
+    @property
+    def public_url(self) -> str:
+        """The address that clients use; empty where only the request knows it."""
+        return f"https://{self.domain.name}" if self.domain else ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.local != (self.name == "local"):
+            raise ValueError("stage local, and no other, runs on an emulator")
+        if self.local and self.domain:
+            raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
+        if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
+            raise ValueError(
+                f"outside {EDGE_REGION} a domain needs domain.certificate_arn, a certificate in {EDGE_REGION}: "
+                "CloudFront takes no other"
+            )
+        return self
+
+
+def load(name: str, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Stage:
+    """Return the settings of the stage `name`.
+
+    Raises:
+        InvalidStage: naming each setting that is missing, unknown or wrong.
+    """
+    path = file or STAGES / f"{name}.toml"
+    if file and not file.exists():
+        raise InvalidStage(f"stage {name}: there is no file {file}")
+    try:
+        overrides = tomllib.loads(path.read_text()) if path.exists() else {}
+        return Stage.model_validate(_merge(_defaults(name, environ), overrides))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidStage(f"stage {name}: {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise InvalidStage(f"stage {name} ({path}):\n" + "\n".join(_problems(error))) from error
+
+
+def from_environment(context: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Stage:
+    """Return the stage chosen by `cdk -c stage=... [-c stage_file=...]`, else by STAGE and STAGE_FILE, else dev."""
+    name = context.get("stage") or environ.get("STAGE") or "dev"
+    file = context.get("stage_file") or environ.get("STAGE_FILE")
+    return load(name, Path(file) if file else None, environ)
+
+
+def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    account = environ.get("CDK_DEFAULT_ACCOUNT")
+    shared = {"name": name, "account": account, "region": environ.get("CDK_DEFAULT_REGION")}
+    match name:
+        case "local":
+            return shared | _local(environ)
+        case "production":
+            throttle = {"rate": 2000, "burst": 4000}
+            return shared | {
+                "retain_data": True,
+                "log_retention_days": 90,
+                "http_throttle": throttle,
+                "websocket_throttle": throttle,
+            }
+        case "dev":
+            return shared
+        case _:
+            return shared | {"log_retention_days": 7, "snap_start": False}
+
+
+def _local(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the defaults of an emulator that runs handlers with this machine's own Python."""
+    port = environ.get("MINISTACK_PORT", str(MINISTACK_PORT))
+    if not re.fullmatch(r"\d{1,5}", port):
+        raise InvalidStage(f"stage local: MINISTACK_PORT must be a port number, not {port!r}")
+    return {
+        "account": "000000000000",
+        "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "emulator": f"http://127.0.0.1:{port}",
+        "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "snap_start": False,
+        "log_retention_days": 1,
+        "http_throttle": {"rate": 10_000, "burst": 10_000},
+        "websocket_throttle": {"rate": 10_000, "burst": 10_000},
+    }
+
+
+def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    return base | {
+        key: {**base[key], **value} if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in overrides.items()
+    }
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [
+        f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
+    ]
