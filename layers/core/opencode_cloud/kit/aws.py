@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -27,39 +27,34 @@ CONFIG = Config(
 )
 
 
-def _client(service: str, config: Config = CONFIG) -> Any:
-    make: Any = boto3.session.Session().client  # pyright: ignore[reportUnknownMemberType]
-    return make(service, config=config)
-
-
 @cache
 def dynamodb() -> DynamoDBClient:
     """Return the DynamoDB client."""
-    return _client("dynamodb")
+    return Session().client("dynamodb", config=CONFIG)
 
 
 @cache
 def s3() -> S3Client:
     """Return the S3 client; it signs addresses for readers in the present form (version 4)."""
-    return _client("s3", CONFIG.merge(Config(signature_version="s3v4")))
+    return Session().client("s3", config=CONFIG.merge(Config(signature_version="s3v4")))
 
 
 @cache
 def lambda_() -> LambdaClient:
     """Return the Lambda client."""
-    return _client("lambda")
+    return Session().client("lambda", config=CONFIG)
 
 
 @cache
 def sqs() -> SQSClient:
     """Return the SQS client."""
-    return _client("sqs")
+    return Session().client("sqs", config=CONFIG)
 
 
 @cache
 def secrets_manager() -> SecretsManagerClient:
     """Return the Secrets Manager client."""
-    return _client("secretsmanager")
+    return Session().client("secretsmanager", config=CONFIG)
 
 
 def error_code(error: ClientError) -> str:

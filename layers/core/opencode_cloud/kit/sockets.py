@@ -12,8 +12,8 @@ from functools import cache
 from typing import Literal
 from urllib.parse import quote
 
-import boto3
 import urllib3
+from boto3.session import Session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
@@ -31,7 +31,7 @@ class Sockets:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint.rstrip("/")
-        self._session = boto3.session.Session()
+        self._session = Session()
         self._http = urllib3.PoolManager(maxsize=64, timeout=urllib3.Timeout(connect=2, read=8), retries=False)
 
     def post(self, connection: str, frames: Sequence[bytes]) -> Outcome:
