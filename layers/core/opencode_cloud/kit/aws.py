@@ -1,5 +1,8 @@
 """AWS clients, made once per execution environment and kept over invocations."""
 
+# The stubs of services that are not installed make the overloads of `client` partially unknown.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from functools import cache
