@@ -75,9 +75,7 @@ class WebSocketGateway(Construct):
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str) -> None:
         super().__init__(scope, name)
-        self.api = gateway.WebSocketApi(
-            self, "Api", api_name=f"opencode-cloud-{stage.name}-live", route_selection_expression="\\$default"
-        )
+        self.api = gateway.WebSocketApi(self, "Api", api_name=f"opencode-cloud-{stage.name}-live")
         pin(self.api, stage, api_id)
         acknowledge(self.api, "Whoever has a share's link may watch it: the link is the capability.", "APIG4")
         self.stage = gateway.WebSocketStage(
@@ -91,6 +89,8 @@ class WebSocketGateway(Construct):
         )
         self.access_log = AccessLog(self, stage, self.stage, WEBSOCKET_LOG)
         self.stage.node.add_dependency(_logging_account(self))
+        # The emulator knows no route responses, and sends answers back without them.
+        self._answers = not stage.local
         base = f"{stage.emulator}/_aws/execute-api/{self.api.api_id}" if stage.local else None
         self.endpoint = f"{base}/{WEBSOCKET_STAGE}" if base else self.stage.callback_url
         """Where functions post to connections: https, with the stage."""
@@ -99,8 +99,9 @@ class WebSocketGateway(Construct):
 
     def route(self, target: lambda_.IFunction) -> None:
         """Send connects, disconnects and every frame to `target`; what it answers to a frame is sent back."""
-        for key, answers in {"$connect": False, "$disconnect": False, "$default": True}.items():
+        for key in ("$connect", "$disconnect", "$default"):
             integration = integrations.WebSocketLambdaIntegration(f"{key[1:].capitalize()}Integration", target)
+            answers = self._answers and key == "$default"
             self.api.add_route(key, integration=integration, return_response=answers)
 
     def connections(self, method: str) -> str:

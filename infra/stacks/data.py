@@ -1,5 +1,7 @@
 """What must survive: tables, bucket, secrets."""
 
+from typing import cast
+
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
@@ -24,14 +26,16 @@ class DataStack(Stack):
         self.bucket = self._bucket()
         self.objects_arn = f"{self.export_value(self.bucket.bucket_arn)}/shares/*"
         """ARN of all objects of shares, as other stacks write it."""
-        self.session_key = self._secret("SessionKey", "Key of the hashes that replace session ids and share secrets.")
-        self.admin = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
+        self.session_key_arn = self._secret(
+            "SessionKey", "Key of the hashes of session ids and share secrets."
+        )
+        self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
         outputs = {
             "SharesTableName": self.shares.table_name,
             "ConnectionsTableName": self.connections.table_name,
             "SharesBucketName": self.bucket.bucket_name,
-            "SessionKeySecretArn": self.session_key.secret_arn,
-            "AdminSecretArn": self.admin.secret_arn,
+            "SessionKeySecretArn": self.session_key_arn,
+            "AdminSecretArn": self.admin_secret_arn,
         }
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
@@ -93,7 +97,8 @@ class DataStack(Stack):
         acknowledge(bucket, "Access logs would keep share ids, which are links, beyond an unshare.", "S1")
         return bucket
 
-    def _secret(self, name: str, description: str) -> secretsmanager.Secret:
+    def _secret(self, name: str, description: str) -> str:
+        """Make a generated secret and return its ARN."""
         secret = secretsmanager.Secret(
             self,
             name,
@@ -102,7 +107,8 @@ class DataStack(Stack):
             removal_policy=self._removal,
         )
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")
-        return secret
+        # Not by Ref, for which the emulator returns the name.
+        return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id
 
 
 def _string(name: str) -> dynamodb.Attribute:

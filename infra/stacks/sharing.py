@@ -76,8 +76,8 @@ class SharingStack(Stack):
     def _share(self) -> Function:
         function = self._function(
             "share",
-            SESSION_KEY_SECRET=self._data.session_key.secret_arn,
-            ADMIN_SECRET=self._data.admin.secret_arn,
+            SESSION_KEY_SECRET=self._data.session_key_arn,
+            ADMIN_SECRET=self._data.admin_secret_arn,
             WEBSOCKET_ENDPOINT=self.websocket.endpoint,
             DELIVER_FUNCTION=self.deliver.alias.function_arn,
             PURGE_QUEUE_URL=self.purges.queue_url,
@@ -89,7 +89,7 @@ class SharingStack(Stack):
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
         # To list means that a missing object answers 404 instead of 403.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
-        secrets = [self._data.session_key.secret_arn, self._data.admin.secret_arn]
+        secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
         function.allow("sqs:SendMessage", on=[self.purges.queue_arn])
         self._allow_deliveries(function)
