@@ -1,21 +1,16 @@
 """opencode 1.18.33, as commands: `run --share`, automatic sharing, and `import` of our links."""
 
-import base64
 import json
-import random
-import struct
-import zlib
 
 import pytest
 
 from .conftest import MakeHome
+from .images import image_part
 from .model import bash, read, script, write
 from .opencode import Client, Home, Session
 from .shares import Share, legacy_key, wait_for_complete_copy, with_id
 
 pytestmark = pytest.mark.e2e
-
-IMAGE_BYTES = 480_000
 
 
 def the_only_share(home: Home) -> tuple[str, Share]:
@@ -67,30 +62,15 @@ def test_import_of_a_link_reproduces_messages_and_parts(client: Client, make_hom
 
 
 def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:
-    image = noise_png(IMAGE_BYTES)
-    url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    attached = image_part(480_000, "noise.png")
     session = client.start_session()
     share = Share.at(session.share())
 
-    session.prompt("What is this?", {"type": "file", "mime": "image/png", "filename": "noise.png", "url": url})
+    session.prompt("What is this?", attached)
 
     copied = wait_for_complete_copy(session, share)
     (key,) = [key for key, data in copied.items() if key.startswith("part/") and data["type"] == "file"]
-    assert base64.b64decode(copied[key]["url"].partition(",")[2]) == image
+    assert copied[key]["url"] == attached["url"]
     with share.watch() as viewer:
         shown = viewer.settle()
     assert shown[legacy_key(key, copied["session"]["id"])] == copied[key]
-
-
-def noise_png(size: int) -> bytes:
-    """A valid PNG of about `size` bytes: gray noise, which does not compress."""
-    width = 800
-    noise = random.Random(size)
-    rows = b"".join(b"\0" + noise.randbytes(width) for _ in range(size // width))
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
-
-    header = struct.pack(">IIBBBBB", width, size // width, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
