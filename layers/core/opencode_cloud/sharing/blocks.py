@@ -9,6 +9,7 @@ from typing import ClassVar, TypeAlias
 
 from opencode_cloud.sharing.lenient import (
     JsonObject,
+    array,
     compact,
     count,
     line,
@@ -141,8 +142,7 @@ def _note(kind: str, part: JsonObject) -> str:
         case "retry":
             return f"Retry {count(part.get('attempt'))}: {failure(part.get('error'))}"
         case "patch":
-            files = part.get("files")
-            names = [line(name) for name in files if isinstance(name, str)] if isinstance(files, list) else []
+            names = [line(name) for name in array(part.get("files")) if isinstance(name, str)]
             return f"Changed {', '.join(names)}" if names else "Changed no file"
         case _:
             return ""

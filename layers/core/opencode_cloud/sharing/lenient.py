@@ -65,7 +65,7 @@ def mapping(value: object) -> JsonObject:
 
 def mappings(value: object) -> list[JsonObject]:
     """Return the objects of an array; none if it is not one."""
-    return [mapping(each) for each in array(value) if isinstance(each, dict)]
+    return [cast("JsonObject", each) for each in array(value) if isinstance(each, dict)]
 
 
 def array(value: object) -> list[object]:

@@ -8,10 +8,7 @@ from collections.abc import Iterable, Iterator
 from opencode_cloud.sharing.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
 from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
 
-LIMIT = 4_000_000  # characters; a Lambda function answers with at most 6 MB
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-# What would swallow or hide the rest of the document: HTML that runs until its end mark, wherever that is.
-_HTML = re.compile(r" {0,3}<(?=[!?]|/?[A-Za-z])")
+LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
@@ -77,9 +74,9 @@ def _part(part: Entry) -> str:
 def _block(shown: Block) -> str:
     match shown:
         case Text():
-            return prose(shown.text)
+            return quote(shown.text)
         case Reasoning():
-            return "\n".join(f"> {line}".rstrip() for line in ("*Thinking*", "", *prose(shown.text).split("\n")))
+            return f"*Thinking:*\n\n{quote(shown.text)}"
         case File():
             return _attachment(shown)
         case Tool():
@@ -141,21 +138,9 @@ def _longest_run(words: str) -> int:
     return max(map(len, re.findall("`+", words)), default=0)
 
 
-def prose(words: str) -> str:
-    """Return Markdown of the user or the model so that it cannot swallow what follows.
+def quote(words: str) -> str:
+    """Return Markdown of the user or the model as a block quotation: whatever it leaves open ends with it.
 
-    A code block that it leaves open is closed, and raw HTML at the beginning of a line is text.
+    So it can neither swallow what follows, nor pass for a heading or a tool call of the transcript.
     """
-    opened = ""
-    lines: list[str] = []
-    for line in words.strip("\n").split("\n"):
-        match = _FENCE.fullmatch(line)
-        if opened:
-            if match and match[1].startswith(opened) and not match[2].strip():
-                opened = ""
-        elif match and not ("`" in match[1] and "`" in match[2]):
-            opened = match[1]
-        elif _HTML.match(line):
-            line = line.replace("<", "\\<", 1)
-        lines.append(line)
-    return "\n".join([*lines, opened] if opened else lines)
+    return "\n".join(f"> {line}".rstrip() for line in words.strip("\n").split("\n"))

@@ -160,9 +160,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["moment"] = moment
-    environment.filters["patch"] = patch
-    environment.globals["assets"] = f"/assets/{_version()}"
+    environment.filters.update(moment=moment, patch=patch)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    environment.globals.update(assets=f"/assets/{_version()}")  # pyright: ignore[reportUnknownMemberType]
     return environment
 
 

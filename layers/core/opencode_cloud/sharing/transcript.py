@@ -33,15 +33,29 @@ class Item(Protocol):
     """What is read of an item: ``data`` is raw JSON; empty if the body is stored elsewhere."""
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """What it is about: a later item of the same key replaces it."""
+        ...
+
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """The client's item type."""
+        ...
+
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int:
+        """Its number in the log."""
+        ...
+
     @property
-    def at(self) -> int: ...
+    def at(self) -> int:
+        """When it arrived, in milliseconds."""
+        ...
+
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """Its content as JSON."""
+        ...
 
 
 @dataclass(slots=True)
@@ -56,7 +70,9 @@ class Entry:
 
     @property
     def value(self) -> JsonObject:
-        """The item's data if it is an object."""
+        """The item's data if it is here and an object."""
+        if not self.inline:
+            return {}
         if self.decoded is None:
             self.decoded = mapping(decode(self.raw))
         return self.decoded

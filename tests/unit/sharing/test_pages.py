@@ -1,0 +1,291 @@
+"""The HTML pages, read back with an HTML parser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.sharing import pages
+from tests.unit.sharing.conversation import (
+    BEGIN,
+    PIXEL,
+    Item,
+    assistant,
+    conversation,
+    item,
+    model,
+    part,
+    session,
+    tool,
+    user,
+)
+
+SHARE = "S" * 22
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</div></ol></main><img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' autofocus onfocus='alert(1)",
+    "<!-- ",
+    "</title><script>",
+    "{{ 7 * 7 }}{% include 'x' %}",
+    "javascript:alert(1)",
+]
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.words)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def the(self, name: str) -> dict[str, str | None]:
+        (found,) = (attributes for _, attributes in self.elements if attributes.get("id") == name)
+        return found
+
+    def classed(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for _, attributes in self.elements if attributes.get("class") == name]
+
+
+def render(items: Sequence[Item], seq: int = 20) -> Page:
+    return Page(pages.render_share(SHARE, items, seq, "https://cloud.example"))
+
+
+def test_the_page_shows_title_facts_and_conversation() -> None:
+    page = render(conversation())
+    expected = [
+        "twenty turns",
+        "2026-11-23 01:02 UTC",
+        "Stub One",
+        "opencode 1.18.33",
+        "Write two files, please.",
+        "a.png · image/png · 48 B",
+        "Thinking",
+        "Here they are.",
+        "$ echo hi 1",
+        "32,530 tokens in · 20 out · $0.0326",
+        "Files changed",
+        "f2.txt",
+        "opencode import https://cloud.example/share/" + SHARE,
+    ]
+    places = [page.text.find(words) for words in expected]
+    assert -1 not in places, dict(zip(expected, places, strict=True))
+
+
+def test_the_page_tells_its_script_from_where_to_go_on() -> None:
+    share = render(conversation(), seq=41).the("share")
+    assert (share["data-share"], share["data-seq"]) == (SHARE, "41")
+
+
+def test_every_part_tells_its_key_and_its_place_in_the_log() -> None:
+    page = render([user(), part("msg_1", "prt_1", "text", text="hi", seq=3)])
+    (shown,) = page.classed("part")
+    assert (shown["data-key"], shown["data-seq"], shown["data-at"]) == ("part/msg_1/prt_1", "3", str(BEGIN))
+
+
+def test_parts_that_are_not_shown_still_tell_their_place() -> None:
+    page = render([user(), part("msg_1", "prt_1", "text", text="")])
+    assert [shown["data-kind"] for shown in page.classed("part")] == ["none"]
+
+
+def test_line_breaks_survive_and_so_does_the_first() -> None:
+    page = render([user(), tool("msg_1", output="\n\none\n  two\n")])
+    assert '<pre class="output">\n\n\none\n  two\n</pre>' in page.html
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_hostile_words_stay_words(words: str) -> None:
+    names = [tag for tag, _ in render(everywhere("harmless")).elements]
+    page = render(everywhere(words))
+    assert [tag for tag, _ in page.elements] == names
+    assert page.text.count(words) >= 10
+    attributes = {name for _, found in page.elements for name in found}
+    assert not any(name.startswith("on") or name == "style" for name in attributes)
+
+
+@given(st.text())
+def test_no_words_change_the_elements_of_the_page(words: str) -> None:
+    shown = f"x{words}x"  # never empty: empty words show less
+    names = [tag for tag, _ in render(everywhere("harmless")).elements]
+    assert [tag for tag, _ in render(everywhere(shown)).elements] == names
+
+
+def everywhere(words: str) -> list[Item]:
+    return [
+        session(title=words, version=words),
+        model(id=words, name=words),
+        item("session_diff", [{"file": words, "patch": f"@@\n+{words}", "status": words}]),
+        user(agent=words, summary={"diffs": [{"file": words, "patch": ""}]}),
+        part("msg_1", "prt_1", "text", text=words),
+        part("msg_1", "prt_2", "file", filename=words, mime=words, url=words),
+        assistant(role=words, agent=words, modelID=words, error={"name": words, "data": {"message": words}}),
+        part("msg_2", "prt_3", "reasoning", text=words),
+        tool(
+            name="prt_4",
+            tool=words,
+            title=words,
+            status=words,
+            input={"a": words},
+            output=words,
+            error=words,
+            attachments=[{"filename": words, "mime": words, "url": words}],
+        ),
+        part("msg_2", "prt_5", "patch", files=[words]),
+        part("msg_2", "prt_6", "hologram", beam=words),
+    ]
+
+
+def test_ids_of_the_content_are_no_ids_of_the_page() -> None:
+    page = render([user("status"), part("status", "share", "text", text="x"), user("location")])
+    assert page.the("status")["role"] == "status"
+    assert all(attributes.get("id") != "location" for _, attributes in page.elements)
+
+
+def test_pictures_are_inline_or_not_there() -> None:
+    page = render(
+        [
+            user(),
+            part("msg_1", "prt_1", "file", filename="a.png", mime="image/png", url=PIXEL),
+            part("msg_1", "prt_2", "file", filename="b.png", mime="image/png", url="https://example.com/b.png"),
+            part(
+                "msg_1", "prt_3", "file", filename="c.svg", mime="image/svg+xml", url="data:image/svg+xml;base64,AA=="
+            ),
+        ]
+    )
+    assert [image["src"] for image in page.all("img")] == [PIXEL]
+    assert "example.com" not in page.html.replace("cloud.example", "")
+
+
+def test_the_only_links_are_our_own() -> None:
+    page = render(everywhere("https://evil.example javascript:alert(1)"))
+    assert [link["href"] for link in page.all("a")] == [f"/share/{SHARE}.md", f"/share/{SHARE}.json"]
+
+
+@pytest.mark.parametrize("html", [pages.render_missing(), pages.render_gone(), pages.render_share(SHARE, [], 0, "")])
+def test_every_page_keeps_out_of_search_engines_and_within_its_policy(html: str) -> None:
+    page = Page(html)
+    assert {"name": "robots", "content": "noindex, nofollow, noarchive, nosnippet"} in page.all("meta")
+    assert page.all("style") == []
+    assert all(script.get("src", "").startswith("/assets/") for script in page.all("script"))  # pyright: ignore
+    assert not any("style" in attributes for _, attributes in page.elements)
+
+
+def test_the_policy_allows_our_scripts_our_socket_and_nothing_inline() -> None:
+    assert pages.HEADERS["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert "connect-src 'self' https://b.example;" in pages.content_security_policy("https://b.example")
+
+
+def test_an_item_that_is_stored_elsewhere_is_a_placeholder_that_tells_where() -> None:
+    page = render([user(), Item("part/msg_1/prt_1", "part", b"", seq=9), Item("message/msg_2", "message", b"", seq=8)])
+    assert page.classed("part")[0]["data-href"] == f"/share/{SHARE}/items/9"
+    assert [shown.get("data-href") for shown in page.classed("message")] == [None, f"/share/{SHARE}/items/8"]
+    assert "Large part" in page.text
+
+
+def test_a_large_picture_is_a_placeholder_with_its_name() -> None:
+    url = PIXEL + "A" * 4 * pages.INLINE
+    page = render([user(), part("msg_1", "prt_1", "file", filename="a.png", mime="image/png", url=url, seq=9)])
+    assert page.all("img") == []
+    assert "a.png · image/png · 196.6 KB" in page.text
+    assert page.classed("part")[0]["data-href"] == f"/share/{SHARE}/items/9"
+    assert len(page.html) < pages.INLINE
+
+
+def test_large_changes_of_the_session_are_left_to_the_script() -> None:
+    diff = {"file": "big.txt", "patch": "+x\n" * pages.INLINE, "additions": 1, "deletions": 0}
+    page = render([item("session_diff", [diff], seq=5)])
+    assert page.the("changes")["data-href"] == f"/share/{SHARE}/items/5"
+    assert "big.txt" not in page.text
+
+
+def test_of_a_long_session_the_page_holds_the_beginning_and_asks_for_all() -> None:
+    items = [user(f"msg_{n:05}", BEGIN + n) for n in range(5_000)]
+    items += [part(f"msg_{n:05}", "prt_1", "text", text=f"text {n} " + '"' * 500) for n in range(5_000)]
+    page = render(items, seq=10_000)
+    assert page.the("share")["data-seq"] == "0"
+    assert "text 0 " in page.text
+    assert "text 4999 " not in page.text
+    assert "beginning of a long session" in page.text
+    assert len(page.html) < 5_000_000
+
+
+def test_of_one_endless_message_the_page_holds_the_beginning() -> None:
+    items = [user(), *(part("msg_1", f"prt_{n:05}", "text", text="x" * 400) for n in range(5_000))]
+    assert len(render(items).html) < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [session(title=None, time=None)],
+        [part("msg_1", "prt_1", "text", text="x")],
+        [assistant(time={"created": BEGIN}), part("msg_2", "prt_1", "text", text="")],
+        [item("messages", {"sessionID": "ses_x", "messages": [{"type": "user", "text": "hello"}, 7]})],
+        [item("messages", None), item("session", [1]), item("model", "x"), item("session_diff", {})],
+        [Item("message/m", "message", b"not json"), Item("part/m/p", "part", b'{"text":"\\ud800"}')],
+    ],
+)
+def test_incomplete_and_malformed_shares_have_a_page(items: list[Item]) -> None:
+    assert render(items).the("share")["data-share"] == SHARE
+
+
+def test_the_added_and_removed_lines_of_a_patch_are_marked() -> None:
+    assert str(pages.patch("@@ -1 +1 @@\n-a\n+<b>\n+c\n d\n")) == (
+        '<span class="meta">@@ -1 +1 @@</span>\n<span class="removed">-a</span>\n'
+        '<span class="added">+&lt;b&gt;\n+c</span>\n d'
+    )
+
+
+def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None:
+    page = render([])
+    (script,) = page.all("script")
+    versioned = pages.static_asset((script["src"] or "").removeprefix("/assets/"))
+    plain = pages.static_asset("share.js")
+    outdated = pages.static_asset("0123456789ab/share.js")
+    assert versioned
+    assert plain
+    assert outdated
+    assert versioned.body == plain.body == outdated.body
+    assert versioned.media_type == "text/javascript"
+    assert versioned.cache_control == "public, max-age=31536000, immutable"
+    assert plain.cache_control == outdated.cache_control == "public, max-age=60"
+
+
+@pytest.mark.parametrize("path", ["", "../templates/share.html", "share.html", "/etc/passwd", "0123456789ab/../x", "."])
+def test_nothing_but_static_files_is_an_asset(path: str) -> None:
+    assert pages.static_asset(path) is None
+
+
+def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
+    for name in ("share.js", "follow.js", "transcript.js", "blocks.js", "share.css"):
+        asset = pages.static_asset(name)
+        assert asset
+        assert not re.search(rb"https?://|//[a-z]+\.", asset.body)
+        assert b"innerHTML" not in asset.body
