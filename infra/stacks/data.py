@@ -9,6 +9,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.constructs.nag import acknowledge
+from infra.constructs.queue import PLAIN_HTTP
 from infra.stage import Stage
 
 EXPIRY_INDEX = "expiry"
@@ -23,12 +24,10 @@ class DataStack(Stack):
         self._protected = stage.retain_data
         self.shares = self._shares()
         self.connections = self._connections()
-        self.bucket = self._bucket()
+        self.bucket = self._bucket(stage)
         self.objects_arn = f"{self.export_value(self.bucket.bucket_arn)}/shares/*"
         """ARN of all objects of shares, as other stacks write it."""
-        self.session_key_arn = self._secret(
-            "SessionKey", "Key of the hashes of session ids and share secrets."
-        )
+        self.session_key_arn = self._secret("SessionKey", "Key of the hashes of session ids and share secrets.")
         self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
         outputs = {
             "SharesTableName": self.shares.table_name,
@@ -73,14 +72,14 @@ class DataStack(Stack):
             "removal_policy": self._removal,
         }
 
-    def _bucket(self) -> s3.Bucket:
+    def _bucket(self, stage: Stage) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "Bodies",
             versioned=True,
             encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
+            enforce_ssl=not stage.local,
+            minimum_tls_version=None if stage.local else 1.2,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             # Large bodies are read by their presigned address from pages of any host.
@@ -95,6 +94,8 @@ class DataStack(Stack):
             removal_policy=self._removal,
         )
         acknowledge(bucket, "Access logs would keep share ids, which are links, beyond an unshare.", "S1")
+        if stage.local:
+            acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
 
     def _secret(self, name: str, description: str) -> str:

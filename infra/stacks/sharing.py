@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.constructs.apis import HttpGateway, WebSocketGateway
 from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
-from infra.constructs.queue import dead_letter_queue
+from infra.constructs.queue import dead_letter_queue, queue
 from infra.stacks.data import EXPIRY_INDEX, DataStack
 from infra.stage import Stage
 
@@ -26,6 +26,9 @@ SIZES = {
     "purge": Size(timeout=60, memory=1024),
 }
 
+IN_BACKGROUND = ("deliver", "snapshot", "purge")
+"""Functions that nobody waits for: what they could not do goes into a queue of its own."""
+
 
 class SharingStack(Stack):
     """Functions `share`, `live`, `deliver`, `snapshot`, `purge`, each with exactly the rights that it needs."""
@@ -37,7 +40,8 @@ class SharingStack(Stack):
         self._layers = Layers.build(self, stage)
         self.websocket = WebSocketGateway(self, "WebSocket", stage=stage, api_id=WEBSOCKET_API_ID)
         self.failed = {
-            name: dead_letter_queue(self, f"{name.capitalize()}Failed") for name in ("deliver", "snapshot", "purge")
+            name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage)
+            for name in ("deliver", "snapshot", "purge")
         }
         self.purges = self._purge_queue()
         self.deliver = self._deliver()
@@ -51,15 +55,13 @@ class SharingStack(Stack):
         self._outputs()
 
     def _purge_queue(self) -> sqs.Queue:
-        return sqs.Queue(
+        return queue(
             self,
             "Purges",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            self._stage,
             # AWS's advice: six times the function's timeout, so that no attempt overlaps with the next.
-            visibility_timeout=Duration.seconds(6 * SIZES["purge"].timeout),
-            retention_period=Duration.days(14),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.failed["purge"], max_receive_count=10),
+            visibility=Duration.seconds(6 * SIZES["purge"].timeout),
+            failed=sqs.DeadLetterQueue(queue=self.failed["purge"], max_receive_count=10),
         )
 
     def _function(self, name: str, **environment: str) -> Function:
@@ -208,7 +210,7 @@ class SharingStack(Stack):
             "PurgeQueueUrl": self.purges.queue_url,
         }
         outputs |= {f"{f.name.capitalize()}FunctionName": f.function.function_name for f in self.functions}
-        outputs |= {f"{name.capitalize()}FailedQueueUrl": queue.queue_url for name, queue in self.failed.items()}
+        outputs |= {f"{name.capitalize()}FailedQueueUrl": failed.queue_url for name, failed in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
 
