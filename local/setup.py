@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import List, NoReturn, Sequence  # noqa: UP035 - parsed by old interpreters too, to say that they are old
+from typing import List, NoReturn, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"

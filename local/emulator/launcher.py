@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from local.lifeline import end_with_parent
+
 SAVE_PATH = "/_local/save"
 """A POST here saves the state of all services and answers when it is on the disk."""
 
@@ -34,9 +36,10 @@ CHECKPOINT_BYTES = 256 * 1024 * 1024
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then save the state."""
     arguments = parse_arguments()
+    if arguments.with_parent:
+        end_with_parent()
     os.umask(0o077)
-    settings = environment(arguments.state, arguments.port)
-    os.environ.update(settings)
+    os.environ.update(environment(arguments.state.resolve(), arguments.port))
     decimal.DefaultContext.prec = 38  # DynamoDB's numbers have 38 digits; new threads copy this context
     decimal.getcontext().prec = 38
     raise_file_limit()
@@ -52,6 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="MiniStack with a journal, on the loopback interface only.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="folder for the saved state, objects and journal")
+    parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     return parser.parse_args()
 
 
@@ -130,6 +134,7 @@ async def serve(application: Any, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=3,
         timeout_keep_alive=75,
+        ws_ping_interval=None,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
     )

@@ -12,6 +12,9 @@ from typing import Any
 
 logger = logging.getLogger("local.sockets")
 
+LARGEST_POST = 128 * 1024
+"""Bytes that a function may post to a socket at once (API Gateway's quota)."""
+
 LARGEST_OUTBOX = 1024
 """Messages (of at most 128 KB) waiting for a reader before its socket is ended, as API Gateway ends slow ones."""
 
@@ -71,6 +74,17 @@ class AsyncioForSockets:
 
 
 def install() -> None:
-    """Give MiniStack's API Gateway the stand-in."""
+    """Give MiniStack's API Gateway the stand-in, and the quota of what is posted to a socket."""
     apigateway: Any = import_module("ministack.services.apigateway")
     apigateway.asyncio = AsyncioForSockets()
+    manage = apigateway.handle_connections_api
+
+    async def manage_within_quota(
+        method: str, api_id: str, stage: str, connection: str, body: bytes, headers: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        if method == "POST" and len(body) > LARGEST_POST:
+            answer = {"Content-Type": "application/json", "x-amzn-ErrorType": "PayloadTooLargeException"}
+            return 413, answer, b'{"message":"Message too long"}'
+        return await manage(method, api_id, stage, connection, body, headers)
+
+    apigateway.handle_connections_api = manage_within_quota

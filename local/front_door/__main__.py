@@ -1,0 +1,48 @@
+"""Runs the front door by itself: `python -m local.front_door --port 8787 --http-url ... --websocket-url ...`."""
+
+import argparse
+import logging
+import resource
+import socket
+import sys
+
+import uvloop
+
+from local.front_door.server import serve
+from local.front_door.settings import UNLIMITED, Quotas, Settings
+from local.lifeline import end_with_parent
+
+
+def main() -> None:
+    """Serve until a signal ends it, or the program that started it is gone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--http-url", required=True)
+    parser.add_argument("--websocket-url", required=True)
+    parser.add_argument("--no-quotas", action="store_true", help="lift the limits of API Gateway and Lambda")
+    parser.add_argument("--trust-proxy", action="store_true", help="believe x-forwarded-* of a proxy in front of us")
+    parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if given.with_parent:
+        end_with_parent()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    settings = Settings(
+        host=given.host,
+        port=given.port,
+        http_url=given.http_url,
+        websocket_url=given.websocket_url,
+        quotas=UNLIMITED if given.no_quotas else Quotas(),
+        trust_proxy=given.trust_proxy,
+    )
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        sys.exit(f"port {settings.port} of {settings.host} is taken ({error.strerror})")
+    uvloop.run(serve(settings, listener))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The headers by which CloudFront tells an origin who asked, and for what host."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to one connection, and `Host`, which each hop makes anew (RFC 9110, 7.6.1)."""
+
+
+def forwarded(host: str, peer: str, given: Mapping[str, str], *, trust_proxy: bool) -> dict[str, str]:
+    """Return the forwarding headers for a request to `host` from `peer` that came with the headers `given`.
+
+    What a viewer claims about itself is dropped, unless a proxy that we trust is the only one to reach us.
+    """
+    ours = {"x-forwarded-for": peer, "x-forwarded-host": host, "x-forwarded-proto": "http"}
+    if not trust_proxy:
+        return ours
+    return {name: given.get(name) or value for name, value in ours.items()}
+
+
+def passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a viewer's request that go on to the origin."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower not in HOP_BY_HOP and lower not in FORWARDED:
+            yield name, value

@@ -1,0 +1,149 @@
+"""Plain requests: read whole, held to the quotas, sent to the HTTP API, and answered as it answers."""
+
+import json
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from infra.routes import Target, match
+from local.front_door import refusals
+from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
+from local.front_door.refusals import Refusal
+from local.front_door.settings import Settings
+
+SKIPPED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that aiohttp's client would add by itself."""
+
+TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
+"""Content types whose bodies an HTTP API hands to Lambda as they are; others become Base64."""
+
+EVENT_OVERHEAD = 2048
+"""Bytes of an event besides headers and body, generously."""
+
+
+class HttpDoor:
+    """Forwards requests to the HTTP API over connections that stay open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._quotas = settings.quotas
+        self._client: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the client: it belongs to the running loop."""
+        self._client = aiohttp.ClientSession(
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=SKIPPED,
+            timeout=aiohttp.ClientTimeout(total=self._quotas.http_seconds),
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the API."""
+        if self._client:
+            await self._client.close()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            return await self._forward(request)
+        except Refusal as refusal:
+            return _response(refusal)
+
+    async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        if match(request.path).target is Target.WEBSOCKET:
+            raise refusals.not_a_websocket(request.path)
+        self._check_headers(request)
+        body = await self._read(request)
+        self._check_event(request, body)
+        status, headers, content = await self._ask(request, body)
+        if status == 502:
+            # A handler raised: the emulator shows the error's text, API Gateway does not.
+            raise Refusal(500, "internal_error", "Something went wrong on our side. Try again.")
+        self._check_answer(headers, content)
+        kept = [(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP]
+        return web.Response(status=status, headers=_named(kept), body=content)
+
+    async def _ask(self, request: web.BaseRequest, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        if self._client is None:
+            raise RuntimeError("the door is used before it is open")
+        given = request.headers
+        ours = forwarded(request.host, request.remote or "", given, trust_proxy=self._settings.trust_proxy)
+        headers = [*passed_on(given.items()), *ours.items()]
+        url = URL(self._settings.http_url + request.raw_path, encoded=True)
+        try:
+            async with self._client.request(
+                request.method, url, headers=headers, data=body or None, allow_redirects=False
+            ) as answer:
+                return answer.status, answer.headers, await answer.read()
+        except TimeoutError:
+            raise refusals.too_slow(self._quotas.http_seconds) from None
+        except aiohttp.ClientError:
+            raise refusals.unavailable() from None
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        limit = self._quotas.http_body
+        if (request.content_length or 0) > limit:
+            raise refusals.body_too_large(limit)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                raise refusals.body_too_large(limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _check_headers(self, request: web.BaseRequest) -> None:
+        size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
+        if size > self._quotas.http_headers:
+            raise refusals.headers_too_large(self._quotas.http_headers)
+
+    def _check_event(self, request: web.BaseRequest, body: bytes) -> None:
+        limit = self._quotas.lambda_payload
+        headers = sum(len(name) + len(value) for name, value in request.raw_headers)
+        if EVENT_OVERHEAD + headers + embedded_size(body, request.headers, limit) > limit:
+            raise refusals.event_too_large(limit)
+
+    def _check_answer(self, headers: Mapping[str, str], content: bytes) -> None:
+        limit = self._quotas.lambda_payload
+        if embedded_size(content, headers, limit) > limit:
+            raise refusals.answer_too_large()
+
+
+def embedded_size(body: bytes, headers: Mapping[str, str], limit: int) -> int:
+    """Return the bytes that `body` takes in a Lambda event or answer, both of which are JSON documents.
+
+    Text is escaped, anything else becomes Base64. Counted exactly only when it may matter for `limit`.
+    """
+    if len(body) * 6 <= limit:  # no byte becomes more than six: \\u0000
+        return len(body)
+    if is_text(headers):
+        try:
+            return len(json.dumps(body.decode(), ensure_ascii=False).encode())
+        except UnicodeDecodeError:
+            pass
+    return (len(body) + 2) // 3 * 4
+
+
+def is_text(headers: Mapping[str, str]) -> bool:
+    """Say whether a body with these headers travels as text."""
+    if headers.get("Content-Encoding", "identity") != "identity":
+        return False
+    return headers.get("Content-Type", "text/plain").lower().startswith(TEXT_TYPES)
+
+
+def _response(refusal: Refusal) -> web.Response:
+    response = web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
+    response.headers.update({"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"})
+    return response
+
+
+def _named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:
+    named = CIMultiDict(headers)
+    named.setdefault("Server", "opencode-cloud")
+    return named

@@ -1,0 +1,59 @@
+"""The front door's own answers, in the shape of all errors: a stable code, what to do, and an id to quote."""
+
+import json
+import logging
+import uuid
+from dataclasses import dataclass
+
+logger = logging.getLogger("local.front_door")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):
+    """An answer that does not come from the functions."""
+
+    status: int
+    code: str
+    message: str
+
+    def body(self) -> bytes:
+        """Return the JSON document, and log it under its correlation id."""
+        correlation_id = str(uuid.uuid4())
+        logger.warning("%d %s: %s (%s)", self.status, self.code, self.message, correlation_id)
+        document = {"error": self.code, "message": self.message, "correlation_id": correlation_id}
+        return json.dumps(document).encode()
+
+
+def body_too_large(limit: int) -> Refusal:
+    """Refuse a request body of more than `limit` bytes."""
+    return Refusal(413, "payload_too_large", f"A request may have {limit:,} bytes: send fewer items at once.")
+
+
+def event_too_large(limit: int) -> Refusal:
+    """Refuse a request that would not fit into a Lambda event of `limit` bytes."""
+    return Refusal(413, "payload_too_large", f"A request may fill an event of {limit:,} bytes: send fewer items.")
+
+
+def answer_too_large() -> Refusal:
+    """Say that a function answered more than Lambda passes on: a fault of ours, not the viewer's."""
+    return Refusal(500, "internal_error", "The answer is larger than a function may send.")
+
+
+def headers_too_large(limit: int) -> Refusal:
+    """Refuse request headers of more than `limit` bytes."""
+    return Refusal(431, "headers_too_large", f"Request line and headers may have {limit:,} bytes together.")
+
+
+def not_a_websocket(path: str) -> Refusal:
+    """Refuse a plain request to an address of the WebSocket API."""
+    return Refusal(426, "upgrade_required", f"{path} speaks WebSocket: connect with ws:// or wss:// over HTTP/1.1.")
+
+
+def unavailable() -> Refusal:
+    """Say that the emulator does not answer."""
+    return Refusal(503, "unavailable", "The service is starting or stopped. Try again in a few seconds.")
+
+
+def too_slow(seconds: float) -> Refusal:
+    """Say that a function took longer than the gateway waits."""
+    return Refusal(503, "timeout", f"No answer within {seconds:g} seconds. Try again.")

@@ -1,0 +1,51 @@
+"""What the front door is told, and the limits it keeps."""
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Limits of API Gateway and Lambda (AWS's pages of quotas), in bytes and seconds."""
+
+    http_body: int = 10 * MIB
+    http_headers: int = 10 * KIB
+    http_seconds: float = 30
+    lambda_payload: int = 6 * MIB
+    websocket_frame: int = 32 * KIB
+    websocket_message: int = 128 * KIB
+    websocket_idle_seconds: float = 10 * 60
+    websocket_seconds: float = 2 * 60 * 60
+
+
+UNLIMITED = Quotas(
+    http_body=1024 * MIB,
+    http_headers=64 * KIB,
+    http_seconds=900,
+    lambda_payload=1024 * MIB,
+    websocket_frame=64 * MIB,
+    websocket_message=64 * MIB,
+    websocket_idle_seconds=24 * 60 * 60,
+    websocket_seconds=365 * 24 * 60 * 60,
+)
+"""For one machine that really serves a team: bounds that only keep memory from running away."""
+
+LARGEST_BACKLOG = 4 * MIB
+"""Bytes that wait for a WebSocket's reader before it is cut off, as API Gateway cuts off slow ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the front door listens, and what it leads to."""
+
+    port: int
+    http_url: str
+    """The HTTP API with its stage, without a slash at the end."""
+    websocket_url: str
+    """The WebSocket API with its stage, ws://..."""
+    host: str = "127.0.0.1"
+    quotas: Quotas = Quotas()
+    trust_proxy: bool = False
+    """Whether a proxy in front of us (one that ends TLS) says who the viewer is in `x-forwarded-*`."""
