@@ -3,6 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
+export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY
 STAGE ?= dev
 BIN := .venv/bin
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
@@ -17,7 +18,7 @@ setup: ## Build the environments (.venv, .tools, node_modules); quick when nothi
 
 .PHONY: dev
 dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT)
-	@exec $(BIN)/python -m local dev --port $(PORT)
+	@exec $(BIN)/python -m local dev
 
 .PHONY: test
 test: lint ## Check and test everything but the slow tests

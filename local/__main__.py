@@ -1,0 +1,122 @@
+"""The local stage's command line: `python -m local dev|clean|lock`; people type `make dev`."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.status import Status
+
+from local.deployment import DeploymentFailed
+from local.locks import write_locks
+from local.processes import ProgramFailed
+from local.stack import LocalStack, PortTaken, StackBusy, forget
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".local"
+
+
+def main() -> None:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="Opencode Cloud on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    dev = commands.add_parser("dev", help="start everything and stay until Ctrl-C")
+    dev.add_argument("--port", type=int, default=_port("PORT", 8787), help="of the front door")
+    dev.add_argument("--emulator-port", type=int, default=_port("EMULATOR_PORT", None), help="default: a free one")
+    dev.add_argument("--no-quotas", action="store_true", help="lift AWS's limits (also NO_QUOTAS=1)")
+    dev.add_argument("--trust-proxy", action="store_true", help="believe a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
+    commands.add_parser("clean", help="stop what runs and forget all data")
+    commands.add_parser("lock", help="write the hash-locked requirement lists anew")
+    given = parser.parse_args()
+    match given.command:
+        case "dev":
+            develop(given)
+        case "clean":
+            forget(STATE)
+        case _:
+            write_locks(ROOT)
+
+
+def develop(given: argparse.Namespace) -> None:
+    """Start the stack, say where it is, wait for a signal, stop it."""
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with console.status("Starting") as status:
+        stack = LocalStack(
+            STATE,
+            root=ROOT,
+            port=given.port,
+            emulator_port=given.emulator_port,
+            quotas=not (given.no_quotas or os.environ.get("NO_QUOTAS") == "1"),
+            trust_proxy=given.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
+            report=lambda step: _report(console, status, step),
+        )
+        try:
+            stack.start()
+        except (DeploymentFailed, PortTaken, ProgramFailed, StackBusy) as error:
+            console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="")
+            console.print(str(error), markup=False)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            console.print("Stopped before everything was up.")
+            sys.exit(130)
+    console.print(welcome(stack))
+    try:
+        watch(stack)
+    except ProgramFailed as error:
+        console.print(str(error), style="bold red", markup=False)
+        sys.exit(1)
+    finally:
+        # The state is being saved: a second Ctrl-C would not make it quicker.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with console.status("Saving and stopping"):
+            stack.stop()
+    console.print("Stopped. Everything is kept in .local: `make dev` continues, `make clean-local` forgets.")
+
+
+def watch(stack: LocalStack) -> None:
+    """Wait for SIGINT or SIGTERM; raise ProgramFailed when one of the programs ends by itself."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+            stack.emulator.check()
+            stack.front_door.check()
+
+
+def welcome(stack: LocalStack) -> Panel:
+    """Return what a person needs now: addresses, and the lines that point a client here."""
+    return Panel(
+        f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
+        "Point opencode at it, in opencode.json of a project or in ~/.config/opencode/opencode.json:\n\n"
+        "  {\n"
+        '    "$schema": "https://opencode.ai/config.json",\n'
+        f'    "enterprise": {{"url": "{stack.url}"}}\n'
+        "  }\n\n"
+        "Then type /share in a session and open the link.\n\n"
+        f"AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
+        f"Logs          {stack.state / 'logs'}\n"
+        "Ctrl-C stops; data stays in .local.",
+        expand=False,
+    )
+
+
+def _report(console: Console, status: Status, step: str) -> None:
+    if console.is_terminal:
+        status.update(f"{step} ...")
+    else:
+        console.print(step)
+
+
+def _port(name: str, default: int | None) -> int | None:
+    value = os.environ.get(name)
+    return int(value) if value else default
+
+
+if __name__ == "__main__":
+    main()

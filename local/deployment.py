@@ -1,0 +1,112 @@
+"""Deploys stage `local` to the emulator with the real CDK CLI, unless nothing that goes into it has changed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.processes import clean_environment
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+"""The emulator's root user; any secret will do."""
+
+SOURCES = ("app.py", "cdk.json", "infra", "layers", "functions", "web", "requirements/dev.txt", "package-lock.json")
+"""Files and folders that decide what is deployed."""
+
+
+class DeploymentFailed(Exception):
+    """The CDK could not synthesize or deploy; the message holds the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One checkout deployed to one emulator."""
+
+    root: Path
+    state: Path
+    emulator_port: int
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the emulator."""
+        return f"http://127.0.0.1:{self.emulator_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment in which the CDK, or any AWS client, talks to the emulator."""
+        region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "CDK_DEFAULT_REGION": REGION}
+        local = {"AWS_ENDPOINT_URL": self.endpoint, "MINISTACK_PORT": str(self.emulator_port), "STAGE": "local"}
+        return clean_environment(**CREDENTIALS, **region, **local, CDK_DEFAULT_ACCOUNT=ACCOUNT)
+
+    def is_current(self) -> bool:
+        """Say whether the emulator's saved state holds what the sources say now."""
+        return self._mark.exists() and self._mark.read_text() == self.fingerprint()
+
+    def forget(self) -> None:
+        """Take back that the state is current: a deployment is about to begin, and may be cut short."""
+        self._mark.unlink(missing_ok=True)
+
+    def remember(self, fingerprint: str) -> None:
+        """Note what has been deployed, after the emulator has saved it."""
+        self._mark.write_text(fingerprint)
+
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of all stacks by name."""
+        stacks: dict[str, dict[str, str]] = json.loads(self._outputs.read_text())
+        return {key: value for outputs in stacks.values() for key, value in outputs.items()}
+
+    def deploy(self) -> None:
+        """Synthesize and deploy all stacks.
+
+        Raises:
+            DeploymentFailed: The CDK says why.
+        """
+        command = [str(self.root / "node_modules/.bin/cdk"), "deploy", "--all", "--method", "direct"]
+        command += ["--app", f"{sys.executable} app.py", "--output", str(self.state / "cdk.out")]
+        command += ["--outputs-file", str(self._outputs), "--require-approval", "never", "--progress", "events"]
+        command += ["--no-notices", "--no-version-reporting"]
+        log = self.state / "logs" / "deploy.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as file:
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            end = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+            raise DeploymentFailed(f"cdk deploy failed; the whole story is in {log}\n{end}")
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that decides what is deployed, and where to."""
+        digest = hashlib.sha256(f"{self.emulator_port} {sys.version} {os.environ.get('STAGE_FILE', '')}".encode())
+        for path in self._files():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(self.root).as_posix()}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+    def _files(self) -> Iterator[Path]:
+        if stage_file := os.environ.get("STAGE_FILE"):
+            yield self.root / stage_file
+        for source in SOURCES:
+            path = self.root / source
+            found = sorted(path.rglob("*")) if path.is_dir() else [path]
+            yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
+
+    @property
+    def _mark(self) -> Path:
+        return self.state / "deployed"
+
+    @property
+    def _outputs(self) -> Path:
+        return self.state / "outputs.json"

@@ -1,0 +1,160 @@
+"""Starts programs and stops them again, by their own process id, also those that an earlier run left behind."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+STOP_SECONDS = 20.0
+"""How long a program may take to save its state before it is killed."""
+
+
+class ProgramFailed(Exception):
+    """A program did not start or ended by itself; the message holds the end of its log."""
+
+
+class Program:
+    """One program in a process group of its own, with a log and a file that says which process it is."""
+
+    def __init__(self, name: str, run_folder: Path, log_folder: Path) -> None:
+        self.name = name
+        self.log = log_folder / f"{name}.log"
+        self._record = run_folder / f"{name}.json"
+        self._child: subprocess.Popen[bytes] | None = None
+        for folder in (run_folder, log_folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while the program runs, as far as we know."""
+        return self._child.pid if self._child else None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        """Start `command`; what an earlier run left behind under this name is stopped first."""
+        self.stop_leftover()
+        with self.log.open("wb") as log:
+            self._child = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        created = psutil.Process(self._child.pid).create_time()
+        self._record.write_text(json.dumps({"pid": self._child.pid, "created": created}))
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until `ready` says so.
+
+        Raises:
+            ProgramFailed: The program ended, or was not ready in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"{self.name} was not ready within {seconds:g} seconds.\n{self.log_end()}")
+            time.sleep(0.02)
+
+    def check(self) -> None:
+        """Raise ProgramFailed when the program has ended by itself."""
+        if self._child is None or self._child.poll() is not None:
+            code = self._child.returncode if self._child else "never started"
+            raise ProgramFailed(f"{self.name} ended ({code}).\n{self.log_end()}")
+
+    def log_end(self, lines: int = 15) -> str:
+        """Return the last lines of the program's log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """Ask the program to end, and wait; kill it and its children if it does not."""
+        if self._child is not None:
+            _end_group(self._child.pid, signal.SIGTERM)
+            try:
+                self._child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._forget()
+        self.stop_leftover()
+
+    def kill(self) -> None:
+        """SIGKILL the program and all it started."""
+        if self._child is not None:
+            _end_group(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            self._forget()
+
+    def stop_leftover(self) -> None:
+        """Stop the process that an earlier run recorded, if it is still the same one."""
+        process = self._recorded()
+        if process is not None:
+            _end_group(process.pid, signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                _end_group(process.pid, signal.SIGKILL)
+        self._record.unlink(missing_ok=True)
+
+    def _forget(self) -> None:
+        self._child = None
+        self._record.unlink(missing_ok=True)
+
+    def _recorded(self) -> psutil.Process | None:
+        try:
+            record = json.loads(self._record.read_text())
+            process = psutil.Process(record["pid"])
+        except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+            return None
+        # The number may have gone to another program since: only the same birthday makes it ours.
+        return process if abs(process.create_time() - record["created"]) < 0.01 else None
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Return the environment for a program of the local stage: nothing of the person's AWS account reaches it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Say whether a program could listen on `port` of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
+def accepts(port: int) -> bool:
+    """Say whether something listens on `port` of the loopback interface."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end_group(pid: int, number: signal.Signals) -> None:
+    """Signal the group that `pid` leads: the program, and for SIGKILL all its children too."""
+    with contextlib.suppress(ProcessLookupError):
+        if number is signal.SIGKILL:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)

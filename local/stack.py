@@ -1,0 +1,247 @@
+"""A whole local stage in one state folder: emulator, deployment, front door. For `make dev`, tests and benchmarks."""
+
+import fcntl
+import json
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from local.deployment import CREDENTIALS, REGION, Deployment
+from local.processes import Program, accepts, clean_environment, free_port, is_free
+
+EMULATOR_SECONDS = 60.0
+FRONT_DOOR_SECONDS = 20.0
+SAVE_SECONDS = 120.0
+
+
+class StackBusy(Exception):
+    """Another program uses this state folder; the message says which folder."""
+
+
+class PortTaken(Exception):
+    """A port is in use by something else; the message says what to do."""
+
+
+class LocalStack:
+    """A private deployment of everything, on ports of the loopback interface.
+
+    Ports are kept in the state folder, because the deployed templates name the emulator's. As a context manager it
+    starts and stops.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        root: Path | None = None,
+        port: int | None = None,
+        emulator_port: int | None = None,
+        quotas: bool = True,
+        trust_proxy: bool = False,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Use `state` for all files.
+
+        Args:
+            state: Folder of this stack alone; what it holds from before is continued.
+            root: The checkout; by default the one this file is in.
+            port: Of the front door; None takes a free one.
+            emulator_port: None takes the one of the last time, or a free one.
+            quotas: Whether the front door keeps AWS's limits.
+            trust_proxy: Whether `x-forwarded-*` headers of requests are believed.
+            report: Gets a few words at the start of each step.
+        """
+        self.root = root or Path(__file__).resolve().parent.parent
+        self.state = state.resolve()
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.state.chmod(0o700)
+        self._report = report
+        self._quotas = quotas
+        self._trust_proxy = trust_proxy
+        self._wanted = (port, emulator_port)
+        self._lock: IO[str] | None = None
+        self.port = port or 0
+        self.emulator_port = emulator_port or 0
+        self.emulator = Program("emulator", self.state / "run", self.state / "logs")
+        self.front_door = Program("front-door", self.state / "run", self.state / "logs")
+
+    @property
+    def url(self) -> str:
+        """Address of the front door."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def emulator_url(self) -> str:
+        """Address of the emulator: AWS's API, under the root user `test`."""
+        return self.deployment.endpoint
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment to this emulator."""
+        return Deployment(self.root, self.state, self.emulator_port)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Outputs of all CloudFormation stacks by name, `SharesTableName` and so on."""
+        return self.deployment.outputs()
+
+    def client_settings(self) -> dict[str, Any]:
+        """Return the arguments that point a boto3 client at the emulator, as root."""
+        return {
+            "endpoint_url": self.emulator_url,
+            "region_name": REGION,
+            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        }
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Bring everything up; deploy only what changed.
+
+        Raises:
+            StackBusy: The folder is in use.
+            PortTaken: A wanted port is in use.
+            ProgramFailed: Emulator or front door did not start.
+            DeploymentFailed: The CDK failed.
+        """
+        self._take_folder()
+        try:
+            self.emulator.stop_leftover()
+            self.front_door.stop_leftover()
+            self._choose_ports()
+            self.start_emulator()
+            self._deploy_changes()
+            self.start_front_door()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything cleanly; the state is saved."""
+        self.front_door.stop()
+        self.emulator.stop()
+        self._leave_folder()
+
+    def kill(self) -> None:
+        """SIGKILL everything, workers of functions too, as a power cut would: nothing is saved."""
+        self.emulator.kill()
+        self.front_door.kill()
+        self._leave_folder()
+
+    def restart(self) -> None:
+        """Stop (unless killed) and start again, on the same ports."""
+        self.stop()
+        self._wanted = (self.port, self.emulator_port)
+        self.start()
+
+    def save(self) -> None:
+        """Have the emulator write its whole state now."""
+        request = urllib.request.Request(f"{self.emulator_url}/_local/save", method="POST")  # noqa: S310 - our own
+        with urllib.request.urlopen(request, timeout=SAVE_SECONDS):  # noqa: S310 - our own
+            pass
+
+    def start_emulator(self) -> None:
+        """Start MiniStack behind our launcher, and wait until it answers."""
+        self._report("Starting the emulator")
+        python = self.root / ".tools/ministack/bin/python"
+        command = [str(python), "-m", "local.emulator.launcher", "--with-parent"]
+        command += ["--port", str(self.emulator_port), "--state", str(self.state / "emulator")]
+        environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION)
+        self.emulator.start(command, environment, self.root)
+        self.emulator.wait_until(lambda: accepts(self.emulator_port), EMULATOR_SECONDS)
+
+    def start_front_door(self) -> None:
+        """Start the front door, and wait until the functions behind it answer."""
+        self._report("Opening the front door")
+        outputs = self.outputs
+        command = [sys.executable, "-m", "local.front_door", "--with-parent", "--port", str(self.port)]
+        command += ["--http-url", outputs["HttpUrl"], "--websocket-url", outputs["WebSocketUrl"]]
+        command += [] if self._quotas else ["--no-quotas"]
+        command += ["--trust-proxy"] if self._trust_proxy else []
+        self.front_door.start(command, clean_environment(), self.root)
+        self.front_door.wait_until(lambda: accepts(self.port), FRONT_DOOR_SECONDS)
+        self._wait_for_functions()
+
+    def _wait_for_functions(self) -> None:
+        """Ask /health until it is well: the first call also starts the function's first worker."""
+        deadline = time.monotonic() + FRONT_DOOR_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=FRONT_DOOR_SECONDS):  # noqa: S310 - our own
+                    return
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _deploy_changes(self) -> None:
+        deployment = self.deployment
+        if deployment.is_current():
+            return
+        self._report("Deploying (unchanged stacks are skipped)")
+        # Taken before, so that an edit made meanwhile is deployed the next time.
+        fingerprint = deployment.fingerprint()
+        deployment.forget()
+        deployment.deploy()
+        self.save()
+        deployment.remember(fingerprint)
+
+    def _choose_ports(self) -> None:
+        remembered = self._read_ports()
+        wanted, wanted_emulator = self._wanted
+        self.port = wanted or _first_free(remembered.get("port"))
+        self.emulator_port = wanted_emulator or _first_free(remembered.get("emulator"))
+        for port, name in ((self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT")):
+            if not is_free(port):
+                raise PortTaken(
+                    f"Port {port} of 127.0.0.1 is in use by another program. Choose one: make dev {name}=<number>"
+                )
+        self._ports_file.write_text(json.dumps({"port": self.port, "emulator": self.emulator_port}))
+
+    def _read_ports(self) -> dict[str, int]:
+        return json.loads(self._ports_file.read_text()) if self._ports_file.exists() else {}
+
+    def _take_folder(self) -> None:
+        lock = (self.state / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StackBusy(f"{self.state} is in use: another `make dev` or test run works there.") from None
+        self._lock = lock
+
+    def _leave_folder(self) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.state / "ports.json"
+
+
+def forget(state: Path) -> None:
+    """Stop what still runs from `state` and delete the folder."""
+    if not state.exists():
+        return
+    stack = LocalStack(state)
+    stack.stop()
+    shutil.rmtree(stack.state)
+
+
+def _first_free(port: int | None) -> int:
+    return port if port and is_free(port) else free_port()
