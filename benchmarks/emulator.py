@@ -1,0 +1,133 @@
+"""What the emulator alone takes: single calls from a bare client, and a function that calls nothing."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from benchmarks.summary import milliseconds
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.sockets import Sockets
+
+Json = dict[str, Any]
+_PAYLOAD = 1024
+
+
+def bare_calls(environment: Mapping[str, str], connection: str, repetitions: int) -> Json:
+    """Time the calls of a commit one by one, from this process: wall and this process's own processor time.
+
+    Also times the alternative to the single conditional put: a transaction that advances META and puts the record.
+    """
+    table = environment["SHARES_TABLE"]
+    calls = _Calls(table)
+    sockets = Sockets(environment["WEBSOCKET_ENDPOINT"])
+    timed = {
+        "conditional put": _timed(calls.put, repetitions),
+        "transaction (META + put)": _timed(calls.transact, repetitions),
+        "query of the head": _timed(calls.query, repetitions),
+        "post to a connection": _timed(lambda: sockets.post(connection, [b"x" * _PAYLOAD]), repetitions),
+    }
+    put, transaction = timed["conditional put"], timed["transaction (META + put)"]
+    return {
+        "calls": timed,
+        "transaction_against_put": {
+            "latency_ratio": round(transaction["p50_ms"] / put["p50_ms"], 2),
+            "write_units_put": calls.put_units,
+            "write_units_transaction": calls.transaction_units,
+        },
+    }
+
+
+def idle_function(url: str, repetitions: int) -> Json:
+    """Time `GET /health`, which calls nothing: at the front door, and at the emulator's own gateway behind it."""
+    return {
+        "front door": _timed_get(url, repetitions),
+        "gateway": _timed_get(gateway_url(), repetitions),
+    }
+
+
+def gateway_url() -> str:
+    """Return the address at which the emulator serves our HTTP API."""
+    client: Any = boto3.client("apigatewayv2")  # pyright: ignore[reportUnknownMemberType] - not in the installed stubs
+    api = next(api for api in client.get_apis()["Items"] if api["ProtocolType"] == "HTTP")
+    return f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['ApiId']}/$default"
+
+
+class _Calls:
+    """The calls of a commit on a share that is nobody's."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._seq = 0
+        self._client: Any = aws.dynamodb()
+        self.put_units = self.transaction_units = 0.0
+        self._client.put_item(TableName=table, Item={**self._key("META"), "seq": {"N": "0"}})
+
+    def put(self) -> None:
+        answer = self._client.put_item(**self._record(), ReturnConsumedCapacity="TOTAL")
+        self.put_units = answer["ConsumedCapacity"]["CapacityUnits"]
+
+    def transact(self) -> None:
+        advance = {
+            "TableName": self._table,
+            "Key": self._key("META"),
+            "UpdateExpression": "SET seq = :next",
+            "ConditionExpression": "seq < :next",
+            "ExpressionAttributeValues": {":next": {"N": str(self._seq + 1)}},
+        }
+        answer = self._client.transact_write_items(
+            TransactItems=[{"Update": advance}, {"Put": self._record()}], ReturnConsumedCapacity="TOTAL"
+        )
+        self.transaction_units = sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"])
+
+    def query(self) -> None:
+        self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+            ExpressionAttributeValues={":pk": {"S": "benchmark"}, ":low": {"S": "M"}, ":high": {"S": "V#~"}},
+            ConsistentRead=True,
+        )
+
+    def _key(self, sort: str) -> Json:
+        return {"pk": {"S": "benchmark"}, "sk": {"S": sort}}
+
+    def _record(self) -> Json:
+        self._seq += 1
+        return {
+            "TableName": self._table,
+            "Item": {**self._key(f"L#{self._seq:012d}"), "payload": {"B": os.urandom(_PAYLOAD - 200)}},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+
+def _timed(call: Callable[[], object], repetitions: int) -> Json:
+    for _ in range(repetitions // 10):
+        call()
+    walls: list[int] = []
+    cpu = time.thread_time_ns()
+    for _ in range(repetitions):
+        started = time.perf_counter_ns()
+        call()
+        walls.append(time.perf_counter_ns() - started)
+    cpu_ms = (time.thread_time_ns() - cpu) / repetitions / 1e6
+    return {**milliseconds(walls), "client_cpu_ms": round(cpu_ms, 3)}
+
+
+def _timed_get(url: str, repetitions: int) -> Json:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=20)
+
+    def get() -> None:
+        connection.request("GET", f"{parts.path}/health")
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"GET {url}/health: {answer.status}")
+
+    return _timed(get, repetitions)
