@@ -61,22 +61,41 @@ class Deployment:
         stacks: dict[str, dict[str, str]] = json.loads(self._outputs.read_text())
         return {key: value for outputs in stacks.values() for key, value in outputs.items()}
 
+    def is_bootstrapped(self) -> bool:
+        """Say whether the emulator's saved state has the CDK's bucket for assets."""
+        return self._bootstrap_mark.exists()
+
+    def bootstrap(self) -> None:
+        """Make what the CDK keeps its assets in.
+
+        Raises:
+            DeploymentFailed: The CDK says why.
+        """
+        # Outside the checkout there is no app, so nothing is synthesized.
+        self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=self.state)
+
+    def remember_bootstrap(self) -> None:
+        """Note that the bootstrap is done, after the emulator has saved it."""
+        self._bootstrap_mark.touch()
+
     def deploy(self) -> None:
         """Synthesize and deploy all stacks.
 
         Raises:
             DeploymentFailed: The CDK says why.
         """
-        command = [str(self.root / "node_modules/.bin/cdk"), "deploy", "--all", "--method", "direct"]
-        command += ["--app", f"{sys.executable} app.py", "--output", str(self.state / "cdk.out")]
-        command += ["--outputs-file", str(self._outputs), "--require-approval", "never", "--progress", "events"]
-        command += ["--no-notices", "--no-version-reporting"]
-        log = self.state / "logs" / "deploy.log"
+        app = ("--app", f"{sys.executable} app.py", "--output", str(self.state / "cdk.out"))
+        plan = ("--method", "direct", "--require-approval", "never", "--progress", "events")
+        self._cdk("deploy", "--all", *app, *plan, "--outputs-file", str(self._outputs), folder=self.root)
+
+    def _cdk(self, verb: str, *options: str, folder: Path) -> None:
+        log = self.state / "logs" / f"{verb}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        command = [str(self.root / "node_modules/.bin/cdk"), verb, *options, "--no-notices", "--no-version-reporting"]
         with log.open("wb") as file:
             done = subprocess.run(
                 command,
-                cwd=self.root,
+                cwd=folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -85,7 +104,7 @@ class Deployment:
             )
         if done.returncode:
             end = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-            raise DeploymentFailed(f"cdk deploy failed; the whole story is in {log}\n{end}")
+            raise DeploymentFailed(f"cdk {verb} failed; the whole story is in {log}\n{end}")
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides what is deployed, and where to."""
@@ -106,6 +125,10 @@ class Deployment:
     @property
     def _mark(self) -> Path:
         return self.state / "deployed"
+
+    @property
+    def _bootstrap_mark(self) -> Path:
+        return self.state / "bootstrapped"
 
     @property
     def _outputs(self) -> Path:

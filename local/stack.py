@@ -192,6 +192,11 @@ class LocalStack:
         deployment = self.deployment
         if deployment.is_current():
             return
+        if not deployment.is_bootstrapped():
+            self._report("Bootstrapping the CDK")
+            deployment.bootstrap()
+            self.save()
+            deployment.remember_bootstrap()
         self._report("Deploying (unchanged stacks are skipped)")
         # Taken before, so that an edit made meanwhile is deployed the next time.
         fingerprint = deployment.fingerprint()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+from typing import cast
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -39,8 +40,8 @@ class Receptionist(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's types say less than it does
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio's, not its base class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Collect the head of the first request, then hand the connection over."""
