@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,10 +16,11 @@ from rich.status import Status
 from local.deployment import DeploymentFailed
 from local.locks import write_locks
 from local.processes import ProgramFailed
-from local.stack import LocalStack, PortTaken, StackBusy, forget
+from local.stack import LocalStack, PortTaken, StackBusy
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".local"
+STATE = ROOT / ".local" / "dev"
+TEST_STATE = ROOT / ".local" / "test"
 
 
 def main() -> None:
@@ -37,9 +39,17 @@ def main() -> None:
         case "dev":
             develop(given)
         case "clean":
-            forget(STATE)
+            clean()
         case _:
             write_locks(ROOT)
+
+
+def clean() -> None:
+    """Forget all data, of the tests' stacks too."""
+    for state in (STATE, TEST_STATE):
+        if state.exists():
+            LocalStack(state).forget()
+    shutil.rmtree(STATE.parent, ignore_errors=True)
 
 
 def develop(given: argparse.Namespace) -> None:

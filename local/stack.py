@@ -8,12 +8,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from local.deployment import CREDENTIALS, REGION, Deployment
 from local.processes import Program, accepts, clean_environment, free_port, is_free
+
+LOCK = "lock"
+"""File of a state folder that the program working there holds locked."""
 
 EMULATOR_SECONDS = 60.0
 FRONT_DOOR_SECONDS = 20.0
@@ -44,6 +48,7 @@ class LocalStack:
         emulator_port: int | None = None,
         quotas: bool = True,
         trust_proxy: bool = False,
+        template: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -55,6 +60,7 @@ class LocalStack:
             emulator_port: None takes the one of the last time, or a free one.
             quotas: Whether the front door keeps AWS's limits.
             trust_proxy: Whether `x-forwarded-*` headers of requests are believed.
+            template: Folder that keeps the stage as it was deployed, without data: an empty `state` begins as a copy.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -64,7 +70,9 @@ class LocalStack:
         self._report = report
         self._quotas = quotas
         self._trust_proxy = trust_proxy
+        self._template = template
         self._wanted = (port, emulator_port)
+        self._clients: dict[str, Any] = {}
         self._lock: IO[str] | None = None
         self.port = port or 0
         self.emulator_port = emulator_port or 0
@@ -100,6 +108,20 @@ class LocalStack:
             "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         }
 
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the emulator's `service`, as root; one a service."""
+        if service not in self._clients:
+            make: Any = import_module("boto3").client
+            self._clients[service] = make(service, **self.client_settings())
+        return self._clients[service]
+
+    @property
+    def emulator_pid(self) -> int:
+        """Process id of the emulator; the functions' workers are its children."""
+        if self.emulator.pid is None:
+            raise RuntimeError("the stack is not running")
+        return self.emulator.pid
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -122,6 +144,7 @@ class LocalStack:
         try:
             self.emulator.stop_leftover()
             self.front_door.stop_leftover()
+            self._begin_from_template()
             self._choose_ports()
             self.start_emulator()
             self._deploy_changes()
@@ -141,6 +164,24 @@ class LocalStack:
         self.emulator.kill()
         self.front_door.kill()
         self._leave_folder()
+
+    def forget(self) -> None:
+        """Delete the data and what is deployed; what an earlier run left running is stopped.
+
+        Raises:
+            StackBusy: The folder is in use.
+        """
+        self._take_folder()
+        try:
+            self.emulator.stop_leftover()
+            self.front_door.stop_leftover()
+            for path in self.state.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
+        finally:
+            self._leave_folder()
 
     def restart(self) -> None:
         """Stop (unless killed) and start again, on the same ports."""
@@ -204,6 +245,20 @@ class LocalStack:
         deployment.deploy()
         self.save()
         deployment.remember(fingerprint)
+        self._keep_as_template()
+
+    def _begin_from_template(self) -> None:
+        if self._template and self._template.exists() and not (self.state / "emulator").exists():
+            shutil.copytree(self._template, self.state, dirs_exist_ok=True)
+
+    def _keep_as_template(self) -> None:
+        """Keep a copy of the state just saved: no client has been let in yet, so it holds no data."""
+        if self._template is None:
+            return
+        draft = self._template.with_suffix(f".{self.emulator_pid}")
+        shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
+        shutil.rmtree(self._template, ignore_errors=True)
+        draft.rename(self._template)
 
     def _choose_ports(self) -> None:
         remembered = self._read_ports()
@@ -221,7 +276,7 @@ class LocalStack:
         return json.loads(self._ports_file.read_text()) if self._ports_file.exists() else {}
 
     def _take_folder(self) -> None:
-        lock = (self.state / "lock").open("w")
+        lock = (self.state / LOCK).open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -237,15 +292,6 @@ class LocalStack:
     @property
     def _ports_file(self) -> Path:
         return self.state / "ports.json"
-
-
-def forget(state: Path) -> None:
-    """Stop what still runs from `state` and delete the folder."""
-    if not state.exists():
-        return
-    stack = LocalStack(state)
-    stack.stop()
-    shutil.rmtree(stack.state)
 
 
 def _first_free(port: int | None) -> int:
