@@ -8,6 +8,8 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags, Vali
 from cdk_nag import AwsSolutionsChecks
 
 from infra.stacks.data import DataStack
+from infra.stacks.edge import EdgeStack
+from infra.stacks.observability import ObservabilityStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage, from_environment
 
@@ -21,8 +23,12 @@ def build(stage: Stage | None = None, *, outdir: str | None = None) -> App:
     chosen = stage or from_environment(_context(app))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("opencode-cloud:stage", chosen.name)
-    data = DataStack(app, f"opencode-cloud-{chosen.name}-data", stage=chosen, **_options(chosen))
-    SharingStack(app, f"opencode-cloud-{chosen.name}-sharing", stage=chosen, data=data, **_options(chosen))
+    prefix = f"opencode-cloud-{chosen.name}"
+    data = DataStack(app, f"{prefix}-data", stage=chosen, **_options(chosen))
+    sharing = SharingStack(app, f"{prefix}-sharing", stage=chosen, data=data, **_options(chosen))
+    ObservabilityStack(app, f"{prefix}-observability", stage=chosen, sharing=sharing, **_options(chosen))
+    if not chosen.local:
+        EdgeStack(app, f"{prefix}-edge", stage=chosen, sharing=sharing, **_options(chosen))
     return app
 
 

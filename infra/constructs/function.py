@@ -1,5 +1,8 @@
 """One Lambda function as all of ours are: a role and a log group of its own, shared layers, behind the alias `live`."""
 
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,10 +31,9 @@ class Layers:
     @classmethod
     def build(cls, scope: Construct, stage: Stage) -> "Layers":
         """Make both layers in `scope`."""
-        shared = {"compatible_runtimes": [runtime(stage)], "compatible_architectures": [architecture(stage)]}
         return cls(
-            lambda_.LayerVersion(scope, "Dependencies", code=packaging.dependencies(stage), **shared),
-            lambda_.LayerVersion(scope, "Library", code=packaging.library(), **shared),
+            _layer(scope, "Dependencies", packaging.dependencies(stage), stage),
+            _layer(scope, "Library", packaging.library(), stage),
         )
 
 
@@ -106,6 +108,16 @@ def retention(stage: Stage) -> logs.RetentionDays:
         180: logs.RetentionDays.SIX_MONTHS,
         365: logs.RetentionDays.ONE_YEAR,
     }[stage.log_retention_days]
+
+
+def _layer(scope: Construct, name: str, code: lambda_.Code, stage: Stage) -> lambda_.LayerVersion:
+    return lambda_.LayerVersion(
+        scope,
+        name,
+        code=code,
+        compatible_runtimes=[runtime(stage)],
+        compatible_architectures=[architecture(stage)],
+    )
 
 
 def _common(name: str, stage: Stage) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What must survive: tables, bucket, secrets."""
 
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -18,8 +18,8 @@ EXPIRY_INDEX = "expiry"
 class DataStack(Stack):
     """Tables `shares` and `connections`, the bucket of large bodies and snapshots, two generated secrets."""
 
-    def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: object) -> None:
-        super().__init__(scope, name, **options)  # pyright: ignore[reportArgumentType]
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
+        super().__init__(scope, name, **options)
         self._removal = RemovalPolicy.RETAIN if stage.retain_data else RemovalPolicy.DESTROY
         self._protected = stage.retain_data
         self.shares = self._shares()
@@ -60,7 +60,7 @@ class DataStack(Stack):
     def _connections(self) -> dynamodb.TableV2:
         return dynamodb.TableV2(self, "Connections", partition_key=_string("connection"), **self._table_options())
 
-    def _table_options(self) -> dict[str, object]:
+    def _table_options(self) -> dict[str, Any]:
         return {
             "billing": dynamodb.Billing.on_demand(),
             "encryption": dynamodb.TableEncryptionV2.aws_managed_key(),

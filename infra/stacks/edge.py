@@ -1,0 +1,151 @@
+"""The one host that clients know: CloudFront routes by path to the two APIs."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from constructs import Construct
+
+from infra.constructs.apis import WEBSOCKET_STAGE
+from infra.constructs.nag import acknowledge
+from infra.routes import PROTOCOL_PARAMETER, ROUTES, Route, Target
+from infra.stacks.sharing import SharingStack
+from infra.stage import Domain, Stage
+
+CATCH_ALL = "/*"
+ORIGIN_TIMEOUT = Duration.seconds(30)
+"""As long as API Gateway itself waits."""
+
+
+class EdgeStack(Stack):
+    """Distribution, and with a domain its certificate and alias records."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, sharing: SharingStack, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        self._sharing = sharing
+        self._headers = self._security_headers()
+        self._rewrite = cloudfront.Function(
+            self,
+            "Rewrite",
+            comment="Copies Host to X-Forwarded-Host, and rewrites WebSocket paths to the stage of their API.",
+            code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE)),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+        )
+        zone = self._zone(stage.domain) if stage.domain else None
+        self.distribution = self._distribution(stage, zone)
+        if stage.domain and zone:
+            self._alias_records(stage.domain, zone)
+        url = stage.public_url or f"https://{self.distribution.distribution_domain_name}"
+        CfnOutput(self, "PublicUrl", value=url)
+
+    def _distribution(self, stage: Stage, zone: route53.IHostedZone | None) -> cloudfront.Distribution:
+        behaviors = {route.pattern: self._behavior(route) for route in ROUTES}
+        distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"Opencode Cloud, stage {stage.name}",
+            default_behavior=behaviors.pop(CATCH_ALL),
+            additional_behaviors=behaviors,
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            domain_names=[stage.domain.name] if stage.domain else None,
+            certificate=self._certificate(stage.domain, zone) if stage.domain and zone else None,
+        )
+        acknowledge(distribution, "Teams work from anywhere.", "CFR1")
+        acknowledge(distribution, "API throttles and limits per address hold without a firewall's fixed cost.", "CFR2")
+        acknowledge(distribution, "Paths hold share ids, which are links; the APIs log requests without them.", "CFR3")
+        if not stage.domain:
+            acknowledge(distribution, "CloudFront's own certificate comes with its own policy; set a domain.", "CFR4")
+        return distribution
+
+    def _behavior(self, route: Route) -> cloudfront.BehaviorOptions:
+        websocket = route.target is Target.WEBSOCKET
+        api = self._sharing.websocket.api if websocket else self._sharing.http.api
+        association = cloudfront.FunctionAssociation(
+            function=self._rewrite, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
+        )
+        caching = cloudfront.CachePolicy
+        return cloudfront.BehaviorOptions(
+            origin=origins.HttpOrigin(
+                f"{api.api_id}.execute-api.{self.region}.{self.url_suffix}",
+                protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+                origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+                read_timeout=ORIGIN_TIMEOUT,
+            ),
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS
+            if route.cacheable
+            else cloudfront.AllowedMethods.ALLOW_ALL,
+            cache_policy=caching.CACHING_OPTIMIZED if route.cacheable else caching.CACHING_DISABLED,
+            origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+            response_headers_policy=None if websocket else self._headers,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY
+            if websocket
+            else cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            function_associations=[association],
+        )
+
+    def _security_headers(self) -> cloudfront.ResponseHeadersPolicy:
+        """Return what holds for every HTTP answer; what depends on content (CSP, caching, CORS) the function says."""
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "SecurityHeaders",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=Duration.days(365), include_subdomains=False, override=True
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+                referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                    referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=False
+                ),
+            ),
+        )
+
+    def _zone(self, domain: Domain) -> route53.IHostedZone:
+        return route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=domain.zone_id, zone_name=domain.zone_name
+        )
+
+    def _certificate(self, domain: Domain, zone: route53.IHostedZone) -> acm.ICertificate:
+        if domain.certificate_arn:
+            return acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn)
+        validation = acm.CertificateValidation.from_dns(zone)
+        return acm.Certificate(self, "Certificate", domain_name=domain.name, validation=validation)
+
+    def _alias_records(self, domain: Domain, zone: route53.IHostedZone) -> None:
+        target = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
+        for kind in (route53.ARecord, route53.AaaaRecord):
+            kind(self, kind.__name__, zone=zone, record_name=f"{domain.name}.", target=target)
+
+
+def viewer_request_code(routes: Sequence[Route], websocket_stage: str) -> str:
+    """Return the JavaScript that CloudFront runs on each request, generated from the table of routes.
+
+    Raises:
+        ValueError: for a WebSocket route that is not one exact path, since API Gateway takes no other.
+    """
+    sockets = [route for route in routes if route.target is Target.WEBSOCKET]
+    if inexact := [route.pattern for route in sockets if "*" in route.pattern]:
+        raise ValueError(f"WebSocket routes must be exact paths: {', '.join(inexact)}")
+    protocols = {route.pattern: route.protocol for route in sockets}
+    return f"""const PROTOCOLS = {json.dumps(protocols)};
+
+function handler(event) {{
+  const request = event.request;
+  request.headers['x-forwarded-host'] = {{ value: request.headers.host.value }};
+  const protocol = PROTOCOLS[request.uri];
+  if (protocol) {{
+    request.uri = '/{websocket_stage}';
+    request.querystring.{PROTOCOL_PARAMETER} = {{ value: protocol }};
+  }}
+  return request;
+}}
+"""

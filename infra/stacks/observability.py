@@ -1,0 +1,143 @@
+"""What an operator looks at, and what wakes one: dashboard, alarms, topic."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.constructs.function import NAMESPACE
+from infra.constructs.nag import acknowledge
+from infra.constructs.queue import PLAIN_HTTP
+from infra.stacks.sharing import SharingStack
+from infra.stage import Stage
+
+PERIOD = Duration.minutes(5)
+PUBLISHERS = ("share", "live")
+PUSHERS = ("share", "live", "deliver")
+
+
+class ObservabilityStack(Stack):
+    """Dashboard and alarms of the sync plane; alarms go to a topic, and to an address when the stage names one."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, sharing: SharingStack, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        self._sharing = sharing
+        self._topic = self._alarm_topic(stage)
+        self._service_alarms()
+        self._function_alarms()
+        self._queue_alarms()
+        board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
+        board.add_widgets(*self._traffic_widgets())
+        board.add_widgets(*self._sharing_widgets())
+        board.add_widgets(*self._function_widgets())
+        CfnOutput(self, "AlarmTopicArn", value=self._topic.topic_arn)
+        CfnOutput(self, "DashboardName", value=board.dashboard_name)
+
+    def _alarm_topic(self, stage: Stage) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=not stage.local)
+        if stage.local:
+            acknowledge(topic, PLAIN_HTTP, "SNS3")
+        if stage.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
+        return topic
+
+    def _alarm(self, name: str, metric: cloudwatch.IMetric, threshold: float, meaning: str) -> None:
+        """Alarm when `metric` exceeds `threshold` within five minutes; no data means that nothing happened."""
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_description=meaning,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._topic))
+
+    def _service_alarms(self) -> None:
+        errors = self._sharing.http.api.metric_server_error(period=PERIOD, statistic="Sum")
+        self._alarm("ServerErrors", errors, 5, "HTTP answers 5xx: clients retry, people see errors.")
+        failed = _total("FailedPostCount", PUSHERS)
+        self._alarm("FailedPosts", failed, 100, "Posts to viewers fail: pages fall behind until they resume.")
+        left = _metric("PurgeLeftOverCount", "purge")
+        self._alarm("PurgeLeftOvers", left, 0, "A purge found more after it had finished: a writer outlived its share.")
+        age = self._sharing.snapshot.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
+        self._alarm("StreamBehind", age, 60_000, "Snapshots are over a minute behind: first loads get slower.")
+
+    def _function_alarms(self) -> None:
+        for function in self._sharing.functions:
+            title, deployed = function.name.capitalize(), function.function
+            errors = deployed.metric_errors(period=PERIOD)
+            self._alarm(f"{title}Errors", errors, 0, f"Function {function.name} failed: see its log.")
+            throttles = deployed.metric_throttles(period=PERIOD)
+            meaning = f"Function {function.name} was throttled: raise the account's concurrency."
+            self._alarm(f"{title}Throttles", throttles, 0, meaning)
+
+    def _queue_alarms(self) -> None:
+        for name, queue in self._sharing.failed.items():
+            waiting = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
+            meaning = f"Function {name} gave up on something: look into its queue, then redrive it."
+            self._alarm(f"{name.capitalize()}Failed", waiting, 0, meaning)
+
+    def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
+        http, websocket = self._sharing.http.api, self._sharing.websocket.api
+        counted = ("ConnectCount", "MessageCount", "ExecutionError")
+        return [
+            _graph("HTTP requests", [http.metric_count(), http.metric_client_error(), http.metric_server_error()]),
+            _graph("HTTP latency", [http.metric_latency(statistic=s) for s in ("p50", "p99")]),
+            _graph("WebSockets", [websocket.metric(name, statistic="Sum") for name in counted]),
+        ]
+
+    def _sharing_widgets(self) -> list[cloudwatch.IWidget]:
+        published = [_total(name, PUBLISHERS) for name in ("CommitCount", "ItemCount")]
+        latency = [_metric("FanOutLatency", service, s) for service in PUBLISHERS for s in ("p50", "p99")]
+        trouble = [_total("FailedPostCount", PUSHERS), _metric("PurgeLeftOverCount", "purge")]
+        return [
+            _graph("Published", published, right=[_total("ByteCount", PUBLISHERS)]),
+            _graph("Commit to pushed, ms", latency),
+            _graph("Resumes", [_metric("ResumeCount", "live")]),
+            _graph("Trouble", [*trouble, _metric("BodyTooLargeCount", "share")]),
+        ]
+
+    def _function_widgets(self) -> list[cloudwatch.IWidget]:
+        functions = [f.function for f in self._sharing.functions]
+        queues = list(self._sharing.failed.values())
+        return [
+            _graph("Duration, p99", [f.metric_duration(statistic="p99") for f in functions]),
+            _graph("Errors", [f.metric_errors() for f in functions], right=[f.metric_throttles() for f in functions]),
+            _graph("Failed for good", [queue.metric_approximate_number_of_messages_visible() for queue in queues]),
+        ]
+
+
+def _metric(name: str, service: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    """Return one of the metrics that functions write, or the gateway's log in their stead."""
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": service},
+        statistic=statistic,
+        period=PERIOD,
+        label=f"{name} {service} {statistic}",
+    )
+
+
+def _total(name: str, services: Sequence[str]) -> cloudwatch.MathExpression:
+    """Return the sum of a metric over services; a service that wrote none counts as zero."""
+    metrics = {f"{name[0].lower()}{name[1:]}_{service}": _metric(name, service) for service in services}
+    expression = " + ".join(f"FILL({identifier}, 0)" for identifier in metrics)
+    return cloudwatch.MathExpression(expression=expression, using_metrics=metrics, label=name, period=PERIOD)
+
+
+def _graph(
+    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = ()
+) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(left), right=list(right), width=6)
