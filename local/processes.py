@@ -28,8 +28,6 @@ class Program:
         self.log = log_folder / f"{name}.log"
         self._record = run_folder / f"{name}.json"
         self._child: subprocess.Popen[bytes] | None = None
-        for folder in (run_folder, log_folder):
-            folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def pid(self) -> int | None:
@@ -39,6 +37,8 @@ class Program:
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         """Start `command`; what an earlier run left behind under this name is stopped first."""
         self.stop_leftover()
+        for file in (self.log, self._record):
+            file.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._child = subprocess.Popen(
                 command,
