@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,7 @@ class PriceList:
     def cost(self, invocation: Invocation, trigger: Trigger, request_bytes: int = 0) -> Cost:
         """Return the cost of one invocation with all it called, per million of it."""
         price = self._prices
-        lines = Counter[str]()
+        lines: defaultdict[str, float] = defaultdict(float)
         if trigger == "http":
             lines["gateway"] += (
                 _metered(request_bytes, price["http_api_metering_bytes"]) * price["http_api_requests_per_million"]
@@ -94,7 +94,7 @@ class PriceList:
         edge = price["cloudfront_https_requests_per_million"] if trigger == "http" else 0.0
         return Cost(dict(lines), edge, sent / 1e9 * price["egress_per_gb"] * _MILLION)
 
-    def _add_call(self, lines: Counter[str], call: Call) -> None:
+    def _add_call(self, lines: defaultdict[str, float], call: Call) -> None:
         price = self._prices
         match call.service:
             case "dynamodb":

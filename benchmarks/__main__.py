@@ -1,0 +1,109 @@
+"""`make bench`: measure the deployed local stage; JSON goes to benchmarks/results/, tables to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.report import print_report
+from benchmarks.scenarios import Scenarios
+from benchmarks.stage import ROOT, Stage, floor, stage
+
+RESULTS = Path(__file__).with_name("results")
+Json = dict[str, Any]
+
+
+def main() -> None:
+    """Run everything, or a part."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under two minutes: fewer viewers, items and repetitions")
+    parser.add_argument("--only", default="", help="names of parts, separated by commas (see `scenarios.py`)")
+    parser.add_argument("--show", type=Path, help="print the tables of an earlier result and stop")
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    if arguments.show:
+        print_report(console, json.loads(arguments.show.read_text()))
+        return
+    only = frozenset(filter(None, arguments.only.split(",")))
+    result = measure(QUICK if arguments.quick else FULL, only, console)
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    file.write_text(json.dumps(result, indent=1))
+    print_report(console, result)
+    console.print(f"\nAll figures: {file.relative_to(ROOT)}")
+    sys.exit(1 if result["failures"] else 0)
+
+
+def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
+    """Start stage and floor, run the parts of ``plan``, stop both."""
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
+
+    began = time.monotonic()
+    load_before = os.getloadavg()[0]
+    with stage(say) as deployed, floor() as floor_url:
+        results, failures = _run(deployed, floor_url, plan, only, say)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_before": load_before,
+            "load_after": os.getloadavg()[0],
+        },
+        "seconds": round(time.monotonic() - began, 1),
+        "failures": failures,
+        **results,
+    }
+
+
+def _run(deployed: Stage, floor_url: str, plan: Plan, only: frozenset[str], say: Any) -> tuple[Json, Json]:
+    run = asyncio.run
+    with contextlib.suppress(ImportError):  # not on Windows
+        from uvloop import run
+    return run(_run_parts(deployed, floor_url, plan, only, say))
+
+
+async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozenset[str], say: Any) -> tuple[Json, Json]:
+    """Run part after part; one that fails is reported and the others still run."""
+    results: Json = {}
+    failures: Json = {}
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=120)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        for name, part in Scenarios(deployed, floor_url, plan, http, say).all().items():
+            if only and name not in only:
+                continue
+            try:
+                results[name] = await part()
+            except Exception as error:  # noqa: BLE001 - reported in the result, which then fails
+                failures[name] = f"{type(error).__name__}: {error}"
+                traceback.print_exc()
+    return results, failures
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

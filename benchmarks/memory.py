@@ -1,0 +1,26 @@
+"""Resident memory of the local stage's processes."""
+
+from __future__ import annotations
+
+import psutil
+
+MEGABYTE = 1024 * 1024
+
+
+def resident(emulator: int, front_door: int) -> dict[str, float]:
+    """Return megabytes of the emulator, of the function workers it started, and of the front door, by process id."""
+    workers = psutil.Process(emulator).children(recursive=True)
+    sizes = [_resident(worker) for worker in workers]
+    return {
+        "emulator": _resident(psutil.Process(emulator)),
+        "workers": sum(size > 0 for size in sizes),
+        "function workers": round(sum(sizes), 1),
+        "front door": _resident(psutil.Process(front_door)),
+    }
+
+
+def _resident(process: psutil.Process) -> float:
+    try:
+        return round(process.memory_info().rss / MEGABYTE, 1)
+    except psutil.NoSuchProcess:  # a worker that was stopped meanwhile
+        return 0.0

@@ -1,0 +1,44 @@
+"""How much is measured: the whole run in less than ten minutes on two cores, the quick one in less than two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of a run. Sizes of updates in characters of text, durations in seconds."""
+
+    viewers: tuple[int, ...] = (1, 10, 100, 1000)
+    size: int = 1024
+    rate: float = 50.0
+    updates: int = 250
+    latency_seconds: float = 8.0
+    publishers: tuple[int, ...] = (1, 4, 16)
+    throughput_seconds: float = 5.0
+    states: tuple[int, ...] = (100, 1_000, 10_000, 50_000)
+    state_repetitions: int = 5
+    reconnect_state: int = 10_000
+    missed: int = 10
+    item_sizes: tuple[int, ...] = (1_024, 30_000, 200_000, 1_000_000)
+    item_viewers: int = 5
+    item_updates: int = 30
+    session_publishes: int = 200
+    repetitions: int = 200
+
+
+FULL = Plan()
+QUICK = Plan(
+    viewers=(1, 10),
+    updates=60,
+    latency_seconds=3.0,
+    publishers=(1, 4),
+    throughput_seconds=2.0,
+    states=(100, 1_000),
+    state_repetitions=3,
+    reconnect_state=1_000,
+    item_sizes=(1_024, 200_000),
+    item_updates=5,
+    session_publishes=20,
+    repetitions=40,
+)

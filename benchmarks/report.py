@@ -1,0 +1,257 @@
+"""Tables of a result, with the published figures of the original beside ours and the emulator's share named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import anchors
+
+Json = dict[str, Any]
+TARGET_USD = 1.0
+"""What a million updates in batches of ten should stay under (design, section 5)."""
+
+
+def print_report(console: Console, result: Json) -> None:
+    """Print what the result holds; parts that were not run are left out."""
+    printers: dict[str, Callable[[Console, Any], None]] = {
+        "latency": print_latency,
+        "item_sizes": print_item_sizes,
+        "throughput": print_throughput,
+        "state": print_states,
+        "accounting": print_accounting,
+    }
+    for name, print_part in printers.items():
+        if name in result:
+            print_part(console, result[name])
+    if "latency" in result and "accounting" in result:
+        print_shares_of_time(console, result["latency"], result["accounting"])
+    print_memory(console, result)
+    for name, failure in result["failures"].items():
+        console.print(f"[bold red]{name} failed[/]: {failure}", markup=True)
+    machine = result["machine"]
+    console.print(
+        f"\n[dim]{result['at']}, commit {result['commit']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, {result['seconds']:.0f} s.\n"
+        f"Original: {anchors.SOURCE}.[/]"
+    )
+
+
+def print_latency(console: Console, rows: Sequence[Json]) -> None:
+    """Print publish -> received by number of viewers."""
+    table = _table("Publish -> received, milliseconds", "viewers", "rate/s", "ours p50", "p99", "floor p50", "p99")
+    for column in ("original p50", "p99", "ours / original"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        ours, beside = row["ours"], row["floor"]
+        original = anchors.RECEIVED.get(row["viewers"])
+        p50 = ours["received"]["p50_ms"]
+        table.add_row(
+            f"{row['viewers']:,}",
+            _rate(ours),
+            *_percentiles(ours["received"]),
+            *_percentiles(beside["received"]),
+            *((f"{original[0]}", f"{original[1]}", f"{p50 / original[0]:.1f} x") if original else ("", "", "")),
+        )
+    console.print(table)
+    _print_caveats(console, [row["ours"] for row in rows])
+
+
+def print_item_sizes(console: Console, rows: Sequence[Json]) -> None:
+    """Print publish -> received by size of the item; above 32 KB each viewer fetches the body."""
+    table = _table("By size of the item, 5 viewers, milliseconds", "bytes", "rate/s", "ours p50", "p99")
+    for column in ("floor p50", "p99", "original p50", "ours / original"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        ours = row["ours"]
+        original = anchors.ITEM_MS.get(row["size"])
+        ratio = f"{ours['received']['p50_ms'] / original:.1f} x" if original else ""
+        table.add_row(
+            f"{row['size']:,}",
+            _rate(ours),
+            *_percentiles(ours["received"]),
+            *_percentiles(row["floor"]["received"]),
+            f"{original or ''}",
+            ratio,
+        )
+    console.print(table)
+    _print_caveats(console, [row["ours"] for row in rows])
+
+
+def print_throughput(console: Console, rows: Sequence[Json]) -> None:
+    """Print commits a second."""
+    table = _table("Commits a second, closed loop, 1 KB", "publishers", "shares", "ours", "floor", "original")
+    for column in ("ours / original", "ack p50 ms", "p99", "slowest / fastest publisher"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        anchor = anchors.COMMITS_ONE_SHARE if row["shares"] == 1 else anchors.COMMITS_MANY_SHARES
+        original = anchor.get(row["publishers"])
+        table.add_row(
+            str(row["publishers"]),
+            str(row["shares"]),
+            f"{row['commits_per_second']:.0f}",
+            f"{row['floor_per_second']:.0f}",
+            f"{original:.0f}" if original else "",
+            f"{row['commits_per_second'] / original:.2f} x" if original else "",
+            *_percentiles(row["acknowledged"]),
+            f"{row['slowest_publisher']} / {row['fastest_publisher']}",
+        )
+    console.print(table)
+
+
+def print_states(console: Console, result: Json) -> None:
+    """Print connect -> full state, and reconnects."""
+    table = _table("Connect -> full state (1 KB items)", "items", "ms p50", "bytes", "documents", "with our client, ms")
+    for column in ("original ms", "bytes", "ours / original"):
+        table.add_column(column, justify="right")
+    for row in result["states"]:
+        original, size = anchors.STATE_MS.get(row["items"]), anchors.STATE_BYTES.get(row["items"])
+        table.add_row(
+            f"{row['items']:,}",
+            f"{row['p50_ms']:.0f}",
+            f"{row['bytes']:,}",
+            str(row["documents"]),
+            f"{row['client_ms']:.0f}",
+            f"{original or ''}",
+            f"{size:,}" if size else "",
+            f"{row['p50_ms'] / original:.1f} x" if original else "",
+        )
+    console.print(table)
+    if reconnect := result["reconnect"]:
+        frames, changed = anchors.REDUNDANT_FRAMES
+        console.print(
+            f"Reconnect after {reconnect['missed']} missed updates of {reconnect['items_of_share']:,}: "
+            f"[bold]{reconnect['p50_ms']:.0f} ms, {reconnect['bytes']:,} bytes[/], "
+            f"{reconnect['received_items']} items. "
+            f"The original has no cursor: it resent {frames:,} frames for {changed} changed keys.\n"
+        )
+
+
+def print_accounting(console: Console, result: Json) -> None:
+    """Print what every operation calls and costs."""
+    table = _table("AWS calls and list price of every operation", "operation")
+    table.add_column("sequential rounds", ratio=1)
+    for column in ("write units", "read units", "own CPU ms", "US$/million", "per item"):
+        table.add_column(column, justify="right")
+    for row in result["operations"]:
+        table.add_row(
+            row["operation"],
+            " [dim]->[/] ".join(row["rounds"]) or "none",
+            f"{row['write_units']:g}",
+            f"{row['read_units']:g}",
+            f"{row['cpu_ms']:.1f}",
+            f"{row['usd_per_million']['total']:.2f}",
+            f"{row['usd_per_million_items']:.2f}" if row["items"] > 1 else "",
+        )
+    console.print(table)
+    _print_session(console, result["session"], result["prices"])
+    _print_transaction(console, result["emulator"])
+
+
+def _print_session(console: Console, session: Json, prices: Json) -> None:
+    costs = session["usd_per_million_updates"]
+    table = _table(
+        f"One million updates: {session['what']}", "US$ at list price", "on the path", "behind it", "together"
+    )
+    for line in costs["sum"]["lines"]:
+        table.add_row(line, *(f"{costs[part]['lines'].get(line, 0):.3f}" for part in ("path", "behind", "sum")))
+    total = costs["sum"]["total"]
+    table.add_section()
+    table.add_row("total", *(f"{costs[part]['total']:.3f}" for part in ("path", "behind", "sum")))
+    console.print(table)
+    verdict = "[green]under[/]" if total < TARGET_USD else "[red]over[/]"
+    console.print(
+        f"US${total:.2f} is {verdict} the target of US${TARGET_USD:.2f}. "
+        f"{session['stored_bytes_per_item']} bytes are stored per update; each viewer adds "
+        f"US${session['usd_per_million_updates_per_viewer']:.2f} and egress; the CDN's requests add "
+        f"US${costs['sum']['edge']:.2f} beyond its free ten million a month.\n"
+        f"[dim]Prices: {prices['region']}, {prices['date']}. {prices['source']}\n{prices['assumptions']['note']}[/]\n"
+    )
+
+
+def _print_transaction(console: Console, measured: Json) -> None:
+    against = measured["transaction_against_put"]
+    console.print(
+        f"A transaction (META advances, record put) instead of our single conditional put takes "
+        f"[bold]{against['latency_ratio']} x[/] as long on the emulator and {against['write_units_transaction']:g} "
+        f"write units instead of {against['write_units_put']:g}, for a record of less than 1 KB.\n"
+    )
+
+
+def print_shares_of_time(console: Console, latency: Sequence[Json], accounting: Json) -> None:
+    """Print what of one update's time to one viewer is the emulator's, and what is ours."""
+    one = next((row for row in latency if row["viewers"] == 1), None)
+    if one is None:
+        return
+    parts = shares_of_time(one, accounting)
+    table = _table("One update to one viewer: whose time it is", "part", "ms", "how it was found")
+    for name, (value, source) in parts.items():
+        table.add_row(name, f"{value:.2f}", source)
+    console.print(table)
+
+
+def shares_of_time(one: Json, accounting: Json) -> dict[str, tuple[float, str]]:
+    """Split the median of publish -> received. ``one`` is the row for a single viewer."""
+    calls, idle = accounting["emulator"]["calls"], accounting["emulator"]["idle function"]
+    cpu = accounting["processor_time"]
+    path = ("query of the head", "conditional put", "post to a connection")
+    gateway = idle["front door"]["p50_ms"] - cpu["health"]["p50_ms"]
+    waiting = sum(calls[name]["p50_ms"] - calls[name]["client_cpu_ms"] for name in path)
+    ours = cpu["sync 1 item of 1 KB"]["p50_ms"]
+    total = one["ours"]["received"]["p50_ms"]
+    return {
+        "measured": (total, "publish -> received p50, 1 viewer"),
+        "floor": (one["floor"]["received"]["p50_ms"], "the same client, nothing stored"),
+        "emulator: gateway and Lambda": (gateway, "GET /health through the front door, less its own processor time"),
+        "emulator: DynamoDB, @connections": (
+            waiting,
+            "query, put and post one by one, less the client's processor time",
+        ),
+        "ours: processor time": (ours, "the function's own, botocore included (some of it after the post)"),
+        "the rest": (total - gateway - waiting - ours, "contention for two cores; negative: our work overlaps"),
+    }
+
+
+def print_memory(console: Console, result: Mapping[str, Any]) -> None:
+    """Print the memory of the stage's processes at the points where it was looked at."""
+    looks = {name.removeprefix("memory_"): value for name, value in result.items() if name.startswith("memory_")}
+    if not looks:
+        return
+    table = _table("Resident memory, MB", "when", "emulator", "function workers", "(number)", "front door")
+    for when, look in looks.items():
+        workers, number = f"{look['function workers']:.0f}", str(look["workers"])
+        table.add_row(when.replace("_", " "), f"{look['emulator']:.0f}", workers, number, f"{look['front door']:.0f}")
+    console.print(table)
+    original = ", ".join(f"{size} MB {when}" for when, size in anchors.MEMORY_MB.items())
+    console.print(f"Original: {original}. The emulator holds all tables in memory, and a worker is a whole Python.\n")
+
+
+def _print_caveats(console: Console, rows: Sequence[Json]) -> None:
+    for row in rows:
+        if row["rate"] < 0.9 * row["rate_wanted"]:
+            console.print(
+                f"  {row['viewers']:,} viewers, {row['size']:,} bytes: published at {row['rate']:g}/s, as the emulator "
+                f"on this machine does not follow {row['rate_wanted']:g}/s.",
+                style="yellow",
+            )
+        if row["missing"]:
+            console.print(f"  {row['viewers']:,} viewers: {row['missing']} receipts were missing.", style="red")
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("how it was found",) else "right")
+    return table
+
+
+def _percentiles(row: Json) -> tuple[str, str]:
+    return f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}"
+
+
+def _rate(row: Json) -> str:
+    return f"{row['rate']:.1f}" if row["rate"] < 10 else f"{row['rate']:.0f}"

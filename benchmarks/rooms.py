@@ -1,0 +1,181 @@
+"""What is measured, seen by publishers and viewers: a share of ours, or the floor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import aiohttp
+
+from benchmarks.shares import new_session, part
+from benchmarks.wire import Socket, open_socket
+
+Json = dict[str, Any]
+OnReceipt = Callable[[int, int], None]
+"""Called with the stamp of a received update and when it was received (both nanoseconds, monotonic)."""
+
+_STAMP = re.compile(rb"@(\d+)@")
+_REFERENCE = re.compile(rb'"href":"([^"]+)"')
+JOIN_SECONDS = 60.0
+
+
+class PublishFailed(Exception):
+    """A publication was not accepted; the message holds status and answer."""
+
+
+class Room(Protocol):
+    """Somewhere to publish, and viewers that see it."""
+
+    async def publish(self, size: int) -> int:
+        """Publish one update with ``size`` characters of text, stamped with the time; return when it began."""
+        ...
+
+    async def join(self, on_receipt: OnReceipt) -> Socket:
+        """Return a viewer's socket that is live."""
+        ...
+
+
+class Floor:
+    """The bare broadcast server."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        self._http = http
+        self._url = url
+        self._number = 0
+
+    async def publish(self, size: int) -> int:
+        """Publish one update."""
+        self._number += 1
+        item = part("ses_floor", self._number, size)
+        began = time.monotonic_ns()
+        item["data"]["stamp"] = f"@{began}@"
+        async with self._http.post(f"{self._url}/publish", data=json.dumps(item)) as answer:
+            await answer.read()
+        return began
+
+    async def join(self, on_receipt: OnReceipt) -> Socket:
+        """Join as a viewer."""
+
+        def on_frame(frame: bytes, now: int) -> None:
+            for stamp in _STAMP.finditer(frame):
+                on_receipt(int(stamp[1]), now)
+
+        return await open_socket(f"{self._url.replace('http', 'ws', 1)}/live", on_frame)
+
+
+class Share:
+    """A share on the deployed stage."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, session: str, id_: str, secret: str) -> None:
+        self.http = http
+        self.url = url
+        self.id = id_
+        self.number = 0
+        """Number of the last item that was published here."""
+        self._session = session
+        self._secret = secret
+
+    @classmethod
+    async def create(cls, http: aiohttp.ClientSession, url: str) -> Share:
+        """Share a new session."""
+        session = new_session()
+        made = await _create(http, url, session)
+        return cls(http, url, session, made["id"], made["secret"])
+
+    async def publish(self, size: int) -> int:
+        """Publish one new part."""
+        self.number += 1
+        item = part(self._session, self.number, size)
+        began = time.monotonic_ns()
+        item["data"]["stamp"] = f"@{began}@"
+        await self.sync([item])
+        return began
+
+    async def fill(self, count: int, size: int) -> int:
+        """Publish ``count`` new parts in one batch; return the share's sequence number."""
+        first, self.number = self.number + 1, self.number + count
+        return await self.sync([part(self._session, number, size) for number in range(first, self.number + 1)])
+
+    async def sync(self, items: list[Json]) -> int:
+        """Publish one batch; return the share's sequence number."""
+        body = json.dumps({"secret": self._secret, "data": items})
+        async with self.http.post(f"{self.url}/api/share/{self.id}/sync", data=body) as answer:
+            return (await _accepted(answer))["seq"]
+
+    async def remove(self) -> None:
+        """Unshare."""
+        body = json.dumps({"secret": self._secret})
+        async with self.http.delete(f"{self.url}/api/share/{self.id}", data=body) as answer:
+            await _accepted(answer)
+
+    async def open(self, on_frame: Callable[[bytes, int], None]) -> Socket:
+        """Return a socket of the live protocol that has not spoken yet."""
+        return await open_socket(f"{self.url.replace('http', 'ws', 1)}/live", on_frame)
+
+    def resume(self, after: int) -> bytes:
+        """Return the action that asks for what came after ``after``."""
+        return json.dumps({"action": "resume", "share": self.id, "after": after}).encode()
+
+    async def join(self, on_receipt: OnReceipt) -> Socket:
+        """Join as a viewer that has everything so far, and wait until it is live.
+
+        What comes by reference counts as received when its body has been fetched.
+        """
+        viewer = _Viewer(self, on_receipt)
+        await viewer.start()
+        return viewer.socket
+
+
+class _Viewer:
+    def __init__(self, share: Share, on_receipt: OnReceipt) -> None:
+        self._share = share
+        self._on_receipt = on_receipt
+        self._ready = asyncio.Event()
+        self._fetches: set[asyncio.Task[None]] = set()
+        self.socket: Socket
+
+    async def start(self) -> None:
+        self.socket = await self._share.open(self._on_frame)
+        self.socket.send(self._share.resume(self._share.number))
+        async with asyncio.timeout(JOIN_SECONDS):
+            await self._ready.wait()
+
+    def _on_frame(self, frame: bytes, now: int) -> None:
+        found = False
+        for stamp in _STAMP.finditer(frame):
+            found = True
+            self._on_receipt(int(stamp[1]), now)
+        if not found and (reference := _REFERENCE.search(frame)):
+            task = asyncio.create_task(self._fetch(reference[1].decode()))
+            self._fetches.add(task)
+            task.add_done_callback(self._fetches.discard)
+        if frame.startswith(b'{"type":"ready"'):
+            self._ready.set()
+
+    async def _fetch(self, path: str) -> None:
+        async with self._share.http.get(f"{self._share.url}{path}") as answer:
+            body = await answer.read()
+        now = time.monotonic_ns()
+        for stamp in _STAMP.finditer(body):
+            self._on_receipt(int(stamp[1]), now)
+
+
+async def _create(http: aiohttp.ClientSession, url: str, session: str) -> Json:
+    """Share a session; where the stage's limit of new shares is reached, wait as long as it says."""
+    while True:
+        async with http.post(f"{url}/api/share", data=json.dumps({"sessionID": session})) as answer:
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                return await _accepted(answer)
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
+
+
+async def _accepted(answer: aiohttp.ClientResponse) -> Json:
+    body = await answer.read()
+    if answer.status >= 300:
+        raise PublishFailed(f"{answer.status}: {body[:300].decode(errors='replace')}")
+    return json.loads(body)

@@ -1,0 +1,127 @@
+"""The parts of a run, each a coroutine that returns what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks import latency, loading, throughput
+from benchmarks.plan import Plan
+from benchmarks.rooms import Floor, Share
+from benchmarks.sandbox import deployed_environment
+from benchmarks.stage import ROOT, Stage
+
+Json = dict[str, Any]
+MANY_VIEWERS_JOIN_SECONDS = 300.0
+
+
+class Scenarios:
+    """Everything that is measured on a stage with the floor beside it."""
+
+    def __init__(
+        self, stage: Stage, floor_url: str, plan: Plan, http: aiohttp.ClientSession, say: Callable[[str], None]
+    ) -> None:
+        self._stage = stage
+        self._floor_url = floor_url
+        self._plan = plan
+        self._http = http
+        self._say = say
+
+    def all(self) -> dict[str, Callable[[], Awaitable[Any]]]:
+        """Return the parts by name, in the order in which they run."""
+        return {
+            "memory_idle": self.memory,
+            "accounting": self.accounting,
+            "latency": self.latency,
+            "memory_after_viewers": self.memory,
+            "item_sizes": self.item_sizes,
+            "throughput": self.throughput,
+            "state": self.state,
+            "memory_after_states": self.memory,
+        }
+
+    async def memory(self) -> Json:
+        """Return the memory of the stage's processes now."""
+        return self._stage.memory()
+
+    async def accounting(self) -> Json:
+        """Count calls and price them, in a process of its own."""
+        self._say("counting the AWS calls of every operation")
+        os.environ.update(self._stage.credentials)
+        environment = {**os.environ, **await asyncio.to_thread(deployed_environment)}
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder) / "accounting.json"
+            sizes = ("--publishes", self._plan.session_publishes, "--repetitions", self._plan.repetitions)
+            command = (sys.executable, "-m", "benchmarks.accounting", self._stage.url, result, *sizes)
+            process = await asyncio.create_subprocess_exec(
+                *map(str, command), cwd=ROOT, env=environment, stdout=asyncio.subprocess.DEVNULL
+            )
+            if await process.wait():
+                raise RuntimeError("counting the calls failed; its error is above")
+            return json.loads(result.read_text())
+
+    async def latency(self) -> list[Json]:
+        """Measure publish -> received for every number of viewers, ours and the floor in turn."""
+        found: list[Json] = []
+        for viewers in self._plan.viewers:
+            self._say(f"publish -> received, {viewers} viewers")
+            found.append({"viewers": viewers, **await self._both(viewers, self._plan.size, self._plan.updates)})
+        return found
+
+    async def item_sizes(self) -> list[Json]:
+        """Measure publish -> received by size of the item."""
+        found: list[Json] = []
+        for size in self._plan.item_sizes:
+            self._say(f"publish -> received, items of {size:,} bytes")
+            found.append({"size": size, **await self._both(self._plan.item_viewers, size, self._plan.item_updates)})
+        return found
+
+    async def throughput(self) -> list[Json]:
+        """Measure commits a second on one share and on as many as there are publishers."""
+        plan, found = self._plan, list[Json]()
+        shares = [await Share.create(self._http, self._stage.url) for _ in range(max(plan.publishers))]
+        for publishers in plan.publishers:
+            for count in sorted({1, publishers}):
+                self._say(f"commits a second, {publishers} publishers on {count} shares")
+                result = await throughput.measure(shares[:count], publishers, plan.throughput_seconds, plan.size)
+                floor = Floor(self._http, self._floor_url)
+                beside = await throughput.measure([floor], publishers, min(1.0, plan.throughput_seconds), plan.size)
+                found.append({**result, "floor_per_second": beside["commits_per_second"]})
+        await self._remove(shares)
+        return found
+
+    async def state(self) -> Json:
+        """Measure connect -> full state by number of items, and reconnects to the larger share."""
+        states: list[Json] = []
+        reconnect: Json = {}
+        for items in self._plan.states:
+            self._say(f"connect -> full state, {items:,} items")
+            share = await Share.create(self._http, self._stage.url)
+            filled = await loading.fill(share, items, self._plan.size)
+            measured = await loading.measure_state(share, items, self._plan.state_repetitions)
+            states.append({**measured, "filled_items_per_second": round(filled, 1)})
+            if items == self._plan.reconnect_state:
+                missed, size = self._plan.missed, self._plan.size
+                reconnect = await loading.measure_reconnect(share, missed, size, self._plan.state_repetitions)
+            await self._remove([share])
+        return {"states": states, "reconnect": reconnect}
+
+    async def _both(self, viewers: int, size: int, updates: int) -> Json:
+        plan = self._plan
+        floor = Floor(self._http, self._floor_url)
+        beside = await latency.measure(floor, viewers, plan.rate, updates, size, plan.latency_seconds)
+        share = await Share.create(self._http, self._stage.url)
+        ours = await latency.measure(share, viewers, plan.rate, updates, size, plan.latency_seconds)
+        await self._remove([share])
+        return {"ours": ours, "floor": beside}
+
+    async def _remove(self, shares: list[Share]) -> None:
+        await asyncio.gather(*(share.remove() for share in shares))

@@ -1,0 +1,57 @@
+"""Where the benchmark runs: a local stage of its own, or one that is running already; and the floor beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.memory import resident
+from local.stack import LocalStack
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".local" / "benchmark"
+"""State folder of the benchmark's own stage; `make clean-local` forgets it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A deployed local stage."""
+
+    url: str
+    """Of the front door."""
+    credentials: dict[str, str]
+    """Environment variables that lead boto3 to the emulator, as root."""
+    memory: Callable[[], dict[str, float]]
+
+
+@contextmanager
+def stage(report: Callable[[str], None]) -> Iterator[Stage]:
+    """Start the benchmark's own stage (warm from the second time on) and stop it at the end."""
+    with LocalStack(STATE, root=ROOT, report=report) as stack:
+        settings = stack.client_settings()
+        credentials = {
+            "AWS_ENDPOINT_URL": settings["endpoint_url"],
+            "AWS_ACCESS_KEY_ID": settings["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": settings["aws_secret_access_key"],
+            "AWS_REGION": settings["region_name"],
+            "AWS_DEFAULT_REGION": settings["region_name"],
+        }
+        yield Stage(stack.url, credentials, lambda: resident(stack.emulator.pid or 0, stack.front_door.pid or 0))
+
+
+@contextmanager
+def floor() -> Iterator[str]:
+    """Run the floor in a process of its own and yield its address."""
+    command = [sys.executable, "-m", "benchmarks.floor"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ) as process:
+        try:
+            if process.stdout is None:
+                raise RuntimeError("the floor has no output")
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
