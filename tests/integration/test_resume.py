@@ -1,4 +1,4 @@
-"""A viewer whose socket is cut again and again ends with the same state, and nothing comes twice but what a cut broke."""
+"""A viewer whose socket is cut again and again ends with the same state, and only what a cut broke comes twice."""
 
 from __future__ import annotations
 
