@@ -7,12 +7,13 @@ from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.deliveries import Deliveries
 from opencode_cloud.sharing.service import FanOut, Snapshots
-from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
+from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
 
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), Tasks())
-deliveries = Deliveries(store, fan_out, Snapshots(store, objects))
+connections = ConnectionStore(settings.text("CONNECTIONS_TABLE"))
+deliveries = Deliveries(store, connections, fan_out, Snapshots(store, objects))
 
 
 @frame

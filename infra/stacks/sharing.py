@@ -121,10 +121,15 @@ class SharingStack(Stack):
         return function
 
     def _deliver(self) -> Function:
-        function = self._function("deliver", WEBSOCKET_ENDPOINT=self.websocket.endpoint)
-        self._allow_rows(function, "GetItem", "Query", "DeleteItem")
+        function = self._function(
+            "deliver",
+            CONNECTIONS_TABLE=self._data.connections.table_name,
+            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
+        )
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
+        function.allow("dynamodb:UpdateItem", on=[self._data.connections.table_arn])
         self._allow_objects(function, "GetObject")
-        self._allow_sockets(function, "POST")
+        self._allow_sockets(function, "GET", "POST")
         self._keep_failed_events(function)
         return function
 

@@ -46,6 +46,10 @@ class Sockets:
                 return outcome
         return "sent"
 
+    def is_open(self, connection: str) -> bool:
+        """Tell whether ``connection`` can be posted to: not before its ``$connect`` has been answered."""
+        return self._send("GET", connection, b"") == "sent"
+
     def close(self, connection: str) -> Outcome:
         """End ``connection`` from our side."""
         return self._send("DELETE", connection, b"")

@@ -11,16 +11,16 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
 from opencode_cloud.sharing.service import FanOut, Snapshots
 from opencode_cloud.sharing.service.viewing import Replay
-from opencode_cloud.sharing.store import Delivery, ShareStore
+from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
 
 
 class Deliveries:
     """Carries out what :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
 
-    def __init__(self, store: ShareStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+    def __init__(self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots) -> None:
         self._store = store
         self._fan_out = fan_out
-        self._replay = Replay(store, fan_out, snapshots)
+        self._replay = Replay(store, connections, fan_out, snapshots)
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Carry out one delivery; a share that went meanwhile has nothing to deliver."""

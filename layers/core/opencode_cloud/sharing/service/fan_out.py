@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Outcome, Sockets
     from opencode_cloud.sharing.store import ShareStore, Tasks
 
+CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
+CONNECT_POLL_SECONDS = 0.02
 INLINE_VIEWERS = 64  # beyond, the posts of one invocation take longer than handing them to several others
 
 
@@ -63,6 +65,15 @@ class FanOut:
         elif outcome == "failed":
             log.count("FailedPostCount")
         return outcome
+
+    def wait_until_open(self, connection: str) -> bool:
+        """Wait until a socket that is connecting can be posted to; False when it does not come up."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while not self._sockets.is_open(connection):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(CONNECT_POLL_SECONDS)
+        return True
 
     def _pushes(
         self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str]

@@ -45,14 +45,12 @@ class Viewing:
         self._tasks = tasks
 
     def poll(self, connection: str, share_id: str) -> None:
-        """Let a legacy socket follow a share; its replay starts once the socket is up, since it never speaks.
+        """Let a legacy socket connect. It never speaks, so its replay begins by itself once the socket is up.
 
         Raises ``share_not_found`` or ``share_gone``.
         """
         self._readable(share_id)
-        viewer = Viewer(connection, Protocol.POLL)
-        self._join(share_id, viewer)
-        self._tasks.replay(share_id, viewer)
+        self._tasks.replay(share_id, Viewer(connection, Protocol.POLL))
 
     def leave(self, connection: str) -> None:
         """Forget a socket that has ended."""
@@ -64,7 +62,7 @@ class Viewing:
         The viewer is noted before the log is read, so each commit is either read here or pushed by its writer.
         """
         log.count("ResumeCount")
-        self._join(share_id, Viewer(connection, Protocol.LIVE))
+        join(self._store, self._connections, share_id, Viewer(connection, Protocol.LIVE))
         page = self._store.page(share_id, after)
         try:
             readable(self._store, share_id, page.share)
@@ -89,30 +87,25 @@ class Viewing:
     def _readable(self, share_id: str) -> Share:
         return readable(self._store, share_id, self._store.share(share_id))
 
-    def _join(self, share_id: str, viewer: Viewer) -> None:
-        each(
-            lambda join: join(),
-            [
-                lambda: self._store.add_viewer(share_id, viewer),
-                lambda: self._connections.follow(viewer.connection, share_id),
-            ],
-        )
-
 
 class Replay:
     """Sends legacy sockets what they cannot ask for."""
 
-    def __init__(self, store: ShareStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+    def __init__(self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots) -> None:
         self._store = store
+        self._connections = connections
         self._fan_out = fan_out
         self._snapshots = snapshots
 
     def run(self, share: Share, connection: str) -> None:
-        """Send a legacy socket the whole state: session, messages, parts.
+        """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
 
         What was committed while that went on is sent once more at the end, since its push may have been overtaken by
         an older value from the replay.
         """
+        if not self._fan_out.wait_until_open(connection):
+            return
+        join(self._store, self._connections, share.id, Viewer(connection, Protocol.POLL))
         fold, seq = self._snapshots.fold(share)
         self._send_legacy(share, connection, fold.items())
         missed = Fold()
@@ -127,6 +120,17 @@ class Replay:
                 lambda frame: self._fan_out.send(share.id, connection, [frame]),
                 [frame for frame in frames if frame is not None],
             )
+
+
+def join(store: ShareStore, connections: ConnectionStore, share_id: str, viewer: Viewer) -> None:
+    """Have every later commit pushed to ``viewer``, until it leaves."""
+    each(
+        lambda note: note(),
+        [
+            lambda: store.add_viewer(share_id, viewer),
+            lambda: connections.follow(viewer.connection, share_id),
+        ],
+    )
 
 
 def _resumption(share_id: str, after: int, page: LogPage) -> list[bytes]:
