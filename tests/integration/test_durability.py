@@ -16,13 +16,14 @@ import psutil
 import pytest
 
 from local.stack import LocalStack
+from tests.conftest import TEMPLATE
 from tests.integration.publisher import Publisher, part
 
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack of its own, since these tests kill it."""
-    stack = LocalStack(Path(tmp_path_factory.mktemp("mortal")))
+    stack = LocalStack(Path(tmp_path_factory.mktemp("mortal")), template=TEMPLATE)
     stack.start()
     yield stack
     stack.stop()
