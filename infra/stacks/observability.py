@@ -66,8 +66,10 @@ class ObservabilityStack(Stack):
     def _service_alarms(self) -> None:
         errors = self._sharing.http.api.metric_server_error(period=PERIOD, statistic="Sum")
         self._alarm("ServerErrors", errors, 5, "HTTP answers 5xx: clients retry, people see errors.")
-        failed = _total("FailedPostCount", PUSHERS)
-        self._alarm("FailedPosts", failed, 100, "Posts to viewers fail: pages fall behind until they resume.")
+        for service in PUSHERS:
+            failed = _metric("FailedPostCount", service)
+            meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
+            self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
         left = _metric("PurgeLeftOverCount", "purge")
         self._alarm("PurgeLeftOvers", left, 0, "A purge found more after it had finished: a writer outlived its share.")
         age = self._sharing.snapshot.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
@@ -126,7 +128,6 @@ def _metric(name: str, service: str, statistic: str = "Sum") -> cloudwatch.Metri
         dimensions_map={"service": service},
         statistic=statistic,
         period=PERIOD,
-        label=f"{name} {service} {statistic}",
     )
 
 
