@@ -4,7 +4,7 @@
 
 import * as show from "./blocks.js"
 
-const BATCH = 200 // items between two chances for the browser to draw
+const SLICE = 100 // milliseconds of work between two chances for the browser to draw
 const LOADS = 4 // fetches of large items at the same time
 const NEARBY = "800px" // how far below the window a large item is fetched ahead
 
@@ -80,12 +80,17 @@ function position(sorted, entry, before) {
   return low
 }
 
-const earlier = (a, b) => a.created < b.created || (a.created === b.created && a.id < b.id)
+function compare(a, b) {
+  if (a.created !== b.created) return a.created < b.created ? -1 : 1
+  return a.id < b.id ? -1 : Number(a.id > b.id)
+}
+
 const lesser = (a, b) => a.dataset.key < b.dataset.key
 
 export class Transcript {
   #messages = new Map() // id -> {id, created, node, parts: [node]}
-  #order = [] // the same, sorted
+  #order = [] // the same, in the order of the page
+  #misplaced = new Set() // those that are not yet at their place in the page
   #parts = new Map() // key -> node
   #names = new Map() // model id -> name
   #loader
@@ -98,7 +103,7 @@ export class Transcript {
     this.changes = root.querySelector("#changes")
     this.#loader = new Loader(async (href) => {
       const item = await fetchItem(href)
-      if (item) this.#take(item)
+      if (item) await this.apply([item])
     })
     for (const node of this.models.children) this.#names.set(node.dataset.id, node.textContent)
     for (const node of this.list.children) this.#adopt(node)
@@ -116,10 +121,27 @@ export class Transcript {
 
   /** Take in items, in any order, each as often as it comes. Resolves when they are in the page. */
   async apply(items) {
-    for (let start = 0; start < items.length; start += BATCH) {
-      if (start) await new Promise((resolve) => setTimeout(resolve))
-      for (const item of items.slice(start, start + BATCH)) this.#take(item)
+    let begun = performance.now()
+    for (const item of items) {
+      if (performance.now() - begun > SLICE) {
+        await new Promise((resolve) => setTimeout(resolve))
+        begun = performance.now()
+      }
+      this.#take(item)
     }
+    this.#arrange()
+  }
+
+  /** Put messages at their place: once for all of a batch, since the browser lays out the page after each time. */
+  #arrange() {
+    if (this.#misplaced.size === 0) return
+    this.#order.sort(compare)
+    let next = null
+    for (const message of this.#order.toReversed()) {
+      if (this.#misplaced.has(message)) this.list.insertBefore(message.node, next)
+      next = message.node
+    }
+    this.#misplaced.clear()
   }
 
   #take(item) {
@@ -169,7 +191,10 @@ export class Transcript {
         "header",
         {},
         element("strong", { class: "role" }, "Message"),
-        ...["agent", "model", "time", "state"].map((name) => span(name, "")),
+        span("agent", ""),
+        element("span", { class: "model", "data-id": "" }, ""),
+        span("time", ""),
+        span("state", ""),
       ),
       element("div", { class: "parts" }),
       element("p", { class: "error" }),
@@ -178,14 +203,9 @@ export class Transcript {
     )
     const message = { id, created: Infinity, node, parts: [] }
     this.#messages.set(id, message)
-    this.#insert(message)
+    this.#order.push(message)
+    this.#misplaced.add(message)
     return message
-  }
-
-  #insert(message) {
-    const index = position(this.#order, message, earlier)
-    this.#order.splice(index, 0, message)
-    this.list.insertBefore(message.node, this.#order[index + 1]?.node ?? null)
   }
 
   #showMessage(message, data) {
@@ -193,9 +213,8 @@ export class Transcript {
     const time = show.mapping(data.time)
     const created = show.milliseconds(time.created)
     if ((created ?? Infinity) !== message.created) {
-      this.#order.splice(this.#order.indexOf(message), 1)
       message.created = created ?? Infinity
-      this.#insert(message)
+      this.#misplaced.add(message)
     }
     const role = show.line(show.text(data.role), 32) || "unknown"
     const label = role.charAt(0).toUpperCase() + role.slice(1).toLowerCase()
@@ -262,7 +281,8 @@ export class Transcript {
     }
     const names = [...this.#names].map(([id, name]) => element("span", { "data-id": id }, name))
     this.models.replaceChildren(...names)
-    for (const node of this.list.querySelectorAll(".message > header > .model")) {
+    for (const { node: message } of this.#order) {
+      const node = message.querySelector(".model")
       node.textContent = this.#names.get(node.dataset.id) ?? node.dataset.id
     }
   }
