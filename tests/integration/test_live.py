@@ -118,6 +118,14 @@ async def test_state_is_what_import_reads(share: Share, follower: Follower) -> N
     assert state.items["session"].data == {"id": "ses_x", "title": "é 🎉 \u2028", "n": 1e-7}
 
 
+async def test_half_an_emoji_costs_no_update(share: Share, follower: Follower) -> None:
+    async with share.publisher() as publisher:
+        await publisher.sync([part("1", "cut \ud83d"), part("2", "whole")])
+    await share.sync([part("3", "cut \ud83d")])
+    expected = {"part/msg_1/prt_1": "cut \ufffd", "part/msg_1/prt_2": "whole", "part/msg_1/prt_3": "cut \ufffd"}
+    assert texts(await follower.until(3)) == expected
+
+
 async def test_published_over_http_arrives_too(share: Share, follower: Follower) -> None:
     assert await share.sync([part("1", "over http")]) == 1
     assert texts(await follower.until(1)) == {"part/msg_1/prt_1": "over http"}
