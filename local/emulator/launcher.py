@@ -108,14 +108,16 @@ def prepare(state: Path) -> Any:
 
 
 def bind(port: int) -> socket.socket:
-    """Return a listening socket on the loopback interface; end with a sentence when the port is taken."""
+    """Return a socket on the loopback interface; end with a sentence when the port is taken.
+
+    It listens only once the state is restored: before, a connection is refused.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
         sys.exit(f"port {port} of 127.0.0.1 is taken ({error.strerror})")
-    listener.listen(2048)
     return listener
 
 
@@ -128,6 +130,7 @@ async def serve(application: Any, listener: socket.socket) -> None:
     config = uvicorn.Config(
         application,
         access_log=False,
+        backlog=2048,
         date_header=False,
         lifespan="on",
         log_config=None,
