@@ -4,8 +4,8 @@
 const FIRST_DELAY = 500 // milliseconds before the first new attempt to connect; doubles up to MAXIMUM_DELAY
 const MAXIMUM_DELAY = 30_000
 const PING = 240_000 // the gateway closes sockets that are idle for ten minutes
-const SETTLE = 200 // frames may overtake each other: time for the late one to come
-const PATIENCE = 15_000 // for the answer to a ping, or for the next frame while catching up
+const SETTLE = 150 // frames may overtake each other: time for the late one to come
+const PATIENCE = 20_000 // for the answer to a ping, or for progress while catching up
 const TRIES = 3 // failures in a row before polling begins beside further attempts
 const POLL = 3_000 // between two polls; grows while nothing changes
 const MAXIMUM_POLL = 30_000
@@ -23,6 +23,8 @@ export class Follower {
   #fetching = new AbortController() // of the state, for the present connection
   #failures = 0
   #tail = 0 // the highest sequence number heard of
+  #ranges = [] // [after, seq] of frames that came before something that precedes them
+  #unfilled = 0 // times in a row that the answer to a resume left something out
   #catchingUp = false
   #stopped = false
   #timers = {}
@@ -102,7 +104,6 @@ export class Follower {
   }
 
   #receive(socket, data) {
-    clearTimeout(this.#timers.patience)
     this.#work = this.#work
       .then(() => (this.#socket === socket ? this.#handle(socket, JSON.parse(data)) : undefined))
       .catch((error) => this.#failed(socket, error))
@@ -115,45 +116,61 @@ export class Follower {
   }
 
   async #handle(socket, frame) {
+    const known = this.cursor
     if (frame.seq > this.#tail) this.#tail = frame.seq
     switch (frame.type) {
       case "items":
-        if (frame.after > this.cursor) break // something before it has not come: see #check
         await this.apply(frame.items)
-        this.cursor = Math.max(this.cursor, frame.seq)
+        this.#cover(frame.after, frame.seq)
         break
       case "snapshot":
+        clearTimeout(this.#timers.patience) // the fetch has its own
         await this.#fetchState(frame.href)
-        if (this.cursor < frame.seq) this.#resume()
+        this.#resume() // what was committed meanwhile, and from then on
         break
       case "ready":
         this.#catchingUp = false
         if (this.cursor >= this.#tail) this.#live()
+        else if ((this.#unfilled += 1) === TRIES) throw new Error(`ready, and nothing after ${this.cursor} came`)
         break
       case "gone":
         throw new Gone()
       case "error":
         if (OVER.has(frame.code)) throw new Gone()
         throw new Error(`${frame.code}: ${frame.message}`)
+      case undefined: // not from the server but from the gateway before it
+        throw new Error(frame.message)
     }
-    this.#check(socket)
+    this.#check(socket, this.cursor > known)
+  }
+
+  /** The items over `after` up to `seq` are here: move the cursor, also over what had come too early. */
+  #cover(after, seq) {
+    this.#ranges.push([after, seq])
+    this.#ranges.sort(([a], [b]) => a - b)
+    while (this.#ranges[0]?.[0] <= this.cursor) this.cursor = Math.max(this.cursor, this.#ranges.shift()[1])
   }
 
   /** Ask for what is missing, unless it is on its way; and do not wait for ever for that. */
-  #check(socket) {
-    if (this.#catchingUp) this.#after("patience", PATIENCE, () => this.#lost(socket))
-    else if (this.cursor < this.#tail) this.#after("resume", jitter(SETTLE), () => this.#resume())
+  #check(socket, moved) {
+    if (this.#catchingUp) {
+      if (moved) this.#after("patience", PATIENCE, () => this.#lost(socket))
+      return
+    }
+    clearTimeout(this.#timers.patience)
+    if (this.cursor < this.#tail) this.#after("resume", SETTLE, () => this.cursor < this.#tail && this.#resume())
   }
 
   #live() {
     this.#failures = 0
+    this.#unfilled = 0
     clearTimeout(this.#timers.poll)
     this.status("live")
     this.#after("ping", jitter(PING), () => this.#ping())
   }
 
   #ping() {
-    this.#send({ action: "ping", share: this.share })
+    this.#send({ action: "ping", share: this.share, after: this.cursor })
     this.#after("ping", jitter(PING), () => this.#ping())
   }
 
@@ -167,13 +184,14 @@ export class Follower {
     if (this.#failures === TRIES) this.#poll(POLL)
     if (this.#failures < TRIES) this.status(navigator.onLine ? "reconnecting" : "offline")
     const delay = Math.min(MAXIMUM_DELAY, FIRST_DELAY * 2 ** (this.#failures - 1))
-    this.#after("connect", jitter(delay), () => this.#connect())
+    this.#after("connect", Math.random() * delay, () => this.#connect())
   }
 
   #release() {
     const socket = this.#socket
     this.#socket = null
     this.#catchingUp = false
+    this.#unfilled = 0
     this.#fetching.abort()
     this.#fetching = new AbortController()
     socket?.close()
@@ -200,7 +218,7 @@ export class Follower {
     if (!response) throw new Gone()
     const state = await response.json()
     await this.apply(state.items)
-    this.cursor = Math.max(this.cursor, state.seq)
+    this.#cover(0, state.seq)
   }
 
   /** GET; null for what is not there. */
