@@ -29,8 +29,8 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     stack.stop()
 
 
-def publish(share: Publisher, writer: int, acknowledged: dict[str, str], stop: threading.Event) -> None:
-    """Publish until told to stop; what fails is not counted, and what was acknowledged is."""
+def publish(share: Publisher, writer: str, acknowledged: dict[str, str], stop: threading.Event) -> None:
+    """Publish until told to stop, each item under a name of its own; note what was acknowledged."""
     mine = Publisher(
         httpx.Client(base_url=share.http.base_url, timeout=20), share.session_id, share.id, share.secret, ""
     )
@@ -64,31 +64,32 @@ def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalS
     share = Publisher.create(mortal.url)
     acknowledged: dict[str, str] = {}
     stop = threading.Event()
-    writers = [threading.Thread(target=publish, args=(share, n, acknowledged, stop)) for n in range(4)]
+    writers = [threading.Thread(target=publish, args=(share, f"w{n}", acknowledged, stop)) for n in range(4)]
     for writer in writers:
         writer.start()
     killed = 0
-    for _ in range(8):
-        time.sleep(0.7)
-        victims = workers_of(mortal)
-        if victims:
-            os.kill(random.choice(victims).pid, signal.SIGKILL)
-            killed += 1
+    deadline = time.monotonic() + 60
+    while (killed < 6 or len(acknowledged) < 30) and time.monotonic() < deadline:
+        before = len(acknowledged)
+        while len(acknowledged) < before + 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(random.choice(workers_of(mortal)).pid, signal.SIGKILL)
+        killed += 1
     time.sleep(1)
     stop.set()
     for writer in writers:
         writer.join()
-    assert killed
-    assert len(acknowledged) > 20
+    assert killed >= 6
+    assert len(acknowledged) >= 24
     assert_nothing_lost(share, acknowledged)
 
 
 def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     acknowledged: dict[str, str] = {}
-    for _ in range(2):
+    for cut in range(2):
         stop = threading.Event()
-        writers = [threading.Thread(target=publish, args=(share, n, acknowledged, stop)) for n in range(3)]
+        writers = [threading.Thread(target=publish, args=(share, f"{cut}w{n}", acknowledged, stop)) for n in range(3)]
         for writer in writers:
             writer.start()
         time.sleep(random.uniform(1.5, 2.5))
