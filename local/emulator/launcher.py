@@ -20,11 +20,11 @@ from local.lifeline import end_with_parent
 SAVE_PATH = "/_local/save"
 """A POST here saves the state of all services and answers when it is on the disk."""
 
-LOG_LINE_WAIT = 0.002
-"""Seconds to wait for the first log line of an invocation; MiniStack's 0.05 is paid by every silent one."""
+WORKERS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
+"""Processes that one function may have; further calls wait for a free one. More would only slow each other down."""
 
-ACCOUNT_CONCURRENCY = 40
-"""Function workers at one time, of about 60 MB each: AWS's thousand would not fit a laptop."""
+ACCOUNT_CONCURRENCY = 1000
+"""Calls at one time, running or waiting for a worker: AWS's own default."""
 
 LARGEST_MESSAGE = 1024 * 1024
 """Bytes of a WebSocket message; the front door enforces API Gateway's own, smaller limits."""
@@ -86,11 +86,10 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import sockets
+    from local.emulator import functions, sockets
     from local.emulator.durability import Durability
 
-    drain_log: Any = import_module("ministack.core.lambda_runtime").Worker._drain_stderr_bounded
-    drain_log.__defaults__ = (LOG_LINE_WAIT, *drain_log.__defaults__[1:])
+    functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
     durability = Durability(state / "journal", state / "services", CHECKPOINT_BYTES)
     durability.install()
     sockets.install()
