@@ -1,0 +1,343 @@
+"""The page of a share in a real browser: what it shows, that it follows, and that it obeys nobody but us."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, WebSocketRoute, expect
+
+from tests.integration.publisher import new_session_id
+from tests.unit.sharing.conversation import BEGIN, Item, assistant, conversation, item, part, session, tool, user
+
+from .browser import Cable, headless_chromium
+
+pytestmark = pytest.mark.e2e
+PATIENCE = 30_000  # milliseconds for what takes well under a second on an idle machine
+
+# The transcript as data, without what may differ: what is open, where an item is fetched, white space between elements.
+OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript)")].map((node) => [
+  node.tagName,
+  [...node.attributes].map(({name, value}) => `${name}=${value}`)
+    .filter((each) => !/^(open|data-href)=/.test(each) && !(node.id === "share" && each.startsWith("data-seq="))).sort(),
+  [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data.trim()).filter(Boolean),
+])"""
+
+
+class Stack(Protocol):
+    """What these tests need of the deployed local stage."""
+
+    @property
+    def url(self) -> str: ...
+
+
+@dataclass
+class Shared:
+    """A session that is shared, by a client that speaks plain HTTP."""
+
+    http: httpx.Client
+    id: str
+    secret: str
+    seq: int = 0
+
+    @property
+    def path(self) -> str:
+        return f"/share/{self.id}"
+
+    def publish(self, *items: Item) -> None:
+        data = [{"type": each.type, "data": json.loads(each.data)} for each in items]
+        answer = self.http.post(f"/api/share/{self.id}/sync", json={"secret": self.secret, "data": data})
+        answer.raise_for_status()
+        self.seq = answer.json()["seq"]
+
+    def unshare(self) -> None:
+        self.http.request("DELETE", f"/api/share/{self.id}", json={"secret": self.secret}).raise_for_status()
+
+
+@dataclass
+class Reader:
+    """Somebody who looks at a share. ``complaints`` is what went wrong in the page, ``asked`` what it fetched."""
+
+    page: Page
+    origin: str
+    complaints: list[str] = field(default_factory=list[str])
+    asked: list[str] = field(default_factory=list[str])
+
+    def open(self, shared: Shared) -> None:
+        self.page.goto(self.origin + shared.path)
+        self.is_told("Live")
+
+    def is_told(self, words: str) -> None:
+        expect(self.page.locator("#status")).to_have_text(words, timeout=PATIENCE)
+
+    def sees(self, words: str) -> None:
+        expect(self.page.locator("#share")).to_contain_text(words, timeout=PATIENCE)
+
+    def outline(self) -> list[Any]:
+        return self.page.evaluate(OUTLINE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with headless_chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def shared(http: httpx.Client) -> Shared:
+    made = http.post("/api/share", json={"sessionID": new_session_id()})
+    made.raise_for_status()
+    return Shared(http, made.json()["id"], made.json()["secret"])
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport={"width": 1000, "height": 800})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reader(context: BrowserContext, stack: Stack) -> Reader:
+    return watch(context.new_page(), stack.url)
+
+
+def watch(page: Page, origin: str) -> Reader:
+    reader = Reader(page, origin)
+
+    def refuse(dialog: Dialog) -> None:
+        reader.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def listen(said: ConsoleMessage) -> None:
+        if "Content Security" in said.text:
+            reader.complaints.append(said.text)
+
+    page.on("dialog", refuse)
+    page.on("console", listen)
+    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+    page.on("request", lambda request: reader.asked.append(request.url))
+    return reader
+
+
+def picture(length: int) -> str:
+    """Return a data URL of about so many bytes that does not compress: a real one-pixel PNG and noise behind it."""
+    pixel = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    return "data:image/png;base64," + base64.b64encode(pixel + random.Random(1).randbytes(length * 3 // 4)).decode()
+
+
+def test_the_first_answer_already_shows_the_conversation(shared: Shared, http: httpx.Client) -> None:
+    shared.publish(*conversation())
+    html = http.get(shared.path, headers={"accept": "text/html"}).text
+    for words in ("twenty turns", "Write two files, please.", "Here they are.", "$ echo hi 1"):
+        assert words in html
+
+
+def test_what_is_published_appears_without_a_reload(shared: Shared, reader: Reader) -> None:
+    reader.open(shared)
+    shared.publish(session(title="a first title"), user(), part("msg_1", "prt_1", "text", text="a question"))
+    reader.sees("a question")
+    expect(reader.page).to_have_title("a first title · Opencode Cloud")
+    shared.publish(assistant(), part("msg_2", "prt_2", "text", text=""), tool(status="running", output=None))
+    expect(reader.page.locator("details[data-status=running]")).to_contain_text("bash")
+    shared.publish(part("msg_2", "prt_2", "text", text="an answer"), tool(), session(title="a better title"))
+    reader.sees("an answer")
+    expect(reader.page.locator("details[data-status=completed]")).to_contain_text("0.2 s")
+    expect(reader.page).to_have_title("a better title · Opencode Cloud")
+    assert reader.complaints == []
+
+
+def test_what_was_followed_live_looks_like_what_is_loaded(shared: Shared, reader: Reader) -> None:
+    reader.open(shared)
+    items: list[Item] = [*conversation(), item("hologram", {"x": 1}), part("msg_0", "prt_0", "text", text="an orphan")]
+    random.Random(7).shuffle(items)
+    for start in range(0, len(items), 4):
+        shared.publish(*items[start : start + 4])
+    expect(reader.page.locator(".part")).to_have_count(sum(each.type == "part" for each in items), timeout=PATIENCE)
+    reader.sees("f2.txt")
+    followed = reader.outline()
+    reader.page.reload()
+    reader.is_told("Live")
+    assert reader.outline() == followed
+
+
+def test_a_reader_whose_connection_is_cut_catches_up(shared: Shared, context: BrowserContext, stack: Stack) -> None:
+    cable = Cable(stack.url)
+    reader = watch(context.new_page(), cable.url)
+    shared.publish(user(), part("msg_1", "prt_1", "text", text="before"))
+    reader.open(shared)
+    cable.pull()
+    reader.is_told("Reconnecting")
+    shared.publish(part("msg_1", "prt_2", "text", text="meanwhile"))
+    shared.publish(part("msg_1", "prt_1", "text", text="corrected"))
+    cable.plug()
+    reader.sees("meanwhile")
+    reader.sees("corrected")
+    reader.is_told("Live")
+    shared.publish(part("msg_1", "prt_3", "text", text="afterwards"))
+    reader.sees("afterwards")
+    assert reader.complaints == []
+    cable.close()
+
+
+def test_a_reader_without_a_network_is_told_and_resumes(
+    shared: Shared, reader: Reader, context: BrowserContext
+) -> None:
+    reader.open(shared)
+    context.set_offline(True)
+    reader.is_told("Offline")
+    shared.publish(user(), part("msg_1", "prt_1", "text", text="while you were away"))
+    context.set_offline(False)
+    reader.sees("while you were away")
+    reader.is_told("Live")
+
+
+def test_a_reader_who_can_have_no_socket_polls(shared: Shared, reader: Reader) -> None:
+    def refuse(route: WebSocketRoute) -> None:
+        route.close(code=1011)
+
+    reader.page.route_web_socket("**/live", refuse)
+    shared.publish(session(), user())
+    reader.page.goto(reader.origin + shared.path)
+    reader.is_told("Live, with delay")
+    shared.publish(part("msg_1", "prt_1", "text", text="by polling"))
+    reader.sees("by polling")
+    shared.unshare()
+    reader.is_told("No longer shared")
+
+
+def test_a_page_of_a_share_that_goes_says_so_and_shows_nothing_more(
+    shared: Shared, reader: Reader, http: httpx.Client
+) -> None:
+    shared.publish(*conversation())
+    reader.open(shared)
+    reader.sees("Here they are.")
+    shared.unshare()
+    reader.is_told("No longer shared")
+    reader.sees("This session is no longer shared")
+    assert "Here they are." not in reader.page.content()
+    answer = reader.page.reload()
+    assert answer
+    assert answer.status == 410
+    expect(reader.page.locator("h1")).to_have_text("No longer shared")
+    assert http.get(shared.path, headers={"accept": "text/html"}).status_code == 410
+
+
+def test_an_address_without_a_share_is_not_found(reader: Reader) -> None:
+    answer = reader.page.goto(f"{reader.origin}/share/{'x' * 22}")
+    assert answer
+    assert answer.status == 404
+    expect(reader.page.locator("h1")).to_have_text("No session here")
+    assert reader.complaints == []
+
+
+def test_the_short_address_leads_to_the_page(shared: Shared, reader: Reader) -> None:
+    shared.publish(session())
+    reader.page.goto(f"{reader.origin}/s/{shared.id}")
+    assert reader.page.url == reader.origin + shared.path
+    reader.sees("twenty turns")
+
+
+def hostile(prefix: str) -> list[Item]:
+    run = "window.pwned=1;alert(1)"
+    words = (
+        f"<script>{run}</script><img src=x onerror='{run}'><svg onload='{run}'></svg>"
+        f'"><iframe srcdoc="<script>parent.{run}</script>"></iframe><a href="javascript:{run}">x</a>'
+        "<style>*{display:none}</style><link rel=stylesheet href=https://evil.invalid/x.css><base href=//evil.invalid>"
+    )
+    svg = base64.b64encode(f"<svg xmlns='http://www.w3.org/2000/svg' onload='{run}'/>".encode()).decode()
+    urls = [
+        "https://evil.invalid/spy.png",
+        f"data:image/svg+xml;base64,{svg}",
+        f"javascript:{run}",
+        f"data:text/html,<script>{run}</script>",
+        f'data:image/png;base64,AAAA" onerror="{run}',
+    ]
+    files = [{"mime": "image/png", "filename": words, "url": url} for url in urls]
+    return [
+        session(title=words, version=words),
+        item("model", [{"id": words, "name": words}]),
+        item("session_diff", [{"file": words, "patch": f"+{words}", "status": words}]),
+        user(f"{prefix}_1", role=words, agent=words),
+        assistant(f"{prefix}_2", error={"name": words, "data": {"message": words}}, modelID=words),
+        part(f"{prefix}_1", "prt_1", "text", text=words),
+        part(f"{prefix}_1", words, "reasoning", text=words),
+        part(f"{prefix}_1", "prt_3", words),
+        tool(f"{prefix}_2", "prt_4", tool=words, title=words, input={words: words}, output=words, attachments=files),
+        *(
+            part(f"{prefix}_1", f"prt_5{n}", "file", mime="image/png", filename=words, url=url)
+            for n, url in enumerate(urls)
+        ),
+        part("__proto__", "constructor", "text", text="an id with a meaning"),
+    ]
+
+
+def test_hostile_content_runs_nothing_and_reaches_nobody(shared: Shared, reader: Reader) -> None:
+    shared.publish(*hostile("msg_a"))
+    reader.open(shared)
+    shared.publish(*hostile("msg_b"))
+    expect(reader.page.locator(".message")).to_have_count(5, timeout=PATIENCE)
+    reader.sees("an id with a meaning")
+    for details in reader.page.query_selector_all("details"):
+        details.evaluate("(node) => (node.open = true)")
+    reader.page.wait_for_timeout(500)
+    assert reader.page.evaluate("window.pwned") is None
+    assert reader.page.locator("#share :is(script, iframe, svg, style, link, base, a, img)").count() == 0
+    assert foreign(reader.asked, reader.origin) == []
+    assert reader.complaints == []
+
+
+def foreign(addresses: Iterable[str], origin: str) -> list[str]:
+    return [address for address in addresses if not address.startswith((f"{origin}/", "data:"))]
+
+
+@pytest.mark.parametrize("length", [50_000, 2_000_000], ids=["by reference", "from the object store"])
+def test_a_large_picture_is_shown_live_and_loaded(shared: Shared, reader: Reader, length: int) -> None:
+    shared.publish(user())
+    reader.open(shared)
+    shared.publish(part("msg_1", "prt_1", "file", mime="image/png", filename="large.png", url=picture(length)))
+    image = reader.page.locator("figure img")
+    expect(image).to_have_js_property("naturalWidth", 1, timeout=PATIENCE)
+    reader.page.reload()
+    expect(image).to_have_js_property("naturalWidth", 1, timeout=PATIENCE)
+    assert reader.complaints == []
+
+
+def test_a_long_session_is_shown_whole(shared: Shared, reader: Reader) -> None:
+    for start in range(0, 3_000, 1_000):
+        numbers = range(start, start + 1_000)
+        texts = [part(f"msg_{n:05}", "prt_1", "text", text=f"text {n} " + "word " * 100) for n in numbers]
+        shared.publish(*(user(f"msg_{n:05}", BEGIN + n) for n in numbers), *texts)
+    reader.open(shared)
+    shown = reader.page.locator(".message")
+    assert shown.count() == 3_000
+    assert shown.nth(0).inner_text().startswith("User")
+    assert shown.nth(2_999).text_content() != ""
+    reader.sees("text 2999 ")
+    shared.publish(part("msg_02999", "prt_2", "text", text="the very end"))
+    reader.sees("the very end")
+    reader.page.locator("#latest").click()
+    expect(shown.nth(2_999)).to_be_in_viewport()
+
+
+def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) -> None:
+    shared.publish(user(), assistant(), tool(status="running", output="first"))
+    reader.open(shared)
+    reader.page.locator("details summary").click()
+    shared.publish(tool(output="first and second"))
+    expect(reader.page.locator("pre.output")).to_have_text("first and second", timeout=PATIENCE)
+    expect(reader.page.locator("details")).to_have_js_property("open", True)
