@@ -49,9 +49,10 @@ def dependencies(stage: Stage) -> lambda_.Code:
     """Return the layer of third-party libraries, for the stage's architecture and Python."""
     if not LOCK.exists():
         raise PackagingError(f"{LOCK.relative_to(ROOT)} is missing: make lock")
-    target = _target(stage)
-    digest = hashlib.sha256(LOCK.read_bytes() + " ".join(target).encode()).hexdigest()
-    return _bundle(LOCK.parent, digest, lambda output: _install(output / "python", target))
+    target = platform_options(stage)
+    machine = f"{stage.python} {stage.architecture} {sys.platform if stage.local else 'linux'}"
+    digest = hashlib.sha256(LOCK.read_bytes() + machine.encode()).hexdigest()
+    return _bundle(LOCK.parent, digest, lambda output: install(output / "python", target))
 
 
 def library() -> lambda_.Code:
@@ -66,7 +67,7 @@ def library() -> lambda_.Code:
             target = output / "python" / LIBRARY.name / place
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(*EXCLUDED), dirs_exist_ok=True)
 
-    return _bundle(LIBRARY, _content_hash(*parts), fill)
+    return _bundle(LIBRARY, content_hash(*parts), fill)
 
 
 def function(name: str) -> lambda_.Code:
@@ -86,14 +87,14 @@ def _bundle(source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.
     )
 
 
-def _target(stage: Stage) -> list[str]:
+def platform_options(stage: Stage) -> list[str]:
     """Return uv's options for the machine that will run the code; for stage local that is this one."""
     if stage.local:
         return ["--python", sys.executable]
     return ["--python-platform", WHEELS[stage.architecture], "--python-version", stage.python]
 
 
-def _install(folder: Path, target: list[str]) -> None:
+def install(folder: Path, target: list[str]) -> None:
     """Install the locked libraries into `folder`, complete or not at all: the CDK takes a folder it finds as built."""
     with tempfile.TemporaryDirectory(dir=folder.parent.parent) as scratch:
         command = [_uv(), "pip", "install", "--quiet", "--target", scratch, *target, "--only-binary", ":all:"]
@@ -114,7 +115,8 @@ def _uv() -> str:
     return found
 
 
-def _content_hash(*folders: Path) -> str:
+def content_hash(*folders: Path) -> str:
+    """Return a hash of the names and contents of all files in `folders`, and of nothing else."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in _files(folder):

@@ -110,7 +110,6 @@ class SharingStack(Stack):
             CONNECTIONS_TABLE=self._data.connections.table_name,
             WEBSOCKET_ENDPOINT=self.websocket.endpoint,
             DELIVER_FUNCTION=self.deliver.alias.function_arn,
-            PUBLIC_URL=self._stage.public_url,
         )
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_objects(function, "GetObject", "PutObject")

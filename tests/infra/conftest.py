@@ -1,0 +1,43 @@
+"""Templates of every kind of stage: each is synthesized once per session, since a synth takes seconds."""
+
+import pytest
+
+from infra.stage import load
+from tests.infra.synthesis import Synthesis, synthesize
+
+DOMAIN = """
+region = "us-east-1"
+account = "111122223333"
+alarm_email = "operator@example.com"
+[domain]
+name = "share.example.com"
+zone_id = "Z0123456789ABCDEFGHIJ"
+zone_name = "example.com"
+"""
+KINDS = ("local", "dev", "production", "alice")
+ON_AWS = ("dev", "production", "alice")
+
+
+@pytest.fixture(scope="session")
+def syntheses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis]:
+    """Synthesize all kinds of stages."""
+    root = tmp_path_factory.mktemp("synthesis")
+    domain = root / "production.toml"
+    domain.write_text(DOMAIN)
+    made: dict[str, Synthesis] = {}
+    for kind in KINDS:
+        stage = load(kind, domain if kind == "production" else None, environ={})
+        made[kind] = synthesize(stage, root / kind)
+    return made
+
+
+@pytest.fixture(params=KINDS)
+def synthesis(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+    """Each stage in turn."""
+    return syntheses[request.param]
+
+
+@pytest.fixture(params=ON_AWS)
+def on_aws(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+    """Each stage that runs on AWS in turn."""
+    return syntheses[request.param]

@@ -1,0 +1,60 @@
+from tests.infra.synthesis import Synthesis
+
+
+def test_tables_are_encrypted_recoverable_and_expire_rows(synthesis: Synthesis) -> None:
+    tables = synthesis.properties("data", "AWS::DynamoDB::GlobalTable")
+    assert len(tables) == 2
+    for table in tables:
+        (replica,) = table["Replicas"]
+        assert table["SSESpecification"]["SSEEnabled"]
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+        assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+
+
+def test_keys_are_those_of_the_library(synthesis: Synthesis) -> None:
+    shares = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Shares")
+    connections = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Connections")
+    (index,) = shares["GlobalSecondaryIndexes"]
+    assert [key["AttributeName"] for key in shares["KeySchema"]] == ["pk", "sk"]
+    assert [key["AttributeName"] for key in connections["KeySchema"]] == ["connection"]
+    assert index["IndexName"] == "expiry"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["expiry_day", "expires_at"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert {"AttributeName": "expires_at", "AttributeType": "N"} in shares["AttributeDefinitions"]
+
+
+def test_the_log_streams_what_is_written(synthesis: Synthesis) -> None:
+    shares = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Shares")
+    assert shares["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_the_bucket_is_private_versioned_and_cleans_up(synthesis: Synthesis) -> None:
+    bucket = synthesis.one("data", "AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["BucketEncryption"]
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert {"NoncurrentDays": 1} in [rule.get("NoncurrentVersionExpiration") for rule in rules]
+    assert {"DaysAfterInitiation": 1} in [rule.get("AbortIncompleteMultipartUpload") for rule in rules]
+    (cors,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert (cors["AllowedMethods"], cors["AllowedOrigins"]) == (["GET"], ["*"])
+
+
+def test_the_bucket_lets_in_nothing_but_tls_on_aws(on_aws: Synthesis) -> None:
+    statements = on_aws.one("data", "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    conditions = [statement["Condition"] for statement in statements if statement["Effect"] == "Deny"]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+
+
+def test_secrets_are_generated(synthesis: Synthesis) -> None:
+    secrets = synthesis.properties("data", "AWS::SecretsManager::Secret")
+    assert len(secrets) == 2
+    assert all(secret["GenerateSecretString"]["PasswordLength"] >= 43 for secret in secrets)
+    assert not any("SecretString" in secret for secret in secrets)
+
+
+def test_only_production_survives_its_stack(synthesis: Synthesis) -> None:
+    kinds = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::SecretsManager::Secret")
+    policies = {r["DeletionPolicy"] for kind in kinds for r in synthesis.resources("data", kind).values()}
+    assert policies == {"Retain" if synthesis.stage.name == "production" else "Delete"}

@@ -1,0 +1,57 @@
+from typing import Any
+
+import pytest
+
+from tests.infra.synthesis import Synthesis
+
+CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+ALL_VIEWER_EXCEPT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
+
+def _config(synthesis: Synthesis) -> dict[str, Any]:
+    return synthesis.one("edge", "AWS::CloudFront::Distribution")["DistributionConfig"]
+
+
+def _behaviors(synthesis: Synthesis) -> dict[str, dict[str, Any]]:
+    config = _config(synthesis)
+    return {"/*": config["DefaultCacheBehavior"], **{b["PathPattern"]: b for b in config["CacheBehaviors"]}}
+
+
+def test_the_local_stage_has_none(syntheses: dict[str, Synthesis]) -> None:
+    assert "edge" not in syntheses["local"].templates
+
+
+def test_only_assets_are_cached(on_aws: Synthesis) -> None:
+    for pattern, behavior in _behaviors(on_aws).items():
+        assert (behavior["CachePolicyId"] == CACHING_DISABLED) == (pattern != "/assets/*")
+        assert behavior["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST
+
+
+def test_security_headers_are_on_http_only(on_aws: Synthesis) -> None:
+    for pattern, behavior in _behaviors(on_aws).items():
+        assert ("ResponseHeadersPolicyId" in behavior) == (pattern in ("/*", "/assets/*"))
+
+
+def test_every_request_is_rewritten_and_goes_on_by_tls(on_aws: Synthesis) -> None:
+    for behavior in _behaviors(on_aws).values():
+        (association,) = behavior["FunctionAssociations"]
+        assert association["EventType"] == "viewer-request"
+    for origin in _config(on_aws)["Origins"]:
+        assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+        assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
+
+
+@pytest.mark.parametrize("kind", ["A", "AAAA"])
+def test_a_domain_gets_certificate_and_alias_records(syntheses: dict[str, Synthesis], kind: str) -> None:
+    production = syntheses["production"]
+    assert _config(production)["Aliases"] == ["share.example.com"]
+    assert production.one("edge", "AWS::CertificateManager::Certificate")["DomainName"] == "share.example.com"
+    records = production.properties("edge", "AWS::Route53::RecordSet")
+    assert [record["Name"] for record in records if record["Type"] == kind] == ["share.example.com."]
+    assert production.templates["edge"]["Outputs"]["PublicUrl"]["Value"] == "https://share.example.com"
+
+
+def test_functions_know_the_domain(syntheses: dict[str, Synthesis]) -> None:
+    for name, url in {"production": "https://share.example.com", "dev": ""}.items():
+        share = syntheses[name].one("sharing", "AWS::Lambda::Function", "Share")
+        assert share["Environment"]["Variables"]["PUBLIC_URL"] == url

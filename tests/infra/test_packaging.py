@@ -1,0 +1,57 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from infra import packaging
+from infra.stage import load
+from tests.infra.synthesis import Synthesis
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_hashes_are_of_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaging, "ROOT", tmp_path)
+    source = tmp_path / "source"
+    (source / "inner").mkdir(parents=True)
+    (source / "inner" / "a.py").write_text("one")
+    before = packaging.content_hash(source)
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__" / "a.pyc").write_text("compiled")
+    os.utime(source / "inner" / "a.py", (1, 1))
+    assert packaging.content_hash(source) == before
+    (source / "inner" / "a.py").write_text("two")
+    assert packaging.content_hash(source) != before
+
+
+def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: dict[str, Synthesis]) -> None:
+    (package,) = syntheses["dev"].folder.glob("asset.*/python/opencode_cloud")
+    assert (package / "_web" / "templates").is_dir()
+    assert (package / "_web" / "static").is_dir()
+    assert (package / "py.typed").exists()
+    assert not list(package.rglob("__pycache__"))
+
+
+def test_dependencies_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    target = packaging.platform_options(load("dev", environ={}))
+    for name in ("first", "second"):
+        packaging.install(tmp_path / name / "python", target)
+    first, second = (_digest(tmp_path / name) for name in ("first", "second"))
+    assert first == second
+    assert any(name.endswith("aarch64-linux-gnu.so") for name in first)
+    assert not any("__pycache__" in name for name in first)
+
+
+def test_a_function_s_code_is_its_folder_alone(syntheses: dict[str, Synthesis]) -> None:
+    handlers = [path for path in syntheses["dev"].folder.glob("asset.*") if (path / "handler.py").exists()]
+    assert len(handlers) == 5
+    assert all([file.name for file in path.iterdir()] == ["handler.py"] for path in handlers)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(packaging.PackagingError, match="functions/nothing"):
+        packaging.function("nothing")

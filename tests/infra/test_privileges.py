@@ -1,0 +1,78 @@
+"""Least privilege: what each function may do, and above all what it may not."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.infra.synthesis import Synthesis
+
+FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
+DENIED = {
+    "share": ["dynamodb:BatchWriteItem", "dynamodb:Scan", "sqs:ReceiveMessage"],
+    "live": ["secretsmanager:", "sqs:", "s3:DeleteObject", "s3:ListBucket", "dynamodb:Scan"],
+    "deliver": [
+        "secretsmanager:",
+        "sqs:ReceiveMessage",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "dynamodb:PutItem",
+        "lambda:",
+    ],
+    "snapshot": ["secretsmanager:", "execute-api:", "lambda:", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+    "purge": ["secretsmanager:", "lambda:", "s3:GetObject", "s3:PutObject"],
+}
+"""Beginnings of actions that no function may be given by accident; all of them were checked against the handlers."""
+
+
+def _statements(synthesis: Synthesis, name: str) -> Iterator[dict[str, Any]]:
+    for policy in synthesis.properties("sharing", "AWS::IAM::Policy", name.capitalize()):
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    return statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+
+
+def _resources(statement: dict[str, Any]) -> list[Any]:
+    return statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_function_does_not_need_is_denied(synthesis: Synthesis, name: str) -> None:
+    granted = {action for statement in _statements(synthesis, name) for action in _actions(statement)}
+    assert granted
+    assert not [action for action in granted if action.startswith(tuple(DENIED[name]))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_action_is_a_wildcard_and_no_resource_is_everything(synthesis: Synthesis, name: str) -> None:
+    for statement in _statements(synthesis, name):
+        assert not [action for action in _actions(statement) if "*" in action]
+        if "*" in _resources(statement):
+            assert _actions(statement) == ["dynamodb:ListStreams"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_objects_are_reached_only_under_the_prefix_of_shares(synthesis: Synthesis, name: str) -> None:
+    for statement in _statements(synthesis, name):
+        if any("Object" in action for action in _actions(statement)):
+            assert all("/shares/*" in json.dumps(resource) for resource in _resources(statement))
+
+
+def test_only_live_reaches_the_connections(synthesis: Synthesis) -> None:
+    for name in FUNCTIONS:
+        tables = [json.dumps(s["Resource"]) for s in _statements(synthesis, name) if "dynamodb:" in _actions(s)[0]]
+        assert any("Connections" in table for table in tables) == (name == "live"), name
+
+
+def test_no_role_has_a_policy_of_aws_but_the_gateway_s_logging(synthesis: Synthesis) -> None:
+    roles = synthesis.resources("sharing", "AWS::IAM::Role")
+    managed = {key for key, role in roles.items() if role["Properties"].get("ManagedPolicyArns")}
+    assert [key[: len("WebSocketLoggingRole")] for key in managed] == ["WebSocketLoggingRole"]
+
+
+def test_every_function_has_a_role_of_its_own(synthesis: Synthesis) -> None:
+    functions = synthesis.properties("sharing", "AWS::Lambda::Function")
+    assert len({json.dumps(function["Role"]) for function in functions}) == len(FUNCTIONS)

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from infra.stage import InvalidStage, from_environment, load
+
+
+def test_each_stage_has_defaults_of_its_own() -> None:
+    production, dev, personal = (load(name, environ={}) for name in ("production", "dev", "alice"))
+    assert production.retain_data
+    assert not dev.retain_data
+    assert not personal.snap_start
+    assert {production.python, dev.python, personal.python} == {"3.13"}
+    assert production.log_retention_days > dev.log_retention_days > personal.log_retention_days
+
+
+def test_local_runs_on_the_emulator_of_the_given_port() -> None:
+    assert load("local", environ={}).emulator == "http://127.0.0.1:4566"
+    assert load("local", environ={"MINISTACK_PORT": "5001"}).emulator == "http://127.0.0.1:5001"
+    with pytest.raises(InvalidStage, match="MINISTACK_PORT"):
+        load("local", environ={"MINISTACK_PORT": "http"})
+
+
+def test_context_goes_before_environment_and_dev_is_the_default() -> None:
+    assert from_environment({}, {}).name == "dev"
+    assert from_environment({}, {"STAGE": "alice"}).name == "alice"
+    assert from_environment({"stage": "production"}, {"STAGE": "alice"}).name == "production"
+
+
+def test_account_and_region_come_from_the_cdk(tmp_path: Path) -> None:
+    environ = {"CDK_DEFAULT_ACCOUNT": "111122223333", "CDK_DEFAULT_REGION": "eu-west-1"}
+    assert (load("dev", environ=environ).account, load("dev", environ=environ).region) == ("111122223333", "eu-west-1")
+
+
+def test_a_file_overrides_single_settings(tmp_path: Path) -> None:
+    file = tmp_path / "any.toml"
+    file.write_text("share_lifetime_seconds = 86400\n[http_throttle]\nburst = 7\n")
+    stage = from_environment({}, {"STAGE": "production", "STAGE_FILE": str(file)})
+    assert stage.share_lifetime_seconds == 86400
+    assert stage.http_throttle.burst == 7
+    assert stage.http_throttle.rate == load("production", environ={}).http_throttle.rate
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("dev", "colour = 'blue'", "colour"),
+        ("dev", "creates_per_minute = 0", "creates_per_minute"),
+        ("dev", "architecture = 'sparc'", "arm64"),
+        ("dev", "not toml", "is not TOML"),
+        ("Dev", "", "name"),
+        ("dev", "emulator = 'http://127.0.0.1:1'", "stage local, and no other"),
+        ("local", "[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "has no domain"),
+        ("dev", "region = 'eu-west-1'\n[domain]\nname='a'\nzone_id='b'\nzone_name='c'", "certificate_arn"),
+        ("dev", "[domain]\nname='a'", "domain.zone_id"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidStage, match=said):
+        load(name, file, environ={})
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(InvalidStage, match="no file"):
+        load("dev", tmp_path / "missing.toml", environ={})
