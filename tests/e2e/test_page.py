@@ -345,3 +345,101 @@ def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) ->
     shared.publish(tool(output="first and second"))
     expect(reader.page.locator("pre.output")).to_have_text("first and second", timeout=PATIENCE)
     expect(reader.page.locator("details")).to_have_js_property("open", True)
+
+
+class ScriptedSocket:
+    """The other end of the page's socket, played by the test: ``asked`` is what the page has said."""
+
+    def __init__(self, page: Page) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.sockets: list[WebSocketRoute] = []
+        page.route_web_socket("**/live", self._accept)
+
+    def _accept(self, socket: WebSocketRoute) -> None:
+        self.sockets.append(socket)
+        socket.on_message(lambda message: self.asked.append(json.loads(message)))
+
+    def say(self, **frame: Any) -> None:
+        self.sockets[-1].send(json.dumps(frame))
+
+    def text(self, seq: int, words: str, *, at: int = BEGIN, name: str = "") -> dict[str, Any]:
+        data = {"id": name or f"prt_{seq}", "messageID": "msg_1", "type": "text", "text": words}
+        return {"seq": seq, "at": at, "key": f"part/msg_1/{data['id']}", "type": "part", "data": data}
+
+    def is_asked(self, page: Page, *expected: dict[str, Any]) -> None:
+        for _ in range(PATIENCE // 50):
+            if len(self.asked) >= len(expected):
+                break
+            page.wait_for_timeout(50)
+        assert self.asked == list(expected)
+
+
+@pytest.fixture
+def socket(reader: Reader, shared: Shared) -> ScriptedSocket:
+    scripted = ScriptedSocket(reader.page)
+    shared.publish(user())
+    reader.page.goto(reader.origin + shared.path)
+    scripted.is_asked(reader.page, {"action": "resume", "share": shared.id, "after": 1})
+    scripted.asked.clear()
+    return scripted
+
+
+def test_a_frame_that_is_overtaken_costs_no_resume(reader: Reader, socket: ScriptedSocket) -> None:
+    socket.say(type="ready", seq=1)
+    socket.say(type="items", after=2, seq=3, items=[socket.text(3, "the early one")])
+    socket.say(type="items", after=1, seq=2, items=[socket.text(2, "the late one")])
+    reader.sees("the late one")
+    reader.sees("the early one")
+    reader.page.wait_for_timeout(500)
+    assert socket.asked == []
+
+
+def test_a_frame_that_is_lost_is_asked_for(reader: Reader, shared: Shared, socket: ScriptedSocket) -> None:
+    socket.say(type="ready", seq=1)
+    socket.say(type="items", after=2, seq=3, items=[socket.text(3, "after the gap")])
+    resume = {"action": "resume", "share": shared.id, "after": 1}
+    socket.is_asked(reader.page, resume)
+    socket.say(type="items", after=1, seq=3, items=[socket.text(2, "the gap"), socket.text(3, "after the gap")])
+    socket.say(type="ready", seq=3)
+    reader.sees("the gap")
+    reader.is_told("Live")
+    reader.page.wait_for_timeout(500)
+    assert socket.asked == [resume]
+
+
+def test_an_earlier_arrival_does_not_replace_a_later_one(reader: Reader, socket: ScriptedSocket) -> None:
+    socket.say(type="ready", seq=1)
+    socket.say(type="items", after=1, seq=2, items=[socket.text(2, "arrived later", at=BEGIN + 9, name="prt_1")])
+    socket.say(type="items", after=2, seq=3, items=[socket.text(3, "arrived earlier", at=BEGIN, name="prt_1")])
+    socket.say(type="items", after=3, seq=4, items=[socket.text(4, "another")])
+    reader.sees("another")
+    reader.sees("arrived later")
+
+
+def test_frames_and_items_of_unknown_types_are_passed_over(reader: Reader, socket: ScriptedSocket) -> None:
+    socket.say(type="ready", seq=1, mood="good")
+    socket.say(type="weather", degrees=21)
+    hologram = {"seq": 2, "at": BEGIN, "key": "hologram", "type": "hologram", "data": None}
+    socket.say(type="items", after=1, seq=3, items=[hologram, socket.text(3, "and on")])
+    reader.sees("and on")
+    reader.is_told("Live")
+    assert len(socket.sockets) == 1
+
+
+def test_a_server_in_trouble_is_left_alone_for_a_moment(reader: Reader, shared: Shared, socket: ScriptedSocket) -> None:
+    socket.say(message="Internal server error", connectionId="x", requestId="y")
+    reader.is_told("Reconnecting")
+    socket.is_asked(reader.page, {"action": "resume", "share": shared.id, "after": 1})
+    socket.say(type="error", code="unavailable", status=503, message="Later.", id=None)
+    for _ in range(100):
+        if len(socket.sockets) == 3:
+            break
+        reader.page.wait_for_timeout(100)
+    assert len(socket.sockets) == 3
+
+
+def test_a_share_that_goes_while_it_is_read_is_gone(reader: Reader, shared: Shared, socket: ScriptedSocket) -> None:
+    socket.say(type="gone", share=shared.id)
+    reader.is_told("No longer shared")
+    reader.page.wait_for_timeout(1_000)
+    assert len(socket.sockets) == 1

@@ -83,7 +83,12 @@ export class Follower {
   }
 
   #connect() {
-    const socket = new WebSocket(this.address)
+    let socket
+    try {
+      socket = new WebSocket(this.address)
+    } catch (error) {
+      return this.#failed(null, error) // some browsers do not count a socket of the same host as 'self'
+    }
     this.#socket = socket
     this.#after("patience", PATIENCE, () => this.#lost(socket))
     socket.onopen = () => this.#resume()
