@@ -19,12 +19,14 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
+from benchmarks.noise import others_share
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import print_report
 from benchmarks.scenarios import Scenarios
 from benchmarks.stage import ROOT, Stage, floor, stage
 
 RESULTS = Path(__file__).with_name("results")
+TABLE_WIDTH = 150  # where the output is a file
 Json = dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of parts, separated by commas (see `scenarios.py`)")
     parser.add_argument("--show", type=Path, help="print the tables of an earlier result and stop")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else TABLE_WIDTH)
     if arguments.show:
         print_report(console, json.loads(arguments.show.read_text()))
         return
@@ -85,6 +87,7 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
     """Run part after part; one that fails is reported and the others still run."""
     results: Json = {}
     failures: Json = {}
+    others: Json = {}
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
@@ -92,11 +95,13 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
             if only and name not in only:
                 continue
             try:
-                results[name] = await part()
+                with others_share() as share:
+                    results[name] = await part()
+                others[name] = share[0]
             except Exception as error:  # noqa: BLE001 - reported in the result, which then fails
                 failures[name] = f"{type(error).__name__}: {error}"
                 traceback.print_exc()
-    return results, failures
+    return {**results, "others_share": others}, failures
 
 
 def _commit() -> str:

@@ -21,6 +21,7 @@ FILL_BATCH = 250
 FILLING = 2  # batches in flight
 SETTLE_SECONDS = 4.0  # the stream's window of 2 s, and the fold
 STATE_SECONDS = 120.0
+PAUSE_SECONDS = 0.3
 _LAST = re.compile(rb'^\{"type":"ready","seq":(\d+)')
 _DOCUMENT = re.compile(rb'"seq":(\d+),"items":\[')
 _HREF = re.compile(rb'"href":"([^"]+)"')
@@ -99,7 +100,7 @@ async def fill(share: Share, count: int, size: int) -> float:
 
 async def measure_state(share: Share, items: int, repetitions: int) -> Json:
     """Load the whole state, ``repetitions`` times; and once with the reference client, which decodes and folds it."""
-    loads = [await _Loader(share, 0).run() for _ in range(repetitions)]
+    loads = [await _load(share, 0) for _ in range(repetitions + 1)][1:]  # the first wakes workers
     last = loads[-1]
     began = time.monotonic()
     async with follow(share.url, share.id) as follower:
@@ -125,7 +126,7 @@ async def measure_reconnect(share: Share, missed: int, size: int, repetitions: i
         cursor = share.number
         for _ in range(missed):
             await share.fill(1, size)
-        loads.append(await _Loader(share, cursor).run())
+        loads.append(await _load(share, cursor))
     last = loads[-1]
     return {
         "items_of_share": share.number,
@@ -135,6 +136,13 @@ async def measure_reconnect(share: Share, missed: int, size: int, repetitions: i
         "bytes": last.bytes,
         "documents": last.documents,
     }
+
+
+async def _load(share: Share, after: int) -> Loaded:
+    """Load once; the pause lets the end of the socket be handled before the next one begins."""
+    loaded = await _Loader(share, after).run()
+    await asyncio.sleep(PAUSE_SECONDS)
+    return loaded
 
 
 def _transferred(answer: aiohttp.ClientResponse, body: bytes) -> int:

@@ -132,9 +132,12 @@ def calls_by_name(calls: Iterable[Call]) -> dict[str, int]:
 
 
 def described_rounds(calls: Sequence[Call]) -> list[str]:
-    """Return the sequential rounds of calls in words: ``10 x post.PostToConnection + dynamodb.Query``."""
+    """Return the sequential rounds of calls in words: ``10 x PostToConnection + Query``."""
     return [
-        " + ".join(f"{count} x {name}" if count > 1 else name for name, count in calls_by_name(group).items())
+        " + ".join(
+            f"{count} x {name}" if count > 1 else name
+            for name, count in Counter(call.operation for call in group).items()
+        )
         for group in rounds(calls)
     ]
 

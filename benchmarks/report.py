@@ -36,6 +36,7 @@ def print_report(console: Console, result: Json) -> None:
     console.print(
         f"\n[dim]{result['at']}, commit {result['commit']}, {machine['cores']} cores, Python {machine['python']}, "
         f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, {result['seconds']:.0f} s.\n"
+        f"Share of the cores that other programs used meanwhile: {_others(result['others_share'])}.\n"
         f"Original: {anchors.SOURCE}.[/]"
     )
 
@@ -84,7 +85,7 @@ def print_item_sizes(console: Console, rows: Sequence[Json]) -> None:
 def print_throughput(console: Console, rows: Sequence[Json]) -> None:
     """Print commits a second."""
     table = _table("Commits a second, closed loop, 1 KB", "publishers", "shares", "ours", "floor", "original")
-    for column in ("ours / original", "ack p50 ms", "p99", "slowest / fastest publisher"):
+    for column in ("ours / original", "ack p50 ms", "p99", "slowest / fastest"):
         table.add_column(column, justify="right")
     for row in rows:
         anchor = anchors.COMMITS_ONE_SHARE if row["shares"] == 1 else anchors.COMMITS_MANY_SHARES
@@ -247,6 +248,10 @@ def _table(title: str, first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if column in ("how it was found",) else "right")
     return table
+
+
+def _others(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares.items())
 
 
 def _percentiles(row: Json) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from benchmarks.plan import Plan
 from benchmarks.rooms import Floor, Share
 from benchmarks.sandbox import deployed_environment
 from benchmarks.stage import ROOT, Stage
+from benchmarks.summary import percentile
 
 Json = dict[str, Any]
-MANY_VIEWERS_JOIN_SECONDS = 300.0
+SETTLE_SECONDS = 60.0
+CALM = 2.0  # a health check may take this many times as long as at the beginning
 
 
 class Scenarios:
@@ -34,6 +37,7 @@ class Scenarios:
         self._plan = plan
         self._http = http
         self._say = say
+        self._idle_ms = 0.0
 
     def all(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """Return the parts by name, in the order in which they run."""
@@ -50,6 +54,7 @@ class Scenarios:
 
     async def memory(self) -> Json:
         """Return the memory of the stage's processes now."""
+        await self._settle()
         return self._stage.memory()
 
     async def accounting(self) -> Json:
@@ -125,3 +130,21 @@ class Scenarios:
 
     async def _remove(self, shares: list[Share]) -> None:
         await asyncio.gather(*(share.remove() for share in shares))
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait until the stage has worked off what goes on behind: sockets that end, purges, snapshots."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (taken := await self._health_ms()) > CALM * self._idle_ms and time.monotonic() < deadline:
+            self._idle_ms = self._idle_ms or taken
+            await asyncio.sleep(0.5)
+
+    async def _health_ms(self) -> float:
+        """Return the median of ten health checks."""
+        taken: list[float] = []
+        for _ in range(10):
+            began = time.monotonic()
+            async with self._http.get(f"{self._stage.url}/health") as answer:
+                await answer.read()
+            taken.append((time.monotonic() - began) * 1000)
+        return percentile(taken, 50)
