@@ -45,7 +45,7 @@ export class Follower {
     this.#connect()
   }
 
-  /** Let go of the network, for good or until `start` or `retry`. */
+  /** Let go of the network, until `start`. */
   stop() {
     this.#stopped = true
     this.#clear()

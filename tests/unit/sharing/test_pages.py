@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -289,3 +290,10 @@ def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
         assert asset
         assert not re.search(rb"https?://|//[a-z]+\.", asset.body)
         assert b"innerHTML" not in asset.body
+
+
+def test_preparing_reads_every_template() -> None:
+    pages.prepare()
+    present = {path.name for path in Path(__file__).parents[3].glob("web/templates/*")}
+    environment = pages._environment()  # pyright: ignore[reportPrivateUsage]
+    assert {name for _, name in environment.cache or {}} == present
