@@ -61,10 +61,10 @@ def test_objects_are_reached_only_under_the_prefix_of_shares(synthesis: Synthesi
             assert all("/shares/*" in json.dumps(resource) for resource in _resources(statement))
 
 
-def test_only_live_reaches_the_connections(synthesis: Synthesis) -> None:
+def test_only_what_serves_sockets_reaches_the_connections(synthesis: Synthesis) -> None:
     for name in FUNCTIONS:
         tables = [json.dumps(s["Resource"]) for s in _statements(synthesis, name) if "dynamodb:" in _actions(s)[0]]
-        assert any("Connections" in table for table in tables) == (name == "live"), name
+        assert any("Connections" in table for table in tables) == (name in ("live", "deliver")), name
 
 
 def test_no_role_has_a_policy_of_aws_but_the_gateway_s_logging(synthesis: Synthesis) -> None:

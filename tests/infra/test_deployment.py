@@ -1,0 +1,155 @@
+"""The real CDK CLI deploys stage local to an emulator of its own: first, again without a change, then new code."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
+COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "web")
+READY_SECONDS = 60
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A copy of the sources, and the emulator that they are deployed to."""
+
+    sources: Path
+    port: int
+
+    def cdk(self, *command: str) -> str:
+        """Run the CDK CLI on the copy; return what it said."""
+        done = subprocess.run(
+            [CDK, "--app", f"{sys.executable} app.py", *command],
+            cwd=self.sources,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def deploy(self) -> str:
+        """Deploy all stacks."""
+        options = ("--all", "--method", "direct", "--require-approval", "never", "--outputs-file", "outputs.json")
+        return self.cdk("deploy", *options)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "STAGE": "local",
+            "MINISTACK_PORT": str(self.port),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+        }
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        stacks = json.loads((self.sources / "outputs.json").read_text())
+        return {key: value for stack in stacks.values() for key, value in stack.items()}
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        try:
+            with urlopen(Request(self.outputs["HttpUrl"] + path), timeout=30) as answer:
+                return answer.status, answer.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    def versions(self, function: str) -> list[str]:
+        """Return the published versions of a function, newest last."""
+        client: Any = boto3.client(
+            "lambda",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        listed = client.list_versions_by_function(FunctionName=self.outputs[f"{function}FunctionName"])
+        return [version["Version"] for version in listed["Versions"] if version["Version"] != "$LATEST"]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Start an emulator with IAM on, on a free port, and deploy to it."""
+    folder = tmp_path_factory.mktemp("deployment")
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    made = Deployment(folder, _free_port())
+    environment = {**os.environ, "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(made.port)}
+    with subprocess.Popen(
+        [EMULATOR, "-m", "ministack"], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as emulator:
+        try:
+            _wait(f"http://127.0.0.1:{made.port}/_ministack/health")
+            made.cdk("bootstrap", "aws://000000000000/us-east-1")
+            made.deploy()
+            yield made
+        finally:
+            emulator.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait(address: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            urlopen(address, timeout=5).close()
+        except (URLError, ConnectionError):
+            assert time.monotonic() < deadline, f"no answer from {address}"
+            time.sleep(0.2)
+        else:
+            return
+
+
+def test_what_was_deployed_answers(deployment: Deployment) -> None:
+    assert deployment.get("/health") == (200, b'{"status":"ok"}')
+    assert deployment.outputs["WebSocketUrl"].startswith(f"ws://127.0.0.1:{deployment.port}/")
+
+
+def test_no_change_deploys_nothing(deployment: Deployment) -> None:
+    versions = deployment.versions("Share")
+    said = deployment.deploy()
+    assert said.count("(no changes)") == 3
+    assert deployment.versions("Share") == versions
+
+
+def test_new_code_is_served_at_once_and_republishes_only_its_function(deployment: Deployment) -> None:
+    share, live = deployment.versions("Share"), deployment.versions("Live")
+    handler = deployment.sources / "functions" / "share" / "handler.py"
+    handler.write_text(handler.read_text() + NEW_CODE)
+    deployment.deploy()
+    assert deployment.get("/health") == (200, b'{"status":"updated"}')
+    assert deployment.versions("Share")[-1] != share[-1]
+    assert deployment.versions("Live") == live
+
+
+NEW_CODE = """
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    return {"statusCode": 200, "body": '{"status":"updated"}'}
+"""
