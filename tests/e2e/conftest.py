@@ -1,21 +1,14 @@
 """Fixtures of the e2e tests: the scripted model, homes for the clients, and a running client of each generation."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import pytest
+
+from local.stack import LocalStack
 
 from .model import ScriptedModel, scripted_model
 from .opencode import Client, Home
 from .recorder import Recorder, recording
-
-
-class Stack(Protocol):
-    """What these tests need of the deployed local stage."""
-
-    @property
-    def url(self) -> str: ...
-
 
 MakeHome = Callable[[], Home]
 
@@ -27,7 +20,7 @@ def model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture(scope="session")
-def make_home(stack: Stack, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
+def make_home(stack: LocalStack, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
     """Makes a fresh home of a client that shares with the stack."""
 
     def make() -> Home:
@@ -44,7 +37,7 @@ def client(make_home: MakeHome) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def recorder(stack: Stack) -> Iterator[Recorder]:
+def recorder(stack: LocalStack) -> Iterator[Recorder]:
     """What the legacy client says to the stack."""
     with recording(stack.url) as running:
         yield running

@@ -30,7 +30,7 @@ T = TypeVar("T")
 LISTENING = "opencode server listening on "
 START_TIMEOUT = 60.0  # seconds; 2 to 3 on an idle machine
 CALL_TIMEOUT = 60.0  # seconds; a turn against the scripted model takes under one
-SYNC_TIMEOUT = 10.0  # seconds; the client posts what changed one second after the first change
+SYNC_TIMEOUT = 20.0  # seconds; the client posts what changed one second after the first change
 
 
 def eventually(probe: Callable[[], T], timeout: float = SYNC_TIMEOUT) -> T:

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from .opencode import JsonObject, Session, eventually
 
 GONE = (404, 410)
-QUIET = 2.0  # seconds without a frame after which a legacy replay, which has no end marker, is taken for complete
+QUIET = 0.5  # seconds without a frame after which to look at what has come: a legacy replay has no end marker
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,16 @@ class LegacyViewer:
                 return self.contents
             self.contents[frame["key"]] = frame["content"] if "content" in frame else self._fetch(frame["href"])
 
+    def wait_for(self, *keys: str) -> dict[str, JsonObject]:
+        """Takes frames until the viewer holds these keys; returns all contents by key."""
+
+        def held() -> dict[str, JsonObject]:
+            contents = self.settle()
+            assert contents.keys() >= set(keys)
+            return contents
+
+        return eventually(held)
+
     def _fetch(self, href: str) -> JsonObject:
         """The content of an item that is too large for a frame."""
         response = self.share.get(href)
@@ -163,6 +173,11 @@ def local_items(session: Session) -> dict[str, JsonObject]:
         items[f"message/{info['id']}"] = info
         items |= {f"part/{info['id']}/{part['id']}": part for part in message["parts"]}
     return items
+
+
+def legacy_keys(session: Session, session_id: str) -> list[str]:
+    """The keys of a whole session in the legacy protocol, where `session_id` stands for its id."""
+    return [legacy_key(key, session_id) for key in local_items(session)]
 
 
 def legacy_key(key: str, session_id: str) -> str:

@@ -71,6 +71,6 @@ def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:
     copied = wait_for_complete_copy(session, share)
     (key,) = [key for key, data in copied.items() if key.startswith("part/") and data["type"] == "file"]
     assert copied[key]["url"] == attached["url"]
+    shown_as = legacy_key(key, copied["session"]["id"])
     with share.watch() as viewer:
-        shown = viewer.settle()
-    assert shown[legacy_key(key, copied["session"]["id"])] == copied[key]
+        assert viewer.wait_for(shown_as)[shown_as] == copied[key]

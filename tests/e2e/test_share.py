@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from .conftest import Stack
+from local.stack import LocalStack
+
 from .model import MODEL, bash, read, script, write
 from .opencode import Client, eventually
-from .shares import GONE, Share, check_gone, local_items, refuses_viewers, wait_for_complete_copy
+from .shares import GONE, Share, check_gone, legacy_keys, local_items, refuses_viewers, wait_for_complete_copy
 
 pytestmark = pytest.mark.e2e
 
@@ -77,7 +78,7 @@ def test_nothing_a_reader_gets_contains_the_session_id(client: Client) -> None:
     assert all(response.status_code == 200 for response in read_by_anyone)
     texts = [f"{response.headers}\n{response.text}" for response in [*denied, *read_by_anyone]]
     with share.watch() as viewer:
-        texts += [f"{key} {content}" for key, content in viewer.settle().items()]
+        texts.append(f"{viewer.wait_for(*legacy_keys(session, pseudonym))}")
     texts += share.live_frames()
     secret = session.secret()
     assert secret is not None
@@ -86,7 +87,7 @@ def test_nothing_a_reader_gets_contains_the_session_id(client: Client) -> None:
         assert secret not in text
 
 
-def test_creating_twice_at_once_gives_the_same_share(stack: Stack) -> None:
+def test_creating_twice_at_once_gives_the_same_share(stack: LocalStack) -> None:
     session_id = f"ses_{uuid.uuid4().hex[:26]}"
 
     def create(_: int) -> dict[str, str]:
@@ -127,7 +128,6 @@ def test_unshare_removes_the_share_everywhere_and_the_clients_own_record(client:
     assert secret is not None
 
     with share.watch() as viewer:
-        viewer.settle()
         session.unshare()
         eventually(lambda: check_gone(share), timeout=1)
         assert viewer.is_closed()
