@@ -6,6 +6,7 @@ import http.client
 import os
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +28,15 @@ def bare_calls(environment: Mapping[str, str], connection: str, repetitions: int
     table = environment["SHARES_TABLE"]
     calls = _Calls(table)
     sockets = Sockets(environment["WEBSOCKET_ENDPOINT"])
-    timed = {
-        "conditional put": _timed(calls.put, repetitions),
-        "transaction (META + put)": _timed(calls.transact, repetitions),
-        "query of the head": _timed(calls.query, repetitions),
-        "post to a connection": _timed(lambda: sockets.post(connection, [b"x" * _PAYLOAD]), repetitions),
-    }
+    timed = _timed_in_turn(
+        {
+            "conditional put": calls.put,
+            "transaction (META + put)": calls.transact,
+            "query of the head": calls.query,
+            "post to a connection": lambda: sockets.post(connection, [b"x" * _PAYLOAD]),
+        },
+        repetitions,
+    )
     put, transaction = timed["conditional put"], timed["transaction (META + put)"]
     return {
         "calls": timed,
@@ -46,10 +50,7 @@ def bare_calls(environment: Mapping[str, str], connection: str, repetitions: int
 
 def idle_function(url: str, repetitions: int) -> Json:
     """Time `GET /health`, which calls nothing: at the front door, and at the emulator's own gateway behind it."""
-    return {
-        "front door": _timed_get(url, repetitions),
-        "gateway": _timed_get(gateway_url(), repetitions),
-    }
+    return _timed_in_turn({"front door": _health_check(url), "gateway": _health_check(gateway_url())}, repetitions)
 
 
 def gateway_url() -> str:
@@ -106,20 +107,23 @@ class _Calls:
         }
 
 
-def _timed(call: Callable[[], object], repetitions: int) -> Json:
-    for _ in range(repetitions // 10):
-        call()
-    walls: list[int] = []
-    cpu = time.thread_time_ns()
-    for _ in range(repetitions):
-        started = time.perf_counter_ns()
-        call()
-        walls.append(time.perf_counter_ns() - started)
-    cpu_ms = (time.thread_time_ns() - cpu) / repetitions / 1e6
-    return {**milliseconds(walls), "client_cpu_ms": round(cpu_ms, 3)}
+def _timed_in_turn(calls: Mapping[str, Callable[[], object]], repetitions: int) -> Json:
+    """Time calls one after the other, each in every round, so that what disturbs the machine disturbs all of them."""
+    walls: dict[str, list[int]] = {name: [] for name in calls}
+    cpus = dict.fromkeys(calls, 0)
+    for number in range(-repetitions // 10, repetitions):
+        for name, call in calls.items():
+            started, cpu = time.perf_counter_ns(), time.thread_time_ns()
+            call()
+            if number >= 0:  # the rounds before warm up
+                cpus[name] += time.thread_time_ns() - cpu
+                walls[name].append(time.perf_counter_ns() - started)
+    return {
+        name: {**milliseconds(walls[name]), "client_cpu_ms": round(cpus[name] / repetitions / 1e6, 3)} for name in calls
+    }
 
 
-def _timed_get(url: str, repetitions: int) -> Json:
+def _health_check(url: str) -> Callable[[], object]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=20)
 
@@ -127,7 +131,7 @@ def _timed_get(url: str, repetitions: int) -> Json:
         connection.request("GET", f"{parts.path}/health")
         answer = connection.getresponse()
         answer.read()
-        if answer.status != 200:
+        if answer.status != HTTPStatus.OK:
             raise RuntimeError(f"GET {url}/health: {answer.status}")
 
-    return _timed(get, repetitions)
+    return get

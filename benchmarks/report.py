@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks import anchors
 
 Json = dict[str, Any]
+QUIET_SHARE = 0.15
 TARGET_USD = 1.0
 """What a million updates in batches of ten should stay under (design, section 5)."""
 
@@ -36,9 +37,9 @@ def print_report(console: Console, result: Json) -> None:
     console.print(
         f"\n[dim]{result['at']}, commit {result['commit']}, {machine['cores']} cores, Python {machine['python']}, "
         f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, {result['seconds']:.0f} s.\n"
-        f"Share of the cores that other programs used meanwhile: {_others(result['others_share'])}.\n"
         f"Original: {anchors.SOURCE}.[/]"
     )
+    _print_noise(console, result["others_share"])
 
 
 def print_latency(console: Console, rows: Sequence[Json]) -> None:
@@ -248,6 +249,12 @@ def _table(title: str, first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if column in ("how it was found",) else "right")
     return table
+
+
+def _print_noise(console: Console, shares: Mapping[str, float]) -> None:
+    console.print(f"[dim]Share of the cores that other programs used meanwhile: {_others(shares)}.[/]")
+    if max(shares.values(), default=0) > QUIET_SHARE:
+        console.print("[yellow]The machine was not quiet: times here are too long, and not to be quoted.[/]")
 
 
 def _others(shares: Mapping[str, float]) -> str:
