@@ -6,6 +6,7 @@ from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.app import http_app
 from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing import pages
 from opencode_cloud.sharing.routes import SharingRoutes
 from opencode_cloud.sharing.service import FanOut, Publishing, Reading, Removal, Snapshots
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
@@ -22,6 +23,7 @@ publishing = Publishing(
     creates_per_minute=settings.number("CREATE_LIMIT_PER_MINUTE", 0),
 )
 app = http_app()
+pages.prepare()
 SharingRoutes(
     publishing,
     Reading(store, objects, Snapshots(store, objects)),

@@ -25,13 +25,12 @@ from infra.stage import Stage
 HTTP_API_ID = "share-http"
 WEBSOCKET_API_ID = "share-ws"
 SIZES = {
-    "share": Size(timeout=20, memory=1769),
-    "live": Size(timeout=20, memory=1024),
+    "share": Size(timeout=29, memory=1769),
+    "live": Size(timeout=29, memory=1024),
     "deliver": Size(timeout=120, memory=1024),
     "snapshot": Size(timeout=40, memory=1769),
     "purge": Size(timeout=60, memory=1024),
 }
-
 IN_BACKGROUND = ("deliver", "snapshot", "purge")
 """Functions that nobody waits for: what they could not do goes into a queue of its own."""
 
@@ -45,10 +44,7 @@ class SharingStack(Stack):
         self._data = data
         self._layers = Layers.build(self, stage)
         self.websocket = WebSocketGateway(self, "WebSocket", stage=stage, api_id=WEBSOCKET_API_ID)
-        self.failed = {
-            name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage)
-            for name in ("deliver", "snapshot", "purge")
-        }
+        self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in IN_BACKGROUND}
         self.purges = self._purge_queue()
         self.deliver = self._deliver()
         self.share = self._share()
@@ -111,7 +107,7 @@ class SharingStack(Stack):
             WEBSOCKET_ENDPOINT=self.websocket.endpoint,
             DELIVER_FUNCTION=self.deliver.alias.function_arn,
         )
-        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
         self._allow_objects(function, "GetObject", "PutObject")
         connections = self._data.connections.table_arn
         function.allow("dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[connections])

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head, ShareStore
 
 CREATE_WINDOW_SECONDS = 60
-CONTENTION_SECONDS = 12  # within the function's timeout of 20 s
+CONTENTION_SECONDS = 12  # within the gateway's timeout of 29 s
 _CREATE_ATTEMPTS = 5
 
 

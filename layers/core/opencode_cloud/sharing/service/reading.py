@@ -16,6 +16,7 @@ from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
+PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda: 6 MB an answer; a larger document is read from the bucket
 
 
@@ -72,18 +73,20 @@ class Reading:
     def items(self, share_id: str, after: int = 0) -> Document | Redirect:
         """Return what is new after ``after`` as the document of ``GET /share/{id}/items``.
 
-        Where that is large, a redirect to the share's snapshot, whose own ``seq`` says how far it reaches.
+        The document's own ``seq`` says how far it reaches: of a long gap it is the first part (``more``), or a
+        redirect to the share's snapshot.
         """
         share = self.share(share_id)
         snapshot = share.snapshot
         if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:
             return Redirect(self._objects.address(share_id, snapshot.object))
-        fold, seq = self._snapshots.fold(share, after)
-        document = items_document(share_id, seq, [encode_item(share_id, item) for item in fold.items(after)])
-        if len(document) <= ANSWER_BYTES:
-            return Document(document)
-        taken = self._snapshots.take(share)
-        return Redirect(self._objects.address(share_id, taken.object))
+        part = self._snapshots.part(share, after, PART_BYTES)
+        items = [encode_item(share_id, item) for item in part.fold.items(after)]
+        return self._document(
+            share_id,
+            f"items-{after:012d}-{part.seq:012d}",
+            lambda: items_document(share_id, part.seq, items, more=part.more),
+        )
 
     def item(self, share_id: str, seq: int) -> Document | Redirect:
         """Return one item of the log, with its body."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
-VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 20 and 40 s)
+VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 29 and 40 s)
 _DAYS_BACK = 8  # how long an outage of the schedule is made good by itself
 
 

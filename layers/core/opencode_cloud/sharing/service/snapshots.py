@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 128 * 1024
 TAIL_SHARE = 0.25
+GZIP_LEVEL = 1  # 200 MB take 2.3 s, against 6.9 s at level 5 for 3 % less
 HINT_ITEMS = 100  # how far a log may run ahead of the end that its share's row knows
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A share's state from a cursor on, as far as ``seq``; ``more`` when the log goes on."""
+
+    fold: Fold
+    seq: int
+    more: bool
 
 
 class _StoredItem(msgspec.Struct):
@@ -78,7 +87,7 @@ class Snapshots:
             object=f"snapshots/{end.seq:012d}-{new_object_id()}",
             previous=base.object if base else None,
         )
-        self._objects.put(share.id, taken.object, gzip.compress(document, 5, mtime=0))
+        self._objects.put(share.id, taken.object, gzip.compress(document, GZIP_LEVEL, mtime=0))
         if self._store.set_snapshot(share.id, taken, end):
             if base is not None and base.previous is not None:
                 self._objects.delete(share.id, base.previous)
@@ -89,10 +98,24 @@ class Snapshots:
             raise share_gone()
         return present.snapshot
 
-    def fold(self, share: Share, after: int | None = None) -> tuple[Fold, int]:
-        """Return the share's state and its last sequence number; only what is ``after``, where the log can tell."""
-        fold, end = self._fold(share, after)
+    def fold(self, share: Share) -> tuple[Fold, int]:
+        """Return the share's state and its last sequence number."""
+        fold, end = self._fold(share)
         return fold, end.seq
+
+    def part(self, share: Share, after: int, limit: int) -> Part:
+        """Return what came after ``after``, up to about ``limit`` bytes of bodies: whole records, at least one."""
+        base = share.snapshot
+        fold, seq, size = Fold(), after, 0
+        if base is not None and after < base.seq:
+            fold, seq, size = Fold(self._read(share.id, base)), base.seq, base.bytes
+        for record in self._store.records(share.id, seq):
+            size += sum(len(item.data) for item in record.items)
+            if size > limit and len(fold):
+                return Part(fold, seq, more=True)
+            fold.add(record.items)
+            seq = record.last
+        return Part(fold, seq, more=False)
 
     def publish(self, share_id: str, name: str, body: bytes, content_type: str) -> str:
         """Store a document for readers, unless it is there, and return its address.
@@ -100,22 +123,22 @@ class Snapshots:
         Raises ``share_gone`` when the share was removed while it was written, and removes it again.
         """
         if not self._objects.exists(share_id, name):
-            self._objects.put(share_id, name, gzip.compress(body, 5, mtime=0), content_type)
+            self._objects.put(share_id, name, gzip.compress(body, GZIP_LEVEL, mtime=0), content_type)
             share = self._store.share(share_id)
             if share is None or share.state is State.GONE:
                 self._objects.delete(share_id, name)
                 raise share_gone()
         return self._objects.address(share_id, name)
 
-    def _fold(self, share: Share, after: int | None = None) -> tuple[Fold, Position]:
+    def _fold(self, share: Share) -> tuple[Fold, Position]:
         base = share.snapshot
-        if base is None or (after is not None and after >= base.seq):
-            fold, end = Fold(), Position(after or 0)
-        else:
+        fold, end = Fold(), Position()
+        if base is not None:
             fold, end = Fold(self._read(share.id, base)), Position(base.seq, base.total)
-        records = list(self._store.records(share.id, end.seq))
-        fold.add_records(records)
-        return fold, Position(records[-1].last, records[-1].total) if records else end
+        for record in self._store.records(share.id, end.seq):
+            fold.add(record.items)
+            end = Position(record.last, record.total)
+        return fold, end
 
     def _read(self, share_id: str, snapshot: Snapshot) -> list[Item]:
         document = _document.decode(gzip.decompress(self._objects.get(share_id, snapshot.object)))
@@ -124,9 +147,9 @@ class Snapshots:
         ]
 
 
-def items_document(share_id: str, seq: int, items: Sequence[bytes]) -> bytes:
-    """Encode the document of ``GET /share/{id}/items`` from encoded items."""
-    head = msgspec.json.encode({"schema": SCHEMA, "share": share_id, "seq": seq})[:-1]
+def items_document(share_id: str, seq: int, items: Sequence[bytes], *, more: bool = False) -> bytes:
+    """Encode the document of ``GET /share/{id}/items``; ``more`` says that the log goes on after ``seq``."""
+    head = msgspec.json.encode({"schema": SCHEMA, "share": share_id, "seq": seq, "more": more})[:-1]
     return head + b',"items":[' + b",".join(items) + b"]}"
 
 
