@@ -78,7 +78,8 @@ class Snapshots:
         """
         fold, end = self._fold(share)
         items = fold.items()
-        document = items_document(share.id, end.seq, [_with_body_name(share.id, item) for item in items])
+        encoded = [_with_body_name(share.id, item) for item in items]
+        document = items_document(share.id, end.seq, encoded, more=True)  # by the time that it is read
         base = share.snapshot
         taken = Snapshot(
             seq=end.seq,
