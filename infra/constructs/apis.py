@@ -70,7 +70,6 @@ class HttpGateway(Construct):
             stage_name="$default",
             auto_deploy=True,
             throttle=_throttle(stage.http_throttle),
-            detailed_metrics_enabled=True,
         )
         self.access_log = AccessLog(self, stage, self.stage, HTTP_LOG)
         # Bodies over the gateway's limit never reach the function that would count them.
@@ -98,7 +97,6 @@ class WebSocketGateway(Construct):
             stage_name=WEBSOCKET_STAGE,
             auto_deploy=True,
             throttle=_throttle(stage.websocket_throttle),
-            detailed_metrics_enabled=True,
         )
         self.access_log = AccessLog(self, stage, self.stage, WEBSOCKET_LOG)
         self.stage.node.add_dependency(_logging_account(self))
