@@ -29,9 +29,12 @@ Test = Callable[[str], bool]
 def install() -> None:
     """Hook into MiniStack's DynamoDB."""
     dynamodb: Any = import_module("ministack.services.dynamodb")
-    tokenize = lru_cache(4096)(dynamodb._tokenize)
-    # A list of its own for each caller: some take tokens off it.
-    dynamodb._tokenize = lambda expression: list(tokenize(expression))
+    tokenize: Callable[[str], list[Any]] = lru_cache(4096)(dynamodb._tokenize)
+
+    def tokens_of(expression: str) -> list[Any]:
+        return list(tokenize(expression))  # a list of its own for each caller: some take tokens off it
+
+    dynamodb._tokenize = tokens_of
     dynamodb._condition_syntax_error = lru_cache(4096)(dynamodb._condition_syntax_error)
     query = dynamodb._query
 
@@ -70,7 +73,8 @@ def parse(data: dict[str, Any]) -> tuple[str, str, str, Test] | None:
     found = KEY_CONDITION.match(data.get("KeyConditionExpression") or "")
     if not found or data.get("IndexName"):
         return None
-    names, values = data.get("ExpressionAttributeNames") or {}, data.get("ExpressionAttributeValues") or {}
+    names: dict[str, str] = data.get("ExpressionAttributeNames") or {}
+    values: dict[str, dict[str, Any]] = data.get("ExpressionAttributeValues") or {}
 
     def text(group: str) -> Any:
         return values.get(found[group], {}).get("S")

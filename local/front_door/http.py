@@ -8,7 +8,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.routes import Target, match
 from local.front_door import refusals
 from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
 from local.front_door.refusals import Refusal
@@ -47,17 +46,12 @@ class HttpDoor:
         if self._client:
             await self._client.close()
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        try:
-            return await self._forward(request)
-        except Refusal as refusal:
-            return _response(refusal)
+    async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request as the HTTP API answers it.
 
-    async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
-        if match(request.path).target is Target.WEBSOCKET:
-            raise refusals.not_a_websocket(request.path)
-        self._check_headers(request)
+        Raises:
+            Refusal: A limit is exceeded, or the API does not answer.
+        """
         body = await self._read(request)
         self._check_event(request, body)
         status, headers, content = await self._ask(request, body)
@@ -98,11 +92,6 @@ class HttpDoor:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _check_headers(self, request: web.BaseRequest) -> None:
-        size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
-        if size > self._quotas.http_headers:
-            raise refusals.headers_too_large(self._quotas.http_headers)
-
     def _check_event(self, request: web.BaseRequest, body: bytes) -> None:
         limit = self._quotas.lambda_payload
         headers = sum(len(name) + len(value) for name, value in request.raw_headers)
@@ -135,12 +124,6 @@ def is_text(headers: Mapping[str, str]) -> bool:
     if headers.get("Content-Encoding", "identity") != "identity":
         return False
     return headers.get("Content-Type", "text/plain").lower().startswith(TEXT_TYPES)
-
-
-def _response(refusal: Refusal) -> web.Response:
-    response = web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
-    response.headers.update({"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"})
-    return response
 
 
 def _named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:

@@ -101,12 +101,14 @@ class Relay:
         self._quotas = quotas
         self.viewer = viewer
         self.origin: asyncio.Transport | None = None
+        self.finished = asyncio.Event()
         self._accepted = False
         self._from_viewer = FrameMeter(quotas.websocket_frame, quotas.websocket_message)
         # API Gateway cuts what functions post into frames by itself: only the message is limited.
         self._from_origin = FrameMeter(quotas.websocket_message, quotas.websocket_message)
         self._started = self._active = self._loop.time()
-        self._timer = self._loop.call_later(quotas.websocket_idle_seconds, self._check_age)
+        first_look = min(quotas.websocket_idle_seconds, quotas.websocket_seconds)
+        self._timer = self._loop.call_later(first_look, self._check_age)
 
     def viewer_sent(self, data: bytes) -> None:
         """Pass on what the viewer sent."""
@@ -151,10 +153,15 @@ class Relay:
 
     def closed(self) -> None:
         """Close the other side too when one is gone."""
-        self._timer.cancel()
+        self.forget()
         self.viewer.close()
         if self.origin:
             self.origin.close()
+        self.finished.set()
+
+    def forget(self) -> None:
+        """Stop the clock."""
+        self._timer.cancel()
 
     def _frames_in(self, data: bytes) -> bytes:
         """Return the part of the API's bytes that are frames: what follows the answer to the handshake."""
@@ -196,23 +203,15 @@ class OriginSide(asyncio.Protocol):
 class ViewerSide(asyncio.Protocol):
     """The viewer's connection, from the moment its handshake has been read."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, http: asyncio.BaseProtocol) -> None:
         self._relay = relay
-        self._early = bytearray()
+        self._http = http
 
     def data_received(self, data: bytes) -> None:
-        """Take what the viewer sent; before the API is reached, keep it."""
-        if self._relay.origin is None:
-            self._early += data
-        else:
-            self._relay.viewer_sent(data)
+        """Take what the viewer sent."""
+        self._relay.viewer_sent(data)
 
-    def origin_reached(self) -> None:
-        """Pass on what the viewer sent too early."""
-        if self._early:
-            early, self._early = bytes(self._early), bytearray()
-            self._relay.viewer_sent(early)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
-        """End with the viewer's side."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End with the viewer's side, and let the HTTP server forget the connection."""
         self._relay.closed()
+        self._http.connection_lost(exc)

@@ -1,0 +1,65 @@
+"""Takes a connection out of the HTTP server's hands when its request asks for a WebSocket."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from infra.routes import Route
+from local.front_door import refusals
+from local.front_door.forwarding import FORWARDED, forwarded
+from local.front_door.settings import Settings
+from local.front_door.websocket import OriginSide, Relay, ViewerSide
+
+
+class Relayed(web.StreamResponse):
+    """What the HTTP server gets for an answer once all has been said over the WebSocket: nothing to send."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send no head: the API's own has gone through."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send no body."""
+
+
+def is_upgrade(request: web.BaseRequest) -> bool:
+    """Say whether a request asks for a WebSocket."""
+    return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+async def relay_websocket(request: web.BaseRequest, route: Route, settings: Settings) -> web.StreamResponse:
+    """Connect the viewer with the WebSocket API, and return when either has left.
+
+    Raises:
+        Refusal: The API cannot be reached.
+    """
+    viewer = request.transport
+    if viewer is None:  # gone already
+        return Relayed()
+    origin = urlsplit(settings.websocket_url)
+    relay = Relay(viewer, settings.quotas)
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: OriginSide(relay), origin.hostname or "", origin.port or 80
+        )
+    except OSError:
+        relay.forget()
+        raise refusals.unavailable() from None
+    relay.origin = transport
+    # From here on the HTTP server sees nothing of the connection but its end.
+    viewer.set_protocol(ViewerSide(relay, viewer.get_protocol()))
+    transport.write(handshake(request, route, settings))
+    await relay.finished.wait()
+    return Relayed()
+
+
+def handshake(request: web.BaseRequest, route: Route, settings: Settings) -> bytes:
+    """Return the viewer's handshake as the API gets it: the path it knows, and who asked."""
+    origin = urlsplit(settings.websocket_url)
+    target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
+    ours = forwarded(request.host, request.remote or "", request.headers, trust_proxy=settings.trust_proxy)
+    raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
+    kept = [(name, value) for name, value in raw if name.lower() not in {"host", *FORWARDED}]
+    lines = [f"GET {target} HTTP/1.1", f"Host: {origin.netloc}"]
+    lines += [f"{name}: {value}" for name, value in (*kept, *ours.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,0 +1,332 @@
+"""The front door: routes as the CDN does, forwards what the CDN forwards, and keeps AWS's limits."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from yarl import URL
+
+from local.front_door.http import embedded_size
+from local.front_door.server import serve_until
+from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
+from local.front_door.websocket import FrameMeter, TooBig, close_frame
+from local.processes import free_port
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass
+class Origin:
+    """Stands in for both APIs: keeps what it is sent, and answers as told."""
+
+    port: int
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    answer: Callable[[], web.StreamResponse] = lambda: web.json_response({"ok": True})
+    closed_with: list[int] = field(default_factory=list)
+    flood: int = 0
+
+    async def http(self, request: web.Request) -> web.StreamResponse:
+        body = await request.content.read()
+        kept = {"method": request.method, "target": request.raw_path, "headers": request.headers, "body": body}
+        self.requests.append(kept)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.socket(request)
+        return self.answer()
+
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        if "refuse" in request.query:
+            return web.Response(status=403)
+        socket = web.WebSocketResponse(max_msg_size=64 * MIB, compress=False)
+        await socket.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(self.flood):
+                await socket.send_str("x" * 100_000)
+            async for message in socket:
+                text = message.data
+                await socket.send_str("y" * int(text[5:]) if text.startswith("send ") else f"echo {len(text)}")
+        self.closed_with.append(socket.close_code or 0)
+        return socket
+
+
+@dataclass
+class Door:
+    url: str
+    origin: Origin
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+
+@contextlib.asynccontextmanager
+async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[Door]:
+    origin = Origin(free_port())
+    runner = web.ServerRunner(web.Server(origin.http))  # pyright: ignore[reportArgumentType]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", origin.port).start()
+    base = f"127.0.0.1:{origin.port}/_aws"
+    settings = Settings(free_port(), f"http://{base}/http", f"ws://{base}/v1", quotas=quotas, trust_proxy=trust_proxy)
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(serve_until(stopping, settings))
+    await asyncio.sleep(0.05)
+    yield Door(f"http://127.0.0.1:{settings.port}", origin)
+    stopping.set()
+    await serving
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    async with opened(Quotas()) as door:
+        yield door
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as client:
+        yield client
+
+
+async def error_of(response: aiohttp.ClientResponse) -> str:
+    document = await response.json()
+    assert document.keys() == {"error", "message", "correlation_id"}
+    return document["error"]
+
+
+async def test_a_request_arrives_as_it_was_sent(door: Door, client: aiohttp.ClientSession) -> None:
+    target = f"{door.url}/api/share/a%2Fb?x=1&x=%20"
+    headers = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Host": "evil", "Content-Type": "text/odd", "Cookie": "a=b"}
+    async with client.delete(URL(target, encoded=True), data=b"\x00body", headers=headers) as answer:
+        assert (answer.status, await answer.json()) == (200, {"ok": True})
+
+    (request,) = door.origin.requests
+    assert (request["method"], request["target"]) == ("DELETE", "/_aws/http/api/share/a%2Fb?x=1&x=%20")
+    assert request["body"] == b"\x00body"
+    sent = request["headers"]
+    assert (sent["Content-Type"], sent["Cookie"]) == ("text/odd", "a=b")
+    assert sent.getall("X-Forwarded-For") == ["127.0.0.1"]
+    assert sent["X-Forwarded-Host"] == door.url.removeprefix("http://")
+    assert sent["X-Forwarded-Proto"] == "http"
+
+
+async def test_a_trusted_proxy_says_who_asked(client: aiohttp.ClientSession) -> None:
+    told = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Host": "share.example", "X-Forwarded-Proto": "https"}
+    async with opened(Quotas(), trust_proxy=True) as door:
+        await client.get(door.url, headers=told)
+        await (await client.ws_connect(f"{door.url}/live", headers=told)).close()
+    assert all(request["headers"][name] == told[name] for request in door.origin.requests for name in told)
+
+
+async def test_answers_come_back_as_they_were_given(door: Door, client: aiohttp.ClientSession) -> None:
+    headers = {"Location": "http://127.0.0.1:1/x", "Content-Encoding": "gzip", "X-Own": "1"}
+    door.origin.answer = lambda: web.Response(status=302, headers=headers, body=b"\x1f\x8bnot really")
+    async with client.get(door.url, allow_redirects=False, auto_decompress=False) as answer:
+        assert answer.status == 302
+        assert headers.items() <= dict(answer.headers).items()
+        assert await answer.read() == b"\x1f\x8bnot really"
+
+
+async def test_a_fault_of_a_function_shows_no_details(door: Door, client: aiohttp.ClientSession) -> None:
+    door.origin.answer = lambda: web.Response(status=502, text="Traceback: secret")
+    async with client.get(door.url) as answer:
+        assert (answer.status, await error_of(answer)) == (500, "internal_error")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"x" * (10 * MIB + 1), "application/json", 413),
+        (b"x" * (6 * MIB), "application/json", 413),
+        (b'"' * (3 * MIB + 1), "application/json", 413),  # escaped, each takes two bytes of the event
+        (b"\xff" * (5 * MIB), "image/png", 413),  # Base64 takes a third more
+        (b"x" * (5 * MIB), "application/json", 200),
+        (b"\xff" * (4 * MIB), "image/png", 200),
+    ],
+)
+async def test_bodies_have_the_limits_of_the_gateway_and_of_events(
+    door: Door, client: aiohttp.ClientSession, body: bytes, content_type: str, status: int
+) -> None:
+    async with client.post(door.url, data=body, headers={"Content-Type": content_type}) as answer:
+        assert answer.status == status
+        if status == 413:
+            assert await error_of(answer) == "payload_too_large"
+            assert not door.origin.requests
+
+
+async def test_an_unannounced_body_is_cut_off_at_the_limit(door: Door, client: aiohttp.ClientSession) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"x" * MIB
+
+    async with client.post(door.url, data=chunks()) as answer:
+        assert answer.status == 413
+
+
+async def test_other_limits(door: Door, client: aiohttp.ClientSession) -> None:
+    async with client.get(door.url, headers={"X-Long": "x" * 10 * KIB}) as answer:
+        assert (answer.status, await error_of(answer)) == (431, "headers_too_large")
+    door.origin.answer = lambda: web.Response(text="x" * (6 * MIB + 1))
+    async with client.get(door.url) as answer:
+        assert answer.status == 500
+    async with client.get(f"{door.url}/live") as answer:
+        assert (answer.status, await error_of(answer)) == (426, "upgrade_required")
+
+
+async def test_without_quotas_large_bodies_pass(client: aiohttp.ClientSession) -> None:
+    async with opened(UNLIMITED) as door:
+        async with client.post(door.url, data=b"x" * (12 * MIB)) as answer:
+            assert answer.status == 200
+        async with connect(f"{door.websocket_url}/live", max_size=None) as socket:
+            await socket.send("x" * 300_000)
+            assert await socket.recv() == "echo 300000"
+
+
+async def test_an_origin_that_is_gone_is_told_in_json(door: Door, client: aiohttp.ClientSession) -> None:
+    async with opened(Quotas()) as other:
+        pass
+    gone = Settings(free_port(), f"http://127.0.0.1:{other.origin.port}", f"ws://127.0.0.1:{other.origin.port}/v1")
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(serve_until(stopping, gone))
+    await asyncio.sleep(0.05)
+    async with client.get(f"http://127.0.0.1:{gone.port}/") as answer:
+        assert (answer.status, await error_of(answer)) == (503, "unavailable")
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"ws://127.0.0.1:{gone.port}/live")
+    assert json.loads(refused.value.response.body)["error"] == "unavailable"
+    stopping.set()
+    await serving
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/live", "/_aws/v1?protocol=live"),
+        ("/live?protocol=x&a=%20b", "/_aws/v1?a=+b&protocol=live"),
+        ("/share_poll?id=abc", "/_aws/v1?id=abc&protocol=poll"),
+    ],
+)
+async def test_sockets_lead_to_the_websocket_api(door: Door, path: str, target: str) -> None:
+    async with connect(f"{door.websocket_url}{path}") as socket:
+        await socket.send("hello")
+        assert await socket.recv() == "echo 5"
+    (request,) = door.origin.requests
+    assert request["target"] == target
+    assert request["headers"]["X-Forwarded-Host"] == door.url.removeprefix("http://")
+    assert request["headers"]["X-Forwarded-For"] == "127.0.0.1"
+
+
+async def test_a_refused_handshake_is_passed_on(door: Door) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{door.websocket_url}/live?refuse")
+    assert refused.value.response.status_code == 403
+
+
+async def code_of(socket: ClientConnection) -> int | None:
+    with pytest.raises(ConnectionClosed) as closed:
+        await asyncio.wait_for(socket.recv(), 5)
+    return closed.value.rcvd.code if closed.value.rcvd else None
+
+
+async def test_frames_and_messages_have_limits_in_both_directions(door: Door) -> None:
+    address = f"{door.websocket_url}/live"
+    async with connect(address, compression=None) as socket:
+        await socket.send("x" * 32 * KIB)
+        assert await socket.recv() == "echo 32768"
+        await socket.send(["x" * 30_000] * 4)
+        assert await socket.recv() == "echo 120000"
+        await socket.send("send 131072")
+        assert len(await socket.recv()) == 128 * KIB
+        await socket.send("x" * (32 * KIB + 1))
+        assert await code_of(socket) == 1009
+    async with connect(address, compression=None) as socket:
+        await socket.send(["x" * 30_000] * 5)
+        assert await code_of(socket) == 1009
+    async with connect(address, compression=None) as socket:
+        await socket.send("send 131073")
+        assert await code_of(socket) == 1009
+    await asyncio.sleep(0.05)
+    assert door.origin.closed_with.count(1009) >= 2
+
+
+async def test_a_socket_ends_when_idle_and_when_old() -> None:
+    async with opened(Quotas(websocket_idle_seconds=0.3)) as door, connect(f"{door.websocket_url}/live") as socket:
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            await socket.send("still here")
+            await socket.recv()
+        assert await code_of(socket) == 1001
+    async with opened(Quotas(websocket_seconds=0.3)) as door, connect(f"{door.websocket_url}/live") as socket:
+        assert await code_of(socket) == 1001
+
+
+async def test_a_reader_that_stalls_is_cut_off(door: Door) -> None:
+    door.origin.flood = 40 * LARGEST_BACKLOG // 100_000
+    host, port = door.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port), limit=1)
+    writer.write(
+        b"GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    for _ in range(100):
+        if door.origin.closed_with:
+            break
+        await asyncio.sleep(0.1)
+    assert door.origin.closed_with
+    writer.transport.abort()
+
+
+@given(
+    sizes=st.lists(st.integers(0, 70_000), max_size=6),
+    cuts=st.lists(st.integers(1, 40_000), min_size=1, max_size=8),
+    masked=st.booleans(),
+)
+def test_frames_are_measured_however_the_stream_is_cut(sizes: list[int], cuts: list[int], masked: bool) -> None:
+    stream = b"".join(frame(size, masked=masked) for size in sizes)
+    meter = FrameMeter(frame_limit=65_536, message_limit=65_536)
+    too_big = any(size > 65_536 for size in sizes)
+    try:
+        position = turn = 0
+        while position < len(stream):
+            step = cuts[turn % len(cuts)]
+            meter.feed(stream[position : position + step])
+            position, turn = position + step, turn + 1
+    except TooBig:
+        assert too_big
+    else:
+        assert not too_big
+        assert meter.between_frames
+
+
+def frame(size: int, *, masked: bool) -> bytes:
+    bit = 0x80 if masked else 0
+    if size < 126:
+        head = bytes([0x81, bit | size])
+    elif size < 65_536:
+        head = bytes([0x81, bit | 126]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([0x81, bit | 127]) + size.to_bytes(8, "big")
+    return head + (b"mask" if masked else b"") + bytes(size)
+
+
+def test_close_frames() -> None:
+    assert close_frame(1009, masked=False) == b"\x88\x02\x03\xf1"
+    assert close_frame(1009, masked=True) == b"\x88\x82\x00\x00\x00\x00\x03\xf1"
+
+
+@given(text=st.text(max_size=200))
+def test_the_size_of_a_body_in_an_event_is_exact_where_it_matters(text: str) -> None:
+    body = text.encode()
+    exact = len(json.dumps(text, ensure_ascii=False).encode())
+    assert embedded_size(body, {"Content-Type": "application/json"}, limit=0) in {exact, len(body)}
+    assert embedded_size(body, {"Content-Type": "image/png"}, limit=0) == (len(body) + 2) // 3 * 4
