@@ -23,7 +23,7 @@ SETTLE_SECONDS = 4.0  # the stream's window of 2 s, and the fold
 STATE_SECONDS = 120.0
 PAUSE_SECONDS = 0.3
 _LAST = re.compile(rb'^\{"type":"ready","seq":(\d+)')
-_DOCUMENT = re.compile(rb'"seq":(\d+),"items":\[')
+_DOCUMENT = re.compile(rb'^\{[^\[]*"seq":(\d+)')
 _HREF = re.compile(rb'"href":"([^"]+)"')
 
 
