@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
     def say(text: str) -> None:
         console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
 
+    raise_file_limit()
     began = time.monotonic()
     load_before = os.getloadavg()[0]
     with stage(say) as deployed, floor() as floor_url:
@@ -74,6 +76,12 @@ def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
         "failures": failures,
         **results,
     }
+
+
+def raise_file_limit() -> None:
+    """Allow as many sockets as the system grants: each viewer is one, here and in the floor."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _run(deployed: Stage, floor_url: str, plan: Plan, only: frozenset[str], say: Any) -> tuple[Json, Json]:
