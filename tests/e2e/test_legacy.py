@@ -1,5 +1,6 @@
 """opencode 1.0.61, which speaks the legacy protocol: one POST an item, and viewers on a WebSocket."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,8 @@ from .recorder import Recorder
 from .shares import LegacyViewer, Share, check_gone, legacy_key, legacy_keys, refuses_viewers, with_id
 
 pytestmark = pytest.mark.e2e
+
+VIEWERS = 10
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,15 @@ def test_a_viewer_gets_everything_so_far_and_then_every_change(shared: Shared) -
         eventually(lambda: shared.check_viewer(viewer))
         shared.session.prompt(script(bash("echo after"), say="One word after the other.", pause=0.05))
         eventually(lambda: shared.check_viewer(viewer))
+
+
+def test_every_one_of_many_viewers_gets_everything_and_the_next_change(shared: Shared) -> None:
+    """Replay begins while a socket is still being opened: none may be left out for that."""
+    with ExitStack() as sockets:
+        viewers = [sockets.enter_context(shared.share.watch()) for _ in range(VIEWERS)]
+        shared.session.prompt("To all of you.")
+        for viewer in viewers:
+            eventually(lambda viewer=viewer: shared.check_viewer(viewer))
 
 
 def test_no_frame_contains_the_session_id(shared: Shared) -> None:
