@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.rooms import Room
@@ -52,25 +53,39 @@ class Receipts:
         self.latencies.clear()
 
 
-async def measure(room: Room, viewers: int, rate: float, updates: int, size: int, limit_seconds: float) -> Json:
-    """Publish ``updates`` of ``size`` at ``rate`` a second to ``viewers``; lower the rate where it is not followed.
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is published: to whom, how often, how large; ``limit_seconds`` bounds it where the rate has to be low."""
 
-    ``limit_seconds`` bounds the publishing: where the rate has to be low, there are fewer updates.
+    viewers: int
+    rate: float
+    updates: int
+    size: int
+    limit_seconds: float
+
+
+async def measure(room: Room, load: Load, processor: Callable[[], dict[str, float]] = dict) -> Json:
+    """Put ``load`` on ``room``, at a lower rate where the wanted one is not followed.
+
+    ``processor`` returns the processor time that the server's processes have used, in seconds.
     """
+    viewers, size = load.viewers, load.size
     receipts = Receipts()
     started = time.monotonic()
     sockets = await _join_all(room, receipts, viewers)
     joined_seconds = time.monotonic() - started
     try:
         followed = await _probe(room, receipts, viewers, size)
-        used = min(rate, HEADROOM / followed)
-        count = max(5, min(updates, int(limit_seconds * used)))
+        used = min(load.rate, HEADROOM / followed)
+        count = max(5, min(load.updates, int(load.limit_seconds * used)))
         receipts.clear()
+        before = processor()
         acknowledged: list[int] = []
         began = time.monotonic()
         stamps = await _publish_paced(room, count, used, size, acknowledged)
         achieved = count / (time.monotonic() - began)
         missing = await receipts.complete(stamps, viewers, _LATE_SECONDS)
+        cpu = {name: round((spent - before[name]) / count * 1000, 2) for name, spent in processor().items()}
     finally:
         for socket in sockets:
             socket.close()
@@ -78,11 +93,12 @@ async def measure(room: Room, viewers: int, rate: float, updates: int, size: int
         "viewers": viewers,
         "size": size,
         "updates": count,
-        "rate_wanted": rate,
+        "rate_wanted": load.rate,
         "rate": round(achieved, 2),
         "received": milliseconds(receipts.latencies),
         "acknowledged": milliseconds(acknowledged),
         "missing": missing,
+        "cpu_ms_per_update": cpu,
         "joined_per_second": round(viewers / joined_seconds, 1),
     }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import anchors
+from benchmarks.verdict import shares_of_time, verdict
 
 Json = dict[str, Any]
 QUIET_SHARE = 0.15
@@ -31,7 +32,10 @@ def print_report(console: Console, result: Json) -> None:
     if "latency" in result and "accounting" in result:
         print_shares_of_time(console, result["latency"], result["accounting"])
     print_memory(console, result)
-    print_verdict(console, result)
+    if sentences := verdict(result):
+        console.print("[bold]Where we stand[/] (local stage against the original, one process on its own disk)")
+    for sentence in sentences:
+        console.print(f"- {sentence}")
     for name, failure in result["failures"].items():
         console.print(f"[bold red]{name} failed[/]: {failure}", markup=True)
     machine = result["machine"]
@@ -61,6 +65,10 @@ def print_latency(console: Console, rows: Sequence[Json]) -> None:
         )
     console.print(table)
     _print_caveats(console, [row["ours"] for row in rows])
+    for row in rows:
+        spent = row["ours"]["cpu_ms_per_update"]
+        each = ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in spent.items())
+        console.print(f"  Processor time per update, {row['viewers']:,} viewers: {each}.")
 
 
 def print_item_sizes(console: Console, rows: Sequence[Json]) -> None:
@@ -194,90 +202,6 @@ def print_shares_of_time(console: Console, latency: Sequence[Json], accounting: 
     for name, (value, source) in parts.items():
         table.add_row(name, f"{value:.2f}", source)
     console.print(table)
-
-
-def shares_of_time(one: Json, accounting: Json) -> dict[str, tuple[float, str]]:
-    """Split the median of publish -> received. ``one`` is the row for a single viewer."""
-    calls, idle = accounting["emulator"]["calls"], accounting["emulator"]["idle function"]
-    cpu = accounting["processor_time"]
-    path = ("query of the head", "conditional put", "post to a connection")
-    gateway = idle["front door"]["p50_ms"] - cpu["health"]["p50_ms"]
-    waiting = sum(calls[name]["p50_ms"] - calls[name]["client_cpu_ms"] for name in path)
-    ours = cpu["sync 1 item of 1 KB"]["p50_ms"]
-    total = one["ours"]["received"]["p50_ms"]
-    return {
-        "measured": (total, "publish -> received p50, 1 viewer"),
-        "floor": (one["floor"]["received"]["p50_ms"], "the same client, nothing stored"),
-        "emulator: gateway and Lambda": (gateway, "GET /health through the front door, less its own processor time"),
-        "emulator: DynamoDB, @connections": (
-            waiting,
-            "query, put and post one by one, less the client's processor time",
-        ),
-        "ours: processor time": (ours, "the function's own, botocore included (some of it after the post)"),
-        "the rest": (total - gateway - waiting - ours, "contention for two cores; negative: our work overlaps"),
-    }
-
-
-def print_verdict(console: Console, result: Json) -> None:
-    """Say in sentences where we stand against the original; only what this run measured."""
-    sentences = [
-        *_verdict_on_latency(result.get("latency", []), result.get("accounting")),
-        *_verdict_on_throughput(result.get("throughput", [])),
-        *_verdict_on_states(result.get("state")),
-    ]
-    if sentences:
-        console.print(
-            "[bold]Where we stand[/] (local stage against the original, which is one process on its own disk)"
-        )
-    for sentence in sentences:
-        console.print(f"- {sentence}")
-
-
-def _verdict_on_latency(rows: Sequence[Json], accounting: Json | None) -> Iterator[str]:
-    known = [row for row in rows if row["viewers"] in anchors.RECEIVED]
-    ratios = {row["viewers"]: row["ours"]["received"]["p50_ms"] / anchors.RECEIVED[row["viewers"]][0] for row in known}
-    if not ratios:
-        return
-    each = ", ".join(f"{_against(ratio)} at {viewers:,} viewers" for viewers, ratio in ratios.items())
-    yield f"Publish -> received: {each}."
-    one = next((row for row in known if row["viewers"] == 1), None)
-    if one and accounting:
-        parts = shares_of_time(one, accounting)
-        total = parts["measured"][0]
-        emulator = sum(value for name, (value, _) in parts.items() if name.startswith("emulator"))
-        ours = parts["ours: processor time"][0]
-        yield (
-            f"Of the {total:.1f} ms at one viewer, {emulator:.1f} ms ({emulator / total:.0%}) are the emulator's and "
-            f"{ours:.1f} ms ({ours / total:.0%}) our functions' own processor time."
-        )
-
-
-def _verdict_on_throughput(rows: Sequence[Json]) -> Iterator[str]:
-    for row in rows:
-        original = anchors.COMMITS_ONE_SHARE.get(row["publishers"]) if row["shares"] == 1 else None
-        if original and row["publishers"] > 1:
-            yield (
-                f"Commits on one share: {row['commits_per_second']:.0f}/s against {original:.0f}/s; the emulator runs "
-                "functions, gateway and database on the same two cores, so this measures them and not AWS."
-            )
-
-
-def _verdict_on_states(state: Json | None) -> Iterator[str]:
-    if not state:
-        return
-    for row in state["states"]:
-        original, size = anchors.STATE_MS.get(row["items"]), anchors.STATE_BYTES.get(row["items"])
-        if original and size:
-            yield (
-                f"{row['items']:,} items: {_against(row['p50_ms'] / original)}, and {row['bytes'] / size:.2f} x the bytes "
-                "(ours compressed prose; theirs was sent as it was)."
-            )
-    if reconnect := state["reconnect"]:
-        yield f"Reconnect: ours sends {reconnect['received_items']} items, the original everything again."
-
-
-def _against(ratio: float) -> str:
-    return f"{ratio:.1f} x slower" if ratio > 1 else f"{1 / ratio:.1f} x faster"
 
 
 def print_memory(console: Console, result: Mapping[str, Any]) -> None:

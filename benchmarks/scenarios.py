@@ -122,9 +122,10 @@ class Scenarios:
     async def _both(self, viewers: int, size: int, updates: int) -> Json:
         plan = self._plan
         floor = Floor(self._http, self._floor_url)
-        beside = await latency.measure(floor, viewers, plan.rate, updates, size, plan.latency_seconds)
+        load = latency.Load(viewers, plan.rate, updates, size, plan.latency_seconds)
+        beside = await latency.measure(floor, load)
         share = await Share.create(self._http, self._stage.url)
-        ours = await latency.measure(share, viewers, plan.rate, updates, size, plan.latency_seconds)
+        ours = await latency.measure(share, load, self._stage.processor)
         await self._remove([share])
         return {"ours": ours, "floor": beside}
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.memory import resident
+from benchmarks.processes import processor_seconds, resident
 from local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +27,8 @@ class Stage:
     credentials: dict[str, str]
     """Environment variables that lead boto3 to the emulator, as root."""
     memory: Callable[[], dict[str, float]]
+    processor: Callable[[], dict[str, float]]
+    """Processor time used so far, in seconds."""
 
 
 @contextmanager
@@ -41,7 +43,8 @@ def stage(report: Callable[[str], None]) -> Iterator[Stage]:
             "AWS_REGION": settings["region_name"],
             "AWS_DEFAULT_REGION": settings["region_name"],
         }
-        yield Stage(stack.url, credentials, lambda: resident(stack.emulator.pid or 0, stack.front_door.pid or 0))
+        processes = (stack.emulator.pid or 0, stack.front_door.pid or 0)
+        yield Stage(stack.url, credentials, lambda: resident(*processes), lambda: processor_seconds(*processes))
 
 
 @contextmanager

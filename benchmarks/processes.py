@@ -1,4 +1,4 @@
-"""Resident memory of the local stage's processes."""
+"""Memory and processor time of the local stage's processes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,24 @@ def resident(emulator: int, front_door: int) -> dict[str, float]:
         "function workers": round(sum(sizes), 1),
         "front door": _resident(psutil.Process(front_door)),
     }
+
+
+def processor_seconds(emulator: int, front_door: int) -> dict[str, float]:
+    """Return the processor time that they have used so far, in seconds; of workers, those that run now."""
+    workers = psutil.Process(emulator).children(recursive=True)
+    return {
+        "emulator": _seconds(psutil.Process(emulator)),
+        "functions": sum(map(_seconds, workers)),
+        "front door": _seconds(psutil.Process(front_door)),
+    }
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
 
 
 def _resident(process: psutil.Process) -> float:
