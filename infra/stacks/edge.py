@@ -56,7 +56,7 @@ class EdgeStack(Stack):
             default_behavior=behaviors.pop(CATCH_ALL),
             additional_behaviors=behaviors,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if stage.domain else None,
             domain_names=[stage.domain.name] if stage.domain else None,
             certificate=self._certificate(stage.domain, zone) if stage.domain and zone else None,
         )

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
 COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "web")
+FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
 READY_SECONDS = 60
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -146,6 +147,15 @@ def test_new_code_is_served_at_once_and_republishes_only_its_function(deployment
     assert deployment.get("/health") == (200, b'{"status":"updated"}')
     assert deployment.versions("Share")[-1] != share[-1]
     assert deployment.versions("Live") == live
+
+
+def test_a_new_library_republishes_every_function(deployment: Deployment) -> None:
+    before = {name: deployment.versions(name)[-1] for name in FUNCTIONS}
+    module = deployment.sources / "layers" / "core" / "opencode_cloud" / "__init__.py"
+    module.write_text(module.read_text() + "\nUPDATED = True\n")
+    deployment.deploy()
+    after = {name: deployment.versions(name)[-1] for name in FUNCTIONS}
+    assert not [name for name in FUNCTIONS if after[name] == before[name]]
 
 
 NEW_CODE = """
