@@ -99,7 +99,9 @@ async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozense
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
-        for name, part in Scenarios(deployed, floor_url, plan, http, say).all().items():
+        scenarios = Scenarios(deployed, floor_url, plan, http, say)
+        await scenarios.warm_up()
+        for name, part in scenarios.all().items():
             if only and name not in only:
                 continue
             try:

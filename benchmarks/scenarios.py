@@ -22,6 +22,8 @@ from benchmarks.stage import ROOT, Stage
 from benchmarks.summary import percentile
 
 Json = dict[str, Any]
+WARM_VIEWERS = 4
+WARM_UPDATES = 20
 SETTLE_SECONDS = 60.0
 CALM = 2.0  # a health check may take this many times as long as at the beginning
 
@@ -51,6 +53,19 @@ class Scenarios:
             "state": self.state,
             "memory_after_states": self.memory,
         }
+
+    async def warm_up(self) -> None:
+        """Have a worker of every function started, by one short life of a share with viewers."""
+        self._say("waking the functions")
+        await self._settle()
+        share = await Share.create(self._http, self._stage.url)
+        sockets = await asyncio.gather(*(share.join(lambda _stamp, _now: None) for _ in range(WARM_VIEWERS)))
+        for _ in range(WARM_UPDATES):
+            await share.publish(self._plan.size)
+        for socket in sockets:
+            socket.close()
+        await asyncio.sleep(loading.SETTLE_SECONDS)
+        await self._remove([share])
 
     async def memory(self) -> Json:
         """Return the memory of the stage's processes now."""
