@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
 from opencode_cloud.sharing.service import FanOut, Snapshots
+from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.viewing import Replay
 from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
 
@@ -25,14 +26,13 @@ class Deliveries:
     def handle(self, event: Mapping[str, Any]) -> None:
         """Carry out one delivery; a share that went meanwhile has nothing to deliver."""
         delivery = msgspec.convert(dict(event), type=Delivery)
-        share = self._store.share(delivery.share)
-        if share is None:
-            logger.info("share went before its delivery", extra={"share": delivery.share})
-            return
         if delivery.task == "replay":
             for connection, _ in delivery.viewers:
-                self._replay.run(share, connection)
+                self._replay.run(delivery.share, connection)
             return
+        share = self._store.share(delivery.share)
         record = self._store.record_with(delivery.share, delivery.seq)
-        if record is not None:
-            self._fan_out.push(share, record, [Viewer(*viewer) for viewer in delivery.viewers])
+        if share is None or is_over(share) or record is None:
+            logger.info("share went before its delivery", extra={"share": delivery.share})
+            return
+        self._fan_out.push(share, record, [Viewer(*viewer) for viewer in delivery.viewers])

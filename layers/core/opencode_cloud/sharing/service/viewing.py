@@ -97,15 +97,22 @@ class Replay:
         self._fan_out = fan_out
         self._snapshots = snapshots
 
-    def run(self, share: Share, connection: str) -> None:
+    def run(self, share_id: str, connection: str) -> None:
         """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
 
         What was committed while that went on is sent once more at the end, since its push may have been overtaken by
-        an older value from the replay.
+        an older value from the replay. A share that went before the socket was up ends it.
         """
         if not self._fan_out.wait_until_open(connection):
             return
-        join(self._store, self._connections, share.id, Viewer(connection, Protocol.POLL))
+        viewer = Viewer(connection, Protocol.POLL)
+        join(self._store, self._connections, share_id, viewer)
+        try:
+            share = readable(self._store, share_id, self._store.share(share_id))
+        except (Gone, NotFound):
+            self._store.remove_viewer(share_id, connection)
+            self._fan_out.farewell(share_id, [viewer])
+            return
         fold, seq = self._snapshots.fold(share)
         self._send_legacy(share, connection, fold.items())
         missed = Fold()
