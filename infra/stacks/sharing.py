@@ -124,7 +124,7 @@ class SharingStack(Stack):
         self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
         function.allow("dynamodb:UpdateItem", on=[self._data.connections.table_arn])
         self._allow_objects(function, "GetObject")
-        self._allow_sockets(function, "GET", "POST")
+        self._allow_sockets(function, "GET", "POST", "DELETE")
         self._keep_failed_events(function)
         return function
 
