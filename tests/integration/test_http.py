@@ -142,11 +142,6 @@ def test_a_trace_of_the_client_is_the_correlation_id(stack: Stack) -> None:
     assert response.json()["correlation_id"] == trace
 
 
-def test_one_address_cannot_make_shares_without_limit(stack: Stack) -> None:
-    """The stage's limit is high for tests, so only that the counter answers 429 is left to the unit of publishing."""
-    assert Publisher.create(stack.url).id
-
-
 class TestLegacy:
     def test_the_old_protocol_and_the_new_one_share_a_store(self, stack: Stack) -> None:
         session_id = new_session_id()

@@ -1,0 +1,71 @@
+"""What a stage's settings do: limits on new shares, a default lifetime. The services run here, over its tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.errors import Gone, TooManyRequests
+from opencode_cloud.kit.sockets import Sockets
+from opencode_cloud.sharing.items import parse
+from opencode_cloud.sharing.service import FanOut, Publishing
+from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
+from tests.integration.publisher import new_session_id
+
+
+@pytest.fixture
+def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Publishing]]:
+    """Make the service with settings of one's own, over the deployed tables."""
+    settings = stack.client_settings()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", settings["endpoint_url"])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", settings["region_name"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", settings["aws_access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings["aws_secret_access_key"])
+    aws.dynamodb.cache_clear()
+    store = ShareStore(stack.outputs["SharesTableName"], ObjectStore(stack.outputs["SharesBucketName"]))
+    fan_out = FanOut(store, Sockets(stack.outputs["WebSocketEndpoint"]), Tasks())
+    yield lambda **chosen: Publishing(store, fan_out, lambda: "a key of its own", **chosen)
+    aws.dynamodb.cache_clear()
+
+
+def test_one_address_can_make_only_so_many_shares_a_minute(publishing: Callable[..., Publishing]) -> None:
+    service = publishing(creates_per_minute=3)
+    address = f"192.0.2.{time.time_ns()}"
+    while time.time() % 60 > 50:  # not across the turn of the minute
+        time.sleep(1)
+    known = [new_session_id() for _ in range(3)]
+    for session_id in known:
+        service.create(session_id, address)
+    with pytest.raises(TooManyRequests) as refused:
+        service.create(new_session_id(), address)
+    assert refused.value.code == "too_many_creates"
+    assert 0 < refused.value.retry_after <= 60
+    assert service.create(known[0], address), "a session that has a share gets it, whatever the limit"
+    assert service.create(new_session_id(), "another address")
+
+
+def test_a_share_lives_as_long_as_the_stage_says(publishing: Callable[..., Publishing]) -> None:
+    service = publishing(lifetime_seconds=2)
+    session_id = new_session_id()
+    made = service.create(session_id, "192.0.2.1")
+    batch = parse([b'{"type":"session","data":{}}'])
+    assert service.sync(made.id, made.secret, batch, at=1).seq == 1
+    time.sleep(3)
+    with pytest.raises(Gone):
+        service.sync(made.id, made.secret, batch, at=2)
+    assert service.create(session_id, "192.0.2.1").id != made.id
+
+
+def test_the_old_protocols_operator_can_remove_a_share(stack: Any) -> None:
+    made = httpx.post(f"{stack.url}/share_create", json={"sessionID": new_session_id()}).json()
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["AdminSecretArn"])["SecretString"]
+    address = f"{stack.url}/share_delete_admin"
+    refused = httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": "wrong"})
+    assert (refused.status_code, refused.json()["error"]) == (403, "wrong_admin_secret")
+    assert httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": secret}).status_code == 200
+    assert httpx.get(f"{stack.url}/share_data", params={"id": made["id"]}).status_code == 410
