@@ -55,7 +55,9 @@ def clean() -> None:
 def develop(given: argparse.Namespace) -> None:
     """Start the stack, say where it is, wait for a signal, stop it."""
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a shell started us in the background, with SIGINT ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     with console.status("Starting") as status:
         stack = LocalStack(
             STATE,
