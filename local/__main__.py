@@ -66,6 +66,7 @@ def develop(given: argparse.Namespace) -> None:
             emulator_port=given.emulator_port,
             quotas=not (given.no_quotas or os.environ.get("NO_QUOTAS") == "1"),
             trust_proxy=given.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
+            stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
             report=lambda step: _report(console, status, step),
         )
         try:

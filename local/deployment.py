@@ -31,6 +31,8 @@ class Deployment:
     root: Path
     state: Path
     emulator_port: int
+    stage_file: Path | None = None
+    """Settings of the stage in place of `infra/stages/local.toml`."""
 
     @property
     def endpoint(self) -> str:
@@ -42,7 +44,8 @@ class Deployment:
         """Environment in which the CDK, or any AWS client, talks to the emulator."""
         region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "CDK_DEFAULT_REGION": REGION}
         local = {"AWS_ENDPOINT_URL": self.endpoint, "MINISTACK_PORT": str(self.emulator_port), "STAGE": "local"}
-        return clean_environment(**CREDENTIALS, **region, **local, CDK_DEFAULT_ACCOUNT=ACCOUNT)
+        file = {"STAGE_FILE": str(self.stage_file)} if self.stage_file else {}
+        return clean_environment(**CREDENTIALS, **region, **local, **file, CDK_DEFAULT_ACCOUNT=ACCOUNT)
 
     def is_current(self) -> bool:
         """Say whether the emulator's saved state holds what the sources say now."""
@@ -108,15 +111,15 @@ class Deployment:
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides what is deployed, and where to."""
-        digest = hashlib.sha256(f"{self.emulator_port} {sys.version} {os.environ.get('STAGE_FILE', '')}".encode())
+        digest = hashlib.sha256(f"{self.emulator_port} {sys.version}".encode())
         for path in self._files():
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{len(content)}\0".encode() + content)
+            digest.update(f"{os.path.relpath(path, self.root)}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()
 
     def _files(self) -> Iterator[Path]:
-        if stage_file := os.environ.get("STAGE_FILE"):
-            yield self.root / stage_file
+        if self.stage_file:
+            yield self.stage_file
         for source in SOURCES:
             path = self.root / source
             found = sorted(path.rglob("*")) if path.is_dir() else [path]

@@ -49,6 +49,7 @@ class LocalStack:
         quotas: bool = True,
         trust_proxy: bool = False,
         template: Path | None = None,
+        stage_file: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -61,6 +62,7 @@ class LocalStack:
             quotas: Whether the front door keeps AWS's limits.
             trust_proxy: Whether `x-forwarded-*` headers of requests are believed.
             template: Folder that keeps the stage as it was deployed, without data: an empty `state` begins as a copy.
+            stage_file: Settings of the stage in place of `infra/stages/local.toml`.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -71,6 +73,7 @@ class LocalStack:
         self._quotas = quotas
         self._trust_proxy = trust_proxy
         self._template = template
+        self._stage_file = stage_file
         self._wanted = (port, emulator_port)
         self._clients: dict[str, Any] = {}
         self._lock: IO[str] | None = None
@@ -92,7 +95,7 @@ class LocalStack:
     @property
     def deployment(self) -> Deployment:
         """The deployment to this emulator."""
-        return Deployment(self.root, self.state, self.emulator_port)
+        return Deployment(self.root, self.state, self.emulator_port, self._stage_file)
 
     @property
     def outputs(self) -> dict[str, str]:

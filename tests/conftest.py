@@ -12,6 +12,7 @@ from local.stack import LocalStack, StackBusy
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".local" / "test"
+STAGE_FILE = ROOT / "tests" / "stage.toml"
 TEMPLATE = ROOT / ".local" / "test-template"
 
 settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -35,7 +36,7 @@ def stack() -> Iterator[LocalStack]:
 def _start(state: Path) -> LocalStack:
     """Start in `state`, or in a folder of our own when another session works there."""
     try:
-        stack = LocalStack(state, template=TEMPLATE)
+        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE)
         stack.forget()
         stack.start()
     except StackBusy:
