@@ -33,7 +33,7 @@ def bare_calls(environment: Mapping[str, str], connection: str, repetitions: int
             "conditional put": calls.put,
             "transaction (META + put)": calls.transact,
             "query of the head": calls.query,
-            "post to a connection": lambda: sockets.post(connection, [b"x" * _PAYLOAD]),
+            "post to a connection": lambda: sockets.post([(connection, [b"x" * _PAYLOAD])]),
         },
         repetitions,
     )

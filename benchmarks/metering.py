@@ -124,10 +124,10 @@ class Meter:
 
 def _metered_sockets(meter: Meter) -> type[sockets.Sockets]:
     class MeteredSockets(sockets.Sockets):
-        def _request(self, method: str, url: str, body: bytes) -> int:
+        async def _send(self, method: str, head: bytes, body: bytes) -> sockets.Outcome:
             call = meter.begin("post", "PostToConnection" if method == "POST" else "DeleteConnection", len(body))
             try:
-                return super()._request(method, url, body)
+                return await super()._send(method, head, body)
             finally:
                 meter.end(call)
 

@@ -25,11 +25,18 @@ def share(stack: Any) -> Publisher:
         session(share.session_id, f"about {share.session_id}"),
         message("1", share.session_id),
         part("1", f"/tmp/{share.session_id}/x and bare {core}", sessionID=share.session_id),
-        part("2", f"escaped {share.session_id}", **{share.session_id: {"nested": [share.session_id]}}),
+        named_after(share.session_id),
         part("3", share.session_id * 20_000),
         {"type": "messages", "data": {"sessionID": share.session_id, "messages": []}},
     )
     return share
+
+
+def named_after(session_id: str) -> dict[str, Any]:
+    """A part with the session id as the name of a field, and deeper inside."""
+    published = part("2", f"escaped {session_id}")
+    published["data"][session_id] = {"nested": [session_id]}
+    return published
 
 
 def needles(share: Publisher) -> list[bytes]:

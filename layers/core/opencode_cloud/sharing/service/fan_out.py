@@ -6,21 +6,21 @@ Push is best effort (design D4): a viewer that misses a frame sees the gap in th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opencode_cloud.kit import log
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import each, pool
 from opencode_cloud.sharing.frames import gone_frame, legacy_frame, live_frames
 from opencode_cloud.sharing.models import Protocol, Record, Share, Viewer
 
 if TYPE_CHECKING:
-    from opencode_cloud.kit.sockets import Outcome, Sockets
+    from opencode_cloud.kit.sockets import Sockets
     from opencode_cloud.sharing.store import ShareStore, Tasks
 
 CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
 CONNECT_POLL_SECONDS = 0.02
-INLINE_VIEWERS = 64  # beyond, the posts of one invocation take longer than handing them to several others
+INLINE_VIEWERS = 100  # beyond, the posts of one invocation take longer than handing them to several others
 
 
 class FanOut:
@@ -38,12 +38,13 @@ class FanOut:
         found by the second look at the viewers, or after it.
         """
         started = time.perf_counter()
-        later = [lambda: self._latecomers(share, record, viewers, stale)]
+        late = pool().submit(self._store.viewers, share.id)
         if len(viewers) > INLINE_VIEWERS:
-            pushes = [lambda: self._tasks.push(share.id, record.first, viewers)]
+            self._tasks.push(share.id, record.first, viewers)
         else:
-            pushes = self._pushes(share, record, viewers, stale)
-        each(_call, [*pushes, *later])
+            self.push(share, record, viewers, stale)
+        known = {viewer.connection for viewer in viewers}
+        self.push(share, record, [viewer for viewer in late.result() if viewer.connection not in known], stale)
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
 
@@ -51,20 +52,23 @@ class FanOut:
         self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str] = frozenset()
     ) -> None:
         """Push one record to ``viewers``, in parallel."""
-        each(_call, self._pushes(share, record, viewers, stale))
+        spoken = {viewer.protocol for viewer in viewers}
+        frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}
+        self.send(share.id, [(viewer.connection, frames[viewer.protocol]) for viewer in viewers])
+
+    def send(self, share_id: str, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
+        """Send frames to connections, to each in order; those that have left are forgotten."""
+        outcomes = self._sockets.post(messages)
+        left = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
+        each(lambda connection: self._store.remove_viewer(share_id, connection), left)
+        if failed := outcomes.count("failed"):
+            log.count("FailedPostCount", failed)
 
     def farewell(self, share_id: str, viewers: Sequence[Viewer]) -> None:
         """Tell viewers that the share is gone, and end their sockets."""
-        each(lambda viewer: self._dismiss(share_id, viewer), viewers)
-
-    def send(self, share_id: str, connection: str, frames: Sequence[bytes]) -> Outcome:
-        """Send frames to one viewer; a viewer that has left is forgotten."""
-        outcome = self._sockets.post(connection, frames)
-        if outcome == "gone":
-            self._store.remove_viewer(share_id, connection)
-        elif outcome == "failed":
-            log.count("FailedPostCount")
-        return outcome
+        live = [viewer.connection for viewer in viewers if viewer.protocol is Protocol.LIVE]
+        self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
+        self._sockets.close([viewer.connection for viewer in viewers])
 
     def wait_until_open(self, connection: str) -> bool:
         """Wait until a socket that is connecting can be posted to; False when it does not come up."""
@@ -75,26 +79,6 @@ class FanOut:
             time.sleep(CONNECT_POLL_SECONDS)
         return True
 
-    def _pushes(
-        self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str]
-    ) -> list[Callable[[], object]]:
-        spoken = {viewer.protocol for viewer in viewers}
-        frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}
-        return [
-            lambda viewer=viewer: self.send(share.id, viewer.connection, frames[viewer.protocol]) for viewer in viewers
-        ]
-
-    def _latecomers(self, share: Share, record: Record, known: Sequence[Viewer], stale: frozenset[str]) -> None:
-        connections = {viewer.connection for viewer in known}
-        joined = [viewer for viewer in self._store.viewers(share.id) if viewer.connection not in connections]
-        for push in self._pushes(share, record, joined, stale):
-            push()
-
-    def _dismiss(self, share_id: str, viewer: Viewer) -> None:
-        if viewer.protocol is Protocol.LIVE:
-            self._sockets.post(viewer.connection, [gone_frame(share_id)])
-        self._sockets.close(viewer.connection)
-
 
 def _frames(protocol: Protocol, share: Share, record: Record, stale: frozenset[str]) -> list[bytes]:
     if protocol is Protocol.LIVE:
@@ -102,7 +86,3 @@ def _frames(protocol: Protocol, share: Share, record: Record, stale: frozenset[s
     current = [item for item in record.items if item.key not in stale]
     frames = [legacy_frame(share.id, item, share.pseudonym) for item in current]
     return [frame for frame in frames if frame is not None]
-
-
-def _call(push: Callable[[], object]) -> object:
-    return push()

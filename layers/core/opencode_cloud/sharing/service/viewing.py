@@ -69,7 +69,7 @@ class Viewing:
         except (Gone, NotFound):
             self._store.remove_viewer(share_id, connection)
             raise
-        self._fan_out.send(share_id, connection, _resumption(share_id, after, page))
+        self._fan_out.send(share_id, [(connection, _resumption(share_id, after, page))])
 
     def ping(self, share_id: str, after: int | None) -> bytes:
         """Return the frame that says where the log ends, by which a viewer notices a push that was lost.
@@ -123,10 +123,7 @@ class Replay:
         for kind in ("session", "message", "part"):
             chosen = sorted((item for item in items if item.type == kind), key=legacy_order)
             frames = [legacy_frame(share.id, item, share.pseudonym) for item in chosen]
-            each(
-                lambda frame: self._fan_out.send(share.id, connection, [frame]),
-                [frame for frame in frames if frame is not None],
-            )
+            self._fan_out.send(share.id, [(connection, [frame]) for frame in frames if frame is not None])
 
 
 def join(store: ShareStore, connections: ConnectionStore, share_id: str, viewer: Viewer) -> None:
