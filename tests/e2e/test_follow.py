@@ -37,7 +37,8 @@ async def test_a_follower_sees_every_turn_come_in_and_the_end(client: Client) ->
                 async with asyncio.timeout(0.5):
                     await follower.update()
         last = turns.result()
-        assert follower.counters.resumes == 1, "everything was to come by push"
+        assert follower.counters.connections == 1
+        assert follower.counters.resumes < follower.counters.frames_received / 2, "most was to come by push"
 
         async with asyncio.timeout(5):
             state = await follower.until(last)
