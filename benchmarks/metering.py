@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.capacity import read_units
 from opencode_cloud.kit import aws, sockets
 
-HOLD_SECONDS = 0.025
+HOLD_SECONDS = 0.06
 """How long each call is held where rounds are counted: calls made in parallel then overlap for certain."""
 _READS = ("GetItem", "Query")
 _GSI = "IndexName"

@@ -68,7 +68,7 @@ def print_latency(console: Console, rows: Sequence[Json]) -> None:
     for row in rows:
         spent = row["ours"]["cpu_ms_per_update"]
         each = ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in spent.items())
-        console.print(f"  Processor time per update, {row['viewers']:,} viewers: {each}.")
+        console.print(f"  Processor time per update, viewers {row['viewers']:,}: {each}.")
 
 
 def print_item_sizes(console: Console, rows: Sequence[Json]) -> None:
@@ -222,7 +222,7 @@ def _print_caveats(console: Console, rows: Sequence[Json]) -> None:
     for row in rows:
         if row["rate"] < 0.9 * row["rate_wanted"]:
             console.print(
-                f"  {row['viewers']:,} viewers, {row['size']:,} bytes: published at {row['rate']:g}/s, as the emulator "
+                f"  Viewers {row['viewers']:,}, {row['size']:,} bytes: published at {row['rate']:g}/s, as the emulator "
                 f"on this machine does not follow {row['rate_wanted']:g}/s.",
                 style="yellow",
             )

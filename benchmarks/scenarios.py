@@ -92,7 +92,7 @@ class Scenarios:
         """Measure publish -> received for every number of viewers, ours and the floor in turn."""
         found: list[Json] = []
         for viewers in self._plan.viewers:
-            self._say(f"publish -> received, {viewers} viewers")
+            self._say(f"publish -> received, viewers: {viewers:,}")
             found.append({"viewers": viewers, **await self._both(viewers, self._plan.size, self._plan.updates)})
         return found
 
@@ -110,7 +110,7 @@ class Scenarios:
         shares = [await Share.create(self._http, self._stage.url) for _ in range(max(plan.publishers))]
         for publishers in plan.publishers:
             for count in sorted({1, publishers}):
-                self._say(f"commits a second, {publishers} publishers on {count} shares")
+                self._say(f"commits a second, publishers: {publishers}, shares: {count}")
                 result = await throughput.measure(shares[:count], publishers, plan.throughput_seconds, plan.size)
                 floor = Floor(self._http, self._floor_url)
                 beside = await throughput.measure([floor], publishers, min(1.0, plan.throughput_seconds), plan.size)

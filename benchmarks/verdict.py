@@ -46,8 +46,8 @@ def _on_latency(rows: Sequence[Json], accounting: Json | None) -> Iterator[str]:
     ratios = {row["viewers"]: row["ours"]["received"]["p50_ms"] / anchors.RECEIVED[row["viewers"]][0] for row in known}
     if not ratios:
         return
-    each = ", ".join(f"{_against(ratio)} at {viewers:,} viewers" for viewers, ratio in ratios.items())
-    yield f"Publish -> received: {each}."
+    each = ", ".join(f"{_against(ratio)} at {viewers:,}" for viewers, ratio in ratios.items())
+    yield f"Publish -> received, by viewers: {each}."
     one = next((row for row in known if row["viewers"] == 1), None)
     if one and accounting:
         parts = shares_of_time(one, accounting)
