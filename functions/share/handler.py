@@ -3,8 +3,8 @@
 from typing import Any
 
 from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
-from opencode_cloud.kit.app import http_app
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing import pages
 from opencode_cloud.sharing.routes import SharingRoutes
@@ -36,4 +36,4 @@ SharingRoutes(
 @frame
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Answer one HTTP request."""
-    return app.resolve(event, context)
+    return answer(app, event, context)

@@ -136,6 +136,20 @@ def test_a_page_has_the_right_status(stack: Stack, share: Publisher) -> None:
     assert httpx.get(f"{stack.url}/s/{share.id}").headers["location"] == f"/share/{share.id}"
 
 
+def test_the_address_itself_says_how_to_point_a_client_at_it(stack: Stack) -> None:
+    response = httpx.get(stack.url)
+    assert response.status_code == 200
+    assert stack.url in response.text
+
+
+def test_head_answers_as_get_does_without_the_body(share: Publisher) -> None:
+    path = f"/share/{share.id}.json"
+    head, get = share.http.head(path), share.http.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"])
+    assert head.content == b""
+    assert share.http.head("/share/unknown").status_code == 404
+
+
 def test_a_trace_of_the_client_is_the_correlation_id(stack: Stack) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     response = httpx.get(f"{stack.url}/nowhere", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})

@@ -65,6 +65,15 @@ def http_app() -> APIGatewayHttpResolver:
     return app
 
 
+def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one HTTP request; HEAD is answered as GET is, without the body."""
+    request = event["requestContext"]["http"]
+    if request["method"] != "HEAD":
+        return app.resolve(event, context)
+    asked = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
+    return {**app.resolve(asked, context), "body": "", "isBase64Encoded": False}
+
+
 def preflight() -> Response[str]:
     """Answer a browser's CORS preflight: anyone may call, no credentials travel."""
     headers = {

@@ -1,4 +1,7 @@
-"""AWS clients, made once per execution environment and kept over invocations."""
+"""AWS clients, made once per execution environment and kept over invocations.
+
+Stores make theirs as a function starts, so that a SnapStart snapshot holds them ready.
+"""
 
 # The stubs of services that are not installed make the overloads of `client` partially unknown.
 # pyright: reportUnknownMemberType=false

@@ -13,10 +13,11 @@ class ConnectionStore:
 
     def __init__(self, table: str) -> None:
         self._table = table
+        self._dynamodb = aws.dynamodb()
 
     def follow(self, connection: str, share_id: str) -> None:
         """Note that ``connection`` follows a share."""
-        aws.dynamodb().update_item(
+        self._dynamodb.update_item(
             TableName=self._table,
             Key={"connection": {"S": connection}},
             UpdateExpression="ADD shares :share SET #ttl = :ttl",
@@ -29,7 +30,7 @@ class ConnectionStore:
 
     def forget(self, connection: str) -> list[str]:
         """Forget ``connection`` and return the shares that it followed."""
-        answer = aws.dynamodb().delete_item(
+        answer = self._dynamodb.delete_item(
             TableName=self._table, Key={"connection": {"S": connection}}, ReturnValues="ALL_OLD"
         )
         return list(answer.get("Attributes", {}).get("shares", {}).get("SS", []))

@@ -28,6 +28,7 @@ class ObjectStore:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
+        self._s3 = aws.s3()
 
     def put_body(self, share_id: str, data: bytes) -> str:
         """Store the body of a large item; return its name, a hash of its content, so a re-sent one is one object."""
@@ -41,7 +42,7 @@ class ObjectStore:
 
     def put(self, share_id: str, name: str, data: bytes, content_type: str = "application/json") -> None:
         """Store an object of gzip-compressed bytes; readers with a presigned address decompress by its encoding."""
-        aws.s3().put_object(
+        self._s3.put_object(
             Bucket=self._bucket,
             Key=_key(share_id, name),
             Body=data,
@@ -52,18 +53,18 @@ class ObjectStore:
 
     def put_record(self, share_id: str, name: str, payload: bytes) -> None:
         """Store the payload of a record that is too large for its row."""
-        aws.s3().put_object(
+        self._s3.put_object(
             Bucket=self._bucket, Key=_key(share_id, name), Body=payload, ContentType="application/octet-stream"
         )
 
     def get(self, share_id: str, name: str) -> bytes:
         """Return an object's bytes as stored."""
-        return aws.s3().get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
+        return self._s3.get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
 
     def exists(self, share_id: str, name: str) -> bool:
         """Tell whether an object is there."""
         try:
-            aws.s3().head_object(Bucket=self._bucket, Key=_key(share_id, name))
+            self._s3.head_object(Bucket=self._bucket, Key=_key(share_id, name))
         except ClientError as error:
             if aws.error_code(error) == "404":
                 return False
@@ -76,7 +77,7 @@ class ObjectStore:
 
     def address(self, share_id: str, name: str) -> str:
         """Return an address at which anyone may read the object for :data:`PRESIGNED_SECONDS`."""
-        return aws.s3().generate_presigned_url(
+        return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": _key(share_id, name)}, ExpiresIn=PRESIGNED_SECONDS
         )
 
@@ -92,14 +93,14 @@ class ObjectStore:
         removed = 0
         for versions in self._versions(prefix):
             objects = [{"Key": name, "VersionId": version} for name, version in versions]
-            answer = aws.s3().delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})  # pyright: ignore[reportArgumentType]
+            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})  # pyright: ignore[reportArgumentType]
             if errors := answer.get("Errors"):
                 raise RuntimeError(f"{len(errors)} object versions could not be deleted: {errors[0].get('Code')}")
             removed += len(objects)
         return removed
 
     def _versions(self, prefix: str) -> Iterator[list[tuple[str, str]]]:
-        pages = aws.s3().get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in found]

@@ -59,6 +59,7 @@ class ShareStore:
     def __init__(self, table: str, objects: ObjectStore) -> None:
         self._table = table
         self._objects = objects
+        self._dynamodb = aws.dynamodb()
 
     # ------------------------------------------------------------------------------------------ shares
 
@@ -122,7 +123,7 @@ class ShareStore:
     def _free_session(self, share: Share) -> None:
         """Delete the session's pointer, unless it leads to a newer share by now (the old one had expired)."""
         try:
-            aws.dynamodb().delete_item(
+            self._dynamodb.delete_item(
                 TableName=self._table,
                 Key=rows.session_key(share.session_hash),
                 ConditionExpression="share_id = :share",
@@ -138,7 +139,7 @@ class ShareStore:
 
     def put_tombstone(self, tombstone: Tombstone) -> None:
         """Replace a tombstone."""
-        aws.dynamodb().put_item(TableName=self._table, Item=self._tombstone_row(tombstone))
+        self._dynamodb.put_item(TableName=self._table, Item=self._tombstone_row(tombstone))
 
     def _tombstone_row(self, tombstone: Tombstone) -> Row:
         return rows.tombstone_row(tombstone, now_seconds() + TOMBSTONE_DAYS * DAY_SECONDS)
@@ -146,15 +147,11 @@ class ShareStore:
     def expired(self, days: Iterable[str], now: int) -> Iterator[str]:
         """Yield the ids of shares whose expiry (seconds since the epoch) fell on one of ``days`` and is over."""
         for day in days:
-            pages = (
-                aws.dynamodb()
-                .get_paginator("query")
-                .paginate(
-                    TableName=self._table,
-                    IndexName="expiry",
-                    KeyConditionExpression="expiry_day = :day AND expires_at <= :now",
-                    ExpressionAttributeValues={":day": {"S": day}, ":now": {"N": str(now)}},
-                )
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName="expiry",
+                KeyConditionExpression="expiry_day = :day AND expires_at <= :now",
+                ExpressionAttributeValues={":day": {"S": day}, ":now": {"N": str(now)}},
             )
             for page in pages:
                 yield from (row["pk"].get("S", "") for row in page["Items"])
@@ -175,7 +172,7 @@ class ShareStore:
             values |= {":snapshot": rows.snapshot_value(snapshot), ":snapshot_seq": {"N": str(snapshot.seq)}}
             names |= {"#snapshot": "snapshot", "#seq": "seq"}
         try:
-            aws.dynamodb().update_item(
+            self._dynamodb.update_item(
                 TableName=self._table,
                 Key=rows.key(share_id, META),
                 UpdateExpression=update,
@@ -190,7 +187,7 @@ class ShareStore:
 
     def count(self, what: str, window: int, seconds: int) -> int:
         """Count one more of ``what`` in a ``window`` of so many ``seconds``; return the count so far."""
-        answer = aws.dynamodb().update_item(
+        answer = self._dynamodb.update_item(
             TableName=self._table,
             Key=rows.key(f"rate#{what}#{window}", "RATE"),
             UpdateExpression="ADD used :one SET #ttl = :ttl",
@@ -237,7 +234,7 @@ class ShareStore:
         """
         end = Position(tail.seq + payload.count, tail.total + payload.size)
         try:
-            aws.dynamodb().put_item(
+            self._dynamodb.put_item(
                 TableName=self._table,
                 Item=rows.record_row(share_id, tail.seq + 1, end, at, payload),
                 ConditionExpression="attribute_not_exists(pk)",
@@ -277,7 +274,7 @@ class ShareStore:
 
     def _around(self, share_id: str, seq: int) -> tuple[Record, ...]:
         """Return the last record that begins at or before ``seq``."""
-        answer = aws.dynamodb().query(
+        answer = self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
             ExpressionAttributeValues={
@@ -314,7 +311,7 @@ class ShareStore:
 
     def add_viewer(self, share_id: str, viewer: Viewer) -> None:
         """Have every later commit pushed to ``viewer``."""
-        aws.dynamodb().put_item(
+        self._dynamodb.put_item(
             TableName=self._table,
             Item={
                 **rows.key(share_id, rows.viewer_key(viewer.connection)),
@@ -325,7 +322,7 @@ class ShareStore:
 
     def remove_viewer(self, share_id: str, connection: str) -> None:
         """Stop pushing to ``connection``."""
-        aws.dynamodb().delete_item(TableName=self._table, Key=rows.key(share_id, rows.viewer_key(connection)))
+        self._dynamodb.delete_item(TableName=self._table, Key=rows.key(share_id, rows.viewer_key(connection)))
 
     def viewers(self, share_id: str) -> list[Viewer]:
         """Return the viewers of a share."""
@@ -343,12 +340,12 @@ class ShareStore:
     def _delete_batch(self, keys: Sequence[Row]) -> None:
         pending: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in keys]}
         while pending:
-            pending = aws.dynamodb().batch_write_item(RequestItems=pending).get("UnprocessedItems")
+            pending = self._dynamodb.batch_write_item(RequestItems=pending).get("UnprocessedItems")
 
     # --------------------------------------------------------------------------------------- internals
 
     def _get(self, key: Row) -> Row | None:
-        return aws.dynamodb().get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
     def _query(self, share_id: str, low: str, high: str, *, keys_only: bool = False) -> Iterator[Row]:
         start: Row | None = {}
@@ -363,7 +360,7 @@ class ShareStore:
         options: Row = {"ExclusiveStartKey": start} if start else {}
         if keys_only:
             options["ProjectionExpression"] = "pk, sk"
-        return aws.dynamodb().query(
+        return self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
             ExpressionAttributeValues={":pk": {"S": share_id}, ":low": {"S": low}, ":high": {"S": high}},
@@ -375,7 +372,7 @@ class ShareStore:
         """Run a transaction; False when a condition failed. One that met another's is run again."""
         for attempt in range(_CONFLICTS):
             try:
-                aws.dynamodb().transact_write_items(TransactItems=actions)  # pyright: ignore[reportArgumentType]
+                self._dynamodb.transact_write_items(TransactItems=actions)  # pyright: ignore[reportArgumentType]
             except ClientError as error:
                 _expect(error, "TransactionCanceledException")
                 reasons: list[Row] = error.response.get("CancellationReasons", [])  # pyright: ignore[reportAssignmentType]
