@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from bisect import bisect_right
@@ -17,6 +18,7 @@ from opencode_cloud.kit import aws, sockets
 HOLD_SECONDS = 0.06
 """How long each call is held where rounds are counted: calls made in parallel then overlap for certain."""
 _READS = ("GetItem", "Query")
+_SOCKET_OPERATIONS = {"POST": "PostToConnection", "DELETE": "DeleteConnection", "GET": "GetConnection"}
 _GSI = "IndexName"
 
 
@@ -65,13 +67,14 @@ class Meter:
         finally:
             self._recording = False
 
+    @property
+    def hold(self) -> float:
+        """For how long each call is held, in seconds."""
+        return self._hold if self._recording else 0.0
+
     def begin(self, service: str, operation: str, bytes_sent: int = 0) -> Call | None:
-        """Note that a call begins; None when nothing is recorded."""
-        if not self._recording:
-            return None
-        call = Call(service, operation, time.monotonic(), bytes_sent=bytes_sent)
-        time.sleep(self._hold)
-        return call
+        """Note that a call begins; None when nothing is recorded. The caller holds it for :attr:`hold` seconds."""
+        return Call(service, operation, time.monotonic(), bytes_sent=bytes_sent) if self._recording else None
 
     def end(self, call: Call | None) -> None:
         """Note that a call has ended."""
@@ -97,6 +100,7 @@ class Meter:
         body = params["body"]
         size = body.getbuffer().nbytes if isinstance(body, BytesIO) else len(body or b"")
         context["bench_call"] = self.begin(model.service_model.service_name, model.name, size)
+        time.sleep(self.hold)
 
     def _after(self, model: Any, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         call: Call | None = context.get("bench_call")
@@ -125,7 +129,8 @@ class Meter:
 def _metered_sockets(meter: Meter) -> type[sockets.Sockets]:
     class MeteredSockets(sockets.Sockets):
         async def _send(self, method: str, head: bytes, body: bytes) -> sockets.Outcome:
-            call = meter.begin("post", "PostToConnection" if method == "POST" else "DeleteConnection", len(body))
+            call = meter.begin("post", _SOCKET_OPERATIONS[method], len(body))
+            await asyncio.sleep(meter.hold)
             try:
                 return await super()._send(method, head, body)
             finally:

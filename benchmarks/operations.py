@@ -84,7 +84,10 @@ class Operations:
             ping = {"action": "ping", "share": share.id, "after": share.published}
             yield self._measure("ping", "live", socket_event("MESSAGE", viewers[0], ping), "socket")
             event = share.sync(share.batch(BATCH))
-            yield self._measure("sync 10 items, 10 viewers", "share", event, "http", BATCH)
+            measured = self._measure("sync 10 items, 10 viewers", "share", event, "http", BATCH)
+            if measured["calls"].get("post.PostToConnection") != len(viewers):
+                raise RuntimeError("not every post was counted: has the client of @connections changed?")
+            yield measured
             event = socket_event("DISCONNECT", viewers[0])
             yield self._measure("disconnect of a live viewer", "live", event, "none")
 
