@@ -103,7 +103,7 @@ class PriceList:
             case "s3" if call.operation not in _S3_FREE:
                 kind = "put" if call.operation in _S3_PUT_CLASS else "get"
                 lines[f"s3 {kind}"] += price[f"s3_{kind}_class_per_million"]
-            case "post":
+            case "post" if call.operation == "PostToConnection":
                 lines["messages to viewers"] += self.message(call.bytes_sent)
             case "sqs":
                 lines["queue"] += price["sqs_requests_per_million"] * 3  # send here; receive and delete by the trigger

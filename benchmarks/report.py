@@ -240,8 +240,9 @@ def _table(title: str, first: str, *columns: str) -> Table:
 
 def _print_noise(console: Console, shares: Mapping[str, float]) -> None:
     console.print(f"[dim]Share of the cores that other programs used meanwhile: {_others(shares)}.[/]")
-    if max(shares.values(), default=0) > QUIET_SHARE:
-        console.print("[yellow]The machine was not quiet: times here are too long, and not to be quoted.[/]")
+    loud = [name for name, share in shares.items() if share > QUIET_SHARE and not name.startswith("memory_")]
+    if loud:
+        console.print(f"[yellow]The machine was not quiet: times of {', '.join(loud)} are not to be quoted.[/]")
 
 
 def _others(shares: Mapping[str, float]) -> str:
