@@ -86,7 +86,7 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import functions, queries, sockets
+    from local.emulator import functions, queries, queues, sockets
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
@@ -94,6 +94,7 @@ def prepare(state: Path) -> Any:
     durability.install()
     sockets.install()
     queries.install()
+    queues.install()
     ministack: Any = import_module("ministack.app")
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -88,7 +88,7 @@ class SharingSockets:
                 self._viewing.resume(connection, message.share, max(message.after or 0, 0))
                 return None
             case "ping":
-                return self._viewing.ping(message.share, message.after)
+                return self._viewing.ping(message.share)
             case _:
                 commit = self._publishing.sync(message.share, message.secret, parse(message.items), at)
                 return ack_frame(message.id, commit.seq)

@@ -256,6 +256,13 @@ class ShareStore:
             records = (*self._around(share_id, after), *records)
         return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
 
+    def end(self, share_id: str) -> tuple[Share | None, int]:
+        """Return a share and the number of its last item, by one query backwards from the share's row."""
+        answer = self._query_page(share_id, LOG, META, ScanIndexForward=False, Limit=2)
+        found: dict[str, Row] = {row["sk"]["S"][:2]: row for row in answer["Items"]}
+        meta, last = found.get(META[:2]), found.get(LOG)
+        return rows.share_from(meta) if meta else None, int(last["last"]["N"]) if last else 0
+
     def records(self, share_id: str, after: int) -> Iterator[Record]:
         """Yield the records of a log with items after ``after``, which may lie within a record."""
         first = True
@@ -274,23 +281,8 @@ class ShareStore:
 
     def _around(self, share_id: str, seq: int) -> tuple[Record, ...]:
         """Return the last record that begins at or before ``seq``."""
-        answer = self._dynamodb.query(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-            ExpressionAttributeValues={
-                ":pk": {"S": share_id},
-                ":low": {"S": LOG},
-                ":high": {"S": rows.log_key(seq)},
-            },
-            ScanIndexForward=False,
-            Limit=1,
-            ConsistentRead=True,
-        )
+        answer = self._query_page(share_id, LOG, rows.log_key(seq), ScanIndexForward=False, Limit=1)
         return self._records(answer["Items"])
-
-    def record_from_image(self, image: Row) -> Record:
-        """Read a record from the image that the table's stream carries."""
-        return self._records([image])[0]
 
     def _records(self, found: Sequence[Row]) -> tuple[Record, ...]:
         return tuple(each(self._record, found) if any("claim" in row for row in found) else map(self._record, found))
@@ -332,7 +324,9 @@ class ShareStore:
 
     def purge(self, share_id: str) -> int:
         """Delete every row of a share's partition; return how many there were."""
-        keys = [{"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", keys_only=True)]
+        keys = [
+            {"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", ProjectionExpression="pk, sk")
+        ]
         batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
         each(self._delete_batch, batches)
         return len(keys)
@@ -347,19 +341,15 @@ class ShareStore:
     def _get(self, key: Row) -> Row | None:
         return self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
-    def _query(self, share_id: str, low: str, high: str, *, keys_only: bool = False) -> Iterator[Row]:
+    def _query(self, share_id: str, low: str, high: str, **options: Any) -> Iterator[Row]:
         start: Row | None = {}
         while start is not None:
-            answer = self._query_page(share_id, low, high, start=start, keys_only=keys_only)
+            paging = {"ExclusiveStartKey": start} if start else {}
+            answer = self._query_page(share_id, low, high, **options, **paging)
             yield from answer["Items"]
             start = answer.get("LastEvaluatedKey")
 
-    def _query_page(
-        self, share_id: str, low: str, high: str, *, start: Row | None = None, keys_only: bool = False
-    ) -> Any:
-        options: Row = {"ExclusiveStartKey": start} if start else {}
-        if keys_only:
-            options["ProjectionExpression"] = "pk, sk"
+    def _query_page(self, share_id: str, low: str, high: str, **options: Any) -> Any:
         return self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
