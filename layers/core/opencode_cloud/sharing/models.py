@@ -55,7 +55,9 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a share's folded state stands in the object store: all items up to ``seq``; ``bytes`` uncompressed.
+    """Where a share's folded state stands in the object store: all items up to ``seq``.
+
+    ``bytes`` is its size as readers see it, ``stored`` as it is stored, compressed.
 
     ``previous`` is the one before: a reader may have just been sent to it, so it goes only with the next fold.
     """
@@ -63,6 +65,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     total: int
     bytes: int
+    stored: int
     object: str
     previous: str | None = None
 

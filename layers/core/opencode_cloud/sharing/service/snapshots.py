@@ -1,7 +1,7 @@
 """Snapshots: the folded state of a share as one compressed object, so that a long log need not be read.
 
-A snapshot is written when the tail behind the last one has grown to a quarter of it (at least 128 KB): the bytes
-rewritten stay proportional to the bytes published, whatever the session's length.
+A snapshot is written when the tail behind the last one, as stored, has grown to a quarter of it (at least 128 KB): the
+bytes rewritten stay proportional to the bytes published, whatever the session's length.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Snapshots:
             return None
         base = share.snapshot
         tail = end.total - (base.total if base else 0)
-        if tail >= max(TAIL_BYTES, TAIL_SHARE * (base.bytes if base else 0)):
+        if tail >= max(TAIL_BYTES, TAIL_SHARE * (base.stored if base else 0)):
             return self.take(share)
         if end.seq - share.hint.seq >= HINT_ITEMS:
             self._store.set_snapshot(share_id, None, end)
@@ -81,14 +81,16 @@ class Snapshots:
         encoded = [_with_body_name(share.id, item) for item in items]
         document = items_document(share.id, end.seq, encoded, more=True)  # by the time that it is read
         base = share.snapshot
+        packed = gzip.compress(document, GZIP_LEVEL, mtime=0)
         taken = Snapshot(
             seq=end.seq,
             total=end.total,
             bytes=len(document),
+            stored=len(packed),
             object=f"snapshots/{end.seq:012d}-{new_object_id()}",
             previous=base.object if base else None,
         )
-        self._objects.put(share.id, taken.object, gzip.compress(document, GZIP_LEVEL, mtime=0))
+        self._objects.put(share.id, taken.object, packed)
         if self._store.set_snapshot(share.id, taken, end):
             if base is not None and base.previous is not None:
                 self._objects.delete(share.id, base.previous)

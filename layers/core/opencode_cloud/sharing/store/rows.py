@@ -126,6 +126,7 @@ def snapshot_value(snapshot: Snapshot) -> Row:
         "seq": {"N": str(snapshot.seq)},
         "total": {"N": str(snapshot.total)},
         "bytes": {"N": str(snapshot.bytes)},
+        "stored": {"N": str(snapshot.stored)},
         "object": {"S": snapshot.object},
     }
     if snapshot.previous:
@@ -138,6 +139,7 @@ def _snapshot_from(value: Mapping[str, Any]) -> Snapshot:
         seq=int(value["seq"]["N"]),
         total=int(value["total"]["N"]),
         bytes=int(value["bytes"]["N"]),
+        stored=int(value["stored"]["N"]),
         object=value["object"]["S"],
         previous=value["previous"]["S"] if "previous" in value else None,
     )
