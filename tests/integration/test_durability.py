@@ -84,6 +84,23 @@ def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalS
     assert_nothing_lost(share, acknowledged)
 
 
+def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalStack) -> None:
+    share = Publisher.create(mortal.url)
+    share.must_sync(part("before"))
+    time.sleep(2)
+    mortal.restart()
+    share = Publisher.create(mortal.url, share.session_id)
+    share.must_sync(*[part(f"{n}", os.urandom(1000).hex()) for n in range(200)])
+    key = {"pk": {"S": share.id}, "sk": {"S": "META"}}
+    deadline = time.monotonic() + 30
+    row: dict[str, Any] = {}
+    while "snapshot" not in row and time.monotonic() < deadline:
+        time.sleep(0.5)
+        row = mortal.client("dynamodb").get_item(TableName=mortal.outputs["SharesTableName"], Key=key)["Item"]
+    assert row["snapshot"]["M"]["seq"] == {"N": "201"}
+    assert len(share.items()["items"]) == 201
+
+
 def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     acknowledged: dict[str, str] = {}
