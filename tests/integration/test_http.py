@@ -83,7 +83,7 @@ def test_bodies_are_json_whatever_the_content_type(stack: Stack) -> None:
         ("GET", "/api/share/unknown/data", b"", 404, "share_not_found"),
         ("GET", "/share/unknown/items", b"", 404, "share_not_found"),
         ("GET", "/share/{id}/items?after=x", b"", 400, "invalid_number"),
-        ("GET", "/share/{id}/items/999", b"", 404, "share_not_found"),
+        ("GET", "/share/{id}/items/999", b"", 404, "item_not_found"),
         ("POST", "/api/shares", b'{"sessionID":"ses_1"}', 401, "login_required"),
         ("GET", "/api/shares/{id}/data", b"", 401, "login_required"),
         ("GET", "/api/admin/shares/{id}", b"", 401, "admin_secret_required"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-MILLISECONDS = 1000
 DAY_SECONDS = 86_400
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import re
 import secrets
 import string
 
-SHARE_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 HEX = string.digits + "abcdef"
 

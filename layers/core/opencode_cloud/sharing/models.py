@@ -144,6 +144,11 @@ def share_not_found() -> NotFound:
     return NotFound("share_not_found", "There is no share with this id.")
 
 
+def item_not_found() -> NotFound:
+    """The share has no item of this number."""
+    return NotFound("item_not_found", "The share has no item with this number.")
+
+
 def share_gone() -> Gone:
     """The share was unshared, removed or has expired."""
     return Gone("share_gone", "This share has been removed. Share the session again to get a new link.")

@@ -28,7 +28,7 @@ from opencode_cloud.sharing.models import (
     share_not_found,
     too_many_creates,
 )
-from opencode_cloud.sharing.service.access import is_over, writable
+from opencode_cloud.sharing.service.access import is_over, readable, writable
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
@@ -131,8 +131,7 @@ class Publishing:
             time.sleep(random.uniform(0, min(0.04, 0.002 * 2**attempt)))  # noqa: S311 - jitter
             attempt += 1
             head = self._store.head(share.id, head.tail)
-            if head.share is None or is_over(head.share):
-                writable(self._store, share.id, head.share, "")
+            readable(self._store, share.id, head.share)
 
     def _learn(self, head: Head) -> None:
         if head.share is not None:

@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.sharing.frames import encode_item
-from opencode_cloud.sharing.models import Item, Share, share_not_found
+from opencode_cloud.sharing.models import Item, Share, item_not_found
 from opencode_cloud.sharing.service.access import readable
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
@@ -56,11 +56,11 @@ class Reading:
         """Return the origin that large answers are redirected to."""
         return self._objects.origin()
 
-    def state(self, share_id: str, after: int = 0) -> SharedState:
-        """Return all items with a sequence number over ``after`` that are the last of their key."""
+    def state(self, share_id: str) -> SharedState:
+        """Return all items that are the last of their key."""
         share = self.share(share_id)
         fold, seq = self._snapshots.fold(share)
-        return SharedState(share, seq, fold.items(after))
+        return SharedState(share, seq, fold.items())
 
     def inline(self, share_id: str, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the bodies that were claim-checked."""
@@ -94,7 +94,7 @@ class Reading:
         record = self._store.record_with(share_id, seq)
         found = next((item for item in record.items if item.seq == seq), None) if record else None
         if found is None:
-            raise share_not_found()
+            raise item_not_found()
         return self._document(
             share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
         )

@@ -49,7 +49,7 @@ class Viewing:
 
         Raises ``share_not_found`` or ``share_gone``.
         """
-        self._readable(share_id)
+        readable(self._store, share_id, self._store.share(share_id))
         self._tasks.replay(share_id, Viewer(connection, Protocol.POLL))
 
     def leave(self, connection: str) -> None:
@@ -76,9 +76,6 @@ class Viewing:
         share, end = self._store.end(share_id)
         readable(self._store, share_id, share)
         return pong_frame(end)
-
-    def _readable(self, share_id: str) -> Share:
-        return readable(self._store, share_id, self._store.share(share_id))
 
 
 class Replay:
