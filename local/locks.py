@@ -6,11 +6,12 @@ from pathlib import Path
 
 LOCKS = {
     "layers/dependencies/core": "",
-    "requirements/dev": "layers/dependencies/core.txt",
+    "layers/dependencies/console": "layers/dependencies/core.txt",
+    "requirements/dev": "layers/dependencies/core.txt layers/dependencies/console.txt",
     "requirements/ministack": "",
     "requirements/setup": "",
 }
-"""Lists, each with the list that constrains it: what is developed with is what is deployed."""
+"""Lists, each with the lists that constrain it: what is developed with is what is deployed."""
 
 
 def write_locks(root: Path) -> None:
@@ -18,7 +19,7 @@ def write_locks(root: Path) -> None:
     command = [str(root / ".venv/bin/uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     command += ["--no-emit-index-url", "--python-version", "3.11", "--custom-compile-command", "make lock", "--upgrade"]
     for name, constraint in LOCKS.items():
-        constraints = ["--constraints", constraint] if constraint else []
+        constraints = [word for file in constraint.split() for word in ("--constraints", file)]
         subprocess.run(
             [*command, *constraints, f"{name}.in", "--output-file", f"{name}.txt"],
             cwd=root,

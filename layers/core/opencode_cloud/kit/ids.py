@@ -6,6 +6,8 @@ import base64
 import secrets
 import string
 
+from ulid import ULID
+
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 HEX = string.digits + "abcdef"
 
@@ -37,3 +39,13 @@ def pseudonym_of(session_id: str) -> str:
     while (name := f"{prefix}_{''.join(secrets.choice(letters) for letters in alphabet)}") == session_id:
         continue
     return name
+
+
+def new_id(prefix: str) -> str:
+    """Return the id of a new row: ``prefix``, an underscore and a ULID, such as ``wrk_01K...`` (30 characters).
+
+    Prefixes: ``acc`` account, ``lgn`` login, ``sid`` session, ``wrk`` workspace, ``mem`` member, ``inv`` invitation,
+    ``svc`` service account, ``key`` key, ``prv`` provider credential, ``pol`` policy, ``cfg`` configuration,
+    ``dom`` domain, ``aud`` audit entry, ``mai`` mail, ``txn`` transaction of the outbox.
+    """
+    return f"{prefix}_{ULID()}"

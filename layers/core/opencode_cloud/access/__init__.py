@@ -1,0 +1,1 @@
+"""What the hot planes enforce: the projection of keys, members, workspaces and policies in DynamoDB."""

@@ -1,0 +1,172 @@
+"""From a credential to an actor: the one place that decides who somebody is, in every plane."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import (
+    KnownKey,
+    login_required,
+    not_permitted,
+    workspace_not_found,
+    workspace_required,
+)
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.workspaces.permissions import Permission, Role, allows
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.store import AccessStore
+
+KEY_PREFIX = "oc_sk_"
+TokenSession = Callable[[str], str | None]
+"""Verifies an access token and returns the id of its session; None for anything that is not one of ours now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a request says of its sender."""
+
+    bearer: str = ""
+    cookie: str = ""
+    """The value of the session cookie."""
+    address: str = ""
+    correlation_id: str = ""
+
+
+class Access:
+    """Authenticates requests against the projection; a truth older than five seconds is never used (invariant I9)."""
+
+    def __init__(self, store: AccessStore, token_session: TokenSession) -> None:
+        self._store = store
+        self._token_session = token_session
+
+    def account(self, request: Request) -> Actor:
+        """Return the person behind a session or token, outside of any workspace.
+
+        Raises ``login_required`` (401). A key is no person.
+        """
+        actor = self._account(request, None)[0]
+        if actor is None:
+            raise login_required()
+        return actor
+
+    def member(self, request: Request, workspace: str, *permissions: Permission) -> Actor:
+        """Return the actor in ``workspace`` (empty: the key's own), who has all of ``permissions``.
+
+        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
+        ``not_permitted`` (403).
+        """
+        if request.bearer.startswith(KEY_PREFIX):
+            actor = self._key(request, workspace)
+        else:
+            actor = self._member(request, workspace)
+        scopes = actor.scopes if actor.credential is Credential.KEY else None
+        for permission in permissions:
+            if not allows(actor.role, scopes, permission):
+                raise not_permitted(permission)
+        return actor
+
+    def _member(self, request: Request, workspace: str) -> Actor:
+        actor, member = self._account(request, workspace)
+        if actor is None:
+            raise login_required()
+        if not workspace:
+            raise workspace_required()
+        if member is None:
+            raise workspace_not_found()
+        return member
+
+    def _account(self, request: Request, workspace: str | None) -> tuple[Actor | None, Actor | None]:
+        """Return the person, and the person as a member of ``workspace``, by one round trip."""
+        credential, session_id = self._session_id(request)
+        if session_id is None:
+            return None, None
+        found = self._store.session(session_id)
+        if found is None or found.expires_at <= now_seconds():
+            return None, None
+        known = self._store.person(found.account, workspace or None)
+        if known.account is None:
+            return None, None
+        person = Actor(
+            kind=ActorKind.ACCOUNT,
+            credential=credential,
+            id=known.account.id,
+            name=known.account.email,
+            account=known.account.id,
+            session=found.id,
+            address=request.address,
+            correlation_id=request.correlation_id,
+        )
+        if known.member is None or known.workspace is None:
+            return person, None
+        member = Actor(
+            kind=ActorKind.MEMBER,
+            credential=credential,
+            id=known.member.id,
+            name=known.account.email,
+            account=known.account.id,
+            session=found.id,
+            workspace=known.workspace.id,
+            role=known.member.role,
+            address=request.address,
+            correlation_id=request.correlation_id,
+        )
+        return person, member
+
+    def _session_id(self, request: Request) -> tuple[Credential, str | None]:
+        if request.bearer:
+            return Credential.TOKEN, self._token_session(request.bearer)
+        if request.cookie:
+            return Credential.SESSION, session_of_cookie(request.cookie)
+        return Credential.NONE, None
+
+    def _key(self, request: Request, workspace: str) -> Actor:
+        key = self._store.key(hash_of_key(request.bearer))
+        if key is None or not _usable(key, request.address):
+            raise login_required()
+        holder = self._store.holder(key)
+        if holder.workspace is None or (holder.member is None and holder.service_account is None):
+            raise login_required()
+        if workspace and workspace != key.workspace:
+            raise workspace_not_found()
+        person, machine = holder.member, holder.service_account
+        return Actor(
+            kind=ActorKind.MEMBER if person else ActorKind.SERVICE_ACCOUNT,
+            credential=Credential.KEY,
+            id=person.id if person else machine.id if machine else "",
+            name=(holder.account.email if holder.account else "") if person else machine.name if machine else "",
+            account=key.account,
+            workspace=key.workspace,
+            role=person.role if person else Role.ADMIN,
+            key=key.id,
+            scopes=key.scopes,
+            address=request.address,
+            correlation_id=request.correlation_id,
+        )
+
+
+def hash_of_key(key: str) -> bytes:
+    """Return what is stored of a key. A plain hash suffices: a key has 256 bits of entropy."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def session_of_cookie(cookie: str) -> str:
+    """Return the id under which a browser's session is kept: a hash of the cookie's value, which is stored nowhere."""
+    return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
+
+
+def _usable(key: KnownKey, address: str) -> bool:
+    if key.expires_at is not None and key.expires_at <= now_seconds():
+        return False
+    if key.networks is None:
+        return True
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(client in ipaddress.ip_network(network, strict=False) for network in key.networks)

@@ -1,0 +1,128 @@
+"""Rows of the tables ``access`` (the projection) and ``sessions``.
+
+``access`` (partition ``pk``, sort ``sk``); every row has ``version``, the number of the outbox message that it was
+written for, and, when the thing exists, ``value``: its model as JSON. A row without a value is a tombstone, so that an
+older message cannot bring back what is gone.
+
+=====================  ====================  ==========================================
+``key#<sha256 hex>``   ``KEY``               :class:`KnownKey`
+``workspace#<wrk>``    ``WORKSPACE``         :class:`KnownWorkspace`
+``workspace#<wrk>``    ``SERVICE#<svc>``     :class:`KnownServiceAccount`
+``workspace#<wrk>``    ``CONFIG``            the compiled remote config
+``account#<acc>``      ``ACCOUNT``           :class:`KnownAccount`
+``account#<acc>``      ``MEMBER#<wrk>``      :class:`KnownMember`
+=====================  ====================  ==========================================
+
+``sessions`` (partition ``pk``) belongs to identity; here only ``session#<sid>`` is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from opencode_cloud.access.models import (
+    KnownAccount,
+    KnownKey,
+    KnownMember,
+    KnownServiceAccount,
+    KnownSession,
+    KnownWorkspace,
+)
+from opencode_cloud.kit import aws
+
+Model = TypeVar("Model")
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person, and what they are in one workspace."""
+
+    account: KnownAccount | None
+    member: KnownMember | None
+    workspace: KnownWorkspace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a key belongs to, as they stand now."""
+
+    workspace: KnownWorkspace | None
+    account: KnownAccount | None
+    member: KnownMember | None
+    service_account: KnownServiceAccount | None
+
+
+class AccessStore:
+    """Reads of the projection, always consistent."""
+
+    def __init__(self, access_table: str, sessions_table: str) -> None:
+        self._access = access_table
+        self._sessions = sessions_table
+        self._dynamodb = aws.dynamodb()
+
+    def session(self, session_id: str) -> KnownSession | None:
+        """Return a session that has not been ended."""
+        row: Any = self._dynamodb.get_item(
+            TableName=self._sessions, Key={"pk": {"S": f"session#{session_id}"}}, ConsistentRead=True
+        ).get("Item")
+        if row is None or "ended_at" in row:
+            return None
+        return KnownSession(
+            id=session_id,
+            account=row["account"]["S"],
+            kind=row["kind"]["S"],
+            expires_at=int(row["expires_at"]["N"]),
+        )
+
+    def person(self, account: str, workspace: str | None) -> Person:
+        """Return a person and their place in a workspace, in one round trip."""
+        keys = [(f"account#{account}", "ACCOUNT")]
+        if workspace:
+            keys += [(f"account#{account}", f"MEMBER#{workspace}"), (f"workspace#{workspace}", "WORKSPACE")]
+        rows = self._rows(keys)
+        return Person(
+            _value(rows.get(keys[0]), KnownAccount),
+            _value(rows.get(keys[1]), KnownMember) if workspace else None,
+            _value(rows.get(keys[2]), KnownWorkspace) if workspace else None,
+        )
+
+    def key(self, digest: bytes) -> KnownKey | None:
+        """Return a key by its hash."""
+        keys = [(f"key#{digest.hex()}", "KEY")]
+        return _value(self._rows(keys).get(keys[0]), KnownKey)
+
+    def holder(self, key: KnownKey) -> Holder:
+        """Return whom a key belongs to, in one round trip."""
+        account, workspace = f"account#{key.account}", f"workspace#{key.workspace}"
+        place, person, member = (workspace, "WORKSPACE"), (account, "ACCOUNT"), (account, f"MEMBER#{key.workspace}")
+        machine = (workspace, f"SERVICE#{key.service_account}")
+        rows = self._rows([place, person, member] if key.account else [place, machine])
+        known = _value(rows.get(person), KnownAccount)
+        return Holder(
+            workspace=_value(rows.get(place), KnownWorkspace),
+            account=known,
+            member=_value(rows.get(member), KnownMember) if known else None,
+            service_account=_value(rows.get(machine), KnownServiceAccount),
+        )
+
+    def _rows(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+        found: dict[tuple[str, str], Row] = {}
+        pending: Any = {
+            self._access: {"Keys": [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys], "ConsistentRead": True}
+        }
+        while pending:
+            answer: Any = self._dynamodb.batch_get_item(RequestItems=pending)
+            found |= {(row["pk"]["S"], row["sk"]["S"]): row for row in answer["Responses"].get(self._access, [])}
+            pending = answer.get("UnprocessedKeys")
+        return found
+
+
+def _value(row: Row | None, model: type[Model]) -> Model | None:
+    if row is None or "value" not in row:
+        return None
+    return msgspec.json.decode(row["value"]["S"], type=model)

@@ -1,0 +1,38 @@
+"""The nouns of the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action was done to: the kind of row, its id, and the name that people know it by."""
+
+    kind: str
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the trail, with the names of the table's columns."""
+
+    id: str
+    workspace_id: str | None
+    at: datetime
+    actor_kind: str
+    actor_id: str
+    actor_name: str
+    credential: str
+    key_id: str | None
+    action: str
+    target_kind: str
+    target_id: str
+    target_name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    address: str
+    correlation_id: str

@@ -1,0 +1,1 @@
+"""Tokens of our GitHub App for the GitHub agent of opencode."""

@@ -1,0 +1,33 @@
+"""Tables of people and of the logins that prove who they are."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, String, UniqueConstraint
+
+from opencode_cloud.kit.sql import Moment, id_column, table
+
+accounts = table(
+    "accounts",
+    id_column(),
+    Column("email", String(254), nullable=False, comment="verified, as its owner writes it"),
+    Column("name", String(255), nullable=False, server_default=""),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("blocked_at", Moment),
+    UniqueConstraint("email"),
+)
+"""A person. Really deleted when they ask: history names them by what audit entries copied."""
+
+logins = table(
+    "logins",
+    id_column(),
+    id_column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("provider", String(64), nullable=False, comment="github, google, email, or the name of an OIDC issuer"),
+    Column("subject", String(255, collation="utf8mb4_bin"), nullable=False, comment="stable id at the provider"),
+    Column("email", String(254), nullable=False, comment="verified by the provider at the last use"),
+    Column("created_at", Moment, nullable=False),
+    Column("last_used_at", Moment, nullable=False),
+    UniqueConstraint("provider", "subject"),
+    Index(None, "account_id"),
+)
+"""One way in which a person signs in."""

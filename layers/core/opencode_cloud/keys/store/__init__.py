@@ -1,0 +1,1 @@
+"""Where keys are kept: the only room of the feature that knows SQL or AWS."""

@@ -1,0 +1,76 @@
+"""The frame of `/api/v1`: validated requests, problem details (RFC 9457), OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from opencode_cloud.kit import http
+from opencode_cloud.kit.app import preflight
+from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
+from opencode_cloud.kit.log import logger
+
+PROBLEM = "application/problem+json"
+
+
+def api_app() -> APIGatewayHttpResolver:
+    """Return a resolver that validates by annotations and whose every error is a problem document."""
+    app = APIGatewayHttpResolver(enable_validation=True)
+
+    def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
+        return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "", extra)
+
+    @app.exception_handler(ServiceError)
+    def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(error: RequestValidationError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        fields = [
+            {"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()
+        ]
+        named = "; ".join(f"{each['field']}: {each['message']}" for each in fields)
+        return problem(
+            BadRequest("invalid_request", f"The request is not of the documented form: {named}."), {"errors": fields}
+        )
+
+    @app.exception_handler(Exception)
+    def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        logger.exception("request failed")
+        hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
+        hidden.status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem(hidden)
+
+    @app.not_found  # pyright: ignore[reportUnknownMemberType]
+    def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        if app.current_event.http_method == "OPTIONS":
+            return preflight()
+        return problem(NotFound("route_not_found", "There is nothing at this address."))
+
+    return app
+
+
+def problem_reply(
+    event: http.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
+) -> Response[str]:
+    """Answer with ``error`` as a problem document; ``code`` is the stable name of the case."""
+    document = {
+        "type": f"{http.base_url(event, '')}/api/docs/problems#{error.code}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": int(error.status),
+        "detail": error.message,
+        "code": error.code,
+        "correlation_id": correlation_id,
+        **(extra or {}),
+    }
+    headers = dict(http.PRIVATE)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return http.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

@@ -1,0 +1,1 @@
+"""Mail: templates, sending with retries, what became of each mail."""

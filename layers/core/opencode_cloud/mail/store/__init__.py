@@ -1,0 +1,1 @@
+"""Where mail are kept: the only room of the feature that knows SQL or AWS."""

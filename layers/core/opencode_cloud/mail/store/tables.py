@@ -1,0 +1,28 @@
+"""The table of mails: what was sent to whom, and what became of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Enum, Index, Integer, String
+
+from opencode_cloud.kit.sql import Moment, id_column, table
+
+mails = table(
+    "mails",
+    id_column(),
+    id_column("workspace_id"),
+    Column("template", String(64), nullable=False),
+    Column("recipient", String(254), nullable=False),
+    Column("variables", JSON, nullable=False, comment="of the template; never a secret: links are derived when sent"),
+    Column(
+        "state",
+        Enum("queued", "sent", "delivered", "bounced", "complained", "failed", name="state"),
+        nullable=False,
+    ),
+    Column("reason", String(255), nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("message_id", String(128, collation="utf8mb4_bin"), comment="SES's"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "message_id"),
+    Index(None, "recipient"),
+)

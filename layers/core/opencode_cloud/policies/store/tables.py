@@ -1,0 +1,35 @@
+"""Tables of policies and configuration documents: every version is kept, the highest counts."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, ForeignKey, Integer, String, UniqueConstraint
+
+from opencode_cloud.kit.sql import Moment, id_column, table
+
+policies = table(
+    "policies",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("comment", String(255), nullable=False, server_default=""),
+    Column("created_by", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("workspace_id", "version"),
+)
+"""What members may do: providers, models, sharing, tools."""
+
+configurations = table(
+    "configurations",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column(
+        "document", JSON, nullable=False, comment="an opencode configuration, validated against the client's schema"
+    ),
+    Column("comment", String(255), nullable=False, server_default=""),
+    Column("created_by", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("workspace_id", "version"),
+)
+"""What the team's clients are configured with, besides what the policy compiles to."""

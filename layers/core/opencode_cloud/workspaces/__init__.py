@@ -1,0 +1,1 @@
+"""Workspaces: members and their roles, invitations, domains, service accounts."""

@@ -1,0 +1,108 @@
+"""Who may do what in a workspace: the one table. The API's documents and docs/roles.md are generated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """What a member is in a workspace."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    BILLING = "billing"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+class Scope(StrEnum):
+    """What a key may be used for; sessions and access tokens have all scopes."""
+
+    INFERENCE = "inference"
+    USAGE = "usage"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that may be done."""
+
+    WORKSPACE_READ = "workspace:read"
+    WORKSPACE_UPDATE = "workspace:update"
+    WORKSPACE_TRANSFER = "workspace:transfer"
+    WORKSPACE_DELETE = "workspace:delete"
+    DOMAIN_READ = "domain:read"
+    DOMAIN_MANAGE = "domain:manage"
+    MEMBER_READ = "member:read"
+    MEMBER_INVITE = "member:invite"
+    MEMBER_UPDATE = "member:update"
+    MEMBER_REMOVE = "member:remove"
+    SERVICE_ACCOUNT_READ = "service_account:read"
+    SERVICE_ACCOUNT_MANAGE = "service_account:manage"
+    KEY_OWN = "key:own"
+    """List, make, rotate and revoke one's own keys."""
+    KEY_MANAGE = "key:manage"
+    """The same for all keys of the workspace."""
+    PROVIDER_READ = "provider:read"
+    PROVIDER_MANAGE = "provider:manage"
+    POLICY_READ = "policy:read"
+    POLICY_MANAGE = "policy:manage"
+    CONFIGURATION_READ = "configuration:read"
+    CONFIGURATION_MANAGE = "configuration:manage"
+    REMOTE_CONFIG = "remote_config:read"
+    """Fetch what one's own client is configured with."""
+    INFERENCE = "inference:use"
+    SHARE_OWN = "share:own"
+    """Share one's sessions, list and revoke these shares."""
+    SHARE_VIEW = "share:view"
+    """Open shares that are for members only."""
+    SHARE_MANAGE = "share:manage"
+    """List and revoke all shares of the workspace."""
+    AUDIT_READ = "audit:read"
+    USAGE_OWN = "usage:own"
+    USAGE_READ = "usage:read"
+    BILLING_READ = "billing:read"
+    BILLING_MANAGE = "billing:manage"
+
+
+_P = Permission
+_EVERYONE = {_P.WORKSPACE_READ, _P.MEMBER_READ, _P.POLICY_READ, _P.REMOTE_CONFIG, _P.SHARE_VIEW, _P.USAGE_OWN}
+_MEMBER = _EVERYONE | {_P.KEY_OWN, _P.INFERENCE, _P.SHARE_OWN}
+_BILLING = _EVERYONE | {_P.BILLING_READ, _P.BILLING_MANAGE, _P.USAGE_READ}
+_ADMIN = (
+    _MEMBER
+    | {_P.WORKSPACE_UPDATE, _P.DOMAIN_READ, _P.DOMAIN_MANAGE, _P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE}
+    | {_P.SERVICE_ACCOUNT_READ, _P.SERVICE_ACCOUNT_MANAGE, _P.KEY_MANAGE, _P.PROVIDER_READ, _P.PROVIDER_MANAGE}
+    | {_P.POLICY_MANAGE, _P.CONFIGURATION_READ, _P.CONFIGURATION_MANAGE, _P.SHARE_MANAGE, _P.AUDIT_READ}
+    | {_P.USAGE_READ, _P.BILLING_READ}
+)
+GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.OWNER: frozenset(Permission),
+        Role.ADMIN: frozenset(_ADMIN),
+        Role.BILLING: frozenset(_BILLING),
+        Role.MEMBER: frozenset(_MEMBER),
+        Role.VIEWER: frozenset(_EVERYONE),
+    }
+)
+"""What each role may do."""
+
+SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
+    {
+        Scope.INFERENCE: frozenset({_P.INFERENCE, _P.REMOTE_CONFIG}),
+        Scope.USAGE: frozenset({_P.USAGE_OWN, _P.USAGE_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}),
+        Scope.ADMIN: frozenset(Permission)
+        # Letting people in, out and up needs a person, and so does giving the workspace away.
+        - {_P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE, _P.WORKSPACE_TRANSFER, _P.WORKSPACE_DELETE}
+        - {_P.INFERENCE},
+    }
+)
+"""What a key may do at most; its holder's role still bounds it. A service account has the role admin."""
+
+
+def allows(role: str, scopes: frozenset[str] | None, permission: Permission) -> bool:
+    """Tell whether ``role`` may do ``permission``; ``scopes`` are the key's, None for sessions and tokens."""
+    if role not in GRANTS or permission not in GRANTS[Role(role)]:
+        return False
+    return scopes is None or any(permission in SCOPES[Scope(scope)] for scope in scopes)

@@ -1,0 +1,84 @@
+"""Tables of workspaces, their members, domains, invitations and service accounts."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+
+from opencode_cloud.kit.sql import Moment, id_column, table
+
+ROLES = ("owner", "admin", "billing", "member", "viewer")
+
+workspaces = table(
+    "workspaces",
+    id_column(),
+    Column("name", String(255), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1", comment="of the row: its ETag"),
+    Column("audit_retention_days", Integer, nullable=False, server_default="365"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("blocked_at", Moment),
+    Column("deleted_at", Moment, comment="soft delete: restorable until purge_after, then really deleted"),
+    Column("purge_after", Moment),
+)
+
+members = table(
+    "members",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    id_column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("role", Enum(*ROLES, name="role", native_enum=True), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    UniqueConstraint("workspace_id", "account_id"),
+    Index(None, "account_id"),
+)
+"""A person in a workspace; who returns gets their row back."""
+
+domains = table(
+    "domains",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("domain", String(253), nullable=False),
+    Column("role", Enum(*ROLES, name="role", native_enum=True), nullable=False, comment="of who joins by this domain"),
+    Column("auto_join", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("verified_at", Moment, comment="when the DNS record was last seen"),
+    UniqueConstraint("workspace_id", "domain"),
+    Index(None, "domain"),
+)
+"""A mail domain that a workspace proved to own by a DNS TXT record."""
+
+invitations = table(
+    "invitations",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("role", Enum(*ROLES, name="role", native_enum=True), nullable=False),
+    Column("invited_by", String(254), nullable=False, comment="name of the actor"),
+    Column("state", Enum("pending", "accepted", "declined", "revoked", name="state"), nullable=False),
+    Column(
+        "generation", Integer, nullable=False, server_default="1", comment="counts mails; the link holds only the last"
+    ),
+    Column("token_hash", LargeBinary(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    id_column("mail_id", comment="the last mail: its state says whether it was delivered"),
+    Index(None, "workspace_id", "state"),
+    Index(None, "email"),
+)
+
+service_accounts = table(
+    "service_accounts",
+    id_column(),
+    id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_by", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+    Column("deleted_at", Moment),
+    Index(None, "workspace_id"),
+)
+"""A member that is no person: it acts by its keys only."""
