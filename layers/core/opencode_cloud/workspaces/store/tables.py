@@ -19,6 +19,7 @@ workspaces = table(
     Column("blocked_at", Moment),
     Column("deleted_at", Moment, comment="soft delete: restorable until purge_after, then really deleted"),
     Column("purge_after", Moment),
+    Index(None, "purge_after"),
 )
 
 members = table(
@@ -65,6 +66,7 @@ invitations = table(
     Column("expires_at", Moment, nullable=False),
     Column("settled_at", Moment),
     id_column("mail_id", comment="the last mail: its state says whether it was delivered"),
+    UniqueConstraint("token_hash"),
     Index(None, "workspace_id", "state"),
     Index(None, "email"),
 )
