@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
+from opencode_cloud.outbox.models import Message, Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
-    from opencode_cloud.outbox.models import Message
     from opencode_cloud.outbox.store import OutboxStore
 
-Relay = Callable[[Sequence["Message"]], None]
+Relay = Callable[[Sequence[Message]], None]
 """Tells the other planes; must bear to be told the same twice, and an older message after a newer one."""
 
 
@@ -25,9 +25,9 @@ class Unit:
 
     connection: Connection
     transaction: str
-    messages: list[tuple[str, str, Any]] = field(default_factory=list[tuple[str, str, Any]])
+    messages: list[tuple[Topic, str, Any]] = field(default_factory=list[tuple[Topic, str, Any]])
 
-    def tell(self, topic: str, subject: str, payload: Any = None) -> None:
+    def tell(self, topic: Topic, subject: str, payload: Any = None) -> None:
         """Promise to project the row ``subject`` of ``topic``. Call it after the row was changed, in this unit."""
         self.messages.append((topic, subject, payload))
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import utc_now
-from opencode_cloud.outbox.models import Message
+from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.store.tables import outbox
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class OutboxStore:
         """Give a connection inside a transaction."""
         return self._database.transaction()
 
-    def add(self, connection: Connection, transaction: str, messages: Sequence[tuple[str, str, Any]]) -> None:
+    def add(self, connection: Connection, transaction: str, messages: Sequence[tuple[Topic, str, Any]]) -> None:
         """Write messages in the transaction of ``connection``."""
         now = utc_now()
         rows = [
@@ -53,7 +53,7 @@ class OutboxStore:
         query = select(outbox).where(outbox.c.transaction_id == transaction).order_by(outbox.c.id)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
-        return [Message(row.id, row.topic, row.subject, row.payload, row.relayed_at is not None) for row in rows]
+        return [Message(row.id, Topic(row.topic), row.subject, row.payload, row.relayed_at is not None) for row in rows]
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
         """Note that messages were relayed."""
