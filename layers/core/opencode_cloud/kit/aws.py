@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_kms.client import KMSClient
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
@@ -56,6 +57,12 @@ def lambda_() -> LambdaClient:
 def sqs() -> SQSClient:
     """Return the SQS client."""
     return Session().client("sqs", config=CONFIG)
+
+
+@cache
+def kms() -> KMSClient:
+    """Return the KMS client."""
+    return Session().client("kms", config=CONFIG)
 
 
 @cache

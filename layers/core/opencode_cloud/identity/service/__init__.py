@@ -1,0 +1,1 @@
+"""Rules of identity, free of AWS and HTTP."""

@@ -1,0 +1,104 @@
+"""Access tokens: JWTs (RFC 9068) that KMS signs with RS256, and their verification in every plane.
+
+A token says whose session it is of; that the session still stands is looked up at every use (design D10).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.ids import base64url
+
+if TYPE_CHECKING:
+    from joserfc.jwk import GuestProtocol, RSAKey
+
+    from opencode_cloud.identity.store.keys import SigningKeys
+
+ALGORITHM = "RS256"
+TYPE = "at+jwt"
+AUDIENCE = "opencode-cloud"
+ACCESS_TOKEN_SECONDS = 30 * 86_400
+"""A client keeps the token that it started with for as long as it runs."""
+LEEWAY_SECONDS = 5
+LONGEST_TOKEN = 4096
+"""Characters; ours have some 700."""
+
+
+class AccessTokens:
+    """Issues and verifies access tokens.
+
+    joserfc is imported at the first token: a function that starts for a request without one does without it.
+    """
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
+        self._parsed: dict[str, RSAKey] = {}
+
+    def issue(self, issuer: str, account: str, session: str, client: str, seconds: int = ACCESS_TOKEN_SECONDS) -> str:
+        """Return a new token of ``session``, signed by the active key."""
+        key, now = self._keys.active(), now_seconds()
+        header = {"alg": ALGORITHM, "kid": key, "typ": TYPE}
+        claims = {
+            "iss": issuer,
+            "aud": AUDIENCE,
+            "sub": account,
+            "sid": session,
+            "client_id": client,
+            "iat": now,
+            "exp": now + seconds,
+            "jti": secrets.token_hex(8),
+        }
+        signed = ".".join(base64url(msgspec.json.encode(part)) for part in (header, claims))
+        return f"{signed}.{base64url(self._keys.sign(key, signed.encode()))}"
+
+    def session(self, token: str) -> str | None:
+        """Return the id of the session that ``token`` is of; None for anything but a token of ours that is valid now.
+
+        This is a ``TokenSession`` of ``access.service``.
+        """
+        claims = self.verify(token)
+        return claims["sid"] if claims else None
+
+    def verify(self, token: str) -> dict[str, Any] | None:
+        """Return the claims of a token of ours that is valid now.
+
+        The algorithm is fixed: what the token says of it can only make it invalid.
+        """
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
+        if len(token) > LONGEST_TOKEN:
+            return None
+        try:
+            parsed = jwt.decode(token, self._find, algorithms=[ALGORITHM])
+        except (JoseError, ValueError):
+            return None
+        claims = parsed.claims
+        if parsed.header.get("typ") != TYPE or claims.get("aud") != AUDIENCE:
+            return None
+        expires, session = claims.get("exp"), claims.get("sid")
+        if not isinstance(expires, int) or expires + LEEWAY_SECONDS <= now_seconds() or not isinstance(session, str):
+            return None
+        return claims
+
+    def key_set(self) -> dict[str, Any]:
+        """Return the JWKS: every key that may have signed a token that is still valid."""
+        keys = [self._parse(key).as_dict(private=False) for key in self._keys.ids]
+        return {"keys": [{**each, "use": "sig", "alg": ALGORITHM} for each in keys]}
+
+    def _find(self, token: GuestProtocol) -> RSAKey:
+        return self._parse(str(token.headers().get("kid", "")))
+
+    def _parse(self, key: str) -> RSAKey:
+        from joserfc.jwk import RSAKey
+
+        if key not in self._parsed:
+            public = self._keys.public(key)
+            if public is None:
+                raise ValueError("no key of this deployment has this id")
+            self._parsed[key] = RSAKey.import_key(public, {"kid": key})
+        return self._parsed[key]

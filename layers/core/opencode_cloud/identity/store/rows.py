@@ -1,0 +1,83 @@
+"""Rows of the table ``sessions``: what is short-lived in identity, one item each, read by its key.
+
+``pk`` is one of ``session#<sid>``, ``device#<hash>``, ``user_code#<hmac>``, ``code#<hash>``, ``state#<hash>``,
+``challenge#<id>``, ``signing``; ``ttl`` (seconds since the epoch) lets DynamoDB remove what has long expired. Index
+``account``: the sessions of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.aws import error_code
+from opencode_cloud.kit.clock import DAY_SECONDS
+
+Model = TypeVar("Model", bound=msgspec.Struct)
+Values = Mapping[str, str | int]
+KEPT_SECONDS = 7 * DAY_SECONDS
+"""How long a row outlives its expiry: long enough to tell what happened, and for codes that come back."""
+
+
+class Rows:
+    """Items of one table with a partition key only."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self._dynamodb = aws.dynamodb()
+
+    def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
+        """Write a new item; ``id`` is in its key."""
+        fields = {name: each for name, each in msgspec.to_builtins(value).items() if name != "id" and each != ""}
+        item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **_typed(fields)}
+        self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+
+    def get(self, pk: str, model: type[Model]) -> Model | None:
+        """Return an item, consistently; None when there is none or it has been ended."""
+        row: Any = self._dynamodb.get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
+        return parsed(row, model) if row and "ended_at" not in row else None
+
+    def update(self, pk: str, values: Values, condition: str, expected: Values | None = None) -> bool:
+        """Set ``values`` if ``condition`` holds, in which ``:name`` is ``expected[name]``; return whether it did.
+
+        An item that was ended, or does not exist, is never changed.
+        """
+        names = {f"#{name}": name for name in values}
+        bound = {f":set_{name}": value for name, value in values.items()}
+        bound |= {f":{name}": value for name, value in (expected or {}).items()}
+        alive = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
+        try:
+            self._dynamodb.update_item(
+                TableName=self.table,
+                Key={"pk": {"S": pk}},
+                UpdateExpression="SET " + ", ".join(f"#{name} = :set_{name}" for name in values),
+                ConditionExpression=f"{alive} AND {condition}" if condition else alive,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=_typed(bound),
+            )
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def take(self, pk: str, model: type[Model]) -> Model | None:
+        """Remove an item and return it: of all who try, one gets it."""
+        row: Any = self._dynamodb.delete_item(TableName=self.table, Key={"pk": {"S": pk}}, ReturnValues="ALL_OLD").get(
+            "Attributes"
+        )
+        return parsed(row, model) if row else None
+
+
+def parsed(row: Mapping[str, Any], model: type[Model]) -> Model:
+    """Return an item as its model; ``id`` is what follows the first ``#`` of its key."""
+    fields = {name: int(value["N"]) if "N" in value else value.get("S") for name, value in row.items()}
+    return msgspec.convert({**fields, "id": row["pk"]["S"].partition("#")[2]}, model)
+
+
+def _typed(values: Values) -> Any:
+    return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in values.items()}

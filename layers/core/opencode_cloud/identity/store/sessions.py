@@ -1,0 +1,81 @@
+"""Sessions of browsers and devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opencode_cloud.identity.models import Session
+from opencode_cloud.identity.store.rows import Rows, parsed
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import now_seconds
+
+
+class SessionsStore:
+    """Rows ``session#<sid>``. A session with ``ended_at`` is over in every plane at once (invariant I9)."""
+
+    def __init__(self, table: str) -> None:
+        self._rows = Rows(table)
+
+    def add(self, session: Session) -> None:
+        """Write a new session."""
+        self._rows.put(f"session#{session.id}", session, session.expires_at)
+
+    def get(self, session_id: str) -> Session | None:
+        """Return a session that was not ended; it may have expired."""
+        return self._rows.get(f"session#{session_id}", Session)
+
+    def of_account(self, account: str) -> list[Session]:
+        """Return the sessions of a person that are neither ended nor expired, latest use first.
+
+        The index follows the table within a second, so one that was just begun may be missing.
+        """
+        rows: list[Any] = []
+        start: Any = {}
+        while True:
+            page: Any = aws.dynamodb().query(
+                TableName=self._rows.table,
+                IndexName="account",
+                KeyConditionExpression="account = :account",
+                FilterExpression="begins_with(pk, :session) AND attribute_not_exists(ended_at) AND expires_at > :now",
+                ExpressionAttributeValues={
+                    ":account": {"S": account},
+                    ":session": {"S": "session#"},
+                    ":now": {"N": str(now_seconds())},
+                },
+                **start,
+            )
+            rows += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return sorted((parsed(row, Session) for row in rows), key=lambda each: each.seen_at, reverse=True)
+
+    def end(self, session_id: str) -> None:
+        """End a session, for good; one that was ended stays as it is."""
+        self._rows.update(f"session#{session_id}", {"ended_at": now_seconds()}, "")
+
+    def end_all(self, account: str, *, kept: str = "") -> int:
+        """End all sessions of a person but ``kept``; return how many there were."""
+        ended = [each.id for each in self.of_account(account) if each.id != kept]
+        for session_id in ended:
+            self.end(session_id)
+        return len(ended)
+
+    def note_use(self, session: Session, expires_at: int) -> None:
+        """Note that a session is used, and let it last until ``expires_at``."""
+        now = now_seconds()
+        ttl = {"ttl": expires_at + 7 * 86_400}
+        self._rows.update(f"session#{session.id}", {"seen_at": now, "expires_at": expires_at, **ttl}, "")
+
+    def rotate(self, session: Session, presented: str, successor: str, expires_at: int) -> bool:
+        """Replace the refresh token with the hash ``presented``; False when another process was first."""
+        now = now_seconds()
+        values = {
+            "refresh": successor,
+            "previous": presented,
+            "rotated_at": now,
+            "seen_at": now,
+            "expires_at": expires_at,
+            "ttl": expires_at + 7 * 86_400,
+        }
+        return self._rows.update(f"session#{session.id}", values, "refresh = :presented", {"presented": presented})

@@ -1,0 +1,28 @@
+"""Signing with keys that never leave KMS, and their public halves."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+from opencode_cloud.kit import aws
+
+
+def sign_rs256(key_arn: str, message: bytes) -> bytes:
+    """Return the signature RSASSA-PKCS1-v1_5 with SHA-256 of ``message`` (JOSE's RS256), made inside KMS."""
+    answer = aws.kms().sign(
+        KeyId=key_arn,
+        Message=hashlib.sha256(message).digest(),
+        MessageType="DIGEST",
+        SigningAlgorithm="RSASSA_PKCS1_V1_5_SHA_256",
+    )
+    return answer["Signature"]
+
+
+@cache
+def public_key(key_arn: str) -> bytes:
+    """Return the public half of a signing key (DER, SubjectPublicKeyInfo), fetched once an execution environment.
+
+    It never changes: a rotation of a signing key is another key.
+    """
+    return aws.kms().get_public_key(KeyId=key_arn)["PublicKey"]

@@ -1,0 +1,85 @@
+"""What a request says of its sender, and the proofs that unsafe requests need."""
+
+from typing import Any
+
+import pytest
+
+from opencode_cloud.identity import web
+from opencode_cloud.kit.errors import Forbidden
+
+
+def event(method: str = "POST", cookies: list[str] | None = None, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "headers": {"host": "cloud.example", **named},
+        "cookies": cookies or [],
+        "requestContext": {"http": {"method": method, "sourceIp": "198.51.100.7"}},
+    }
+
+
+SIGNED_IN = ["other=1", "__Host-opencode_session=abc"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "bearer"),
+    [
+        ({"authorization": "Bearer abc"}, "abc"),
+        ({"authorization": "bearer abc"}, "abc"),
+        ({"authorization": "Basic abc"}, ""),
+        ({"x_api_key": "abc"}, "abc"),
+        ({"authorization": "Basic abc", "x_api_key": "def"}, "def"),
+        ({}, ""),
+    ],
+)
+def test_the_credential_is_a_bearer_or_a_key_header(headers: dict[str, str], bearer: str) -> None:
+    assert web.request_of(event(**headers)).bearer == bearer
+
+
+def test_the_cookie_counts_only_under_the_name_that_fits_the_scheme() -> None:
+    assert web.request_of(event(cookies=SIGNED_IN)).cookie == "abc"
+    assert web.request_of(event(cookies=["opencode_session=abc"])).cookie == ""
+    assert web.request_of(event(cookies=["opencode_session=abc"], x_forwarded_proto="http")).cookie == "abc"
+    assert web.request_of({**event(cookie="a=b; __Host-opencode_session=abc"), "cookies": None}).cookie == "abc"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "refused"),
+    [
+        ("POST", {"sec_fetch_site": "same-origin"}, False),
+        ("POST", {"sec_fetch_site": "same-site", "origin": "https://cloud.example"}, True),
+        ("POST", {"sec_fetch_site": "cross-site"}, True),
+        ("POST", {"sec_fetch_site": "none"}, True),
+        ("POST", {"origin": "https://cloud.example"}, False),
+        ("POST", {"origin": "https://cloud.example.evil.example"}, True),
+        ("POST", {"origin": "null"}, True),
+        ("POST", {}, True),
+        ("DELETE", {}, True),
+        ("POST", {"authorization": "Bearer abc", "sec_fetch_site": "cross-site"}, False),
+        ("GET", {"sec_fetch_site": "cross-site"}, False),
+    ],
+)
+def test_unsafe_requests_by_cookie_must_come_from_our_own_pages(
+    method: str, headers: dict[str, str], refused: bool
+) -> None:
+    asked = event(method, SIGNED_IN, **headers)
+    if refused:
+        with pytest.raises(Forbidden, match="not sent by a page"):
+            web.check_same_origin(asked)
+    else:
+        web.check_same_origin(asked)
+
+
+def test_a_form_is_valid_for_one_browser_and_one_action() -> None:
+    token = web.form_token("key", "browser", "/device")
+    web.check_form_token("key", "browser", "/device", token)
+    for wrong in (("key", "other", "/device"), ("key", "browser", "/login"), ("other", "browser", "/device")):
+        with pytest.raises(Forbidden):
+            web.check_form_token(*wrong, token)
+    with pytest.raises(Forbidden):
+        web.check_form_token("key", "", "/device", web.form_token("key", "", "/device"))
+
+
+def test_cookies_are_unreadable_for_scripts_and_bound_to_the_host() -> None:
+    assert web.set_cookie(event(), "opencode_session", "abc", 60) == (
+        "__Host-opencode_session=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60"
+    )
