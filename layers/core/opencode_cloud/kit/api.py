@@ -11,8 +11,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from opencode_cloud.kit import http
-from opencode_cloud.kit.app import preflight
+from opencode_cloud.kit.app import answer, preflight
 from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
+from opencode_cloud.kit.limits import API, REFUSED, RateLimiter, subject_of
 from opencode_cloud.kit.log import logger
 
 PROBLEM = "application/problem+json"
@@ -20,7 +21,10 @@ PROBLEM = "application/problem+json"
 
 def api_app() -> APIGatewayHttpResolver:
     """Return a resolver that validates by annotations and whose every error is a problem document."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+    # An answer that is not of its documented form is our fault, not the caller's.
+    app = APIGatewayHttpResolver(
+        enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
     def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
         return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "", extra)
@@ -55,6 +59,31 @@ def api_app() -> APIGatewayHttpResolver:
     return app
 
 
+def limited_answer(
+    app: APIGatewayHttpResolver, limiter: RateLimiter, event: dict[str, Any], context: Any
+) -> dict[str, Any]:
+    """Answer one HTTP request within the rate limits; every answer says in headers where the client stands.
+
+    Around the resolver, not within it: a resolver validates a request before its middlewares see it, and invalid
+    requests count too.
+    """
+    try:
+        standing = limiter.take(API, subject_of(event))
+        answered = answer(app, event, context)
+        if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
+            limiter.take(REFUSED, http.source_address(event))
+    except TooManyRequests as error:
+        refusal = problem_reply(event, error, logger.get_correlation_id() or "")
+        return {
+            "statusCode": refusal.status_code,
+            "headers": refusal.headers,
+            "body": refusal.body,
+            "isBase64Encoded": False,
+        }
+    answered["headers"] = {**answered.get("headers", {}), **standing.headers}
+    return answered
+
+
 def problem_reply(
     event: http.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
 ) -> Response[str]:
@@ -70,7 +99,7 @@ def problem_reply(
     }
     headers = dict(http.PRIVATE)
     if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after)
+        headers |= {**error.headers, "Retry-After": str(error.retry_after)}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return http.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

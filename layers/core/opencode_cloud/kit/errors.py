@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 
@@ -44,10 +45,22 @@ class NotFound(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
 
+class Conflict(ServiceError):
+    """409: the thing is in a state in which this cannot be done; the message says which."""
+
+    status = HTTPStatus.CONFLICT
+
+
 class Gone(ServiceError):
     """410: it was here and has been removed for good."""
 
     status = HTTPStatus.GONE
+
+
+class PreconditionFailed(ServiceError):
+    """412: the document has changed since the caller read it."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
 
 
 class PayloadTooLarge(ServiceError):
@@ -56,14 +69,27 @@ class PayloadTooLarge(ServiceError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class Unprocessable(ServiceError):
+    """422: the request is well-formed, and what it asks for contradicts a rule; the message says which."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class PreconditionRequired(ServiceError):
+    """428: the caller must say which version of the document they mean to change."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+
+
 class TooManyRequests(ServiceError):
-    """429: over a rate limit. ``retry_after`` is in seconds."""
+    """429: over a rate limit. ``retry_after`` is in seconds; ``headers`` say more to those who read them."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
-    def __init__(self, code: str, message: str, retry_after: int) -> None:
+    def __init__(self, code: str, message: str, retry_after: int, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
+        self.headers = dict(headers or {})
 
 
 class Unavailable(ServiceError):

@@ -1,0 +1,180 @@
+"""``Idempotency-Key`` on POST: who repeats a request gets the first answer, and nothing happens twice.
+
+Powertools' idempotency was considered. It stores answers in clear, and answers of ours hold keys that exist nowhere
+else; it knows the function's argument, not who asks; and it leaves no room for a key that comes with each request. What
+is left of it would be one conditional write, so it is not used.
+
+A record holds for a day. Its answer is sealed (AES-256-GCM) under a key derived from the deployment's key, the subject
+and the client's ``Idempotency-Key``, of which the table has only a hash: a dump of the table opens nothing.
+
+What it cannot do: a function killed after its change was committed and before its answer was stored leaves a record
+that is refused with 409 until its lease is over, and then executed again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from opencode_cloud.kit import aws, http
+from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
+
+HEADER = "idempotency-key"
+REPLAYED = "Idempotent-Replayed"
+LEASE_SECONDS = 30
+"""As long as an HTTP API waits for its function."""
+
+Next = Callable[[APIGatewayHttpResolver], "Response[Any]"]
+_KEY = re.compile(r"[\x21-\x7e]{8,255}")
+_NONCE_BYTES = 12
+
+
+class _Answer(msgspec.Struct):
+    status: int
+    content_type: str | None
+    body: Any
+    headers: dict[str, str | list[str]]
+    base64: bool
+
+
+class Idempotency:
+    """Records of answered requests: rows ``idempotency#<hash>`` of the table ``sessions``."""
+
+    def __init__(self, table: str, key: Callable[[], str], subject: Callable[[http.Event], str]) -> None:
+        """Keep records in ``table``.
+
+        Args:
+            table: Name of the table ``sessions``.
+            key: Returns the deployment's key.
+            subject: Returns who asks, by an id that outlives a token; raises what the route itself would raise to
+                somebody who may not enter, since a stored answer is for nobody else.
+        """
+        self._table = table
+        self._key = key
+        self._subject = subject
+
+    def middleware(self) -> Any:
+        """Return a middleware that gives repeated requests their first answer."""
+
+        def once(app: APIGatewayHttpResolver, next_middleware: Next) -> Response[Any]:
+            event = app.current_event.raw_event
+            if app.current_event.http_method != "POST" or HEADER not in (event.get("headers") or {}):
+                return next_middleware(app)
+            record = self._record(event)
+            stored = record.begin()
+            if stored is not None:
+                return stored
+            try:
+                response: Response[Any] = next_middleware(app)
+            except Exception:
+                # Nothing was changed, or nobody can tell: a retry with the same key must be let through.
+                record.forget()
+                raise
+            record.finish(response)
+            return response
+
+        return once
+
+    def _record(self, event: http.Event) -> _Record:
+        client_key = http.header(event, HEADER)
+        if not _KEY.fullmatch(client_key):
+            raise BadRequest(
+                "invalid_idempotency_key", "`Idempotency-Key` must be 8 to 255 printable characters, such as a UUID."
+            )
+        subject, key = self._subject(event), self._key()
+        request = (event["requestContext"]["http"]["method"], event["rawPath"], event.get("rawQueryString") or "")
+        return _Record(
+            table=self._table,
+            pk=f"idempotency#{derive(key, 'idempotency-record', subject, client_key).hex()}",
+            # Bodies may hold secrets, so the table gets nothing that guesses could be tried against.
+            fingerprint=derive(
+                key, "idempotency-request", subject, client_key, *request, http.raw_body(event).hex()
+            ).hex(),
+            seal=AESGCM(derive(key, "idempotency-answer", subject, client_key)),
+        )
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    table: str
+    pk: str
+    fingerprint: str
+    seal: Any
+
+    def begin(self) -> Response[Any] | None:
+        """Take the record for this request; return the answer if there is one already."""
+        now = now_seconds()
+        try:
+            aws.dynamodb().put_item(
+                TableName=self.table,
+                Item={
+                    "pk": {"S": self.pk},
+                    "fingerprint": {"S": self.fingerprint},
+                    "lease": {"N": str(now + LEASE_SECONDS)},
+                    "ttl": {"N": str(now + DAY_SECONDS)},
+                },
+                ConditionExpression=(
+                    "attribute_not_exists(pk) OR #ttl < :now"
+                    " OR (attribute_not_exists(answer) AND #lease < :now AND fingerprint = :fingerprint)"
+                ),
+                ExpressionAttributeNames={"#ttl": "ttl", "#lease": "lease"},
+                ExpressionAttributeValues={":now": {"N": str(now)}, ":fingerprint": {"S": self.fingerprint}},
+            )
+        except ClientError as error:
+            if aws.error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return self._stored()
+        return None
+
+    def _stored(self) -> Response[Any]:
+        row: Any = aws.dynamodb().get_item(TableName=self.table, Key={"pk": {"S": self.pk}}, ConsistentRead=True)
+        found = row.get("Item")
+        if found is not None and found["fingerprint"]["S"] != self.fingerprint:
+            raise Unprocessable(
+                "idempotency_key_reused", "This `Idempotency-Key` came with another request before. Make a new one."
+            )
+        if found is None or "answer" not in found:
+            raise Conflict("idempotency_in_progress", "The request with this `Idempotency-Key` is still being served.")
+        return self._open(bytes(found["answer"]["B"]))
+
+    def finish(self, response: Response[Any]) -> None:
+        """Store the answer, unless it says that nothing was done."""
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            self.forget()
+            return
+        answer = _Answer(
+            response.status_code,
+            response.content_type,
+            response.body,
+            response.headers,
+            response.base64_encoded,
+        )
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self.seal.encrypt(nonce, msgspec.json.encode(answer), self.pk.encode())
+        aws.dynamodb().update_item(
+            TableName=self.table,
+            Key={"pk": {"S": self.pk}},
+            UpdateExpression="SET answer = :answer",
+            ExpressionAttributeValues={":answer": {"B": sealed}},
+        )
+
+    def forget(self) -> None:
+        """Let the request be made again."""
+        aws.dynamodb().delete_item(TableName=self.table, Key={"pk": {"S": self.pk}})
+
+    def _open(self, sealed: bytes) -> Response[Any]:
+        plain = self.seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.pk.encode())
+        answer = msgspec.json.decode(plain, type=_Answer)
+        headers: Any = {**answer.headers, REPLAYED: "true"}
+        response: Response[Any] = Response(answer.status, answer.content_type, answer.body, headers)
+        response.base64_encoded = answer.base64
+        return response

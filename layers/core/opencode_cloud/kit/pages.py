@@ -1,0 +1,73 @@
+"""Lists in pages: a cursor is the key of the last row that was answered, so pages stay whole while rows come and go."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field
+
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.kit.ids import base64url
+
+Item = TypeVar("Item", bound=BaseModel)
+Row = TypeVar("Row")
+Key = TypeVar("Key", bound=tuple[Any, ...])
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 100
+
+Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="The most entries of one page.")]
+"""Annotation of the parameter ``limit`` of a list's route; its default is ``DEFAULT_LIMIT``."""
+
+Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
+"""Annotation of the parameter ``cursor`` of a list's route; its default is None, the first page."""
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    data: list[Item]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null on the last.")
+
+
+def encode_cursor(key: Sequence[str | int | datetime]) -> str:
+    """Write the key of the last row of a page (the columns that the list is ordered by) as an opaque word."""
+    return base64url(msgspec.json.encode(key))
+
+
+def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
+    """Return the key in ``cursor``, of the types of ``form`` such as ``tuple[datetime, str]``; None for the first page.
+
+    Raises ``invalid_cursor`` (400) for what did not come from :func:`encode_cursor`. Times are naive UTC, as in SQL.
+    """
+    if not cursor:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        key = msgspec.json.decode(text, type=form)
+    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
+        raise BadRequest(
+            "invalid_cursor", "The cursor is none of ours: send `next_cursor` as it was answered."
+        ) from error
+    return form(_naive(part) for part in key)
+
+
+def page_of(
+    rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[str | int | datetime]], show: Callable[[Row], Item]
+) -> Page[Item]:
+    """Make a page of ``rows``, read with ``LIMIT limit + 1``: one too many says that there is a next page."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return Page(data=[show(row) for row in shown], next_cursor=encode_cursor(key(shown[-1])) if more else None)
+
+
+def _naive(part: Any) -> Any:
+    if isinstance(part, datetime) and part.tzinfo:
+        return part.astimezone(UTC).replace(tzinfo=None)
+    return part

@@ -1,0 +1,40 @@
+"""Documents that people edit carry their version as ETag, and a change must say which version it was made from."""
+
+from __future__ import annotations
+
+import re
+
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import BadRequest, PreconditionFailed, PreconditionRequired
+
+_TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+
+
+def etag(version: int) -> str:
+    """Return the value of the header ``ETag`` for a document's version."""
+    return f'"{version}"'
+
+
+def version_of_request(event: http.Event) -> int:
+    """Return the version that ``If-Match`` names.
+
+    A weak tag (``W/"3"``) is as good: CloudFront weakens tags of answers that it compresses, and ours count versions,
+    not bytes. Raises ``version_required`` (428) without the header, ``invalid_version`` (400) for what is no tag.
+    """
+    value = http.header(event, "if-match").strip()
+    if not value or value == "*":
+        raise PreconditionRequired(
+            "version_required", "Send the `ETag` of the version that you have read as `If-Match`, so no change is lost."
+        )
+    match = _TAG.fullmatch(value)
+    if not match:
+        raise BadRequest("invalid_version", '`If-Match` must be one `ETag` as it was answered, such as "3".')
+    return int(match[1])
+
+
+def check_version(asked: int, present: int) -> None:
+    """Raise ``stale_version`` (412) when the document is no longer of the version that the caller has read."""
+    if asked != present:
+        raise PreconditionFailed(
+            "stale_version", "Somebody changed this since you have read it. Read it again, and make your change anew."
+        )

@@ -1,0 +1,61 @@
+"""The nouns of mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Template(StrEnum):
+    """What a mail is about; each has ``web/mail/<name>.mjml`` and ``.txt``, and the variables that these name."""
+
+    SIGN_IN_CODE = "sign-in-code"
+    """``challenge`` (id), ``minutes``, ``address`` (of who asked), ``device``. The code is derived when it is sent."""
+    INVITATION = "invitation"
+    """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``; the link is derived."""
+    WELCOME_OWNER = "welcome-owner"
+    """As INVITATION: to the first owner of a fresh deployment."""
+    MEMBER_REMOVED = "member-removed"
+    """``workspace``, ``remover``."""
+    KEY_CREATED = "key-created"
+    """``workspace``, ``name``, ``visible`` (first and last characters), ``creator``."""
+    KEY_ROTATED = "key-rotated"
+    """``workspace``, ``name``, ``visible``, ``creator``, ``until`` (when the old key ends)."""
+
+
+class MailState(StrEnum):
+    """What became of a mail."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    """SES has taken it."""
+    DELIVERED = "delivered"
+    """The recipient's server has taken it."""
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    """The recipient marked it as spam."""
+    FAILED = "failed"
+    """Not sent, and not tried again; ``reason`` says why."""
+
+
+UNDELIVERED = frozenset({MailState.BOUNCED, MailState.COMPLAINED, MailState.FAILED})
+"""States in which the recipient does not have the mail, or does not want it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One mail, with the names of the table's columns."""
+
+    id: str
+    template: Template
+    recipient: str
+    variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    workspace_id: str | None = None
+    state: MailState = MailState.QUEUED
+    reason: str = ""
+    attempts: int = 0
+    message_id: str | None = None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,5 @@
+"""Rules of mail, free of AWS and HTTP."""
+
+from opencode_cloud.mail.service.queueing import Mailer
+
+__all__ = ["Mailer"]

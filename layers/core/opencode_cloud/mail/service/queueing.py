@@ -1,0 +1,43 @@
+"""Deciding that a mail is to be sent, in the transaction of what it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sql import utc_now
+from opencode_cloud.mail.models import Mail, Template
+from opencode_cloud.outbox.models import Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.mail.store import MailStore
+    from opencode_cloud.outbox.service import Unit
+
+
+class Mailer:
+    """Queues mails: the outbox carries their ids to ``functions/mail``, which renders and sends them."""
+
+    def __init__(self, store: MailStore) -> None:
+        self._store = store
+
+    def queue(
+        self, unit: Unit, template: Template, recipient: str, variables: dict[str, Any], workspace: str | None = None
+    ) -> str:
+        """Queue a mail in ``unit`` and return its id; its row says from now on what became of it.
+
+        ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for
+        one, so links and codes are derived when the mail is sent (``kit/derive.py``).
+        """
+        now = utc_now()
+        mail = Mail(
+            id=new_id("mai"),
+            template=template,
+            recipient=recipient,
+            variables=variables,
+            workspace_id=workspace,
+            created_at=now,
+            updated_at=now,
+        )
+        self._store.add(unit.connection, mail)
+        unit.tell(Topic.MAIL, mail.id)
+        return mail.id

@@ -1,0 +1,43 @@
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.kit.pages import decode_cursor, encode_cursor, page_of
+
+
+class Shown(BaseModel):
+    number: int
+
+
+@given(st.datetimes(), st.text(max_size=40))
+def test_a_cursor_brings_back_the_key_that_was_put_into_it(moment: datetime, word: str) -> None:
+    assert decode_cursor(encode_cursor((moment, word)), tuple[datetime, str]) == (moment, word)
+
+
+def test_no_cursor_is_the_first_page() -> None:
+    assert decode_cursor(None, tuple[str]) is None
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "WyJhIl0K", "AAAA", "W10"])
+def test_a_cursor_of_another_kind_is_refused(cursor: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        decode_cursor(cursor, tuple[datetime, str])
+    assert refusal.value.code == "invalid_cursor"
+
+
+def test_pages_of_any_size_hold_every_row_once() -> None:
+    rows = list(range(10))
+    seen: list[int] = []
+    after = -1
+    while True:
+        page = page_of(rows[after + 1 :][:4], 3, lambda row: (row,), lambda row: Shown(number=row))
+        seen += [item.number for item in page.data]
+        key = decode_cursor(page.next_cursor, tuple[int])
+        if key is None:
+            break
+        (after,) = key
+    assert seen == rows
