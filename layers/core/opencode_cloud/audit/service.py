@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.models import Entry, Target
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.sql import utc_now
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.store import AuditStore

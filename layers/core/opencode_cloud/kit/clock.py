@@ -1,8 +1,9 @@
-"""The clock, in the one unit we use: whole milliseconds since the epoch (UTC)."""
+"""The clock, in the units that we use, all of them UTC: milliseconds or seconds since the epoch, naive times in SQL."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 DAY_SECONDS = 86_400
 
@@ -20,3 +21,8 @@ def now_seconds() -> int:
 def day_of(seconds: int) -> str:
     """Return the UTC day of an epoch time in seconds, as ``YYYY-MM-DD``."""
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def utc_now() -> datetime:
+    """Return the present time as SQL columns and audit entries hold it: UTC, without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.schema import SchemaItem
+
+from opencode_cloud.kit.clock import utc_now
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -43,11 +44,6 @@ def table(name: str, *contents: SchemaItem) -> Table:
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
     )
-
-
-def utc_now() -> datetime:
-    """Return the present time as columns of type ``Moment`` hold it: UTC, without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def id_column(name: str = "id", *rest: Any, **options: Any) -> Column[str]:

@@ -1,5 +1,5 @@
 """Rules of access, free of AWS and HTTP."""
 
-from opencode_cloud.access.service.authentication import Access, Request
+from opencode_cloud.access.service.authentication import Access, Request, proof_of
 
-__all__ = ["Access", "Request"]
+__all__ = ["Access", "Request", "proof_of"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import (
     KnownKey,
+    KnownWorkspace,
     login_required,
     not_permitted,
     workspace_not_found,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from opencode_cloud.access.store import AccessStore
 
 KEY_PREFIX = "oc_sk_"
+_PROVEN_SESSION = "session#"
+_PROVEN_KEY = "key#"
 TokenSession = Callable[[str], str | None]
 """Verifies an access token and returns the id of its session; None for anything that is not one of ours now."""
 
@@ -34,6 +37,8 @@ class Request:
     bearer: str = ""
     cookie: str = ""
     """The value of the session cookie."""
+    proven: str = ""
+    """In place of a credential: what :func:`proof_of` said of one that was checked before."""
     address: str = ""
     correlation_id: str = ""
 
@@ -61,7 +66,7 @@ class Access:
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
         ``not_permitted`` (403).
         """
-        if request.bearer.startswith(KEY_PREFIX):
+        if request.bearer.startswith(KEY_PREFIX) or request.proven.startswith(_PROVEN_KEY):
             actor = self._key(request, workspace)
         else:
             actor = self._member(request, workspace)
@@ -70,6 +75,24 @@ class Access:
             if not allows(actor.role, scopes, permission):
                 raise not_permitted(permission)
         return actor
+
+    def workspace(self, workspace: str) -> KnownWorkspace | None:
+        """Return a workspace with the policy that is in force; None for one that is blocked or deleted."""
+        return self._store.workspace(workspace)
+
+    def standing(self, holder: str, workspace: str, permission: Permission) -> KnownWorkspace | None:
+        """Return the workspace if ``holder`` (``acc_`` or ``svc_``) may do ``permission`` there now, by one round trip.
+
+        For what somebody left behind and others go on with, such as a share that is written by its secret.
+        """
+        machine = holder.startswith("svc_")
+        found = self._store.holder(
+            KnownKey(
+                id="", workspace=workspace, account="" if machine else holder, service_account=holder if machine else ""
+            )
+        )
+        role = Role.ADMIN if found.service_account else found.member.role if found.member else ""
+        return found.workspace if allows(role, None, permission) else None
 
     def _member(self, request: Request, workspace: str) -> Actor:
         actor, member = self._account(request, workspace)
@@ -119,6 +142,8 @@ class Access:
         return person, member
 
     def _session_id(self, request: Request) -> tuple[Credential, str | None]:
+        if request.proven:
+            return Credential.SESSION, request.proven.removeprefix(_PROVEN_SESSION)
         if request.bearer:
             return Credential.TOKEN, self._token_session(request.bearer)
         if request.cookie:
@@ -126,8 +151,9 @@ class Access:
         return Credential.NONE, None
 
     def _key(self, request: Request, workspace: str) -> Actor:
-        key = self._store.key(hash_of_key(request.bearer))
-        if key is None or not _usable(key, request.address):
+        proven = request.proven.removeprefix(_PROVEN_KEY)
+        key = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
+        if key is None or not _usable(key, request.address, anywhere=bool(proven)):
             raise login_required()
         holder = self._store.holder(key)
         if holder.workspace is None or (holder.member is None and holder.service_account is None):
@@ -155,15 +181,24 @@ def hash_of_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+def proof_of(request: Request, actor: Actor) -> str:
+    """Return what names the credential of ``actor`` without being one, so that it can be looked at again later."""
+    if request.proven:
+        return request.proven
+    if actor.credential is Credential.KEY:
+        return _PROVEN_KEY + hash_of_key(request.bearer).hex()
+    return _PROVEN_SESSION + actor.session
+
+
 def session_of_cookie(cookie: str) -> str:
     """Return the id under which a browser's session is kept: a hash of the cookie's value, which is stored nowhere."""
     return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
 
 
-def _usable(key: KnownKey, address: str) -> bool:
+def _usable(key: KnownKey, address: str, *, anywhere: bool) -> bool:
     if key.expires_at is not None and key.expires_at <= now_seconds():
         return False
-    if key.networks is None:
+    if key.networks is None or anywhere:
         return True
     try:
         client = ipaddress.ip_address(address)

@@ -91,6 +91,11 @@ class AccessStore:
             _value(rows.get(keys[2]), KnownWorkspace) if workspace else None,
         )
 
+    def workspace(self, workspace: str) -> KnownWorkspace | None:
+        """Return a workspace."""
+        keys = [(f"workspace#{workspace}", "WORKSPACE")]
+        return _value(self._rows(keys).get(keys[0]), KnownWorkspace)
+
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""
         keys = [(f"key#{digest.hex()}", "KEY")]
