@@ -1,0 +1,75 @@
+"""HTTP to the exchange and back, as the client's GitHub agent speaks it (docs/github.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from opencode_cloud.github.service import Exchange
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import ServiceError, TooManyRequests
+from opencode_cloud.kit.log import logger
+
+
+class _Repository(msgspec.Struct):
+    owner: str
+    repo: str
+
+
+class GitHubRoutes:
+    """The three routes of the exchange. Errors are sentences under ``error``: the agent shows them as they are."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        router = APIGatewayHttpRouter()
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        router.post("/exchange_github_app_token")(self._guarded(self.exchange))
+        router.post("/exchange_github_app_token_with_pat")(self._guarded(self.exchange_personal))
+        router.get("/get_github_app_installation")(self._guarded(self.installation))
+        app.include_router(router)
+
+    def exchange(self) -> dict[str, Any]:
+        """``POST /exchange_github_app_token``, the bearer a workflow's identity token -> ``{token}``."""
+        return {"token": self._exchange.for_workflow(self._bearer())}
+
+    def exchange_personal(self) -> dict[str, Any]:
+        """``POST /exchange_github_app_token_with_pat {owner, repo}``, the bearer a personal token -> ``{token}``."""
+        body = http.decode_body(self._event(), _Repository)
+        return {"token": self._exchange.for_person(self._bearer(), body.owner, body.repo)}
+
+    def installation(self) -> dict[str, Any]:
+        """``GET /get_github_app_installation?owner=&repo=`` -> ``{installation}``, or ``{}`` when there is none."""
+        event = self._event()
+        found = self._exchange.installation(http.query(event, "owner"), http.query(event, "repo"))
+        return {"installation": found} if found else {}
+
+    def _bearer(self) -> str:
+        scheme, _, value = http.header(self._event(), "authorization").partition(" ")
+        return value.strip() if scheme.lower() == "bearer" else ""
+
+    def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], Response[str]]:
+        @wraps(route)
+        def answer() -> Response[str]:
+            event = self._event()
+            try:
+                return http.reply(event, msgspec.json.encode(route()))
+            except ServiceError as error:
+                headers = dict(http.PRIVATE)
+                if isinstance(error, TooManyRequests):
+                    headers["Retry-After"] = str(error.retry_after)
+                body = {
+                    "error": error.message,
+                    "code": error.code,
+                    "correlation_id": logger.get_correlation_id() or "",
+                }
+                return http.reply(event, msgspec.json.encode(body), status=error.status, headers=headers)
+
+        return answer

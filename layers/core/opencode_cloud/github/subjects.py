@@ -1,0 +1,36 @@
+"""Which repository a workflow's identity token speaks for (GitHub: "OpenID Connect reference", the subject claim)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opencode_cloud.github.models import Repository
+
+_PREFIX = "repo:"
+
+
+def repository_of(claims: Mapping[str, Any]) -> Repository | None:
+    """Return the repository that verified ``claims`` name; None when they name none, or two.
+
+    The subject is ``repo:<owner>/<name>:...``, or ``repo:<owner>@<id>/<name>@<id>:...`` in its immutable form. An owner
+    may have chosen another form of subject altogether; then the claim ``repository``, which nobody can choose, says it.
+    Where both are there they must agree.
+    """
+    subject = _of_subject(str(claims.get("sub", "")))
+    claimed = _of_names(str(claims.get("repository", "")))
+    if subject and claimed:
+        return subject if subject.same_as(claimed) else None
+    return subject or claimed
+
+
+def _of_subject(subject: str) -> Repository | None:
+    if not subject.startswith(_PREFIX):
+        return None
+    names = subject.removeprefix(_PREFIX).partition(":")[0]
+    return _of_names("/".join(part.partition("@")[0] for part in names.split("/")))
+
+
+def _of_names(names: str) -> Repository | None:
+    owner, separator, name = names.partition("/")
+    return Repository.parse(owner, name) if separator else None
