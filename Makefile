@@ -63,6 +63,10 @@ deploy: setup ## Deploy STAGE to the AWS account of your credentials
 lock: setup ## Choose newer versions within the .in files and write the hash-locked lists
 	@$(BIN)/python -m local lock
 
+.PHONY: migration
+migration: setup ## Write the next version of the schema (NAME=add_invoices) from the code's tables
+	@$(BIN)/python -m local migration "$(NAME)"
+
 .PHONY: clean-local
 clean-local: ## Forget everything the local stage keeps (.local)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi

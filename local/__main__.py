@@ -1,4 +1,4 @@
-"""The local stage's command line: `python -m local dev|clean|lock`; people type `make dev`."""
+"""The local stage's command line: `python -m local dev|clean|lock|migration`; people type `make dev`."""
 
 import argparse
 import contextlib
@@ -15,7 +15,9 @@ from rich.status import Status
 
 from local.deployment import DeploymentFailed
 from local.locks import write_locks
+from local.mariadb import NoServer
 from local.processes import ProgramFailed
+from local.revisions import write_revision
 from local.stack import LocalStack, PortTaken, StackBusy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,12 +36,16 @@ def main() -> None:
     dev.add_argument("--trust-proxy", action="store_true", help="believe a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
     commands.add_parser("clean", help="stop what runs and forget all data")
     commands.add_parser("lock", help="write the hash-locked requirement lists anew")
+    migration = commands.add_parser("migration", help="write a new version of the database's schema")
+    migration.add_argument("name", help="what it does, such as add_invoices")
     given = parser.parse_args()
     match given.command:
         case "dev":
             develop(given)
         case "clean":
             clean()
+        case "migration":
+            write_revision(ROOT, given.name)
         case _:
             write_locks(ROOT)
 
@@ -71,7 +77,7 @@ def develop(given: argparse.Namespace) -> None:
         )
         try:
             stack.start()
-        except (DeploymentFailed, PortTaken, ProgramFailed, StackBusy) as error:
+        except (DeploymentFailed, NoServer, PortTaken, ProgramFailed, StackBusy) as error:
             console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="")
             console.print(str(error), markup=False)
             sys.exit(1)
@@ -98,6 +104,7 @@ def watch(stack: LocalStack) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(1)
+            stack.database.program.check()
             stack.emulator.check()
             stack.front_door.check()
 

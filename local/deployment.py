@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.processes import clean_environment
@@ -16,7 +16,17 @@ ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 """The emulator's root user; any secret will do."""
 
-SOURCES = ("app.py", "cdk.json", "infra", "layers", "functions", "web", "requirements/dev.txt", "package-lock.json")
+SOURCES = (
+    "app.py",
+    "cdk.json",
+    "infra",
+    "layers",
+    "functions",
+    "migrations",
+    "web",
+    "requirements/dev.txt",
+    "package-lock.json",
+)
 """Files and folders that decide what is deployed."""
 
 
@@ -33,6 +43,8 @@ class Deployment:
     emulator_port: int
     stage_file: Path | None = None
     """Settings of the stage in place of `infra/stages/local.toml`."""
+    database: Mapping[str, str] = field(default_factory=dict[str, str])
+    """How the functions reach the database: environment variables that infra/stage.py reads."""
 
     @property
     def endpoint(self) -> str:
@@ -45,7 +57,7 @@ class Deployment:
         region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "CDK_DEFAULT_REGION": REGION}
         local = {"AWS_ENDPOINT_URL": self.endpoint, "MINISTACK_PORT": str(self.emulator_port), "STAGE": "local"}
         file = {"STAGE_FILE": str(self.stage_file)} if self.stage_file else {}
-        return clean_environment(**CREDENTIALS, **region, **local, **file, CDK_DEFAULT_ACCOUNT=ACCOUNT)
+        return clean_environment(**CREDENTIALS, **region, **local, **file, **self.database, CDK_DEFAULT_ACCOUNT=ACCOUNT)
 
     def is_current(self) -> bool:
         """Say whether the emulator's saved state holds what the sources say now."""
@@ -111,7 +123,7 @@ class Deployment:
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides what is deployed, and where to."""
-        digest = hashlib.sha256(f"{self.emulator_port} {sys.version}".encode())
+        digest = hashlib.sha256(f"{self.emulator_port} {sys.version} {json.dumps(dict(self.database))}".encode())
         for path in self._files():
             content = path.read_bytes()
             digest.update(f"{os.path.relpath(path, self.root)}\0{len(content)}\0".encode() + content)

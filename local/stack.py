@@ -1,4 +1,4 @@
-"""A whole local stage in one state folder: emulator, deployment, front door. For `make dev`, tests and benchmarks."""
+"""A whole local stage in one state folder: database, emulator, deployment, front door. For `make dev` and tests."""
 
 import fcntl
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment
 from local.processes import Program, accepts, clean_environment, free_port, is_free
 
@@ -79,6 +80,7 @@ class LocalStack:
         self._lock: IO[str] | None = None
         self.port = port or 0
         self.emulator_port = emulator_port or 0
+        self.database = LocalDatabase(self.state, self.root)
         self.emulator = Program("emulator", self.state / "run", self.state / "logs")
         self.front_door = Program("front-door", self.state / "run", self.state / "logs")
 
@@ -95,7 +97,8 @@ class LocalStack:
     @property
     def deployment(self) -> Deployment:
         """The deployment to this emulator."""
-        return Deployment(self.root, self.state, self.emulator_port, self._stage_file)
+        database = self.database.access.environment()
+        return Deployment(self.root, self.state, self.emulator_port, self._stage_file, database)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -140,15 +143,16 @@ class LocalStack:
         Raises:
             StackBusy: The folder is in use.
             PortTaken: A wanted port is in use.
-            ProgramFailed: Emulator or front door did not start.
+            NoServer: This machine has no MariaDB, and none could be fetched.
+            ProgramFailed: Database, emulator or front door did not start.
             DeploymentFailed: The CDK failed.
         """
         self._take_folder()
         try:
-            self.emulator.stop_leftover()
-            self.front_door.stop_leftover()
+            self._stop_leftovers()
             self._begin_from_template()
             self._choose_ports()
+            self.start_database()
             self.start_emulator()
             self._deploy_changes()
             self.start_front_door()
@@ -160,12 +164,14 @@ class LocalStack:
         """End everything cleanly; the state is saved."""
         self.front_door.stop()
         self.emulator.stop()
+        self.database.stop()
         self._leave_folder()
 
     def kill(self) -> None:
         """SIGKILL everything, workers of functions too, as a power cut would: nothing is saved."""
         self.emulator.kill()
         self.front_door.kill()
+        self.database.kill()
         self._leave_folder()
 
     def forget(self) -> None:
@@ -176,8 +182,7 @@ class LocalStack:
         """
         self._take_folder()
         try:
-            self.emulator.stop_leftover()
-            self.front_door.stop_leftover()
+            self._stop_leftovers()
             for path in self.state.iterdir():
                 if path.is_dir():
                     shutil.rmtree(path)
@@ -197,6 +202,11 @@ class LocalStack:
         request = urllib.request.Request(f"{self.emulator_url}/_local/save", method="POST")  # noqa: S310 - our own
         with urllib.request.urlopen(request, timeout=SAVE_SECONDS):  # noqa: S310 - our own
             pass
+
+    def start_database(self) -> None:
+        """Start MariaDB, and wait until it answers."""
+        self._report("Starting the database")
+        self.database.start()
 
     def start_emulator(self) -> None:
         """Start MiniStack behind our launcher, and wait until it answers."""
@@ -250,6 +260,10 @@ class LocalStack:
         deployment.remember(fingerprint)
         self._keep_as_template()
 
+    def _stop_leftovers(self) -> None:
+        for program in (self.front_door, self.emulator, self.database.program):
+            program.stop_leftover()
+
     def _begin_from_template(self) -> None:
         if self._template and self._template.exists() and not (self.state / "emulator").exists():
             shutil.copytree(self._template, self.state, dirs_exist_ok=True)
@@ -259,9 +273,11 @@ class LocalStack:
         if self._template is None:
             return
         draft = self._template.with_suffix(f".{self.emulator_pid}")
+        self.database.stop()  # the files of a running server are no copy of its data
         shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
         shutil.rmtree(self._template, ignore_errors=True)
         draft.rename(self._template)
+        self.database.start()
 
     def _choose_ports(self) -> None:
         remembered = self._read_ports()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.dialects.mysql import BINARY, DATETIME, VARBINARY
 from sqlalchemy.schema import SchemaItem
 
 from opencode_cloud.kit.clock import utc_now
@@ -22,7 +22,19 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-__all__ = ["Connection", "Database", "Id", "Moment", "id_column", "metadata", "table", "utc_now"]
+__all__ = [
+    "Bytes",
+    "Connection",
+    "Database",
+    "Digest",
+    "Engine",
+    "Id",
+    "Moment",
+    "id_column",
+    "metadata",
+    "table",
+    "utc_now",
+]
 
 metadata = MetaData(naming_convention=NAMES)
 """All tables of all features; each feature's ``store`` adds its own."""
@@ -32,6 +44,13 @@ Id = String(30, collation="utf8mb4_bin")
 
 Moment = DATETIME(fsp=6)
 """A time, UTC, to the microsecond; Python's side is naive: use :func:`utc_now`."""
+
+
+Digest = BINARY(32)
+"""A SHA-256. Not LargeBinary: that is a BLOB, which MySQL takes into no index without a length."""
+
+Bytes = VARBINARY
+"""Up to so many bytes: ``Bytes(1024)``."""
 
 
 def table(name: str, *contents: SchemaItem) -> Table:
@@ -70,6 +89,11 @@ class Database:
                 self._url, isolation_level="READ COMMITTED", pool_pre_ping=True, **self._options
             )
         return self._engine
+
+    def dispose(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:

@@ -8,12 +8,11 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    LargeBinary,
     String,
     UniqueConstraint,
 )
 
-from opencode_cloud.kit.sql import Moment, id_column, table
+from opencode_cloud.kit.sql import Bytes, Digest, Moment, id_column, table
 
 keys = table(
     "keys",
@@ -22,7 +21,7 @@ keys = table(
     id_column("member_id", ForeignKey("members.id", ondelete="CASCADE"), comment="whose key it is, or"),
     id_column("service_account_id", ForeignKey("service_accounts.id", ondelete="CASCADE"), comment="of what it is"),
     Column("name", String(255), nullable=False),
-    Column("hash", LargeBinary(32), nullable=False, comment="SHA-256 of the key, which has 256 bits of entropy"),
+    Column("hash", Digest, nullable=False, comment="SHA-256 of the key, which has 256 bits of entropy"),
     Column("prefix", String(16, collation="utf8mb4_bin"), nullable=False),
     Column("suffix", String(8, collation="utf8mb4_bin"), nullable=False),
     Column("scopes", JSON, nullable=False, comment="list of inference, usage, admin"),
@@ -48,8 +47,8 @@ provider_credentials = table(
     Column("provider", String(64), nullable=False, comment="openai, anthropic, google, ... or openai-compatible"),
     Column("name", String(255), nullable=False),
     Column("base_url", String(2048)),
-    Column("sealed", LargeBinary(8192), nullable=False, comment="AES-256-GCM under the data key"),
-    Column("data_key", LargeBinary(1024), nullable=False, comment="encrypted by KMS; context: workspace and id"),
+    Column("sealed", Bytes(8192), nullable=False, comment="AES-256-GCM under the data key"),
+    Column("data_key", Bytes(1024), nullable=False, comment="encrypted by KMS; context: workspace and id"),
     Column("suffix", String(4, collation="utf8mb4_bin"), nullable=False, comment="last characters, to tell keys apart"),
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
 
-from opencode_cloud.kit.sql import Moment, id_column, table
+from opencode_cloud.kit.sql import Digest, Moment, id_column, table
 
 ROLES = ("owner", "admin", "billing", "member", "viewer")
 
@@ -61,7 +61,7 @@ invitations = table(
     Column(
         "generation", Integer, nullable=False, server_default="1", comment="counts mails; the link holds only the last"
     ),
-    Column("token_hash", LargeBinary(32), nullable=False),
+    Column("token_hash", Digest, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("settled_at", Moment),

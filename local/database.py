@@ -1,0 +1,165 @@
+"""A private MariaDB in a folder, on a port of the loopback interface, with passwords of its own.
+
+It has two users, as a database on AWS has: the owner, who changes the schema, and the console plane's, who may only
+read and write rows.
+"""
+
+import getpass
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from local.mariadb import MariaDB, find
+from local.processes import Program, ProgramFailed, accepts, clean_environment, free_port, is_free
+
+NAME = "opencode_cloud"
+"""Of the database in the server."""
+
+OWNER = "owner"
+USER = "console"
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the server listens, and the users' passwords."""
+
+    port: int
+    owner_password: str
+    password: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings by which stage `local` knows the database (infra/stage.py)."""
+        return {
+            "DATABASE_PORT": str(self.port),
+            "DATABASE_PASSWORD": self.password,
+            "DATABASE_OWNER_PASSWORD": self.owner_password,
+        }
+
+    def url(self, user: str = USER) -> str:
+        """Return SQLAlchemy's address of the database for one of the users."""
+        password = self.owner_password if user == OWNER else self.password
+        return f"mysql+pymysql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{NAME}?charset=utf8mb4"
+
+
+class LocalDatabase:
+    """One server and its data in `state`/database; stopped when the process that started it ends."""
+
+    def __init__(self, state: Path, root: Path) -> None:
+        self.program = Program("database", state / "run", state / "logs")
+        self._root = root
+        self._folder = state / "database"
+        self._access = state / "database.json"
+
+    @property
+    def access(self) -> Access:
+        """How to reach it; known after the first start."""
+        return Access(**json.loads(self._access.read_text()))
+
+    def start(self) -> None:
+        """Make the server's files when there are none, start it, and wait until it answers.
+
+        Raises:
+            NoServer: This machine has no MariaDB, and none could be fetched.
+            ProgramFailed: It did not start.
+        """
+        programs = find(self._root)
+        access = self._choose()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (self._folder / "data" / "mysql").exists():
+            self._install(programs)
+        _write_private(self._folder / "start.sql", _statements(access))
+        self.program.start(self._command(programs, access), self._environment(programs), self._folder)
+        self.program.wait_until(lambda: accepts(access.port), READY_SECONDS)
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        self.program.stop()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.program.kill()
+
+    def dump(self) -> bytes:
+        """Return the database as SQL statements, as `mariadb-dump` writes them: one consistent state.
+
+        Raises:
+            ProgramFailed: It could not be read, or the installation lacks the program.
+        """
+        programs, access = find(self._root), self.access
+        if programs.dump is None:
+            raise ProgramFailed(f"there is no mariadb-dump beside {programs.server}")
+        command = [str(programs.dump), "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={access.port}"]
+        command += [f"--user={OWNER}", "--single-transaction", "--skip-comments", "--hex-blob", NAME]
+        environment = self._environment(programs) | {"MYSQL_PWD": access.owner_password}
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode:
+            raise ProgramFailed(done.stderr.decode(errors="replace"))
+        return done.stdout
+
+    def _choose(self) -> Access:
+        """Keep port and passwords of the last time, which deployed functions know; take a new port if it is taken."""
+        if self._access.exists():
+            known = self.access
+            chosen = known if is_free(known.port) else Access(free_port(), known.owner_password, known.password)
+        else:
+            chosen = Access(free_port(), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        _write_private(self._access, json.dumps(asdict(chosen)))
+        return chosen
+
+    def _install(self, programs: MariaDB) -> None:
+        data = self._folder / "data"
+        # What an installation that was cut short left behind would be taken for a database.
+        shutil.rmtree(data, ignore_errors=True)
+        command = [str(programs.install), *programs.options, f"--datadir={data}", f"--user={getpass.getuser()}"]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-bin", *_SIZES]
+        done = subprocess.run(
+            command,
+            env=self._environment(programs),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ProgramFailed(f"mariadb-install-db failed.\n{done.stdout}{done.stderr}")
+
+    def _command(self, programs: MariaDB, access: Access) -> list[str]:
+        server = [str(programs.server), *programs.options, f"--datadir={self._folder / 'data'}"]
+        server += [f"--port={access.port}", "--bind-address=127.0.0.1", "--socket=server.sock", "--pid-file=server.pid"]
+        server += [f"--init-file={self._folder / 'start.sql'}", f"--user={getpass.getuser()}", "--skip-name-resolve"]
+        server += ["--skip-log-bin", "--default-time-zone=+00:00", "--character-set-server=utf8mb4", *_SIZES]
+        server += ["--max-connections=500", "--performance-schema=OFF", "--sql-mode=TRADITIONAL,ONLY_FULL_GROUP_BY"]
+        return [sys.executable, "-m", "local.lifeline", *server]
+
+    def _environment(self, programs: MariaDB) -> dict[str, str]:
+        return clean_environment(**programs.environment, PYTHONPATH=str(self._root), UMASK="0600", UMASK_DIR="0700")
+
+
+_SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")
+"""Small: a fresh folder takes 30 MB and a tenth of a second to copy."""
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
+def _statements(access: Access) -> str:
+    """Return what the server executes at each start, before it lets anyone in: one statement a line."""
+    lines = [f"CREATE DATABASE IF NOT EXISTS {NAME} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;"]
+    for user, password, rights in (
+        (OWNER, access.owner_password, "ALL PRIVILEGES"),
+        (USER, access.password, "SELECT, INSERT, UPDATE, DELETE"),
+    ):
+        who = f"'{user}'@'127.0.0.1'"
+        lines += [f"CREATE USER IF NOT EXISTS {who};", f"ALTER USER {who} IDENTIFIED BY '{password}';"]
+        lines += [f"GRANT {rights} ON {NAME}.* TO {who};"]
+    # The installation lets root in without a password; nobody needs root.
+    lines += ["DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', ''@'localhost';"]
+    return "\n".join(lines) + "\n"

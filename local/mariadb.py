@@ -1,0 +1,107 @@
+"""Finds a MariaDB server that needs no root: the one on PATH, else Debian's, unpacked into `.tools/mariadb`."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = (
+    "libaio1",
+    "liburing2",
+    "mysql-common",
+    "mariadb-common",
+    "libmariadb3",
+    "mariadb-client-core",
+    "mariadb-client",
+    "mariadb-server-core",
+)
+"""Not `mariadb-server`, which would enable a service of the whole machine; `mariadb-client` has `mariadb-dump`."""
+
+ADVICE = (
+    "MariaDB 10.11 or newer is needed: put `mariadbd` and `mariadb-install-db` on PATH "
+    "(Debian and Ubuntu: apt-get install mariadb-server-core; macOS: brew install mariadb; Fedora: dnf install "
+    "mariadb-server). It runs in a private folder, as you, and needs no service."
+)
+
+
+class NoServer(Exception):
+    """There is no database server on this machine, and none could be fetched; the message says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class MariaDB:
+    """The programs of one installation."""
+
+    server: Path
+    install: Path
+    dump: Path | None
+    base: Path | None = None
+    """Where its own files are, unless it knows."""
+    libraries: tuple[Path, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its programs need in their environment: where their libraries are."""
+        return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, self.libraries))} if self.libraries else {}
+
+    @property
+    def options(self) -> list[str]:
+        """What its programs need on their command lines, before everything else."""
+        return ["--no-defaults", *([f"--basedir={self.base}"] if self.base else [])]
+
+
+def find(root: Path) -> MariaDB:
+    """Return the installation to use, fetched into `root`/.tools the first time that there is no other.
+
+    Raises:
+        NoServer: There is none, and none can be fetched.
+    """
+    return _on_path() or _unpacked(root / ".tools" / "mariadb") or _fetched(root / ".tools" / "mariadb")
+
+
+def _on_path() -> MariaDB | None:
+    # Debian keeps servers in sbin, which is not on everyone's PATH.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+    dump = shutil.which("mariadb-dump", path=path)
+    return MariaDB(Path(server), Path(install), Path(dump) if dump else None) if server and install else None
+
+
+def _unpacked(folder: Path) -> MariaDB | None:
+    base = folder / "usr"
+    dump = base / "bin" / "mariadb-dump"
+    found = MariaDB(
+        server=base / "sbin" / "mariadbd",
+        install=base / "bin" / "mariadb-install-db",
+        dump=dump if dump.exists() else None,
+        base=base,
+        libraries=tuple(sorted(path.parent for path in base.glob("lib/*/libmariadb.so.3"))),
+    )
+    return found if found.server.exists() and found.libraries else None
+
+
+def _fetched(folder: Path) -> MariaDB:
+    """Unpack Debian's packages: nothing is installed, so that neither root nor a service is needed."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise NoServer(ADVICE)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        archives, draft = Path(scratch, "archives"), Path(scratch, "mariadb")
+        archives.mkdir()
+        _run(["apt-get", "--quiet", "download", *PACKAGES], archives)
+        for archive in sorted(archives.glob("*.deb")):
+            _run(["dpkg", "-x", str(archive), str(draft)], archives)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    found = _unpacked(folder)
+    if found is None:
+        raise NoServer(f"The packages {', '.join(PACKAGES)} hold no server. {ADVICE}")
+    return found
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoServer(f"{ADVICE}\n(Fetching it failed: {' '.join(command[:3])} ...: {done.stderr.strip()})")

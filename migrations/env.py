@@ -1,0 +1,53 @@
+"""Alembic's entry: run by `opencode_cloud.kit.migration`, not by Alembic's command line, so that the lock is held."""
+
+import pkgutil
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from alembic import context
+
+import opencode_cloud
+from opencode_cloud.kit.sql import Connection, metadata
+
+
+def collect_tables() -> None:
+    """Import every feature's tables, which puts them into `metadata`."""
+    for feature in pkgutil.iter_modules(opencode_cloud.__path__, "opencode_cloud."):
+        if feature.ispkg and find_spec(f"{feature.name}.store") and find_spec(f"{feature.name}.store.tables"):
+            import_module(f"{feature.name}.store.tables")
+
+
+def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
+    """Say whether Alembic is to compare an object: its own table is none of ours."""
+    return not (kind == "table" and name == "alembic_version")
+
+
+def default_differs(
+    _context: Any, _inspected: Any, _declared: Any, found: str | None, _default: Any, rendered: str | None
+) -> bool:
+    """Compare defaults of columns without the quotes that each server writes in its own way."""
+    return (found is None) != (rendered is None) or _bare(found) != _bare(rendered)
+
+
+def _bare(default: str | None) -> str:
+    return (default or "").strip("'\"()")
+
+
+def run(connection: Connection) -> None:
+    """Run what was asked for (upgrade, check, revision) on `connection`."""
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        include_object=ours,
+        compare_type=True,
+        compare_server_default=default_differs,
+        # MySQL commits at every statement that changes the schema: a version a transaction is the best there is.
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+collect_tables()
+run(context.config.attributes["connection"])

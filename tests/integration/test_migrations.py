@@ -1,0 +1,117 @@
+"""The schema as migrations make it, in a real server."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from local.database import OWNER, LocalDatabase
+from opencode_cloud.kit import migration
+from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.sql import Database, utc_now
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+@pytest.fixture
+def owner(database_server: LocalDatabase) -> Database:
+    return Database(database_server.access.url(OWNER))
+
+
+def test_code_and_schema_agree(owner: Database) -> None:
+    migration.check(owner.engine, MIGRATIONS)
+
+
+def test_a_second_migration_changes_nothing_and_says_the_version(owner: Database) -> None:
+    assert migration.upgrade(owner.engine, MIGRATIONS) == migration.newest(MIGRATIONS)
+
+
+def test_migrations_wait_for_each_other(owner: Database) -> None:
+    with owner.engine.connect() as other:
+        assert other.execute(text("SELECT GET_LOCK(:name, 0)"), {"name": migration.LOCK}).scalar() == 1
+        with pytest.raises(Unavailable, match="Another migration"):
+            migration.upgrade(owner.engine, MIGRATIONS, wait_seconds=0)
+        other.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": migration.LOCK})
+    assert migration.upgrade(owner.engine, MIGRATIONS, wait_seconds=0)
+
+
+def test_many_at_once_migrate_an_empty_database_once(tmp_path: Path) -> None:
+    server = LocalDatabase(tmp_path, MIGRATIONS.parent)
+    server.start()
+    try:
+        engines = [create_engine(server.access.url(OWNER)) for _ in range(4)]
+        # Alembic's own state is of the process: threads would share it, so only one of them may be at work at a time,
+        # which is what the lock sees to.
+        with ThreadPoolExecutor(4) as pool:
+            versions = list(pool.map(lambda engine: migration.upgrade(engine, MIGRATIONS), engines))
+        assert set(versions) == {migration.newest(MIGRATIONS)}
+        for engine in engines:
+            engine.dispose()
+    finally:
+        server.stop()
+
+
+def test_a_failing_migration_raises_and_keeps_the_version(owner: Database, tmp_path: Path) -> None:
+    newest = migration.newest(MIGRATIONS)
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for file in [MIGRATIONS / "env.py", *(MIGRATIONS / "versions").glob("*.py")]:
+        (folder / file.relative_to(MIGRATIONS)).write_text(file.read_text())
+    (folder / "versions" / "9999_wrong.py").write_text(
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{newest}'\n"
+        "def upgrade():\n    op.execute('ALTER TABLE no_such_table ADD COLUMN a INT')\n"
+    )
+    with pytest.raises(Exception, match="no_such_table"):
+        migration.upgrade(owner.engine, folder)
+    with owner.engine.connect() as connection:
+        assert migration.current(connection) == newest
+    assert migration.upgrade(owner.engine, MIGRATIONS, wait_seconds=0) == newest
+
+
+def test_the_console_may_change_rows_and_not_the_schema(database: Database) -> None:
+    with database.transaction() as connection, pytest.raises(OperationalError, match="denied"):
+        connection.execute(text("CREATE TABLE mine (id INT)"))
+
+
+def test_addresses_are_compared_without_regard_to_case(database: Database) -> None:
+    insert = text("INSERT INTO accounts (id, email, created_at, updated_at) VALUES (:id, :email, :now, :now)")
+    with database.transaction() as connection:
+        connection.execute(insert, {"id": "acc_1", "email": "Ann.Lee@Example.com", "now": utc_now()})
+        found = connection.execute(text("SELECT id FROM accounts WHERE email = 'ann.lee@example.com'")).scalar()
+    assert found == "acc_1"
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        connection.execute(insert, {"id": "acc_2", "email": "ANN.LEE@example.com", "now": utc_now()})
+
+
+def test_foreign_keys_are_kept(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO members (id, workspace_id, account_id, role, created_at, updated_at) "
+                "VALUES ('mem_1', 'wrk_none', 'acc_none', 'owner', :now, :now)"
+            ),
+            {"now": utc_now()},
+        )
+
+
+ONLY_ON_ONE = re.compile(
+    r"0900_ai_ci|->>|JSON_VALUE|MEMBER OF|RETURNING|IF NOT EXISTS|FOR SHARE|LATERAL|INVISIBLE|UUID_TO_BIN|"
+    r"\.returning\(|INSERT[^;]* AS new|TINYBLOB|sa\.LargeBinary",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("path", sorted((MIGRATIONS / "versions").glob("*.py")), ids=lambda path: path.stem)
+def test_versions_use_only_what_mariadb_and_mysql_share(path: Path) -> None:
+    assert not ONLY_ON_ONE.findall(path.read_text())
+
+
+def test_versions_form_one_line(owner: Database) -> None:
+    numbers = [path.name.partition("_")[0] for path in sorted((MIGRATIONS / "versions").glob("*.py"))]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert migration.newest(MIGRATIONS) == numbers[-1]
