@@ -55,6 +55,13 @@ class Quotas(_Settings):
     websocket_frame: int = 32 * 1024
 
 
+class GitHub(_Settings):
+    """The deployment has a GitHub App (docs/github.md), and this is the GitHub that knows it."""
+
+    api_url: str = Field(default="https://api.github.com", pattern=r"^https?://[^\s]+$")
+    oidc_issuer: str = Field(default="https://token.actions.githubusercontent.com", pattern=r"^https?://[^\s]+$")
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -75,6 +82,7 @@ class Stage(_Settings):
     alarm_email: str | None = None
     emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")
     quotas: Quotas = Quotas()
+    github: GitHub | None = Field(default=None, description="None: the deployment has no GitHub App")
 
     @property
     def local(self) -> bool:

@@ -9,6 +9,7 @@ from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
+from opencode_cloud.kit.limits import RateLimiter
 
 app_secret = settings.text("GITHUB_APP_SECRET", "")
 exchange = Exchange(
@@ -18,7 +19,7 @@ exchange = Exchange(
     aws.secret.cache_clear,
 )
 app = http_app()
-GitHubRoutes(exchange).mount(app)
+GitHubRoutes(exchange, RateLimiter(settings.text("SESSIONS_TABLE"))).mount(app)
 
 
 @frame

@@ -22,6 +22,7 @@ from opencode_cloud.github.routes import GitHubRoutes
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit.app import http_app
+from opencode_cloud.kit.limits import Limit, RateLimiter, Standing
 from opencode_cloud.kit.log import logger
 from tests.github_stand_in import GitHubStandIn, new_key, pem
 
@@ -29,6 +30,14 @@ EXCHANGE = "/exchange_github_app_token"
 PERSONAL = "/exchange_github_app_token_with_pat"
 INSTALLATION = "/get_github_app_installation"
 SHOP = {"owner": "acme", "repo": "shop"}
+
+
+class Unlimited(RateLimiter):
+    """Limits need the deployed table, and are tried there."""
+
+    def take(self, limit: Limit, subject: str) -> Standing:
+        assert subject
+        return Standing(limit.requests, limit.requests, limit.seconds)
 
 
 class Deployment:
@@ -39,7 +48,7 @@ class Deployment:
         self.kept: str | None = None
         exchange = Exchange(GitHubApi(github.api_url), WorkflowTokens(github.issuer), self._read, self._forget)
         self.app: APIGatewayHttpResolver = http_app()
-        GitHubRoutes(exchange).mount(self.app)
+        GitHubRoutes(exchange, Unlimited("none")).mount(self.app)
 
     def _read(self) -> str:
         if self.kept is None:
@@ -58,7 +67,11 @@ class Deployment:
             "rawQueryString": urlencode(query),
             "queryStringParameters": query,
             "headers": {"host": "cloud.example"} | ({"authorization": f"Bearer {bearer}"} if bearer else {}),
-            "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
+                "stage": "$default",
+                "requestId": "r",
+            },
             "body": None if body is None else json.dumps(body),
             "isBase64Encoded": False,
         }

@@ -13,7 +13,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.kit import http
 from opencode_cloud.kit.errors import ServiceError, TooManyRequests
+from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.kit.log import logger
+
+LIMIT = Limit("github", 120)
+"""Of each address. `opencode github install` asks once a second; every request may cost one of GitHub's."""
 
 
 class _Repository(msgspec.Struct):
@@ -24,8 +28,9 @@ class _Repository(msgspec.Struct):
 class GitHubRoutes:
     """The three routes of the exchange. Errors are sentences under ``error``: the agent shows them as they are."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, limiter: RateLimiter) -> None:
         self._exchange = exchange
+        self._limiter = limiter
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
@@ -60,11 +65,12 @@ class GitHubRoutes:
         def answer() -> Response[str]:
             event = self._event()
             try:
+                self._limiter.take(LIMIT, http.source_address(event))
                 return http.reply(event, msgspec.json.encode(route()))
             except ServiceError as error:
                 headers = dict(http.PRIVATE)
                 if isinstance(error, TooManyRequests):
-                    headers["Retry-After"] = str(error.retry_after)
+                    headers |= {**error.headers, "Retry-After": str(error.retry_after)}
                 body = {
                     "error": error.message,
                     "code": error.code,
