@@ -18,6 +18,8 @@ from opencode_cloud.kit.derive import invitation_token, sign_in_code
 from opencode_cloud.mail.models import Template
 
 _SUBJECT = "Subject: "
+_NO_FONTS = mrml.RenderOptions(fonts={})
+"""By default mrml has mail programs fetch fonts from Google, which would tell it who reads what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Renderer:
         # A name may hold anything: it must not become another header.
         subject = " ".join(subject.removeprefix(_SUBJECT).split())
         mjml = _environment().get_template(f"{template}.mjml").render(values, subject=subject)
-        return Rendered(subject, text.lstrip("\n"), mrml.to_html(mjml).content)
+        return Rendered(subject, text.lstrip("\n"), mrml.to_html(mjml, render_options=_NO_FONTS).content)
 
     def _derived(self, template: Template, variables: Mapping[str, Any]) -> dict[str, str]:
         match template:
