@@ -25,8 +25,10 @@ keys = table(
     Column("prefix", String(16, collation="utf8mb4_bin"), nullable=False),
     Column("suffix", String(8, collation="utf8mb4_bin"), nullable=False),
     Column("scopes", JSON, nullable=False, comment="list of inference, usage, admin"),
-    Column("models", JSON, comment="list of patterns of models, or null for all that the policy allows"),
-    Column("networks", JSON, comment="list of IP ranges in CIDR notation, or null for any address"),
+    Column(
+        "models", JSON(none_as_null=True), comment="list of patterns of models, or null for all that the policy allows"
+    ),
+    Column("networks", JSON(none_as_null=True), comment="list of IP ranges in CIDR notation, or null for any address"),
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),

@@ -1,0 +1,91 @@
+"""Limits of keys: what is valid, and what is within what. A limit can only be narrowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from opencode_cloud.keys.models import Limits, invalid_limit
+from opencode_cloud.workspaces.permissions import Scope
+
+MOST_ENTRIES = 100
+PATTERN = re.compile(r"[A-Za-z0-9._:@/*-]{1,200}")
+"""A model's name as ``provider/model``, where ``*`` stands for any text."""
+
+
+def checked(
+    scopes: Sequence[Scope],
+    models: Sequence[str] | None,
+    networks: Sequence[str] | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Limits:
+    """Return the limits that somebody asked for, in canonical form; raises ``invalid_limit``."""
+    if not scopes:
+        raise invalid_limit("scopes", "name at least one")
+    if expires_at is not None and expires_at <= now:
+        raise invalid_limit("expires_at", "this is in the past")
+    return Limits(
+        scopes=frozenset(scopes), models=_patterns(models), networks=_networks(networks), expires_at=expires_at
+    )
+
+
+def wider(asked: Limits, bound: Limits) -> str | None:
+    """Return the name of a limit in which ``asked`` is not within ``bound``; None when all are."""
+    if not asked.scopes <= bound.scopes:
+        return "scopes"
+    if bound.models is not None and not _each_covered(asked.models, bound.models, covers):
+        return "models"
+    if bound.networks is not None and not _each_covered(asked.networks, bound.networks, contains):
+        return "networks"
+    if bound.expires_at is not None and (asked.expires_at is None or asked.expires_at > bound.expires_at):
+        return "expires_at"
+    return None
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Tell whether every model that the pattern ``narrow`` matches is matched by ``wide`` too.
+
+    A star of ``narrow`` can only be matched by a star of ``wide``: it is no character that ``wide`` could name.
+    """
+    expression = ".*".join(re.escape(part) for part in wide.split("*"))
+    return re.fullmatch(expression, narrow) is not None
+
+
+def contains(wide: str, narrow: str) -> bool:
+    """Tell whether the network ``narrow`` lies within ``wide``."""
+    outer, inner = ipaddress.ip_network(wide), ipaddress.ip_network(narrow)
+    if isinstance(outer, ipaddress.IPv4Network):
+        return isinstance(inner, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
+def _each_covered(asked: tuple[str, ...] | None, bound: tuple[str, ...], within: Callable[[str, str], bool]) -> bool:
+    return asked is not None and all(any(within(wide, narrow) for wide in bound) for narrow in asked)
+
+
+def _patterns(models: Sequence[str] | None) -> tuple[str, ...] | None:
+    if models is None:
+        return None
+    _check_count("models", models)
+    for pattern in models:
+        if not PATTERN.fullmatch(pattern):
+            raise invalid_limit("models", f"`{pattern}` is no pattern such as `anthropic/*`")
+    return tuple(sorted(set(models)))
+
+
+def _networks(networks: Sequence[str] | None) -> tuple[str, ...] | None:
+    if networks is None:
+        return None
+    _check_count("networks", networks)
+    try:
+        return tuple(sorted({str(ipaddress.ip_network(network.strip())) for network in networks}))
+    except ValueError as error:
+        raise invalid_limit("networks", f"{error} (write it as `203.0.113.0/24`)") from error
+
+
+def _check_count(field: str, entries: Sequence[str]) -> None:
+    if not 1 <= len(entries) <= MOST_ENTRIES:
+        raise invalid_limit(field, f"name 1 to {MOST_ENTRIES}, or null for no limit")

@@ -1,0 +1,341 @@
+"""Keys: made and shown once, narrowed, rotated with an overlap, revoked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.access.models import KnownKey, not_permitted
+from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key
+from opencode_cloud.audit.models import Target
+from opencode_cloud.keys.limits import checked, wider
+from opencode_cloud.keys.models import (
+    Key,
+    Limits,
+    NewKey,
+    StoredKey,
+    holder_not_found,
+    key_not_found,
+    key_revoked,
+    not_your_key,
+    only_narrower,
+    too_many_keys,
+    wider_than_yourself,
+)
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import base64url, new_id
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.permissions import Permission, Scope, allows
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.keys.store import KeyStore
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox, Unit
+
+KEY_BYTES = 32
+VISIBLE_FIRST = len(KEY_PREFIX) + 4
+VISIBLE_LAST = 4
+MOST_KEYS = 1000
+"""Keys of one workspace that can be used at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody asks of a new key."""
+
+    name: str
+    scopes: Sequence[Scope]
+    service_account: str | None = None
+    """Whose key it shall be; by default the actor's own."""
+    models: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """What shall change of a key; None leaves as it is."""
+
+    name: str | None = None
+    scopes: Sequence[Scope] | None = None
+    models: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    expires_at: datetime | None = None
+
+
+class Keys:
+    """Rules of keys. What a key may do is bounded by its holder's role wherever it is used; here by limits too."""
+
+    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+
+    def of_workspace(
+        self,
+        actor: Actor,
+        workspace: str,
+        *,
+        own: bool = False,
+        service_account: str | None = None,
+        ended: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Key]:
+        """Return keys, the newest first: all of the workspace to who manages them, else the actor's own."""
+        member = None
+        if own or not _manages(actor):
+            if service_account is not None and service_account != actor.id:
+                return []
+            member, service_account = _holder(actor)
+        with self._database.transaction() as connection:
+            return self._store.of_workspace(
+                connection,
+                workspace,
+                member=member,
+                service_account=service_account,
+                ended=ended,
+                now=utc_now(),
+                after=after,
+                limit=limit,
+            )
+
+    def get(self, actor: Actor, workspace: str, key: str) -> Key:
+        """Return a key that the actor may see; raises ``key_not_found``."""
+        with self._database.transaction() as connection:
+            return self._visible(connection, actor, workspace, key)
+
+    def create(self, actor: Actor, workspace: str, wish: Wish) -> NewKey:
+        """Make a key and return it, this once.
+
+        Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``wider_than_yourself`` or
+        ``too_many_keys``.
+        """
+        limits = checked(wish.scopes, wish.models, wish.networks, wish.expires_at, utc_now())
+        member, service_account = _holder(actor)
+        if wish.service_account is not None and wish.service_account != actor.id:
+            if not _manages(actor):
+                raise not_permitted(Permission.KEY_MANAGE)
+            member, service_account = None, wish.service_account
+        with self._outbox.unit() as unit:
+            if service_account and not self._store.has_service_account(unit.connection, workspace, service_account):
+                raise holder_not_found()
+            self._require_within(unit.connection, actor, workspace, limits)
+            if self._store.count(unit.connection, workspace, utc_now()) >= MOST_KEYS:
+                raise too_many_keys(MOST_KEYS)
+            made = self._make(unit, actor, workspace, wish.name, limits, member, service_account)
+            self._record(unit, actor, "key.created", workspace, made, after=_as_record(limits))
+        return made
+
+    def rotate(self, actor: Actor, workspace: str, key: str, overlap: timedelta) -> NewKey:
+        """Make a key with the same limits and lifetime; the old one ends after ``overlap``.
+
+        Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
+        """
+        with self._outbox.unit() as unit:
+            old = self._changeable(unit, actor, workspace, key)
+            now = utc_now()
+            lifetime = old.expires_at - old.created_at if old.expires_at else None
+            limits = _limits_of(old, expires_at=now + lifetime if lifetime else None)
+            self._require_within(unit.connection, actor, workspace, limits)
+            made = self._make(unit, actor, workspace, old.name, limits, old.member_id, old.service_account_id)
+            ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+            self._set(unit, old.id, {"expires_at": ends, "replaced_by": made.id})
+            after = {"replaced_by": made.id, "ends_in_seconds": int((ends - now).total_seconds())}
+            self._record(unit, actor, "key.rotated", workspace, old, after=after)
+        return made
+
+    def narrow(self, actor: Actor, workspace: str, key: str, wish: Narrowing) -> Key:
+        """Rename a key, or set narrower limits.
+
+        Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
+        """
+        with self._outbox.unit() as unit:
+            present = self._changeable(unit, actor, workspace, key)
+            limits = checked(
+                present.scopes if wish.scopes is None else wish.scopes,
+                present.models if wish.models is None else wish.models,
+                present.networks if wish.networks is None else wish.networks,
+                present.expires_at if wish.expires_at is None else wish.expires_at,
+                utc_now(),
+            )
+            field = wider(limits, _limits_of(present, expires_at=present.expires_at))
+            if field:
+                raise only_narrower(field)
+            name = wish.name or present.name
+            self._set(unit, key, {"name": name, **_columns(limits)})
+            before = {"name": present.name, **_as_record(_limits_of(present, expires_at=present.expires_at))}
+            after = {"name": name, **_as_record(limits)}
+            self._record(unit, actor, "key.updated", workspace, present, before=before, after=after)
+            return self._visible(unit.connection, actor, workspace, key)
+
+    def revoke(self, actor: Actor, workspace: str, key: str) -> None:
+        """End a key at once and for good; of a revoked one nothing is to be done. Raises ``key_not_found``."""
+        with self._outbox.unit() as unit:
+            found = self._visible(unit.connection, actor, workspace, key, lock=True)
+            if found.revoked_at is not None:
+                return
+            self._set(unit, key, {"revoked_at": utc_now()})
+            self._record(unit, actor, "key.revoked", workspace, found)
+
+    # ------------------------------------------------------------------------------------- for other features
+
+    def revoke_of_member(self, unit: Unit, workspace: str, member: str) -> int:
+        """Revoke all keys of a member, in ``unit``; return how many."""
+        return self._told(unit, self._store.revoke_all(unit.connection, workspace, utc_now(), member=member))
+
+    def revoke_of_service_account(self, unit: Unit, workspace: str, account: str) -> int:
+        """Revoke all keys of a service account, in ``unit``; return how many."""
+        revoked = self._store.revoke_all(unit.connection, workspace, utc_now(), service_account=account)
+        return self._told(unit, revoked)
+
+    def tell_all(self, unit: Unit, workspace: str) -> None:
+        """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
+        self._told(unit, self._store.all_of(unit.connection, workspace))
+
+    def known_key(self, key: str) -> KnownKey | None:
+        """Return a key as the other planes know it; None when it is revoked or expired."""
+        with self._database.transaction() as connection:
+            return self._store.known(connection, key, utc_now())
+
+    def note_use(self, ids: Sequence[str], at: datetime) -> None:
+        """Note that keys were used; kept to five minutes, so that a busy key costs no write each time."""
+        if ids:
+            with self._database.transaction() as connection:
+                self._store.note_use(connection, ids, at)
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _visible(self, connection: Connection, actor: Actor, workspace: str, key: str, *, lock: bool = False) -> Key:
+        found = self._store.get(connection, workspace, key, lock=lock)
+        if found is None or not (_manages(actor) or _is_holder(actor, found)):
+            raise key_not_found()
+        return found
+
+    def _changeable(self, unit: Unit, actor: Actor, workspace: str, key: str) -> Key:
+        """Return a key that the actor may change: whoever rotates a key gets one, so not that of another person."""
+        found = self._visible(unit.connection, actor, workspace, key, lock=True)
+        if found.member_id is not None and not _is_holder(actor, found):
+            raise not_your_key()
+        if found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= utc_now()):
+            raise key_revoked()
+        self._require_within(
+            unit.connection, actor, workspace, _limits_of(found, expires_at=found.expires_at), to_change=True
+        )
+        return found
+
+    def _require_within(
+        self, connection: Connection, actor: Actor, workspace: str, limits: Limits, *, to_change: bool = False
+    ) -> None:
+        """Raise ``wider_than_yourself`` when a key would get another key that may more than itself."""
+        if actor.credential is not Credential.KEY:
+            return
+        own = self._store.get(connection, workspace, actor.key)
+        if own is None or own.revoked_at is not None:
+            raise key_not_found()
+        bound = _limits_of(own, expires_at=None if to_change else own.expires_at)
+        field = wider(limits, bound)
+        if field:
+            raise wider_than_yourself(field)
+
+    def _make(
+        self,
+        unit: Unit,
+        actor: Actor,
+        workspace: str,
+        name: str,
+        limits: Limits,
+        member: str | None,
+        service_account: str | None,
+    ) -> NewKey:
+        secret = KEY_PREFIX + base64url(secrets.token_bytes(KEY_BYTES))
+        key, digest = new_id("key"), hash_of_key(secret)
+        row = {
+            "id": key,
+            "workspace_id": workspace,
+            "member_id": member,
+            "service_account_id": service_account,
+            "name": name,
+            "hash": digest,
+            "prefix": secret[:VISIBLE_FIRST],
+            "suffix": secret[-VISIBLE_LAST:],
+            "created_by": actor.name,
+            "created_at": utc_now(),
+            **_columns(limits),
+        }
+        self._store.add(unit.connection, row)
+        unit.tell(Topic.KEY, key, {"hash": digest.hex()})
+        stored = self._store.get(unit.connection, workspace, key)
+        if stored is None:
+            raise key_not_found()
+        return NewKey(**stored.model_dump(), secret=secret)
+
+    def _set(self, unit: Unit, key: str, values: dict[str, Any]) -> None:
+        self._store.change(unit.connection, key, values)
+        self._told(unit, [self._store.stored(unit.connection, key)])
+
+    def _told(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
+        for each in stored:
+            unit.tell(Topic.KEY, each.id, {"hash": each.digest.hex()})
+        return len(stored)
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        key: Key,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("key", key.id, key.name)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+
+
+def _manages(actor: Actor) -> bool:
+    if actor.kind is ActorKind.OPERATOR:
+        return True
+    scopes = actor.scopes if actor.credential is Credential.KEY else None
+    return allows(actor.role, scopes, Permission.KEY_MANAGE)
+
+
+def _holder(actor: Actor) -> tuple[str | None, str | None]:
+    """Return the member or the service account that the actor is."""
+    if actor.kind is ActorKind.SERVICE_ACCOUNT:
+        return None, actor.id
+    return actor.id, None
+
+
+def _is_holder(actor: Actor, key: Key) -> bool:
+    return actor.id in {key.member_id, key.service_account_id}
+
+
+def _limits_of(key: Key, *, expires_at: datetime | None) -> Limits:
+    return Limits(
+        scopes=frozenset(key.scopes),
+        models=None if key.models is None else tuple(key.models),
+        networks=None if key.networks is None else tuple(key.networks),
+        expires_at=expires_at,
+    )
+
+
+def _columns(limits: Limits) -> dict[str, Any]:
+    return {
+        "scopes": sorted(limits.scopes),
+        "models": None if limits.models is None else list(limits.models),
+        "networks": None if limits.networks is None else list(limits.networks),
+        "expires_at": limits.expires_at,
+    }
+
+
+def _as_record(limits: Limits) -> dict[str, Any]:
+    """Return limits as audit entries show them."""
+    columns = _columns(limits)
+    return {**columns, "expires_at": limits.expires_at.isoformat() if limits.expires_at else None}

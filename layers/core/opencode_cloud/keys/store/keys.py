@@ -1,0 +1,145 @@
+"""Keys in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select
+
+from opencode_cloud.access.models import KnownKey
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.models import Key, StoredKey
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.kit.clock import seconds_of
+from opencode_cloud.workspaces.store.tables import members, service_accounts
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+USE_RESOLUTION = timedelta(minutes=5)
+
+_KEY = (
+    select(keys, func.coalesce(service_accounts.c.name, accounts.c.email).label("holder"))
+    .outerjoin(members, members.c.id == keys.c.member_id)
+    .outerjoin(accounts, accounts.c.id == members.c.account_id)
+    .outerjoin(service_accounts, service_accounts.c.id == keys.c.service_account_id)
+)
+
+
+class KeyStore:
+    """The table ``keys``, with the names of the holders."""
+
+    def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        """Write a new key."""
+        connection.execute(keys.insert(), dict(row))
+
+    def change(self, connection: Connection, key: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a key."""
+        connection.execute(keys.update().where(keys.c.id == key).values(dict(values)))
+
+    def get(self, connection: Connection, workspace: str, key: str, *, lock: bool = False) -> Key | None:
+        """Return a key of a workspace; locked, it stays as it is until the end of the transaction."""
+        if lock:
+            connection.execute(select(keys.c.id).where(keys.c.id == key).with_for_update())
+        row = connection.execute(_KEY.where(keys.c.id == key, keys.c.workspace_id == workspace)).first()
+        return Key.model_validate(row) if row else None
+
+    def stored(self, connection: Connection, key: str) -> StoredKey:
+        """Return where a key's row in the projection is."""
+        row = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.id == key)).one()
+        return StoredKey(row.id, row.hash)
+
+    def of_workspace(
+        self,
+        connection: Connection,
+        workspace: str,
+        *,
+        member: str | None = None,
+        service_account: str | None = None,
+        ended: bool = False,
+        now: datetime,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Key]:
+        """Return keys of a workspace, the newest first; of one holder when given, and those that ended if wanted."""
+        query = _KEY.where(keys.c.workspace_id == workspace)
+        if member is not None:
+            query = query.where(keys.c.member_id == member)
+        if service_account is not None:
+            query = query.where(keys.c.service_account_id == service_account)
+        if not ended:
+            query = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
+        if after is not None:
+            query = query.where(keys.c.id < after)
+        return [Key.model_validate(row) for row in connection.execute(query.order_by(keys.c.id.desc()).limit(limit))]
+
+    def count(self, connection: Connection, workspace: str, now: datetime) -> int:
+        """Count the keys of a workspace that can be used."""
+        query = select(func.count()).select_from(keys).where(keys.c.workspace_id == workspace)
+        alive = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
+        return connection.execute(alive).scalar_one()
+
+    def has_service_account(self, connection: Connection, workspace: str, account: str) -> str | None:
+        """Return the name of a service account that is not deleted."""
+        query = select(service_accounts.c.name).where(
+            service_accounts.c.id == account,
+            service_accounts.c.workspace_id == workspace,
+            service_accounts.c.deleted_at.is_(None),
+        )
+        return connection.execute(query).scalar_one_or_none()
+
+    def revoke_all(
+        self,
+        connection: Connection,
+        workspace: str,
+        at: datetime,
+        *,
+        member: str | None = None,
+        service_account: str | None = None,
+    ) -> Sequence[StoredKey]:
+        """Revoke the keys of one holder; return those that were not revoked before."""
+        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace, keys.c.revoked_at.is_(None))
+        if member is not None:
+            query = query.where(keys.c.member_id == member)
+        if service_account is not None:
+            query = query.where(keys.c.service_account_id == service_account)
+        found = [StoredKey(row.id, row.hash) for row in connection.execute(query.with_for_update())]
+        if found:
+            ids = [each.id for each in found]
+            connection.execute(keys.update().where(keys.c.id.in_(ids)).values(revoked_at=at))
+        return found
+
+    def all_of(self, connection: Connection, workspace: str) -> Sequence[StoredKey]:
+        """Return all keys that a workspace has or had."""
+        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace)
+        return [StoredKey(row.id, row.hash) for row in connection.execute(query)]
+
+    def note_use(self, connection: Connection, ids: Sequence[str], at: datetime) -> None:
+        """Set when keys were last used, unless that is known to five minutes."""
+        before = at - USE_RESOLUTION
+        stale = or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < before)
+        connection.execute(keys.update().where(keys.c.id.in_(ids), stale).values(last_used_at=at))
+
+    def known(self, connection: Connection, key: str, now: datetime) -> KnownKey | None:
+        """Return a key as the other planes know it; None when it is revoked or expired."""
+        row = connection.execute(
+            select(keys, members.c.account_id)
+            .outerjoin(members, members.c.id == keys.c.member_id)
+            .where(keys.c.id == key, keys.c.revoked_at.is_(None))
+        ).first()
+        if row is None or (row.expires_at is not None and row.expires_at <= now):
+            return None
+        return KnownKey(
+            id=row.id,
+            workspace=row.workspace_id,
+            account=row.account_id or "",
+            member=row.member_id or "",
+            service_account=row.service_account_id or "",
+            name=row.name,
+            scopes=frozenset(row.scopes),
+            models=None if row.models is None else tuple(row.models),
+            networks=None if row.networks is None else tuple(row.networks),
+            expires_at=None if row.expires_at is None else seconds_of(row.expires_at),
+        )

@@ -1,0 +1,92 @@
+"""The services of workspaces and keys, put together over one database: for functions, the operator's command, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.keys.service import Keys
+from opencode_cloud.keys.store import KeyStore
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.workspaces.service import (
+    Domains,
+    Invitations,
+    Joining,
+    Members,
+    ServiceAccounts,
+    Workspaces,
+    WorkspaceStores,
+)
+from opencode_cloud.workspaces.store import (
+    DomainStore,
+    InvitationStore,
+    MemberStore,
+    Resolver,
+    ServiceAccountStore,
+    WorkspaceStore,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """All services of workspaces and keys."""
+
+    workspaces: Workspaces
+    members: Members
+    invitations: Invitations
+    domains: Domains
+    service_accounts: ServiceAccounts
+    keys: Keys
+
+    @classmethod
+    def over(
+        cls,
+        database: Database,
+        outbox: Outbox,
+        deployment_key: Callable[[], str],
+        *,
+        dns_server: str = "",
+        check_domains: bool = True,
+    ) -> Self:
+        """Put the services together.
+
+        Args:
+            database: The console plane's.
+            outbox: Of the same database.
+            deployment_key: Returns the secret that links of invitations are derived from.
+            dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
+            check_domains: Whether DNS is asked if an invited address can get mail at all.
+        """
+        audit = AuditTrail(AuditStore())
+        mailer = Mailer(MailStore())
+        stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
+        joining = Joining(stores.members, audit)
+        keys = Keys(database, outbox, audit, KeyStore())
+        invitations = Invitations(
+            database,
+            outbox,
+            audit,
+            stores.workspaces,
+            stores.members,
+            InvitationStore(),
+            joining,
+            mailer,
+            deployment_key,
+            check_domains=check_domains,
+        )
+        return cls(
+            workspaces=Workspaces(database, outbox, audit, stores, joining, keys),
+            members=Members(database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer),
+            invitations=invitations,
+            domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),
+            service_accounts=ServiceAccounts(database, outbox, audit, stores.workspaces, stores.service_accounts, keys),
+            keys=keys,
+        )

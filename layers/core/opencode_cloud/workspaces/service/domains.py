@@ -1,0 +1,162 @@
+"""Mail domains: claimed, proved by DNS, and open to those who have a mailbox there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.workspaces.addresses import clean_domain
+from opencode_cloud.workspaces.models import (
+    Domain,
+    domain_exists,
+    domain_not_found,
+    domain_not_verified,
+    invalid_domain_role,
+)
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.service.rules import locked
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.workspaces.store import DomainStore, Resolver, WorkspaceStore
+
+VERIFIED_FOR = timedelta(days=60)
+"""How long a proof counts. Domains change hands: one whose record was not seen for so long lets nobody in."""
+
+LOOK_AGAIN_AFTER = timedelta(days=7)
+DOMAIN_ROLES = frozenset({Role.MEMBER, Role.VIEWER})
+
+
+class Domains:
+    """Rules of mail domains. The proof is a TXT record that holds the domain's id, which is random and no secret."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        workspaces: WorkspaceStore,
+        domains: DomainStore,
+        resolver: Resolver,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._workspaces = workspaces
+        self._domains = domains
+        self._resolver = resolver
+
+    def of_workspace(self, workspace: str, after: str | None = None, limit: int | None = None) -> Sequence[Domain]:
+        """Return domains of a workspace by id, each with the record that proves it."""
+        with self._database.transaction() as connection:
+            return [_with_record(each) for each in self._domains.of_workspace(connection, workspace, after, limit)]
+
+    def get(self, workspace: str, domain: str) -> Domain:
+        """Return a domain of a workspace; raises ``domain_not_found``."""
+        with self._database.transaction() as connection:
+            return self._of(connection, workspace, domain)
+
+    def add(self, actor: Actor, workspace: str, domain: str, role: Role, *, auto_join: bool) -> Domain:
+        """Claim a domain; nobody joins by it before it is verified.
+
+        Raises ``invalid_domain``, ``invalid_domain_role`` or ``domain_exists``.
+        """
+        _check_role(role)
+        new = Domain(
+            id=new_id("dom"), domain=clean_domain(domain), role=role, auto_join=auto_join, created_at=utc_now()
+        )
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            if self._domains.named(unit.connection, workspace, new.domain):
+                raise domain_exists()
+            self._domains.add(unit.connection, new, workspace)
+            after = {"role": role, "auto_join": auto_join}
+            self._record(unit, actor, "domain.added", workspace, new, after=after)
+        return _with_record(new)
+
+    def change(self, actor: Actor, workspace: str, domain: str, values: dict[str, Any]) -> Domain:
+        """Set ``role`` or ``auto_join``; raises ``domain_not_found`` or ``invalid_domain_role``."""
+        if "role" in values:
+            _check_role(values["role"])
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            present = self._of(unit.connection, workspace, domain)
+            before = {name: getattr(present, name) for name in values}
+            if before == values:
+                return present
+            self._domains.change(unit.connection, domain, values)
+            self._record(unit, actor, "domain.updated", workspace, present, before=before, after=values)
+            return self._of(unit.connection, workspace, domain)
+
+    def verify(self, actor: Actor, workspace: str, domain: str) -> Domain:
+        """Look for the proof in DNS; raises ``domain_not_found`` or ``domain_not_verified``."""
+        claimed = self.get(workspace, domain)
+        if not self._proved(claimed):
+            raise domain_not_verified(claimed.record_name, claimed.record_value)
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            present = self._of(unit.connection, workspace, domain)
+            self._domains.change(unit.connection, domain, {"verified_at": utc_now()})
+            if present.verified_at is None:
+                self._record(unit, actor, "domain.verified", workspace, present)
+            return self._of(unit.connection, workspace, domain)
+
+    def remove(self, actor: Actor, workspace: str, domain: str) -> None:
+        """Give up a domain; who joined by it stays. Raises ``domain_not_found``."""
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            present = self._of(unit.connection, workspace, domain)
+            self._domains.delete(unit.connection, domain)
+            self._record(unit, actor, "domain.removed", workspace, present)
+
+    def verify_again(self) -> int:
+        """Look whether proofs are still there; return how many were seen. Called once a day."""
+        with self._database.transaction() as connection:
+            due = self._domains.to_verify(connection, utc_now() - LOOK_AGAIN_AFTER)
+        seen = [domain.id for _, domain in due if self._proved(_with_record(domain))]
+        with self._database.transaction() as connection:
+            for domain in seen:
+                self._domains.change(connection, domain, {"verified_at": utc_now()})
+        return len(seen)
+
+    def _proved(self, domain: Domain) -> bool:
+        return domain.record_value in self._resolver.texts(domain.record_name)
+
+    def _of(self, connection: Connection, workspace: str, domain: str) -> Domain:
+        found = self._domains.get(connection, workspace, domain)
+        if found is None:
+            raise domain_not_found()
+        return _with_record(found)
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        domain: Domain,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("domain", domain.id, domain.domain)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+
+
+def _check_role(role: Role) -> None:
+    if role not in DOMAIN_ROLES:
+        raise invalid_domain_role()
+
+
+def _with_record(domain: Domain) -> Domain:
+    record = {
+        "record_name": f"_opencode-cloud.{domain.domain}",
+        "record_value": f"opencode-cloud-domain={domain.id}",
+    }
+    return domain.model_copy(update=record)

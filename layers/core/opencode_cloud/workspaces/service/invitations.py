@@ -1,0 +1,310 @@
+"""Invitations: made, sent again, withdrawn, accepted, declined; each once, and never after it was withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.derive import hash_of_token, invitation_token
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.moments import rfc3339
+from opencode_cloud.mail.models import Template
+from opencode_cloud.workspaces.addresses import clean_address
+from opencode_cloud.workspaces.models import (
+    Invitation,
+    InvitationState,
+    Workspace,
+    already_invited,
+    already_member,
+    invitation_not_found,
+    invitation_settled,
+    resent_too_soon,
+    too_many_invitations,
+)
+from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.workspaces.permissions import Role
+    from opencode_cloud.workspaces.service.joining import Joining
+    from opencode_cloud.workspaces.store import InvitationStore, MemberStore, WorkspaceStore
+
+LIFETIME = timedelta(days=7)
+RESEND_AFTER = timedelta(seconds=60)
+MOST_OPEN = 500
+"""Open invitations of one workspace: a bound for the mail that a workspace can cause."""
+
+
+class Invitations:
+    """Rules of invitations. Each change locks the workspace first, so that no two answers to one can both count."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        workspaces: WorkspaceStore,
+        members: MemberStore,
+        invitations: InvitationStore,
+        joining: Joining,
+        mailer: Mailer,
+        deployment_key: Callable[[], str],
+        *,
+        check_domains: bool = True,
+    ) -> None:
+        """``check_domains``: whether DNS is asked if the invited address can get mail at all."""
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._workspaces = workspaces
+        self._members = members
+        self._invitations = invitations
+        self._joining = joining
+        self._mailer = mailer
+        self._deployment_key = deployment_key
+        self._check_domains = check_domains
+
+    # ------------------------------------------------------------------------------------- for who invites
+
+    def of_workspace(
+        self,
+        workspace: str,
+        *,
+        state: InvitationState | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Invitation]:
+        """Return invitations of a workspace, the newest first, with what became of their last mails."""
+        with self._database.transaction() as connection:
+            return self._invitations.of_workspace(
+                connection, workspace, utc_now(), state=state, after=after, limit=limit
+            )
+
+    def get(self, workspace: str, invitation: str) -> Invitation:
+        """Return an invitation of a workspace; raises ``invitation_not_found``."""
+        with self._database.transaction() as connection:
+            return self._of(connection, workspace, invitation)
+
+    def invite(self, actor: Actor, workspace: str, email: str, role: Role) -> Invitation:
+        """Invite an address, and mail the link.
+
+        Raises ``invalid_address``, ``owners_only``, ``already_member``, ``already_invited`` or
+        ``too_many_invitations``.
+        """
+        require_owner_for(actor, role)
+        address = clean_address(email, check_domain=self._check_domains)
+        now = utc_now()
+        with self._outbox.unit() as unit:
+            place = locked(self._workspaces, unit.connection, workspace)
+            self._refuse_double(unit, actor, workspace, address, now)
+            if self._invitations.count_open(unit.connection, workspace, now) >= MOST_OPEN:
+                raise too_many_invitations(MOST_OPEN)
+            invitation = new_id("inv")
+            row = {
+                "id": invitation,
+                "workspace_id": workspace,
+                "email": address,
+                "role": role,
+                "invited_by": actor.name,
+                "state": InvitationState.PENDING,
+                "created_at": now,
+                **self._letter(unit, place, invitation, 1, address, role, actor.name, now),
+            }
+            self._invitations.add(unit.connection, row)
+            self._record(unit, actor, "invitation.created", workspace, invitation, address, after={"role": role})
+            return self._of(unit.connection, workspace, invitation)
+
+    def resend(self, actor: Actor, workspace: str, invitation: str) -> Invitation:
+        """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
+
+        Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
+        """
+        now = utc_now()
+        with self._outbox.unit() as unit:
+            place = locked(self._workspaces, unit.connection, workspace)
+            found = self._of(unit.connection, workspace, invitation)
+            require_owner_for(actor, found.role)
+            if found.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
+                raise invitation_settled(found.state)
+            generation, sent_at = self._invitations.generation(unit.connection, invitation)
+            wait = (sent_at + RESEND_AFTER - now).total_seconds()
+            if wait > 0:
+                raise resent_too_soon(int(wait) + 1)
+            values = self._letter(unit, place, invitation, generation + 1, found.email, found.role, actor.name, now)
+            self._invitations.change(unit.connection, invitation, values)
+            self._record(unit, actor, "invitation.resent", workspace, invitation, found.email)
+            return self._of(unit.connection, workspace, invitation)
+
+    def revoke(self, actor: Actor, workspace: str, invitation: str) -> None:
+        """Withdraw an invitation; raises ``invitation_not_found``, ``owners_only`` or ``invitation_settled``."""
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            found = self._of(unit.connection, workspace, invitation)
+            require_owner_for(actor, found.role)
+            if found.state is InvitationState.REVOKED:
+                return
+            if found.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
+                raise invitation_settled(found.state)
+            self._settle(unit, actor, found, InvitationState.REVOKED)
+
+    def withdraw(self, unit: Unit, actor: Actor, workspace: str, addresses: Sequence[str]) -> None:
+        """Withdraw all open invitations of these addresses, in ``unit``, which has locked the workspace."""
+        now = utc_now()
+        for address in addresses:
+            for found in self._invitations.open_of(unit.connection, workspace, address, now):
+                self._settle(unit, actor, found, InvitationState.REVOKED)
+
+    # ------------------------------------------------------------------------------------- for who is invited
+
+    def mine(self, account: str) -> Sequence[Invitation]:
+        """Return the invitations to any address of a person that they can accept."""
+        with self._database.transaction() as connection:
+            addresses = self._members.addresses(connection, account)
+            return self._invitations.pending_for(connection, addresses, utc_now())
+
+    def pending_for(self, email: str) -> Sequence[Invitation]:
+        """Return the invitations that a person with this verified address can accept."""
+        with self._database.transaction() as connection:
+            return self._invitations.pending_for(connection, [email], utc_now())
+
+    def by_token(self, token: str) -> Invitation:
+        """Return the invitation that a link is for, in whatever state; raises ``invitation_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._invitations.by_token(connection, hash_of_token(token), utc_now())
+        if found is None:
+            raise invitation_not_found()
+        return found
+
+    def is_for(self, actor: Actor, invitation: Invitation) -> bool:
+        """Tell whether the acting person has the invited address."""
+        with self._database.transaction() as connection:
+            return self._has_address(connection, actor, invitation)
+
+    def accept(self, actor: Actor, invitation: str) -> Invitation:
+        """Make the acting person a member; they must have the invited address, verified.
+
+        Raises ``invitation_not_found`` or ``invitation_settled``.
+        """
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            found = self._open(unit, actor, invitation)
+            self._joining.join(unit, actor, found.workspace_id, actor.account, found.email, found.role, "invitation")
+            self._settle(unit, actor, found, InvitationState.ACCEPTED)
+            return self._of(unit.connection, found.workspace_id, invitation)
+
+    def decline(self, actor: Actor, invitation: str) -> None:
+        """Decline an invitation to an address of the acting person; raises as :meth:`accept` does."""
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            self._settle(unit, actor, self._open(unit, actor, invitation), InvitationState.DECLINED)
+
+    def decline_by_token(self, token: str, actor: Actor) -> Invitation:
+        """Decline by the link alone: whoever holds it reads the invited mailbox. Raises as :meth:`accept` does."""
+        found = self.by_token(token)
+        invited = Actor(
+            kind=ActorKind.ANONYMOUS,
+            name=found.email,
+            address=actor.address,
+            correlation_id=actor.correlation_id,
+        )
+        with self._outbox.unit() as unit:
+            self._settle(unit, invited, self._open(unit, None, found.id), InvitationState.DECLINED)
+        return found
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _of(self, connection: Connection, workspace: str, invitation: str) -> Invitation:
+        found = self._invitations.get(connection, invitation, utc_now())
+        if found is None or found.workspace_id != workspace:
+            raise invitation_not_found()
+        return found
+
+    def _open(self, unit: Unit, actor: Actor | None, invitation: str) -> Invitation:
+        """Return an invitation that can be answered (by ``actor``, when given), with its workspace locked."""
+        connection = unit.connection
+        found = self._invitations.get(connection, invitation, utc_now())
+        if found is None or (actor is not None and not self._has_address(connection, actor, found)):
+            raise invitation_not_found()
+        place = self._workspaces.lock(connection, found.workspace_id)
+        found = self._invitations.get(connection, invitation, utc_now())  # as it is now that nobody changes it
+        if found is None or place is None or not place.alive:
+            raise invitation_not_found()
+        if found.state is not InvitationState.PENDING:
+            raise invitation_settled(found.state)
+        return found
+
+    def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
+        addresses = self._members.addresses(connection, actor.account)
+        return invitation.email.casefold() in {address.casefold() for address in addresses}
+
+    def _refuse_double(self, unit: Unit, actor: Actor, workspace: str, email: str, now: datetime) -> None:
+        if self._members.by_address(unit.connection, workspace, email):
+            raise already_member()
+        for found in self._invitations.open_of(unit.connection, workspace, email, now):
+            if found.state is InvitationState.PENDING:
+                raise already_invited()
+            self._settle(unit, actor, found, InvitationState.REVOKED)  # its time is over: the new one takes its place
+
+    def _letter(
+        self,
+        unit: Unit,
+        workspace: Workspace,
+        invitation: str,
+        generation: int,
+        email: str,
+        role: Role,
+        inviter: str,
+        now: datetime,
+    ) -> dict[str, Any]:
+        """Queue the mail with the link of ``generation``, and return the columns that make this link the valid one."""
+        expires_at = now + LIFETIME
+        variables = {
+            "invitation": invitation,
+            "generation": generation,
+            "workspace": workspace.name,
+            "inviter": inviter,
+            "role": role,
+            "expires": rfc3339(expires_at),
+        }
+        mail = self._mailer.queue(unit, Template.INVITATION, email, variables, workspace.id)
+        token = invitation_token(self._deployment_key(), invitation, generation)
+        return {
+            "generation": generation,
+            "token_hash": hash_of_token(token),
+            "expires_at": expires_at,
+            "mail_id": mail,
+        }
+
+    def _settle(self, unit: Unit, actor: Actor, invitation: Invitation, state: InvitationState) -> None:
+        values = {"state": state, "settled_at": utc_now()}
+        self._invitations.change(unit.connection, invitation.id, values)
+        self._record(
+            unit,
+            actor,
+            f"invitation.{state}",
+            invitation.workspace_id,
+            invitation.id,
+            invitation.email,
+            before={"state": invitation.state},
+        )
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        invitation: str,
+        email: str,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("invitation", invitation, email)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

@@ -1,0 +1,51 @@
+"""The one way into a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.outbox.models import Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.outbox.service import Unit
+    from opencode_cloud.workspaces.permissions import Role
+    from opencode_cloud.workspaces.store import MemberStore
+
+
+class Joining:
+    """Makes people members. The workspace must be locked by the unit."""
+
+    def __init__(self, members: MemberStore, audit: AuditTrail) -> None:
+        self._members = members
+        self._audit = audit
+
+    def join(self, unit: Unit, actor: Actor, workspace: str, account: str, email: str, role: Role, by: str) -> str:
+        """Make a person a member and return the member's id; who was one before gets their row back.
+
+        Who is a member already stays what they are: their role may have been changed since they were invited.
+        ``by`` says how they came: ``founding``, ``invitation``, ``domain`` or ``operator``.
+        """
+        place = self._members.place(unit.connection, workspace, account)
+        if place and not place.removed:
+            return place.id
+        now = utc_now()
+        member = place.id if place else new_id("mem")
+        if place:
+            self._members.change(unit.connection, member, {"role": role, "removed_at": None, "created_at": now}, now)
+        else:
+            self._members.add(unit.connection, member, workspace, account, role, now)
+        unit.tell(Topic.MEMBER, member, {"workspace": workspace, "account": account})
+        self._audit.record(
+            unit.connection,
+            actor,
+            "member.joined",
+            Target("member", member, email),
+            workspace=workspace,
+            after={"role": role, "by": by},
+        )
+        return member

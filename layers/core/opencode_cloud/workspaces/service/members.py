@@ -1,0 +1,149 @@
+"""Members: listed, given another role, removed, leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import KnownMember
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.mail.models import Template
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.models import Member, Workspace, last_owner, member_not_found
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.keys.service import Keys
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.workspaces.service.invitations import Invitations
+    from opencode_cloud.workspaces.store import MemberStore, WorkspaceStore
+
+
+class Members:
+    """Rules of membership: a workspace always has an owner, and only owners touch owners."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        workspaces: WorkspaceStore,
+        members: MemberStore,
+        invitations: Invitations,
+        keys: Keys,
+        mailer: Mailer,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._workspaces = workspaces
+        self._members = members
+        self._invitations = invitations
+        self._keys = keys
+        self._mailer = mailer
+
+    def members_of(
+        self,
+        workspace: str,
+        *,
+        role: Role | None = None,
+        search: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Member]:
+        """Return members of a workspace by id; of one role, or with a text in name or address."""
+        with self._database.transaction() as connection:
+            return self._members.of_workspace(connection, workspace, role=role, search=search, after=after, limit=limit)
+
+    def get(self, workspace: str, member: str) -> Member:
+        """Return a member; raises ``member_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._members.get(connection, workspace, member)
+        if found is None:
+            raise member_not_found()
+        return found
+
+    def known_member(self, member: str) -> KnownMember | None:
+        """Return a membership as the other planes know it; None when it is not alive."""
+        with self._database.transaction() as connection:
+            return self._members.known(connection, member)
+
+    def change_role(self, actor: Actor, workspace: str, member: str, role: Role) -> Member:
+        """Give a member another role; raises ``member_not_found``, ``owners_only`` or ``last_owner``."""
+        with self._outbox.unit() as unit:
+            found = self._located(unit, workspace, member)[1]
+            require_owner_for(actor, found.role, role)
+            if role is found.role:
+                return found
+            self._keep_an_owner(unit, workspace, found)
+            self._members.change(unit.connection, member, {"role": role}, utc_now())
+            unit.tell(Topic.MEMBER, member, {"workspace": workspace, "account": found.account_id})
+            self._audit.record(
+                unit.connection,
+                actor,
+                "member.updated",
+                Target("member", member, found.email),
+                workspace=workspace,
+                before={"role": found.role},
+                after={"role": role},
+            )
+            changed = self._members.get(unit.connection, workspace, member)
+        return changed or found
+
+    def remove(self, actor: Actor, workspace: str, member: str) -> None:
+        """Remove a member: their keys die, their sessions and devices lose the workspace.
+
+        Raises ``member_not_found``, ``owners_only`` or ``last_owner``.
+        """
+        with self._outbox.unit() as unit:
+            place, found = self._located(unit, workspace, member)
+            if member != actor.id:
+                require_owner_for(actor, found.role)
+            self._take_out(unit, actor, place, found, "member.removed")
+            if member != actor.id:
+                variables = {"workspace": place.name, "remover": actor.name}
+                self._mailer.queue(unit, Template.MEMBER_REMOVED, found.email, variables, workspace)
+
+    def leave(self, actor: Actor, workspace: str) -> None:
+        """Take the acting person out of a workspace; raises ``last_owner``, or ``person_required`` for keys."""
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            place, found = self._located(unit, workspace, actor.id)
+            self._take_out(unit, actor, place, found, "member.left")
+
+    def _located(self, unit: Unit, workspace: str, member: str) -> tuple[Workspace, Member]:
+        place = locked(self._workspaces, unit.connection, workspace)
+        found = self._members.get(unit.connection, workspace, member)
+        if found is None:
+            raise member_not_found()
+        return place, found
+
+    def _keep_an_owner(self, unit: Unit, workspace: str, member: Member) -> None:
+        """Raise ``last_owner`` when nobody would own the workspace without this member."""
+        if member.role is Role.OWNER and not self._members.owners_besides(unit.connection, workspace, member.id):
+            raise last_owner()
+
+    def _take_out(self, unit: Unit, actor: Actor, workspace: Workspace, member: Member, action: str) -> None:
+        self._keep_an_owner(unit, workspace.id, member)
+        now = utc_now()
+        self._members.change(unit.connection, member.id, {"removed_at": now}, now)
+        unit.tell(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
+        keys = self._keys.revoke_of_member(unit, workspace.id, member.id)
+        # An older invitation must not be a way back in.
+        addresses = self._members.addresses(unit.connection, member.account_id)
+        self._invitations.withdraw(unit, actor, workspace.id, addresses)
+        self._audit.record(
+            unit.connection,
+            actor,
+            action,
+            Target("member", member.id, member.email),
+            workspace=workspace.id,
+            before={"role": member.role},
+            after={"revoked_keys": keys},
+        )

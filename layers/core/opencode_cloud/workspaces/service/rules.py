@@ -1,0 +1,42 @@
+"""Rules that several services of workspaces share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import workspace_not_found
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.workspaces.models import Workspace, name_required, owners_only, person_required
+from opencode_cloud.workspaces.permissions import Role
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.workspaces.store import WorkspaceStore
+
+
+def require_owner_for(actor: Actor, *roles: Role) -> None:
+    """Raise ``owners_only`` when one of ``roles`` is an owner's and the actor is none; operators may."""
+    if Role.OWNER in roles and actor.role != Role.OWNER and actor.kind not in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
+        raise owners_only()
+
+
+def require_person(actor: Actor) -> None:
+    """Raise ``person_required`` for keys: what concerns a person's own place is theirs to decide."""
+    if actor.credential is Credential.KEY or actor.kind not in {ActorKind.ACCOUNT, ActorKind.MEMBER}:
+        raise person_required()
+
+
+def clean_name(name: str) -> str:
+    """Return a name without blanks around it; raises ``name_required``."""
+    cleaned = name.strip()
+    if not cleaned:
+        raise name_required()
+    return cleaned
+
+
+def locked(store: WorkspaceStore, connection: Connection, workspace: str) -> Workspace:
+    """Return a workspace that stays as it is until the end of the transaction; raises ``workspace_not_found``."""
+    found = store.lock(connection, workspace)
+    if found is None or not found.alive:
+        raise workspace_not_found()
+    return found

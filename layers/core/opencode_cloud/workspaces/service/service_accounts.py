@@ -1,0 +1,122 @@
+"""Service accounts: members that are no persons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.access.models import KnownServiceAccount
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.models import ServiceAccount, service_account_not_found
+from opencode_cloud.workspaces.service.rules import clean_name, locked
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.keys.service import Keys
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.workspaces.store import ServiceAccountStore, WorkspaceStore
+
+
+class ServiceAccounts:
+    """Rules of service accounts."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        workspaces: WorkspaceStore,
+        service_accounts: ServiceAccountStore,
+        keys: Keys,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._workspaces = workspaces
+        self._accounts = service_accounts
+        self._keys = keys
+
+    def of_workspace(
+        self, workspace: str, after: str | None = None, limit: int | None = None
+    ) -> Sequence[ServiceAccount]:
+        """Return service accounts of a workspace by id."""
+        with self._database.transaction() as connection:
+            return self._accounts.of_workspace(connection, workspace, after, limit)
+
+    def get(self, workspace: str, account: str) -> ServiceAccount:
+        """Return a service account; raises ``service_account_not_found``."""
+        with self._database.transaction() as connection:
+            return self._of(connection, workspace, account)
+
+    def known_service_account(self, account: str) -> KnownServiceAccount | None:
+        """Return a service account as the other planes know it; None when it is disabled or deleted."""
+        with self._database.transaction() as connection:
+            return self._accounts.known(connection, account)
+
+    def create(self, actor: Actor, workspace: str, name: str) -> ServiceAccount:
+        """Make a service account; it can do nothing before it gets a key."""
+        now = utc_now()
+        new = ServiceAccount(
+            id=new_id("svc"), name=clean_name(name), created_by=actor.name, created_at=now, updated_at=now
+        )
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            self._accounts.add(unit.connection, new, workspace)
+            unit.tell(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace})
+            self._record(unit, actor, "service_account.created", workspace, new, after={"name": new.name})
+        return new
+
+    def change(
+        self, actor: Actor, workspace: str, account: str, *, name: str | None = None, disabled: bool | None = None
+    ) -> ServiceAccount:
+        """Rename, disable (its keys are refused until it is enabled) or enable it."""
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            present = self._of(unit.connection, workspace, account)
+            now = utc_now()
+            if name is not None and clean_name(name) != present.name:
+                self._set(unit, workspace, account, {"name": clean_name(name)})
+                names = ({"name": present.name}, {"name": clean_name(name)})
+                self._record(unit, actor, "service_account.updated", workspace, present, *names)
+            if disabled is not None and disabled is not (present.disabled_at is not None):
+                self._set(unit, workspace, account, {"disabled_at": now if disabled else None})
+                action = "service_account.disabled" if disabled else "service_account.enabled"
+                self._record(unit, actor, action, workspace, present)
+            return self._of(unit.connection, workspace, account)
+
+    def delete(self, actor: Actor, workspace: str, account: str) -> None:
+        """Delete a service account; its keys die."""
+        with self._outbox.unit() as unit:
+            locked(self._workspaces, unit.connection, workspace)
+            present = self._of(unit.connection, workspace, account)
+            self._set(unit, workspace, account, {"deleted_at": utc_now()})
+            keys = self._keys.revoke_of_service_account(unit, workspace, account)
+            self._record(unit, actor, "service_account.deleted", workspace, present, after={"revoked_keys": keys})
+
+    def _of(self, connection: Connection, workspace: str, account: str) -> ServiceAccount:
+        found = self._accounts.get(connection, workspace, account)
+        if found is None:
+            raise service_account_not_found()
+        return found
+
+    def _set(self, unit: Unit, workspace: str, account: str, values: dict[str, Any]) -> None:
+        self._accounts.change(unit.connection, account, values, utc_now())
+        unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        account: ServiceAccount,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("service_account", account.id, account.name)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

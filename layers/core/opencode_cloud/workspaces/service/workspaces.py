@@ -1,0 +1,307 @@
+"""Workspaces themselves: made, renamed, given away, deleted with a grace period, restored, purged, blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.access.models import KnownWorkspace, workspace_not_found
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.versions import check_version
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.addresses import domain_of
+from opencode_cloud.workspaces.models import (
+    Membership,
+    Workspace,
+    member_not_found,
+    not_deleted,
+    too_many_workspaces,
+    transfer_to_self,
+)
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.service.domains import VERIFIED_FOR
+from opencode_cloud.workspaces.service.rules import clean_name, locked, require_person
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.keys.service import Keys
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.workspaces.service.joining import Joining
+    from opencode_cloud.workspaces.store import DomainStore, MemberStore, ServiceAccountStore, WorkspaceStore
+
+GRACE = timedelta(days=30)
+"""How long a deleted workspace can be restored."""
+
+MOST_OWNED = 50
+"""Workspaces that one person may own: enough for anybody, and a bound for scripts that run away."""
+
+PURGED_AT_ONCE = 100
+SYSTEM = Actor(kind=ActorKind.SYSTEM, name="schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceStores:
+    """The stores that workspaces themselves need."""
+
+    workspaces: WorkspaceStore
+    members: MemberStore
+    domains: DomainStore
+    service_accounts: ServiceAccountStore
+
+
+class Workspaces:
+    """Rules of workspaces themselves."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        stores: WorkspaceStores,
+        joining: Joining,
+        keys: Keys,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._stores = stores
+        self._joining = joining
+        self._keys = keys
+
+    # ------------------------------------------------------------------------------------- for people
+
+    def found(self, actor: Actor, name: str) -> Workspace:
+        """Make a workspace that the acting person owns; raises ``too_many_workspaces``."""
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            if self._stores.workspaces.owned_by(unit.connection, actor.account) >= MOST_OWNED:
+                raise too_many_workspaces(MOST_OWNED)
+            return self.create(unit, actor.account, actor.name, name, actor=actor)
+
+    def create(self, unit: Unit, account_id: str, email: str, name: str, *, actor: Actor | None = None) -> Workspace:
+        """Make a workspace with its owner, in ``unit``; the actor is the owner unless given."""
+        actor = actor or Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account=account_id)
+        now = utc_now()
+        workspace = Workspace(
+            id=new_id("wrk"),
+            name=clean_name(name),
+            version=1,
+            audit_retention_days=365,
+            created_at=now,
+            updated_at=now,
+        )
+        self._stores.workspaces.add(unit.connection, workspace)
+        unit.tell(Topic.WORKSPACE, workspace.id)
+        self._record(unit, actor, "workspace.created", workspace, after={"name": workspace.name})
+        self._joining.join(unit, actor, workspace.id, account_id, email, Role.OWNER, "founding")
+        return workspace
+
+    def get(self, workspace: str) -> Workspace:
+        """Return a workspace that is neither blocked nor deleted; raises ``workspace_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._stores.workspaces.get(connection, workspace)
+        if found is None or not found.alive:
+            raise workspace_not_found()
+        return found
+
+    def memberships(self, account: str, after: str | None = None, limit: int | None = None) -> Sequence[Membership]:
+        """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
+        with self._database.transaction() as connection:
+            return self._stores.workspaces.memberships(connection, account, after, limit)
+
+    def change(self, actor: Actor, workspace: str, version: int, values: dict[str, Any]) -> Workspace:
+        """Set name or retention of the audit trail; raises ``stale_version`` when ``version`` is not the present."""
+        if "name" in values:
+            values = {**values, "name": clean_name(values["name"])}
+        with self._outbox.unit() as unit:
+            present = self._at_version(unit, workspace, version)
+            before = {name: getattr(present, name) for name in values}
+            if before == values:
+                return present
+            self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
+            unit.tell(Topic.WORKSPACE, workspace)
+            if "name" in values:
+                self._tell_members(unit, workspace)  # the list of one's workspaces shows their names
+            self._record(unit, actor, "workspace.updated", present, before=before, after=values)
+            return self._read(unit.connection, workspace)
+
+    def transfer(self, actor: Actor, workspace: str, member: str) -> Workspace:
+        """Make a member the owner; the acting owner becomes an admin. Raises ``member_not_found``."""
+        require_person(actor)
+        if member == actor.id:
+            raise transfer_to_self()
+        with self._outbox.unit() as unit:
+            found = locked(self._stores.workspaces, unit.connection, workspace)
+            heir = self._stores.members.get(unit.connection, workspace, member)
+            giver = self._stores.members.get(unit.connection, workspace, actor.id)
+            if heir is None or giver is None:
+                raise member_not_found()
+            now = utc_now()
+            for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
+                self._stores.members.change(unit.connection, each.id, {"role": role}, now)
+                unit.tell(Topic.MEMBER, each.id, {"workspace": workspace, "account": each.account_id})
+            self._record(
+                unit,
+                actor,
+                "workspace.transferred",
+                found,
+                before={"owner": giver.email, giver.email: giver.role, heir.email: heir.role},
+                after={"owner": heir.email, giver.email: Role.ADMIN, heir.email: Role.OWNER},
+            )
+            return found
+
+    def delete(self, actor: Actor, workspace: str, version: int) -> Workspace:
+        """Delete a workspace: closed to everyone at once, restorable for ``GRACE``, then gone for good."""
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            present = self._at_version(unit, workspace, version)
+            now = utc_now()
+            values = {"deleted_at": now, "purge_after": now + GRACE}
+            self._stores.workspaces.change(unit.connection, workspace, values, now)
+            unit.tell(Topic.WORKSPACE, workspace)
+            deleted = self._read(unit.connection, workspace)
+            after = deleted.model_dump(mode="json", include={"deleted_at", "purge_after"})
+            self._record(unit, actor, "workspace.deleted", present, after=after)
+            return deleted
+
+    def restore(self, actor: Actor, workspace: str) -> Workspace:
+        """Restore a deleted workspace for one of its owners; raises ``workspace_not_found`` or ``not_deleted``."""
+        require_person(actor)
+        with self._outbox.unit() as unit:
+            present = self._stores.workspaces.lock(unit.connection, workspace)
+            place = self._stores.members.place(unit.connection, workspace, actor.account)
+            mine = self._stores.members.get(unit.connection, workspace, place.id) if place else None
+            if present is None or present.blocked_at or mine is None or mine.role is not Role.OWNER:
+                raise workspace_not_found()
+            if present.deleted_at is None:
+                raise not_deleted()
+            values = {"deleted_at": None, "purge_after": None}
+            self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
+            unit.tell(Topic.WORKSPACE, workspace)
+            self._record(unit, actor, "workspace.restored", present)
+            return self._read(unit.connection, workspace)
+
+    # ------------------------------------------------------------------------------------- for other features
+
+    def auto_join(self, unit: Unit, account: str) -> Sequence[str]:
+        """Make a person a member where a verified domain of theirs lets them in; return these workspaces.
+
+        Who was once removed does not come back this way.
+        """
+        addresses = self._stores.members.addresses(unit.connection, account)
+        by_domain = {domain_of(address): address for address in addresses}
+        openings = self._stores.domains.open_to(unit.connection, [*by_domain], utc_now() - VERIFIED_FOR)
+        joined: list[str] = []
+        for opening in openings:
+            locked(self._stores.workspaces, unit.connection, opening.workspace)
+            if self._stores.members.place(unit.connection, opening.workspace, account):
+                continue
+            email = by_domain[opening.domain]
+            actor = Actor(kind=ActorKind.ACCOUNT, id=account, name=email, account=account)
+            self._joining.join(unit, actor, opening.workspace, account, email, opening.role, "domain")
+            joined.append(opening.workspace)
+        return joined
+
+    def sole_owner_of(self, account: str) -> Sequence[Membership]:
+        """Return the workspaces that would have no owner without this person."""
+        with self._database.transaction() as connection:
+            return [
+                each
+                for each in self._stores.workspaces.memberships(connection, account)
+                if each.role is Role.OWNER
+                and each.deleted_at is None
+                and not self._stores.members.owners_besides(connection, each.id, each.member_id)
+            ]
+
+    def known_workspace(self, workspace: str) -> KnownWorkspace | None:
+        """Return a workspace as the other planes know it, without its policy; None when it is not alive."""
+        with self._database.transaction() as connection:
+            found = self._stores.workspaces.get(connection, workspace)
+        return KnownWorkspace(id=found.id, name=found.name) if found and found.alive else None
+
+    # ------------------------------------------------------------------------------------- for operators and schedules
+
+    def look_up(self, workspace: str) -> Workspace:
+        """Return a workspace in whatever state; raises ``workspace_not_found``."""
+        with self._database.transaction() as connection:
+            return self._read(connection, workspace)
+
+    def block(self, actor: Actor, workspace: str) -> Workspace:
+        """Close a workspace to everyone, until it is unblocked."""
+        return self._set_blocked(actor, workspace, blocked=True)
+
+    def unblock(self, actor: Actor, workspace: str) -> Workspace:
+        """Open a blocked workspace again."""
+        return self._set_blocked(actor, workspace, blocked=False)
+
+    def purge_expired(self) -> int:
+        """Really delete the workspaces whose grace period is over; return how many. Called once a day."""
+        with self._database.transaction() as connection:
+            due = self._stores.workspaces.to_purge(connection, utc_now(), PURGED_AT_ONCE)
+        return sum(self._purge(workspace) for workspace in due)
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _purge(self, workspace: str) -> bool:
+        with self._outbox.unit() as unit:
+            present = self._stores.workspaces.lock(unit.connection, workspace)
+            if present is None or present.purge_after is None or present.purge_after > utc_now():
+                return False  # restored, or purged by another run
+            self._tell_members(unit, workspace)
+            for account in self._stores.service_accounts.all_ids(unit.connection, workspace):
+                unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
+            self._keys.tell_all(unit, workspace)
+            self._stores.workspaces.delete(unit.connection, workspace)
+            unit.tell(Topic.CONFIGURATION, workspace)
+            unit.tell(Topic.WORKSPACE, workspace)
+            self._record(unit, SYSTEM, "workspace.purged", present)
+        logger.info("workspace purged", extra={"workspace": workspace})
+        return True
+
+    def _set_blocked(self, actor: Actor, workspace: str, *, blocked: bool) -> Workspace:
+        with self._outbox.unit() as unit:
+            present = self._stores.workspaces.lock(unit.connection, workspace)
+            if present is None:
+                raise workspace_not_found()
+            if (present.blocked_at is not None) is blocked:
+                return present
+            now = utc_now()
+            self._stores.workspaces.change(unit.connection, workspace, {"blocked_at": now if blocked else None}, now)
+            unit.tell(Topic.WORKSPACE, workspace)
+            self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present)
+            return self._read(unit.connection, workspace)
+
+    def _at_version(self, unit: Unit, workspace: str, version: int) -> Workspace:
+        present = locked(self._stores.workspaces, unit.connection, workspace)
+        check_version(version, present.version)
+        return present
+
+    def _read(self, connection: Connection, workspace: str) -> Workspace:
+        found = self._stores.workspaces.get(connection, workspace)
+        if found is None:
+            raise workspace_not_found()
+        return found
+
+    def _tell_members(self, unit: Unit, workspace: str) -> None:
+        for place in self._stores.members.all_places(unit.connection, workspace):
+            if not place.removed:
+                unit.tell(Topic.MEMBER, place.id, {"workspace": workspace, "account": place.account})
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: Workspace,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("workspace", workspace.id, workspace.name)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace.id, before=before, after=after)

@@ -1,0 +1,80 @@
+"""Mail domains of workspaces in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+
+from opencode_cloud.workspaces.models import Domain
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.store.tables import domains, workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+
+class Opening(NamedTuple):
+    """A workspace that people of a domain join by themselves."""
+
+    workspace: str
+    domain: str
+    role: Role
+
+
+class DomainStore:
+    """The table ``domains``."""
+
+    def add(self, connection: Connection, domain: Domain, workspace: str) -> None:
+        """Write a new domain of a workspace."""
+        row = domain.model_dump(exclude={"record_name", "record_value"})
+        connection.execute(domains.insert(), {**row, "workspace_id": workspace})
+
+    def change(self, connection: Connection, domain: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a domain."""
+        connection.execute(domains.update().where(domains.c.id == domain).values(dict(values)))
+
+    def delete(self, connection: Connection, domain: str) -> None:
+        """Delete a domain."""
+        connection.execute(domains.delete().where(domains.c.id == domain))
+
+    def get(self, connection: Connection, workspace: str, domain: str) -> Domain | None:
+        """Return a domain of a workspace by its id."""
+        row = connection.execute(
+            select(domains).where(domains.c.id == domain, domains.c.workspace_id == workspace)
+        ).first()
+        return Domain.model_validate(row) if row else None
+
+    def of_workspace(
+        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Domain]:
+        """Return domains of a workspace by id."""
+        query = select(domains).where(domains.c.workspace_id == workspace)
+        if after is not None:
+            query = query.where(domains.c.id > after)
+        return [Domain.model_validate(row) for row in connection.execute(query.order_by(domains.c.id).limit(limit))]
+
+    def named(self, connection: Connection, workspace: str, domain: str) -> Domain | None:
+        """Return a domain of a workspace by its name."""
+        row = connection.execute(
+            select(domains).where(domains.c.domain == domain, domains.c.workspace_id == workspace)
+        ).first()
+        return Domain.model_validate(row) if row else None
+
+    def open_to(self, connection: Connection, names: Sequence[str], verified_since: datetime) -> Sequence[Opening]:
+        """Return the workspaces that people of these domains join by themselves."""
+        query = (
+            select(domains.c.workspace_id, domains.c.domain, domains.c.role)
+            .join(workspaces, workspaces.c.id == domains.c.workspace_id)
+            .where(domains.c.domain.in_(names), domains.c.auto_join == 1, domains.c.verified_at >= verified_since)
+            .where(workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
+            .order_by(domains.c.id)
+        )
+        return [Opening(row.workspace_id, row.domain, Role(row.role)) for row in connection.execute(query)]
+
+    def to_verify(self, connection: Connection, verified_before: datetime) -> Sequence[tuple[str, Domain]]:
+        """Return verified domains that were not looked up for long, each with its workspace."""
+        query = select(domains).where(domains.c.verified_at < verified_before)
+        return [(row.workspace_id, Domain.model_validate(row)) for row in connection.execute(query)]

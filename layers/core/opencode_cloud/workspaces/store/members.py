@@ -1,0 +1,150 @@
+"""Members in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import func, or_, select, union
+
+from opencode_cloud.access.models import KnownMember
+from opencode_cloud.identity.store.tables import accounts, logins
+from opencode_cloud.workspaces.models import Member
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.store.tables import members, workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+_MEMBER = select(
+    members.c.id,
+    members.c.account_id,
+    accounts.c.email,
+    accounts.c.name,
+    members.c.role,
+    members.c.created_at,
+    members.c.updated_at,
+).join(accounts, accounts.c.id == members.c.account_id)
+
+
+class Place(NamedTuple):
+    """A membership's row, also of someone who was removed."""
+
+    id: str
+    account: str
+    removed: bool
+
+
+class MemberStore:
+    """The table ``members``, with the addresses of the people."""
+
+    def add(self, connection: Connection, member: str, workspace: str, account: str, role: Role, at: datetime) -> None:
+        """Write a new membership."""
+        connection.execute(
+            members.insert(),
+            {
+                "id": member,
+                "workspace_id": workspace,
+                "account_id": account,
+                "role": role,
+                "created_at": at,
+                "updated_at": at,
+            },
+        )
+
+    def change(self, connection: Connection, member: str, values: Mapping[str, Any], at: datetime) -> None:
+        """Set columns of a membership."""
+        connection.execute(members.update().where(members.c.id == member).values({**values, "updated_at": at}))
+
+    def place(self, connection: Connection, workspace: str, account: str) -> Place | None:
+        """Return the row of a person in a workspace; they may have been removed."""
+        row = connection.execute(
+            select(members.c.id, members.c.account_id, members.c.removed_at).where(
+                members.c.workspace_id == workspace, members.c.account_id == account
+            )
+        ).first()
+        return Place(row.id, row.account_id, row.removed_at is not None) if row else None
+
+    def get(self, connection: Connection, workspace: str, member: str) -> Member | None:
+        """Return a member of a workspace who has not been removed."""
+        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.id == member)
+        row = connection.execute(query.where(members.c.removed_at.is_(None))).first()
+        return Member.model_validate(row) if row else None
+
+    def of_workspace(
+        self,
+        connection: Connection,
+        workspace: str,
+        *,
+        role: Role | None = None,
+        search: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Member]:
+        """Return members of a workspace by id; of one role, or with a text in name or address."""
+        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        if role is not None:
+            query = query.where(members.c.role == role)
+        if search:
+            query = query.where(
+                or_(
+                    accounts.c.email.contains(search, autoescape=True),
+                    accounts.c.name.contains(search, autoescape=True),
+                )
+            )
+        if after is not None:
+            query = query.where(members.c.id > after)
+        return [Member.model_validate(row) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
+
+    def all_places(self, connection: Connection, workspace: str) -> Sequence[Place]:
+        """Return the rows of all who are or were in a workspace."""
+        query = select(members.c.id, members.c.account_id, members.c.removed_at).where(
+            members.c.workspace_id == workspace
+        )
+        return [Place(row.id, row.account_id, row.removed_at is not None) for row in connection.execute(query)]
+
+    def owners_besides(self, connection: Connection, workspace: str, member: str) -> int:
+        """Count the owners of a workspace but for one. Blocked accounts count not: they cannot act for it."""
+        query = (
+            select(func.count())
+            .select_from(members.join(accounts, accounts.c.id == members.c.account_id))
+            .where(members.c.workspace_id == workspace, members.c.removed_at.is_(None), members.c.role == Role.OWNER)
+            .where(accounts.c.blocked_at.is_(None), members.c.id != member)
+        )
+        return connection.execute(query).scalar_one()
+
+    def by_address(self, connection: Connection, workspace: str, email: str) -> Member | None:
+        """Return the member with this address, whichever of their logins has it."""
+        known = union(
+            select(accounts.c.id).where(accounts.c.email == email),
+            select(logins.c.account_id).where(logins.c.email == email),
+        )
+        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        row = connection.execute(query.where(members.c.account_id.in_(known))).first()
+        return Member.model_validate(row) if row else None
+
+    def addresses(self, connection: Connection, account: str) -> Sequence[str]:
+        """Return all addresses that were verified as a person's."""
+        query = union(
+            select(accounts.c.email).where(accounts.c.id == account),
+            select(logins.c.email).where(logins.c.account_id == account),
+        )
+        return connection.execute(query).scalars().all()
+
+    def known(self, connection: Connection, member: str) -> KnownMember | None:
+        """Return a membership as the other planes know it; None when it is not alive."""
+        row = connection.execute(
+            select(members, workspaces.c.name.label("workspace_name"))
+            .join(workspaces, workspaces.c.id == members.c.workspace_id)
+            .where(members.c.id == member, members.c.removed_at.is_(None))
+        ).first()
+        if row is None:
+            return None
+        return KnownMember(
+            id=row.id,
+            account=row.account_id,
+            workspace=row.workspace_id,
+            role=row.role,
+            workspace_name=row.workspace_name,
+        )

@@ -1,0 +1,37 @@
+"""Looking up TXT records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dns.exception
+import dns.resolver
+
+from opencode_cloud.kit.log import logger
+
+LIFETIME_SECONDS = 5.0
+
+
+class Resolver:
+    """DNS, by the machine's own servers or by the one at ``server`` (``address:port``)."""
+
+    def __init__(self, server: str = "") -> None:
+        self._server = server
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return the texts of the TXT records ``name``; none when there are none, or nobody answered."""
+        try:
+            answer = self._resolver().resolve(name, "TXT", lifetime=LIFETIME_SECONDS, search=False)
+        except dns.exception.DNSException as error:
+            logger.info("no TXT record", extra={"name": name, "reason": type(error).__name__})
+            return []
+        return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
+
+    def _resolver(self) -> dns.resolver.Resolver:
+        if not self._server:
+            return dns.resolver.Resolver()
+        address, _, port = self._server.rpartition(":")
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [address]
+        resolver.port = int(port)
+        return resolver

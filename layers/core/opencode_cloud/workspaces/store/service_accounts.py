@@ -1,0 +1,64 @@
+"""Service accounts in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from opencode_cloud.access.models import KnownServiceAccount
+from opencode_cloud.workspaces.models import ServiceAccount
+from opencode_cloud.workspaces.store.tables import service_accounts
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+
+class ServiceAccountStore:
+    """The table ``service_accounts``."""
+
+    def add(self, connection: Connection, account: ServiceAccount, workspace: str) -> None:
+        """Write a new service account of a workspace."""
+        connection.execute(service_accounts.insert(), {**account.model_dump(), "workspace_id": workspace})
+
+    def change(self, connection: Connection, account: str, values: Mapping[str, Any], at: datetime) -> None:
+        """Set columns of a service account."""
+        connection.execute(
+            service_accounts.update().where(service_accounts.c.id == account).values({**values, "updated_at": at})
+        )
+
+    def get(self, connection: Connection, workspace: str, account: str) -> ServiceAccount | None:
+        """Return a service account of a workspace that is not deleted."""
+        query = select(service_accounts).where(
+            service_accounts.c.id == account,
+            service_accounts.c.workspace_id == workspace,
+            service_accounts.c.deleted_at.is_(None),
+        )
+        row = connection.execute(query).first()
+        return ServiceAccount.model_validate(row) if row else None
+
+    def of_workspace(
+        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+    ) -> Sequence[ServiceAccount]:
+        """Return service accounts of a workspace by id."""
+        query = select(service_accounts).where(
+            service_accounts.c.workspace_id == workspace, service_accounts.c.deleted_at.is_(None)
+        )
+        if after is not None:
+            query = query.where(service_accounts.c.id > after)
+        rows = connection.execute(query.order_by(service_accounts.c.id).limit(limit))
+        return [ServiceAccount.model_validate(row) for row in rows]
+
+    def all_ids(self, connection: Connection, workspace: str) -> Sequence[str]:
+        """Return the ids of all service accounts that a workspace has or had."""
+        query = select(service_accounts.c.id).where(service_accounts.c.workspace_id == workspace)
+        return connection.execute(query).scalars().all()
+
+    def known(self, connection: Connection, account: str) -> KnownServiceAccount | None:
+        """Return a service account as the other planes know it; None when it is disabled or deleted."""
+        row = connection.execute(select(service_accounts).where(service_accounts.c.id == account)).first()
+        if row is None or row.disabled_at or row.deleted_at:
+            return None
+        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name)

@@ -1,0 +1,92 @@
+"""Workspaces in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select
+
+from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.workspaces.models import Membership, Workspace
+from opencode_cloud.workspaces.store.tables import members, workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+
+class WorkspaceStore:
+    """The table ``workspaces``."""
+
+    def add(self, connection: Connection, workspace: Workspace) -> None:
+        """Write a new workspace."""
+        connection.execute(workspaces.insert(), workspace.model_dump())
+
+    def get(self, connection: Connection, workspace: str) -> Workspace | None:
+        """Return a workspace, also a blocked or deleted one."""
+        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace)).first()
+        return Workspace.model_validate(row) if row else None
+
+    def lock(self, connection: Connection, workspace: str) -> Workspace | None:
+        """Return a workspace whose row nobody else changes, or locks, until the end of the transaction.
+
+        Every change of who is in a workspace begins so: then rules about all members at once, such as that there is
+        an owner, hold under concurrency too.
+        """
+        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace).with_for_update()).first()
+        return Workspace.model_validate(row) if row else None
+
+    def change(self, connection: Connection, workspace: str, values: Mapping[str, Any], at: datetime) -> None:
+        """Set columns of a workspace; its version advances."""
+        connection.execute(
+            workspaces.update()
+            .where(workspaces.c.id == workspace)
+            .values({**values, "version": workspaces.c.version + 1, "updated_at": at})
+        )
+
+    def delete(self, connection: Connection, workspace: str) -> None:
+        """Really delete a workspace and everything of it; only the audit trail outlives it."""
+        connection.execute(mails.delete().where(mails.c.workspace_id == workspace))
+        connection.execute(workspaces.delete().where(workspaces.c.id == workspace))
+
+    def to_purge(self, connection: Connection, now: datetime, limit: int) -> Sequence[str]:
+        """Return deleted workspaces whose grace period is over."""
+        query = select(workspaces.c.id).where(workspaces.c.purge_after <= now).order_by(workspaces.c.purge_after)
+        return connection.execute(query.limit(limit)).scalars().all()
+
+    def memberships(
+        self, connection: Connection, account: str, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Membership]:
+        """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
+        query = (
+            select(
+                workspaces.c.id,
+                workspaces.c.name,
+                members.c.role,
+                members.c.id.label("member_id"),
+                workspaces.c.version,
+                workspaces.c.created_at,
+                workspaces.c.blocked_at,
+                workspaces.c.deleted_at,
+                workspaces.c.purge_after,
+            )
+            .join(members, members.c.workspace_id == workspaces.c.id)
+            .where(members.c.account_id == account, members.c.removed_at.is_(None))
+            .where(or_(workspaces.c.deleted_at.is_(None), members.c.role == "owner"))
+            .order_by(workspaces.c.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(workspaces.c.id > after)
+        return [Membership.model_validate(row) for row in connection.execute(query)]
+
+    def owned_by(self, connection: Connection, account: str) -> int:
+        """Count the workspaces that a person owns and that are not deleted."""
+        query = (
+            select(func.count())
+            .select_from(members.join(workspaces, members.c.workspace_id == workspaces.c.id))
+            .where(members.c.account_id == account, members.c.removed_at.is_(None), members.c.role == "owner")
+            .where(workspaces.c.deleted_at.is_(None))
+        )
+        return connection.execute(query).scalar_one()

@@ -1,0 +1,97 @@
+"""A team over the real database, without AWS: what would be projected is kept in a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import select
+
+from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.outbox.models import Message, Topic
+from opencode_cloud.outbox.service import Outbox
+from opencode_cloud.outbox.store import OutboxStore
+from opencode_cloud.workspaces.assembly import Team
+from opencode_cloud.workspaces.models import Workspace
+
+KEY = "a deployment's key"
+
+
+class QuietStore(OutboxStore):
+    """The outbox's table without the queue that wakes the relay."""
+
+    def wake(self, transaction: str) -> None:
+        pass
+
+
+@dataclass
+class Place:
+    """A team, and what was told to the other planes."""
+
+    database: Database
+    messages: list[Message] = field(default_factory=list[Message])
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
+        self.team = Team.over(self.database, self.outbox, lambda: KEY, check_domains=False)
+
+    def _relay(self, messages: Sequence[Message]) -> None:
+        self.messages.extend(messages)
+
+    def told(self, topic: Topic) -> list[str]:
+        """Return the subjects of all messages of a topic."""
+        return [message.subject for message in self.messages if message.topic == topic]
+
+    def person(self, email: str) -> Actor:
+        """Make an account, and return the person as they act outside of workspaces."""
+        account = new_id("acc")
+        now = utc_now()
+        row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
+        with self.database.transaction() as connection:
+            connection.execute(accounts.insert(), row)
+        return Actor(kind=ActorKind.ACCOUNT, credential=Credential.SESSION, id=account, name=email, account=account)
+
+    def founded(self, owner: Actor, name: str = "Acme") -> Workspace:
+        """Make a workspace of ``owner``."""
+        return self.team.workspaces.found(owner, name)
+
+    def joined(self, by: Actor, email: str, role: str) -> Actor:
+        """Make a person, invite them as ``by``, let them accept; return the new member as they act."""
+        from opencode_cloud.workspaces.permissions import Role
+
+        person = self.person(email)
+        invitation = self.team.invitations.invite(by, by.workspace, email, Role(role))
+        self.team.invitations.accept(person, invitation.id)
+        return self.member(person, by.workspace)
+
+    def member(self, person: Actor, workspace: str) -> Actor:
+        """Return a person as a member, as :class:`Access` would."""
+        mine = {each.id: each for each in self.team.workspaces.memberships(person.account)}[workspace]
+        return Actor(
+            kind=ActorKind.MEMBER,
+            credential=Credential.SESSION,
+            id=mine.member_id,
+            name=person.name,
+            account=person.account,
+            workspace=workspace,
+            role=mine.role,
+        )
+
+    def actions(self) -> list[str]:
+        """Return the actions on the audit trail, in order."""
+        with self.database.transaction() as connection:
+            return list(connection.execute(select(audit_entries.c.action).order_by(audit_entries.c.id)).scalars())
+
+
+@pytest.fixture
+def place(database: Database) -> Place:
+    return Place(database)
+
+
+def code_of(caught: pytest.ExceptionInfo[ServiceError]) -> str:
+    return caught.value.code
