@@ -57,7 +57,7 @@ def dependencies(stage: Stage) -> lambda_.Code:
 
 def library() -> lambda_.Code:
     """Return the layer of our own library, with the pages' templates and static files in it."""
-    parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static"}
+    parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static", WEB / "mail": "_web/mail"}
     for source in parts:
         if not source.is_dir():
             raise PackagingError(f"{source.relative_to(ROOT)} is missing")

@@ -101,6 +101,7 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_unicode_520_ci",
         mysql_engine="InnoDB",
     )
+    op.create_index(op.f("ix_mails_created_at"), "mails", ["created_at"], unique=False)
     op.create_index(op.f("ix_mails_message_id"), "mails", ["message_id"], unique=False)
     op.create_index(op.f("ix_mails_recipient"), "mails", ["recipient"], unique=False)
     op.create_table(
@@ -132,6 +133,28 @@ def upgrade() -> None:
     op.create_index(op.f("ix_outbox_relayed_at_id"), "outbox", ["relayed_at", "id"], unique=False)
     op.create_index(op.f("ix_outbox_topic_subject_id"), "outbox", ["topic", "subject", "id"], unique=False)
     op.create_index(op.f("ix_outbox_transaction_id"), "outbox", ["transaction_id"], unique=False)
+    op.create_table(
+        "suppressions",
+        sa.Column(
+            "recipient",
+            sa.String(length=254),
+            nullable=False,
+            comment="compared as addresses are: without regard to case",
+        ),
+        sa.Column("state", sa.Enum("bounced", "complained", name="state"), nullable=False),
+        sa.Column("reason", sa.String(length=255), server_default="", nullable=False),
+        sa.Column(
+            "mail_id",
+            sa.String(length=30, collation="utf8mb4_bin"),
+            nullable=False,
+            comment="the mail that it happened to",
+        ),
+        sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
+        sa.PrimaryKeyConstraint("recipient", name=op.f("pk_suppressions")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_520_ci",
+        mysql_engine="InnoDB",
+    )
     op.create_table(
         "workspaces",
         sa.Column("id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
@@ -416,3 +439,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_keys_service_account_id"), "keys", ["service_account_id"], unique=False)
     op.create_index(op.f("ix_keys_workspace_id_created_at"), "keys", ["workspace_id", "created_at"], unique=False)
     # ### end Alembic commands ###
+    # Audit entries are append-only for everybody, ourselves included; retention may still delete old ones.
+    op.execute(
+        "CREATE TRIGGER audit_entries_append_only BEFORE UPDATE ON audit_entries FOR EACH ROW "
+        "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'audit entries are append-only'"
+    )

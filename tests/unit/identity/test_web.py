@@ -32,7 +32,7 @@ SIGNED_IN = ["other=1", "__Host-opencode_session=abc"]
     ],
 )
 def test_the_credential_is_a_bearer_or_a_key_header(headers: dict[str, str], bearer: str) -> None:
-    assert web.request_of(event(**headers)).bearer == bearer
+    assert web.request_of(event("POST", None, **headers)).bearer == bearer
 
 
 def test_the_cookie_counts_only_under_the_name_that_fits_the_scheme() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.kit import site
 from opencode_cloud.sharing import pages
 from tests.unit.sharing.conversation import (
     BEGIN,
@@ -267,9 +268,9 @@ def test_the_added_and_removed_lines_of_a_patch_are_marked() -> None:
 def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None:
     page = render([])
     (script,) = page.all("script")
-    versioned = pages.static_asset((script["src"] or "").removeprefix("/assets/"))
-    plain = pages.static_asset("share.js")
-    outdated = pages.static_asset("0123456789ab/share.js")
+    versioned = site.static_asset((script["src"] or "").removeprefix("/assets/"))
+    plain = site.static_asset("share.js")
+    outdated = site.static_asset("0123456789ab/share.js")
     assert versioned
     assert plain
     assert outdated
@@ -281,12 +282,12 @@ def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None
 
 @pytest.mark.parametrize("path", ["", "../templates/share.html", "share.html", "/etc/passwd", "0123456789ab/../x", "."])
 def test_nothing_but_static_files_is_an_asset(path: str) -> None:
-    assert pages.static_asset(path) is None
+    assert site.static_asset(path) is None
 
 
 def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
     for name in ("share.js", "follow.js", "transcript.js", "blocks.js", "share.css"):
-        asset = pages.static_asset(name)
+        asset = site.static_asset(name)
         assert asset
         assert not re.search(rb"https?://|//[a-z]+\.", asset.body)
         assert b"innerHTML" not in asset.body
@@ -294,6 +295,6 @@ def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
 
 def test_preparing_reads_every_template() -> None:
     pages.prepare()
-    present = {path.name for path in Path(__file__).parents[3].glob("web/templates/*")}
+    present = {path.name for path in Path(__file__).parents[3].glob("web/templates/*.html")}
     environment = pages._environment()  # pyright: ignore[reportPrivateUsage]
     assert {name for _, name in environment.cache or {}} == present

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_sesv2.client import SESV2Client
     from mypy_boto3_sqs.client import SQSClient
 
 POOL = 64  # parallel rounds of one invocation share one pool
@@ -63,6 +64,12 @@ def sqs() -> SQSClient:
 def kms() -> KMSClient:
     """Return the KMS client."""
     return Session().client("kms", config=CONFIG)
+
+
+@cache
+def ses() -> SESV2Client:
+    """Return the SES client."""
+    return Session().client("sesv2", config=CONFIG)
 
 
 @cache

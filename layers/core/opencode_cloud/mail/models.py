@@ -7,6 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
+MAIL_TAG = "mail"
+"""Name of the tag by which the mail service's events say which of our mails they are about."""
+
 
 class Template(StrEnum):
     """What a mail is about; each has ``web/mail/<name>.mjml`` and ``.txt``, and the variables that these name."""
@@ -14,7 +19,8 @@ class Template(StrEnum):
     SIGN_IN_CODE = "sign-in-code"
     """``challenge`` (id), ``minutes``, ``address`` (of who asked), ``device``. The code is derived when it is sent."""
     INVITATION = "invitation"
-    """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``; the link is derived."""
+    """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``, and ``base``, the address
+    that the inviter's browser is at, for deployments without a domain. The link is ``<base>/invitations/<token>``."""
     WELCOME_OWNER = "welcome-owner"
     """As INVITATION: to the first owner of a fresh deployment."""
     MEMBER_REMOVED = "member-removed"
@@ -40,6 +46,16 @@ class MailState(StrEnum):
     """Not sent, and not tried again; ``reason`` says why."""
 
 
+RANK = {
+    MailState.QUEUED: 0,
+    MailState.SENT: 1,
+    MailState.DELIVERED: 2,
+    MailState.FAILED: 3,
+    MailState.BOUNCED: 3,
+    MailState.COMPLAINED: 4,
+}
+"""A mail goes from lower to higher only: SES's events come late, twice and in any order."""
+
 UNDELIVERED = frozenset({MailState.BOUNCED, MailState.COMPLAINED, MailState.FAILED})
 """States in which the recipient does not have the mail, or does not want it."""
 
@@ -59,3 +75,30 @@ class Mail:
     message_id: str | None = None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that nothing is sent to any more, and why."""
+
+    recipient: str
+    state: MailState
+    reason: str
+
+
+class Refused(Exception):
+    """A mail will never be taken; the message is the mail service's own."""
+
+
+class NotYet(Exception):
+    """A mail could not be handed over now, and will be tried again."""
+
+
+class SentEvent(msgspec.Struct, frozen=True):
+    """What the mail service says became of a mail."""
+
+    mail: str
+    state: MailState
+    reason: str = ""
+    suppress: bool = False
+    """Whether the address is dead, or its owner wants no mail."""

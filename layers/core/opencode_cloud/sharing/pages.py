@@ -1,26 +1,22 @@
-"""The pages that people see: a share (/share/{id}), and that there is none; and the static files they need."""
+"""The pages that people see: a share (/share/{id}), and that there is none."""
 
 from __future__ import annotations
 
-import hashlib
-import mimetypes
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from types import MappingProxyType
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from opencode_cloud.kit import site
 from opencode_cloud.sharing.blocks import Block, Diff, File, Note, block, size
 from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
 
 INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
 BUDGET = 750_000  # bytes of JSON that go into one page; the script fetches what follows
 _ENTRY = 256  # bytes that an item costs besides its content
-_VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
 
 
 def content_security_policy(bodies: str = "") -> str:
@@ -29,33 +25,11 @@ def content_security_policy(bodies: str = "") -> str:
     ``'self'`` in connect-src covers the WebSocket of the same host; a redirect must be allowed by name.
     """
     connect = " ".join(filter(None, ("'self'", bodies)))
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    return site.content_security_policy(scripts="'self'", connect=connect)
 
 
 CONTENT_SECURITY_POLICY = content_security_policy()
-HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "Cache-Control": "private, no-store",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A static file, ready to serve."""
-
-    body: bytes
-    media_type: str
-    cache_control: str
+HEADERS: Mapping[str, str] = MappingProxyType(site.headers(CONTENT_SECURITY_POLICY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +84,7 @@ def render_gone() -> str:
 def prepare() -> None:
     """Compile the templates and read the static files now: a function that does so as it starts answers sooner."""
     environment = _environment()
-    for name in environment.list_templates():
+    for name in environment.list_templates(filter_func=lambda name: "/" not in name):  # other features' are in folders
         environment.get_template(name)
 
 
@@ -164,16 +138,8 @@ def _later(share_id: str, entry: Entry | None) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_web() / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    environment = site.environment()
     environment.filters.update(moment=moment, patch=patch)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
-    environment.globals.update(assets=f"/assets/{_version()}")  # pyright: ignore[reportUnknownMemberType]
     return environment
 
 
@@ -195,37 +161,3 @@ def _line_kind(line: str) -> str:
     if line.startswith(("+++", "---", "@@", "Index: ", "====", "diff ")):
         return "meta"
     return {"+": "added", "-": "removed"}.get(line[:1], "")
-
-
-def static_asset(path: str) -> Asset | None:
-    """Return the static file at /assets/``path``, or None. Pages name it with a version, so it can be kept for good."""
-    match = _VERSION.fullmatch(path)
-    version, name = match.groups() if match else ("", path)
-    body = _static().get(name)
-    if body is None:
-        return None
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    if name.endswith(".js"):
-        media_type = "text/javascript"  # some systems say otherwise, and browsers refuse modules of other types
-    lasting = version == _version()
-    return Asset(body, media_type, "public, max-age=31536000, immutable" if lasting else "public, max-age=60")
-
-
-@lru_cache(maxsize=1)
-def _static() -> dict[str, bytes]:
-    root = _web() / "static"
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    digest = hashlib.sha256()
-    for name, body in _static().items():
-        digest.update(f"{name}\0{len(body)}\0".encode() + body)
-    return digest.hexdigest()[:12]
-
-
-def _web() -> Path:
-    """Find templates and static files: inside the package once it is built, else in the repository."""
-    packaged = Path(__file__).parents[1] / "_web"
-    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web"

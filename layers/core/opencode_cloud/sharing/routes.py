@@ -11,7 +11,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http, site
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing import pages
 from opencode_cloud.sharing.items import from_legacy, parse
@@ -291,7 +291,7 @@ class SharingRoutes:
 
     def asset(self, name: str, version: str = "") -> Response[str]:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
-        found = pages.static_asset(f"{version}/{name}" if version else name)
+        found = site.static_asset(f"{version}/{name}" if version else name)
         if found is None:
             raise NotFound("asset_not_found", "There is no such file.")
         headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}

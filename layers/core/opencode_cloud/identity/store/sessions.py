@@ -78,4 +78,4 @@ class SessionsStore:
             "expires_at": expires_at,
             "ttl": expires_at + 7 * 86_400,
         }
-        return self._rows.update(f"session#{session.id}", values, "refresh = :presented", {"presented": presented})
+        return self._rows.update(f"session#{session.id}", values, "#refresh = :presented", {"presented": presented})

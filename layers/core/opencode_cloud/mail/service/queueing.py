@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.mail.models import Mail, Template
 from opencode_cloud.outbox.models import Topic
 
@@ -21,12 +21,20 @@ class Mailer:
         self._store = store
 
     def queue(
-        self, unit: Unit, template: Template, recipient: str, variables: dict[str, Any], workspace: str | None = None
+        self,
+        unit: Unit,
+        template: Template,
+        recipient: str,
+        variables: dict[str, Any],
+        workspace: str | None = None,
+        *,
+        again: bool = False,
     ) -> str:
         """Queue a mail in ``unit`` and return its id; its row says from now on what became of it.
 
         ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for
-        one, so links and codes are derived when the mail is sent (``kit/derive.py``).
+        one, so links and codes are derived when the mail is sent (``kit/derive.py``). ``again``: somebody asked for it
+        to be sent once more, so it is tried although an earlier one bounced.
         """
         now = utc_now()
         mail = Mail(
@@ -38,6 +46,8 @@ class Mailer:
             created_at=now,
             updated_at=now,
         )
+        if again:
+            self._store.lift_bounce(unit.connection, recipient)
         self._store.add(unit.connection, mail)
         unit.tell(Topic.MAIL, mail.id)
         return mail.id

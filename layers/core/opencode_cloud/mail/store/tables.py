@@ -1,4 +1,4 @@
-"""The table of mails: what was sent to whom, and what became of it."""
+"""The tables of mail: what was sent to whom and what became of it, and whom nothing is sent to any more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ mails = table(
     Column("message_id", String(128, collation="utf8mb4_bin"), comment="SES's"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Index(None, "created_at"),
     Index(None, "message_id"),
     Index(None, "recipient"),
 )
+
+suppressions = table(
+    "suppressions",
+    Column("recipient", String(254), primary_key=True, comment="compared as addresses are: without regard to case"),
+    Column("state", Enum("bounced", "complained", name="state"), nullable=False),
+    Column("reason", String(255), nullable=False, server_default=""),
+    id_column("mail_id", nullable=False, comment="the mail that it happened to"),
+    Column("created_at", Moment, nullable=False),
+)
+"""Addresses that bounced for good, or whose owners complained."""

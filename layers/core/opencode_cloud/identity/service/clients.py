@@ -1,0 +1,97 @@
+"""The OAuth clients of a deployment: opencode's own. All are public: none can keep a secret (RFC 8252)."""
+
+# Authlib has no type annotations.
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
+
+CLI = "opencode-cli"
+WEB = "opencode-web"
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+LOOPBACK_PATH = "/callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ClientMixin):
+    """One registered client, in the form that Authlib asks for."""
+
+    id: str
+    name: str
+    grants: frozenset[str]
+    redirects: tuple[str, ...] = ()
+    """Compared as they are, besides the loopback of the person's own machine on any port."""
+
+    def get_client_id(self) -> str:
+        """Return the client's id."""
+        return self.id
+
+    def get_default_redirect_uri(self) -> None:
+        """Return None: OAuth 2.1 wants every request to name its own."""
+        return
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """Return no scope: a token may do what its person's role allows (workspaces/permissions.py)."""
+        del scope
+        return ""
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Tell whether answers may go to ``redirect_uri``."""
+        return redirect_uri in self.redirects or is_loopback(redirect_uri)
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Refuse: there are no secrets."""
+        del client_secret
+        return False
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Tell whether the client may prove itself by ``method``: by nothing but PKCE or its codes."""
+        del endpoint
+        return method == "none"
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Tell whether the client may ask for ``response_type``."""
+        return response_type == "code" and "authorization_code" in self.grants
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Tell whether the client may use ``grant_type``."""
+        return grant_type in self.grants
+
+
+def is_loopback(uri: str) -> bool:
+    """Tell whether ``uri`` is the callback of a program on the person's machine, on any port (RFC 8252, 7.3)."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    plain = f"http://{shown}:{port}{LOOPBACK_PATH}" if port else f"http://{shown}{LOOPBACK_PATH}"
+    return host in _LOOPBACK and uri == plain
+
+
+class Clients:
+    """The registered clients; ``redirects`` are further addresses that ``opencode-web`` may be answered at."""
+
+    def __init__(self, redirects: Sequence[str] = ()) -> None:
+        known = (
+            Client(CLI, "opencode", frozenset({DEVICE_CODE_GRANT_TYPE, "refresh_token"})),
+            Client(WEB, "opencode web", frozenset({"authorization_code", "refresh_token"}), tuple(redirects)),
+        )
+        self._known = {client.id: client for client in known}
+
+    def get(self, client_id: str) -> Client | None:
+        """Return a client by its id."""
+        return self._known.get(client_id)
+
+    def name(self, client_id: str) -> str:
+        """Return what people call a client."""
+        client = self._known.get(client_id)
+        return client.name if client else client_id

@@ -1,0 +1,108 @@
+"""Devices that ask to be let in: by a code that a person compares and approves in a browser (RFC 8628)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opencode_cloud.identity.models import DeviceRequest, DeviceState
+from opencode_cloud.identity.service.refresh import hash_of
+from opencode_cloud.identity.service.sessions import Origin
+from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.ids import base64url
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.store.codes import CodesStore
+
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
+"""Of user codes: no vowels, so no words; nothing that looks like something else."""
+CODE_LETTERS = 8
+"""34 bits: with the limits on entries, one guess in a million codes' lifetimes."""
+EXPIRES_SECONDS = 600
+INTERVAL_SECONDS = 2
+SLOWER_SECONDS = 5
+"""What is added to the interval of a client that polls too fast (RFC 8628, 3.5)."""
+_EARLY_MS = 500  # a poll that is earlier than the interval by less is not too fast: clocks and networks jitter
+_SHOWN = 300
+
+
+def unknown_code() -> NotFound:
+    """No device waits for this code: mistyped, expired or settled, which is nobody's business."""
+    return NotFound("unknown_code", "No device waits with this code. Compare it, or begin again on the device.")
+
+
+class Devices:
+    """The rules of device requests."""
+
+    def __init__(self, store: CodesStore, key: Callable[[], str]) -> None:
+        self._store = store
+        self._key = key
+
+    def begin(self, client: str, device_code: str, user_code: str, origin: Origin) -> None:
+        """Keep a client's request until a person settles it."""
+        now = now_seconds()
+        request = DeviceRequest(
+            id=hash_of(device_code),
+            client=client,
+            state=DeviceState.PENDING,
+            interval=INTERVAL_SECONDS,
+            created_at=now,
+            expires_at=now + EXPIRES_SECONDS,
+            address=origin.address,
+            user_agent=origin.user_agent[:_SHOWN],
+        )
+        self._store.add_device(request, self._digest(user_code))
+
+    def of_device_code(self, device_code: str) -> DeviceRequest | None:
+        """Return the request of a polling client."""
+        return self._store.device(hash_of(device_code))
+
+    def of_user_code(self, user_code: str) -> DeviceRequest:
+        """Return the pending request that a person typed the code of. Raises ``unknown_code`` (404)."""
+        request = self._store.device_of_user_code(self._digest(user_code))
+        if request is None or request.state != DeviceState.PENDING or request.expires_at <= now_seconds():
+            raise unknown_code()
+        return request
+
+    def settle(self, user_code: str, account: str, *, approved: bool) -> DeviceRequest:
+        """Approve or deny the request with this code, once. Raises ``unknown_code`` (404)."""
+        request = self.of_user_code(user_code)
+        state = DeviceState.APPROVED if approved else DeviceState.DENIED
+        if not self._store.settle_device(request.id, state, account):
+            raise unknown_code()
+        return request
+
+    def polls_too_fast(self, request: DeviceRequest) -> bool:
+        """Note a poll; tell whether it came before the interval was over, which then grows."""
+        now = now_ms()
+        too_fast = now - request.polled_at < request.interval * 1000 - _EARLY_MS
+        self._store.note_poll(request.id, now, request.interval + (SLOWER_SECONDS if too_fast else 0))
+        return too_fast
+
+    def use(self, request: DeviceRequest) -> bool:
+        """Let an approved request be exchanged for a session: once."""
+        return self._store.use_device(request.id)
+
+    def _digest(self, user_code: str) -> str:
+        """Return what is stored of a user code: too short for a plain hash, so it takes the deployment's key."""
+        return base64url(derive(self._key(), "user-code", normal_user_code(user_code)))
+
+
+def new_user_code() -> str:
+    """Return a code as people are shown it, such as ``BCDF-GHJK``."""
+    letters = "".join(secrets.choice(LETTERS) for _ in range(CODE_LETTERS))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def normal_user_code(typed: str) -> str:
+    """Return the letters of a code, however a person has typed it."""
+    return "".join(letter for letter in typed.upper() if letter.isalnum())[: 4 * CODE_LETTERS]
+
+
+def shown_user_code(typed: str) -> str:
+    """Return a typed code as it was shown on the device."""
+    letters = normal_user_code(typed)
+    return f"{letters[:4]}-{letters[4:]}"

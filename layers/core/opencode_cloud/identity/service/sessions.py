@@ -1,0 +1,164 @@
+"""Where people are signed in: beginning, refreshing, listing and ending sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.service.authentication import session_of_cookie
+from opencode_cloud.identity.models import Session, SessionKind
+from opencode_cloud.identity.service.refresh import RefreshTokens, Verdict, hash_of, judge
+from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
+from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import count, logger
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.service.tokens import AccessTokens
+    from opencode_cloud.identity.store.sessions import SessionsStore
+
+WEB_IDLE_SECONDS = 7 * DAY_SECONDS
+WEB_SECONDS = 30 * DAY_SECONDS
+"""A browser has to sign in again after this time, however much it is used."""
+DEVICE_IDLE_SECONDS = 90 * DAY_SECONDS
+"""A device stays signed in as long as it refreshes within this time."""
+NOTED_EVERY_SECONDS = 3600
+"""How exactly the last use of a browser is known."""
+_ATTEMPTS = 3
+_SHOWN = 300  # characters of a User-Agent that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, as people are shown it."""
+
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a device gets."""
+
+    session: str
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class Sessions:
+    """The rules of sessions. Ending one is immediate: every use of a token or cookie looks its session up."""
+
+    def __init__(self, store: SessionsStore, tokens: AccessTokens, key: Callable[[], str]) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._refresh = RefreshTokens(key)
+
+    def begin_web(self, cookie: str, account: str, origin: Origin) -> Session:
+        """Begin the session of a browser that holds the cookie value ``cookie``, new and random."""
+        now = now_seconds()
+        session = Session(
+            id=session_of_cookie(cookie),
+            account=account,
+            kind=SessionKind.WEB,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + WEB_IDLE_SECONDS,
+            address=origin.address,
+            user_agent=origin.user_agent[:_SHOWN],
+        )
+        self._store.add(session)
+        return session
+
+    def note_use(self, session_id: str) -> None:
+        """Let a browser's session live on, since it is used; noted once an hour."""
+        session = self._store.get(session_id)
+        if session and now_seconds() - session.seen_at >= NOTED_EVERY_SECONDS:
+            ends = min(now_seconds() + WEB_IDLE_SECONDS, session.created_at + WEB_SECONDS)
+            self._store.note_use(session, ends)
+
+    def begin_device(self, issuer: str, client: str, account: str, origin: Origin, session_id: str = "") -> Issued:
+        """Begin the session of a device and issue its tokens."""
+        now = now_seconds()
+        session_id = session_id or new_id("sid")
+        refresh_token = self._refresh.first(session_id)
+        session = Session(
+            id=session_id,
+            account=account,
+            kind=SessionKind.DEVICE,
+            client=client,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + DEVICE_IDLE_SECONDS,
+            address=origin.address,
+            user_agent=origin.user_agent[:_SHOWN],
+            refresh=hash_of(refresh_token),
+            rotated_at=now,
+        )
+        self._store.add(session)
+        return self._issue(issuer, session, refresh_token)
+
+    def of_refresh_token(self, token: str) -> Session | None:
+        """Return the session of a refresh token that may be used now.
+
+        A token that was used before, and not just now, ends its session.
+        """
+        session_id = self._refresh.session(token)
+        session = self._store.get(session_id) if session_id else None
+        if session is None or session.expires_at <= now_seconds():
+            return None
+        if judge(session, hash_of(token), now_seconds()) is Verdict.REPLAY:
+            self._end_replayed(session)
+            return None
+        return session
+
+    def refresh(self, issuer: str, token: str) -> Issued | None:
+        """Exchange a refresh token for new ones; None when it is not, or no longer, valid."""
+        for _ in range(_ATTEMPTS):
+            session = self.of_refresh_token(token)
+            if session is None:
+                return None
+            successor = self._refresh.successor(token)
+            if judge(session, hash_of(token), now_seconds()) is Verdict.REPEAT:
+                return self._issue(issuer, session, successor)
+            ends = now_seconds() + DEVICE_IDLE_SECONDS
+            if self._store.rotate(session, hash_of(token), hash_of(successor), ends):
+                return self._issue(issuer, session, successor)
+        return None
+
+    def find(self, token: str) -> Session | None:
+        """Return the session of an access or refresh token, for revocation; a replayed token finds it too."""
+        session_id = self._refresh.session(token) or self._tokens.session(token)
+        return self._store.get(session_id) if session_id else None
+
+    def of_account(self, account: str) -> list[Session]:
+        """Return where a person is signed in now, latest use first."""
+        return self._store.of_account(account)
+
+    def end(self, session_id: str) -> None:
+        """End a session."""
+        self._store.end(session_id)
+
+    def end_own(self, account: str, session_id: str) -> bool:
+        """End one of a person's own sessions; False when they have none with this id."""
+        session = self._store.get(session_id)
+        if session is None or session.account != account:
+            return False
+        self._store.end(session_id)
+        return True
+
+    def end_all(self, account: str, *, kept: str = "") -> int:
+        """End all sessions of a person but ``kept``; return how many."""
+        return self._store.end_all(account, kept=kept)
+
+    def _issue(self, issuer: str, session: Session, refresh_token: str) -> Issued:
+        access = self._tokens.issue(issuer, session.account, session.id, session.client)
+        return Issued(session.id, access, refresh_token, ACCESS_TOKEN_SECONDS)
+
+    def _end_replayed(self, session: Session) -> None:
+        logger.warning(
+            "a refresh token came back: its session is ended", extra={"account": session.account, "at": session.address}
+        )
+        count("RefreshReplays")
+        self._store.end(session.id)

@@ -1,0 +1,98 @@
+"""What all pages share: templates, static files, and the headers that keep a page to itself."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file, ready to serve."""
+
+    body: bytes
+    media_type: str
+    cache_control: str
+
+
+def content_security_policy(
+    *, scripts: str = "'none'", connect: str = "'none'", forms: str = "'none'", styles: str = "'self'"
+) -> str:
+    """Return a page's policy: nothing but what is named, never anything inline, never in a frame.
+
+    ``forms`` must also name the origins that an answer to a form redirects to.
+    """
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data:; connect-src {connect}; "
+        f"base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+    )
+
+
+def headers(policy: str) -> dict[str, str]:
+    """Return the headers of a page with the content security policy ``policy``."""
+    return {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": policy,
+        "Cache-Control": "private, no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow, noarchive, nosnippet",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+def environment() -> Environment:
+    """Return a new environment for the templates in ``web/templates``; ``assets`` is where static files are."""
+    made = Environment(
+        loader=FileSystemLoader(_web() / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals.update(assets=f"/assets/{version()}")  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    return made
+
+
+def static_asset(path: str) -> Asset | None:
+    """Return the static file at /assets/``path``, or None. Pages name it with a version, so it can be kept for good."""
+    match = _VERSION.fullmatch(path)
+    named, name = match.groups() if match else ("", path)
+    body = _static().get(name)
+    if body is None:
+        return None
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if name.endswith(".js"):
+        media_type = "text/javascript"  # some systems say otherwise, and browsers refuse modules of other types
+    lasting = named == version()
+    return Asset(body, media_type, "public, max-age=31536000, immutable" if lasting else "public, max-age=60")
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Return the version of the static files: it changes with any of them."""
+    digest = hashlib.sha256()
+    for name, body in _static().items():
+        digest.update(f"{name}\0{len(body)}\0".encode() + body)
+    return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _static() -> dict[str, bytes]:
+    root = _web() / "static"
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def _web() -> Path:
+    """Find templates and static files: inside the package once it is built, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_web"
+    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web"

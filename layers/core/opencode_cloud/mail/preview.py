@@ -1,0 +1,58 @@
+"""What each mail may look like, for those who write templates and for the mailbox page of the local stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from opencode_cloud.mail.models import Template
+from opencode_cloud.mail.rendering import Rendered, Renderer
+
+SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
+    {
+        Template.SIGN_IN_CODE: {
+            "challenge": "01K0000000000000000000000A",
+            "minutes": 10,
+            "address": "203.0.113.7",
+            "device": "Firefox on Linux",
+        },
+        Template.INVITATION: {
+            "invitation": "inv_01K0000000000000000000000B",
+            "generation": 1,
+            "workspace": "Research & Development",
+            "inviter": "ada@example.com",
+            "role": "member",
+            "expires": "1 July 2026, 12:00 UTC",
+            "base": "https://cloud.example.com",
+        },
+        Template.WELCOME_OWNER: {
+            "invitation": "inv_01K0000000000000000000000C",
+            "generation": 1,
+            "workspace": "Research & Development",
+            "inviter": "the operator",
+            "role": "owner",
+            "expires": "1 July 2026, 12:00 UTC",
+            "base": "https://cloud.example.com",
+        },
+        Template.MEMBER_REMOVED: {"workspace": "Research & Development", "remover": "ada@example.com"},
+        Template.KEY_CREATED: {
+            "workspace": "Research & Development",
+            "name": "build server",
+            "visible": "oc_sk_Ab3d...9xYz",
+            "creator": "ada@example.com",
+        },
+        Template.KEY_ROTATED: {
+            "workspace": "Research & Development",
+            "name": "build server",
+            "visible": "oc_sk_Ab3d...9xYz",
+            "creator": "ada@example.com",
+            "until": "1 July 2026, 12:00 UTC",
+        },
+    }
+)
+
+
+def preview(template: Template) -> Rendered:
+    """Render a template with made-up values; its link and code belong to no deployment."""
+    return Renderer(lambda: "preview", "").render(template, SAMPLES[template])

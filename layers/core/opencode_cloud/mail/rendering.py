@@ -1,0 +1,83 @@
+"""From a template and its variables to a mail: MJML becomes HTML that mail programs show, and a text stands beside it.
+
+Templates are ``web/mail/<name>.mjml`` and ``<name>.txt``; the text's first line is the subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import mrml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from opencode_cloud.kit.derive import invitation_token, sign_in_code
+from opencode_cloud.mail.models import Template
+
+_SUBJECT = "Subject: "
+_NO_FONTS = mrml.RenderOptions(fonts={})
+"""By default mrml has mail programs fetch fonts from Google, which would tell it who reads what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail as it is sent."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Renderer:
+    """Renders mails, and writes the links and codes in them, which are stored nowhere."""
+
+    def __init__(self, key: Callable[[], str], public_url: str) -> None:
+        """Render for one deployment.
+
+        Args:
+            key: Returns the deployment's key, which links and codes are derived from.
+            public_url: The deployment's address; without one, the variable ``base`` of each mail is used, which is the
+                address that the inviter's browser was at.
+        """
+        self._key = key
+        self._public_url = public_url
+
+    def render(self, template: Template, variables: Mapping[str, Any]) -> Rendered:
+        """Render ``template``; raises jinja2's UndefinedError when a variable that it names is missing."""
+        values = {**variables, **self._derived(template, variables)}
+        subject, _, text = _environment().get_template(f"{template}.txt").render(values).partition("\n")
+        # A name may hold anything: it must not become another header.
+        subject = " ".join(subject.removeprefix(_SUBJECT).split())
+        mjml = _environment().get_template(f"{template}.mjml").render(values, subject=subject)
+        return Rendered(subject, text.lstrip("\n"), mrml.to_html(mjml, render_options=_NO_FONTS).content)
+
+    def _derived(self, template: Template, variables: Mapping[str, Any]) -> dict[str, str]:
+        match template:
+            case Template.SIGN_IN_CODE:
+                return {"code": sign_in_code(self._key(), variables["challenge"])}
+            case Template.INVITATION | Template.WELCOME_OWNER:
+                base = (self._public_url or variables["base"]).rstrip("/")
+                token = invitation_token(self._key(), variables["invitation"], variables["generation"])
+                return {"base": base, "link": f"{base}/invitations/{token}"}
+            case _:
+                return {}
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_templates()),
+        autoescape=select_autoescape(enabled_extensions=("mjml",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        auto_reload=False,
+    )
+
+
+def _templates() -> Path:
+    """Find the templates: inside the package once it is built, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_web" / "mail"
+    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web" / "mail"

@@ -1,0 +1,111 @@
+"""Sending what was queued, once, and taking in what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from opencode_cloud.kit import log
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.log import logger
+from opencode_cloud.mail.models import RANK, Mail, MailState, NotYet, Refused, SentEvent, Suppression, Template
+
+if TYPE_CHECKING:
+    from opencode_cloud.mail.rendering import Rendered, Renderer
+    from opencode_cloud.mail.store import MailStore
+
+MOST_ATTEMPTS = 10
+FIRST_PAUSE_SECONDS = 15
+LONGEST_PAUSE_SECONDS = 900
+KEPT_DAYS = 90
+USEFUL_FOR = {Template.SIGN_IN_CODE: timedelta(minutes=15)}
+"""How long a mail is worth sending, where that is short."""
+
+
+class Transport(Protocol):
+    """A way out."""
+
+    def send(self, mail_id: str, recipient: str, message: Rendered) -> str:
+        """Hand a mail over and return the service's id of it; raise :class:`Refused` if it will never be taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    state: MailState
+    reason: str = ""
+    message_id: str | None = None
+
+
+class Sending:
+    """Sends mails by their ids, and follows them."""
+
+    def __init__(self, store: MailStore, renderer: Renderer, transport: Transport) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._transport = transport
+
+    def send(self, mail_id: str) -> None:
+        """Send a mail that is queued; any other was dealt with before.
+
+        The row is locked meanwhile, so a message that is delivered twice sends one mail. Raises :class:`NotYet` when
+        it is to be tried again.
+        """
+        with self._store.transaction() as connection:
+            mail = self._store.get(connection, mail_id)
+            if mail is None or mail.state is not MailState.QUEUED:
+                return
+            outcome = self._attempt(mail, self._store.suppression(connection, mail.recipient))
+            self._store.settle(
+                connection,
+                mail,
+                outcome.state,
+                reason=outcome.reason,
+                attempts=mail.attempts + 1,
+                message_id=outcome.message_id,
+            )
+        log.count(f"Mail{outcome.state.capitalize()}")
+        if outcome.state is MailState.QUEUED:
+            raise NotYet(outcome.reason)
+
+    def _attempt(self, mail: Mail, suppression: Suppression | None) -> _Outcome:
+        if suppression is not None:
+            return _Outcome(MailState.FAILED, f"Nothing is sent to this address any more: {suppression.reason}")
+        if utc_now() - mail.created_at > USEFUL_FOR.get(mail.template, timedelta.max):
+            return _Outcome(MailState.FAILED, "It was too late to send it.")
+        try:
+            message = self._renderer.render(mail.template, mail.variables)
+            return _Outcome(MailState.SENT, message_id=self._transport.send(mail.id, mail.recipient, message))
+        except Refused as error:
+            return _Outcome(MailState.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged, counted, and tried again
+            logger.exception("mail was not sent", extra={"mail": mail.id, "attempt": mail.attempts + 1})
+            last = mail.attempts + 1 >= MOST_ATTEMPTS
+            return _Outcome(
+                MailState.FAILED if last else MailState.QUEUED, f"Could not be sent: {type(error).__name__}"
+            )
+
+    def note(self, event: SentEvent) -> None:
+        """Take in what the mail service says became of a mail; late, repeated and overtaken news change nothing."""
+        with self._store.transaction() as connection:
+            mail = self._store.get(connection, event.mail)
+            if mail is None:
+                return
+            if RANK[event.state] > RANK[mail.state]:
+                self._store.settle(connection, mail, event.state, reason=event.reason)
+                log.count(f"Mail{event.state.capitalize()}")
+            if event.suppress:
+                self._store.suppress(connection, mail, event.state, event.reason)
+
+    def purge(self) -> int:
+        """Delete mails that are older than anybody looks for; return how many."""
+        total = 0
+        while purged := self._store.purge(utc_now() - timedelta(days=KEPT_DAYS)):
+            total += purged
+        return total
+
+
+def pause_seconds(receives: int) -> int:
+    """Return how long a mail waits that was tried ``receives`` times: 15 s, doubled each time, at most 15 minutes."""
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(receives - 1, 16))
