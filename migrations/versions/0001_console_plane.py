@@ -131,7 +131,6 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_index(op.f("ix_outbox_relayed_at_id"), "outbox", ["relayed_at", "id"], unique=False)
-    op.create_index(op.f("ix_outbox_topic_subject_id"), "outbox", ["topic", "subject", "id"], unique=False)
     op.create_index(op.f("ix_outbox_transaction_id"), "outbox", ["transaction_id"], unique=False)
     op.create_table(
         "suppressions",
@@ -151,6 +150,19 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.PrimaryKeyConstraint("recipient", name=op.f("pk_suppressions")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_520_ci",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
+        "projection_versions",
+        sa.Column(
+            "stripe", sa.SmallInteger(), autoincrement=False, nullable=False, comment="of the projected row's key"
+        ),
+        sa.Column(
+            "version", sa.BigInteger(), nullable=False, comment="of the last projection of any row of the stripe"
+        ),
+        sa.PrimaryKeyConstraint("stripe", name=op.f("pk_projection_versions")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
         mysql_engine="InnoDB",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
 import msgspec
 
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
@@ -57,19 +62,51 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
 
 
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Which names are allowed. ``*`` stands for any text, ``?`` for one character; letter case counts."""
+
+    allow: tuple[str, ...] | None = None
+    """Patterns; None allows every name."""
+    deny: tuple[str, ...] = ()
+    """Patterns; they win over ``allow``."""
+
+    def permit(self, name: str) -> bool:
+        """Tell whether ``name`` is allowed."""
+        if any(matches(pattern, name) for pattern in self.deny):
+            return False
+        return self.allow is None or any(matches(pattern, name) for pattern in self.allow)
+
+
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy as the hot planes enforce it; None means no restriction."""
+    """A policy as the hot planes enforce it, whatever the client is configured with."""
 
     version: int = 0
-    providers: tuple[str, ...] | None = None
-    """Patterns of provider ids."""
-    models: tuple[str, ...] | None = None
-    """Patterns ``provider/model``."""
+    """Of the policy; 0: none was ever published, and nothing is restricted."""
+    providers: Rules = Rules()
+    """Of ids of providers."""
+    models: Rules = Rules()
+    """Of models as ``provider/model``."""
+    tools: Rules = Rules()
+    """Of names of tools."""
     share_mode: str = "link"
     """``off``, ``workspace`` (members only) or ``link``: the widest that shares may be."""
     share_lifetime_seconds: int | None = None
     """The longest that a share may live."""
-    tools: tuple[str, ...] | None = None
+
+    def permits_model(self, provider: str, model: str) -> bool:
+        """Tell whether ``model`` of ``provider`` may be used."""
+        return self.providers.permit(provider) and self.models.permit(f"{provider}/{model}")
+
+
+class KnownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The remote config of a workspace, compiled from its policy and its configuration document."""
+
+    etag: str
+    """Changes with the contents."""
+    config: msgspec.Raw
+    """For clients 1.x: an opencode configuration."""
+    providers: msgspec.Raw
+    """For clients 2.x: providers by id."""
 
 
 class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +117,62 @@ class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """``web`` or ``device``."""
     expires_at: int
+
+
+class Kind(StrEnum):
+    """What a projected row is about."""
+
+    ACCOUNT = "account"
+    WORKSPACE = "workspace"
+    MEMBER = "member"
+    SERVICE_ACCOUNT = "service_account"
+    KEY = "key"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where one thing is projected to, also when it exists no longer."""
+
+    kind: Kind
+    id: str
+    """Of the account, workspace, member, service account; of a key its hash, in hexadecimal."""
+    workspace: str = ""
+    """Of a member or service account."""
+    account: str = ""
+    """Of a member."""
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """The row's key, ``pk`` and ``sk``."""
+        match self.kind:
+            case Kind.ACCOUNT:
+                return f"account#{self.id}", "ACCOUNT"
+            case Kind.WORKSPACE:
+                return f"workspace#{self.id}", "WORKSPACE"
+            case Kind.MEMBER:
+                return f"account#{self.account}", f"MEMBER#{self.workspace}"
+            case Kind.SERVICE_ACCOUNT:
+                return f"workspace#{self.workspace}", f"SERVICE#{self.id}"
+            case Kind.KEY:
+                return f"key#{self.id}", "KEY"
+            case Kind.CONFIGURATION:
+                return f"workspace#{self.id}", "CONFIG"
+
+
+Known = KnownAccount | KnownWorkspace | KnownMember | KnownServiceAccount | KnownKey | KnownConfiguration
+"""What a projected row holds."""
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Tell whether ``name`` is of the form ``pattern``, by the client's own rules for its wildcards."""
+    return _compiled(pattern).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def login_required() -> Unauthorized:

@@ -95,6 +95,7 @@ def problem_reply(
         "detail": error.message,
         "code": error.code,
         "correlation_id": correlation_id,
+        **error.details,
         **(extra or {}),
     }
     headers = dict(http.PRIVATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 
 class ServiceError(Exception):
@@ -19,6 +20,8 @@ class ServiceError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details: Mapping[str, Any] = {}
+        """Members that the problem document has besides."""
 
 
 class BadRequest(ServiceError):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.log import count, logger
 from opencode_cloud.outbox.models import Message, Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
     from opencode_cloud.outbox.store import OutboxStore
+
+FATE_KNOWN_AFTER_SECONDS = 40
+"""A transaction that is not committed so long after its wake-up never will be: its function's time limit is 30 s."""
+KEPT_DAYS = 7
+"""How long relayed messages are kept, for whoever wonders what happened."""
 
 Relay = Callable[[Sequence[Message]], None]
 """Tells the other planes; must bear to be told the same twice, and an older message after a newer one."""
@@ -28,8 +34,17 @@ class Unit:
     messages: list[tuple[Topic, str, Any]] = field(default_factory=list[tuple[Topic, str, Any]])
 
     def tell(self, topic: Topic, subject: str, payload: Any = None) -> None:
-        """Promise to project the row ``subject`` of ``topic``. Call it after the row was changed, in this unit."""
+        """Promise to project the row ``subject`` of ``topic`` as it is after this unit."""
         self.messages.append((topic, subject, payload))
+
+
+@dataclass(frozen=True, slots=True)
+class WakeUp:
+    """What lies in the relay's queue: look after the messages of a transaction."""
+
+    transaction: str
+    sent_at: int
+    """Seconds since the epoch, just before the transaction was to be committed."""
 
 
 class Outbox:
@@ -52,7 +67,8 @@ class Outbox:
             yield unit
             if unit.messages:
                 self._store.add(connection, transaction, unit.messages)
-                self._store.wake(transaction)
+                # Last, and before the commit: from here on the messages will be looked for, whatever becomes of us.
+                self._store.wake(WakeUp(transaction, now_seconds()))
         if unit.messages:
             self._relay_now(transaction)
 
@@ -65,8 +81,44 @@ class Outbox:
     def relay(self, transaction: str) -> bool:
         """Relay what is left of a transaction; False when it is not (or not yet) committed."""
         messages = self._store.of_transaction(transaction)
-        pending = [message for message in messages if not message.relayed]
-        if pending:
-            self._relay(pending)
-            self._store.mark_relayed([message.id for message in pending])
+        self._relay_pending([message for message in messages if not message.relayed])
         return bool(messages)
+
+    def wake_up(self, wake_up: WakeUp) -> None:
+        """Relay what a wake-up asks for. One that came before its commit is sent again until the fate is known."""
+        if self.relay(wake_up.transaction):
+            return
+        if now_seconds() - wake_up.sent_at < FATE_KNOWN_AFTER_SECONDS:
+            self._store.wake(wake_up)
+            return
+        count("WakeUpWithoutTransaction")
+        logger.info("the transaction was rolled back", extra={"transaction": wake_up.transaction})
+
+    def tidy(self) -> None:
+        """Relay what others left behind, and delete what was relayed long ago; some of each.
+
+        Called along with wake-ups, so that no schedule has to wake the database for it.
+        """
+        left = self._store.left_behind(older_than_seconds=2 * FATE_KNOWN_AFTER_SECONDS)
+        if left:
+            logger.warning("relaying what was left behind", extra={"messages": len(left)})
+            self._relay_pending(left)
+        self._store.delete_relayed(KEPT_DAYS)
+
+    def _relay_pending(self, messages: Sequence[Message]) -> None:
+        if messages:
+            self._relay(messages)
+            self._store.mark_relayed([message.id for message in messages])
+
+
+def by_topic(relays: Mapping[Topic, Relay], otherwise: Relay) -> Relay:
+    """Return a relay that hands messages to the relay of their topic."""
+
+    def relay(messages: Sequence[Message]) -> None:
+        for topic, special in relays.items():
+            if concerned := [message for message in messages if message.topic == topic]:
+                special(concerned)
+        if rest := [message for message in messages if message.topic not in relays]:
+            otherwise(rest)
+
+    return relay

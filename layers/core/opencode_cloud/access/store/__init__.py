@@ -1,4 +1,7 @@
-"""Where the projection is kept: the only room of the feature that knows AWS."""
+"""Where the projection is kept: the only room of the feature that knows AWS and SQL.
+
+Only reads are offered here, for the planes without SQL: ``projection`` and ``truth`` are imported by who projects.
+"""
 
 from opencode_cloud.access.store.rows import AccessStore, Holder, Person
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+import msgspec
+from sqlalchemy import delete, select
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import utc_now
@@ -15,9 +16,14 @@ from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.store.tables import outbox
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row, Select
+
     from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import WakeUp
 
 WAKE_AFTER_SECONDS = 1
+LEFT_BEHIND_AT_ONCE = 100
+DELETED_AT_ONCE = 500
 
 
 class OutboxStore:
@@ -40,22 +46,46 @@ class OutboxStore:
         ]
         connection.execute(outbox.insert(), rows)
 
-    def wake(self, transaction: str) -> None:
-        """Have ``functions/relay`` look for this transaction's messages in a second."""
+    def wake(self, wake_up: WakeUp) -> None:
+        """Have ``functions/relay`` look for a transaction's messages in a second."""
         aws.sqs().send_message(
             QueueUrl=self._queue_url,
-            MessageBody=json.dumps({"transaction": transaction}),
+            MessageBody=msgspec.json.encode(wake_up).decode(),
             DelaySeconds=WAKE_AFTER_SECONDS,
         )
 
     def of_transaction(self, transaction: str) -> list[Message]:
         """Return the messages of a transaction, in the order in which they were written."""
-        query = select(outbox).where(outbox.c.transaction_id == transaction).order_by(outbox.c.id)
-        with self._database.transaction() as connection:
-            rows = connection.execute(query).all()
-        return [Message(row.id, Topic(row.topic), row.subject, row.payload, row.relayed_at is not None) for row in rows]
+        return self._messages(select(outbox).where(outbox.c.transaction_id == transaction).order_by(outbox.c.id))
+
+    def left_behind(self, older_than_seconds: int) -> list[Message]:
+        """Return messages that nobody relayed in time, the oldest first."""
+        before = utc_now() - timedelta(seconds=older_than_seconds)
+        unrelayed = select(outbox).where(outbox.c.relayed_at.is_(None), outbox.c.created_at < before)
+        return self._messages(unrelayed.order_by(outbox.c.id).limit(LEFT_BEHIND_AT_ONCE))
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
         """Note that messages were relayed."""
         with self._database.transaction() as connection:
             connection.execute(outbox.update().where(outbox.c.id.in_(ids)).values(relayed_at=utc_now()))
+
+    def delete_relayed(self, days: int) -> None:
+        """Delete some of the messages that were relayed more than ``days`` ago."""
+        old = (
+            select(outbox.c.id)
+            .where(outbox.c.relayed_at < utc_now() - timedelta(days=days))
+            .order_by(outbox.c.relayed_at)
+            .limit(DELETED_AT_ONCE)
+        )
+        with self._database.transaction() as connection:
+            # Two statements: MySQL takes no LIMIT in a subquery of IN.
+            if ids := connection.execute(old).scalars().all():
+                connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+
+    def _messages(self, query: Select[Any]) -> list[Message]:
+        with self._database.transaction() as connection:
+            return [_message(row) for row in connection.execute(query).all()]
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(row.id, Topic(row.topic), row.subject, row.payload, row.relayed_at is not None)

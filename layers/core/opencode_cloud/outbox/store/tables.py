@@ -16,6 +16,5 @@ outbox = table(
     Column("created_at", Moment, nullable=False),
     Column("relayed_at", Moment),
     Index(None, "transaction_id"),
-    Index(None, "topic", "subject", "id"),
     Index(None, "relayed_at", "id"),
 )

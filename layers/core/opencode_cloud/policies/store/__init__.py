@@ -1,1 +1,5 @@
 """Where policies are kept: the only room of the feature that knows SQL or AWS."""
+
+from opencode_cloud.policies.store.documents import DocumentStore
+
+__all__ = ["DocumentStore"]

@@ -1,0 +1,99 @@
+"""Projecting the truth in MySQL into what the hot planes read.
+
+A projected row is a function of the truth as it stands, never of a message: a message only says that it is time to
+look again. So messages may come twice, late or in any order. What must not happen is that a state that was read earlier
+overwrites one that was read later; that is what versions are for. Whoever projects a row first raises the version of
+its stripe in MySQL, in a transaction that stays open while the truth is read. Two such transactions exclude each other,
+so the higher version belongs to the later read, and the row takes only versions higher than its own.
+
+The version is not the number of a message: transactions commit in another order than they draw numbers in, and a row
+may depend on several of them. It grows with the clock, so that it also grows after the database was restored from a
+backup.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.outbox.models import Message, Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.store.projection import ProjectionStore
+    from opencode_cloud.access.store.truth import Truth
+    from opencode_cloud.kit.sql import Connection
+
+AT_ONCE = 100
+"""Rows that are read under one set of locks."""
+STRIPES = 64
+"""Rows of different stripes are projected side by side; it is fixed, so that versions need no cleaning up."""
+
+
+class Projection:
+    """Brings rows of the table ``access`` to the state of the truth."""
+
+    def __init__(self, store: ProjectionStore, truth: Truth) -> None:
+        self._store = store
+        self._truth = truth
+
+    def relay(self, messages: Sequence[Message]) -> None:
+        """Project every row that one of ``messages`` is about."""
+        with self._store.transaction() as connection:
+            places = {place for message in messages for place in self._places(connection, message)}
+        self.project(places)
+
+    def project_all(self, workspace: str | None = None) -> int:
+        """Project all that there is in MySQL, or all of one workspace; return the number of rows.
+
+        What was really deleted has left a tombstone in its time; rows that the truth never knew are not looked for.
+        """
+        count = 0
+        with self._store.transaction() as connection:
+            for page in self._truth.everything(connection, workspace):
+                self.project(page)
+                count += len(page)
+        return count
+
+    def project(self, places: Iterable[Place]) -> None:
+        """Bring the rows of ``places`` to the present state."""
+        ordered = sorted(set(places))
+        for start in range(0, len(ordered), AT_ONCE):
+            each(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
+
+    def _read(self, places: Sequence[Place]) -> list[tuple[Place, Known | None, int]]:
+        with self._store.transaction() as connection:
+            versions = self._store.lock(connection, sorted({stripe(place) for place in places}))
+            return [(place, self._truth.at(connection, place), versions[stripe(place)]) for place in places]
+
+    def _places(self, connection: Connection, message: Message) -> Sequence[Place]:
+        match message.topic:
+            case Topic.ACCOUNT:
+                return [Place(Kind.ACCOUNT, message.subject)]
+            case Topic.WORKSPACE:
+                # Members' rows say the workspace's name, and are tombstones when it is blocked or deleted.
+                members = self._truth.members_of(connection, message.subject)
+                return [*self._of_workspace(message.subject), *members]
+            case Topic.MEMBER:
+                payload = message.payload
+                return [Place(Kind.MEMBER, message.subject, payload["workspace"], payload["account"])]
+            case Topic.SERVICE_ACCOUNT:
+                return [Place(Kind.SERVICE_ACCOUNT, message.subject, message.payload["workspace"])]
+            case Topic.KEY:
+                return [Place(Kind.KEY, message.payload["hash"])]
+            case Topic.POLICY:
+                return self._of_workspace(message.subject)
+            case Topic.CONFIGURATION:
+                return [Place(Kind.CONFIGURATION, message.subject)]
+            case Topic.MAIL:
+                raise ValueError("mails are sent, not projected")
+
+    def _of_workspace(self, workspace: str) -> Sequence[Place]:
+        return [Place(Kind.WORKSPACE, workspace), Place(Kind.CONFIGURATION, workspace)]
+
+
+def stripe(place: Place) -> int:
+    """Return the stripe that the row of ``place`` belongs to."""
+    return zlib.crc32("/".join(place.row).encode()) % STRIPES

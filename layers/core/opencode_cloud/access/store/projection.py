@@ -1,0 +1,75 @@
+"""Writing the projection, and the versions that keep its writers in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+from sqlalchemy import func, select
+
+from opencode_cloud.access.models import Known, Place
+from opencode_cloud.access.store.tables import projection_versions
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from opencode_cloud.kit.sql import Connection, Database
+
+
+class ProjectionStore:
+    """The table ``projection_versions``, and writes of the table ``access``."""
+
+    def __init__(self, database: Database, access_table: str) -> None:
+        self._database = database
+        self._access = access_table
+        self._dynamodb = aws.dynamodb()
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a transaction."""
+        return self._database.transaction()
+
+    def lock(self, connection: Connection, stripes: Sequence[int]) -> Mapping[int, int]:
+        """Raise the versions of ``stripes`` and return them; others wait until the transaction of ``connection`` ends.
+
+        All callers lock in the order of the stripes, so none can wait for another in a circle.
+        """
+        table, now = projection_versions, time.time_ns() // 1000
+        wanted = table.c.stripe.in_(stripes)
+        connection.execute(table.update().where(wanted).values(version=func.greatest(table.c.version + 1, now)))
+        found = self._versions(connection, stripes)
+        for stripe in sorted(set(stripes) - set(found)):
+            connection.execute(table.insert().prefix_with("IGNORE"), {"stripe": stripe, "version": 0})
+        if len(found) < len(set(stripes)):
+            return self.lock(connection, stripes)
+        return found
+
+    def _versions(self, connection: Connection, stripes: Sequence[int]) -> dict[int, int]:
+        query = select(projection_versions).where(projection_versions.c.stripe.in_(stripes))
+        return {row.stripe: row.version for row in connection.execute(query)}
+
+    def put(self, place: Place, known: Known | None, version: int) -> bool:
+        """Write a row, or a tombstone; False when a newer one is there already."""
+        pk, sk = place.row
+        row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}
+        if known is None:
+            row["ttl"] = {"N": str(now_seconds() + DAY_SECONDS)}
+        else:
+            row["value"] = {"S": msgspec.json.encode(known).decode()}
+        try:
+            self._dynamodb.put_item(
+                TableName=self._access,
+                Item=row,
+                ConditionExpression="attribute_not_exists(pk) OR #version < :version",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":version": row["version"]},
+            )
+        except ClientError as error:
+            if aws.error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True

@@ -1,0 +1,158 @@
+"""What the hot planes are to know, read from MySQL: of everything alive its row, of everything else nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, select
+
+from opencode_cloud.access.models import (
+    Kind,
+    Known,
+    KnownAccount,
+    KnownKey,
+    KnownMember,
+    KnownServiceAccount,
+    KnownWorkspace,
+    Place,
+)
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.kit.sql import utc_now
+from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.policies.service import Compiler
+
+PAGE = 500
+_ALIVE = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
+
+
+class Truth:
+    """Reads of the console plane's tables, each in the caller's transaction."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+
+    def at(self, connection: Connection, place: Place) -> Known | None:
+        """Return what belongs to ``place`` now; None when it is absent, blocked, disabled, expired or removed."""
+        match place.kind:
+            case Kind.ACCOUNT:
+                return self._account(connection, place.id)
+            case Kind.WORKSPACE:
+                return self._workspace(connection, place.id)
+            case Kind.MEMBER:
+                return self._member(connection, place)
+            case Kind.SERVICE_ACCOUNT:
+                return self._service_account(connection, place)
+            case Kind.KEY:
+                return self._key(connection, place.id)
+            case Kind.CONFIGURATION:
+                workspace = self._workspace_row(connection, place.id)
+                return self._compiler.configuration(connection, place.id) if workspace else None
+
+    def members_of(self, connection: Connection, workspace: str) -> Sequence[Place]:
+        """Return the places of all who are or were members of a workspace."""
+        query = select(members.c.id, members.c.workspace_id, members.c.account_id)
+        return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace))]
+
+    def everything(self, connection: Connection, workspace: str | None = None) -> Iterator[Sequence[Place]]:
+        """Give the places of all that there is, or of what belongs to one workspace, in pages."""
+        of_keys = select(keys.c.id, keys.c.hash, keys.c.workspace_id)
+        of_members = select(members.c.id, members.c.workspace_id, members.c.account_id)
+        of_services = select(service_accounts.c.id, service_accounts.c.workspace_id)
+        of_workspaces = select(workspaces.c.id)
+        if workspace is None:
+            for page in _pages(connection, select(accounts.c.id), accounts.c.id):
+                yield [Place(Kind.ACCOUNT, row.id) for row in page]
+        else:
+            of_keys = of_keys.where(keys.c.workspace_id == workspace)
+            of_members = of_members.where(members.c.workspace_id == workspace)
+            of_services = of_services.where(service_accounts.c.workspace_id == workspace)
+            of_workspaces = of_workspaces.where(workspaces.c.id == workspace)
+        for page in _pages(connection, of_workspaces, workspaces.c.id):
+            yield [Place(kind, row.id) for row in page for kind in (Kind.WORKSPACE, Kind.CONFIGURATION)]
+        for page in _pages(connection, of_members, members.c.id):
+            yield [_member_place(row) for row in page]
+        for page in _pages(connection, of_services, service_accounts.c.id):
+            yield [Place(Kind.SERVICE_ACCOUNT, row.id, row.workspace_id) for row in page]
+        for page in _pages(connection, of_keys, keys.c.id):
+            yield [Place(Kind.KEY, row.hash.hex()) for row in page]
+
+    def _account(self, connection: Connection, account: str) -> KnownAccount | None:
+        query = select(accounts).where(accounts.c.id == account, accounts.c.blocked_at.is_(None))
+        row = connection.execute(query).first()
+        return KnownAccount(id=row.id, email=row.email, name=row.name) if row else None
+
+    def _workspace_row(self, connection: Connection, workspace: str) -> Row[Any] | None:
+        return connection.execute(select(workspaces).where(workspaces.c.id == workspace, *_ALIVE)).first()
+
+    def _workspace(self, connection: Connection, workspace: str) -> KnownWorkspace | None:
+        row = self._workspace_row(connection, workspace)
+        if row is None:
+            return None
+        policy = self._compiler.enforced_policy(connection, workspace)
+        return KnownWorkspace(id=row.id, name=row.name, policy=policy)
+
+    def _member(self, connection: Connection, place: Place) -> KnownMember | None:
+        # By workspace and account, which the row is kept under, not by id.
+        query = (
+            select(members.c.id, members.c.role, workspaces.c.name)
+            .join(workspaces, workspaces.c.id == members.c.workspace_id)
+            .where(members.c.workspace_id == place.workspace, members.c.account_id == place.account)
+            .where(members.c.removed_at.is_(None), *_ALIVE)
+        )
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        return KnownMember(
+            id=row.id, account=place.account, workspace=place.workspace, role=row.role, workspace_name=row.name
+        )
+
+    def _service_account(self, connection: Connection, place: Place) -> KnownServiceAccount | None:
+        query = select(service_accounts).where(
+            service_accounts.c.id == place.id,
+            service_accounts.c.disabled_at.is_(None),
+            service_accounts.c.deleted_at.is_(None),
+        )
+        row = connection.execute(query).first()
+        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name) if row else None
+
+    def _key(self, connection: Connection, digest: str) -> KnownKey | None:
+        now = utc_now()
+        query = (
+            select(keys, members.c.account_id)
+            .outerjoin(members, members.c.id == keys.c.member_id)
+            .where(keys.c.hash == bytes.fromhex(digest), keys.c.revoked_at.is_(None))
+        )
+        row = connection.execute(query).first()
+        if row is None or (row.expires_at is not None and row.expires_at <= now):
+            return None
+        return KnownKey(
+            id=row.id,
+            workspace=row.workspace_id,
+            account=row.account_id or "",
+            member=row.member_id or "",
+            service_account=row.service_account_id or "",
+            name=row.name,
+            scopes=frozenset(row.scopes),
+            models=None if row.models is None else tuple(row.models),
+            networks=None if row.networks is None else tuple(row.networks),
+            expires_at=None if row.expires_at is None else int(row.expires_at.replace(tzinfo=UTC).timestamp()),
+        )
+
+
+def _member_place(row: Any) -> Place:
+    return Place(Kind.MEMBER, row.id, row.workspace_id, row.account_id)
+
+
+def _pages(connection: Connection, query: Any, key: Column[str]) -> Iterator[Sequence[Any]]:
+    last = ""
+    while page := connection.execute(query.where(key > last).order_by(key).limit(PAGE)).all():
+        yield page
+        last = page[-1].id

@@ -1,0 +1,6 @@
+"""Rules of policies and configuration documents, free of AWS and HTTP."""
+
+from opencode_cloud.policies.service.compiling import Compiler
+from opencode_cloud.policies.service.publishing import Publisher
+
+__all__ = ["Compiler", "Publisher"]

@@ -1,0 +1,35 @@
+"""What the published versions of a workspace come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import EnforcedPolicy, KnownConfiguration
+from opencode_cloud.policies import compilation
+from opencode_cloud.policies.models import Policy, Versioned
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.policies.store import DocumentStore
+
+
+class Compiler:
+    """Compiles the versions that count, for the projection."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+
+    def enforced_policy(self, connection: Connection, workspace: str) -> EnforcedPolicy:
+        """Return the policy as the other planes enforce it; without one, nothing is restricted."""
+        found = self._store.latest(connection, Versioned.POLICY, workspace)
+        return compilation.enforced(Policy.model_validate(found.document), found.version) if found else EnforcedPolicy()
+
+    def configuration(self, connection: Connection, workspace: str) -> KnownConfiguration | None:
+        """Return the remote config of clients; None when neither policy nor document say anything."""
+        policy = self._store.latest(connection, Versioned.POLICY, workspace)
+        document = self._store.latest(connection, Versioned.CONFIGURATION, workspace)
+        return compilation.configuration(
+            Policy.model_validate(policy.document) if policy else Policy(),
+            document.document if document else {},
+            workspace,
+        )

@@ -1,0 +1,184 @@
+"""Publishing versions of a workspace's policy and configuration document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.access.models import workspace_not_found
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.versions import check_version
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.policies import compilation, validation
+from opencode_cloud.policies.differences import differences
+from opencode_cloud.policies.models import (
+    Difference,
+    Fault,
+    InvalidDocument,
+    Policy,
+    Revision,
+    Version,
+    Versioned,
+    version_not_found,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.policies.store import DocumentStore
+
+_TOPICS = {Versioned.POLICY: Topic.POLICY, Versioned.CONFIGURATION: Topic.CONFIGURATION}
+AUDITED_DIFFERENCES = 50
+Document = dict[str, Any]
+
+
+class Publisher:
+    """Reads and publishes versions. The caller has checked that the actor may."""
+
+    def __init__(self, store: DocumentStore, outbox: Outbox, audit: AuditTrail) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._audit = audit
+
+    def present(self, kind: Versioned, workspace: str) -> Revision:
+        """Return the version that counts; before the first one, version 0, which says nothing."""
+        with self._store.transaction() as connection:
+            return self._present(connection, kind, workspace)
+
+    def revision(self, kind: Versioned, workspace: str, version: int) -> Revision:
+        """Return one version. Raises ``version_not_found`` (404)."""
+        with self._store.transaction() as connection:
+            return self._revision(connection, kind, workspace, version)
+
+    def versions(self, kind: Versioned, workspace: str, before: int | None, limit: int) -> Sequence[Version]:
+        """Return versions without their contents, the latest first, older than ``before``."""
+        with self._store.transaction() as connection:
+            return self._store.versions(connection, kind, workspace, before, limit)
+
+    def differences(self, kind: Versioned, workspace: str, first: int, second: int) -> list[Difference]:
+        """Return what version ``second`` has otherwise than ``first``. Raises ``version_not_found`` (404)."""
+        with self._store.transaction() as connection:
+            before = self._revision(connection, kind, workspace, first)
+            after = self._revision(connection, kind, workspace, second)
+        return differences(before.document, after.document)
+
+    def preview(self, workspace: str, kind: Versioned, document: Document) -> Document:
+        """Return what clients would be configured with. Raises :class:`InvalidDocument` (422)."""
+        with self._store.transaction() as connection:
+            return self._compile(connection, kind, workspace, document)
+
+    def compiled(self, workspace: str) -> Document:
+        """Return what clients are configured with."""
+        with self._store.transaction() as connection:
+            policy = self._present(connection, Versioned.POLICY, workspace).document
+            document = self._present(connection, Versioned.CONFIGURATION, workspace).document
+        return compilation.client_config(Policy.model_validate(policy), document, workspace)
+
+    def publish(
+        self, actor: Actor, workspace: str, kind: Versioned, document: Document, read: int, comment: str = ""
+    ) -> Revision:
+        """Publish ``document`` as the next version after ``read``, the one that the caller has seen.
+
+        What says the same as the present version publishes nothing. Raises :class:`InvalidDocument` (422) or
+        ``stale_version`` (412).
+        """
+        return self._publish(actor, workspace, kind, document, read, comment, f"{kind}.published", {})
+
+    def restore(
+        self, actor: Actor, workspace: str, kind: Versioned, version: int, read: int, comment: str = ""
+    ) -> Revision:
+        """Publish the contents of an older version anew, as :meth:`publish`. Raises ``version_not_found`` (404) too."""
+        older = self.revision(kind, workspace, version)
+        return self._publish(
+            actor,
+            workspace,
+            kind,
+            older.document,
+            read,
+            comment or f"Back to version {version}",
+            f"{kind}.restored",
+            {"restored": version},
+        )
+
+    def _publish(
+        self,
+        actor: Actor,
+        workspace: str,
+        kind: Versioned,
+        document: Document,
+        read: int,
+        comment: str,
+        action: str,
+        noted: Document,
+    ) -> Revision:
+        with self._outbox.unit() as unit:
+            # Policy and document are validated together, so no two people may publish at once.
+            if not self._store.lock(unit.connection, workspace):
+                raise workspace_not_found()
+            before = self._present(unit.connection, kind, workspace)
+            check_version(read, before.version)
+            self._compile(unit.connection, kind, workspace, document)
+            changes = differences(before.document, document)
+            if before.version and not changes:
+                return before
+            after = Revision(
+                version=before.version + 1,
+                comment=comment,
+                created_by=actor.name,
+                created_at=utc_now(),
+                document=document,
+            )
+            self._store.add(unit.connection, kind, workspace, after)
+            self._audit.record(
+                unit.connection,
+                actor,
+                action,
+                Target(kind, workspace, f"version {after.version}"),
+                workspace=workspace,
+                before={"version": before.version},
+                after={"version": after.version, "comment": comment, "changes": _noted(changes), **noted},
+            )
+            unit.tell(_TOPICS[kind], workspace)
+        return after
+
+    def _compile(self, connection: Connection, kind: Versioned, workspace: str, document: Document) -> Document:
+        """Return what clients would be configured with, after holding it against what they accept."""
+        if kind is Versioned.POLICY:
+            policy, text = document, self._present(connection, Versioned.CONFIGURATION, workspace).document
+        else:
+            policy, text = self._present(connection, Versioned.POLICY, workspace).document, document
+            if faults := validation.faults_of(text):
+                raise InvalidDocument(faults)
+        config = compilation.client_config(Policy.model_validate(policy), text, workspace)
+        if faults := validation.form_faults(config):
+            named = [
+                Fault(path=fault.path, message=f"with the policy laid over it, {fault.message}") for fault in faults
+            ]
+            raise InvalidDocument(named)
+        return config
+
+    def _present(self, connection: Connection, kind: Versioned, workspace: str) -> Revision:
+        found = self._store.latest(connection, kind, workspace)
+        return found or Revision(version=0, document=_empty(kind))
+
+    def _revision(self, connection: Connection, kind: Versioned, workspace: str, version: int) -> Revision:
+        if version == 0:
+            return Revision(version=0, document=_empty(kind))
+        found = self._store.get(connection, kind, workspace, version)
+        if found is None:
+            raise version_not_found(kind)
+        return found
+
+
+def _empty(kind: Versioned) -> Document:
+    return Policy().model_dump(mode="json") if kind is Versioned.POLICY else {}
+
+
+def _noted(changes: Sequence[Difference]) -> list[Document]:
+    noted = [change.model_dump(exclude_unset=True) for change in changes[:AUDITED_DIFFERENCES]]
+    if len(changes) > AUDITED_DIFFERENCES:
+        noted.append({"path": "", "after": f"and {len(changes) - AUDITED_DIFFERENCES} more"})
+    return noted

@@ -1,0 +1,74 @@
+"""Versions of policies and of configuration documents in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Table, select
+
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.policies.models import Revision, Version, Versioned
+from opencode_cloud.policies.store.tables import configurations, policies
+from opencode_cloud.workspaces.store.tables import workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection, Database
+
+_TABLES: dict[Versioned, tuple[Table, str]] = {
+    Versioned.POLICY: (policies, "pol"),
+    Versioned.CONFIGURATION: (configurations, "cfg"),
+}
+_VERSION = ("version", "comment", "created_by", "created_at")
+
+
+class DocumentStore:
+    """The tables ``policies`` and ``configurations``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a transaction."""
+        return self._database.transaction()
+
+    def lock(self, connection: Connection, workspace: str) -> bool:
+        """Make whoever publishes in ``workspace`` wait for the end of this transaction; False: there is none such."""
+        query = select(workspaces.c.id).where(workspaces.c.id == workspace, workspaces.c.deleted_at.is_(None))
+        return connection.execute(query.with_for_update()).first() is not None
+
+    def latest(self, connection: Connection, kind: Versioned, workspace: str) -> Revision | None:
+        """Return the version that counts."""
+        table, _ = _TABLES[kind]
+        query = select(table).where(table.c.workspace_id == workspace).order_by(table.c.version.desc()).limit(1)
+        row = connection.execute(query).first()
+        return _revision(row) if row else None
+
+    def get(self, connection: Connection, kind: Versioned, workspace: str, version: int) -> Revision | None:
+        """Return one version."""
+        table, _ = _TABLES[kind]
+        query = select(table).where(table.c.workspace_id == workspace, table.c.version == version)
+        row = connection.execute(query).first()
+        return _revision(row) if row else None
+
+    def versions(
+        self, connection: Connection, kind: Versioned, workspace: str, before: int | None, limit: int
+    ) -> Sequence[Version]:
+        """Return versions without their contents, the latest first."""
+        table, _ = _TABLES[kind]
+        query = select(*(table.c[name] for name in _VERSION)).where(table.c.workspace_id == workspace)
+        if before is not None:
+            query = query.where(table.c.version < before)
+        rows = connection.execute(query.order_by(table.c.version.desc()).limit(limit))
+        return [Version.model_validate(dict(row)) for row in rows.mappings()]
+
+    def add(self, connection: Connection, kind: Versioned, workspace: str, revision: Revision) -> None:
+        """Write a version; the lock of the workspace must be held."""
+        table, prefix = _TABLES[kind]
+        row = {**{name: getattr(revision, name) for name in _VERSION}, "document": revision.document}
+        connection.execute(table.insert(), {"id": new_id(prefix), "workspace_id": workspace, **row})
+
+
+def _revision(row: Any) -> Revision:
+    return Revision.model_validate({**{name: getattr(row, name) for name in _VERSION}, "document": row.document})

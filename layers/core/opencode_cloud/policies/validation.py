@@ -1,0 +1,173 @@
+"""What may be published as a configuration: the form that the client accepts, and nothing secret.
+
+A configuration that the client's own schema refuses stops every client of the workspace at its start, so none is
+published. ``client_schema.json`` is what the client itself says of its configuration (``python -m tests.client_schema``
+makes it; a test holds it against the installed client).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from opencode_cloud.policies.models import Fault
+
+Path_ = tuple[str | int, ...]
+SCHEMA = Path(__file__).parent / "client_schema.json"
+MAX_BYTES = 100_000
+"""Of a document as JSON: both forms of it, compiled, go into one DynamoDB item of 400 KB."""
+MAX_DEPTH = 40
+MAX_FAULTS = 20
+LARGEST_EXACT = 2**53 - 1
+
+_REFERENCE = re.compile(r"\{env:[^{}]+\}")
+_SECRET_NAME = re.compile(
+    r"(?i)(api[-_]?key|access[-_]?key|private[-_]?key|secret|password|passwd|token|authorization|credential|cookie)s?$"
+)
+_SECRET_HEADER = re.compile(r"(?i)^(x-)?(api|goog-api|auth)[-_]?(key|token)$")
+_SECRET_VALUE = re.compile(
+    r"(?i:\b(sk-(ant|proj|or|live|test)?[-_a-z0-9]{16,}|oc_sk_[-_a-z0-9]{20,}|gh[pousr]_[a-z0-9]{20,}"
+    r"|github_pat_[a-z0-9_]{20,}|glpat-[-_a-z0-9]{16,}|xox[abprs]-[-a-z0-9]{10,}|AIza[-_a-z0-9]{30,}))"
+    r"|\bA[KS]IA[A-Z0-9]{16}\b|\beyJ[-_A-Za-z0-9]{10,}\.eyJ[-_A-Za-z0-9]{10,}\.|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
+_URL_SECRET = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@{]+@|[?&](api[-_]?key|key|token|secret)=[^&{\s]+")
+_SCHEME = re.compile(r"(?i)^\s*(bearer|basic|token|apikey)\s+")
+
+
+def faults_of(document: Any) -> list[Fault]:
+    """Return what keeps ``document`` from being published; empty: it may be."""
+    if not isinstance(document, dict):
+        return [Fault(path="", message="a configuration is a JSON object")]
+    faults = list(_oddities(document, ()))
+    if faults:
+        return faults[:MAX_FAULTS]
+    if len(json.dumps(document, ensure_ascii=False).encode()) > MAX_BYTES:
+        return [Fault(path="", message=f"it is longer than {MAX_BYTES} bytes")]
+    faults = [*form_faults(cast("dict[str, Any]", document)), *_secrets(document, ())]
+    return faults[:MAX_FAULTS]
+
+
+def form_faults(document: Mapping[str, Any]) -> list[Fault]:
+    """Return where ``document`` is not of the form that the client accepts."""
+    return [_fault(error) for error in _validator().iter_errors(document)]  # pyright: ignore[reportUnknownMemberType]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = json.loads(SCHEMA.read_text())
+    _anchor(schema)
+    return Draft202012Validator(schema)
+
+
+def _anchor(schema: Any) -> None:
+    """Give ``$`` the meaning that it has in JavaScript: for Python it also matches before a last line break."""
+    if isinstance(schema, dict):
+        node = cast("dict[str, Any]", schema)
+        if isinstance(pattern := node.get("pattern"), str):
+            node["pattern"] = re.sub(r"\$$", r"\\Z", pattern)
+        for value in node.values():
+            _anchor(value)
+    elif isinstance(schema, list):
+        for value in cast("list[Any]", schema):
+            _anchor(value)
+
+
+def _fault(error: ValidationError) -> Fault:
+    closest = _closest(error)
+    return Fault(path=pointer(list(closest.absolute_path)), message=_shortened(closest.message))
+
+
+def _closest(error: ValidationError) -> ValidationError:
+    """Where no alternative of a choice fits, return what is wrong by the one that the value was meant to be."""
+    while error.context:
+        alternatives: dict[Any, list[ValidationError]] = {}
+        for each in error.context:
+            alternatives.setdefault(each.relative_schema_path[0], []).append(each)
+        error = min(alternatives.values(), key=_distance)[0]
+    return error
+
+
+def _distance(errors: list[ValidationError]) -> tuple[bool, bool, int]:
+    """Of another type altogether is the farthest, then with another word where alternatives tell themselves apart."""
+    other_type = any(each.validator == "type" and not each.relative_path for each in errors)
+    other_word = any(each.validator == "enum" and len(each.relative_path) <= 1 for each in errors)
+    return other_type, other_word, len(errors)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= 300 else f"{message[:200]} ... {message[-80:]}"
+
+
+def _oddities(value: Any, path: Path_) -> Iterator[Fault]:
+    """Find what JSON or JavaScript cannot carry unchanged."""
+    if len(path) > MAX_DEPTH:
+        yield Fault(path=pointer(path[:3]), message=f"it is nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        for key, each in cast("dict[Any, Any]", value).items():
+            if not isinstance(key, str) or key == "__proto__" or _has_surrogate(key):
+                yield Fault(path=pointer(path), message=f"it has a key that cannot be used: {key!r}")
+            else:
+                yield from _oddities(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(cast("list[Any]", value)):
+            yield from _oddities(each, (*path, index))
+    elif problem := _odd_value(value):
+        yield Fault(path=pointer(path), message=problem)
+
+
+def _odd_value(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return "it holds half of a character" if _has_surrogate(value) else ""
+    if isinstance(value, int | float):
+        exact = math.isfinite(value) and abs(value) <= LARGEST_EXACT
+        return "" if exact else f"numbers go up to {LARGEST_EXACT}"
+    return "it is no JSON value"
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _secrets(value: Any, path: Path_) -> Iterator[Fault]:
+    if isinstance(value, dict):
+        for key, each in cast("dict[str, Any]", value).items():
+            yield from _secrets(key, (*path, key))
+            yield from _secrets(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(cast("list[Any]", value)):
+            yield from _secrets(each, (*path, index))
+    elif isinstance(value, str) and (problem := _secret(path, value)):
+        yield Fault(path=pointer(path), message=problem)
+
+
+def _secret(path: Path_, text: str) -> str:
+    if "{file:" in text:
+        return "it refers to a file, which would be read on every member's machine: use {env:NAME}"
+    named = _is_secret_name(path) and path[-1:] != (text,)
+    literal = _SCHEME.sub("", _REFERENCE.sub("", text)).strip()
+    if (named and literal) or _SECRET_VALUE.search(text) or _URL_SECRET.search(text):
+        return (
+            "it holds a secret, which every member could read: write {env:NAME} and have members set the variable, "
+            "or store the key as a provider credential of the workspace"
+        )
+    return ""
+
+
+def _is_secret_name(path: Path_) -> bool:
+    names = [part for part in path if isinstance(part, str)]
+    return bool(names) and bool(_SECRET_NAME.search(names[-1]) or _SECRET_HEADER.search(names[-1]))
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Write a place as a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
