@@ -36,3 +36,17 @@ class Entry:
     after: dict[str, Any] | None
     address: str
     correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries somebody wants to see; None and empty mean all."""
+
+    actor: str = ""
+    """Id or name."""
+    action: str = ""
+    """An action, or the beginning of some, such as ``member.*``."""
+    target: str = ""
+    """Id or name."""
+    since: datetime | None = None
+    until: datetime | None = None

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from opencode_cloud.audit.models import Entry, Target
+from opencode_cloud.audit.models import Entry, Filter, Target
+from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
-    from opencode_cloud.audit.store import AuditStore
+    from opencode_cloud.audit.store import AuditArchive, AuditStore
     from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Connection
+
+
+WITHHELD = "[withheld]"
+_SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Keys and access tokens."""
+
+HOMELESS_DAYS = 365
+"""How long entries are kept that no workspace has a say in: of accounts, of operators, of deleted workspaces."""
 
 
 class AuditTrail:
@@ -61,8 +74,49 @@ def entry(
         target_kind=target.kind,
         target_id=target.id,
         target_name=target.name,
-        before=before,
-        after=after,
+        before=_clean(before),
+        after=_clean(after),
         address=actor.address,
         correlation_id=actor.correlation_id,
     )
+
+
+def _clean(value: Any) -> Any:
+    """Withhold what has the form of a secret of ours: callers pass none, and this is in case one does."""
+    match value:
+        case str():
+            clean = _SECRET.sub(WITHHELD, value)
+            if clean != value:
+                logger.error("a secret was to be written to the audit trail and was withheld")
+            return clean
+        case dict():
+            return {key: _clean(each) for key, each in cast("dict[str, Any]", value).items()}
+        case list() | tuple():
+            return [_clean(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+class AuditReading:
+    """Reads the trail, and ends what has been kept long enough."""
+
+    def __init__(self, archive: AuditArchive) -> None:
+        self._archive = archive
+
+    def find(self, workspace: str, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> Sequence[Entry]:
+        """Return entries of a workspace, the newest first, that follow the key ``after`` (time, id)."""
+        return self._archive.find(workspace, wanted, after, limit)
+
+    def purge(self) -> int:
+        """Delete entries that are older than their workspace keeps them; return how many. For a daily schedule."""
+        now = utc_now()
+        total = 0
+        for workspace, days in self._archive.retentions():
+            before = now - timedelta(days=days)
+            while purged := self._archive.purge(workspace, before):
+                total += purged
+        before = now - timedelta(days=HOMELESS_DAYS)
+        while purged := self._archive.purge_homeless(before):
+            total += purged
+        log.count("AuditEntriesPurged", total)
+        return total

@@ -2,19 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.workspaces.store.tables import workspaces
 
 if TYPE_CHECKING:
-    from opencode_cloud.audit.models import Entry
-    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.kit.sql import Connection, Database
+
+_DUPLICATE = 1062
+"""MySQL's code for a second row with the same key."""
+
+PURGE_BATCH = 1000
 
 
 class AuditStore:
-    """The table ``audit_entries``."""
+    """Adds to the table ``audit_entries``."""
 
     def add(self, connection: Connection, entry: Entry) -> None:
         """Write an entry in the transaction of ``connection``."""
         connection.execute(audit_entries.insert(), asdict(entry))
+
+
+class AuditArchive:
+    """What the table ``audit_entries`` holds: rows are read, and deleted when their time is over; never changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_once(self, entry: Entry) -> None:
+        """Write an entry, unless it was written before."""
+        try:
+            with self._database.transaction() as connection:
+                AuditStore().add(connection, entry)
+        except IntegrityError as error:
+            if error.orig is None or error.orig.args[0] != _DUPLICATE:
+                raise
+
+    def find(self, workspace: str, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> Sequence[Entry]:
+        """Return entries of a workspace, the newest first, that follow the key ``after``."""
+        column = audit_entries.c
+        query = select(audit_entries).where(column.workspace_id == workspace, *_conditions(wanted))
+        if after is not None:
+            at, entry_id = after
+            query = query.where(or_(column.at < at, and_(column.at == at, column.id < entry_id)))
+        query = query.order_by(column.at.desc(), column.id.desc()).limit(limit)
+        with self._database.transaction() as connection:
+            return [Entry(**row) for row in connection.execute(query).mappings()]
+
+    def retentions(self) -> Sequence[tuple[str, int]]:
+        """Return the workspaces, and for how many days each keeps its entries."""
+        query = select(workspaces.c.id, workspaces.c.audit_retention_days)
+        with self._database.transaction() as connection:
+            return [(row.id, row.audit_retention_days) for row in connection.execute(query)]
+
+    def purge(self, workspace: str, before: datetime) -> int:
+        """Delete entries of a workspace that are older than ``before``, some at once; return how many."""
+        return self._purge(select(audit_entries.c.id).where(audit_entries.c.workspace_id == workspace), before)
+
+    def purge_homeless(self, before: datetime) -> int:
+        """The same for entries of no workspace, or of one that was deleted for good."""
+        query = (
+            select(audit_entries.c.id)
+            .outerjoin(workspaces, workspaces.c.id == audit_entries.c.workspace_id)
+            .where(workspaces.c.id.is_(None))
+        )
+        return self._purge(query, before)
+
+    def _purge(self, query: Any, before: datetime) -> int:
+        query = query.where(audit_entries.c.at < before).order_by(audit_entries.c.at).limit(PURGE_BATCH)
+        with self._database.transaction() as connection:
+            ids = connection.execute(query).scalars().all()
+            if ids:
+                connection.execute(audit_entries.delete().where(audit_entries.c.id.in_(ids)))
+        return len(ids)
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    column = audit_entries.c
+    found: list[ColumnElement[bool]] = []
+    if wanted.actor:
+        found.append(or_(column.actor_id == wanted.actor, column.actor_name == wanted.actor))
+    if wanted.action:
+        prefix = wanted.action.removesuffix("*")
+        same = column.action.startswith(prefix, autoescape=True) if wanted.action != prefix else None
+        found.append(column.action == wanted.action if same is None else same)
+    if wanted.target:
+        found.append(or_(column.target_id == wanted.target, column.target_name == wanted.target))
+    if wanted.since:
+        found.append(column.at >= wanted.since)
+    if wanted.until:
+        found.append(column.at < wanted.until)
+    return found

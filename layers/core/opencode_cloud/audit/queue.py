@@ -1,0 +1,36 @@
+"""The way of an audit entry from a plane without SQL into the trail: a queue, which ``functions/relay`` empties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.audit.models import Entry, Target
+from opencode_cloud.audit.service import entry
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.actor import Actor
+
+
+class AuditQueue:
+    """Takes entries of planes that have no SQL; each is written once, by its id."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def record(
+        self,
+        actor: Actor,
+        action: str,
+        target: Target,
+        *,
+        workspace: str | None = None,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        """Record as ``AuditTrail.record`` does; call it after the change has been made."""
+        self.send(entry(actor, action, target, workspace=workspace, before=before, after=after))
+
+    def send(self, entry: Entry) -> None:
+        """Have an entry written."""
+        aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(entry).decode())

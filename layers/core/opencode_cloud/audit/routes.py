@@ -1,0 +1,232 @@
+"""HTTP to the audit trail: pages of it, and exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from pydantic import AwareDatetime, BaseModel, Field
+
+from opencode_cloud.access.service import Access
+from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.audit.service import AuditReading
+from opencode_cloud.identity.web import request_of
+from opencode_cloud.kit import http
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.workspaces.permissions import Permission
+
+LARGEST_EXPORT = 5000
+"""Entries of one answer: at most some 3 MB, of the 6 MB that a function may answer."""
+
+_COLUMNS = (
+    "id",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "credential",
+    "key_id",
+    "action",
+    "target_kind",
+    "target_id",
+    "target_name",
+    "before",
+    "after",
+    "address",
+    "correlation_id",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class AuditActor(BaseModel):
+    """Who did it."""
+
+    kind: str = Field(description="account, member, service_account, operator or system")
+    id: str
+    name: str
+    credential: str = Field(description="session, token, key or operator")
+    key: str | None = Field(description="Id of the key that was used.")
+
+
+class AuditTarget(BaseModel):
+    """What it was done to."""
+
+    kind: str
+    id: str
+    name: str
+
+
+class AuditEntry(BaseModel):
+    """One line of the trail."""
+
+    id: str
+    at: datetime
+    actor: AuditActor
+    action: str = Field(description="Noun and past participle, such as `member.removed`.")
+    target: AuditTarget
+    before: dict[str, Any] | None = Field(description="What it was; never a secret.")
+    after: dict[str, Any] | None = Field(description="What it became; never a secret.")
+    address: str = Field(description="IP address.")
+    correlation_id: str = Field(description="The request's id in our logs.")
+
+
+class ExportFormat(StrEnum):
+    """How entries are written."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+Workspace = Annotated[str, Path(description="Id of the workspace.")]
+ActorFilter = Annotated[str, Query(alias="actor", max_length=254, description="Id or name of who did it.")]
+ActionFilter = Annotated[str, Query(alias="action", max_length=64, description="An action, or a prefix as `member.*`.")]
+TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of what it was done to.")]
+Since = Annotated[AwareDatetime | None, Query(alias="from", description="The earliest time.")]
+Until = Annotated[AwareDatetime | None, Query(alias="to", description="The time before which it was done.")]
+_READ = {"x-permission": Permission.AUDIT_READ.value}
+
+
+class AuditRoutes:
+    """The routes of the audit trail."""
+
+    def __init__(self, reading: AuditReading, access: Access) -> None:
+        self._reading = reading
+        self._access = access
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        router = APIGatewayHttpRouter()
+        router.get(
+            "/api/v1/workspaces/<workspace>/audit",
+            summary="List the audit trail of a workspace",
+            description="The newest entries first. Entries cannot be changed.",
+            tags=["Audit"],
+            openapi_extensions=_READ,
+        )(self.list_entries)
+        router.get(
+            "/api/v1/workspaces/<workspace>/audit/export",
+            summary="Export the audit trail of a workspace",
+            description=(
+                f"Up to {LARGEST_EXPORT} entries an answer; the header `Link` (rel=next) is the address of what "
+                "follows. CSV answers can be put together: only the first has the line of column names."
+            ),
+            tags=["Audit"],
+            openapi_extensions=_READ,
+            responses={
+                200: {
+                    "description": "Entries",
+                    "content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": {}}},
+                }
+            },
+        )(self.export)
+        app.include_router(router)
+
+    def list_entries(
+        self,
+        workspace: Workspace,
+        actor: ActorFilter = "",
+        action: ActionFilter = "",
+        target: TargetFilter = "",
+        since: Since = None,
+        until: Until = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Page[AuditEntry]:
+        """``GET /api/v1/workspaces/{workspace}/audit`` -> a page of entries."""
+        self._access.member(request_of(self._event()), workspace, Permission.AUDIT_READ)
+        wanted = _filter(actor, action, target, since, until)
+        rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), limit + 1)
+        return page_of(rows, limit, _key, show)
+
+    def export(
+        self,
+        workspace: Workspace,
+        form: Annotated[ExportFormat, Query(alias="format", description="How entries are written.")] = ExportFormat.CSV,
+        actor: ActorFilter = "",
+        action: ActionFilter = "",
+        target: TargetFilter = "",
+        since: Since = None,
+        until: Until = None,
+        cursor: Cursor = None,
+    ) -> Response[str]:
+        """``GET /api/v1/workspaces/{workspace}/audit/export`` -> a part of the trail as a file."""
+        event = self._event()
+        self._access.member(request_of(event), workspace, Permission.AUDIT_READ)
+        wanted = _filter(actor, action, target, since, until)
+        rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), LARGEST_EXPORT + 1)
+        shown, more = rows[:LARGEST_EXPORT], len(rows) > LARGEST_EXPORT
+        headers = {**http.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace}.{form}"'}
+        if more:
+            asked: dict[str, str] = event.get("queryStringParameters") or {}
+            query = asked | {"cursor": encode_cursor(_key(shown[-1]))}
+            headers["Link"] = f'<{event["rawPath"]}?{urlencode(query)}>; rel="next"'
+        if form is ExportFormat.CSV:
+            body, kind = as_csv(shown, first=cursor is None), "text/csv; charset=utf-8"
+        else:
+            body, kind = msgspec.json.encode([show(row).model_dump(mode="json") for row in shown]), "application/json"
+        return http.reply(event, body, kind, status=HTTPStatus.OK, headers=headers)
+
+
+def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> Filter:
+    return Filter(actor=actor, action=action, target=target, since=_naive(since), until=_naive(until))
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def _key(entry: Entry) -> tuple[datetime, str]:
+    return entry.at, entry.id
+
+
+def show(entry: Entry) -> AuditEntry:
+    """Return an entry as the API answers it."""
+    return AuditEntry(
+        id=entry.id,
+        at=entry.at.replace(tzinfo=UTC),
+        actor=AuditActor(
+            kind=entry.actor_kind,
+            id=entry.actor_id,
+            name=entry.actor_name,
+            credential=entry.credential,
+            key=entry.key_id,
+        ),
+        action=entry.action,
+        target=AuditTarget(kind=entry.target_kind, id=entry.target_id, name=entry.target_name),
+        before=entry.before,
+        after=entry.after,
+        address=entry.address,
+        correlation_id=entry.correlation_id,
+    )
+
+
+def as_csv(entries: Sequence[Entry], *, first: bool) -> bytes:
+    """Write entries as CSV (RFC 4180), with the column names if they are the ``first``."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    if first:
+        writer.writerow(_COLUMNS)
+    for entry in entries:
+        writer.writerow([_cell(getattr(entry, column)) for column in _COLUMNS])
+    return out.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    # Names are other people's: a spreadsheet must not take one for a formula.
+    return f"'{text}" if text.startswith(_FORMULA) else text
