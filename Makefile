@@ -59,6 +59,10 @@ diff: setup ## Compare STAGE with what is deployed
 deploy: setup ## Deploy STAGE to the AWS account of your credentials
 	$(CDK) deploy --all
 
+.PHONY: mail-preview
+mail-preview: setup ## Write every mail with made-up values to .local/mails
+	@$(BIN)/python -m local mail-preview
+
 .PHONY: lock
 lock: setup ## Choose newer versions within the .in files and write the hash-locked lists
 	@$(BIN)/python -m local lock

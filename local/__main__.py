@@ -19,6 +19,8 @@ from local.mariadb import NoServer
 from local.processes import ProgramFailed
 from local.revisions import write_revision
 from local.stack import LocalStack, PortTaken, StackBusy
+from opencode_cloud.mail.models import Template
+from opencode_cloud.mail.preview import preview
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "dev"
@@ -38,12 +40,15 @@ def main() -> None:
     commands.add_parser("lock", help="write the hash-locked requirement lists anew")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
+    commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
     given = parser.parse_args()
     match given.command:
         case "dev":
             develop(given)
         case "clean":
             clean()
+        case "mail-preview":
+            preview_mails(ROOT / ".local" / "mails")
         case "migration":
             write_revision(ROOT, given.name)
         case _:
@@ -56,6 +61,16 @@ def clean() -> None:
         if state.exists():
             LocalStack(state).forget()
     shutil.rmtree(STATE.parent, ignore_errors=True)
+
+
+def preview_mails(folder: Path) -> None:
+    """Write every mail with made-up values into `folder`, as HTML and as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for template in Template:
+        mail = preview(template)
+        (folder / f"{template}.html").write_text(mail.html)
+        (folder / f"{template}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}")
+    Console(highlight=False).print(f"Written to {folder}")
 
 
 def develop(given: argparse.Namespace) -> None:
@@ -105,6 +120,7 @@ def watch(stack: LocalStack) -> None:
         while True:
             time.sleep(1)
             stack.database.program.check()
+            stack.mailbox.program.check()
             stack.emulator.check()
             stack.front_door.check()
 
@@ -119,6 +135,7 @@ def welcome(stack: LocalStack) -> Panel:
         f'    "enterprise": {{"url": "{stack.url}"}}\n'
         "  }\n\n"
         "Then type /share in a session and open the link.\n\n"
+        f"Mailbox       {stack.mailbox.url} (all mails end up here)\n"
         f"AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
         f"Logs          {stack.state / 'logs'}\n"
         "Ctrl-C stops; data stays in .local.",

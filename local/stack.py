@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 
 from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment
+from local.mailbox import Mailbox
 from local.processes import Program, accepts, clean_environment, free_port, is_free
 
 LOCK = "lock"
@@ -81,6 +82,7 @@ class LocalStack:
         self.port = port or 0
         self.emulator_port = emulator_port or 0
         self.database = LocalDatabase(self.state, self.root)
+        self.mailbox = Mailbox(self.state, self.root)
         self.emulator = Program("emulator", self.state / "run", self.state / "logs")
         self.front_door = Program("front-door", self.state / "run", self.state / "logs")
 
@@ -153,6 +155,7 @@ class LocalStack:
             self._begin_from_template()
             self._choose_ports()
             self.start_database()
+            self.start_mailbox()
             self.start_emulator()
             self._deploy_changes()
             self.start_front_door()
@@ -164,6 +167,7 @@ class LocalStack:
         """End everything cleanly; the state is saved."""
         self.front_door.stop()
         self.emulator.stop()
+        self.mailbox.program.stop()
         self.database.stop()
         self._leave_folder()
 
@@ -171,6 +175,7 @@ class LocalStack:
         """SIGKILL everything, workers of functions too, as a power cut would: nothing is saved."""
         self.emulator.kill()
         self.front_door.kill()
+        self.mailbox.program.kill()
         self.database.kill()
         self._leave_folder()
 
@@ -208,13 +213,19 @@ class LocalStack:
         self._report("Starting the database")
         self.database.start()
 
+    def start_mailbox(self) -> None:
+        """Start what takes all mails."""
+        self._report("Opening the mailbox")
+        self.mailbox.start()
+
     def start_emulator(self) -> None:
         """Start MiniStack behind our launcher, and wait until it answers."""
         self._report("Starting the emulator")
         python = self.root / ".tools/ministack/bin/python"
         command = [str(python), "-m", "local.emulator.launcher", "--with-parent"]
         command += ["--port", str(self.emulator_port), "--state", str(self.state / "emulator")]
-        environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION)
+        mailbox = {"SMTP_HOST": f"127.0.0.1:{self.mailbox.smtp_port}"}
+        environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, **mailbox)
         self.emulator.start(command, environment, self.root)
         self.emulator.wait_until(lambda: accepts(self.emulator_port), EMULATOR_SECONDS)
 
@@ -261,7 +272,7 @@ class LocalStack:
         self._keep_as_template()
 
     def _stop_leftovers(self) -> None:
-        for program in (self.front_door, self.emulator, self.database.program):
+        for program in (self.front_door, self.emulator, self.mailbox.program, self.database.program):
             program.stop_leftover()
 
     def _begin_from_template(self) -> None:

@@ -1,0 +1,91 @@
+"""The mailbox as the stack starts it and tests read it."""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.processes import Program, accepts, clean_environment, free_port
+
+READY_SECONDS = 20.0
+WAIT_SECONDS = 15.0
+
+
+class NoMail(Exception):
+    """The mail that was waited for did not come; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMail:
+    """One mail as it came out at the other end."""
+
+    number: int
+    """Counts from 1 in order of arrival."""
+    sender: str
+    recipients: list[str]
+    subject: str
+    text: str
+    html: str
+    received_at: str
+    """RFC 3339, UTC."""
+
+
+class Mailbox:
+    """An SMTP server that takes everything, and a page at `url` that shows it; both on the loopback interface.
+
+    Mails are kept in memory: they are gone when it stops.
+    """
+
+    def __init__(self, state: Path, root: Path) -> None:
+        """Use `state` for log and record; `root` is the checkout."""
+        self.program = Program("mailbox", state / "run", state / "logs")
+        self._root = root
+        self.port = 0
+        self.smtp_port = 0
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it on free ports, and wait until it answers.
+
+        Raises:
+            ProgramFailed: It did not start.
+        """
+        self.port, self.smtp_port = free_port(), free_port()
+        command = [sys.executable, "-m", "local.mailbox", "--with-parent"]
+        command += ["--port", str(self.port), "--smtp-port", str(self.smtp_port)]
+        self.program.start(command, clean_environment(), self._root)
+        self.program.wait_until(lambda: accepts(self.port) and accepts(self.smtp_port), READY_SECONDS)
+
+    def mails(self, after: int = 0) -> list[ReceivedMail]:
+        """Return what came after the mail of the number `after`, the oldest first."""
+        with urllib.request.urlopen(f"{self.url}/mails.json?after={after}", timeout=WAIT_SECONDS) as answer:  # noqa: S310 - our own
+            return [ReceivedMail(**each) for each in json.load(answer)]
+
+    def wait(
+        self,
+        recipient: str,
+        *,
+        after: int = 0,
+        where: Callable[[ReceivedMail], bool] = lambda _: True,
+        seconds: float = WAIT_SECONDS,
+    ) -> ReceivedMail:
+        """Return the first mail to `recipient` after number `after` that `where` accepts; wait until it is there.
+
+        Raises:
+            NoMail: It did not come in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            for mail in self.mails(after):
+                if recipient.lower() in [each.lower() for each in mail.recipients] and where(mail):
+                    return mail
+            if time.monotonic() > deadline:
+                raise NoMail(f"no such mail came to {recipient} within {seconds:g} seconds")
+            time.sleep(0.05)
