@@ -138,7 +138,9 @@ class LocalDatabase:
         return [sys.executable, "-m", "local.lifeline", *server]
 
     def _environment(self, programs: MariaDB) -> dict[str, str]:
-        return clean_environment(**programs.environment, PYTHONPATH=str(self._root), UMASK="0600", UMASK_DIR="0700")
+        # Servers name temporary files by process id only: two that share a folder delete each other's.
+        own = {"TMPDIR": str(self._folder), "UMASK": "0600", "UMASK_DIR": "0700"}
+        return clean_environment(**programs.environment, PYTHONPATH=str(self._root), **own)
 
 
 _SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")

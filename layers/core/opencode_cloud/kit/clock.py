@@ -26,8 +26,3 @@ def day_of(seconds: int) -> str:
 def utc_now() -> datetime:
     """Return the present time as SQL columns and audit entries hold it: UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def seconds_of(moment: datetime) -> int:
-    """Return a time without a zone, UTC, as seconds since the epoch."""
-    return int(moment.replace(tzinfo=UTC).timestamp())

@@ -66,7 +66,7 @@ class Team:
             check_domains: Whether DNS is asked if an invited address can get mail at all.
         """
         audit = AuditTrail(AuditStore())
-        mailer = Mailer(MailStore())
+        mailer = Mailer(MailStore(database))
         stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
         joining = Joining(stores.members, audit)
         keys = Keys(database, outbox, audit, KeyStore())

@@ -1,5 +1,5 @@
 """Rules of keys and provider credentials, free of AWS and HTTP."""
 
-from opencode_cloud.keys.service.keys import Keys
+from opencode_cloud.keys.service.keys import Keys, Narrowing, Wish
 
-__all__ = ["Keys"]
+__all__ = ["Keys", "Narrowing", "Wish"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import KnownKey, not_permitted
+from opencode_cloud.access.models import not_permitted
 from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key
 from opencode_cloud.audit.models import Target
 from opencode_cloud.keys.limits import checked, wider
@@ -198,11 +198,6 @@ class Keys:
     def tell_all(self, unit: Unit, workspace: str) -> None:
         """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
         self._told(unit, self._store.all_of(unit.connection, workspace))
-
-    def known_key(self, key: str) -> KnownKey | None:
-        """Return a key as the other planes know it; None when it is revoked or expired."""
-        with self._database.transaction() as connection:
-            return self._store.known(connection, key, utc_now())
 
     def note_use(self, ids: Sequence[str], at: datetime) -> None:
         """Note that keys were used; kept to five minutes, so that a busy key costs no write each time."""

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
-from opencode_cloud.access.models import KnownKey
 from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.models import Key, StoredKey
 from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.kit.clock import seconds_of
 from opencode_cloud.workspaces.store.tables import members, service_accounts
 
 if TYPE_CHECKING:
@@ -121,25 +119,3 @@ class KeyStore:
         before = at - USE_RESOLUTION
         stale = or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < before)
         connection.execute(keys.update().where(keys.c.id.in_(ids), stale).values(last_used_at=at))
-
-    def known(self, connection: Connection, key: str, now: datetime) -> KnownKey | None:
-        """Return a key as the other planes know it; None when it is revoked or expired."""
-        row = connection.execute(
-            select(keys, members.c.account_id)
-            .outerjoin(members, members.c.id == keys.c.member_id)
-            .where(keys.c.id == key, keys.c.revoked_at.is_(None))
-        ).first()
-        if row is None or (row.expires_at is not None and row.expires_at <= now):
-            return None
-        return KnownKey(
-            id=row.id,
-            workspace=row.workspace_id,
-            account=row.account_id or "",
-            member=row.member_id or "",
-            service_account=row.service_account_id or "",
-            name=row.name,
-            scopes=frozenset(row.scopes),
-            models=None if row.models is None else tuple(row.models),
-            networks=None if row.networks is None else tuple(row.networks),
-            expires_at=None if row.expires_at is None else seconds_of(row.expires_at),
-        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import KnownMember
 from opencode_cloud.audit.models import Target
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.mail.models import Template
@@ -68,11 +67,6 @@ class Members:
         if found is None:
             raise member_not_found()
         return found
-
-    def known_member(self, member: str) -> KnownMember | None:
-        """Return a membership as the other planes know it; None when it is not alive."""
-        with self._database.transaction() as connection:
-            return self._members.known(connection, member)
 
     def change_role(self, actor: Actor, workspace: str, member: str, role: Role) -> Member:
         """Give a member another role; raises ``member_not_found``, ``owners_only`` or ``last_owner``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import KnownServiceAccount
 from opencode_cloud.audit.models import Target
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -52,11 +51,6 @@ class ServiceAccounts:
         """Return a service account; raises ``service_account_not_found``."""
         with self._database.transaction() as connection:
             return self._of(connection, workspace, account)
-
-    def known_service_account(self, account: str) -> KnownServiceAccount | None:
-        """Return a service account as the other planes know it; None when it is disabled or deleted."""
-        with self._database.transaction() as connection:
-            return self._accounts.known(connection, account)
 
     def create(self, actor: Actor, workspace: str, name: str) -> ServiceAccount:
         """Make a service account; it can do nothing before it gets a key."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import KnownWorkspace, workspace_not_found
+from opencode_cloud.access.models import workspace_not_found
 from opencode_cloud.audit.models import Target
 from opencode_cloud.kit.actor import Actor, ActorKind
 from opencode_cloud.kit.clock import utc_now
@@ -127,8 +127,6 @@ class Workspaces:
                 return present
             self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
             unit.tell(Topic.WORKSPACE, workspace)
-            if "name" in values:
-                self._tell_members(unit, workspace)  # the list of one's workspaces shows their names
             self._record(unit, actor, "workspace.updated", present, before=before, after=values)
             return self._read(unit.connection, workspace)
 
@@ -219,12 +217,6 @@ class Workspaces:
                 and each.deleted_at is None
                 and not self._stores.members.owners_besides(connection, each.id, each.member_id)
             ]
-
-    def known_workspace(self, workspace: str) -> KnownWorkspace | None:
-        """Return a workspace as the other planes know it, without its policy; None when it is not alive."""
-        with self._database.transaction() as connection:
-            found = self._stores.workspaces.get(connection, workspace)
-        return KnownWorkspace(id=found.id, name=found.name) if found and found.alive else None
 
     # ------------------------------------------------------------------------------------- for operators and schedules
 

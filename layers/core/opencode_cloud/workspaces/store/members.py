@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, or_, select, union
 
-from opencode_cloud.access.models import KnownMember
 from opencode_cloud.identity.store.tables import accounts, logins
 from opencode_cloud.workspaces.models import Member
 from opencode_cloud.workspaces.permissions import Role
-from opencode_cloud.workspaces.store.tables import members, workspaces
+from opencode_cloud.workspaces.store.tables import members
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -131,20 +130,3 @@ class MemberStore:
             select(logins.c.email).where(logins.c.account_id == account),
         )
         return connection.execute(query).scalars().all()
-
-    def known(self, connection: Connection, member: str) -> KnownMember | None:
-        """Return a membership as the other planes know it; None when it is not alive."""
-        row = connection.execute(
-            select(members, workspaces.c.name.label("workspace_name"))
-            .join(workspaces, workspaces.c.id == members.c.workspace_id)
-            .where(members.c.id == member, members.c.removed_at.is_(None))
-        ).first()
-        if row is None:
-            return None
-        return KnownMember(
-            id=row.id,
-            account=row.account_id,
-            workspace=row.workspace_id,
-            role=row.role,
-            workspace_name=row.workspace_name,
-        )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from opencode_cloud.access.models import KnownServiceAccount
 from opencode_cloud.workspaces.models import ServiceAccount
 from opencode_cloud.workspaces.store.tables import service_accounts
 
@@ -55,10 +54,3 @@ class ServiceAccountStore:
         """Return the ids of all service accounts that a workspace has or had."""
         query = select(service_accounts.c.id).where(service_accounts.c.workspace_id == workspace)
         return connection.execute(query).scalars().all()
-
-    def known(self, connection: Connection, account: str) -> KnownServiceAccount | None:
-        """Return a service account as the other planes know it; None when it is disabled or deleted."""
-        row = connection.execute(select(service_accounts).where(service_accounts.c.id == account)).first()
-        if row is None or row.disabled_at or row.deleted_at:
-            return None
-        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name)

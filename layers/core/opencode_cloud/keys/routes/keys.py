@@ -1,0 +1,149 @@
+"""`/api/v1/workspaces/{workspace}/keys`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.keys.limits import MOST_ENTRIES
+from opencode_cloud.keys.models import Key, NewKey
+from opencode_cloud.keys.service import Narrowing, Wish
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.moments import Instant
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.permissions import Permission, Scope
+
+if TYPE_CHECKING:
+    from opencode_cloud.keys.service import Keys
+
+TAG = "Keys"
+LONGEST_OVERLAP = timedelta(days=7)
+
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=3)]
+Models = Annotated[
+    list[Annotated[str, Field(max_length=200)]],
+    Field(min_length=1, max_length=MOST_ENTRIES, description="Patterns such as `anthropic/*`."),
+]
+Networks = Annotated[
+    list[Annotated[str, Field(max_length=50)]],
+    Field(min_length=1, max_length=MOST_ENTRIES, description="IP ranges such as `203.0.113.0/24`."),
+]
+
+
+class KeyWish(BaseModel):
+    """A key to be made."""
+
+    name: Name
+    scopes: Scopes = [Scope.INFERENCE]
+    service_account_id: str | None = Field(default=None, max_length=30, description="Whose key it is; else your own.")
+    models: Models | None = None
+    networks: Networks | None = None
+    expires_at: Instant | None = None
+
+
+class KeyChange(BaseModel):
+    """What shall change; what is left out stays. Limits can only be narrowed."""
+
+    name: Name | None = None
+    scopes: Scopes | None = None
+    models: Models | None = None
+    networks: Networks | None = None
+    expires_at: Instant | None = None
+
+
+class Rotation(BaseModel):
+    """How a key is rotated."""
+
+    overlap_seconds: int = Field(
+        default=3600,
+        ge=0,
+        le=int(LONGEST_OVERLAP.total_seconds()),
+        description="How long the old key still works.",
+    )
+
+
+class KeyRoutes:
+    """Routes of keys."""
+
+    def __init__(self, keys: Keys, gate: Gate) -> None:
+        self._keys = keys
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, f"{WORKSPACE}/keys", f"{WORKSPACE}/keys/<key>"
+        own = Permission.KEY_OWN  # whoever manages keys has their own too; the service tells them apart
+        add(f"GET {all_}", self.list, own, "List keys", TAG)
+        add(f"POST {all_}", self.create, own, "Create a key", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, own, "Read a key", TAG)
+        add(f"PATCH {one}", self.narrow, own, "Rename or narrow a key", TAG)
+        add(f"POST {one}/rotate", self.rotate, own, "Rotate a key", TAG, HTTPStatus.CREATED)
+        add(f"DELETE {one}", self.revoke, own, "Revoke a key", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(
+        self,
+        workspace: str,
+        own: Annotated[bool, Query(description="Only your own keys.")] = False,
+        service_account_id: Annotated[
+            str | None, Query(max_length=30, description="Only keys of this service account.")
+        ] = None,
+        ended: Annotated[bool, Query(description="Also revoked and expired keys.")] = False,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[Page[Key]]:
+        """List keys, the newest first: all of the workspace if you may manage them, else your own."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._keys.of_workspace(
+            self._gate.actor,
+            workspace,
+            own=own,
+            service_account=service_account_id,
+            ended=ended,
+            after=after[0] if after else None,
+            limit=limit + 1,
+        )
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def create(self, workspace: str, body: KeyWish) -> Response[NewKey]:
+        """Create a key. `secret` is the key itself: it is shown this once, and kept nowhere."""
+        wish = Wish(
+            name=body.name,
+            scopes=body.scopes,
+            service_account=body.service_account_id,
+            models=body.models,
+            networks=body.networks,
+            expires_at=body.expires_at,
+        )
+        return document(self._keys.create(self._gate.actor, workspace, wish), HTTPStatus.CREATED)
+
+    def get(self, workspace: str, key: str) -> Response[Key]:
+        """Read a key: its limits, its first and last characters, when it was last used."""
+        return document(self._keys.get(self._gate.actor, workspace, key))
+
+    def narrow(self, workspace: str, key: str, body: KeyChange) -> Response[Key]:
+        """Rename a key, or set narrower limits; for wider ones create another key."""
+        wish = Narrowing(
+            name=body.name,
+            scopes=body.scopes,
+            models=body.models,
+            networks=body.networks,
+            expires_at=body.expires_at,
+        )
+        return document(self._keys.narrow(self._gate.actor, workspace, key, wish))
+
+    def rotate(self, workspace: str, key: str, body: Rotation) -> Response[NewKey]:
+        """Create a key with the same limits; the old one ends after the overlap. `secret` is shown this once."""
+        overlap = timedelta(seconds=body.overlap_seconds)
+        return document(self._keys.rotate(self._gate.actor, workspace, key, overlap), HTTPStatus.CREATED)
+
+    def revoke(self, workspace: str, key: str) -> Response[None]:
+        """End a key, within seconds and for good."""
+        self._keys.revoke(self._gate.actor, workspace, key)
+        return nothing()

@@ -1,0 +1,25 @@
+"""Answers of `/api/v1`: models as JSON that nobody may keep."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TypeVar
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel
+
+from opencode_cloud.kit.http import PRIVATE
+from opencode_cloud.kit.versions import etag
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def document(body: Body, status: int = HTTPStatus.OK, *, version: int | None = None) -> Response[Body]:
+    """Answer with ``body``; with its version as ``ETag`` if it has one that changes must name."""
+    headers = {**PRIVATE, **({} if version is None else {"ETag": etag(version)})}
+    return Response(status, "application/json", body, headers)  # pyright: ignore[reportArgumentType]
+
+
+def nothing() -> Response[None]:
+    """Answer that it is done, and that there is nothing to say."""
+    return Response(HTTPStatus.NO_CONTENT, "application/json", None, dict(PRIVATE))  # pyright: ignore[reportArgumentType]

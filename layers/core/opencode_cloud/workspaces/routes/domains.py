@@ -1,0 +1,83 @@
+"""`/api/v1/workspaces/{workspace}/domains`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.models import Domain
+from opencode_cloud.workspaces.permissions import Permission, Role
+
+if TYPE_CHECKING:
+    from opencode_cloud.workspaces.service import Domains
+
+TAG = "Domains"
+
+
+class NewDomain(BaseModel):
+    """A mail domain to be claimed."""
+
+    domain: Annotated[str, Field(min_length=3, max_length=253)]
+    role: Role = Field(default=Role.MEMBER, description="`member` or `viewer`: what people become who join by it.")
+    auto_join: bool = Field(default=True, description="Whether people of the domain join as they sign in.")
+
+
+class DomainChange(BaseModel):
+    """What shall change; what is left out stays."""
+
+    role: Role | None = None
+    auto_join: bool | None = None
+
+
+class DomainRoutes:
+    """Routes of mail domains."""
+
+    def __init__(self, domains: Domains, gate: Gate) -> None:
+        self._domains = domains
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, f"{WORKSPACE}/domains", f"{WORKSPACE}/domains/<domain>"
+        read, manage = Permission.DOMAIN_READ, Permission.DOMAIN_MANAGE
+        add(f"GET {all_}", self.list, read, "List mail domains", TAG)
+        add(f"POST {all_}", self.add, manage, "Claim a mail domain", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, read, "Read a mail domain", TAG)
+        add(f"PATCH {one}", self.change, manage, "Change a mail domain", TAG)
+        add(f"POST {one}/verify", self.verify, manage, "Verify a mail domain", TAG)
+        add(f"DELETE {one}", self.remove, manage, "Give up a mail domain", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Domain]]:
+        """List a workspace's mail domains, each with the DNS record that proves it."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._domains.of_workspace(workspace, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def add(self, workspace: str, body: NewDomain) -> Response[Domain]:
+        """Claim a mail domain. Publish the TXT record that is answered, then verify."""
+        made = self._domains.add(self._gate.actor, workspace, body.domain, body.role, auto_join=body.auto_join)
+        return document(made, HTTPStatus.CREATED)
+
+    def get(self, workspace: str, domain: str) -> Response[Domain]:
+        """Read a mail domain."""
+        return document(self._domains.get(workspace, domain))
+
+    def change(self, workspace: str, domain: str, body: DomainChange) -> Response[Domain]:
+        """Set what people of the domain become, and whether they join by themselves."""
+        values = body.model_dump(exclude_none=True)
+        return document(self._domains.change(self._gate.actor, workspace, domain, values))
+
+    def verify(self, workspace: str, domain: str) -> Response[Domain]:
+        """Look up the DNS record. From then on people with a verified address in the domain join as they sign in."""
+        return document(self._domains.verify(self._gate.actor, workspace, domain))
+
+    def remove(self, workspace: str, domain: str) -> Response[None]:
+        """Give up a mail domain; who joined by it stays."""
+        self._domains.remove(self._gate.actor, workspace, domain)
+        return nothing()

@@ -1,0 +1,97 @@
+"""`/api/v1/workspaces/{workspace}/invitations`, and `/api/v1/invitations` for who is invited."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import ACCOUNT, WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
+from opencode_cloud.workspaces.permissions import Permission, Role
+
+if TYPE_CHECKING:
+    from opencode_cloud.workspaces.service import Invitations
+
+TAG = "Invitations"
+
+
+class NewInvitation(BaseModel):
+    """Whom to invite, as what."""
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    role: Role = Role.MEMBER
+
+
+class InvitationRoutes:
+    """Routes of invitations."""
+
+    def __init__(self, invitations: Invitations, gate: Gate) -> None:
+        self._invitations = invitations
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, f"{WORKSPACE}/invitations", f"{WORKSPACE}/invitations/<invitation>"
+        invite = Permission.MEMBER_INVITE  # to see them too: open invitations say who will come
+        add(f"GET {all_}", self.list, invite, "List invitations", TAG)
+        add(f"POST {all_}", self.invite, invite, "Invite somebody", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, invite, "Read an invitation", TAG)
+        add(f"POST {one}/resend", self.resend, invite, "Send an invitation again", TAG)
+        add(f"DELETE {one}", self.revoke, invite, "Withdraw an invitation", TAG, HTTPStatus.NO_CONTENT)
+        mine, own = "/api/v1/invitations", "/api/v1/invitations/<invitation>"
+        add(f"GET {mine}", self.mine, ACCOUNT, "List the invitations to you", TAG)
+        add(f"POST {own}/accept", self.accept, ACCOUNT, "Accept an invitation", TAG)
+        add(f"POST {own}/decline", self.decline, ACCOUNT, "Decline an invitation", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(
+        self,
+        workspace: str,
+        state: Annotated[InvitationState | None, Query(description="Only invitations in this state.")] = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[Page[Invitation]]:
+        """List a workspace's invitations, the newest first, each with what became of its last mail."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._invitations.of_workspace(
+            workspace, state=state, after=after[0] if after else None, limit=limit + 1
+        )
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def invite(self, workspace: str, body: NewInvitation) -> Response[Invitation]:
+        """Invite an address by mail. The link in the mail is valid for seven days."""
+        made = self._invitations.invite(self._gate.actor, workspace, body.email, body.role)
+        return document(made, HTTPStatus.CREATED)
+
+    def get(self, workspace: str, invitation: str) -> Response[Invitation]:
+        """Read an invitation."""
+        return document(self._invitations.get(workspace, invitation))
+
+    def resend(self, workspace: str, invitation: str) -> Response[Invitation]:
+        """Mail a new link; the old one ends, and the seven days begin anew. At most once a minute."""
+        return document(self._invitations.resend(self._gate.actor, workspace, invitation))
+
+    def revoke(self, workspace: str, invitation: str) -> Response[None]:
+        """Withdraw an invitation: its link ends at once."""
+        self._invitations.revoke(self._gate.actor, workspace, invitation)
+        return nothing()
+
+    def mine(self) -> Response[Page[OwnInvitation]]:
+        """List the open invitations to any of your verified addresses."""
+        found = self._invitations.mine(self._gate.actor.account)
+        return document(Page(data=[OwnInvitation.model_validate(each) for each in found], next_cursor=None))
+
+    def accept(self, invitation: str) -> Response[OwnInvitation]:
+        """Accept an invitation to one of your verified addresses: you become a member."""
+        accepted = self._invitations.accept(self._gate.actor, invitation)
+        return document(OwnInvitation.model_validate(accepted))
+
+    def decline(self, invitation: str) -> Response[None]:
+        """Decline an invitation to one of your verified addresses."""
+        self._invitations.decline(self._gate.actor, invitation)
+        return nothing()

@@ -1,0 +1,72 @@
+"""`/api/v1/workspaces/{workspace}/members`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.models import Member
+from opencode_cloud.workspaces.permissions import Permission, Role
+
+if TYPE_CHECKING:
+    from opencode_cloud.workspaces.service import Members
+
+TAG = "Members"
+
+
+class MemberChange(BaseModel):
+    """What a member shall be."""
+
+    role: Role
+
+
+class MemberRoutes:
+    """Routes of members."""
+
+    def __init__(self, members: Members, gate: Gate) -> None:
+        self._members = members
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, f"{WORKSPACE}/members", f"{WORKSPACE}/members/<member>"
+        add(f"GET {all_}", self.list, Permission.MEMBER_READ, "List members", TAG)
+        add(f"GET {one}", self.get, Permission.MEMBER_READ, "Read a member", TAG)
+        add(f"PATCH {one}", self.change, Permission.MEMBER_UPDATE, "Give a member another role", TAG)
+        remove = Permission.MEMBER_REMOVE
+        add(f"DELETE {one}", self.remove, remove, "Remove a member", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(
+        self,
+        workspace: str,
+        role: Annotated[Role | None, Query(description="Only members with this role.")] = None,
+        search: Annotated[str, Query(max_length=100, description="A part of name or address.")] = "",
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[Page[Member]]:
+        """List the members of a workspace."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._members.members_of(
+            workspace, role=role, search=search, after=after[0] if after else None, limit=limit + 1
+        )
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def get(self, workspace: str, member: str) -> Response[Member]:
+        """Read a member."""
+        return document(self._members.get(workspace, member))
+
+    def change(self, workspace: str, member: str, body: MemberChange) -> Response[Member]:
+        """Give a member another role. Only owners make and unmake owners; the last owner stays one."""
+        return document(self._members.change_role(self._gate.actor, workspace, member, body.role))
+
+    def remove(self, workspace: str, member: str) -> Response[None]:
+        """Remove a member: their keys end, and their sessions and devices lose the workspace, within seconds."""
+        self._members.remove(self._gate.actor, workspace, member)
+        return nothing()

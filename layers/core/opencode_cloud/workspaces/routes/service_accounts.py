@@ -1,0 +1,81 @@
+"""`/api/v1/workspaces/{workspace}/service-accounts`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.models import ServiceAccount
+from opencode_cloud.workspaces.permissions import Permission
+from opencode_cloud.workspaces.routes.workspaces import Name
+
+if TYPE_CHECKING:
+    from opencode_cloud.workspaces.service import ServiceAccounts
+
+TAG = "Service accounts"
+ALL = f"{WORKSPACE}/service-accounts"
+
+
+class NewServiceAccount(BaseModel):
+    """A service account to be made."""
+
+    name: Name
+
+
+class ServiceAccountChange(BaseModel):
+    """What shall change; what is left out stays."""
+
+    name: Name | None = None
+    disabled: bool | None = Field(default=None, description="While disabled, its keys are refused.")
+
+
+class ServiceAccountRoutes:
+    """Routes of service accounts."""
+
+    def __init__(self, accounts: ServiceAccounts, gate: Gate) -> None:
+        self._accounts = accounts
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, ALL, f"{ALL}/<service_account>"
+        read, manage = Permission.SERVICE_ACCOUNT_READ, Permission.SERVICE_ACCOUNT_MANAGE
+        add(f"GET {all_}", self.list, read, "List service accounts", TAG)
+        add(f"POST {all_}", self.create, manage, "Create a service account", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, read, "Read a service account", TAG)
+        add(f"PATCH {one}", self.change, manage, "Rename, disable or enable a service account", TAG)
+        add(f"DELETE {one}", self.delete, manage, "Delete a service account", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(
+        self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[ServiceAccount]]:
+        """List a workspace's service accounts."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._accounts.of_workspace(workspace, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def create(self, workspace: str, body: NewServiceAccount) -> Response[ServiceAccount]:
+        """Create a service account: a member that is no person. It acts by keys, which you make for it."""
+        return document(self._accounts.create(self._gate.actor, workspace, body.name), HTTPStatus.CREATED)
+
+    def get(self, workspace: str, service_account: str) -> Response[ServiceAccount]:
+        """Read a service account."""
+        return document(self._accounts.get(workspace, service_account))
+
+    def change(self, workspace: str, service_account: str, body: ServiceAccountChange) -> Response[ServiceAccount]:
+        """Rename a service account, disable it, or enable it again."""
+        changed = self._accounts.change(
+            self._gate.actor, workspace, service_account, name=body.name, disabled=body.disabled
+        )
+        return document(changed)
+
+    def delete(self, workspace: str, service_account: str) -> Response[None]:
+        """Delete a service account: its keys end."""
+        self._accounts.delete(self._gate.actor, workspace, service_account)
+        return nothing()

@@ -1,0 +1,108 @@
+"""`/api/v1/workspaces`: workspaces themselves."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import ACCOUNT, WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.versions import version_of_request
+from opencode_cloud.workspaces.models import Membership, Workspace
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.workspaces.service import Members, Workspaces
+
+TAG = "Workspaces"
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class NewWorkspace(BaseModel):
+    """A workspace to be made."""
+
+    name: Name
+
+
+class WorkspaceChange(BaseModel):
+    """What shall change; what is left out stays."""
+
+    name: Name | None = None
+    audit_retention_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class Transfer(BaseModel):
+    """To whom a workspace is given."""
+
+    member_id: str = Field(max_length=30, description="The member who becomes an owner in your place.")
+
+
+class WorkspaceRoutes:
+    """Routes of workspaces themselves."""
+
+    def __init__(self, workspaces: Workspaces, members: Members, gate: Gate) -> None:
+        self._workspaces = workspaces
+        self._members = members
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, root, one = self._gate.add, "/api/v1/workspaces", WORKSPACE
+        add(f"GET {root}", self.list, ACCOUNT, "List your workspaces", TAG)
+        add(f"POST {root}", self.create, ACCOUNT, "Create a workspace", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, Permission.WORKSPACE_READ, "Read a workspace", TAG)
+        add(f"PATCH {one}", self.change, Permission.WORKSPACE_UPDATE, "Change a workspace", TAG)
+        add(f"DELETE {one}", self.delete, Permission.WORKSPACE_DELETE, "Delete a workspace", TAG)
+        add(f"POST {one}/restore", self.restore, ACCOUNT, "Restore a deleted workspace", TAG)
+        transfer = Permission.WORKSPACE_TRANSFER
+        add(f"POST {one}/transfer", self.transfer, transfer, "Make another member the owner", TAG)
+        leave = Permission.WORKSPACE_READ
+        add(f"POST {one}/leave", self.leave, leave, "Leave a workspace", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(self, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Membership]]:
+        """List the workspaces you are in. Deleted ones are listed to their owners, who can restore them."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._workspaces.memberships(self._gate.actor.account, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def create(self, body: NewWorkspace) -> Response[Workspace]:
+        """Create a workspace; you become its owner."""
+        made = self._workspaces.found(self._gate.actor, body.name)
+        return document(made, HTTPStatus.CREATED, version=made.version)
+
+    def get(self, workspace: str) -> Response[Workspace]:
+        """Read a workspace. The header `ETag` is what a change must send as `If-Match`."""
+        found = self._workspaces.get(workspace)
+        return document(found, version=found.version)
+
+    def change(self, workspace: str, body: WorkspaceChange) -> Response[Workspace]:
+        """Rename a workspace, or set how long its audit trail is kept. Needs `If-Match`."""
+        version = version_of_request(self._gate.event)
+        values = body.model_dump(exclude_none=True)
+        changed = self._workspaces.change(self._gate.actor, workspace, version, values)
+        return document(changed, version=changed.version)
+
+    def delete(self, workspace: str) -> Response[Workspace]:
+        """Delete a workspace: closed to everyone at once, restorable until `purge_after`. Needs `If-Match`."""
+        version = version_of_request(self._gate.event)
+        deleted = self._workspaces.delete(self._gate.actor, workspace, version)
+        return document(deleted, version=deleted.version)
+
+    def restore(self, workspace: str) -> Response[Workspace]:
+        """Restore a workspace that you own and that was deleted, until its `purge_after`."""
+        restored = self._workspaces.restore(self._gate.actor, workspace)
+        return document(restored, version=restored.version)
+
+    def transfer(self, workspace: str, body: Transfer) -> Response[Workspace]:
+        """Make another member an owner in your place; you become an admin."""
+        found = self._workspaces.transfer(self._gate.actor, workspace, body.member_id)
+        return document(found, version=found.version)
+
+    def leave(self, workspace: str) -> Response[None]:
+        """Leave a workspace: your keys in it end. The last owner cannot leave."""
+        self._members.leave(self._gate.actor, workspace)
+        return nothing()

@@ -1,0 +1,101 @@
+"""Calls of `/api/v1` in the test's own process: the real resolver, routes, rules and database."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from opencode_cloud.access.models import login_required, not_permitted, workspace_not_found
+from opencode_cloud.access.service import Access, Request
+from opencode_cloud.identity.gate import Gate
+from opencode_cloud.keys.routes import KeyRoutes
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.api import api_app
+from opencode_cloud.workspaces.permissions import Permission, allows
+from opencode_cloud.workspaces.routes import TeamRoutes
+from tests.unit.workspaces.team import Place
+
+
+class Acquainted(Access):
+    """Knows people by their account's id as bearer, and keys' actors that it was introduced to."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.people: dict[str, Actor] = {}
+
+    def account(self, request: Request) -> Actor:
+        found = self.people.get(request.bearer)
+        if found is None or found.credential is Credential.KEY:
+            raise login_required()
+        return found
+
+    def member(self, request: Request, workspace: str, *permissions: Permission) -> Actor:
+        actor = self.people.get(request.bearer)
+        if actor is None:
+            raise login_required()
+        if actor.kind is ActorKind.ACCOUNT:
+            mine = {each.id: each for each in self._place.team.workspaces.memberships(actor.account)}
+            if workspace not in mine or mine[workspace].deleted_at:
+                raise workspace_not_found()
+            actor = self._place.member(actor, workspace)
+        elif actor.workspace != workspace:
+            raise workspace_not_found()
+        scopes = actor.scopes if actor.credential is Credential.KEY else None
+        for permission in permissions:
+            if not allows(actor.role, scopes, permission):
+                raise not_permitted(permission)
+        return actor
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Api:
+    """The API over a place."""
+
+    def __init__(self, place: Place) -> None:
+        self.app: Any = api_app()
+        self.access = Acquainted(place)
+        TeamRoutes(place.team, self.access).mount(self.app)
+        KeyRoutes(place.team.keys, Gate(self.app, self.access)).mount()
+
+    def knows(self, actor: Actor) -> str:
+        """Make a bearer for ``actor``."""
+        bearer = f"bearer-{len(self.access.people)}"
+        self.access.people[bearer] = replace(actor)
+        return bearer
+
+    def __call__(
+        self, bearer: str, route: str, body: Any = None, query: dict[str, str] | None = None, **headers: str
+    ) -> Answer:
+        """Send ``route`` (``GET /api/v1/...``)."""
+        method, _, path = route.partition(" ")
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "queryStringParameters": query or {},
+            "headers": {
+                "authorization": f"Bearer {bearer}",
+                "content-type": "application/json",
+                "host": "test.example",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+                "stage": "$default",
+                "requestId": "request",
+                "domainName": "test.example",
+            },
+        }
+        answer = self.app.resolve(event, None)
+        text = answer.get("body") or ""
+        content = json.loads(text) if text else None
+        found: Any = answer.get("headers") or {}
+        return Answer(answer["statusCode"], {name.lower(): value for name, value in found.items()}, content)

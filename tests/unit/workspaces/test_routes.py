@@ -1,0 +1,136 @@
+"""The API of workspaces: statuses, entity tags, pages, problem documents."""
+
+import pytest
+
+from tests.unit.workspaces.calls import Api
+from tests.unit.workspaces.team import Place
+
+
+@pytest.fixture
+def api(place: Place) -> Api:
+    return Api(place)
+
+
+def test_a_workspace_is_made_read_renamed_deleted_and_restored(place: Place, api: Api) -> None:
+    ada = api.knows(place.person("ada@example.com"))
+    made = api(ada, "POST /api/v1/workspaces", {"name": "Acme"})
+    assert (made.status, made.headers["etag"]) == (201, '"1"')
+    one = f"/api/v1/workspaces/{made.body['id']}"
+    assert api(ada, f"GET {one}").body["name"] == "Acme"
+
+    assert api(ada, f"PATCH {one}", {"name": "Ajax"}).status == 428
+    assert api(ada, f"PATCH {one}", {"name": "Ajax"}, if_match='"7"').body["code"] == "stale_version"
+    renamed = api(ada, f"PATCH {one}", {"name": "Ajax"}, if_match='"1"')
+    assert (renamed.status, renamed.headers["etag"], renamed.body["name"]) == (200, '"2"', "Ajax")
+
+    deleted = api(ada, f"DELETE {one}", if_match='"2"')
+    assert deleted.body["purge_after"] > deleted.body["deleted_at"]
+    assert api(ada, f"GET {one}").status == 404
+    assert [each["id"] for each in api(ada, "GET /api/v1/workspaces").body["data"]] == [made.body["id"]]
+    assert api(ada, f"POST {one}/restore").status == 200
+    assert api(ada, f"POST {one}/restore").body["code"] == "not_deleted"
+    assert api(ada, f"GET {one}").status == 200
+
+
+def test_times_are_rfc_3339_in_utc(place: Place, api: Api) -> None:
+    ada = api.knows(place.person("ada@example.com"))
+    made = api(ada, "POST /api/v1/workspaces", {"name": "Acme"})
+    assert made.body["created_at"].endswith("Z")
+    assert made.headers["cache-control"] == "private, no-store"
+
+
+def test_what_is_not_of_the_documented_form_is_a_problem_document(place: Place, api: Api) -> None:
+    ada = api.knows(place.person("ada@example.com"))
+    refused = api(ada, "POST /api/v1/workspaces", {"name": ""})
+    assert (refused.status, refused.body["code"]) == (400, "invalid_request")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert api(ada, "POST /api/v1/workspaces", {"name": "   "}).body["code"] == "name_required"
+
+
+def test_members_come_in_pages(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    for name in ("bob", "cyd", "dee", "eli"):
+        place.joined(owner, f"{name}@example.com", "member")
+    bearer = api.knows(ada)
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = api(bearer, f"GET /api/v1/workspaces/{owner.workspace}/members", query={"limit": "2", **cursor}).body
+        seen += [each["email"] for each in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert sorted(seen) == [f"{name}@example.com" for name in ("ada", "bob", "cyd", "dee", "eli")]
+
+
+def test_a_member_is_given_a_role_and_removed(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "member")
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/members/{bob.id}"
+    assert api(bearer, f"PATCH {one}", {"role": "admin"}).body["role"] == "admin"
+    assert api(bearer, f"PATCH {one}", {"role": "emperor"}).status == 400
+    removed = api(bearer, f"DELETE {one}")
+    assert (removed.status, removed.body) == (204, None)
+    assert api(bearer, f"GET {one}").status == 404
+
+
+def test_an_invitation_is_made_listed_accepted(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/invitations"
+    made = api(bearer, f"POST {all_}", {"email": "bob@example.com", "role": "viewer"})
+    assert (made.status, made.body["state"], made.body["delivery"]) == (201, "pending", "queued")
+    assert api(bearer, f"POST {all_}", {"email": "BOB@example.com"}).body["code"] == "already_invited"
+    assert api(bearer, f"POST {all_}", {"email": "not an address"}).body["code"] == "invalid_address"
+    bob = api.knows(place.person("bob@example.com"))
+    (mine,) = api(bob, "GET /api/v1/invitations").body["data"]
+    assert mine["workspace_name"] == "Acme"
+    assert api(bob, f"POST /api/v1/invitations/{mine['id']}/accept").status == 200
+    assert api(bob, f"POST /api/v1/invitations/{mine['id']}/accept").body["code"] == "invitation_settled"
+    assert api(bob, f"GET /api/v1/workspaces/{owner.workspace}").status == 200
+    assert api(bearer, f"GET {all_}", query={"state": "accepted"}).body["data"][0]["email"] == "bob@example.com"
+
+
+def test_a_key_is_shown_once(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/keys"
+    made = api(bearer, f"POST {all_}", {"name": "laptop"})
+    assert made.status == 201
+    secret = made.body["secret"]
+    assert secret.startswith("oc_sk_")
+    assert len(secret) == 49
+    shown = api(bearer, f"GET {all_}/{made.body['id']}").body
+    assert "secret" not in shown
+    assert secret.startswith(shown["prefix"])
+    assert secret.endswith(shown["suffix"])
+    rotated = api(bearer, f"POST {all_}/{made.body['id']}/rotate", {"overlap_seconds": 60})
+    assert rotated.status == 201
+    assert rotated.body["secret"] != secret
+    old = api(bearer, f"GET {all_}/{made.body['id']}").body
+    assert old["replaced_by"] == rotated.body["id"]
+    assert api(bearer, f"DELETE {all_}/{made.body['id']}").status == 204
+    assert [each["id"] for each in api(bearer, f"GET {all_}").body["data"]] == [rotated.body["id"]]
+
+
+def test_service_accounts_and_domains_have_their_routes(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}"
+    machine = api(bearer, f"POST {one}/service-accounts", {"name": "ci"}).body
+    disabled = api(bearer, f"PATCH {one}/service-accounts/{machine['id']}", {"disabled": True}).body
+    assert disabled["disabled_at"]
+    assert api(bearer, f"DELETE {one}/service-accounts/{machine['id']}").status == 204
+    claimed = api(bearer, f"POST {one}/domains", {"domain": "Example.com"})
+    assert claimed.body["domain"] == "example.com"
+    assert claimed.body["id"] in claimed.body["record_value"]
+    assert api(bearer, f"PATCH {one}/domains/{claimed.body['id']}", {"auto_join": False}).body["auto_join"] is False
+    assert api(bearer, f"POST {one}/domains", {"domain": "example.com"}).status == 409
+    assert api(bearer, f"POST {one}/domains", {"domain": "other.example", "role": "admin"}).status == 422
+    assert api(bearer, f"DELETE {one}/domains/{claimed.body['id']}").status == 204
+
+
+def test_the_documents_name_each_routes_permission(api: Api) -> None:
+    schema = api.app.get_openapi_schema(title="Opencode Cloud", version="1").model_dump(
+        by_alias=True, exclude_none=True
+    )
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert len(operations) >= 35
+    assert all(each["x-permission"] for each in operations)
