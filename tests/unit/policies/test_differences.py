@@ -17,10 +17,10 @@ JSON = st.recursive(
 def test_places_are_named_and_what_is_absent_is_left_out() -> None:
     found = differences({"a": 1, "b": {"c/d": [1]}, "e": 0}, {"a": True, "b": {"c/d": [1, 2]}, "f": None})
     assert [each.model_dump(exclude_unset=True) for each in found] == [
-        {"path": "/a", "before": 1, "after": True},
-        {"path": "/b/c~1d", "before": [1], "after": [1, 2]},
-        {"path": "/e", "before": 0},
-        {"path": "/f", "after": None},
+        {"path": "/a", "change": "changed", "before": 1, "after": True},
+        {"path": "/b/c~1d", "change": "changed", "before": [1], "after": [1, 2]},
+        {"path": "/e", "change": "removed", "before": 0},
+        {"path": "/f", "change": "added", "after": None},
     ]
 
 

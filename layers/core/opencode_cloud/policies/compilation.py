@@ -206,6 +206,8 @@ def second_generation(config: Document, policy: Policy) -> Document:
 def _provider(provider: str, entry: Document, rules: EnforcedPolicy) -> Document:
     options = dict(entry.get("options", {}))
     headers = options.pop("headers", None)
+    if not isinstance(headers, dict):
+        headers = None
     for credential in ("apiKey", "authToken", "accessToken"):
         options.pop(credential, None)
     if "api" in entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from opencode_cloud.policies.models import Difference
+from opencode_cloud.policies.models import Change, Difference
 from opencode_cloud.policies.validation import pointer
 
 _ABSENT = object()
@@ -22,11 +22,11 @@ def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Difference
         for key in sorted({*old, *new}):
             yield from _walk(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, key))
     elif before is _ABSENT:
-        yield Difference(path=pointer(path), after=after)
+        yield Difference(path=pointer(path), change=Change.ADDED, after=after)
     elif after is _ABSENT:
-        yield Difference(path=pointer(path), before=before)
+        yield Difference(path=pointer(path), change=Change.REMOVED, before=before)
     elif not _equal(before, after):
-        yield Difference(path=pointer(path), before=before, after=after)
+        yield Difference(path=pointer(path), change=Change.CHANGED, before=before, after=after)
 
 
 def _equal(before: Any, after: Any) -> bool:

@@ -103,12 +103,21 @@ class Revision(Version):
     document: dict[str, Any]
 
 
+class Change(StrEnum):
+    """What happened at one place of a document."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
 class Difference(BaseModel):
     """What two versions differ in at one place."""
 
     path: str = Field(description="A JSON pointer (RFC 6901).")
-    before: Any = Field(default=None, description="Absent where something was added.")
-    after: Any = Field(default=None, description="Absent where something was removed.")
+    change: Change
+    before: Any = Field(default=None, description="null also where something was added.")
+    after: Any = Field(default=None, description="null also where something was removed.")
 
 
 class Fault(BaseModel):

@@ -1,14 +1,14 @@
 """Rows of the tables ``access`` (the projection) and ``sessions``.
 
-``access`` (partition ``pk``, sort ``sk``); every row has ``version``, the number of the outbox message that it was
-written for, and, when the thing exists, ``value``: its model as JSON. A row without a value is a tombstone, so that an
-older message cannot bring back what is gone.
+``access`` (partition ``pk``, sort ``sk``); every row has ``version``, which orders its states (service/projection.py),
+and, when the thing exists, ``value``: its model as JSON. A row without a value is a tombstone, so that who read an
+older state cannot bring back what is gone.
 
 =====================  ====================  ==========================================
 ``key#<sha256 hex>``   ``KEY``               :class:`KnownKey`
 ``workspace#<wrk>``    ``WORKSPACE``         :class:`KnownWorkspace`
 ``workspace#<wrk>``    ``SERVICE#<svc>``     :class:`KnownServiceAccount`
-``workspace#<wrk>``    ``CONFIG``            the compiled remote config
+``workspace#<wrk>``    ``CONFIG``            :class:`KnownConfiguration`
 ``account#<acc>``      ``ACCOUNT``           :class:`KnownAccount`
 ``account#<acc>``      ``MEMBER#<wrk>``      :class:`KnownMember`
 =====================  ====================  ==========================================
@@ -26,6 +26,7 @@ import msgspec
 
 from opencode_cloud.access.models import (
     KnownAccount,
+    KnownConfiguration,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
@@ -95,6 +96,11 @@ class AccessStore:
         """Return a workspace."""
         keys = [(f"workspace#{workspace}", "WORKSPACE")]
         return _value(self._rows(keys).get(keys[0]), KnownWorkspace)
+
+    def configuration(self, workspace: str) -> KnownConfiguration | None:
+        """Return the remote config of a workspace's clients."""
+        keys = [(f"workspace#{workspace}", "CONFIG")]
+        return _value(self._rows(keys).get(keys[0]), KnownConfiguration)
 
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""

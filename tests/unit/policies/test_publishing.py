@@ -1,0 +1,194 @@
+"""Publishing over the real database: versions, conflicts, and what is recorded."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import PreconditionFailed, ServiceError
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.outbox.models import Message, Topic
+from opencode_cloud.outbox.service import Outbox, WakeUp
+from opencode_cloud.outbox.store import OutboxStore
+from opencode_cloud.policies.models import InvalidDocument, Versioned
+from opencode_cloud.policies.service import Compiler, Publisher
+from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.policies.validation import form_faults
+from opencode_cloud.workspaces.store.tables import workspaces
+
+POLICY, CONFIGURATION = Versioned.POLICY, Versioned.CONFIGURATION
+ACTOR = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", name="ada@example.com")
+
+
+class QuietStore(OutboxStore):
+    """The outbox's table without the queue that wakes the relay."""
+
+    def wake(self, wake_up: WakeUp) -> None:
+        pass
+
+
+@dataclass
+class Desk:
+    """A publisher, and what was told to the other planes."""
+
+    database: Database
+    workspace: str
+    messages: list[Message] = field(default_factory=list[Message])
+
+    def __post_init__(self) -> None:
+        self.store = DocumentStore(self.database)
+        outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
+        self.publisher = Publisher(self.store, outbox, AuditTrail(AuditStore()))
+
+    def _relay(self, messages: Sequence[Message]) -> None:
+        self.messages.extend(messages)
+
+    def publish(self, kind: Versioned, document: dict[str, Any], read: int) -> int:
+        return self.publisher.publish(ACTOR, self.workspace, kind, document, read).version
+
+    def compiled(self) -> dict[str, Any]:
+        return self.publisher.compiled(self.workspace)
+
+    def trail(self) -> list[Any]:
+        with self.database.transaction() as connection:
+            return list(connection.execute(select(audit_entries).order_by(audit_entries.c.id)).all())
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database, new_workspace(database))
+
+
+def new_workspace(database: Database) -> str:
+    workspace, now = new_id("wrk"), utc_now()
+    with database.transaction() as connection:
+        connection.execute(workspaces.insert(), {"id": workspace, "name": "Acme", "created_at": now, "updated_at": now})
+    return workspace
+
+
+def test_before_the_first_version_nothing_is_said(desk: Desk) -> None:
+    assert desk.publisher.present(CONFIGURATION, desk.workspace).version == 0
+    assert desk.publisher.present(POLICY, desk.workspace).document["share"]["mode"] == "link"
+    assert desk.compiled() == {}
+    with desk.database.transaction() as connection:
+        assert Compiler(desk.store).configuration(connection, desk.workspace) is None
+        assert Compiler(desk.store).enforced_policy(connection, desk.workspace).version == 0
+
+
+def test_versions_count_up_and_are_all_kept(desk: Desk) -> None:
+    for number in range(3):
+        assert desk.publish(CONFIGURATION, {"model": f"acme/m{number}"}, number) == number + 1
+    listed = desk.publisher.versions(CONFIGURATION, desk.workspace, None, 2)
+    assert [each.version for each in listed] == [3, 2]
+    assert [each.version for each in desk.publisher.versions(CONFIGURATION, desk.workspace, 2, 10)] == [1]
+    assert desk.publisher.revision(CONFIGURATION, desk.workspace, 1).document == {"model": "acme/m0"}
+    assert [message.topic for message in desk.messages] == [Topic.CONFIGURATION] * 3
+
+
+def test_what_says_the_same_makes_no_version(desk: Desk) -> None:
+    assert desk.publish(CONFIGURATION, {"model": "a/b"}, 0) == 1
+    assert desk.publish(CONFIGURATION, {"model": "a/b"}, 1) == 1
+    assert len(desk.trail()) == len(desk.messages) == 1
+
+
+def test_a_change_of_an_older_version_is_refused(desk: Desk) -> None:
+    desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
+    with pytest.raises(PreconditionFailed):
+        desk.publish(CONFIGURATION, {"model": "a/c"}, 0)
+
+
+def test_of_many_at_once_one_publishes(desk: Desk) -> None:
+    def publish(number: int) -> int | str:
+        try:
+            return desk.publish(CONFIGURATION, {"model": f"a/{number}"}, 0)
+        except ServiceError as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(publish, range(8)))
+    assert sorted(map(str, results)) == ["1", *["stale_version"] * 7]
+
+
+def test_going_back_makes_a_new_version(desk: Desk) -> None:
+    desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
+    desk.publish(CONFIGURATION, {"model": "a/c"}, 1)
+    restored = desk.publisher.restore(ACTOR, desk.workspace, CONFIGURATION, 1, 2)
+    assert (restored.version, restored.document, restored.comment) == (3, {"model": "a/b"}, "Back to version 1")
+    assert desk.trail()[-1].action == "configuration.restored"
+    assert desk.trail()[-1].after["restored"] == 1
+
+
+def test_who_published_what_is_recorded(desk: Desk) -> None:
+    desk.publish(POLICY, {"share": {"mode": "off"}}, 0)
+    entry = desk.trail()[0]
+    assert (entry.actor_name, entry.action, entry.target_kind) == ("ada@example.com", "policy.published", "policy")
+    assert entry.workspace_id == desk.workspace
+    changed = {each["path"]: each for each in entry.after["changes"]}
+    assert changed["/share/mode"] == {"path": "/share/mode", "change": "changed", "before": "link", "after": "off"}
+
+
+def test_versions_are_compared(desk: Desk) -> None:
+    desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
+    desk.publish(CONFIGURATION, {"model": "a/c", "share": "manual"}, 1)
+    found = desk.publisher.differences(CONFIGURATION, desk.workspace, 1, 2)
+    assert [(each.path, each.change) for each in found] == [("/model", "changed"), ("/share", "added")]
+
+
+def test_policy_and_document_are_compiled_together(desk: Desk) -> None:
+    desk.publish(CONFIGURATION, {"model": "a/b", "share": "auto"}, 0)
+    desk.publish(POLICY, {"share": {"mode": "off"}, "default_model": "a/c"}, 0)
+    assert desk.compiled() == {"model": "a/c", "share": "disabled"}
+
+
+def test_an_invalid_document_is_refused_with_its_places_and_nothing_is_told(desk: Desk) -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        desk.publish(CONFIGURATION, {"share": "sometimes", "subagent_depth": -1}, 0)
+    assert {each["field"] for each in refused.value.details["errors"]} == {"/share", "/subagent_depth"}
+    assert desk.messages == []
+    assert desk.publisher.present(CONFIGURATION, desk.workspace).version == 0
+
+
+def test_another_workspaces_versions_are_not_found(desk: Desk) -> None:
+    other = Desk(desk.database, new_workspace(desk.database))
+    desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
+    assert other.publisher.present(CONFIGURATION, other.workspace).version == 0
+    with pytest.raises(ServiceError, match="no version"):
+        other.publisher.revision(CONFIGURATION, other.workspace, 1)
+
+
+NAMES = st.sampled_from(["acme", "openai", "o*", "*", "m1"])
+RULES = st.fixed_dictionaries({"allow": st.none() | st.lists(NAMES, max_size=2), "deny": st.lists(NAMES, max_size=2)})
+POLICIES = st.fixed_dictionaries({"providers": RULES, "models": RULES, "tools": RULES})
+VALUES = st.recursive(
+    st.sampled_from([None, True, 1, "acme/m1", "allow", "manual", "disabled"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["acme", "models", "options", "headers", "apiKey", "m1", "bash", "*"]), inner)
+    ),
+    max_leaves=8,
+)
+KEYS = ["provider", "permission", "tools", "enabled_providers", "disabled_providers", "experimental", "share", "model"]
+DOCUMENTS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Versioned)), POLICIES, DOCUMENTS), max_size=4))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_published_in_whatever_order_clients_accept_it(desk: Desk, steps: list[Any]) -> None:
+    desk = Desk(desk.database, new_workspace(desk.database))
+    read = {POLICY: 0, CONFIGURATION: 0}
+    for kind, policy, document in steps:
+        with suppress(InvalidDocument):
+            read[kind] = desk.publish(kind, policy if kind is POLICY else document, read[kind])
+        assert form_faults(desk.compiled()) == []
