@@ -21,4 +21,12 @@ def test_a_handler_wires_our_library_and_decides_nothing(path: Path) -> None:
 
 
 def test_every_function_has_a_handler() -> None:
-    assert {path.parent.name for path in HANDLERS} == {"share", "live", "deliver", "snapshot", "purge", "github"}
+    assert {path.parent.name for path in HANDLERS} == {
+        "share",
+        "live",
+        "deliver",
+        "snapshot",
+        "purge",
+        "github",
+        "identity",
+    }

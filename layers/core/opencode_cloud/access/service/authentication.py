@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import (
     KnownKey,
+    KnownMember,
     KnownWorkspace,
     login_required,
     not_permitted,
@@ -93,6 +94,15 @@ class Access:
         )
         role = Role.ADMIN if found.service_account else found.member.role if found.member else ""
         return found.workspace if allows(role, None, permission) else None
+
+    def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
+        """Return the workspaces of a person and what they are in each, by name."""
+        found = self._store.memberships(account)
+        return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
+
+    def may_sign_in(self, account: str) -> bool:
+        """Tell whether there is such a person, who is not blocked."""
+        return self._store.person(account, None).account is not None
 
     def _member(self, request: Request, workspace: str) -> Actor:
         actor, member = self._account(request, workspace)

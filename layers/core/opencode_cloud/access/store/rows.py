@@ -37,6 +37,7 @@ from opencode_cloud.kit import aws
 
 Model = TypeVar("Model")
 Row = Mapping[str, Any]
+BATCH = 100  # rows that one BatchGetItem returns at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,28 @@ class AccessStore:
         """Return the remote config of a workspace's clients."""
         keys = [(f"workspace#{workspace}", "CONFIG")]
         return _value(self._rows(keys).get(keys[0]), KnownConfiguration)
+
+    def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
+        """Return the workspaces that a person is a member of, and as what, in two round trips."""
+        members: list[KnownMember] = []
+        query: Any = {
+            "TableName": self._access,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
+            "ExpressionAttributeValues": {":pk": {"S": f"account#{account}"}, ":member": {"S": "MEMBER#"}},
+            "ConsistentRead": True,
+        }
+        while True:
+            page: Any = self._dynamodb.query(**query)
+            members += filter(None, (_value(row, KnownMember) for row in page["Items"]))
+            if "LastEvaluatedKey" not in page:
+                break
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        keys = [(f"workspace#{member.workspace}", "WORKSPACE") for member in members]
+        rows: dict[tuple[str, str], Row] = {}
+        for start in range(0, len(keys), BATCH):
+            rows |= self._rows(keys[start : start + BATCH])
+        known = [(member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)]
+        return [(member, workspace) for member, workspace in known if workspace]
 
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""

@@ -1,0 +1,131 @@
+"""HTTP of identity without SQL: tokens, devices, revocation, discovery, and who somebody is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.identity import web
+from opencode_cloud.identity.service.server import Answer, Asked, OAuth, parameters_of, refusal
+from opencode_cloud.identity.service.sessions import Origin
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import TooManyRequests
+from opencode_cloud.kit.limits import Limit, RateLimiter
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.identity.service.tokens import AccessTokens
+
+DEVICE_CODES = Limit("device-codes", 60)
+"""Of each address, a minute: an office behind one address logs in."""
+TOKENS = Limit("tokens", 600)
+"""Of each address, a minute: every device polls each two seconds while somebody approves it."""
+_PUBLIC = {"Cache-Control": "public, max-age=300"}
+_UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class IdentityRoutes:
+    """The routes that log clients in."""
+
+    def __init__(
+        self,
+        oauth: OAuth,
+        tokens: AccessTokens,
+        access: Access,
+        limiter: RateLimiter,
+        public_url: str,
+    ) -> None:
+        self._oauth = oauth
+        self._tokens = tokens
+        self._access = access
+        self._limiter = limiter
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        app.post("/auth/device/code")(self.device_code)
+        app.post("/auth/device/token")(self.token)
+        app.post("/auth/token")(self.token)
+        app.post("/auth/revoke")(self.revoke)
+        app.get("/.well-known/oauth-authorization-server")(self.metadata)
+        app.get("/.well-known/jwks.json")(self.key_set)
+        app.get("/api/user")(self.user)
+        app.get("/api/orgs")(self.organizations)
+
+    def device_code(self) -> Response[str]:
+        """``POST /auth/device/code {client_id}`` -> ``{device_code, user_code, verification_uri_complete, ...}``."""
+        return self._oauth_reply(self._oauth.device_code, DEVICE_CODES)
+
+    def token(self) -> Response[str]:
+        """``POST /auth/token {grant_type, ...}`` -> ``{access_token, token_type, expires_in, refresh_token}``."""
+        return self._oauth_reply(self._oauth.token, TOKENS)
+
+    def revoke(self) -> Response[str]:
+        """``POST /auth/revoke {token, client_id}`` -> ``{}``; the token's session is over everywhere."""
+        return self._oauth_reply(self._oauth.revoke, TOKENS)
+
+    def metadata(self) -> Response[str]:
+        """``GET /.well-known/oauth-authorization-server`` (RFC 8414)."""
+        return self._json(self._oauth.metadata(self._issuer()), _PUBLIC)
+
+    def key_set(self) -> Response[str]:
+        """``GET /.well-known/jwks.json``: the keys that sign access tokens."""
+        return self._json(self._tokens.key_set(), _PUBLIC)
+
+    def user(self) -> Response[str]:
+        """``GET /api/user`` -> ``{id, email}``."""
+        actor = self._access.account(web.request_of(self._event()))
+        return self._json({"id": actor.account, "email": actor.name})
+
+    def organizations(self) -> Response[str]:
+        """``GET /api/orgs`` -> ``[{id, name}]`` by name; a client that logs in begins with the first."""
+        actor = self._access.account(web.request_of(self._event()))
+        found = self._access.memberships(actor.account)
+        return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
+
+    def _oauth_reply(self, answer: Callable[[Asked], Answer], limit: Limit) -> Response[str]:
+        event = self._event()
+        try:
+            self._limiter.take(limit, http.source_address(event))
+        except TooManyRequests as error:
+            slow = refusal("slow_down", error.message, HTTPStatus.TOO_MANY_REQUESTS)
+            return reply(event, slow, {"Retry-After": str(error.retry_after)})
+        try:
+            parameters = parameters_of(http.raw_body(event))
+        except ValueError as error:
+            return reply(event, refusal("invalid_request", f"Send JSON or a form: {error}."))
+        return reply(event, answer(asked(event, self._issuer(), parameters)))
+
+    def _issuer(self) -> str:
+        return http.base_url(self._event(), self._public_url)
+
+    def _json(self, document: Any, headers: Mapping[str, str] = http.PRIVATE) -> Response[str]:
+        return http.reply(self._event(), msgspec.json.encode(document), headers=headers)
+
+
+def asked(event: http.Event, issuer: str, parameters: Mapping[str, str]) -> Asked:
+    """Return a request as the authorization server takes it."""
+    request = event["requestContext"]["http"]
+    return Asked(
+        method=request["method"],
+        issuer=issuer,
+        path=request.get("path") or event["rawPath"],
+        parameters=parameters,
+        origin=origin_of(event),
+    )
+
+
+def origin_of(event: http.Event) -> Origin:
+    """Return where a request came from, as people are shown it."""
+    return Origin(http.source_address(event), http.header(event, "user-agent"))
+
+
+def reply(event: http.Event, answer: Answer, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """Answer with a document of the authorization server; nobody may store it (RFC 6749, 5.1)."""
+    body = msgspec.json.encode(answer.document)
+    return http.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})

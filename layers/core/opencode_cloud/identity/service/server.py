@@ -1,0 +1,456 @@
+"""The authorization server: Authlib's grants and endpoints over our sessions and codes (OAuth 2.1, RFC 8628, 7009).
+
+One server is made for each request, so that grants find in it where the request came from. Everything here speaks of
+:class:`Asked` and :class:`Answer`; HTTP is the business of ``routes``.
+"""
+
+# Authlib has no type annotations: what comes out of it is unknown, and its methods are overridden by duck typing.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportIncompatibleMethodOverride=false
+# pyright: reportIncompatibleVariableOverride=false, reportUntypedBaseClass=false, reportMissingTypeArgument=false
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidGrantError,
+    InvalidRequestError,
+    OAuth2Error,
+    OAuth2Request,
+)
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE, DeviceAuthorizationEndpoint, DeviceCodeGrant
+
+from opencode_cloud.identity.models import AuthorizationCode, DeviceState
+from opencode_cloud.identity.service import devices
+from opencode_cloud.identity.service.refresh import hash_of
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.ids import base64url, new_id
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.models import DeviceRequest, Session
+    from opencode_cloud.identity.service.clients import Client, Clients
+    from opencode_cloud.identity.service.devices import Devices
+    from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
+    from opencode_cloud.identity.store.codes import CodesStore
+
+CODE_SECONDS = 60
+"""Life of an authorization code: the browser carries it straight to the client."""
+PRINTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+"""What an OAuth error may repeat (RFC 6749, 5.2)."""
+DESCRIPTIONS: Mapping[str, str] = {
+    "authorization_pending": "The request waits for a person to approve it.",
+    "slow_down": "Polls come faster than the interval; it is five seconds longer now.",
+    "expired_token": "The device code has expired. Begin again.",
+    "invalid_grant": "The code or token is not valid, no longer valid, or was used before.",
+    "invalid_request": "A parameter is missing, repeated or malformed.",
+    "unauthorized_client": "This client may not use this grant.",
+}
+"""Clients insist on ``error_description``, and Authlib leaves some out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request to the authorization server."""
+
+    method: str
+    issuer: str
+    """The address that clients use: origin of every other address."""
+    path: str
+    parameters: Mapping[str, str]
+    origin: Origin
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the authorization server: a JSON document, or a redirect."""
+
+    status: int
+    document: Mapping[str, Any]
+    location: str = ""
+
+
+class Parts:
+    """What every request's server works with; ``may_sign_in`` tells whether an account exists and is not blocked."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        sessions: Sessions,
+        devices: Devices,
+        codes: CodesStore,
+        may_sign_in: Callable[[str], bool],
+    ) -> None:
+        self.clients = clients
+        self.sessions = sessions
+        self.devices = devices
+        self.codes = codes
+        self.may_sign_in = may_sign_in
+
+
+class OAuth:
+    """The authorization server as the routes use it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def token(self, asked: Asked) -> Answer:
+        """Answer ``POST /auth/token`` (and ``/auth/device/token``): any grant."""
+        return self._checked(asked, lambda server: server.create_token_response(asked))
+
+    def device_code(self, asked: Asked) -> Answer:
+        """Answer ``POST /auth/device/code``."""
+        return self._checked(asked, lambda server: server.create_endpoint_response("device_authorization", asked))
+
+    def revoke(self, asked: Asked) -> Answer:
+        """Answer ``POST /auth/revoke``: the token's session ends. An unknown token is no error (RFC 7009, 2.2)."""
+        return self._checked(asked, lambda server: server.create_endpoint_response("revocation", asked))
+
+    def consent(self, asked: Asked) -> Client | Answer:
+        """Return the client of a valid authorization request, for the page that asks the person; else the refusal."""
+        wrong = _malformed(asked)
+        if wrong:
+            return wrong
+        server: Any = _Server(self._parts, asked)
+        try:
+            return server.get_consent_grant(asked).request.client
+        except OAuth2Error as error:
+            return server.handle_error_response(None, error)
+
+    def authorize(self, asked: Asked, account: str | None) -> Answer:
+        """Answer an authorization request by what the person decided: ``account`` allows it, None denies it."""
+        wrong = _malformed(asked)
+        if wrong:
+            return wrong
+        server: Any = _Server(self._parts, asked)
+        try:
+            grant = server.get_consent_grant(asked)
+        except OAuth2Error as error:
+            return server.handle_error_response(None, error)
+        return server.create_authorization_response(grant.request, account, grant)
+
+    def metadata(self, issuer: str) -> dict[str, Any]:
+        """Return the discovery document (RFC 8414)."""
+        return {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/auth/authorize",
+            "token_endpoint": f"{issuer}/auth/token",
+            "device_authorization_endpoint": f"{issuer}/auth/device/code",
+            "revocation_endpoint": f"{issuer}/auth/revoke",
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_CODE_GRANT_TYPE],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "revocation_endpoint_auth_methods_supported": ["none"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def _checked(self, asked: Asked, answer: Callable[[Any], Answer]) -> Answer:
+        return _malformed(asked) or answer(_Server(self._parts, asked))
+
+
+def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> Answer:
+    """Return an OAuth error."""
+    return Answer(status, {"error": error, "error_description": description})
+
+
+def _malformed(asked: Asked) -> Answer | None:
+    """Refuse what errors could not repeat: Authlib would fail on it."""
+    for name, value in asked.parameters.items():
+        if name in ("client_id", "redirect_uri", "response_type", "grant_type") and not PRINTABLE.fullmatch(value):
+            return refusal("invalid_request", f"The parameter {name} holds characters that have no place in it.")
+    return None
+
+
+class _Request(OAuth2Request):
+    """A request as Authlib reads it: all parameters are of one kind, whether they came as JSON, form or query."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked.method, f"{asked.issuer}{asked.path}", headers=dict(asked.headers))
+        self._asked = asked
+        self.payload: Any = BasicOAuth2Payload(dict(asked.parameters))
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(self._asked.parameters)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return dict(self._asked.parameters)
+
+
+class _Server(AuthorizationServer):
+    def __init__(self, parts: Parts, asked: Asked) -> None:
+        super().__init__()
+        self.parts = parts
+        self.asked = asked
+        self.register_grant(_AuthorizationCode, [_S256(required=True)])
+        self.register_grant(_Refresh)
+        self.register_grant(_Device)
+        self.register_endpoint(_DeviceAuthorization)
+        self.register_endpoint(_Revocation)
+
+    def query_client(self, client_id: str) -> Client | None:
+        return self.parts.clients.get(client_id)
+
+    def create_oauth2_request(self, request: Any) -> OAuth2Request:
+        return request if isinstance(request, OAuth2Request) else _Request(request)
+
+    def send_signal(self, name: str, *_args: Any, **_kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def save_token(self, token: Any, request: Any) -> None:
+        """Nothing is left to do: issuing a token begins or refreshes its session."""
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Answer:
+        location = dict(headers).get("Location", "")
+        if location:
+            return Answer(status, {}, self._with_issuer(location))
+        document = dict(body)
+        if "error" in document and not document.get("error_description"):
+            document["error_description"] = DESCRIPTIONS.get(document["error"], "The request cannot be granted.")
+        return Answer(status, document)
+
+    def _with_issuer(self, location: str) -> str:
+        """Name who answers, so that a client of several servers cannot mix them up (RFC 9207)."""
+        from authlib.common.urls import add_params_to_uri
+
+        return add_params_to_uri(location, [("iss", self.asked.issuer)])
+
+
+class _Issuing:
+    """What grants have in common: tokens of a session instead of tokens on their own."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("none",)
+    server: _Server
+    request: Any
+
+    def document(self, issued: Issued | None) -> dict[str, Any]:
+        if issued is None:
+            raise InvalidGrantError
+        return {
+            "access_token": issued.access_token,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "refresh_token": issued.refresh_token,
+        }
+
+    def begin(self, account: str, session_id: str = "") -> dict[str, Any]:
+        asked, client = self.server.asked, self.request.client.get_client_id()
+        issued = self.server.parts.sessions.begin_device(asked.issuer, client, account, asked.origin, session_id)
+        return self.document(issued)
+
+    def known(self, account: str) -> str | None:
+        return account if self.server.parts.may_sign_in(account) else None
+
+
+class _S256(CodeChallenge):
+    """PKCE, by S256 only, and never left out (OAuth 2.1)."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
+    SUPPORTED_CODE_CHALLENGE_METHOD: list[str] = ["S256"]  # noqa: RUF012 - as Authlib declares it
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        data = grant.request.payload.data
+        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("PKCE is required: send code_challenge, and code_challenge_method=S256.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class _Code:
+    """An authorization code as Authlib asks of it."""
+
+    def __init__(self, code: AuthorizationCode) -> None:
+        self.code = code
+        self.code_challenge = code.challenge
+        self.code_challenge_method = "S256"
+
+    def get_redirect_uri(self) -> str:
+        return self.code.redirect_uri
+
+    def get_scope(self) -> str:
+        return self.code.scope
+
+
+class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
+    def generate_authorization_code(self) -> str:
+        return base64url(secrets.token_bytes(32))
+
+    def save_authorization_code(self, code: str, request: Any) -> None:
+        kept = AuthorizationCode(
+            id=hash_of(code),
+            client=request.client.get_client_id(),
+            redirect_uri=request.payload.redirect_uri,
+            challenge=request.payload.data["code_challenge"],
+            account=request.user,
+            expires_at=now_seconds() + CODE_SECONDS,
+        )
+        self.server.parts.codes.add_code(kept)
+
+    def query_authorization_code(self, code: str, client: Client) -> _Code | None:
+        kept = self.server.parts.codes.code(hash_of(code))
+        if kept is None or kept.client != client.id:
+            return None
+        if kept.session:  # used before: whoever holds the first tokens may be the wrong one
+            self.server.parts.sessions.end(kept.session)
+            return None
+        return _Code(kept) if kept.expires_at > now_seconds() else None
+
+    def authenticate_user(self, authorization_code: _Code) -> str | None:
+        return self.known(authorization_code.code.account)
+
+    def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
+        code, session_id = self.request.authorization_code.code, new_id("sid")
+        if not self.server.parts.codes.exchange_code(code.id, session_id):
+            first = self.server.parts.codes.code(code.id)
+            self.server.parts.sessions.end(first.session if first else "")
+            raise InvalidGrantError
+        return self.begin(user, session_id)
+
+    def delete_authorization_code(self, authorization_code: _Code) -> None:
+        """Keep it until it is long expired, so that a second use is noticed."""
+
+
+class _Token:
+    """A refresh token as Authlib asks of it."""
+
+    def __init__(self, token: str, session: Session) -> None:
+        self.token = token
+        self.session = session
+
+    def check_client(self, client: Client) -> bool:
+        return self.session.client == client.id
+
+    def get_scope(self) -> str:
+        return ""
+
+
+class _Refresh(_Issuing, RefreshTokenGrant):
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def authenticate_refresh_token(self, refresh_token: str) -> _Token | None:
+        session = self.server.parts.sessions.of_refresh_token(refresh_token)
+        return _Token(refresh_token, session) if session else None
+
+    def authenticate_user(self, refresh_token: _Token) -> str:
+        account = self.known(refresh_token.session.account)
+        if account is None:
+            raise InvalidGrantError
+        return account
+
+    def issue_token(self, user: str, refresh_token: _Token) -> dict[str, Any]:
+        del user
+        return self.document(self.server.parts.sessions.refresh(self.server.asked.issuer, refresh_token.token))
+
+    def revoke_old_credential(self, refresh_token: _Token) -> None:
+        """Rotation has done so already."""
+
+
+class _Credential:
+    """A device's request as Authlib asks of it; the device code's hash stands for the user code, which is not kept."""
+
+    def __init__(self, request: DeviceRequest) -> None:
+        self.request = request
+
+    def get_client_id(self) -> str:
+        return self.request.client
+
+    def get_scope(self) -> str:
+        return ""
+
+    def get_user_code(self) -> DeviceRequest:
+        return self.request
+
+    def is_expired(self) -> bool:
+        return self.request.expires_at <= now_seconds()
+
+
+class _Device(_Issuing, DeviceCodeGrant):
+    def query_device_credential(self, device_code: str) -> _Credential:
+        request = self.server.parts.devices.of_device_code(device_code)
+        if request is None or request.state == DeviceState.USED:
+            raise InvalidGrantError
+        return _Credential(request)
+
+    def query_user_grant(self, user_code: DeviceRequest) -> tuple[str, bool] | None:
+        if user_code.state == DeviceState.PENDING:
+            return None
+        account = self.known(user_code.account) if user_code.state == DeviceState.APPROVED else None
+        return (account or "", account is not None)
+
+    def should_slow_down(self, credential: _Credential) -> bool:
+        return self.server.parts.devices.polls_too_fast(credential.request)
+
+    def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
+        if not self.server.parts.devices.use(self.request.credential.request):
+            raise InvalidGrantError
+        return self.begin(user)
+
+
+class _DeviceAuthorization(DeviceAuthorizationEndpoint):
+    CLIENT_AUTH_METHODS = ("none",)
+    EXPIRES_IN = devices.EXPIRES_SECONDS
+    INTERVAL = devices.INTERVAL_SECONDS
+    server: _Server
+
+    def generate_user_code(self) -> str:
+        return devices.new_user_code()
+
+    def generate_device_code(self) -> str:
+        return base64url(secrets.token_bytes(32))
+
+    def get_verification_uri(self) -> str:
+        return f"{self.server.asked.issuer}/device"
+
+    def save_device_credential(self, client_id: str, scope: str | None, data: Mapping[str, Any]) -> None:
+        del scope
+        origin = self.server.asked.origin
+        self.server.parts.devices.begin(client_id, data["device_code"], data["user_code"], origin)
+
+
+class _Revocation(RevocationEndpoint):
+    CLIENT_AUTH_METHODS = ("none",)
+    server: _Server
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> _Token | None:
+        del token_type_hint
+        session = self.server.parts.sessions.find(token_string)
+        return _Token(token_string, session) if session else None
+
+    def revoke_token(self, token: _Token, request: Any) -> None:
+        del request
+        self.server.parts.sessions.end(token.session.id)
+
+
+def parameters_of(body: bytes) -> dict[str, str]:
+    """Return the parameters in a body: JSON as opencode's client writes it, or a form as RFC 6749 wants it.
+
+    The Content-Type is not looked at: clients send any, or none. Raises :class:`ValueError` for a body of neither
+    form, for a parameter that is no text, and for one that comes twice.
+    """
+    from urllib.parse import parse_qsl
+
+    if body.lstrip().startswith(b"{"):
+        try:
+            return msgspec.json.decode(body, type=dict[str, str])
+        except msgspec.DecodeError as error:
+            raise ValueError("the body is no JSON object of texts") from error
+    pairs = parse_qsl(body.decode(), keep_blank_values=False, max_num_fields=32)
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a parameter comes twice")
+    return found

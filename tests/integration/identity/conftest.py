@@ -1,0 +1,269 @@
+"""The identity function over a real DynamoDB and KMS of the emulator, called as API Gateway calls it.
+
+Without a deployment, so that a test may look into the tables and wind back what depends on time. The tests in
+`tests/e2e` go through the deployed stage.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import _lru_cache_wrapper
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from opencode_cloud.kit import aws, kms, log
+from opencode_cloud.kit.ids import new_id
+from tests.local.conftest import ROOT, Emulator
+
+HOST = "cloud.example"
+ISSUER = f"https://{HOST}"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    cookies: list[str] = field(default_factory=list[str])
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def location(self) -> str:
+        return self.headers.get("Location", "")
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.location).query).items()}
+
+
+class Cloud:
+    """The tables, the keys, and the functions over them."""
+
+    def __init__(self, emulator: Emulator, tables: Mapping[str, str], keys: list[str]) -> None:
+        self.emulator = emulator
+        self.tables = tables
+        self.keys = keys
+        self.identity = load("identity")
+
+    def call(self, method: str, path: str, body: str = "", **headers: str) -> Reply:
+        return invoke(self.identity, event(method, path, body, headers))
+
+    def post(self, path: str, document: Mapping[str, str], address: str = "") -> Reply:
+        return self.call("POST", path, json.dumps(document), **forwarded(address))
+
+    def form(self, path: str, document: Mapping[str, str]) -> Reply:
+        return self.call("POST", path, urlencode(document), content_type="application/x-www-form-urlencoded")
+
+    def get(self, path: str, token: str = "") -> Reply:
+        return self.call("GET", path, **({"authorization": f"Bearer {token}"} if token else {}))
+
+    # ------------------------------------------------------------------------------------------ people
+
+    def person(self, email: str = "ada@example.com", workspaces: tuple[str, ...] = ()) -> str:
+        """Project an account, and workspaces of these names that it is the owner of."""
+        account = new_id("acc")
+        self.project(f"account#{account}", "ACCOUNT", {"id": account, "email": email})
+        for name in workspaces:
+            workspace = new_id("wrk")
+            member = {"id": new_id("mem"), "account": account, "workspace": workspace, "role": "owner"}
+            self.project(f"workspace#{workspace}", "WORKSPACE", {"id": workspace, "name": name})
+            self.project(f"account#{account}", f"MEMBER#{workspace}", member)
+        return account
+
+    def project(self, pk: str, sk: str, value: Any) -> None:
+        item: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": "1"}}
+        item |= {"value": {"S": json.dumps(value)}} if value else {}
+        self.emulator.client("dynamodb").put_item(TableName=self.tables["access"], Item=item)
+
+    # ----------------------------------------------------------------------------------------- devices
+
+    def begin(self) -> dict[str, Any]:
+        return self.post("/auth/device/code", {"client_id": "opencode-cli"}).json
+
+    def settle(self, user_code: str, account: str, *, approved: bool = True) -> None:
+        self.identity.oauth._parts.devices.settle(user_code, account, approved=approved)
+
+    def poll(self, device_code: str) -> Reply:
+        asked = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": "opencode-cli"}
+        return self.post("/auth/device/token", asked)
+
+    def log_in(self, account: str) -> dict[str, Any]:
+        begun = self.begin()
+        self.settle(begun["user_code"], account)
+        return self.poll(begun["device_code"]).json
+
+    def refresh(self, token: str, client: str = "opencode-cli") -> Reply:
+        asked = {"grant_type": "refresh_token", "refresh_token": token, "client_id": client}
+        return self.post("/auth/device/token", asked)
+
+    # ------------------------------------------------------------------------------------------- codes
+
+    def authorize(self, account: str | None, **changes: str) -> Any:
+        """Answer an authorization request as the consent page does; an empty change leaves a parameter out."""
+        asked = {"response_type": "code", "client_id": "opencode-web", "redirect_uri": CALLBACK, "state": "s1"}
+        asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} | changes
+        parameters = {name: value for name, value in asked.items() if value}
+        return self.identity.oauth.authorize(asked_of(parameters), account)
+
+    def code(self, account: str) -> str:
+        return parse_qs(urlsplit(self.authorize(account).location).query)["code"][0]
+
+    def exchange(self, given: str, /, **changes: str) -> Reply:
+        asked = {"grant_type": "authorization_code", "code": given, "client_id": "opencode-web"}
+        asked |= {"redirect_uri": CALLBACK, "code_verifier": VERIFIER} | changes
+        return self.form("/auth/token", {name: value for name, value in asked.items() if value})
+
+    # -------------------------------------------------------------------------------------------- rows
+
+    def rows(self, prefix: str) -> list[dict[str, Any]]:
+        found = self.emulator.client("dynamodb").scan(TableName=self.tables["sessions"])["Items"]
+        return [row for row in found if row["pk"]["S"].startswith(prefix)]
+
+    def change(self, pk: str, **values: int) -> None:
+        self.emulator.client("dynamodb").update_item(
+            TableName=self.tables["sessions"],
+            Key={"pk": {"S": pk}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in values.items()},
+        )
+
+
+CALLBACK = "http://127.0.0.1:43117/callback"
+VERIFIER = "v" * 64
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+def asked_of(parameters: Mapping[str, str]) -> Any:
+    from opencode_cloud.identity.service.server import Asked
+    from opencode_cloud.identity.service.sessions import Origin
+
+    origin = Origin("198.51.100.7", "test")
+    return Asked(method="GET", issuer=ISSUER, path="/auth/authorize", parameters=parameters, origin=origin)
+
+
+def forwarded(address: str) -> dict[str, str]:
+    return {"x_forwarded_for": address} if address else {}
+
+
+def event(method: str, path: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    parts = urlsplit(path)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": parts.path,
+        "rawQueryString": parts.query,
+        "queryStringParameters": {name: values[0] for name, values in parse_qs(parts.query).items()},
+        "headers": {"host": HOST, "user-agent": "test", **named},
+        "cookies": named.pop("cookie", "").split("; ") if "cookie" in named else [],
+        "requestContext": {
+            "http": {"method": method, "path": parts.path, "sourceIp": "198.51.100.7"},
+            "requestId": secrets.token_hex(8),
+            "domainName": HOST,
+            "stage": "$default",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def invoke(function: ModuleType, asked: dict[str, Any]) -> Reply:
+    answer = function.handler(asked, SimpleNamespace(aws_request_id="request"))
+    body = answer.get("body") or ""
+    headers = {**answer.get("headers", {}), **{k: v[-1] for k, v in answer.get("multiValueHeaders", {}).items()}}
+    return Reply(answer["statusCode"], headers, body, answer.get("cookies") or [])
+
+
+def load(name: str) -> ModuleType:
+    path = ROOT / "functions" / name / "handler.py"
+    spec = importlib.util.spec_from_file_location(f"handler_of_{name}", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def emulator_of_identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path_factory.mktemp("identity"))
+    emulator.start()
+    yield emulator
+    emulator.program.stop()
+
+
+def forget_clients() -> None:
+    """Clients and secrets are kept for the life of an execution environment: each of these tests' modules is one."""
+    for module in (aws, kms):
+        for value in vars(module).values():
+            if isinstance(value, _lru_cache_wrapper):
+                value.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def cloud(emulator_of_identity: Emulator) -> Iterator[Cloud]:
+    """Fresh tables and keys, and the function over them."""
+    emulator = emulator_of_identity
+    mark = secrets.token_hex(4)
+    tables = {name: f"{name}-{mark}" for name in ("access", "sessions")}
+    make_tables(emulator, tables)
+    keys = [
+        emulator.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        for _ in range(2)
+    ]
+    secret = emulator.client("secretsmanager").create_secret(Name=f"key-{mark}", SecretString=secrets.token_hex(32))
+    settings = {
+        "ACCESS_TABLE": tables["access"],
+        "SESSIONS_TABLE": tables["sessions"],
+        "SIGNING_KEYS": ",".join(keys),
+        "DEPLOYMENT_KEY_SECRET": secret["ARN"],
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_SERVICE_NAME": "identity",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setitem(os.environ, name, value)
+        patch.setattr(log.metrics.provider, "namespace", "Test")  # it reads its environment when it is imported
+        forget_clients()
+        yield Cloud(emulator, tables, keys)
+    forget_clients()
+
+
+def make_tables(emulator: Emulator, tables: Mapping[str, str]) -> None:
+    dynamodb = emulator.client("dynamodb")
+    text = "S"
+    dynamodb.create_table(
+        TableName=tables["access"],
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": text} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    dynamodb.create_table(
+        TableName=tables["sessions"],
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": text} for name in ("pk", "account")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "account",
+                "KeySchema": [{"AttributeName": "account", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
