@@ -204,10 +204,8 @@ def second_generation(config: Document, policy: Policy) -> Document:
 
 
 def _provider(provider: str, entry: Document, rules: EnforcedPolicy) -> Document:
-    options = dict(entry.get("options", {}))
-    headers = options.pop("headers", None)
-    if not isinstance(headers, dict):
-        headers = None
+    options: Document = dict(entry.get("options", {}))
+    headers: Any = options.pop("headers", None)
     for credential in ("apiKey", "authToken", "accessToken"):
         options.pop(credential, None)
     if "api" in entry:
@@ -216,7 +214,9 @@ def _provider(provider: str, entry: Document, rules: EnforcedPolicy) -> Document
         name: _model(model, disabled=not rules.permits_model(provider, name) or name in entry.get("blacklist", []))
         for name, model in entry.get("models", {}).items()
     }
-    found = {"name": entry.get("name"), "package": entry.get("npm"), "settings": options, "headers": headers}
+    found: Document = {"name": entry.get("name"), "package": entry.get("npm"), "settings": options}
+    if isinstance(headers, dict):
+        found["headers"] = headers
     return _without_absent({**found, "models": models})
 
 
