@@ -6,8 +6,7 @@ from typing import Any
 
 from opencode_cloud.access.models import login_required, not_permitted, workspace_not_found
 from opencode_cloud.access.service import Access, Request
-from opencode_cloud.identity.gate import Gate
-from opencode_cloud.keys.routes import KeyRoutes
+from opencode_cloud.keys.routes import KeysRoutes
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.api import api_app
 from opencode_cloud.workspaces.permissions import Permission, allows
@@ -60,7 +59,7 @@ class Api:
         self.app: Any = api_app()
         self.access = Acquainted(place)
         TeamRoutes(place.team, self.access).mount(self.app)
-        KeyRoutes(place.team.keys, Gate(self.app, self.access)).mount()
+        KeysRoutes(place.team.keys, place.team.credentials, self.access).mount(self.app)
 
     def knows(self, actor: Actor) -> str:
         """Make a bearer for ``actor``."""

@@ -14,7 +14,7 @@ from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.outbox.models import Message, Topic
-from opencode_cloud.outbox.service import Outbox
+from opencode_cloud.outbox.service import Outbox, WakeUp
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.models import Workspace
@@ -25,7 +25,7 @@ KEY = "a deployment's key"
 class QuietStore(OutboxStore):
     """The outbox's table without the queue that wakes the relay."""
 
-    def wake(self, transaction: str) -> None:
+    def wake(self, wake_up: WakeUp) -> None:
         pass
 
 
@@ -38,7 +38,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
-        self.team = Team.over(self.database, self.outbox, lambda: KEY, check_domains=False)
+        self.team = Team.over(self.database, self.outbox, lambda: KEY, "no key", check_domains=False)
 
     def _relay(self, messages: Sequence[Message]) -> None:
         self.messages.extend(messages)

@@ -105,14 +105,6 @@ class Credential(Noun):
     test_result: CheckResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A secret under a data key of its own, and that data key under KMS's."""
-
-    ciphertext: bytes
-    data_key: bytes
-
-
 def key_not_found() -> NotFound:
     """There is no such key in the workspace, or it is not the caller's to see: the same answer."""
     return NotFound("key_not_found", "The workspace has no key with this id.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.keys.service import Keys
-from opencode_cloud.keys.store import KeyStore
+from opencode_cloud.keys.service import Credentials, Keys
+from opencode_cloud.keys.store import CredentialStore, KeyStore, ProviderClient, Vault
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.workspaces.service import (
@@ -45,6 +45,7 @@ class Team:
     domains: Domains
     service_accounts: ServiceAccounts
     keys: Keys
+    credentials: Credentials
 
     @classmethod
     def over(
@@ -52,9 +53,11 @@ class Team:
         database: Database,
         outbox: Outbox,
         deployment_key: Callable[[], str],
+        credentials_key: str,
         *,
         dns_server: str = "",
         check_domains: bool = True,
+        private_providers: bool = False,
     ) -> Self:
         """Put the services together.
 
@@ -62,8 +65,10 @@ class Team:
             database: The console plane's.
             outbox: Of the same database.
             deployment_key: Returns the secret that links of invitations are derived from.
+            credentials_key: ARN of the KMS key that providers' keys are sealed under.
             dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
             check_domains: Whether DNS is asked if an invited address can get mail at all.
+            private_providers: Whether providers may lie in private networks and be called by plain http.
         """
         audit = AuditTrail(AuditStore())
         mailer = Mailer(MailStore(database))
@@ -89,4 +94,13 @@ class Team:
             domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),
             service_accounts=ServiceAccounts(database, outbox, audit, stores.workspaces, stores.service_accounts, keys),
             keys=keys,
+            credentials=Credentials(
+                database,
+                outbox,
+                audit,
+                CredentialStore(),
+                Vault(credentials_key),
+                ProviderClient(private=private_providers),
+                private=private_providers,
+            ),
         )

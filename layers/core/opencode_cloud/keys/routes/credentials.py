@@ -1,0 +1,99 @@
+"""`/api/v1/workspaces/{workspace}/providers`: the workspace's own keys of model providers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.keys.models import Credential, Provider
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.keys.service import Credentials
+
+TAG = "Providers"
+ALL = f"{WORKSPACE}/providers"
+Secret = Annotated[
+    str,
+    Field(
+        min_length=8,
+        max_length=4096,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The provider's key. It is encrypted, and never shown again.",
+    ),
+]
+BaseUrl = Annotated[
+    str | None, Field(max_length=2048, description="Where the provider's API lies, if not at its own address.")
+]
+
+
+class NewCredential(BaseModel):
+    """A provider's key to be kept."""
+
+    provider: Provider
+    name: Annotated[str, Field(min_length=1, max_length=255)] = "default"
+    secret: Secret
+    base_url: BaseUrl = None
+
+
+class CredentialReplacement(BaseModel):
+    """The key that takes the place of the present one, and where it is used."""
+
+    secret: Secret
+    base_url: BaseUrl = None
+
+
+class CredentialRoutes:
+    """Routes of provider credentials."""
+
+    def __init__(self, credentials: Credentials, gate: Gate) -> None:
+        self._credentials = credentials
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, ALL, f"{ALL}/<credential>"
+        read, manage = Permission.PROVIDER_READ, Permission.PROVIDER_MANAGE
+        add(f"GET {all_}", self.list, read, "List provider credentials", TAG)
+        add(f"POST {all_}", self.create, manage, "Add a provider credential", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, read, "Read a provider credential", TAG)
+        add(f"PUT {one}", self.replace, manage, "Replace a provider credential", TAG)
+        add(f"POST {one}/test", self.check, manage, "Test a provider credential", TAG)
+        add(f"DELETE {one}", self.delete, manage, "Delete a provider credential", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Credential]]:
+        """List the workspace's provider credentials, without the keys."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._credentials.of_workspace(workspace, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def create(self, workspace: str, body: NewCredential) -> Response[Credential]:
+        """Keep a provider's key. It can be used, tested and replaced from then on, not read."""
+        made = self._credentials.create(
+            self._gate.actor, workspace, body.provider, body.name, body.secret, body.base_url
+        )
+        return document(made, HTTPStatus.CREATED)
+
+    def get(self, workspace: str, credential: str) -> Response[Credential]:
+        """Read what is known of a provider credential, without the key."""
+        return document(self._credentials.get(workspace, credential))
+
+    def replace(self, workspace: str, credential: str, body: CredentialReplacement) -> Response[Credential]:
+        """Put another key in the place of the present one."""
+        replaced = self._credentials.replace(self._gate.actor, workspace, credential, body.secret, body.base_url)
+        return document(replaced)
+
+    def check(self, workspace: str, credential: str) -> Response[Credential]:
+        """Ask the provider whether the key works: `test_result` says what it answered."""
+        return document(self._credentials.check(self._gate.actor, workspace, credential))
+
+    def delete(self, workspace: str, credential: str) -> Response[None]:
+        """Delete a provider credential for good."""
+        self._credentials.delete(self._gate.actor, workspace, credential)
+        return nothing()

@@ -1,0 +1,148 @@
+"""Provider credentials: written, replaced, tested, deleted; never read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.keys.endpoints import clean_base_url
+from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.keys.store import CredentialStore, ProviderClient, Vault
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox, Unit
+
+VISIBLE_LAST = 4
+SHOWN_FROM = 16
+"""Of shorter keys no character is shown: too much of them would be known."""
+
+
+class Credentials:
+    """Rules of provider credentials. A key leaves only towards its provider."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        store: CredentialStore,
+        vault: Vault,
+        providers: ProviderClient,
+        *,
+        private: bool = False,
+    ) -> None:
+        """``private``: whether providers may lie in private networks."""
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+        self._vault = vault
+        self._providers = providers
+        self._private = private
+
+    def of_workspace(self, workspace: str, after: str | None = None, limit: int | None = None) -> Sequence[Credential]:
+        """Return credentials of a workspace by id."""
+        with self._database.transaction() as connection:
+            return self._store.of_workspace(connection, workspace, after, limit)
+
+    def get(self, workspace: str, credential: str) -> Credential:
+        """Return a credential; raises ``credential_not_found``."""
+        with self._database.transaction() as connection:
+            return self._of(connection, workspace, credential)
+
+    def create(
+        self, actor: Actor, workspace: str, provider: Provider, name: str, secret: str, base_url: str | None
+    ) -> Credential:
+        """Keep a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
+        address = clean_base_url(provider, base_url, private=self._private)
+        credential, now = new_id("prv"), utc_now()
+        row = {
+            "id": credential,
+            "workspace_id": workspace,
+            "provider": provider,
+            "name": name,
+            "base_url": address,
+            "created_by": actor.name,
+            "created_at": now,
+            "updated_at": now,
+            **self._sealed(workspace, credential, secret),
+        }
+        with self._outbox.unit() as unit:
+            if self._store.named(unit.connection, workspace, provider, name):
+                raise credential_exists()
+            self._store.add(unit.connection, row)
+            made = self._of(unit.connection, workspace, credential)
+            after = {"provider": provider, "base_url": address}
+            self._record(unit, actor, "provider.created", workspace, made, after=after)
+        return made
+
+    def replace(self, actor: Actor, workspace: str, credential: str, secret: str, base_url: str | None) -> Credential:
+        """Put another key in the place of the present one; what tests said of that one is forgotten."""
+        present = self.get(workspace, credential)
+        address = clean_base_url(present.provider, base_url, private=self._private)
+        values = {
+            "base_url": address,
+            "updated_at": utc_now(),
+            "tested_at": None,
+            "test_result": None,
+            **self._sealed(workspace, credential, secret),
+        }
+        with self._outbox.unit() as unit:
+            present = self._of(unit.connection, workspace, credential)
+            self._store.change(unit.connection, credential, values)
+            before, after = {"base_url": present.base_url}, {"base_url": address}
+            self._record(unit, actor, "provider.replaced", workspace, present, before=before, after=after)
+            return self._of(unit.connection, workspace, credential)
+
+    def check(self, actor: Actor, workspace: str, credential: str) -> Credential:
+        """Ask the provider whether the key works; the answer is kept and returned."""
+        with self._database.transaction() as connection:
+            present = self._of(connection, workspace, credential)
+            sealed = self._store.sealed(connection, workspace, credential)
+        if sealed is None:
+            raise credential_not_found()
+        secret = self._vault.open(workspace, credential, sealed)
+        result = self._providers.check(present.provider, present.base_url, secret)
+        with self._outbox.unit() as unit:
+            still = self._of(unit.connection, workspace, credential)
+            if still.updated_at == present.updated_at:  # else another key is there by now
+                self._store.change(unit.connection, credential, {"tested_at": utc_now(), "test_result": result})
+            self._record(unit, actor, "provider.tested", workspace, present, after={"result": result})
+            return self._of(unit.connection, workspace, credential)
+
+    def delete(self, actor: Actor, workspace: str, credential: str) -> None:
+        """Delete a credential for good; raises ``credential_not_found``."""
+        with self._outbox.unit() as unit:
+            present = self._of(unit.connection, workspace, credential)
+            self._store.delete(unit.connection, credential)
+            self._record(unit, actor, "provider.deleted", workspace, present)
+
+    def _sealed(self, workspace: str, credential: str, secret: str) -> dict[str, Any]:
+        sealed = self._vault.seal(workspace, credential, secret)
+        suffix = secret[-VISIBLE_LAST:] if len(secret) >= SHOWN_FROM else ""
+        return {"sealed": sealed.ciphertext, "data_key": sealed.data_key, "suffix": suffix}
+
+    def _of(self, connection: Connection, workspace: str, credential: str) -> Credential:
+        found = self._store.get(connection, workspace, credential)
+        if found is None:
+            raise credential_not_found()
+        return found
+
+    def _record(
+        self,
+        unit: Unit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        credential: Credential,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("provider", credential.id, f"{credential.provider}: {credential.name}")
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

@@ -1,0 +1,68 @@
+"""Provider credentials in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from opencode_cloud.keys.models import Credential, Provider
+from opencode_cloud.keys.store.tables import provider_credentials
+from opencode_cloud.kit.envelope import Sealed
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+_READABLE = [column for column in provider_credentials.c if column.name not in {"sealed", "data_key"}]
+
+
+class CredentialStore:
+    """The table ``provider_credentials``."""
+
+    def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        """Write a new credential."""
+        connection.execute(provider_credentials.insert(), dict(row))
+
+    def change(self, connection: Connection, credential: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a credential."""
+        connection.execute(
+            provider_credentials.update().where(provider_credentials.c.id == credential).values(dict(values))
+        )
+
+    def delete(self, connection: Connection, credential: str) -> None:
+        """Delete a credential for good."""
+        connection.execute(provider_credentials.delete().where(provider_credentials.c.id == credential))
+
+    def get(self, connection: Connection, workspace: str, credential: str) -> Credential | None:
+        """Return a credential of a workspace."""
+        return self._one(connection, workspace, provider_credentials.c.id == credential)
+
+    def named(self, connection: Connection, workspace: str, provider: Provider, name: str) -> Credential | None:
+        """Return the credential of a provider with this name."""
+        wanted = (provider_credentials.c.provider == provider) & (provider_credentials.c.name == name)
+        return self._one(connection, workspace, wanted)
+
+    def of_workspace(
+        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Credential]:
+        """Return credentials of a workspace by id."""
+        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace)
+        if after is not None:
+            query = query.where(provider_credentials.c.id > after)
+        rows = connection.execute(query.order_by(provider_credentials.c.id).limit(limit))
+        return [Credential.model_validate(row) for row in rows]
+
+    def sealed(self, connection: Connection, workspace: str, credential: str) -> Sealed | None:
+        """Return the sealed secret of a credential."""
+        row = connection.execute(
+            select(provider_credentials.c.sealed, provider_credentials.c.data_key).where(
+                provider_credentials.c.id == credential, provider_credentials.c.workspace_id == workspace
+            )
+        ).first()
+        return Sealed(row.sealed, row.data_key) if row else None
+
+    def _one(self, connection: Connection, workspace: str, wanted: Any) -> Credential | None:
+        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace, wanted)
+        row = connection.execute(query).first()
+        return Credential.model_validate(row) if row else None

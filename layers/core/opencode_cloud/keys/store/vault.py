@@ -1,0 +1,36 @@
+"""Providers' keys, sealed under KMS."""
+
+from __future__ import annotations
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opencode_cloud.keys.models import sealing_unavailable
+from opencode_cloud.kit.envelope import Sealed, seal, unseal
+from opencode_cloud.kit.log import logger
+
+
+class Vault:
+    """Seals secrets of workspaces; what is sealed for one row opens for that row only."""
+
+    def __init__(self, key_arn: str) -> None:
+        self._key_arn = key_arn
+
+    def seal(self, workspace: str, credential: str, secret: str) -> Sealed:
+        """Encrypt a secret; raises ``sealing_unavailable``."""
+        try:
+            return seal(self._key_arn, secret.encode(), _context(workspace, credential))
+        except (ClientError, BotoCoreError) as error:
+            logger.exception("KMS did not give a data key")
+            raise sealing_unavailable() from error
+
+    def open(self, workspace: str, credential: str, sealed: Sealed) -> str:
+        """Return a secret; raises ``sealing_unavailable``."""
+        try:
+            return unseal(self._key_arn, sealed, _context(workspace, credential)).decode()
+        except (ClientError, BotoCoreError) as error:
+            logger.exception("KMS did not open a data key", extra={"credential": credential})
+            raise sealing_unavailable() from error
+
+
+def _context(workspace: str, credential: str) -> dict[str, str]:
+    return {"workspace": workspace, "credential": credential}

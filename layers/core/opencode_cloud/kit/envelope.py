@@ -1,0 +1,45 @@
+"""Envelope encryption: each secret under a data key of its own, the data key under a key that never leaves KMS.
+
+The context says what a secret belongs to. KMS binds the data key to it and AES-GCM the text, so a row that is copied to
+another workspace cannot be opened there; KMS writes the context to CloudTrail with each use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from opencode_cloud.kit import aws
+
+NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret as it is stored."""
+
+    ciphertext: bytes
+    """The nonce, and AES-256-GCM's text and tag."""
+    data_key: bytes
+    """The data key, encrypted by KMS."""
+
+
+def seal(key_arn: str, secret: bytes, context: Mapping[str, str]) -> Sealed:
+    """Encrypt ``secret`` under a new data key of the KMS key ``key_arn``."""
+    made = aws.kms().generate_data_key(KeyId=key_arn, KeySpec="AES_256", EncryptionContext=context)
+    nonce = os.urandom(NONCE_BYTES)
+    return Sealed(nonce + AESGCM(made["Plaintext"]).encrypt(nonce, secret, _text(context)), made["CiphertextBlob"])
+
+
+def unseal(key_arn: str, sealed: Sealed, context: Mapping[str, str]) -> bytes:
+    """Return the secret; raises KMS's ``InvalidCiphertextException`` when the context is another."""
+    key = aws.kms().decrypt(KeyId=key_arn, CiphertextBlob=sealed.data_key, EncryptionContext=context)["Plaintext"]
+    nonce, text = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
+    return AESGCM(key).decrypt(nonce, text, _text(context))
+
+
+def _text(context: Mapping[str, str]) -> bytes:
+    return "".join(f"{len(part)}:{part}" for item in sorted(context.items()) for part in item).encode()
