@@ -7,7 +7,9 @@ from typing import Any
 from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
+from infra.stacks.database import DatabaseStack, beside_the_emulator
 from infra.stacks.edge import EdgeStack
 from infra.stacks.observability import ObservabilityStack
 from infra.stacks.sharing import SharingStack
@@ -26,9 +28,17 @@ def build(stage: Stage | None = None, *, outdir: str | None = None) -> App:
     prefix = f"opencode-cloud-{chosen.name}"
     data = DataStack(app, f"{prefix}-data", stage=chosen, **_options(chosen))
     sharing = SharingStack(app, f"{prefix}-sharing", stage=chosen, data=data, **_options(chosen))
-    ObservabilityStack(app, f"{prefix}-observability", stage=chosen, sharing=sharing, **_options(chosen))
+    database = (
+        beside_the_emulator(chosen)
+        if chosen.local
+        else DatabaseStack(app, f"{prefix}-database", stage=chosen, **_options(chosen)).access
+    )
+    planes = {"stage": chosen, "data": data, "sharing": sharing}
+    ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
+    if chosen.watched:
+        ObservabilityStack(app, f"{prefix}-observability", stage=chosen, sharing=sharing, **_options(chosen))
     if not chosen.local:
-        EdgeStack(app, f"{prefix}-edge", stage=chosen, sharing=sharing, **_options(chosen))
+        EdgeStack(app, f"{prefix}-edge", **planes, **_options(chosen))
     return app
 
 

@@ -5,6 +5,7 @@ Hashes are taken of the sources (content and names, no times), so that nothing i
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,12 @@ from aws_cdk import aws_lambda as lambda_
 from infra.stage import Stage
 
 ROOT = Path(__file__).parent.parent
-LOCK = ROOT / "layers" / "dependencies" / "core.txt"
+LOCKS = ROOT / "layers" / "dependencies"
+MIGRATIONS = ROOT / "migrations"
 LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
 WEB = ROOT / "web"
-WHEELS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
-"""Platform tags of the wheels that run on Lambda, by architecture."""
+WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+"""Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
 EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
 
 
@@ -45,14 +47,31 @@ class LocalBundling:
         return True
 
 
-def dependencies(stage: Stage) -> lambda_.Code:
-    """Return the layer of third-party libraries, for the stage's architecture and Python."""
-    if not LOCK.exists():
-        raise PackagingError(f"{LOCK.relative_to(ROOT)} is missing: make lock")
+def dependencies(stage: Stage, name: str, on: str | None = None) -> lambda_.Code:
+    """Return the layer of the third-party libraries in the list `name`, for the stage's architecture and Python.
+
+    What the layer of the list `on` holds, which is to lie beneath, is left out.
+    """
+    text = locked(name, on)
     target = platform_options(stage)
     machine = f"{stage.python} {stage.architecture} {sys.platform if stage.local else 'linux'}"
-    digest = hashlib.sha256(LOCK.read_bytes() + machine.encode()).hexdigest()
-    return _bundle(LOCK.parent, digest, lambda output: install(output / "python", target))
+    digest = hashlib.sha256(text.encode() + machine.encode()).hexdigest()
+    return _bundle(LOCKS, digest, lambda output: install(output / "python", target, text))
+
+
+def locked(name: str, on: str | None = None) -> str:
+    """Return the hash-locked list `name` without the packages of the list `on`."""
+    path = LOCKS / f"{name}.txt"
+    if not path.exists():
+        raise PackagingError(f"{path.relative_to(ROOT)} is missing: make lock")
+    beneath = set(_pins(locked(on))) if on else set[str]()
+    return "".join(text for pin, text in _pins(path.read_text()).items() if pin not in beneath)
+
+
+def _pins(text: str) -> dict[str, str]:
+    """Return the entries of a hash-locked list: `name==version`, and its lines."""
+    entries = re.split(r"(?m)^(?=[A-Za-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", text))
+    return {entry.split()[0]: entry for entry in entries if entry.strip()}
 
 
 def library() -> lambda_.Code:
@@ -71,11 +90,24 @@ def library() -> lambda_.Code:
 
 
 def function(name: str) -> lambda_.Code:
-    """Return the code of one function: its folder and nothing else, so that a change republishes only itself."""
+    """Return the code of one function: its folder and nothing else, so that a change republishes only itself.
+
+    Only `migrate` has the versions of the schema beside it.
+    """
     folder = ROOT / "functions" / name
     if not (folder / "handler.py").exists():
         raise PackagingError(f"{folder.relative_to(ROOT)}/handler.py is missing")
-    return lambda_.Code.from_asset(str(folder), exclude=list(EXCLUDED))
+    if name != "migrate":
+        return lambda_.Code.from_asset(str(folder), exclude=list(EXCLUDED))
+    if not MIGRATIONS.is_dir():
+        raise PackagingError(f"{MIGRATIONS.relative_to(ROOT)} is missing")
+
+    def fill(output: Path) -> None:
+        ignored = shutil.ignore_patterns(*EXCLUDED)
+        shutil.copytree(folder, output, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(MIGRATIONS, output / MIGRATIONS.name, ignore=ignored)
+
+    return _bundle(folder, content_hash(folder, MIGRATIONS), fill)
 
 
 def _bundle(source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.Code:
@@ -94,16 +126,18 @@ def platform_options(stage: Stage) -> list[str]:
     return ["--python-platform", WHEELS[stage.architecture], "--python-version", stage.python]
 
 
-def install(folder: Path, target: list[str]) -> None:
-    """Install the locked libraries into `folder`, complete or not at all: the CDK takes a folder it finds as built."""
+def install(folder: Path, target: list[str], locked: str) -> None:
+    """Install the libraries of a list into `folder`, complete or not at all: the CDK takes a folder as built."""
     with tempfile.TemporaryDirectory(dir=folder.parent.parent) as scratch:
-        command = [_uv(), "pip", "install", "--quiet", "--target", scratch, *target, "--only-binary", ":all:"]
-        command += ["--require-hashes", "--no-compile-bytecode", "--requirement", str(LOCK)]
+        requirements, packages = Path(scratch, "requirements.txt"), Path(scratch, "packages")
+        requirements.write_text(locked)
+        command = [_uv(), "pip", "install", "--quiet", "--target", str(packages), *target, "--only-binary", ":all:"]
+        command += ["--require-hashes", "--no-deps", "--no-compile-bytecode", "--requirement", str(requirements)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise PackagingError(f"uv could not install {LOCK.relative_to(ROOT)}:\n{done.stderr}")
-        shutil.rmtree(Path(scratch, "bin"), ignore_errors=True)
-        shutil.copytree(scratch, folder, ignore=shutil.ignore_patterns(*EXCLUDED, ".lock"))
+            raise PackagingError(f"uv could not install {LOCKS.relative_to(ROOT)}:\n{done.stderr}")
+        shutil.rmtree(packages / "bin", ignore_errors=True)
+        shutil.copytree(packages, folder, ignore=shutil.ignore_patterns(*EXCLUDED, ".lock"))
 
 
 def _uv() -> str:

@@ -3,6 +3,7 @@
 Knows nothing of the CDK, so that anything may import it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +17,8 @@ class Target(StrEnum):
 
     HTTP = "http"
     WEBSOCKET = "websocket"
+    SITE = "site"
+    """The bucket of what is served without any function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,61 @@ class Route:
 ROUTES = (
     Route("/live", Target.WEBSOCKET, protocol="live"),
     Route("/share_poll", Target.WEBSOCKET, protocol="poll"),
+    Route("/.well-known/opencode", Target.SITE),
     Route("/assets/*", Target.HTTP, cacheable=True),
     Route("/*", Target.HTTP),
 )
 """First match wins; the last row takes everything."""
+
+
+API_ROUTES: Mapping[str, tuple[str, ...]] = {
+    "identity": (
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/api/config",
+        "/api/orgs",
+        "/api/user",
+        "/api/v2/config",
+        "/auth/device/code",
+        "/auth/device/token",
+        "/auth/revoke",
+        "/auth/token",
+    ),
+    "console": (
+        "/account",
+        "/account/{proxy+}",
+        "/api/docs",
+        "/api/docs/{proxy+}",
+        "/api/openapi.json",
+        "/api/v1/{proxy+}",
+        "/auth/authorize",
+        "/auth/callback/{proxy+}",
+        "/console",
+        "/console/{proxy+}",
+        "/device",
+        "/device/{proxy+}",
+        "/invitations",
+        "/invitations/{proxy+}",
+        "/login",
+        "/login/{proxy+}",
+        "/logout",
+    ),
+    "github": (
+        "/exchange_github_app_token",
+        "/exchange_github_app_token_with_pat",
+        "/get_github_app_installation",
+    ),
+    "share": (
+        "/api/v1/shares",
+        "/api/v1/shares/{proxy+}",
+        "/api/v1/workspaces/{workspace}/shares",
+        "/api/v1/workspaces/{workspace}/shares/{proxy+}",
+    ),
+}
+"""Paths of the HTTP API by the function that serves them, as API Gateway writes them; `share` serves all others too.
+
+An exact path goes before one that ends in `{proxy+}`, and of two of these the longer one.
+"""
 
 
 def match(path: str) -> Route:

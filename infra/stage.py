@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,6 +23,9 @@ EDGE_REGION = "us-east-1"
 
 class InvalidStage(Exception):
     """A stage's settings cannot be used; the message says which one and why."""
+
+
+SigningKeyName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
 
 
 class _Settings(BaseModel):
@@ -62,6 +65,28 @@ class GitHub(_Settings):
     oidc_issuer: str = Field(default="https://token.actions.githubusercontent.com", pattern=r"^https?://[^\s]+$")
 
 
+class Database(_Settings):
+    """The database of the console plane: Aurora MySQL Serverless v2 on AWS, MariaDB beside the emulator."""
+
+    min_acu: float = Field(default=0, ge=0, le=256, multiple_of=0.5, description="0: pauses when nobody uses it")
+    max_acu: float = Field(default=4, ge=1, le=256, multiple_of=0.5)
+    pause_after_seconds: int = Field(default=900, ge=300, le=86_400)
+    readers: int = Field(default=0, ge=0, le=15, description="instances in other zones, which take over on a failure")
+    proxy: bool = Field(default=False, description="RDS Proxy: for very many connections; never lets it pause")
+    backup_days: int = Field(default=1, ge=1, le=35)
+    port: int = Field(default=3306, description="of 127.0.0.1; on stage local only")
+    password: str = Field(default="", description="of the functions' user; on stage local only")
+    owner_password: str = Field(default="", description="of the user who migrates; on stage local only")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.proxy and not self.min_acu:
+            raise ValueError("a database behind RDS Proxy never pauses: set min_acu to 0.5 or more, or proxy to false")
+        if self.max_acu < self.min_acu:
+            raise ValueError("max_acu is less than min_acu")
+        return self
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -80,6 +105,19 @@ class Stage(_Settings):
     python: str = Field(default="3.13", pattern=r"^3\.\d+$")
     snap_start: bool = True
     alarm_email: str | None = None
+    watched: bool = Field(default=True, description="dashboard and alarms, which cost by the month")
+    database: Database = Database()
+    egress: Literal["nat-gateway", "nat-instance"] = Field(
+        default="nat-instance", description="how functions beside the database reach the internet"
+    )
+    signing_keys: tuple[SigningKeyName, ...] = Field(
+        default=("a", "b"),
+        min_length=1,
+        max_length=5,
+        description="keys that sign access tokens; two, so that a rotation needs no deployment",
+    )
+    login_methods: dict[str, Any] = Field(default={"email": {}}, description="docs/login.md")
+    mail_from: str = Field(default="", description="address that SES may send from; none: mails fail")
     emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")
     quotas: Quotas = Quotas()
     github: GitHub | None = Field(default=None, description="None: the deployment has no GitHub App")
@@ -98,6 +136,8 @@ class Stage(_Settings):
     def _check(self) -> Self:
         if self.local != (self.name == "local"):
             raise ValueError("stage local, and no other, runs on an emulator")
+        if len(set(self.signing_keys)) < len(self.signing_keys):
+            raise ValueError("signing_keys: a name stands there twice")
         if self.local and self.domain:
             raise ValueError("stage local has no domain: its front door listens on 127.0.0.1")
         if self.domain and not self.domain.certificate_arn and self.region != EDGE_REGION:
@@ -144,20 +184,20 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
             return shared | {
                 "retain_data": True,
                 "log_retention_days": 90,
+                "database": {"min_acu": 0.5, "max_acu": 16, "readers": 1, "backup_days": 14},
+                "egress": "nat-gateway",
                 "http_throttle": throttle,
                 "websocket_throttle": throttle,
             }
         case "dev":
             return shared
         case _:
-            return shared | {"log_retention_days": 7, "snap_start": False}
+            return shared | {"log_retention_days": 7, "snap_start": False, "watched": False}
 
 
 def _local(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the defaults of an emulator that runs handlers with this machine's own Python."""
-    port = environ.get("MINISTACK_PORT", str(MINISTACK_PORT))
-    if not re.fullmatch(r"\d{1,5}", port):
-        raise InvalidStage(f"stage local: MINISTACK_PORT must be a port number, not {port!r}")
+    port = _port(environ, "MINISTACK_PORT", MINISTACK_PORT)
     return {
         "account": "000000000000",
         "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
@@ -165,10 +205,28 @@ def _local(environ: Mapping[str, str]) -> dict[str, Any]:
         "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "snap_start": False,
+        "database": _local_database(environ),
+        "mail_from": "Opencode Cloud <no-reply@localhost.test>",
         "log_retention_days": 1,
         "http_throttle": {"rate": 10_000, "burst": 10_000},
         "websocket_throttle": {"rate": 10_000, "burst": 10_000},
     }
+
+
+def _local_database(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return how the MariaDB beside the emulator is reached (local/database.py)."""
+    return {
+        "port": _port(environ, "DATABASE_PORT", 3306),
+        "password": environ.get("DATABASE_PASSWORD", ""),
+        "owner_password": environ.get("DATABASE_OWNER_PASSWORD", ""),
+    }
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    port = environ.get(name, str(default))
+    if not re.fullmatch(r"\d{1,5}", port):
+        raise InvalidStage(f"stage local: {name} must be a port number, not {port!r}")
+    return int(port)
 
 
 def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

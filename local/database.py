@@ -44,7 +44,8 @@ class Access:
     def url(self, user: str = USER) -> str:
         """Return SQLAlchemy's address of the database for one of the users."""
         password = self.owner_password if user == OWNER else self.password
-        return f"mysql+pymysql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{NAME}?charset=utf8mb4"
+        server = f"{user}:{quote(password, safe='')}@127.0.0.1:{self.port}"
+        return f"mysql+pymysql://{server}/{NAME}?charset=utf8mb4&ssl_disabled=true"
 
 
 class LocalDatabase:

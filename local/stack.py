@@ -235,9 +235,11 @@ class LocalStack:
         outputs = self.outputs
         command = [sys.executable, "-m", "local.front_door", "--with-parent", "--port", str(self.port)]
         command += ["--http-url", outputs["HttpUrl"], "--websocket-url", outputs["WebSocketUrl"]]
+        command += ["--aws-endpoint", self.emulator_url, "--site-bucket", outputs["SiteBucketName"]]
         command += [] if self._quotas else ["--no-quotas"]
         command += ["--trust-proxy"] if self._trust_proxy else []
-        self.front_door.start(command, clean_environment(), self.root)
+        environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION)
+        self.front_door.start(command, environment, self.root)
         self.front_door.wait_until(lambda: accepts(self.port), FRONT_DOOR_SECONDS)
         self._wait_for_functions()
 

@@ -4,6 +4,8 @@
 # pyright: reportArgumentType=false
 
 import json
+import re
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import RemovalPolicy, Stack, Tags
@@ -48,7 +50,7 @@ WEBSOCKET_LOG = {
 
 
 class HttpGateway(Construct):
-    """The HTTP API: every request goes to one function, which answers CORS itself."""
+    """The HTTP API; what no route of its own covers goes to one function. Functions answer CORS themselves."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str, target: lambda_.IFunction) -> None:
         super().__init__(scope, name)
@@ -79,6 +81,22 @@ class HttpGateway(Construct):
             metric_name="BodyTooLargeCount",
             filter_pattern=logs.FilterPattern.string_value("$.status", "=", "413"),
             dimensions={"service": "$.service"},
+        )
+
+
+def route(scope: Construct, http: HttpGateway, target: lambda_.IFunction, paths: Sequence[str]) -> None:
+    """Let `target` serve `paths` of the API with all methods; it answers those that it does not have itself."""
+    routes = Construct(scope, "Routes")
+    acknowledge(routes, "Functions look each token's session up: one that has ended is refused at once.", "APIG4")
+    integration = integrations.HttpLambdaIntegration("Integration", target, scope_permission_to_route=False)
+    for path in paths:
+        name = "".join(word.capitalize() for word in re.findall(r"\w+", path))
+        gateway.HttpRoute(
+            routes,
+            name,
+            http_api=http.api,
+            integration=integration,
+            route_key=gateway.HttpRouteKey.with_(path, gateway.HttpMethod.ANY),
         )
 
 

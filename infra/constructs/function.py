@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -21,20 +22,41 @@ NAMESPACE = "OpencodeCloud"
 """CloudWatch namespace of the metrics that functions write."""
 
 
+CORE = "core"
+CONSOLE = "console"
+
+
 @dataclass(frozen=True)
 class Layers:
-    """The layers under every function, made once per stack."""
+    """The layers under functions, made once per stack."""
 
     dependencies: lambda_.LayerVersion
     library: lambda_.LayerVersion
+    console: lambda_.LayerVersion | None = None
+    """Libraries of the console plane."""
 
     @classmethod
-    def build(cls, scope: Construct, stage: Stage) -> "Layers":
-        """Make both layers in `scope`."""
+    def build(cls, scope: Construct, stage: Stage, *, console: bool = False) -> "Layers":
+        """Make the layers in `scope`."""
+        libraries = packaging.dependencies(stage, CONSOLE, CORE) if console else None
         return cls(
-            _layer(scope, "Dependencies", packaging.dependencies(stage), stage),
+            _layer(scope, "Dependencies", packaging.dependencies(stage, CORE), stage),
             _layer(scope, "Library", packaging.library(), stage),
+            _layer(scope, "ConsoleDependencies", libraries, stage) if libraries else None,
         )
+
+    @property
+    def all(self) -> list[lambda_.ILayerVersion]:
+        """All of them."""
+        return [layer for layer in (self.dependencies, self.library, self.console) if layer]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a network a function runs."""
+
+    vpc: ec2.IVpc
+    security_group: ec2.ISecurityGroup
 
 
 @dataclass(frozen=True)
@@ -49,13 +71,23 @@ class Function(Construct):
     """A function, its role without any permission but to log, and the alias that everything calls."""
 
     def __init__(
-        self, scope: Construct, name: str, *, stage: Stage, layers: Layers, size: Size, environment: Mapping[str, str]
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        stage: Stage,
+        layers: Layers,
+        size: Size,
+        environment: Mapping[str, str],
+        place: Place | None = None,
     ) -> None:
         super().__init__(scope, name.capitalize())
         self.name = name
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
+        if place:
+            self._allow_interfaces()
         self.function = lambda_.Function(
             self,
             "Function",
@@ -64,7 +96,10 @@ class Function(Construct):
             handler="handler.handler",
             runtime=runtime(stage),
             architecture=architecture(stage),
-            layers=[layers.dependencies, layers.library],
+            layers=layers.all,
+            vpc=place.vpc if place else None,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS) if place else None,
+            security_groups=[place.security_group] if place else None,
             role=self.role,
             log_group=self.log_group,
             timeout=Duration.seconds(size.timeout),
@@ -74,6 +109,26 @@ class Function(Construct):
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
         acknowledge(self.function, "Tested and pinned on this runtime; the emulator runs handlers on its own.", "L1")
+
+    def _allow_interfaces(self) -> None:
+        """Let Lambda itself, and not the code that it runs, connect the function to its network."""
+        actions = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface")
+        actions += ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+        named = [f"ec2:{action}" for action in actions]
+        self.role.add_to_policy(iam.PolicyStatement(actions=named, resources=["*"]))
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=named,
+                resources=["*"],
+                conditions={"Null": {"lambda:SourceFunctionArn": "false"}},
+            )
+        )
+        acknowledge(
+            self.role,
+            "Lambda makes network interfaces under this role and cannot be told which; code is denied it.",
+            "IAM5[Resource::*]",
+        )
 
     def allow(self, *actions: str, on: Sequence[str]) -> None:
         """Grant `actions` on the resources with the ARNs `on`."""

@@ -1,22 +1,37 @@
-"""What must survive: tables, bucket, secrets."""
+"""What must survive: tables, buckets, keys, secrets, and the messages between functions."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
 
 from typing import Any, cast
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_ses as ses
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.nag import acknowledge
-from infra.constructs.queue import PLAIN_HTTP
+from infra.constructs.queue import PLAIN_HTTP, dead_letter_queue, queue
 from infra.stage import Stage
 
 EXPIRY_INDEX = "expiry"
+ACCOUNT_INDEX = "account"
+CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60}
+"""Queues of the console plane, and the seconds that the function behind each may take for a batch."""
+
+PROMPT_ATTEMPTS = 50
+"""Attempts before a message counts as failed: it must outlast a database that is away for half an hour."""
 
 
 class DataStack(Stack):
-    """Tables `shares` and `connections`, the bucket of large bodies and snapshots, two generated secrets."""
+    """Tables, buckets, keys, secrets and queues of all planes."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
         super().__init__(scope, name, **options)
@@ -29,13 +44,34 @@ class DataStack(Stack):
         """ARN of all objects of shares, as other stacks write it."""
         self.session_key_arn = self._secret("SessionKey", "Key of the hashes of session ids and share secrets.")
         self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
+        self.access = self._access()
+        self.sessions = self._sessions()
+        self.site = self._site(stage)
+        self.site_objects_arn = f"{self.export_value(self.site.bucket_arn)}/*"
+        """ARN of all objects of the site, as other stacks write it."""
+        self.console_key_arn = self._secret("ConsoleKey", "Key from which codes and invitations are derived.")
+        self.login_secrets_arn = self._secret("LoginSecrets", "Client secrets of login methods, by name.", initial="{}")
+        self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
+        self.credentials_key = self._credentials_key()
+        self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_TIMEOUTS}
+        self.queues = {name: self._queue(name, stage) for name in CONSOLE_TIMEOUTS}
+        self.mail_settings = self._mail_settings(stage)
         outputs = {
             "SharesTableName": self.shares.table_name,
             "ConnectionsTableName": self.connections.table_name,
             "SharesBucketName": self.bucket.bucket_name,
             "SessionKeySecretArn": self.session_key_arn,
             "AdminSecretArn": self.admin_secret_arn,
+            "AccessTableName": self.access.table_name,
+            "SessionsTableName": self.sessions.table_name,
+            "SiteBucketName": self.site.bucket_name,
+            "ConsoleKeySecretArn": self.console_key_arn,
+            "LoginSecretsArn": self.login_secrets_arn,
+            "SigningKeyArns": self.signing_key_arns,
+            "CredentialsKeyArn": self.credentials_key.key_arn,
         }
+        outputs |= {f"{name.capitalize()}QueueUrl": made.queue_url for name, made in self.queues.items()}
+        outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
 
@@ -59,6 +95,78 @@ class DataStack(Stack):
 
     def _connections(self) -> dynamodb.TableV2:
         return dynamodb.TableV2(self, "Connections", partition_key=_string("connection"), **self._table_options())
+
+    @property
+    def signing_key_arns(self) -> str:
+        """The signing keys' ARNs as functions get them: in the stage's order, with commas."""
+        return ",".join(key.key_arn for key in self.signing_keys)
+
+    def _access(self) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self, "Access", partition_key=_string("pk"), sort_key=_string("sk"), **self._table_options()
+        )
+
+    def _sessions(self) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self,
+            "Sessions",
+            partition_key=_string("pk"),
+            global_secondary_indexes=[
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name=ACCOUNT_INDEX,
+                    partition_key=_string("account"),
+                    projection_type=dynamodb.ProjectionType.ALL,
+                )
+            ],
+            **self._table_options(),
+        )
+
+    def _signing_key(self, name: str) -> kms.Key:
+        return kms.Key(
+            self,
+            f"SigningKey{name.capitalize()}",
+            description=f"Opencode Cloud: signs access tokens ({name})",
+            key_spec=kms.KeySpec.RSA_2048,
+            key_usage=kms.KeyUsage.SIGN_VERIFY,
+            removal_policy=self._removal,
+        )
+
+    def _credentials_key(self) -> kms.Key:
+        return kms.Key(
+            self,
+            "CredentialsKey",
+            description="Opencode Cloud: encrypts the data keys of provider credentials",
+            enable_key_rotation=True,
+            removal_policy=self._removal,
+        )
+
+    def _queue(self, name: str, stage: Stage) -> sqs.Queue:
+        return queue(
+            self,
+            name.capitalize(),
+            stage,
+            visibility=Duration.seconds(CONSOLE_TIMEOUTS[name]),
+            failed=sqs.DeadLetterQueue(queue=self.failed[name], max_receive_count=PROMPT_ATTEMPTS),
+        )
+
+    def _mail_settings(self, stage: Stage) -> ses.ConfigurationSet:
+        """Have SES tell the queue `mail` what became of each mail."""
+        topic = sns.Topic(self, "MailEvents", enforce_ssl=not stage.local)
+        topic.add_subscription(subscriptions.SqsSubscription(self.queues["mail"], raw_message_delivery=True))
+        if stage.local:
+            acknowledge(topic, PLAIN_HTTP, "SNS3")
+        settings = ses.ConfigurationSet(self, "Mails", tls_policy=ses.ConfigurationSetTlsPolicy.REQUIRE)
+        settings.add_event_destination(
+            "Events",
+            destination=ses.EventDestination.sns_topic(topic),
+            events=[
+                ses.EmailSendingEvent.BOUNCE,
+                ses.EmailSendingEvent.COMPLAINT,
+                ses.EmailSendingEvent.DELIVERY,
+                ses.EmailSendingEvent.REJECT,
+            ],
+        )
+        return settings
 
     def _table_options(self) -> dict[str, Any]:
         return {
@@ -98,13 +206,42 @@ class DataStack(Stack):
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
 
-    def _secret(self, name: str, description: str) -> str:
-        """Make a generated secret and return its ARN."""
+    def _site(self, stage: Stage) -> s3.Bucket:
+        """Make the bucket of what CloudFront serves by itself, so that it is there when everything else is down."""
+        bucket = s3.Bucket(
+            self,
+            "Site",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=not stage.local,
+            minimum_tls_version=None if stage.local else 1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30))],
+            removal_policy=self._removal,
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObject"],
+                principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
+                resources=[bucket.arn_for_objects("*")],
+                conditions={"StringEquals": {"AWS:SourceAccount": self.account}},
+            )
+        )
+        acknowledge(bucket, "It holds what everybody may read; who writes it is in the audit trail.", "S1")
+        if stage.local:
+            acknowledge(bucket, PLAIN_HTTP, "S10")
+        return bucket
+
+    def _secret(self, name: str, description: str, initial: str | None = None) -> str:
+        """Make a secret and return its ARN: a random one, or one that begins with the value `initial`."""
+        random = secretsmanager.SecretStringGenerator(password_length=43, exclude_punctuation=True)
         secret = secretsmanager.Secret(
             self,
             name,
             description=description,
-            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=43, exclude_punctuation=True),
+            generate_secret_string=None if initial else random,
+            secret_string_value=SecretValue.unsafe_plain_text(initial) if initial else None,
             removal_policy=self._removal,
         )
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")

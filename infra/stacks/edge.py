@@ -1,4 +1,4 @@
-"""The one host that clients know: CloudFront routes by path to the two APIs."""
+"""The one host that clients know: CloudFront routes by path to the two APIs, and to what is served from a bucket."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -13,11 +13,13 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
 from infra.routes import PROTOCOL_PARAMETER, ROUTES, Route, Target
+from infra.stacks.data import DataStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Domain, Stage
 
@@ -29,9 +31,13 @@ ORIGIN_TIMEOUT = Duration.seconds(30)
 class EdgeStack(Stack):
     """Distribution, and with a domain its certificate and alias records."""
 
-    def __init__(self, scope: Construct, name: str, *, stage: Stage, sharing: SharingStack, **options: Any) -> None:
+    def __init__(
+        self, scope: Construct, name: str, *, stage: Stage, data: DataStack, sharing: SharingStack, **options: Any
+    ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
+        # By its name only: the bucket's own stack lets CloudFront in, so that neither stack needs the other twice.
+        self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
         self._headers = self._security_headers()
         self._rewrite = cloudfront.Function(
             self,
@@ -68,6 +74,20 @@ class EdgeStack(Stack):
         return distribution
 
     def _behavior(self, route: Route) -> cloudfront.BehaviorOptions:
+        return self._site_behavior() if route.target is Target.SITE else self._api_behavior(route)
+
+    def _site_behavior(self) -> cloudfront.BehaviorOptions:
+        """Serve from the bucket, and from the cache when even that is away; anyone's scripts may read it."""
+        return cloudfront.BehaviorOptions(
+            origin=origins.S3BucketOrigin.with_origin_access_control(self._site),
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS,
+            cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+            origin_request_policy=cloudfront.OriginRequestPolicy.CORS_S3_ORIGIN,
+            response_headers_policy=self._headers,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+        )
+
+    def _api_behavior(self, route: Route) -> cloudfront.BehaviorOptions:
         websocket = route.target is Target.WEBSOCKET
         api = self._sharing.websocket.api if websocket else self._sharing.http.api
         association = cloudfront.FunctionAssociation(

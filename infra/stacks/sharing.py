@@ -15,10 +15,11 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.apis import HttpGateway, WebSocketGateway
+from infra.constructs.apis import HttpGateway, WebSocketGateway, route
 from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import dead_letter_queue, queue
+from infra.routes import API_ROUTES
 from infra.stacks.data import EXPIRY_INDEX, DataStack
 from infra.stage import Stage
 
@@ -53,6 +54,7 @@ class SharingStack(Stack):
         self.purge = self._purge()
         self.functions = (self.share, self.live, self.deliver, self.snapshot, self.purge)
         self.http = HttpGateway(self, "Http", stage=stage, api_id=HTTP_API_ID, target=self.share.alias)
+        route(self, self.http, self.share.alias, API_ROUTES["share"])
         self.websocket.route(self.live.alias)
         self._outputs()
 
@@ -88,6 +90,10 @@ class SharingStack(Stack):
             PUBLIC_URL=self._stage.public_url,
             SHARE_LIFETIME_SECONDS=str(self._stage.share_lifetime_seconds),
             CREATE_LIMIT_PER_MINUTE=str(self._stage.creates_per_minute),
+            ACCESS_TABLE=self._data.access.table_name,
+            SESSIONS_TABLE=self._data.sessions.table_name,
+            SIGNING_KEYS=self._data.signing_key_arns,
+            AUDIT_QUEUE_URL=self._data.queues["audit"].queue_url,
         )
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
@@ -95,7 +101,10 @@ class SharingStack(Stack):
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
-        function.allow("sqs:SendMessage", on=[self.purges.queue_arn])
+        function.allow("sqs:SendMessage", on=[self.purges.queue_arn, self._data.queues["audit"].queue_arn])
+        known = [self._data.access.table_arn, self._data.sessions.table_arn]
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+        function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
         self._allow_deliveries(function)
         self._allow_sockets(function, "POST", "DELETE")
         return function

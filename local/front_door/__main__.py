@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--http-url", required=True)
     parser.add_argument("--websocket-url", required=True)
+    parser.add_argument("--aws-endpoint", default="", help="the emulator, with credentials in the environment")
+    parser.add_argument("--site-bucket", default="", help="what is served without any function")
     parser.add_argument("--no-quotas", action="store_true", help="lift the limits of API Gateway and Lambda")
     parser.add_argument("--trust-proxy", action="store_true", help="believe x-forwarded-* of a proxy in front of us")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
@@ -34,6 +36,8 @@ def main() -> None:
         port=given.port,
         http_url=given.http_url,
         websocket_url=given.websocket_url,
+        aws_endpoint=given.aws_endpoint,
+        site_bucket=given.site_bucket,
         quotas=UNLIMITED if given.no_quotas else Quotas(),
         trust_proxy=given.trust_proxy,
     )

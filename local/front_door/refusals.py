@@ -49,6 +49,16 @@ def not_a_websocket(path: str) -> Refusal:
     return Refusal(426, "upgrade_required", f"{path} speaks WebSocket: connect with ws:// or wss:// over HTTP/1.1.")
 
 
+def no_object() -> Refusal:
+    """Say that nothing was published under an address of the site."""
+    return Refusal(404, "not_found", "There is nothing at this address.")
+
+
+def method_not_allowed() -> Refusal:
+    """Refuse to change what is only served."""
+    return Refusal(405, "method_not_allowed", "This address can only be read.")
+
+
 def unavailable() -> Refusal:
     """Say that the emulator does not answer."""
     return Refusal(503, "unavailable", "The service is starting or stopped. Try again in a few seconds.")

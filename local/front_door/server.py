@@ -12,6 +12,7 @@ from local.front_door import refusals
 from local.front_door.http import HttpDoor
 from local.front_door.refusals import Refusal
 from local.front_door.settings import Settings
+from local.front_door.site import SiteDoor
 from local.front_door.upgrade import is_upgrade, relay_websocket
 
 logger = logging.getLogger("local.front_door")
@@ -29,6 +30,7 @@ class FrontDoor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._http = HttpDoor(settings)
+        self._site = SiteDoor(settings)
 
     async def open(self) -> None:
         """Get ready, on the running loop."""
@@ -45,6 +47,8 @@ class FrontDoor:
             self._check_headers(request)
             if route.target is Target.HTTP:
                 return await self._http.forward(request)
+            if route.target is Target.SITE:
+                return await self._site.answer(request)
             if is_upgrade(request):
                 return await relay_websocket(request, route, self._settings)
             raise refusals.not_a_websocket(request.path)

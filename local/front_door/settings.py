@@ -46,6 +46,9 @@ class Settings:
     websocket_url: str
     """The WebSocket API with its stage, ws://..."""
     host: str = "127.0.0.1"
+    aws_endpoint: str = ""
+    """The emulator, for what CloudFront would read from S3."""
+    site_bucket: str = ""
     quotas: Quotas = Quotas()
     trust_proxy: bool = False
     """Whether a proxy in front of us (one that ends TLS) says who the viewer is in `x-forwarded-*`."""

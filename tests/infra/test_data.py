@@ -3,7 +3,7 @@ from tests.infra.synthesis import Synthesis
 
 def test_tables_are_encrypted_recoverable_and_expire_rows(synthesis: Synthesis) -> None:
     tables = synthesis.properties("data", "AWS::DynamoDB::GlobalTable")
-    assert len(tables) == 2
+    assert len(tables) == 4
     for table in tables:
         (replica,) = table["Replicas"]
         assert table["SSESpecification"]["SSEEnabled"]
@@ -30,7 +30,7 @@ def test_the_log_streams_what_is_written(synthesis: Synthesis) -> None:
 
 
 def test_the_bucket_is_private_versioned_and_cleans_up(synthesis: Synthesis) -> None:
-    bucket = synthesis.one("data", "AWS::S3::Bucket")
+    bucket = synthesis.one("data", "AWS::S3::Bucket", "Bodies")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["BucketEncryption"]
@@ -42,7 +42,7 @@ def test_the_bucket_is_private_versioned_and_cleans_up(synthesis: Synthesis) -> 
 
 
 def test_the_bucket_lets_in_nothing_but_tls_on_aws(on_aws: Synthesis) -> None:
-    statements = on_aws.one("data", "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    statements = on_aws.one("data", "AWS::S3::BucketPolicy", "Bodies")["PolicyDocument"]["Statement"]
     conditions = [statement["Condition"] for statement in statements if statement["Effect"] == "Deny"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from urllib.parse import quote
 
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store.projection import ProjectionStore
@@ -12,7 +11,7 @@ from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.kit import settings
-from opencode_cloud.kit.sql import Database
+from opencode_cloud.kit.sql import Database, from_environment
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, by_topic
@@ -24,9 +23,7 @@ from opencode_cloud.policies.store import DocumentStore
 @cache
 def database() -> Database:
     """Return the database of the console plane."""
-    who = f"{settings.text('DATABASE_USER')}:{quote(settings.text('DATABASE_PASSWORD'), safe='')}"
-    where = f"{settings.text('DATABASE_HOST')}:{settings.number('DATABASE_PORT', 3306)}"
-    return Database(f"mysql+pymysql://{who}@{where}/{settings.text('DATABASE_NAME')}?charset=utf8mb4")
+    return from_environment()
 
 
 @cache

@@ -100,7 +100,9 @@ def problem_reply(
     }
     headers = dict(http.PRIVATE)
     if isinstance(error, TooManyRequests):
-        headers |= {**error.headers, "Retry-After": str(error.retry_after)}
+        headers |= error.headers
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return http.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

@@ -9,11 +9,14 @@ Stores make theirs as a function starts, so that a SnapStart snapshot holds them
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.model import ServiceId
+from botocore.signers import RequestSigner
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -76,6 +79,32 @@ def ses() -> SESV2Client:
 def secrets_manager() -> SecretsManagerClient:
     """Return the Secrets Manager client."""
     return Session().client("secretsmanager", config=CONFIG)
+
+
+def database_token(host: str, port: int, user: str) -> str:
+    """Return a password for ``user`` of an RDS database: an address signed for 15 minutes, made without a call.
+
+    As ``generate_db_auth_token`` of boto3's RDS client makes it, without the 80 ms that making that client takes.
+    """
+    session = Session()
+    region = session.region_name
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise RuntimeError("there are no AWS credentials to sign with")
+    signer = RequestSigner(ServiceId("rds-db"), region, "rds-db", "v4", credentials, session.events)
+    request: dict[str, Any] = {
+        "url_path": "/",
+        "query_string": "",
+        "headers": {},
+        "body": {},
+        "method": "GET",
+        "url": f"https://{host}:{port}/?Action=connect&DBUser={quote(user)}",
+        "context": {},
+    }
+    address = signer.generate_presigned_url(
+        request, operation_name="connect", region_name=region, expires_in=900, signing_name="rds-db"
+    )
+    return address.removeprefix("https://")
 
 
 def error_code(error: ClientError) -> str:

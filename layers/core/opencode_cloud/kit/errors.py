@@ -15,6 +15,8 @@ class ServiceError(Exception):
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    retry_after: int | None = None
+    """Seconds after which to try again, for the header ``Retry-After``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -99,3 +101,7 @@ class Unavailable(ServiceError):
     """503: the request was good and could not be served now; trying again is safe."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after

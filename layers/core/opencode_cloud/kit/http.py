@@ -12,7 +12,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import json
-from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
+from opencode_cloud.kit.errors import BadRequest, ServiceError
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
@@ -104,7 +104,7 @@ def error_body(code: str, message: str, correlation_id: str) -> bytes:
 def error_reply(event: Event, error: ServiceError, correlation_id: str) -> Response[str]:
     """Answer with ``error`` as JSON."""
     headers = dict(PRIVATE)
-    if isinstance(error, TooManyRequests):
+    if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -24,7 +24,10 @@ LOCK = "opencode_cloud.migration"
 
 
 def upgrade(engine: Engine, folder: Path, wait_seconds: int = 60) -> str:
-    """Bring the database to the newest version in ``folder`` and return that version; a second run does nothing.
+    """Bring the database to the newest version in ``folder`` and return its version; a second run does nothing.
+
+    A version that ``folder`` does not have is of newer code than ours: a deployment is being rolled back. Its schema
+    stays, since it also bears the code before it.
 
     Raises:
         Unavailable: Somebody else is still migrating after ``wait_seconds``.
@@ -32,6 +35,9 @@ def upgrade(engine: Engine, folder: Path, wait_seconds: int = 60) -> str:
     with engine.connect() as connection, _lock(connection, wait_seconds):
         before = current(connection)
         connection.commit()  # a transaction that was begun here would be left to us, and Alembic would not commit
+        if before is not None and before not in _versions(folder):
+            logger.warning("the database is of a newer version; it stays", extra={"version": before})
+            return before
         command.upgrade(_config(folder, connection), "head")
         after = current(connection)
     logger.info("database migrated", extra={"before": before, "after": after})
@@ -46,6 +52,10 @@ def current(connection: Connection) -> str | None:
 def newest(folder: Path) -> str:
     """Return the newest version in ``folder``."""
     return ScriptDirectory.from_config(_config(folder)).get_current_head() or ""
+
+
+def _versions(folder: Path) -> set[str]:
+    return {version.revision for version in ScriptDirectory.from_config(_config(folder)).walk_revisions()}
 
 
 def check(engine: Engine, folder: Path) -> None:

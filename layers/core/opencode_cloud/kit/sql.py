@@ -5,15 +5,41 @@ Only the subset that MariaDB 10.11 and MySQL 8 share (docs/operate.md, "SQL").
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+import ssl
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine
+import pymysql
+from sqlalchemy import URL, Column, Connection, Dialect, Engine, MetaData, String, Table, create_engine, event
 from sqlalchemy.dialects.mysql import BINARY, DATETIME, VARBINARY
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
+from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.log import logger
+
+CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
+"""Certificates of RDS's authorities, of all regions; infra/packaging.py puts them there."""
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 25
+"""Less than an HTTP API waits; no statement of ours takes a second."""
+
+RESUME_SECONDS = 10
+AWAY = frozenset({1040, 1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 2002, 2003, 2006, 2013})
+"""Codes of a server that does not take connections now: full, starting, stopping, unreachable."""
+
+READ_ONLY = frozenset({1290, 1792, 1836})
+CONFLICTS = frozenset({1205, 1213})
+"""Lock wait timeout, deadlock."""
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,8 +56,10 @@ __all__ = [
     "Engine",
     "Id",
     "Moment",
+    "from_environment",
     "id_column",
     "metadata",
+    "owner_from_environment",
     "table",
     "utc_now",
 ]
@@ -73,21 +101,45 @@ def id_column(name: str = "id", *rest: Any, **options: Any) -> Column[str]:
 class Database:
     """The console plane's database.
 
-    ``connect`` makes the engine, on first use: connections and credentials would not survive a SnapStart snapshot.
+    Connections are made on first use: neither they nor credentials would survive a SnapStart snapshot. They come back
+    by themselves after a failover, and a database that is asleep is waited for.
     """
 
-    def __init__(self, url: str, **engine_options: Any) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        credentials: Callable[[], Mapping[str, Any]] | None = None,
+        wait_seconds: float = 20,
+    ) -> None:
+        """Use the database at ``url``.
+
+        Args:
+            url: SQLAlchemy's address.
+            credentials: Returns arguments of ``pymysql.connect`` that are made anew for each connection.
+            wait_seconds: How long to wait for a database that does not answer yet: Aurora takes about 15 s to resume.
+        """
         self._url = url
-        self._options = engine_options
+        self._credentials = credentials
+        self._wait_seconds = wait_seconds
         self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
         """The engine, made on first use."""
         if self._engine is None:
+            connect = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "write_timeout": READ_SECONDS}
             self._engine = create_engine(
-                self._url, isolation_level="READ COMMITTED", pool_pre_ping=True, **self._options
+                self._url,
+                isolation_level="READ COMMITTED",
+                # One request at a time runs in an environment; the pool is for the few that use threads.
+                pool_size=1,
+                max_overflow=9,
+                pool_pre_ping=True,
+                connect_args=connect,
             )
+            event.listen(self._engine, "do_connect", self._connect)
+            event.listen(self._engine, "handle_error", _notice_failover)
         return self._engine
 
     def dispose(self) -> None:
@@ -97,6 +149,102 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
-        """Give a connection inside a transaction: committed at the end of the block, rolled back on an exception."""
-        with self.engine.begin() as connection:
-            yield connection
+        """Give a connection inside a transaction: committed at the end of the block, rolled back on an exception.
+
+        Raises:
+            Unavailable: ``database_resuming`` while the database does not answer, ``database_interrupted`` when it went
+                away in the middle, ``database_busy`` when another transaction was in the way. The caller may try again.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                logger.warning("database connection lost", extra={"code": _code(error.orig)})
+                raise Unavailable(
+                    "database_interrupted", "The connection to the database was lost. Try again.", 1
+                ) from error
+            if _code(error.orig) in CONFLICTS:
+                raise Unavailable("database_busy", "Others changed the same at the same time. Try again.", 1) from error
+            raise
+
+    def _connect(self, dialect: Dialect, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        """Open a connection; while the database resumes, fails over or refuses because it is full, try again."""
+        deadline = monotonic() + self._wait_seconds
+        while True:
+            given: Mapping[str, Any] = self._credentials() if self._credentials else {}
+            try:
+                return dialect.connect(*arguments, **{**options, **given})
+            except pymysql.err.OperationalError as error:
+                if _code(error) not in AWAY:
+                    raise
+                if monotonic() > deadline:
+                    logger.warning("database does not answer", extra={"code": _code(error)})
+                    raise Unavailable(
+                        "database_resuming", "The database is waking up. Try again in some seconds.", RESUME_SECONDS
+                    ) from error
+            sleep(0.25)
+
+
+def from_environment(wait_seconds: float = 20) -> Database:
+    """Return the database that the function's settings name.
+
+    ``DATABASE_AUTH=iam`` (on AWS): TLS, and a token of IAM's for each new connection. ``password`` (stage local):
+    plain, over the loopback interface.
+    """
+    user, host = settings.text("DATABASE_USER"), settings.text("DATABASE_HOST")
+    port = settings.number("DATABASE_PORT", 3306)
+    if settings.text("DATABASE_AUTH") == "password":
+        return Database(
+            address(host, port, user, settings.text("DATABASE_PASSWORD"), tls=False), wait_seconds=wait_seconds
+        )
+    context = tls_context()
+    return Database(
+        address(host, port, user),
+        credentials=lambda: {"password": aws.database_token(host, port, user), "ssl": context},
+        wait_seconds=wait_seconds,
+    )
+
+
+def owner_from_environment(wait_seconds: float) -> Database:
+    """Return the database as the owner of the schema, who may change it; only the function that migrates may be it."""
+    if settings.text("DATABASE_AUTH") == "password":
+        host, port, user = settings.text("DATABASE_HOST"), settings.number("DATABASE_PORT", 3306), "DATABASE_OWNER"
+        url = address(host, port, settings.text(user), settings.text("DATABASE_OWNER_PASSWORD"), tls=False)
+        return Database(url, wait_seconds=wait_seconds)
+    secret = json.loads(aws.secret(settings.text("DATABASE_OWNER_SECRET")))
+    host, port = settings.text("DATABASE_OWNER_HOST"), settings.number("DATABASE_PORT", 3306)
+    context = tls_context()
+    return Database(
+        address(host, port, secret["username"]),
+        credentials=lambda: {"password": secret["password"], "ssl": context},
+        wait_seconds=wait_seconds,
+    )
+
+
+def address(host: str, port: int, user: str, password: str | None = None, *, tls: bool = True) -> URL:
+    """Return SQLAlchemy's address of the database named by ``DATABASE_NAME``."""
+    # Without TLS, PyMySQL must be told so: else it makes a context for each connection, which takes 25 ms.
+    query = {"charset": "utf8mb4"} if tls else {"charset": "utf8mb4", "ssl_disabled": "true"}
+    name = settings.text("DATABASE_NAME")
+    return URL.create("mysql+pymysql", user, password, host, port, name, query)
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the one context of all connections; servers show a certificate of RDS, and RDS Proxy one of Amazon's."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=str(CERTIFICATES))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _notice_failover(context: ExceptionContext) -> None:
+    """Give a connection up whose server has become a reader: the writer is another one now."""
+    if _code(context.original_exception) in READ_ONLY:
+        context.is_disconnect = True
+
+
+def _code(error: BaseException | None) -> int:
+    number = error.args[0] if error is not None and error.args else 0
+    return number if isinstance(number, int) else 0

@@ -1,0 +1,244 @@
+"""The console plane: who people are, what they may do, and what the other planes must know of it."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+import json
+from typing import Any
+
+from aws_cdk import CfnOutput, CustomResource, Duration, SecretValue, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra import packaging
+from infra.constructs.apis import route
+from infra.constructs.function import Function, Layers, Size
+from infra.constructs.nag import acknowledge
+from infra.routes import API_ROUTES
+from infra.stacks.data import ACCOUNT_INDEX, CONSOLE_TIMEOUTS, DataStack
+from infra.stacks.database import DatabaseAccess
+from infra.stacks.sharing import SharingStack
+from infra.stage import GitHub, Stage
+
+SIZES = {
+    "identity": Size(timeout=29, memory=1769),
+    "console": Size(timeout=29, memory=1769),
+    "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1024),
+    "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
+    "github": Size(timeout=29, memory=1024),
+    "migrate": Size(timeout=900, memory=1024),
+}
+SERVED = ("identity", "console", "github")
+"""Functions behind the HTTP API."""
+
+WITH_DATABASE = ("console", "relay", "mail", "migrate")
+
+
+class ConsoleStack(Stack):
+    """Functions `identity`, `console`, `relay`, `mail`, `github`, `migrate`, and the migration of each deployment."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        stage: Stage,
+        data: DataStack,
+        sharing: SharingStack,
+        database: DatabaseAccess,
+        **options: Any,
+    ) -> None:
+        super().__init__(scope, name, **options)
+        self._stage = stage
+        self._data = data
+        self._database = database
+        self._layers = Layers.build(self, stage, console=True)
+        self.migrate = self._migrate()
+        self.migration = self._migration()
+        self.identity = self._identity()
+        self.console = self._console()
+        self.relay = self._relay()
+        self.mail = self._mail()
+        self.github = self._github(stage.github)
+        self.functions = (self.identity, self.console, self.relay, self.mail, self.github, self.migrate)
+        for function in (self.console, self.relay, self.mail):
+            # New code meets the new schema; a migration that fails ends the deployment before it.
+            function.function.node.add_dependency(self.migration)
+        for served in (self.identity, self.console, self.github):
+            route(served, sharing.http, served.alias, API_ROUTES[served.name])
+        for function in self.functions:
+            CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
+
+    def _function(self, name: str, **environment: str) -> Function:
+        function = Function(
+            self,
+            name,
+            stage=self._stage,
+            layers=self._layers,
+            size=SIZES[name],
+            environment={**(self._database.environment if name in WITH_DATABASE else {}), **environment},
+            place=self._database.place if name in WITH_DATABASE else None,
+        )
+        if name in WITH_DATABASE:
+            self._database.allow(function)
+        return function
+
+    def _migrate(self) -> Function:
+        function = self._function("migrate", **self._database.owner_environment)
+        self._database.allow_owner(function)
+        return function
+
+    def _migration(self) -> CustomResource:
+        """Migrate in every deployment that brings new versions; CloudFormation waits, and fails when it fails."""
+        permission = iam.ServicePrincipal("cloudformation.amazonaws.com")
+        self.migrate.function.grant_invoke(permission)
+        return CustomResource(
+            self,
+            "Migration",
+            resource_type="Custom::Migration",
+            service_token=self.migrate.function.function_arn,
+            service_timeout=Duration.seconds(SIZES["migrate"].timeout),
+            properties={"Versions": packaging.content_hash(packaging.MIGRATIONS)},
+        )
+
+    def _identity(self) -> Function:
+        function = self._function("identity", **self._known(), DEPLOYMENT_KEY_SECRET=self._data.console_key_arn)
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_sending(function, "audit")
+        function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn])
+        function.allow("kms:Sign", on=[key.key_arn for key in self._data.signing_keys])
+        return function
+
+    def _console(self) -> Function:
+        data = self._data
+        function = self._function(
+            "console",
+            **self._known(),
+            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
+            CREDENTIALS_KEY=data.credentials_key.key_arn,
+            LOGIN_METHODS=json.dumps(self._stage.login_methods, sort_keys=True),
+            LOGIN_SECRETS=data.login_secrets_arn,
+            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
+            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            SITE_BUCKET=data.site.bucket_name,
+        )
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_projecting(function)
+        self._allow_sending(function, "relay", "audit", "mail")
+        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn, data.login_secrets_arn])
+        function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
+        return function
+
+    def _relay(self) -> Function:
+        data = self._data
+        function = self._function(
+            "relay",
+            **self._known(),
+            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
+            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
+            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            SITE_BUCKET=data.site.bucket_name,
+        )
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_projecting(function)
+        self._allow_sending(function, "relay", "mail")
+        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
+        for name in ("relay", "audit"):
+            self._consume(function, name)
+        # Once a day, since each tick wakes the database.
+        daily = events.Rule(self, "Daily", schedule=events.Schedule.cron(hour="4", minute="17"))
+        tick = events.RuleTargetInput.from_object({"source": "schedule"})
+        daily.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=5))
+        return function
+
+    def _mail(self) -> Function:
+        data = self._data
+        function = self._function(
+            "mail",
+            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
+            MAIL_FROM=self._stage.mail_from,
+            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            PUBLIC_URL=self._stage.public_url,
+            SES_CONFIGURATION_SET=data.mail_settings.configuration_set_name,
+        )
+        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
+        self._allow_sending(function, "mail")
+        identities = [self.format_arn(service="ses", resource=kind, resource_name="*") for kind in SES_RESOURCES]
+        function.allow_any(
+            "ses:SendEmail", on=identities, because="The sender's identity belongs to the account, not to this stack."
+        )
+        self._consume(function, "mail")
+        return function
+
+    def _github(self, settings: GitHub | None) -> Function:
+        secret_arn = self._github_secret() if settings else ""
+        known = settings or GitHub()
+        function = self._function(
+            "github",
+            SESSIONS_TABLE=self._data.sessions.table_name,
+            GITHUB_API_URL=known.api_url,
+            GITHUB_OIDC_ISSUER=known.oidc_issuer,
+            GITHUB_APP_SECRET=secret_arn,
+        )
+        function.allow("dynamodb:UpdateItem", on=[self._data.sessions.table_arn])
+        if secret_arn:
+            function.allow("secretsmanager:GetSecretValue", on=[secret_arn])
+        return function
+
+    def _github_secret(self) -> str:
+        secret = secretsmanager.Secret(
+            self,
+            "GitHubApp",
+            description="App id and private key of the deployment's GitHub App (docs/github.md).",
+            secret_string_value=SecretValue.unsafe_plain_text("{}"),
+        )
+        acknowledge(secret, "GitHub makes the key, so a person replaces it (docs/github.md).", "SMG4")
+        CfnOutput(self, "GitHubAppSecretArn", value=secret.secret_arn)
+        return secret.secret_arn
+
+    def _known(self) -> dict[str, str]:
+        """Return what every function needs that must know who asks."""
+        return {
+            "ACCESS_TABLE": self._data.access.table_name,
+            "SESSIONS_TABLE": self._data.sessions.table_name,
+            "SIGNING_KEYS": self._data.signing_key_arns,
+            "AUDIT_QUEUE_URL": self._data.queues["audit"].queue_url,
+            "PUBLIC_URL": self._stage.public_url,
+        }
+
+    def _allow_known(self, function: Function) -> None:
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[self._data.access.table_arn])
+        function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
+
+    def _allow_sessions(self, function: Function) -> None:
+        table = self._data.sessions.table_arn
+        actions = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+        function.allow(*(f"dynamodb:{action}" for action in actions), on=[table])
+        function.allow("dynamodb:Query", on=[table, f"{table}/index/{ACCOUNT_INDEX}"])
+
+    def _allow_projecting(self, function: Function) -> None:
+        function.allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[self._data.access.table_arn])
+        function.allow_any(
+            "s3:GetObject",
+            "s3:PutObject",
+            on=[self._data.site_objects_arn],
+            because="All of the bucket is what these functions publish.",
+        )
+
+    def _allow_sending(self, function: Function, *queues: str) -> None:
+        function.allow("sqs:SendMessage", on=[self._data.queues[name].queue_arn for name in queues])
+
+    def _consume(self, function: Function, name: str) -> None:
+        function.alias.add_event_source(
+            sources.SqsEventSource(self._data.queues[name], batch_size=10, report_batch_item_failures=True)
+        )
+
+
+SES_RESOURCES = ("identity", "configuration-set")

@@ -1,0 +1,221 @@
+"""The database of the console plane on AWS, and the network that it and the functions beside it are in."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsii
+from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_rds as rds
+from constructs import Construct
+
+from infra.constructs.function import Function, Place
+from infra.constructs.nag import acknowledge
+from infra.stage import Stage
+
+ENGINE = rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVersion.VER_3_10_3)
+"""MySQL 8.0; pausing needs Aurora MySQL 3.08 or newer."""
+
+NAME = "opencode_cloud"
+USER = "console"
+OWNER = "owner"
+ZONES = 2
+"""As few as Aurora accepts."""
+
+
+@dataclass(frozen=True)
+class DatabaseAccess:
+    """How functions reach the database of a stage."""
+
+    environment: Mapping[str, str]
+    """Of functions that read and write rows."""
+    owner_environment: Mapping[str, str]
+    """What the function that migrates gets besides."""
+    place: Place | None = None
+    connect_arns: list[str] = field(default_factory=list[str])
+    owner_secret_arn: str | None = None
+
+    def allow(self, function: Function) -> None:
+        """Let `function` connect as the user of the console plane, by a token of IAM's."""
+        if self.connect_arns:
+            function.allow("rds-db:connect", on=self.connect_arns)
+
+    def allow_owner(self, function: Function) -> None:
+        """Let `function` read the password of the owner of the schema."""
+        if self.owner_secret_arn:
+            function.allow("secretsmanager:GetSecretValue", on=[self.owner_secret_arn])
+
+
+def beside_the_emulator(stage: Stage) -> DatabaseAccess:
+    """Return the way to the MariaDB of this machine: by password, over the loopback interface."""
+    settings = stage.database
+    return DatabaseAccess(
+        environment={
+            "DATABASE_HOST": "127.0.0.1",
+            "DATABASE_PORT": str(settings.port),
+            "DATABASE_NAME": NAME,
+            "DATABASE_USER": USER,
+            "DATABASE_AUTH": "password",
+            "DATABASE_PASSWORD": settings.password,
+        },
+        owner_environment={"DATABASE_OWNER": OWNER, "DATABASE_OWNER_PASSWORD": settings.owner_password},
+    )
+
+
+class DatabaseStack(Stack):
+    """VPC, Aurora MySQL Serverless v2, and RDS Proxy where the stage wants one."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        self._stage = stage
+        self._settings = stage.database
+        self.vpc = self._vpc()
+        self._functions = self._security_group("Functions", "Functions that use the database.", outbound=True)
+        self._servers = self._security_group("Servers", "The database: nobody but its functions.")
+        self._servers.add_ingress_rule(self._functions, ec2.Port.tcp(3306), "Functions")
+        self.cluster = self._cluster()
+        self.proxy = self._proxy() if self._settings.proxy else None
+        self.access = self._access()
+        CfnOutput(self, "DatabaseHost", value=self.access.environment["DATABASE_HOST"])
+        CfnOutput(self, "DatabaseOwnerSecretArn", value=self.access.owner_secret_arn or "")
+
+    @builtins.property
+    @jsii.member(jsii_name="availabilityZones")
+    def availability_zones(self) -> list[str]:
+        """The region's first zones, chosen by CloudFormation: a synthesis asks no account."""
+        return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+
+    def _vpc(self) -> ec2.Vpc:
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            ip_addresses=ec2.IpAddresses.cidr("10.74.0.0/20"),
+            max_azs=ZONES,
+            nat_gateways=1,
+            nat_gateway_provider=self._egress(),
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="Functions", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=23),
+                ec2.SubnetConfiguration(name="Data", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
+            ],
+            gateway_endpoints={
+                "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
+            },
+        )
+        acknowledge(vpc, "Nothing in it accepts connections but the database, from its functions only.", "VPC7")
+        if self._stage.egress == "nat-instance":
+            because = "It forwards packets and keeps nothing; if it fails, CloudFormation or a hand makes another."
+            acknowledge(vpc, because, "EC26", "EC28", "EC29")
+        return vpc
+
+    def _egress(self) -> ec2.NatProvider:
+        if self._stage.egress == "nat-gateway":
+            return ec2.NatProvider.gateway()
+        return ec2.NatProvider.instance_v2(
+            instance_type=ec2.InstanceType("t4g.nano"),
+            machine_image=ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64),
+            default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
+            credit_specification=ec2.CpuCredits.STANDARD,
+        )
+
+    def _security_group(self, name: str, description: str, *, outbound: bool = False) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(
+            self, name, vpc=self.vpc, description=description, allow_all_outbound=outbound, disable_inline_rules=True
+        )
+
+    def _cluster(self) -> rds.DatabaseCluster:
+        stage, settings = self._stage, self._settings
+        pausing = settings.min_acu == 0
+        cluster = rds.DatabaseCluster(
+            self,
+            "Cluster",
+            engine=ENGINE,
+            writer=self._instance("Writer"),
+            readers=[self._instance(f"Reader{number}") for number in range(1, settings.readers + 1)],
+            serverless_v2_min_capacity=settings.min_acu,
+            serverless_v2_max_capacity=settings.max_acu,
+            serverless_v2_auto_pause_duration=Duration.seconds(settings.pause_after_seconds) if pausing else None,
+            credentials=rds.Credentials.from_generated_secret(OWNER),
+            default_database_name=NAME,
+            iam_authentication=True,
+            storage_encrypted=True,
+            parameters={"require_secure_transport": "ON", "time_zone": "UTC", "character_set_server": "utf8mb4"},
+            cloudwatch_logs_exports=["error"],
+            cloudwatch_logs_retention=None,
+            backup=rds.BackupProps(retention=Duration.days(settings.backup_days), preferred_window="03:00-04:00"),
+            copy_tags_to_snapshot=True,
+            deletion_protection=stage.retain_data,
+            removal_policy=RemovalPolicy.SNAPSHOT if stage.retain_data else RemovalPolicy.DESTROY,
+            security_groups=[self._servers],
+            vpc=self.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+        )
+        acknowledge(cluster, "Backups restore to any second; a backtrack of the whole cluster is no use here.", "RDS14")
+        acknowledge(cluster, "A port of another number keeps nobody out; security groups do.", "RDS11")
+        acknowledge(cluster, "Stages whose data is kept are protected; others are made to be thrown away.", "RDS10")
+        acknowledge(cluster, "The general, slow and audit logs would hold addresses of people.", "RDS16")
+        acknowledge(cluster, "Only the function that migrates uses it; functions connect by IAM's tokens.", "SMG4")
+        return cluster
+
+    def _instance(self, name: str) -> rds.IClusterInstance:
+        if name == "Writer":
+            return rds.ClusterInstance.serverless_v2(name, auto_minor_version_upgrade=True)
+        # A reader of the writer's size is warm enough to take over.
+        return rds.ClusterInstance.serverless_v2(name, scale_with_writer=True, auto_minor_version_upgrade=True)
+
+    def _proxy(self) -> rds.DatabaseProxy:
+        group = self._security_group("Proxies", "RDS Proxy: nobody but the database's functions.", outbound=True)
+        group.add_ingress_rule(self._functions, ec2.Port.tcp(3306), "Functions")
+        self._servers.add_ingress_rule(group, ec2.Port.tcp(3306), "RDS Proxy")
+        return rds.DatabaseProxy(
+            self,
+            "Proxy",
+            proxy_target=rds.ProxyTarget.from_cluster(self.cluster),
+            default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
+            iam_auth=True,
+            require_tls=True,
+            security_groups=[group],
+            vpc=self.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+        )
+
+    def _access(self) -> DatabaseAccess:
+        endpoint = self.cluster.cluster_endpoint
+        secret = self.cluster.secret
+        if secret is None:
+            raise ValueError("the cluster has no generated secret")
+        owner_secret = self.export_value(secret.secret_arn)
+        host = self.proxy.endpoint if self.proxy else endpoint.hostname
+        return DatabaseAccess(
+            environment={
+                "DATABASE_HOST": host,
+                "DATABASE_PORT": "3306",
+                "DATABASE_NAME": NAME,
+                "DATABASE_USER": USER,
+                "DATABASE_AUTH": "iam",
+            },
+            # Not through the proxy, which knows users of IAM only.
+            owner_environment={"DATABASE_OWNER_HOST": endpoint.hostname, "DATABASE_OWNER_SECRET": owner_secret},
+            place=Place(self.vpc, self._functions),
+            connect_arns=[self._connect_arn(self.proxy.db_proxy_arn if self.proxy else None)],
+            owner_secret_arn=owner_secret,
+        )
+
+    def _connect_arn(self, proxy_arn: str | None) -> str:
+        """Return the ARN by which IAM knows the console plane's user: of the proxy where there is one."""
+        resource = Fn.select(6, Fn.split(":", proxy_arn)) if proxy_arn else self.cluster.cluster_resource_identifier
+        return self.format_arn(
+            service="rds-db",
+            resource="dbuser",
+            resource_name=f"{resource}/{USER}",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )

@@ -1,0 +1,74 @@
+"""A step of the deployment, as a custom resource of CloudFormation: the database gets the schema of the code."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from opencode_cloud.kit import migration, settings
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.sql import Engine, owner_from_environment
+
+WAIT_SECONDS = 300
+"""For a database that is being made, or resumes."""
+
+LOCK_SECONDS = 300
+ANSWER_SECONDS = 30
+PHYSICAL_ID = "migration"
+"""The same for ever: CloudFormation deletes a resource whose id has changed."""
+
+
+class MigrationStep:
+    """Migrates when CloudFormation, or a person, asks for it."""
+
+    def __init__(self, handler_file: str) -> None:
+        """Migrate to the versions in the folder ``migrations`` beside the file of the handler."""
+        self._folder = Path(handler_file).parent / "migrations"
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, str]:
+        """Migrate, and return the version; when CloudFormation asks, tell it whether that went well."""
+        if "ResponseURL" not in event:
+            return {"version": self._migrate()}
+        try:
+            # To delete the resource is to delete the stack: the data has a policy of its own.
+            version = "" if event["RequestType"] == "Delete" else self._migrate()
+        except Exception as error:  # noqa: BLE001 - CloudFormation would wait for an hour
+            logger.exception("migration failed")
+            _answer(event, {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:1000]})
+            return {"version": ""}
+        _answer(event, {"Status": "SUCCESS", "Data": {"Version": version}})
+        return {"version": version}
+
+    def _migrate(self) -> str:
+        database = owner_from_environment(WAIT_SECONDS)
+        try:
+            if settings.text("DATABASE_AUTH") == "iam":
+                _let_in(database.engine, settings.text("DATABASE_USER"), settings.text("DATABASE_NAME"))
+            return migration.upgrade(database.engine, self._folder, LOCK_SECONDS)
+        finally:
+            database.dispose()
+
+
+def _let_in(engine: Engine, user: str, name: str) -> None:
+    """Make the user of the console plane: by tokens of IAM's, over TLS, for rows and not for the schema."""
+    statements = (
+        f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
+        f"ALTER USER '{user}'@'%' REQUIRE SSL",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{name}`.* TO '{user}'@'%'",
+    )
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _answer(event: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    named = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({**named, "PhysicalResourceId": PHYSICAL_ID, **result}).encode()
+    request = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310 - CloudFormation's
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310 - CloudFormation's
+        pass

@@ -1,0 +1,52 @@
+"""The bucket of what is served without any function, as CloudFront reads it: with rights of its own, nothing else."""
+
+import asyncio
+from importlib import import_module
+from typing import Any
+
+from aiohttp import web
+
+from local.front_door import refusals
+from local.front_door.settings import Settings
+
+
+class SiteDoor:
+    """Answers from the emulator's S3."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.site_bucket
+        self._endpoint = settings.aws_endpoint
+        self._client: Any = None
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer with the object that the path names.
+
+        Raises:
+            Refusal: There is none, the method changes something, or the emulator does not answer.
+        """
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            raise refusals.method_not_allowed()
+        found = await asyncio.to_thread(self._read, request.path.removeprefix("/"))
+        if found is None:
+            raise refusals.no_object()
+        body, kept = found
+        return web.Response(body=body, headers={**kept, "Access-Control-Allow-Origin": "*"})
+
+    def _read(self, key: str) -> tuple[bytes, dict[str, str]] | None:
+        boto: Any = import_module("botocore.exceptions")
+        try:
+            found = self._s3().get_object(Bucket=self._bucket, Key=key)
+        except boto.ClientError:
+            return None
+        except boto.BotoCoreError:
+            raise refusals.unavailable() from None
+        kept = {"Content-Type": found["ContentType"], "ETag": found["ETag"]}
+        if "CacheControl" in found:
+            kept["Cache-Control"] = found["CacheControl"]
+        return found["Body"].read(), kept
+
+    def _s3(self) -> Any:
+        if self._client is None:
+            make: Any = import_module("boto3").client
+            self._client = make("s3", endpoint_url=self._endpoint)
+        return self._client
