@@ -7,7 +7,8 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -190,3 +191,31 @@ def _handler(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+@contextmanager
+def asked_by(stack: Any) -> Generator[GitHubStandIn]:
+    """Run a stand-in, and have the deployed function ask it, pointed there as an operator points it."""
+    with GitHubStandIn() as github, _configured(stack, github):
+        stack.client("secretsmanager").put_secret_value(
+            SecretId=stack.outputs["GitHubAppSecretArn"], SecretString=github.secret
+        )
+        yield github
+
+
+@contextmanager
+def _configured(stack: Any, github: GitHubStandIn) -> Generator[None]:
+    """Deploy the function with other settings, as a new version behind its alias, and go back in the end."""
+    client = stack.client("lambda")
+    name = stack.outputs["GithubFunctionName"]
+    before = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    known = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    chosen = {"GITHUB_API_URL": github.api_url, "GITHUB_OIDC_ISSUER": github.issuer}
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": known | chosen})
+    version = client.publish_version(FunctionName=name)["Version"]
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    try:
+        yield
+    finally:
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": known})
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion=before)

@@ -6,18 +6,16 @@
 import json
 from typing import Any
 
-from aws_cdk import CfnOutput, CustomResource, Duration, SecretValue, Stack
+from aws_cdk import CfnOutput, CustomResource, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import packaging
 from infra.constructs.apis import route
 from infra.constructs.function import Function, Layers, Size
-from infra.constructs.nag import acknowledge
 from infra.routes import API_ROUTES
 from infra.stacks.data import ACCOUNT_INDEX, CONSOLE_TIMEOUTS, DataStack
 from infra.stacks.database import DatabaseAccess
@@ -178,7 +176,7 @@ class ConsoleStack(Stack):
         return function
 
     def _github(self, settings: GitHub | None) -> Function:
-        secret_arn = self._github_secret() if settings else ""
+        secret_arn = self._data.github_secret_arn
         known = settings or GitHub()
         function = self._function(
             "github",
@@ -191,17 +189,6 @@ class ConsoleStack(Stack):
         if secret_arn:
             function.allow("secretsmanager:GetSecretValue", on=[secret_arn])
         return function
-
-    def _github_secret(self) -> str:
-        secret = secretsmanager.Secret(
-            self,
-            "GitHubApp",
-            description="App id and private key of the deployment's GitHub App (docs/github.md).",
-            secret_string_value=SecretValue.unsafe_plain_text("{}"),
-        )
-        acknowledge(secret, "GitHub makes the key, so a person replaces it (docs/github.md).", "SMG4")
-        CfnOutput(self, "GitHubAppSecretArn", value=secret.secret_arn)
-        return secret.secret_arn
 
     def _known(self) -> dict[str, str]:
         """Return what every function needs that must know who asks."""

@@ -51,6 +51,11 @@ class DataStack(Stack):
         """ARN of all objects of the site, as other stacks write it."""
         self.console_key_arn = self._secret("ConsoleKey", "Key from which codes and invitations are derived.")
         self.login_secrets_arn = self._secret("LoginSecrets", "Client secrets of login methods, by name.", initial="{}")
+        self.github_secret_arn = (
+            self._secret("GitHubApp", "The GitHub App's id and private key (docs/github.md).", initial="{}")
+            if stage.github
+            else ""
+        )
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_TIMEOUTS}
@@ -69,6 +74,7 @@ class DataStack(Stack):
             "LoginSecretsArn": self.login_secrets_arn,
             "SigningKeyArns": self.signing_key_arns,
             "CredentialsKeyArn": self.credentials_key.key_arn,
+            **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
         }
         outputs |= {f"{name.capitalize()}QueueUrl": made.queue_url for name, made in self.queues.items()}
         outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}
