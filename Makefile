@@ -59,6 +59,10 @@ diff: setup ## Compare STAGE with what is deployed
 deploy: setup ## Deploy STAGE to the AWS account of your credentials
 	$(CDK) deploy --all
 
+.PHONY: roles
+roles: setup ## Write docs/roles.md from the table of permissions
+	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md
+
 .PHONY: mail-preview
 mail-preview: setup ## Write every mail with made-up values to .local/mails
 	@$(BIN)/python -m local mail-preview

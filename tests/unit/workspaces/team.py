@@ -18,6 +18,7 @@ from opencode_cloud.outbox.service import Outbox, WakeUp
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.models import Workspace
+from opencode_cloud.workspaces.permissions import Role
 
 KEY = "a deployment's key"
 
@@ -62,8 +63,6 @@ class Place:
 
     def joined(self, by: Actor, email: str, role: str) -> Actor:
         """Make a person, invite them as ``by``, let them accept; return the new member as they act."""
-        from opencode_cloud.workspaces.permissions import Role
-
         person = self.person(email)
         invitation = self.team.invitations.invite(by, by.workspace, email, Role(role))
         self.team.invitations.accept(person, invitation.id)

@@ -120,7 +120,7 @@ class Domains:
         """Look whether proofs are still there; return how many were seen. Called once a day."""
         with self._database.transaction() as connection:
             due = self._domains.to_verify(connection, utc_now() - LOOK_AGAIN_AFTER)
-        seen = [domain.id for _, domain in due if self._proved(_with_record(domain))]
+        seen = [domain.id for domain in due if self._proved(_with_record(domain))]
         with self._database.transaction() as connection:
             for domain in seen:
                 self._domains.change(connection, domain, {"verified_at": utc_now()})

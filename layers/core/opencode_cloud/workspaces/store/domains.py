@@ -74,7 +74,7 @@ class DomainStore:
         )
         return [Opening(row.workspace_id, row.domain, Role(row.role)) for row in connection.execute(query)]
 
-    def to_verify(self, connection: Connection, verified_before: datetime) -> Sequence[tuple[str, Domain]]:
-        """Return verified domains that were not looked up for long, each with its workspace."""
+    def to_verify(self, connection: Connection, verified_before: datetime) -> Sequence[Domain]:
+        """Return verified domains of all workspaces that were not looked up for long."""
         query = select(domains).where(domains.c.verified_at < verified_before)
-        return [(row.workspace_id, Domain.model_validate(row)) for row in connection.execute(query)]
+        return [Domain.model_validate(row) for row in connection.execute(query)]

@@ -23,7 +23,7 @@ class Resolver:
         try:
             answer = self._resolver().resolve(name, "TXT", lifetime=LIFETIME_SECONDS, search=False)
         except dns.exception.DNSException as error:
-            logger.info("no TXT record", extra={"name": name, "reason": type(error).__name__})
+            logger.info("no TXT record", extra={"record": name, "reason": type(error).__name__})
             return []
         return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
 

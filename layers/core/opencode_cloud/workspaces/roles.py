@@ -1,0 +1,36 @@
+"""docs/roles.md, written from the one table of permissions: ``python -m opencode_cloud.workspaces.roles``."""
+
+from __future__ import annotations
+
+import sys
+
+from opencode_cloud.workspaces.permissions import GRANTS, SCOPES, Permission, Role, Scope
+
+HEAD = """# Roles, scopes and permissions
+
+Written from `workspaces/permissions.py` by `make roles`; a test keeps the two alike. Every route of the API names the
+permission that it asks for as `x-permission` ([API](openapi.json)).
+
+A **role** is what a member is in a workspace. Besides what the table says: owners are made, changed and removed by
+owners only, and a workspace always has one.
+
+A key's **scopes** bound what it may be used for. A key may do what both its scopes and its holder's role allow, within
+its limits (models, IP ranges, expiry), wherever it is used. A **service account** has the role `admin`. What takes a
+person, such as letting others in, no scope includes.
+
+"""
+
+
+def document() -> str:
+    """Return the text of docs/roles.md."""
+    names = [*Role, *(f"key: {scope}" for scope in Scope)]
+    lines = [f"| | {' | '.join(names)} |", f"|---|{':-:|' * len(names)}"]
+    for permission in Permission:
+        granted = [permission in GRANTS[role] for role in Role]
+        granted += [permission in SCOPES[scope] for scope in Scope]
+        lines.append(f"| `{permission}` | {' | '.join('yes' if each else '·' for each in granted)} |")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,77 @@
+"""Rules about all members at once hold when people act at the same moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.workspaces.permissions import Role
+from tests.unit.workspaces.team import Place
+
+
+def at_once(*actions: Callable[[], object]) -> list[str]:
+    """Do all at the same moment; return how each ended: ``ok`` or the code of its refusal."""
+    barrier = Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> str:
+        barrier.wait()
+        try:
+            action()
+        except ServiceError as error:
+            return error.code
+        return "ok"
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return sorted(pool.map(run, actions))
+
+
+@pytest.mark.parametrize("_attempt", range(5))
+def test_two_owners_who_leave_at_once_leave_one_behind(place: Place, _attempt: int) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "owner")
+    outcome = at_once(
+        lambda: place.team.members.leave(owner, owner.workspace),
+        lambda: place.team.members.leave(bob, owner.workspace),
+    )
+    assert outcome == ["last_owner", "ok"]
+    assert [each.role for each in place.team.members.members_of(owner.workspace)] == [Role.OWNER]
+
+
+def test_two_owners_who_demote_each_other_leave_one(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "owner")
+    outcome = at_once(
+        lambda: place.team.members.change_role(owner, owner.workspace, bob.id, Role.MEMBER),
+        lambda: place.team.members.change_role(bob, owner.workspace, owner.id, Role.MEMBER),
+    )
+    assert outcome == ["last_owner", "ok"]
+
+
+def test_an_invitation_that_is_withdrawn_and_accepted_at_once_ends_one_way(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.person("bob@example.com")
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    outcome = at_once(
+        lambda: place.team.invitations.accept(bob, invitation.id),
+        lambda: place.team.invitations.revoke(owner, owner.workspace, invitation.id),
+    )
+    assert outcome == ["invitation_settled", "ok"]
+    state = place.team.invitations.get(owner.workspace, invitation.id).state
+    members = {each.email for each in place.team.members.members_of(owner.workspace)}
+    assert ("bob@example.com" in members) == (state == "accepted")
+
+
+def test_one_address_is_invited_once(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invite = lambda: place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)  # noqa: E731
+    assert at_once(invite, invite, invite) == ["already_invited", "already_invited", "ok"]
+
+
+def test_a_person_accepts_once(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.person("bob@example.com")
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    accept = lambda: place.team.invitations.accept(bob, invitation.id)  # noqa: E731
+    assert at_once(accept, accept) == ["invitation_settled", "ok"]

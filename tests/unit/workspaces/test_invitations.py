@@ -1,0 +1,144 @@
+"""Invitations: links, expiry, who may answer, what mail is queued."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from opencode_cloud.identity.store.tables import logins
+from opencode_cloud.kit.actor import ANONYMOUS, Credential
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.derive import invitation_token
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.models import InvitationState
+from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.store.tables import invitations
+from tests.unit.workspaces.team import KEY, Place, code_of
+
+
+def age(place: Place, invitation: str, by: timedelta) -> None:
+    """Make an invitation, and its mail, older."""
+    with place.database.transaction() as connection:
+        row = connection.execute(select(invitations).where(invitations.c.id == invitation)).one()
+        times = {"created_at": row.created_at - by, "expires_at": row.expires_at - by}
+        connection.execute(update(invitations).where(invitations.c.id == invitation).values(times))
+        connection.execute(update(mails).where(mails.c.id == row.mail_id).values(created_at=row.created_at - by))
+
+
+def test_an_invitation_queues_a_mail_without_any_secret(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace, " Bob@Example.com ", Role.MEMBER)
+    assert invitation.email == "Bob@example.com"
+    with place.database.transaction() as connection:
+        mail = connection.execute(select(mails)).one()
+    assert place.told(Topic.MAIL) == [mail.id]
+    assert (mail.recipient, mail.template) == ("Bob@example.com", "invitation")
+    token = invitation_token(KEY, invitation.id, 1)
+    assert token not in str(mail.variables)
+    assert place.team.invitations.by_token(token).id == invitation.id
+
+
+def test_a_new_mail_ends_the_old_link(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.resend(owner, owner.workspace, invitation)
+    assert code_of(caught) == "resent_too_soon"
+    age(place, invitation, timedelta(days=8))
+    assert place.team.invitations.get(owner.workspace, invitation).state is InvitationState.EXPIRED
+    resent = place.team.invitations.resend(owner, owner.workspace, invitation)
+    assert resent.state is InvitationState.PENDING
+    assert place.team.invitations.by_token(invitation_token(KEY, invitation, 2)).id == invitation
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.by_token(invitation_token(KEY, invitation, 1))
+    assert code_of(caught) == "invitation_not_found"
+
+
+def test_an_expired_invitation_is_not_accepted_and_a_new_one_takes_its_place(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.person("bob@example.com")
+    old = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.ADMIN).id
+    age(place, old, timedelta(days=7, seconds=1))
+    assert place.team.invitations.mine(bob.account) == []
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.accept(bob, old)
+    assert code_of(caught) == "invitation_settled"
+    new = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    assert place.team.invitations.get(owner.workspace, old).state is InvitationState.REVOKED
+    place.team.invitations.accept(bob, new)
+    assert place.member(bob, owner.workspace).role == Role.MEMBER
+
+
+def test_only_a_person_with_the_invited_address_answers(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    eve = place.person("eve@example.com")
+    for answer in (place.team.invitations.accept, place.team.invitations.decline):
+        with pytest.raises(ServiceError) as caught:
+            answer(eve, invitation)
+        assert code_of(caught) == "invitation_not_found"
+
+
+def test_an_address_of_any_login_counts(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.person("bob@home.example")
+    login = {
+        "id": new_id("lgn"),
+        "account_id": bob.account,
+        "provider": "github",
+        "subject": "7",
+        "email": "Bob@Work.example",
+        "created_at": utc_now(),
+        "last_used_at": utc_now(),
+    }
+    with place.database.transaction() as connection:
+        connection.execute(logins.insert(), login)
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@work.example", Role.MEMBER)
+    assert [each.id for each in place.team.invitations.mine(bob.account)] == [invitation.id]
+    place.team.invitations.accept(bob, invitation.id)
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.invite(owner, owner.workspace, "bob@work.example", Role.MEMBER)
+    assert code_of(caught) == "already_member"
+
+
+def test_who_holds_the_link_may_decline_without_an_account(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    place.team.invitations.decline_by_token(invitation_token(KEY, invitation.id, 1), ANONYMOUS)
+    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.DECLINED
+
+
+def test_nobody_joins_a_workspace_that_is_blocked_or_deleted(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.person("bob@example.com")
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    place.team.workspaces.block(owner, owner.workspace)
+    assert place.team.invitations.mine(bob.account) == []
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.accept(bob, invitation)
+    assert code_of(caught) == "invitation_not_found"
+    place.team.workspaces.unblock(owner, owner.workspace)
+    place.team.invitations.accept(bob, invitation)
+
+
+def test_an_invitation_of_another_workspace_is_not_found(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    stranger = place.member(eve := place.person("eve@example.com"), place.founded(eve).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    for attempt in (place.team.invitations.resend, place.team.invitations.revoke):
+        with pytest.raises(ServiceError) as caught:
+            attempt(stranger, stranger.workspace, invitation)
+        assert code_of(caught) == "invitation_not_found"
+
+
+def test_a_key_cannot_accept_or_leave_for_its_holder(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "member")
+    key = replace(bob, credential=Credential.KEY, scopes=frozenset({"usage"}))
+    with pytest.raises(ServiceError) as caught:
+        place.team.members.leave(key, owner.workspace)
+    assert code_of(caught) == "person_required"
