@@ -2,18 +2,20 @@
 
 from typing import Any
 
+from opencode_cloud import hot_wiring
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.service import FanOut, Snapshots
+from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
 
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
-fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), Tasks())
+gate = Gate(store, hot_wiring.access_without_tokens())
+fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), Tasks(), gate)
 connections = ConnectionStore(settings.text("CONNECTIONS_TABLE"))
-deliveries = Deliveries(store, connections, fan_out, Snapshots(store, objects))
+deliveries = Deliveries(store, connections, fan_out, Snapshots(store, objects), gate)
 
 
 @frame

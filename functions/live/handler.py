@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from opencode_cloud import hot_wiring
+from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
-from opencode_cloud.sharing.service import FanOut, Publishing, Viewing
+from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Viewing
 from opencode_cloud.sharing.sockets import SharingSockets
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
 
@@ -18,9 +20,13 @@ def no_session_key() -> str:
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"))
-fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks)
-viewing = Viewing(store, ConnectionStore(settings.text("CONNECTIONS_TABLE")), fan_out, tasks)
-routes = SharingSockets(viewing, Publishing(store, fan_out, no_session_key))
+access = hot_wiring.access_without_tokens()
+gate = Gate(store, access)
+fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks, gate)
+viewing = Viewing(store, ConnectionStore(settings.text("CONNECTIONS_TABLE")), fan_out, tasks, gate)
+owning = Owning(store, access, fan_out, AuditQueue(""))  # nobody takes a share over a socket: nothing to record
+publishing = Publishing(store, fan_out, gate, owning, no_session_key)
+routes = SharingSockets(viewing, publishing)
 
 
 @frame

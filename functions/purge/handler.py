@@ -6,14 +6,14 @@ from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.purges import Purges
-from opencode_cloud.sharing.service import FanOut, Removal
+from opencode_cloud.sharing.service import Farewell, Removal
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(purge_queue=settings.text("PURGE_QUEUE_URL"))
-fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks)
-purges = Purges(Removal(store, objects, fan_out, tasks))
+farewell = Farewell(store, sockets(settings.text("WEBSOCKET_ENDPOINT")))
+purges = Purges(Removal(store, objects, farewell, tasks))
 
 
 @frame

@@ -1,39 +1,50 @@
-"""HTTP: clients publish here, readers read."""
+"""HTTP: clients publish here, readers read, owners and admins govern."""
 
 from typing import Any
 
+from opencode_cloud import hot_wiring
+from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing import pages
+from opencode_cloud.sharing.governing import Governing
+from opencode_cloud.sharing.readers import ReaderRoutes
 from opencode_cloud.sharing.routes import SharingRoutes
-from opencode_cloud.sharing.service import FanOut, Publishing, Reading, Removal, Snapshots
+from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Reading, Removal, Snapshots
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
+url = settings.text("PUBLIC_URL", "")
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"), settings.text("PURGE_QUEUE_URL"))
-fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks)
+access = hot_wiring.access()
+gate = Gate(store, access)
+fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks, gate)
+owning = Owning(store, access, fan_out, AuditQueue(settings.text("AUDIT_QUEUE_URL")))
 publishing = Publishing(
     store,
     fan_out,
+    gate,
+    owning,
     lambda: aws.secret(settings.text("SESSION_KEY_SECRET")),
     lifetime_seconds=settings.number("SHARE_LIFETIME_SECONDS", 0),
     creates_per_minute=settings.number("CREATE_LIMIT_PER_MINUTE", 0),
+    anonymous=settings.number("ANONYMOUS_SHARING", 1) == 1,
 )
+reading = Reading(store, objects, Snapshots(store, objects), gate)
+removal = Removal(store, objects, fan_out, tasks)
 app = http_app()
 pages.prepare()
-SharingRoutes(
-    publishing,
-    Reading(store, objects, Snapshots(store, objects)),
-    Removal(store, objects, fan_out, tasks),
-    admin_secret=lambda: aws.secret(settings.text("ADMIN_SECRET")),
-    public_url=settings.text("PUBLIC_URL", ""),
-).mount(app)
+secret = settings.text("ADMIN_SECRET")
+routes = SharingRoutes(publishing, reading, removal, owning, access, lambda: aws.secret(secret), public_url=url)
+routes.mount(app)
+ReaderRoutes(reading, gate, public_url=url).mount(app)
+governing = Governing(owning, removal, access, sessions_table=settings.text("SESSIONS_TABLE"), public_url=url)
 
 
 @frame
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Answer one HTTP request."""
-    return answer(app, event, context)
+    return governing.answer(event, context) or answer(app, event, context)

@@ -22,6 +22,8 @@ from infra.constructs.queue import PLAIN_HTTP, dead_letter_queue, queue
 from infra.stage import Stage
 
 EXPIRY_INDEX = "expiry"
+WORKSPACE_INDEX = "workspace"
+OWNER_INDEX = "owner"
 ACCOUNT_INDEX = "account"
 CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60}
 """Queues of the console plane, and the seconds that the function behind each may take for a batch."""
@@ -93,7 +95,8 @@ class DataStack(Stack):
                     partition_key=_string("expiry_day"),
                     sort_key=dynamodb.Attribute(name="expires_at", type=dynamodb.AttributeType.NUMBER),
                     projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-                )
+                ),
+                *(_listing(name) for name in (WORKSPACE_INDEX, OWNER_INDEX)),
             ],
             dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE,
             **self._table_options(),
@@ -253,6 +256,16 @@ class DataStack(Stack):
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")
         # Not by Ref, for which the emulator returns the name.
         return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id
+
+
+def _listing(name: str) -> dynamodb.GlobalSecondaryIndexPropsV2:
+    """Return the index of shares by the attribute `name`, in the order in which they were made."""
+    return dynamodb.GlobalSecondaryIndexPropsV2(
+        index_name=name,
+        partition_key=_string(name),
+        sort_key=dynamodb.Attribute(name="created_at", type=dynamodb.AttributeType.NUMBER),
+        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+    )
 
 
 def _string(name: str) -> dynamodb.Attribute:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as sources
@@ -20,7 +21,7 @@ from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import dead_letter_queue, queue
 from infra.routes import API_ROUTES
-from infra.stacks.data import EXPIRY_INDEX, DataStack
+from infra.stacks.data import EXPIRY_INDEX, OWNER_INDEX, WORKSPACE_INDEX, DataStack
 from infra.stage import Stage
 
 HTTP_API_ID = "share-http"
@@ -90,20 +91,22 @@ class SharingStack(Stack):
             PUBLIC_URL=self._stage.public_url,
             SHARE_LIFETIME_SECONDS=str(self._stage.share_lifetime_seconds),
             CREATE_LIMIT_PER_MINUTE=str(self._stage.creates_per_minute),
-            ACCESS_TABLE=self._data.access.table_name,
-            SESSIONS_TABLE=self._data.sessions.table_name,
+            ANONYMOUS_SHARING=str(int(self._stage.anonymous_sharing)),
             SIGNING_KEYS=self._data.signing_key_arns,
+            **self._known_people(),
             AUDIT_QUEUE_URL=self._data.queues["audit"].queue_url,
         )
-        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_rows(function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
+        function.allow("dynamodb:Query", on=indexes)
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
         # To list means that a missing object answers 404 instead of 403.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
         function.allow("sqs:SendMessage", on=[self.purges.queue_arn, self._data.queues["audit"].queue_arn])
-        known = [self._data.access.table_arn, self._data.sessions.table_arn]
-        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+        self._allow_known_people(function)
+        self._allow_counting(function)
         function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
         self._allow_deliveries(function)
         self._allow_sockets(function, "POST", "DELETE")
@@ -115,13 +118,16 @@ class SharingStack(Stack):
             CONNECTIONS_TABLE=self._data.connections.table_name,
             WEBSOCKET_ENDPOINT=self.websocket.endpoint,
             DELIVER_FUNCTION=self.deliver.alias.function_arn,
+            **self._known_people(),
         )
-        self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
+        # It updates titles in the rows of shares: a client may publish over its socket.
+        self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        self._allow_known_people(function)
         self._allow_objects(function, "GetObject", "PutObject")
         connections = self._data.connections.table_arn
         function.allow("dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[connections])
         self._allow_deliveries(function)
-        self._allow_sockets(function, "POST")
+        self._allow_sockets(function, "POST", "DELETE")
         return function
 
     def _deliver(self) -> Function:
@@ -129,8 +135,10 @@ class SharingStack(Stack):
             "deliver",
             CONNECTIONS_TABLE=self._data.connections.table_name,
             WEBSOCKET_ENDPOINT=self.websocket.endpoint,
+            **self._known_people(),
         )
         self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
+        self._allow_known_people(function)
         function.allow("dynamodb:UpdateItem", on=[self._data.connections.table_arn])
         self._allow_objects(function, "GetObject")
         self._allow_sockets(function, "GET", "POST", "DELETE")
@@ -186,6 +194,24 @@ class SharingStack(Stack):
 
     def _allow_rows(self, function: Function, *actions: str) -> None:
         function.allow(*(f"dynamodb:{action}" for action in actions), on=[self._data.shares.table_arn])
+
+    def _known_people(self) -> dict[str, str]:
+        """Return the environment of a function that looks up sessions, keys, members and policies."""
+        return {"ACCESS_TABLE": self._data.access.table_name, "SESSIONS_TABLE": self._data.sessions.table_name}
+
+    def _allow_known_people(self, function: Function) -> None:
+        known = [self._data.access.table_arn, self._data.sessions.table_arn]
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+
+    def _allow_counting(self, function: Function) -> None:
+        """Let a function count requests beside the sessions, and write nothing else there."""
+        function.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:UpdateItem"],
+                resources=[self._data.sessions.table_arn],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*"]}},
+            )
+        )
 
     def _allow_objects(self, function: Function, *actions: str) -> None:
         function.allow_any(

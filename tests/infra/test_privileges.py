@@ -25,8 +25,8 @@ DENIED = {
 """Beginnings of actions that no function may be given by accident; all of them were checked against the handlers."""
 
 ROWS = {
-    "share": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
-    "live": {"GetItem", "Query", "PutItem", "DeleteItem"},
+    "share": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
+    "live": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
     "deliver": {"GetItem", "Query", "PutItem", "DeleteItem"},
     "snapshot": {"GetItem", "Query", "UpdateItem"},
     "purge": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
@@ -84,6 +84,21 @@ def test_no_role_has_a_policy_of_aws_but_the_gateway_s_logging(synthesis: Synthe
 def test_every_function_has_a_role_of_its_own(synthesis: Synthesis) -> None:
     functions = synthesis.properties("sharing", "AWS::Lambda::Function")
     assert len({json.dumps(function["Role"]) for function in functions}) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_people_are_only_looked_up_and_requests_of_theirs_counted(synthesis: Synthesis, name: str) -> None:
+    for statement in _statements(synthesis, name):
+        tables = json.dumps(statement["Resource"])
+        if "GetAttAccess" not in tables and "GetAttSessions" not in tables:
+            continue
+        if "dynamodb:UpdateItem" in _actions(statement):
+            assert name == "share"
+            assert _actions(statement) == ["dynamodb:UpdateItem"]
+            assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*"]}}
+        else:
+            assert set(_actions(statement)) == {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
+            assert name in ("share", "live", "deliver")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

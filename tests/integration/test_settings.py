@@ -9,11 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from opencode_cloud.access.service import Access
+from opencode_cloud.access.store import AccessStore
+from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.errors import Gone, TooManyRequests
+from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.items import parse
-from opencode_cloud.sharing.service import FanOut, Publishing
+from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 from tests.integration.publisher import new_session_id
 
@@ -28,8 +31,11 @@ def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings["aws_secret_access_key"])
     aws.dynamodb.cache_clear()
     store = ShareStore(stack.outputs["SharesTableName"], ObjectStore(stack.outputs["SharesBucketName"]))
-    fan_out = FanOut(store, Sockets(stack.outputs["WebSocketEndpoint"]), Tasks())
-    yield lambda **chosen: Publishing(store, fan_out, lambda: "a key of its own", **chosen)
+    access = Access(AccessStore(stack.outputs["AccessTableName"], stack.outputs["SessionsTableName"]), lambda _: None)
+    gate = Gate(store, access)
+    fan_out = FanOut(store, Sockets(stack.outputs["WebSocketEndpoint"]), Tasks(), gate)
+    owning = Owning(store, access, fan_out, AuditQueue(stack.outputs["AuditQueueUrl"]))
+    yield lambda **chosen: Publishing(store, fan_out, gate, owning, lambda: "a key of its own", **chosen)
     aws.dynamodb.cache_clear()
 
 
@@ -44,6 +50,7 @@ def test_one_address_can_make_only_so_many_shares_a_minute(publishing: Callable[
     with pytest.raises(TooManyRequests) as refused:
         service.create(new_session_id(), address)
     assert refused.value.code == "too_many_creates"
+    assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= 60
     assert service.create(known[0], address), "a session that has a share gets it, whatever the limit"
     assert service.create(new_session_id(), "another address")
@@ -59,6 +66,18 @@ def test_a_share_lives_as_long_as_the_stage_says(publishing: Callable[..., Publi
     with pytest.raises(Gone):
         service.sync(made.id, made.secret, batch, at=2)
     assert service.create(session_id, "192.0.2.1").id != made.id
+
+
+def test_a_stage_can_refuse_shares_without_an_owner(publishing: Callable[..., Publishing]) -> None:
+    session_id = new_session_id()
+    made = publishing().create(session_id, "192.0.2.1")
+    service = publishing(anonymous=False)
+    for known in (session_id, new_session_id()):
+        with pytest.raises(Forbidden) as refused:
+            service.create(known, "192.0.2.1")
+        assert refused.value.code == "login_to_share"
+    batch = parse([b'{"type":"session","data":{}}'])
+    assert service.sync(made.id, made.secret, batch, at=1).seq == 1, "what is shared already goes on"
 
 
 def test_the_old_protocols_operator_can_remove_a_share(stack: Any) -> None:

@@ -10,12 +10,17 @@ const TRIES = 3 // failures in a row before polling begins beside further attemp
 const POLL = 3_000 // between two polls; grows while nothing changes
 const MAXIMUM_POLL = 30_000
 const STALLED = 300_000 // a fetch that takes longer has stalled
+const RENEW = 120_000 // before its end a ticket is exchanged for a new one
 const OVER = new Set(["share_gone", "share_not_found"])
+const REFUSED = new Set(["login_required", "password_required"])
 
 const jitter = (delay) => delay * (0.5 + Math.random() / 2)
 
 /** The share is no longer there. */
 class Gone extends Error {}
+
+/** The share is there, and not for this reader any more, or not before they sign in again. */
+class Refused extends Error {}
 
 export class Follower {
   #socket = null
@@ -28,15 +33,20 @@ export class Follower {
   #catchingUp = false
   #stopped = false
   #timers = {}
+  #renewAt = 0 // when the ticket has to be exchanged, by performance.now()
+  #doubted = false // whether the ticket was refused since it was new
 
   /**
    * @param share the share's id
    * @param cursor everything up to this sequence number is known
+   * @param ticket what the server wants to see of readers of shares that are not for everybody; empty for the others
+   * @param lifetime of the ticket, in milliseconds
    * @param address of the live protocol, ws: or wss:
-   * @param handlers apply(items), status(state), gone()
+   * @param handlers apply(items), status(state), gone(), refused()
    */
-  constructor({ share, cursor, address, apply, status, gone }) {
-    Object.assign(this, { share, cursor, address, apply, status, gone })
+  constructor({ share, cursor, ticket, lifetime, address, apply, status, gone, refused }) {
+    Object.assign(this, { share, cursor, ticket, address, apply, status, gone, refused })
+    this.#renewAt = performance.now() + lifetime - RENEW
   }
 
   start() {
@@ -76,8 +86,7 @@ export class Follower {
       const response = await this.#get(href, AbortSignal.timeout(STALLED))
       return response ? await response.json() : null
     } catch (error) {
-      if (!(error instanceof Gone)) throw error
-      this.#over()
+      if (!this.#isFinal(error)) throw error
       return null
     }
   }
@@ -91,14 +100,30 @@ export class Follower {
     }
     this.#socket = socket
     this.#after("patience", PATIENCE, () => this.#lost(socket))
-    socket.onopen = () => this.#resume()
+    socket.onopen = () => this.#resume().catch((error) => this.#failed(socket, error))
     socket.onmessage = (event) => this.#receive(socket, event.data)
     socket.onclose = () => this.#lost(socket)
   }
 
-  #resume() {
+  async #resume() {
     this.#catchingUp = true
-    this.#send({ action: "resume", share: this.share, after: this.cursor })
+    await this.#renew()
+    this.#send({ action: "resume", share: this.share, after: this.cursor, ...this.#proof() })
+  }
+
+  #proof() {
+    return this.ticket ? { ticket: this.ticket } : {}
+  }
+
+  /** Exchange the ticket when its time is nearly over, or when it was refused: who may still read gets a new one. */
+  async #renew() {
+    if (!this.#doubted && (!this.ticket || performance.now() < this.#renewAt)) return
+    const response = await this.#fetch(`/share/${this.share}/ticket`, "POST", AbortSignal.timeout(PATIENCE))
+    if (response.status === 404) throw new Gone()
+    const { ticket, expires_in } = await response.json()
+    this.#doubted = false
+    this.ticket = ticket ?? ""
+    this.#renewAt = performance.now() + (expires_in ?? 0) * 1000 - RENEW
   }
 
   #send(frame) {
@@ -115,7 +140,7 @@ export class Follower {
   }
 
   #failed(socket, error) {
-    if (error instanceof Gone) return this.#over()
+    if (this.#isFinal(error)) return
     console.warn("The connection is given up and made anew.", error)
     this.#lost(socket)
   }
@@ -131,7 +156,7 @@ export class Follower {
       case "snapshot":
         clearTimeout(this.#timers.patience) // the fetch has its own
         await this.#fetchState(frame.href)
-        this.#resume() // what was committed meanwhile, and from then on
+        await this.#resume() // what was committed meanwhile, and from then on
         break
       case "ready":
         this.#catchingUp = false
@@ -142,6 +167,7 @@ export class Follower {
         throw new Gone()
       case "error":
         if (OVER.has(frame.code)) throw new Gone()
+        if (REFUSED.has(frame.code)) this.#doubted = true // the next connection finds out with a new ticket
         throw new Error(`${frame.code}: ${frame.message}`)
       case undefined: // not from the server but from the gateway before it
         throw new Error(frame.message)
@@ -163,7 +189,13 @@ export class Follower {
       return
     }
     clearTimeout(this.#timers.patience)
-    if (this.cursor < this.#tail) this.#after("resume", SETTLE, () => this.cursor < this.#tail && this.#resume())
+    if (this.cursor < this.#tail) this.#after("resume", SETTLE, () => this.#fill())
+  }
+
+  #fill() {
+    if (this.cursor >= this.#tail) return
+    const socket = this.#socket
+    this.#resume().catch((error) => this.#failed(socket, error))
   }
 
   #live() {
@@ -174,8 +206,14 @@ export class Follower {
     this.#after("ping", jitter(PING), () => this.#ping())
   }
 
-  #ping() {
-    this.#send({ action: "ping", share: this.share, after: this.cursor })
+  async #ping() {
+    const socket = this.#socket
+    try {
+      await this.#renew()
+    } catch (error) {
+      return this.#failed(socket, error)
+    }
+    this.#send({ action: "ping", share: this.share, after: this.cursor, ...this.#proof() })
     this.#after("ping", jitter(PING), () => this.#ping())
   }
 
@@ -209,7 +247,7 @@ export class Follower {
       if (this.#stopped || this.#failures < TRIES) return
       this.status("polling")
     } catch (error) {
-      if (error instanceof Gone) return this.#over()
+      if (this.#isFinal(error)) return
       if (this.#stopped || this.#failures < TRIES) return
       this.status(navigator.onLine ? "reconnecting" : "offline")
     }
@@ -228,18 +266,29 @@ export class Follower {
 
   /** GET; null for what is not there. */
   async #get(href, signal) {
-    const response = await fetch(href, { headers: { accept: "application/json" }, credentials: "omit", signal })
+    const response = await this.#fetch(href, "GET", signal)
+    return response.status === 404 ? null : response
+  }
+
+  /** Ask our own server. Cookies prove who the reader is: a ticket in a header would not survive redirects. */
+  async #fetch(href, method, signal) {
+    const response = await fetch(href, { method, headers: { accept: "application/json" }, credentials: "same-origin", signal })
     if (response.status === 410) throw new Gone()
-    if (response.status === 404) return null
+    if (response.status === 401) throw new Refused()
+    if (response.status === 404) return response
     if (!response.ok) throw new Error(`${response.status} for ${href}`)
     return response
   }
 
-  #over() {
-    if (this.#stopped) return
+  /** Whether an error ends the following for good; if so, it has been ended. */
+  #isFinal(error) {
+    if (!(error instanceof Gone || error instanceof Refused)) return false
+    if (this.#stopped) return true
     this.stop()
-    this.status("unshared")
-    this.gone()
+    this.status(error instanceof Gone ? "unshared" : "refused")
+    if (error instanceof Gone) this.gone()
+    else this.refused()
+    return true
   }
 
   #after(name, delay, action) {

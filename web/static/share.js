@@ -10,6 +10,7 @@ const STATES = {
   reconnecting: "Reconnecting",
   offline: "Offline",
   unshared: "No longer shared",
+  refused: "Not shared with you",
 }
 const AT_END = 160 // pixels from the end of the page that count as reading along
 
@@ -41,26 +42,46 @@ function showLatest(changed) {
   else if (changed && status.dataset.state === "live") latest.hidden = false
 }
 
-function showGone() {
-  const words = "This session is no longer shared: its owner removed it, or it has expired."
-  const title = document.createElement("h1")
+/** Put words in place of the session; `link` is a button that leads there. */
+function replaceBy(title, words, link) {
+  const heading = document.createElement("h1")
   const paragraph = document.createElement("p")
-  title.textContent = "No longer shared"
+  heading.textContent = title
   paragraph.textContent = words
   root.className = "notice"
-  root.replaceChildren(title, paragraph)
-  document.title = "No longer shared · Opencode Cloud"
+  root.replaceChildren(heading, paragraph)
+  if (link) {
+    const button = document.createElement("a")
+    button.className = "action"
+    button.href = link.href
+    button.textContent = link.label
+    root.append(button)
+  }
+  document.title = `${title} · Opencode Cloud`
   document.querySelector("footer").remove()
   latest.remove()
+}
+
+function showGone() {
+  replaceBy("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+}
+
+/** The server knows better why, and what can be done about it: with the password, or by signing in. */
+function showRefused() {
+  const link = { href: location.pathname, label: "Ask again" }
+  replaceBy("Not shared with you any more", "Who may see this session has changed, or you are signed out.", link)
 }
 
 const follower = new Follower({
   share: root.dataset.share,
   cursor: Number(root.dataset.seq),
+  ticket: root.dataset.ticket ?? "",
+  lifetime: Number(root.dataset.lifetime ?? 0) * 1000,
   address: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`,
   apply,
   status: showStatus,
   gone: showGone,
+  refused: showRefused,
 })
 const transcript = new Transcript(root, (href) => follower.fetchItem(href))
 

@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
-from opencode_cloud.sharing.service import FanOut, Snapshots
+from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
 from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.viewing import Replay
 from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
@@ -18,16 +18,19 @@ from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
 class Deliveries:
     """Carries out what :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
 
-    def __init__(self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+    def __init__(
+        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
+    ) -> None:
         self._store = store
         self._fan_out = fan_out
-        self._replay = Replay(store, connections, fan_out, snapshots)
+        self._gate = gate
+        self._replay = Replay(store, connections, fan_out, snapshots, gate)
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Carry out one delivery; a share that went meanwhile has nothing to deliver."""
         delivery = msgspec.convert(dict(event), type=Delivery)
         if delivery.task == "replay":
-            for connection, _ in delivery.viewers:
+            for connection, *_ in delivery.viewers:
                 self._replay.run(delivery.share, connection)
             return
         share = self._store.share(delivery.share)
@@ -35,4 +38,5 @@ class Deliveries:
         if share is None or is_over(share) or record is None:
             logger.info("share went before its delivery", extra={"share": delivery.share})
             return
-        self._fan_out.push(share, record, [Viewer(*viewer) for viewer in delivery.viewers])
+        viewers = [Viewer(*viewer) for viewer in delivery.viewers]
+        self._fan_out.push(share, record, viewers, mode=self._gate.audience(share))

@@ -77,6 +77,32 @@ class State(StrEnum):
     GONE = "gone"
 
 
+class Mode(StrEnum):
+    """Who may read a share that has an owner; a share without one is for whoever has its link."""
+
+    LINK = "link"
+    PASSWORD = "password"  # noqa: S105 - a kind, not a value
+    """Whoever has the link and the password; members of the workspace need no password."""
+    WORKSPACE = "workspace"
+    """Members of the workspace only."""
+
+
+class Ownership(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a share is and who may read it.
+
+    ``ticket_key`` signs the tickets of readers; a new one with every change of who may read makes all of them void.
+    """
+
+    owner: str
+    """``acc_`` or ``svc_``."""
+    workspace: str
+    mode: Mode
+    ticket_key: bytes
+    password_hash: str = ""
+    title: str = ""
+    """The session's, for lists."""
+
+
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A share's row: what decides who may write it and what readers see instead of the session id."""
 
@@ -90,6 +116,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     hint: Position
     snapshot: Snapshot | None = None
+    ownership: Ownership | None = None
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -111,6 +138,7 @@ class Viewer(msgspec.Struct, frozen=True):
 
     connection: str
     protocol: Protocol
+    ticket: str = ""
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +158,29 @@ class Credentials(msgspec.Struct, frozen=True):
 
     id: str
     secret: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change of a share that has an owner; a None stays as it is. ``expires_at`` 0 means never."""
+
+    mode: Mode | None = None
+    password: str | None = None
+    expires_at: int | None = None
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A share with an owner, as lists show it: ``views`` is how often its page or a document of it was opened."""
+
+    share: Share
+    ownership: Ownership
+    views: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A place in a list of shares, which is ordered by when they were made (milliseconds)."""
+
+    created_at: int
+    share: str
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -184,3 +235,70 @@ def too_many_creates(retry_after: int) -> TooManyRequests:
 def contended() -> Unavailable:
     """Other writers of this share were always first."""
     return Unavailable("contended", "Too many writers at once for this share. Nothing was stored: send it again.")
+
+
+def password_required() -> Unauthorized:
+    """The share has a password, and the request neither proves to know it nor to come from its workspace."""
+    return Unauthorized(
+        "password_required",
+        "This share has a password. Send it to POST /share/<id>/unlock, and the ticket that it answers"
+        " as `x-share-ticket`.",
+    )
+
+
+def wrong_password() -> Forbidden:
+    """The password is not this share's."""
+    return Forbidden("wrong_password", "This is not the password of the share.")
+
+
+def too_many_attempts(retry_after: int) -> TooManyRequests:
+    """Passwords are tried faster than a person can type them."""
+    return TooManyRequests("too_many_attempts", f"Too many attempts. Try again in {retry_after} s.", retry_after)
+
+
+def sharing_off() -> Forbidden:
+    """The policy of the workspace allows no shares."""
+    return Forbidden(
+        "sharing_off",
+        "The policy of your workspace does not allow sharing. Ask an admin of the workspace.",
+    )
+
+
+def anonymous_sharing_off() -> Forbidden:
+    """The stage wants every share to have an owner."""
+    return Forbidden(
+        "login_to_share",
+        "This deployment takes shares of signed-in people only: `opencode console login <this host>`, and share again.",
+    )
+
+
+def owner_has_left() -> Forbidden:
+    """Whoever the share belongs to may not share in its workspace any more."""
+    return Forbidden(
+        "owner_has_left",
+        "The share's owner has left its workspace, or may not share there any more. Unshare the session first.",
+    )
+
+
+def mode_not_allowed(mode: Mode) -> Forbidden:
+    """The policy of the workspace does not allow so wide a mode."""
+    return Forbidden(
+        "mode_not_allowed", f"The policy of your workspace does not allow shares of mode `{mode}`, only of `workspace`."
+    )
+
+
+def lifetime_not_allowed(seconds: int) -> Forbidden:
+    """The policy of the workspace does not allow so long a lifetime."""
+    return Forbidden(
+        "lifetime_not_allowed", f"The policy of your workspace lets shares live for {seconds} s from now at most."
+    )
+
+
+def password_needed() -> BadRequest:
+    """Mode password without a password, or a password without the mode."""
+    return BadRequest("invalid_password", "A share has a password if, and only if, its mode is `password`.")
+
+
+def invalid_expiry() -> BadRequest:
+    """An expiry that has passed."""
+    return BadRequest("invalid_expiry", "`expires_at` must be in the future.")

@@ -1,4 +1,4 @@
-"""The pages that people see: a share (/share/{id}), and that there is none."""
+"""The pages that people see: a share (/share/{id}), that there is none, or what is needed to see it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import MappingProxyType
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from opencode_cloud.kit import site
 from opencode_cloud.sharing.blocks import Block, Diff, File, Note, block, size
+from opencode_cloud.sharing.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
 
 INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
@@ -29,6 +31,8 @@ def content_security_policy(bodies: str = "") -> str:
 
 
 CONTENT_SECURITY_POLICY = content_security_policy()
+FORM_POLICY = site.content_security_policy(forms="'self'")
+"""Of a page with a form or nothing but words, and nothing of a share in it."""
 HEADERS: Mapping[str, str] = MappingProxyType(site.headers(CONTENT_SECURITY_POLICY))
 
 
@@ -49,11 +53,11 @@ class _Message:
     href: str
 
 
-def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str) -> str:
+def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
     Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. Of a session over ``BUDGET`` the page holds
-    the beginning, and tells its script to fetch all.
+    the beginning, and tells its script to fetch all. Its script sends ``ticket`` where the share is not for everybody.
     """
     transcript = transcribe(items)
     messages, complete = _within_budget(share_id, transcript)
@@ -62,6 +66,8 @@ def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str) 
         share_id=share_id,
         address=f"{base_url.rstrip('/')}/share/{share_id}",
         seq=seq if complete else 0,
+        ticket=ticket,
+        lifetime=VIEW_SECONDS,
         complete=complete,
         transcript=transcript,
         names=model_names(transcript.models),
@@ -81,8 +87,31 @@ def render_gone() -> str:
     return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
 
 
+def render_sign_in(share_id: str) -> str:
+    """Write the page for 401: the share is for members of a workspace."""
+    return _notice(
+        "Sign in to see this session",
+        "This session is shared with the members of a workspace only.",
+        link=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
+        label="Sign in",
+    )
+
+
+def render_password(share_id: str, problem: str = "") -> str:
+    """Write the page for 401 that asks for the share's password; ``problem`` says what was wrong with the last one."""
+    return (
+        _environment()
+        .get_template("password.html")
+        .render(
+            action=f"/share/{share_id}/unlock",
+            login=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
+            problem=problem,
+        )
+    )
+
+
 def prepare() -> None:
-    """Compile the templates and read the static files now: a function that does so as it starts answers sooner."""
+    """Compile the templates now: a function that does so as it starts answers sooner."""
     environment = _environment()
     for name in environment.list_templates(filter_func=lambda name: "/" not in name):  # other features' are in folders
         environment.get_template(name)
@@ -93,8 +122,8 @@ def render_home(base_url: str) -> str:
     return _notice("Opencode Cloud", f"Set enterprise.url to {base_url} in opencode.json, and type /share in opencode.")
 
 
-def _notice(title: str, words: str) -> str:
-    return _environment().get_template("notice.html").render(title=title, words=words)
+def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
+    return _environment().get_template("notice.html").render(title=title, words=words, link=link, label=label)
 
 
 def _within_budget(share_id: str, transcript: Transcript) -> tuple[list[_Message], bool]:

@@ -1,4 +1,4 @@
-"""HTTP to sharing and back: the current protocol, the legacy one, readers, the operator (docs/protocol.md)."""
+"""HTTP to sharing and back: the current protocol, the legacy one, the operator (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from opencode_cloud.kit import http, site
-from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unauthorized
-from opencode_cloud.sharing import pages
+from opencode_cloud.access.service import Access
+from opencode_cloud.identity.web import request_of
+from opencode_cloud.kit import http
+from opencode_cloud.kit.actor import Actor
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.items import from_legacy, parse
-from opencode_cloud.sharing.markdown import render_markdown
 from opencode_cloud.sharing.models import Share, share_not_found
-from opencode_cloud.sharing.service import Document, Publishing, Reading, Redirect, Removal, SharedState
+from opencode_cloud.sharing.readers import document_reply, visitor_of
+from opencode_cloud.sharing.service import Owning, Publishing, Reading, Removal
 from opencode_cloud.sharing.service.reading import legacy_data
-from opencode_cloud.sharing.transcript import to_document
-
-Handler = Callable[..., Response[str]]
-MARKDOWN = "text/markdown; charset=utf-8"
+from opencode_cloud.workspaces.permissions import Permission
 
 
 class _Create(msgspec.Struct):
@@ -56,20 +56,24 @@ class _LegacyAdminDelete(msgspec.Struct):
 
 
 class SharingRoutes:
-    """The routes of sharing, over its services."""
+    """The routes of who publishes and removes, and those of clients that read."""
 
     def __init__(
         self,
         publishing: Publishing,
         reading: Reading,
         removal: Removal,
-        *,
+        owning: Owning,
+        access: Access,
         admin_secret: Callable[[], str],
+        *,
         public_url: str,
     ) -> None:
         self._publishing = publishing
         self._reading = reading
         self._removal = removal
+        self._owning = owning
+        self._access = access
         self._admin_secret = admin_secret
         self._public_url = public_url
 
@@ -77,7 +81,7 @@ class SharingRoutes:
         """Add every route to ``app``."""
         router = APIGatewayHttpRouter()
         self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        for mount in (self._current, self._organization, self._legacy, self._admin, self._readers):
+        for mount in (self._current, self._owned, self._legacy, self._admin):
             mount(router)
         app.include_router(router)
 
@@ -91,8 +95,12 @@ class SharingRoutes:
 
     def create(self) -> Response[str]:
         """``POST /api/share {sessionID}`` -> ``{id, url, secret}``."""
+        return self._created(None)
+
+    def _created(self, actor: Actor | None) -> Response[str]:
         event = self._event()
-        made = self._publishing.create(http.decode_body(event, _Create).session_id, http.source_address(event))
+        session_id = http.decode_body(event, _Create).session_id
+        made = self._publishing.create(session_id, http.source_address(event), actor)
         url = f"{http.base_url(event, self._public_url)}/share/{made.id}"
         return self._json({"id": made.id, "url": url, "secret": made.secret})
 
@@ -106,28 +114,77 @@ class SharingRoutes:
     def delete(self, share_id: str) -> Response[str]:
         """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when it is gone already."""
         event = self._event()
-        body = http.decode_body(event, _Delete) if http.raw_body(event) else _Delete()
-        self._removal.unshare(share_id, body.secret)
+        self._unshare(share_id, _secret(event))
         return self._json({})
+
+    def _unshare(self, share_id: str, secret: str, actor: Actor | None = None) -> None:
+        removed = self._removal.unshare(share_id, secret)
+        if removed is not None:
+            self._owning.record_unshared(removed, actor, http.source_address(self._event()))
 
     def data(self, share_id: str) -> Response[str]:
         """``GET /api/share/{id}/data`` -> the flat array of items."""
-        return self._document(self._reading.data(share_id))
+        event = self._event()
+        return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
 
-    def _organization(self, router: APIGatewayHttpRouter) -> None:
-        """``/api/shares``: the same store, for members of an organization; closed until there are members."""
-        router.post("/api/shares")(self.demand_bearer)
-        router.post("/api/shares/<share_id>/sync")(self.demand_bearer)
-        router.delete("/api/shares/<share_id>")(self.demand_bearer)
-        router.get("/api/shares/<share_id>/data")(self.demand_bearer)
+    # ------------------------------------------------------------------------------- with an account
 
-    def demand_bearer(self, **_path: str) -> Response[str]:
-        """Answer 401: this deployment knows no accounts yet."""
-        raise Unauthorized(
-            "login_required",
-            "This address is for members of an organization, and this deployment has no accounts yet."
-            " Log out of the console (`opencode console logout`) to share without an account.",
-        )
+    def _owned(self, router: APIGatewayHttpRouter) -> None:
+        """``/api/shares``: the same store, for who sends a bearer, and ``x-org-id`` with a person's."""
+        router.post("/api/shares")(self.create_owned)
+        router.post("/api/shares/<share_id>/sync")(self.sync_owned)
+        router.delete("/api/shares/<share_id>")(self.delete_owned)
+        router.get("/api/shares/<share_id>/data")(self.data_owned)
+
+    def _member(self, event: http.Event, *permissions: Permission) -> Actor:
+        return self._access.member(request_of(event), http.header(event, "x-org-id"), *permissions)
+
+    def create_owned(self) -> Response[str]:
+        """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
+        return self._created(self._member(self._event(), Permission.SHARE_OWN))
+
+    def sync_owned(self, share_id: str) -> Response[str]:
+        """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; a share without an owner gets one.
+
+        Who sends it is found out while the share is read.
+        """
+        event = self._event()
+        actor = pool().submit(self._member, event, Permission.SHARE_OWN)
+        body = http.decode_body(event, _Sync)
+        items = parse(body.data)
+        commit = self._publishing.sync(share_id, body.secret, items, http.arrival_ms(event), actor.result)
+        return self._json({"seq": commit.seq})
+
+    def delete_owned(self, share_id: str) -> Response[str]:
+        """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when it is gone already.
+
+        The secret suffices; without it, or with another, the sender must be the owner or an admin of its workspace.
+        """
+        event = self._event()
+        secret = _secret(event)
+        try:
+            self._unshare(share_id, secret, self._known(event) if secret else None)
+        except (Forbidden, Unauthorized) as refused:
+            _, missing = self._owning.revoke(self._member(event, Permission.SHARE_OWN), [share_id], self._removal)
+            if missing:
+                raise share_not_found() from refused
+        else:
+            if not secret:
+                self._member(event)
+        return self._json({})
+
+    def _known(self, event: http.Event) -> Actor | None:
+        """Return who sent a request whose secret suffices, for the record; None when they do not prove it."""
+        try:
+            return self._member(event)
+        except ServiceError:
+            return None
+
+    def data_owned(self, share_id: str) -> Response[str]:
+        """``GET /api/shares/{id}/data`` -> the flat array of items, for who is signed in and may read the share."""
+        event = self._event()
+        self._member(event)
+        return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
 
     # -------------------------------------------------------------------------------- legacy protocol
 
@@ -155,7 +212,7 @@ class SharingRoutes:
             share_id = self._publishing.share_of(body.session_id)
         except NotFound:
             return self._json({})
-        self._removal.unshare(share_id, body.secret)
+        self._unshare(share_id, body.secret)
         return self._json({})
 
     def legacy_delete_admin(self) -> Response[str]:
@@ -167,14 +224,15 @@ class SharingRoutes:
 
     def legacy_data(self) -> Response[str]:
         """``GET /share_data?id=`` -> ``{info, messages}``."""
-        share_id = http.query(self._event(), "id")
+        event = self._event()
+        share_id = http.query(event, "id")
         if not share_id:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
-        return self._document(
-            self._reading.document(
-                share_id, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
-            )
+        visitor = visitor_of(event, share_id)
+        found = self._reading.document(
+            share_id, visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
         )
+        return document_reply(event, found)
 
     def upgrade_required(self) -> Response[str]:
         """``GET /share_poll`` without an upgrade."""
@@ -202,6 +260,9 @@ class SharingRoutes:
                 "created_at": found.created_at,
                 "expires_at": found.expires_at,
                 "snapshot_seq": found.snapshot.seq if found.snapshot else None,
+                "workspace": found.ownership.workspace if found.ownership else None,
+                "owner": found.ownership.owner if found.ownership else None,
+                "mode": found.ownership.mode if found.ownership else None,
             }
         )
 
@@ -223,106 +284,12 @@ class SharingRoutes:
         if not hmac.compare_digest(secret.encode(), self._admin_secret().encode()):
             raise Forbidden("wrong_admin_secret", "This is not the operator's secret of this deployment.")
 
-    # --------------------------------------------------------------------------------------- readers
-
-    def _readers(self, router: APIGatewayHttpRouter) -> None:
-        router.get("/share/<share_id>/items")(self.items)
-        router.get("/share/<share_id>/items/<seq>")(self.item)
-        router.get("/share/<share_id>")(self.page)
-        router.get("/s/<share_id>")(self.short_link)
-        router.get("/")(self.home)
-        router.get("/health")(lambda: self._json({"status": "ok"}))
-        router.get("/assets/<name>")(self.asset)
-        router.get("/assets/<version>/<name>")(self.asset)
-
-    def items(self, share_id: str) -> Response[str]:
-        """``GET /share/{id}/items?after=`` -> what is new."""
-        after = http.query(self._event(), "after", "0")
-        return self._document(self._reading.items(share_id, _number("after", after)))
-
-    def item(self, share_id: str, seq: str) -> Response[str]:
-        """``GET /share/{id}/items/{seq}`` -> one item with its body."""
-        return self._document(self._reading.item(share_id, _number("seq", seq)))
-
-    def page(self, share_id: str) -> Response[str]:
-        """``GET /share/{id}``: a page, or JSON or Markdown by suffix (``.json``, ``.md``) or by Accept."""
-        share_id, _, suffix = share_id.partition(".")
-        kind = suffix or _preferred(self._event())
-        if kind == "json":
-            return self._document(self._reading.document(share_id, "document", "application/json", _as_json))
-        if kind == "md":
-            base = http.base_url(self._event(), self._public_url)
-            return self._document(
-                self._reading.document(
-                    share_id, "transcript", MARKDOWN, lambda s: render_markdown(s.share.id, s.items, base)
-                ),
-                MARKDOWN,
-            )
-        if suffix:
-            raise share_not_found()
-        return self._html(share_id)
-
-    def _html(self, share_id: str) -> Response[str]:
-        event = self._event()
-        policy = pages.content_security_policy(self._reading.bodies_origin())
-        try:
-            state = self._reading.state(share_id)
-        except Gone:
-            return self._page(pages.render_gone(), policy, HTTPStatus.GONE)
-        except NotFound:
-            return self._page(pages.render_missing(), policy, HTTPStatus.NOT_FOUND)
-        base = http.base_url(event, self._public_url)
-        return self._page(pages.render_share(share_id, state.items, state.seq, base), policy)
-
-    def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> Response[str]:
-        headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
-        return http.reply(self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers)
-
-    def home(self) -> Response[str]:
-        """``GET /``: what this is, and how to point a client at it."""
-        html = pages.render_home(http.base_url(self._event(), self._public_url))
-        return self._page(html, pages.CONTENT_SECURITY_POLICY)
-
-    def short_link(self, share_id: str) -> Response[str]:
-        """``GET /s/{id}``: the legacy address of a share."""
-        if not share_id.replace("-", "").replace("_", "").isalnum():
-            raise share_not_found()
-        return http.redirect(f"/share/{share_id}")
-
-    def asset(self, name: str, version: str = "") -> Response[str]:
-        """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
-        found = site.static_asset(f"{version}/{name}" if version else name)
-        if found is None:
-            raise NotFound("asset_not_found", "There is no such file.")
-        headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}
-        return http.reply(self._event(), found.body, found.media_type, headers=headers)
-
     # ------------------------------------------------------------------------------------- internals
 
     def _json(self, value: Any, status: int = HTTPStatus.OK) -> Response[str]:
         return http.reply(self._event(), msgspec.json.encode(value), status=status)
 
-    def _document(self, document: Document | Redirect, content_type: str = "application/json") -> Response[str]:
-        if isinstance(document, Redirect):
-            return http.redirect(document.address)
-        return http.reply(self._event(), document.body, content_type)
 
-
-def _as_json(state: SharedState) -> str:
-    return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
-
-
-def _preferred(event: http.Event) -> str:
-    """Tell which form a reader asks for: browsers name text/html, programs and agents what they want."""
-    accept = http.header(event, "accept")
-    if "text/html" in accept:
-        return ""
-    if "text/markdown" in accept:
-        return "md"
-    return "json" if "application/json" in accept else ""
-
-
-def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 12:
-        raise BadRequest("invalid_number", f"`{name}` must be a whole number of at most 12 digits.")
-    return int(value)
+def _secret(event: http.Event) -> str:
+    """Return the secret in the body of a DELETE, which may have none."""
+    return http.decode_body(event, _Delete).secret if http.raw_body(event) else ""

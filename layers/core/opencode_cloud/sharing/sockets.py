@@ -26,6 +26,7 @@ class _Message(msgspec.Struct):
     share: str = ""
     after: int | None = None
     secret: str = ""
+    ticket: str = ""
     items: list[msgspec.Raw] = []
     id: str | None = None
 
@@ -85,10 +86,10 @@ class SharingSockets:
             raise BadRequest("missing_share", "Name the share in the field `share`.")
         match message.action:
             case "resume":
-                self._viewing.resume(connection, message.share, max(message.after or 0, 0))
+                self._viewing.resume(connection, message.share, max(message.after or 0, 0), message.ticket)
                 return None
             case "ping":
-                return self._viewing.ping(message.share)
+                return self._viewing.ping(message.share, message.ticket)
             case _:
                 commit = self._publishing.sync(message.share, message.secret, parse(message.items), at)
                 return ack_frame(message.id, commit.seq)

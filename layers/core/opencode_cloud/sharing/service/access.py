@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opencode_cloud.access.models import login_required
+from opencode_cloud.access.service import Request, proof_of
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.sharing import tickets
 from opencode_cloud.sharing.capability import is_secret_of
-from opencode_cloud.sharing.models import Share, State, missing_secret, share_gone, share_not_found, wrong_secret
+from opencode_cloud.sharing.models import (
+    Mode,
+    Share,
+    State,
+    missing_secret,
+    owner_has_left,
+    password_required,
+    share_gone,
+    share_not_found,
+    sharing_off,
+    too_many_attempts,
+    wrong_password,
+    wrong_secret,
+)
+from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opencode_cloud.access.models import KnownWorkspace
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.sharing.models import Viewer
     from opencode_cloud.sharing.store import ShareStore
+
+ATTEMPT_SECONDS = 60
+ATTEMPTS_OF_ADDRESS = 10  # passwords that one address may try at one share in a minute
+ATTEMPTS_OF_ALL = 100  # that all together may
 
 
 def is_over(share: Share) -> bool:
@@ -17,8 +46,8 @@ def is_over(share: Share) -> bool:
     return share.state is State.GONE or (share.expires_at is not None and share.expires_at <= now_seconds())
 
 
-def readable(store: ShareStore, share_id: str, share: Share | None) -> Share:
-    """Return the share if readers may have it.
+def existing(store: ShareStore, share_id: str, share: Share | None) -> Share:
+    """Return the share if it is there and not over, whoever may read it.
 
     Raises :class:`~opencode_cloud.kit.errors.Gone` when it was here and
     :class:`~opencode_cloud.kit.errors.NotFound` when it never was.
@@ -31,8 +60,8 @@ def readable(store: ShareStore, share_id: str, share: Share | None) -> Share:
 
 
 def writable(store: ShareStore, share_id: str, share: Share | None, secret: str) -> Share:
-    """Return the share if ``secret`` may write it; raises as :func:`readable` does, or for the secret."""
-    share = readable(store, share_id, share)
+    """Return the share if ``secret`` may write it; raises as :func:`existing` does, or for the secret."""
+    share = existing(store, share_id, share)
     check_secret(share, secret)
     return share
 
@@ -43,3 +72,159 @@ def check_secret(share: Share, secret: str) -> None:
         raise missing_secret()
     if not is_secret_of(share, secret):
         raise wrong_secret()
+
+
+def narrowed(mode: Mode, workspace: KnownWorkspace | None) -> Mode | None:
+    """Return who may read a share of ``mode`` under the workspace's present policy; None for nobody.
+
+    A policy that was made stricter holds for the shares that are there, too.
+    """
+    if workspace is None or workspace.policy.share_mode == "off":
+        return None
+    return Mode.WORKSPACE if workspace.policy.share_mode == "workspace" else mode
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What a request says of who wants to read: credentials of a person or key, a ticket, or nothing."""
+
+    request: Request = field(default_factory=Request)
+    ticket: str = ""
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether credentials came, good or not."""
+        return bool(self.request.bearer or self.request.cookie)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A share that may be read, by whom in general, and what proved it: a credential, or nothing but a password."""
+
+    share: Share
+    mode: Mode = Mode.LINK
+    proof: str = ""
+
+    def ticket(self) -> str:
+        """Return a ticket for the page's next requests; empty where none is needed."""
+        ownership = self.share.ownership
+        if ownership is None or self.mode is Mode.LINK:
+            return ""
+        return tickets.write(ownership.ticket_key, self.share.id, self.proof)
+
+
+class Gate:
+    """Lets readers and publishers through, by the share's mode and the present policy of its workspace.
+
+    A share without an owner costs no read besides its own row.
+    """
+
+    def __init__(self, store: ShareStore, access: Access) -> None:
+        self._store = store
+        self._access = access
+
+    def admit(self, share_id: str, share: Share | None, visitor: Visitor) -> Admission:
+        """Return the share if ``visitor`` may read it.
+
+        Raises as :func:`existing` does; ``login_required`` or ``password_required`` (401) when no good credential came,
+        and ``share_not_found`` (404) for those who are signed in and may not, as for a share that is not there.
+        """
+        share = existing(self._store, share_id, share)
+        mode = self.audience(share)
+        if mode is Mode.LINK:
+            return Admission(share)
+        if mode is None:
+            raise share_not_found()
+        return Admission(share, mode, self._proof(share, mode, visitor))
+
+    def audience(self, share: Share) -> Mode | None:
+        """Return who may read ``share`` now; None for nobody."""
+        if share.ownership is None:
+            return Mode.LINK
+        return narrowed(share.ownership.mode, self._access.workspace(share.ownership.workspace))
+
+    def publishing_mode(self, share: Share) -> Mode:
+        """Return who may read what is published to ``share`` now.
+
+        Raises ``owner_has_left`` or ``sharing_off`` (403): a secret outlives neither membership nor policy.
+        """
+        ownership = share.ownership
+        if ownership is None:
+            return Mode.LINK
+        workspace = self._access.standing(ownership.owner, ownership.workspace, Permission.SHARE_OWN)
+        if workspace is None:
+            raise owner_has_left()
+        mode = narrowed(ownership.mode, workspace)
+        if mode is None:
+            raise sharing_off()
+        return mode
+
+    def watching(self, share: Share, viewers: Sequence[Viewer], mode: Mode | None) -> list[Viewer]:
+        """Return those of ``viewers`` who may see what is pushed next (invariant I9).
+
+        Their tickets are read again, also those whose time is over, and the credentials behind them looked up: one
+        who has left the workspace or signed out gets nothing more. Costs nothing for shares that are for everybody.
+        """
+        ownership = share.ownership
+        if ownership is None or mode is Mode.LINK:
+            return list(viewers)
+        if mode is None:
+            return []
+        known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
+        proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
+        held = each(lambda proof: self._holds(proof, ownership.workspace), proofs)
+        allowed = {proof for proof, holds in zip(proofs, held, strict=True) if holds}
+        if mode is Mode.PASSWORD:
+            allowed.add("")
+        return [viewer for viewer, ticket in zip(viewers, known, strict=True) if ticket and ticket.proof in allowed]
+
+    def unlock(self, share_id: str, password: str, address: str) -> str:
+        """Return the ticket of who knows the password; empty where none is needed.
+
+        Raises ``wrong_password`` (403), or ``too_many_attempts`` (429) before the password is looked at.
+        """
+        share = existing(self._store, share_id, self._store.share(share_id))
+        mode = self.audience(share)
+        if mode is Mode.LINK:
+            return ""
+        if mode is not Mode.PASSWORD or share.ownership is None:
+            raise share_not_found()
+        self._limit_attempts(share_id, address)
+        if not tickets.is_password(password, share.ownership.password_hash):
+            raise wrong_password()
+        return tickets.write(share.ownership.ticket_key, share_id, seconds=tickets.UNLOCK_SECONDS)
+
+    def _limit_attempts(self, share_id: str, address: str) -> None:
+        now = now_seconds()
+        limits = {f"unlock#{share_id}#{address}": ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
+        for what, limit in limits.items():
+            if self._store.count(what, now // ATTEMPT_SECONDS, ATTEMPT_SECONDS) > limit:
+                raise too_many_attempts(ATTEMPT_SECONDS - now % ATTEMPT_SECONDS)
+
+    def _proof(self, share: Share, mode: Mode, visitor: Visitor) -> str:
+        """Return what names the visitor's good credential; empty for the password alone."""
+        ownership = share.ownership
+        if ownership is None:
+            raise share_not_found()
+        ticket = tickets.read(ownership.ticket_key, share.id, visitor.ticket) if visitor.ticket else None
+        if ticket and not ticket.proof and mode is Mode.PASSWORD:
+            return ""
+        if ticket and ticket.proof and self._holds(ticket.proof, ownership.workspace):
+            return ticket.proof
+        refused = password_required() if mode is Mode.PASSWORD else login_required()
+        if not visitor.is_signed_in:
+            raise refused
+        try:
+            actor = self._access.member(visitor.request, ownership.workspace, Permission.SHARE_VIEW)
+        except Unauthorized:
+            raise refused from None
+        except (NotFound, Forbidden):
+            raise (refused if mode is Mode.PASSWORD else share_not_found()) from None
+        return proof_of(visitor.request, actor)
+
+    def _holds(self, proof: str, workspace: str) -> bool:
+        try:
+            self._access.member(Request(proven=proof), workspace, Permission.SHARE_VIEW)
+        except ServiceError:
+            return False
+        return True

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from opencode_cloud.kit import log
 from opencode_cloud.kit.parallel import each, pool
 from opencode_cloud.sharing.frames import gone_frame, legacy_frame, live_frames
-from opencode_cloud.sharing.models import Protocol, Record, Share, Viewer
+from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Sockets
+    from opencode_cloud.sharing.service.access import Gate
     from opencode_cloud.sharing.store import ShareStore, Tasks
 
 CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
@@ -23,35 +24,69 @@ CONNECT_POLL_SECONDS = 0.02
 INLINE_VIEWERS = 100  # beyond, the posts of one invocation take longer than handing them to several others
 
 
-class FanOut:
-    """Sends frames to viewers and forgets those that have left."""
+class Farewell:
+    """Ends the sockets of viewers, from our side."""
 
-    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks) -> None:
+    def __init__(self, store: ShareStore, sockets: Sockets) -> None:
         self._store = store
         self._sockets = sockets
-        self._tasks = tasks
 
-    def commit(self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str]) -> None:
+    def farewell(self, share_id: str, viewers: Sequence[Viewer]) -> None:
+        """Tell viewers that the share is gone, and end their sockets."""
+        live = [viewer.connection for viewer in viewers if viewer.protocol is Protocol.LIVE]
+        self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
+        self._sockets.close([viewer.connection for viewer in viewers])
+
+    def dismiss(self, share_id: str, viewers: Sequence[Viewer]) -> None:
+        """End the sockets of viewers of a share that is still there, and that they must ask for again.
+
+        Without a word: a viewer reconnects, and the answer to its resume says whether it still may.
+        """
+        self._sockets.close([viewer.connection for viewer in viewers])
+        each(lambda viewer: self._store.remove_viewer(share_id, viewer.connection), viewers)
+
+
+class FanOut(Farewell):
+    """Sends frames to viewers and forgets those that have left."""
+
+    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: Gate) -> None:
+        super().__init__(store, sockets)
+        self._tasks = tasks
+        self._gate = gate
+
+    def commit(
+        self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str], mode: Mode = Mode.LINK
+    ) -> None:
         """Push a new record to all its viewers; ``stale`` are keys for which a later arrival was committed before.
 
         ``viewers`` were read before the commit. Who joined since has read the log either before the record, and is
-        found by the second look at the viewers, or after it.
+        found by the second look at the viewers, or after it. ``mode`` is who may read the share now.
         """
         started = time.perf_counter()
         late = pool().submit(self._store.viewers, share.id)
         if len(viewers) > INLINE_VIEWERS:
             self._tasks.push(share.id, record.first, viewers)
         else:
-            self.push(share, record, viewers, stale)
+            self.push(share, record, viewers, stale, mode)
         known = {viewer.connection for viewer in viewers}
-        self.push(share, record, [viewer for viewer in late.result() if viewer.connection not in known], stale)
+        self.push(share, record, [viewer for viewer in late.result() if viewer.connection not in known], stale, mode)
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
 
     def push(
-        self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str] = frozenset()
+        self,
+        share: Share,
+        record: Record,
+        viewers: Sequence[Viewer],
+        stale: frozenset[str] = frozenset(),
+        mode: Mode | None = Mode.LINK,
     ) -> None:
-        """Push one record to ``viewers``, in parallel."""
+        """Push one record to those of ``viewers`` who may still see it, in parallel; the sockets of others end."""
+        allowed = self._gate.watching(share, viewers, mode)
+        if len(allowed) < len(viewers):
+            kept = {viewer.connection for viewer in allowed}
+            self.dismiss(share.id, [viewer for viewer in viewers if viewer.connection not in kept])
+        viewers = allowed
         spoken = {viewer.protocol for viewer in viewers}
         frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}
         self.send(share.id, [(viewer.connection, frames[viewer.protocol]) for viewer in viewers])
@@ -63,12 +98,6 @@ class FanOut:
         each(lambda connection: self._store.remove_viewer(share_id, connection), left)
         if failed := outcomes.count("failed"):
             log.count("FailedPostCount", failed)
-
-    def farewell(self, share_id: str, viewers: Sequence[Viewer]) -> None:
-        """Tell viewers that the share is gone, and end their sockets."""
-        live = [viewer.connection for viewer in viewers if viewer.protocol is Protocol.LIVE]
-        self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
-        self._sockets.close([viewer.connection for viewer in viewers])
 
     def wait_until_open(self, connection: str) -> bool:
         """Wait until a socket that is connecting can be posted to; False when it does not come up."""

@@ -23,67 +23,106 @@ from opencode_cloud.sharing.models import (
     Record,
     Share,
     State,
+    anonymous_sharing_off,
     contended,
     invalid_session_id,
     share_not_found,
     too_many_creates,
 )
-from opencode_cloud.sharing.service.access import is_over, readable, writable
+from opencode_cloud.sharing.service.access import existing, is_over, writable
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.sharing.service.access import Gate
     from opencode_cloud.sharing.service.fan_out import FanOut
+    from opencode_cloud.sharing.service.owning import Owning, Terms
     from opencode_cloud.sharing.store import Head, ShareStore
 
 CREATE_WINDOW_SECONDS = 60
 CONTENTION_SECONDS = 12  # within the gateway's timeout of 29 s
+TITLE_CHARACTERS = 200
 _CREATE_ATTEMPTS = 5
+
+
+class _Titled(msgspec.Struct):
+    title: str = ""
 
 
 class Publishing:
     """What a publisher may do.
 
     ``session_key`` gives the deployment's key for session hashes and secrets; ``lifetime_seconds`` is how long a new
-    share lives (0 = until it is removed); ``creates_per_minute`` limits one address (0 = no limit).
+    share lives (0 = until it is removed); ``creates_per_minute`` limits one address (0 = no limit); ``anonymous`` says
+    whether shares may have no owner.
     """
 
     def __init__(
         self,
         store: ShareStore,
         fan_out: FanOut,
+        gate: Gate,
+        owning: Owning,
         session_key: Callable[[], str],
         *,
         lifetime_seconds: int = 0,
         creates_per_minute: int = 0,
+        anonymous: bool = True,
     ) -> None:
         self._store = store
         self._fan_out = fan_out
+        self._gate = gate
+        self._owning = owning
         self._session_key = session_key
         self._lifetime_seconds = lifetime_seconds
         self._creates_per_minute = creates_per_minute
+        self._anonymous = anonymous
         self._tails = Tails()
 
-    def create(self, session_id: str, address: str) -> Credentials:
+    def create(self, session_id: str, address: str, actor: Actor | None = None) -> Credentials:
         """Return the session's share, made if it has none: idempotent, also for two calls at once (design D5).
 
-        Raises ``invalid_session_id`` (400) or ``too_many_creates`` (429, for new shares only).
+        With an ``actor`` the share is theirs: a new one from the start, and one without an owner from now on. A share
+        that has an owner keeps it, whoever asks. Raises ``invalid_session_id`` (400); ``too_many_creates`` (429, for
+        new shares only); ``login_to_share``, ``sharing_off`` or ``owner_has_left`` (403).
         """
         if not SESSION_ID.fullmatch(session_id):
             raise invalid_session_id()
+        terms = self._owning.terms(actor) if actor else None
         key = self._session_key()
         session_hash = capability.session_hash(key, session_id)
         for attempt in range(_CREATE_ATTEMPTS):
             held = self._store.share_of(session_hash)
-            if held is not None and self._is_active(held):
-                return Credentials(held, capability.share_secret(key, held, session_id))
+            present = self._store.share(held) if held is not None else None
+            if present is not None and not is_over(present):
+                self._go_on(present, terms)
+                return Credentials(present.id, capability.share_secret(key, present.id, session_id))
             if attempt == 0:
-                self._limit_creates(address)
+                self._check_new(address, terms)
             share, secret = self._new_share(key, session_id, session_hash)
+            if terms:
+                share = self._owning.owned(share, terms)
             if self._store.create(share, replaces=held):
+                if terms:
+                    self._owning.record_new(share, terms)
                 return Credentials(share.id, secret)
         raise contended()
+
+    def _go_on(self, share: Share, terms: Terms | None) -> None:
+        """Check that a session's present share may be published to, and give it an owner where there is one to give."""
+        if terms and share.ownership is None:
+            self._owning.claim(share, terms)
+        elif share.ownership is None and not self._anonymous:
+            raise anonymous_sharing_off()
+        else:
+            self._gate.publishing_mode(share)
+
+    def _check_new(self, address: str, terms: Terms | None) -> None:
+        if not terms and not self._anonymous:
+            raise anonymous_sharing_off()
+        self._limit_creates(address)
 
     def share_of(self, session_id: str) -> str:
         """Return the share of a session, as the legacy protocol names it; raises ``share_not_found`` (404)."""
@@ -92,17 +131,31 @@ class Publishing:
             raise share_not_found()
         return share_id
 
-    def sync(self, share_id: str, secret: str, items: Sequence[Item], at: int) -> Commit:
+    def sync(
+        self,
+        share_id: str,
+        secret: str,
+        items: Sequence[Item],
+        at: int,
+        actor: Callable[[], Actor] | None = None,
+    ) -> Commit:
         """Commit a batch as the next record of the share's log and push it to its viewers.
 
         ``at`` is when the gateway received the batch (milliseconds). On return the batch is durable and visible to
-        every later read (invariant I1). An empty batch commits nothing. Raises ``share_not_found``, ``share_gone``,
-        ``missing_secret``, ``wrong_secret``, or ``contended`` (503) with nothing stored.
+        every later read (invariant I1). An empty batch commits nothing. ``actor`` waits for who publishes, where that
+        is known: a share without an owner becomes theirs. Raises ``share_not_found``, ``share_gone``,
+        ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``, what ``actor`` raises, or
+        ``contended`` (503) with nothing stored.
         """
         head = self._store.head(share_id, self._tails.position(share_id))
+        publisher = actor() if actor else None
         share = writable(self._store, share_id, head.share, secret)
+        if publisher and share.ownership is None:
+            share = self._owning.claim(share, self._owning.terms(publisher))
+        mode = self._gate.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
+        self._note_title(share, items)
         items = conceal(items, capability.unseal(secret, share), share.pseudonym)
         head, tail, end = self._append(share, head, items, at)
         numbered = tuple(
@@ -113,7 +166,7 @@ class Publishing:
         log.count("CommitCount")
         log.count("ItemCount", len(items))
         log.size("ByteCount", sum(len(item.data) for item in items))
-        self._fan_out.commit(share, record, head.viewers, stale)
+        self._fan_out.commit(share, record, head.viewers, stale, mode)
         return Commit(end.seq, len(items))
 
     def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
@@ -131,15 +184,25 @@ class Publishing:
             time.sleep(random.uniform(0, min(0.04, 0.002 * 2**attempt)))  # noqa: S311 - jitter
             attempt += 1
             head = self._store.head(share.id, head.tail)
-            readable(self._store, share.id, head.share)
+            existing(self._store, share.id, head.share)
+
+    def _note_title(self, share: Share, items: Sequence[Item]) -> None:
+        """Keep the title of a share with an owner where lists find it; costs nothing while it stays the same."""
+        if share.ownership is None:
+            return
+        session = next((item for item in reversed(items) if item.type == "session"), None)
+        if session is None:
+            return
+        try:
+            title = msgspec.json.decode(session.data, type=_Titled).title[:TITLE_CHARACTERS]
+        except msgspec.DecodeError:
+            return  # whatever a client calls a session: it has no title that a list could show
+        if title != share.ownership.title:
+            self._store.set_title(share.id, title)
 
     def _learn(self, head: Head) -> None:
         if head.share is not None:
             self._tails.advance(head.share.id, head.tail, (item for record in head.records for item in record.items))
-
-    def _is_active(self, share_id: str) -> bool:
-        share = self._store.share(share_id)
-        return share is not None and not is_over(share)
 
     def _new_share(self, key: str, session_id: str, session_hash: str) -> tuple[Share, str]:
         share_id = new_share_id()

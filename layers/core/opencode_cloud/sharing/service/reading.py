@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.parallel import each, pool
 from opencode_cloud.sharing.frames import encode_item
 from opencode_cloud.sharing.models import Item, Share, item_not_found
-from opencode_cloud.sharing.service.access import readable
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
 if TYPE_CHECKING:
+    from opencode_cloud.sharing.service.access import Admission, Gate, Visitor
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
@@ -21,11 +22,15 @@ ANSWER_BYTES = 4 * 1024 * 1024  # Lambda: 6 MB an answer; a larger document is r
 
 
 class SharedState(msgspec.Struct, frozen=True):
-    """A share and its items, ascending by sequence number, up to ``seq``. Large bodies are still claim-checked."""
+    """A share and its items, ascending by sequence number, up to ``seq``. Large bodies are still claim-checked.
+
+    ``ticket`` is what its page sends with what it asks for next; empty where none is needed.
+    """
 
     share: Share
     seq: int
     items: Sequence[Item]
+    ticket: str = ""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -41,26 +46,34 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """What anyone who knows a share's id may read."""
+    """What anyone may read whom the gate lets through: mostly, who knows a share's id."""
 
-    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots) -> None:
+    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, gate: Gate) -> None:
         self._store = store
         self._objects = objects
         self._snapshots = snapshots
+        self._gate = gate
 
-    def share(self, share_id: str) -> Share:
-        """Return a share that can be read; raises ``share_not_found`` or ``share_gone``."""
-        return readable(self._store, share_id, self._store.share(share_id))
+    def admit(self, share_id: str, visitor: Visitor) -> Admission:
+        """Return a share that ``visitor`` may read; raises as :meth:`Gate.admit` does."""
+        return self._gate.admit(share_id, self._store.share(share_id), visitor)
 
     def bodies_origin(self) -> str:
         """Return the origin that large answers are redirected to."""
         return self._objects.origin()
 
-    def state(self, share_id: str) -> SharedState:
-        """Return all items that are the last of their key."""
-        share = self.share(share_id)
+    def state(self, share_id: str, visitor: Visitor) -> SharedState:
+        """Return all items that are the last of their key; of a share with an owner this counts as a view.
+
+        The view is counted while the log is read, and one that cannot be counted is read all the same.
+        """
+        admission = self.admit(share_id, visitor)
+        share = admission.share
+        counted = pool().submit(self._store.count_view, share_id) if share.ownership else None
         fold, seq = self._snapshots.fold(share)
-        return SharedState(share, seq, fold.items())
+        if counted and (error := counted.exception()):
+            logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
+        return SharedState(share, seq, fold.items(), admission.ticket())
 
     def inline(self, share_id: str, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the bodies that were claim-checked."""
@@ -70,13 +83,13 @@ class Reading:
             else list(items)
         )
 
-    def items(self, share_id: str, after: int = 0) -> Document | Redirect:
+    def items(self, share_id: str, visitor: Visitor, after: int = 0) -> Document | Redirect:
         """Return what is new after ``after`` as the document of ``GET /share/{id}/items``.
 
         The document's own ``seq`` says how far it reaches: of a long gap it is the first part (``more``), or a
         redirect to the share's snapshot.
         """
-        share = self.share(share_id)
+        share = self.admit(share_id, visitor).share
         snapshot = share.snapshot
         if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:
             return Redirect(self._objects.address(share_id, snapshot.object))
@@ -88,9 +101,9 @@ class Reading:
             lambda: items_document(share_id, part.seq, items, more=part.more),
         )
 
-    def item(self, share_id: str, seq: int) -> Document | Redirect:
+    def item(self, share_id: str, visitor: Visitor, seq: int) -> Document | Redirect:
         """Return one item of the log, with its body."""
-        self.share(share_id)
+        self.admit(share_id, visitor)
         record = self._store.record_with(share_id, seq)
         found = next((item for item in record.items if item.seq == seq), None) if record else None
         if found is None:
@@ -99,18 +112,18 @@ class Reading:
             share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
         )
 
-    def data(self, share_id: str) -> Document | Redirect:
+    def data(self, share_id: str, visitor: Visitor) -> Document | Redirect:
         """Return the flat array of items that the clients import (docs/protocol.md, "Data")."""
-        state = self.state(share_id)
+        state = self.state(share_id, visitor)
         return self._document(
             share_id, f"data-{state.seq:012d}", lambda: flat_array(self.inline(share_id, state.items))
         )
 
     def document(
-        self, share_id: str, name: str, content_type: str, render: Callable[[SharedState], str]
+        self, share_id: str, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
     ) -> Document | Redirect:
         """Return a rendering of the whole state, such as a transcript; ``name`` tells it from others of the share."""
-        state = self.state(share_id)
+        state = self.state(share_id, visitor)
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
         return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
 

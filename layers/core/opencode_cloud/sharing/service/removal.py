@@ -14,7 +14,7 @@ from opencode_cloud.sharing.service.access import check_secret
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 
 if TYPE_CHECKING:
-    from opencode_cloud.sharing.service.fan_out import FanOut
+    from opencode_cloud.sharing.service.fan_out import Farewell
     from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
 VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 29 and 40 s)
@@ -24,23 +24,24 @@ _DAYS_BACK = 8  # how long an outage of the schedule is made good by itself
 class Removal:
     """Removes shares and proves that nothing of them is left."""
 
-    def __init__(self, store: ShareStore, objects: ObjectStore, fan_out: FanOut, tasks: Tasks) -> None:
+    def __init__(self, store: ShareStore, objects: ObjectStore, farewell: Farewell, tasks: Tasks) -> None:
         self._store = store
         self._objects = objects
-        self._fan_out = fan_out
+        self._farewell = farewell
         self._tasks = tasks
 
-    def unshare(self, share_id: str, secret: str) -> None:
-        """Remove a share for its owner. Idempotent: of a share that is gone, or never was, nothing is to be done.
+    def unshare(self, share_id: str, secret: str) -> Share | None:
+        """Remove a share for who has its secret, and return it as it was; None for one that was gone, or never was.
 
-        Raises ``missing_secret`` or ``wrong_secret`` for a share that is there.
+        Idempotent. Raises ``missing_secret`` or ``wrong_secret`` for a share that is there.
         """
         share = self._store.share(share_id)
         if share is None:
-            return
+            return None
         if share.state is State.ACTIVE:
             check_secret(share, secret)
-        self._remove(share, "unshared")
+        self.take_away(share, "unshared")
+        return share if share.state is State.ACTIVE else None
 
     def remove(self, share_id: str, reason: str) -> None:
         """Remove a share for the operator; raises ``share_not_found`` when there is none."""
@@ -49,7 +50,7 @@ class Removal:
             if self._store.tombstone(share_id) is None:
                 raise share_not_found()
             return
-        self._remove(share, reason)
+        self.take_away(share, reason)
 
     def look_up(self, share_id: str) -> Share | Tombstone:
         """Return a share, or what is kept of it; raises ``share_not_found``."""
@@ -69,7 +70,7 @@ class Removal:
         for share_id in self._store.expired(days, now):
             share = self._store.share(share_id)
             if share is not None:
-                self._remove(share, "expired")
+                self.take_away(share, "expired")
                 swept += 1
         return swept
 
@@ -79,7 +80,7 @@ class Removal:
         What a writer left that had begun before the removal is deleted too, counted, and verified once more.
         """
         viewers = self._store.viewers(share_id)
-        self._fan_out.farewell(share_id, viewers)
+        self._farewell.farewell(share_id, viewers)
         objects = self._objects.purge(share_id)
         rows = self._store.purge(share_id)
         kept = self._store.tombstone(share_id)
@@ -104,9 +105,9 @@ class Removal:
             extra={"share": share_id, "rows": kept.removed_rows, "objects": kept.removed_objects},
         )
 
-    def _remove(self, share: Share, reason: str) -> None:
+    def take_away(self, share: Share, reason: str) -> None:
         """Make the share gone for everyone, then have it purged; both steps can be repeated."""
         self._store.bury(share, Tombstone(share=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)
-        self._fan_out.farewell(share.id, viewers[:INLINE_VIEWERS])
+        self._farewell.farewell(share.id, viewers[:INLINE_VIEWERS])

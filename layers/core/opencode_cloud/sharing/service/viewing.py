@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_cloud.kit import log
-from opencode_cloud.kit.errors import Gone, NotFound
+from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.sharing.fold import Fold
 from opencode_cloud.sharing.frames import (
@@ -17,11 +17,12 @@ from opencode_cloud.sharing.frames import (
     snapshot_frame,
 )
 from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
-from opencode_cloud.sharing.service.access import readable
+from opencode_cloud.sharing.service.access import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opencode_cloud.sharing.service.access import Gate
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.snapshots import Snapshots
     from opencode_cloud.sharing.store import ConnectionStore, LogPage, ShareStore, Tasks
@@ -38,68 +39,74 @@ class Viewing:
         connections: ConnectionStore,
         fan_out: FanOut,
         tasks: Tasks,
+        gate: Gate,
     ) -> None:
         self._store = store
         self._connections = connections
         self._fan_out = fan_out
         self._tasks = tasks
+        self._gate = gate
 
     def poll(self, connection: str, share_id: str) -> None:
         """Let a legacy socket connect. It never speaks, so its replay begins by itself once the socket is up.
 
-        Raises ``share_not_found`` or ``share_gone``.
+        Raises ``share_not_found`` or ``share_gone``, or 401: no viewer of this protocol has a ticket.
         """
-        readable(self._store, share_id, self._store.share(share_id))
+        self._gate.admit(share_id, self._store.share(share_id), Visitor())
         self._tasks.replay(share_id, Viewer(connection, Protocol.POLL))
 
     def leave(self, connection: str) -> None:
         """Forget a socket that has ended."""
         each(lambda share_id: self._store.remove_viewer(share_id, connection), self._connections.forget(connection))
 
-    def resume(self, connection: str, share_id: str, after: int) -> None:
+    def resume(self, connection: str, share_id: str, after: int, ticket: str = "") -> None:
         """Send all that came after ``after``, and have every later commit pushed.
 
-        The viewer is noted before the log is read, so each commit is either read here or pushed by its writer.
+        The viewer is noted before the log is read, so each commit is either read here or pushed by its writer; who
+        pushes looks at the ticket for itself. Raises as :meth:`Gate.admit` does.
         """
         log.count("ResumeCount")
-        join(self._store, self._connections, share_id, Viewer(connection, Protocol.LIVE))
+        join(self._store, self._connections, share_id, Viewer(connection, Protocol.LIVE, ticket))
         page = self._store.page(share_id, after)
         try:
-            readable(self._store, share_id, page.share)
-        except (Gone, NotFound):
+            self._gate.admit(share_id, page.share, Visitor(ticket=ticket))
+        except ServiceError:
             self._store.remove_viewer(share_id, connection)
             raise
         self._fan_out.send(share_id, [(connection, _resumption(share_id, after, page))])
 
-    def ping(self, share_id: str) -> bytes:
+    def ping(self, share_id: str, ticket: str = "") -> bytes:
         """Return the frame that says where the log ends, by which a viewer notices a push that was lost."""
         share, end = self._store.end(share_id)
-        readable(self._store, share_id, share)
+        self._gate.admit(share_id, share, Visitor(ticket=ticket))
         return pong_frame(end)
 
 
 class Replay:
     """Sends legacy sockets what they cannot ask for."""
 
-    def __init__(self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots) -> None:
+    def __init__(
+        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
+    ) -> None:
         self._store = store
         self._connections = connections
         self._fan_out = fan_out
         self._snapshots = snapshots
+        self._gate = gate
 
     def run(self, share_id: str, connection: str) -> None:
         """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
 
         What was committed while that went on is sent once more at the end, since its push may have been overtaken by
-        an older value from the replay. A share that went before the socket was up ends it.
+        an older value from the replay. A share that went before the socket was up, or was closed to it, ends it.
         """
         if not self._fan_out.wait_until_open(connection):
             return
         viewer = Viewer(connection, Protocol.POLL)
         join(self._store, self._connections, share_id, viewer)
         try:
-            share = readable(self._store, share_id, self._store.share(share_id))
-        except (Gone, NotFound):
+            share = self._gate.admit(share_id, self._store.share(share_id), Visitor()).share
+        except (Gone, NotFound, Unauthorized):
             self._store.remove_viewer(share_id, connection)
             self._fan_out.farewell(share_id, [viewer])
             return

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.kit.clock import day_of
 from opencode_cloud.sharing.models import (
     Item,
+    Mode,
+    Ownership,
     Payload,
+    Place,
     Position,
     Protocol,
     Share,
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 META = "META"
 LOG = "L#"
+COUNTER = "C#VIEWS"  # before the log: no query of a commit or a viewer passes it
 VIEWER = "V#"
 Row = dict[str, Any]
 
@@ -99,7 +104,40 @@ def share_row(share: Share) -> Row:
         "hint_seq": {"N": str(share.hint.seq)},
         "hint_total": {"N": str(share.hint.total)},
     }
+    if share.expires_at is not None:
+        row |= expiry(share.expires_at)
+    if share.ownership is not None:
+        row |= ownership_values(share.ownership)
     return row
+
+
+def expiry(expires_at: int) -> Row:
+    """Return what of a META row says when the share ends, and so puts it into the index of expiry."""
+    return {"expires_at": {"N": str(expires_at)}, "expiry_day": {"S": day_of(expires_at)}}
+
+
+def ownership_values(ownership: Ownership) -> Row:
+    """Return what of a META row says whose it is, and so puts it into the indexes of workspaces and owners."""
+    values: Row = {
+        "workspace": {"S": ownership.workspace},
+        "owner": {"S": owner_key(ownership.workspace, ownership.owner)},
+        "mode": {"S": ownership.mode.value},
+        "ticket_key": {"B": ownership.ticket_key},
+        "title": {"S": ownership.title},
+    }
+    if ownership.password_hash:
+        values["password_hash"] = {"S": ownership.password_hash}
+    return values
+
+
+def owner_key(workspace: str, owner: str) -> str:
+    """Return the partition of the index of owners: of one in one workspace, so that no list mixes workspaces."""
+    return f"{workspace}#{owner}"
+
+
+def place_key(attribute: str, value: str, place: Place) -> Row:
+    """Return the key of ``place`` in the index of the partition ``attribute``."""
+    return {**key(place.share, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
 
 
 def share_from(row: Mapping[str, Any]) -> Share:
@@ -117,6 +155,18 @@ def share_from(row: Mapping[str, Any]) -> Share:
         expires_at=int(expires_at["N"]) if expires_at else None,
         hint=Position(int(row["hint_seq"]["N"]), int(row["hint_total"]["N"])),
         snapshot=_snapshot_from(snapshot["M"]) if snapshot else None,
+        ownership=_ownership_from(row) if "workspace" in row else None,
+    )
+
+
+def _ownership_from(row: Mapping[str, Any]) -> Ownership:
+    return Ownership(
+        owner=row["owner"]["S"].partition("#")[2],
+        workspace=row["workspace"]["S"],
+        mode=Mode(row["mode"]["S"]),
+        ticket_key=bytes(row["ticket_key"]["B"]),
+        password_hash=row["password_hash"]["S"] if "password_hash" in row else "",
+        title=row["title"]["S"],
     )
 
 
@@ -147,7 +197,8 @@ def _snapshot_from(value: Mapping[str, Any]) -> Snapshot:
 
 def viewer_from(row: Mapping[str, Any]) -> Viewer:
     """Read a viewer's row."""
-    return Viewer(row["sk"]["S"][len(VIEWER) :], Protocol(row["protocol"]["S"]))
+    ticket = row["ticket"]["S"] if "ticket" in row else ""
+    return Viewer(row["sk"]["S"][len(VIEWER) :], Protocol(row["protocol"]["S"]), ticket)
 
 
 def tombstone_row(tombstone: Tombstone, ttl: int) -> Row:

@@ -18,9 +18,22 @@ from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import each
-from opencode_cloud.sharing.models import Item, Payload, Position, Record, Share, Snapshot, State, Tombstone, Viewer
+from opencode_cloud.sharing.models import (
+    Item,
+    Listed,
+    Ownership,
+    Payload,
+    Place,
+    Position,
+    Record,
+    Share,
+    Snapshot,
+    State,
+    Tombstone,
+    Viewer,
+)
 from opencode_cloud.sharing.store import rows
-from opencode_cloud.sharing.store.rows import LOG, META, VIEWER, Row
+from opencode_cloud.sharing.store.rows import COUNTER, LOG, META, VIEWER, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,8 +90,6 @@ class ShareStore:
         """Store a new share as its session's; False when the session has another than ``replaces``, a dead one."""
         pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
-        if share.expires_at is not None:
-            meta |= {"expires_at": {"N": str(share.expires_at)}, "expiry_day": {"S": day_of(share.expires_at)}}
         return self._transact(
             {
                 "Put": {
@@ -95,7 +106,7 @@ class ShareStore:
         """Mark a share as gone and leave a tombstone, in one transaction, then free its session; False if gone already.
 
         A share that is gone stays in the index of expiry until its rows are purged: the schedule finds what a lost
-        purge message would leave.
+        purge message would leave. It leaves the lists of its owner and workspace at once.
         """
         now = now_seconds()
         marked = self._transact(
@@ -103,9 +114,10 @@ class ShareStore:
                 "Update": {
                     "TableName": self._table,
                     "Key": rows.key(share.id, META),
-                    "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today",
+                    "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today"
+                    " REMOVE #workspace, #owner",
                     "ConditionExpression": "#state = :active",
-                    "ExpressionAttributeNames": {"#state": "state"},
+                    "ExpressionAttributeNames": {"#state": "state", "#workspace": "workspace", "#owner": "owner"},
                     "ExpressionAttributeValues": {
                         ":gone": {"S": State.GONE.value},
                         ":active": {"S": State.ACTIVE.value},
@@ -155,6 +167,106 @@ class ShareStore:
             )
             for page in pages:
                 yield from (row["pk"].get("S", "") for row in page["Items"])
+
+    # ---------------------------------------------------------------------------------------- ownership
+
+    def claim(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
+        """Give a share without an owner one, and an expiry; False when it has one by now or is gone."""
+        values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
+        return self._set(share.id, values, "attribute_not_exists(#workspace)")
+
+    def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
+        """Replace what the row says of who may read, and the expiry; False when somebody else was first, or it is gone.
+
+        The key of the tickets is the version: who changed the share before replaced it.
+        """
+        if share.ownership is None:
+            raise ValueError("a share without an owner is claimed")
+        values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
+        removed = [] if ownership.password_hash else ["password_hash"]
+        removed += [] if expires_at is not None else ["expires_at", "expiry_day"]
+        known = {":known": {"B": share.ownership.ticket_key}}
+        return self._set(share.id, values, "ticket_key = :known", known, removed)
+
+    def set_title(self, share_id: str, title: str) -> None:
+        """Note the session's title, for lists."""
+        self._set(share_id, {"title": {"S": title}}, "attribute_exists(ticket_key)")
+
+    def _set(
+        self, share_id: str, values: Row, condition: str, compared: Row | None = None, removed: Sequence[str] = ()
+    ) -> bool:
+        """Set attributes of an active share's row; False when the condition does not hold."""
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+        update += " REMOVE " + ", ".join(f"#{name}" for name in removed) if removed else ""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=rows.key(share_id, META),
+                UpdateExpression=update,
+                ConditionExpression=f"#state = :active AND {condition}",
+                ExpressionAttributeNames={f"#{name}": name for name in (*values, *removed, "state")},
+                ExpressionAttributeValues={
+                    **{f":{name}": value for name, value in values.items()},
+                    ":active": {"S": State.ACTIVE.value},
+                    **(compared or {}),
+                },
+            )
+        except ClientError as error:
+            _expect(error, "ConditionalCheckFailedException")
+            return False
+        return True
+
+    def count_view(self, share_id: str) -> None:
+        """Count that a share was opened."""
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=rows.key(share_id, COUNTER),
+            UpdateExpression="ADD #views :one",
+            ExpressionAttributeNames={"#views": "views"},
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+    def listed(self, share_ids: Sequence[str]) -> list[Listed]:
+        """Return those of at most 50 shares that are there and have an owner, with their views, in the same order."""
+        keys = [rows.key(share_id, sort) for share_id in share_ids for sort in (META, COUNTER)]
+        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._batch_get(keys)}
+        shares = [rows.share_from(found[name, META]) for name in share_ids if (name, META) in found]
+        return [
+            Listed(share=share, ownership=share.ownership, views=_views(found.get((share.id, COUNTER))))
+            for share in shares
+            if share.ownership is not None and share.state is State.ACTIVE
+        ]
+
+    def shares_in(
+        self, workspace: str, owner: str | None, limit: int, after: Place | None
+    ) -> tuple[list[str], Place | None]:
+        """Return the ids of a page of a workspace's shares, newest first, and where the next page begins.
+
+        With ``owner`` only theirs. ``after`` is what the page before returned. The index follows the table within a
+        second or so.
+        """
+        attribute, value = ("owner", rows.owner_key(workspace, owner)) if owner else ("workspace", workspace)
+        begin: Any = {"ExclusiveStartKey": rows.place_key(attribute, value, after)} if after else {}
+        answer: Any = self._dynamodb.query(
+            TableName=self._table,
+            IndexName=attribute,
+            KeyConditionExpression="#name = :name",
+            ExpressionAttributeNames={"#name": attribute},
+            ExpressionAttributeValues={":name": {"S": value}},
+            ScanIndexForward=False,
+            Limit=limit,
+            **begin,
+        )
+        last = answer.get("LastEvaluatedKey")
+        following = Place(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
+        return [row["pk"]["S"] for row in answer["Items"]], following
+
+    def _batch_get(self, keys: Sequence[Row]) -> Iterator[Row]:
+        pending: Any = {self._table: {"Keys": keys, "ConsistentRead": True}} if keys else None
+        while pending:
+            answer: Any = self._dynamodb.batch_get_item(RequestItems=pending)
+            yield from answer["Responses"].get(self._table, [])
+            pending = answer.get("UnprocessedKeys")
 
     def set_snapshot(self, share_id: str, snapshot: Snapshot | None, hint: Position) -> bool:
         """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
@@ -308,6 +420,7 @@ class ShareStore:
             Item={
                 **rows.key(share_id, rows.viewer_key(viewer.connection)),
                 "protocol": {"S": viewer.protocol.value},
+                **({"ticket": {"S": viewer.ticket}} if viewer.ticket else {}),
                 "ttl": {"N": str(now_seconds() + VIEWER_SECONDS)},
             },
         )
@@ -379,6 +492,10 @@ class ShareStore:
 def _batches(found: Iterator[Row]) -> Iterator[list[Row]]:
     while batch := list(islice(found, _READ_AHEAD)):
         yield batch
+
+
+def _views(row: Row | None) -> int:
+    return int(row["views"]["N"]) if row else 0
 
 
 def _any_large(items: Sequence[Item]) -> bool:

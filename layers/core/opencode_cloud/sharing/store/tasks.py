@@ -21,7 +21,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
     task: Literal["replay", "push"]
     share: str
-    viewers: list[tuple[str, Protocol]]
+    viewers: list[tuple[str, Protocol, str]]
     seq: int = 0
 
 
@@ -41,12 +41,12 @@ class Tasks:
 
     def replay(self, share_id: str, viewer: Viewer) -> None:
         """Have the whole state of a share sent to ``viewer``."""
-        self._invoke(Delivery("replay", share_id, [(viewer.connection, viewer.protocol)]))
+        self._invoke(Delivery("replay", share_id, [(viewer.connection, viewer.protocol, viewer.ticket)]))
 
     def push(self, share_id: str, seq: int, viewers: Sequence[Viewer]) -> None:
         """Have the record that begins with ``seq`` sent to many viewers, by several invocations in parallel."""
-        pairs = [(viewer.connection, viewer.protocol) for viewer in viewers]
-        chunks = [pairs[start : start + VIEWERS_PER_PUSH] for start in range(0, len(pairs), VIEWERS_PER_PUSH)]
+        known = [(viewer.connection, viewer.protocol, viewer.ticket) for viewer in viewers]
+        chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
         each(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
 
     def purge(self, share_id: str, round_: int = 1, delay_seconds: int = 0) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from opencode_cloud.kit.actor import Actor, ActorKind
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import hash_of_token, invitation_token
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.moments import rfc3339
 from opencode_cloud.mail.models import Template
 from opencode_cloud.workspaces.addresses import clean_address
 from opencode_cloud.workspaces.models import (
@@ -40,13 +40,6 @@ LIFETIME = timedelta(days=7)
 RESEND_AFTER = timedelta(seconds=60)
 MOST_OPEN = 500
 """Open invitations of one workspace: a bound for the mail that a workspace can cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    email: str
-    role: Role
-    base: str
 
 
 class Invitations:
@@ -99,8 +92,8 @@ class Invitations:
         with self._database.transaction() as connection:
             return self._of(connection, workspace, invitation)
 
-    def invite(self, actor: Actor, workspace: str, email: str, role: Role, *, base: str = "") -> Invitation:
-        """Invite an address, and mail the link, which begins with ``base`` where the deployment has no domain.
+    def invite(self, actor: Actor, workspace: str, email: str, role: Role) -> Invitation:
+        """Invite an address, and mail the link.
 
         Raises ``invalid_address``, ``owners_only``, ``already_member``, ``already_invited`` or
         ``too_many_invitations``.
@@ -122,13 +115,13 @@ class Invitations:
                 "invited_by": actor.name,
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, actor, place, invitation, 1, _Letter(address, role, base)),
+                **self._letter(unit, place, invitation, 1, address, role, actor.name, now),
             }
             self._invitations.add(unit.connection, row)
             self._record(unit, actor, "invitation.created", workspace, invitation, address, after={"role": role})
             return self._of(unit.connection, workspace, invitation)
 
-    def resend(self, actor: Actor, workspace: str, invitation: str, *, base: str = "") -> Invitation:
+    def resend(self, actor: Actor, workspace: str, invitation: str) -> Invitation:
         """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
 
         Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
@@ -144,8 +137,7 @@ class Invitations:
             wait = (sent_at + RESEND_AFTER - now).total_seconds()
             if wait > 0:
                 raise resent_too_soon(int(wait) + 1)
-            letter = _Letter(found.email, found.role, base)
-            values = self._letter(unit, actor, place, invitation, generation + 1, letter)
+            values = self._letter(unit, place, invitation, generation + 1, found.email, found.role, actor.name, now)
             self._invitations.change(unit.connection, invitation, values)
             self._record(unit, actor, "invitation.resent", workspace, invitation, found.email)
             return self._of(unit.connection, workspace, invitation)
@@ -188,14 +180,6 @@ class Invitations:
             found = self._invitations.by_token(connection, hash_of_token(token), utc_now())
         if found is None:
             raise invitation_not_found()
-        return found
-
-    def to(self, actor: Actor, invitation: str) -> Invitation:
-        """Return an invitation to the acting person, in whatever state; raises ``invitation_not_found``."""
-        with self._database.transaction() as connection:
-            found = self._invitations.get(connection, invitation, utc_now())
-            if found is None or not self._has_address(connection, actor, found):
-                raise invitation_not_found()
         return found
 
     def is_for(self, actor: Actor, invitation: Invitation) -> bool:
@@ -269,21 +253,27 @@ class Invitations:
             self._settle(unit, actor, found, InvitationState.REVOKED)  # its time is over: the new one takes its place
 
     def _letter(
-        self, unit: Unit, actor: Actor, workspace: Workspace, invitation: str, generation: int, letter: _Letter
+        self,
+        unit: Unit,
+        workspace: Workspace,
+        invitation: str,
+        generation: int,
+        email: str,
+        role: Role,
+        inviter: str,
+        now: datetime,
     ) -> dict[str, Any]:
         """Queue the mail with the link of ``generation``, and return the columns that make this link the valid one."""
-        expires_at = utc_now() + LIFETIME
+        expires_at = now + LIFETIME
         variables = {
             "invitation": invitation,
             "generation": generation,
             "workspace": workspace.name,
-            "inviter": actor.name,
-            "role": letter.role,
-            "expires": f"{expires_at:%-d %B %Y, %H:%M} UTC",
-            "base": letter.base,
+            "inviter": inviter,
+            "role": role,
+            "expires": rfc3339(expires_at),
         }
-        again = generation > 1
-        mail = self._mailer.queue(unit, Template.INVITATION, letter.email, variables, workspace.id, again=again)
+        mail = self._mailer.queue(unit, Template.INVITATION, email, variables, workspace.id)
         token = invitation_token(self._deployment_key(), invitation, generation)
         return {
             "generation": generation,

@@ -1,0 +1,246 @@
+"""Shares with an owner: under which terms they begin, how an anonymous one is taken over, how they change and end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.sharing import tickets
+from opencode_cloud.sharing.models import (
+    Change,
+    Listed,
+    Mode,
+    Ownership,
+    Place,
+    Share,
+    contended,
+    invalid_expiry,
+    lifetime_not_allowed,
+    mode_not_allowed,
+    password_needed,
+    share_not_found,
+    sharing_off,
+)
+from opencode_cloud.sharing.service.access import existing, is_over, narrowed
+from opencode_cloud.workspaces.permissions import Permission, allows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opencode_cloud.access.models import KnownWorkspace
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.audit.queue import AuditQueue
+    from opencode_cloud.sharing.service.fan_out import FanOut
+    from opencode_cloud.sharing.service.removal import Removal
+    from opencode_cloud.sharing.store import ShareStore
+
+PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB gives in one round trip
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who takes a share for their own, and under which policy."""
+
+    actor: Actor
+    workspace: KnownWorkspace
+
+    @property
+    def owner(self) -> str:
+        """The id of the person, or of the service account."""
+        return owner_of(self.actor)
+
+    def latest_end(self, begin: int) -> int | None:
+        """Return when a share that begins at ``begin`` (seconds since the epoch) has to end."""
+        longest = self.workspace.policy.share_lifetime_seconds
+        return begin + longest if longest else None
+
+
+def owner_of(actor: Actor) -> str:
+    """Return under which id ``actor`` owns shares: a person's account, whatever the credential; a service account."""
+    return actor.account or actor.id
+
+
+class Owning:
+    """What owners, and admins of a workspace, may do with its shares. Everything is put on record."""
+
+    def __init__(self, store: ShareStore, access: Access, fan_out: FanOut, audit: AuditQueue) -> None:
+        self._store = store
+        self._access = access
+        self._fan_out = fan_out
+        self._audit = audit
+
+    # ---------------------------------------------------------------------------------------- beginning
+
+    def terms(self, actor: Actor) -> Terms:
+        """Return under which terms ``actor`` may share now; raises ``sharing_off`` (403)."""
+        workspace = self._access.workspace(actor.workspace)
+        if workspace is None or narrowed(Mode.LINK, workspace) is None:
+            raise sharing_off()
+        return Terms(actor, workspace)
+
+    def owned(self, share: Share, terms: Terms) -> Share:
+        """Return ``share`` as ``terms`` have it: as wide as the policy allows, and ending when the policy says."""
+        latest = terms.latest_end(now_seconds())
+        ends = [end for end in (share.expires_at, latest) if end is not None]
+        return msgspec.structs.replace(share, ownership=_ownership(terms), expires_at=min(ends) if ends else None)
+
+    def record_new(self, share: Share, terms: Terms) -> None:
+        """Put on record that a share was made."""
+        self._record(terms.actor, "share.created", share, after=_visible(share))
+
+    def claim(self, share: Share, terms: Terms) -> Share:
+        """Give a share without an owner one, and return it; of two at once the first gets it.
+
+        Who watches it and may not any more is sent away.
+        """
+        claimed = self.owned(share, terms)
+        if claimed.ownership is None:
+            raise ValueError("terms give an owner")
+        if not self._store.claim(share, claimed.ownership, claimed.expires_at):
+            present = existing(self._store, share.id, self._store.share(share.id))
+            if present.ownership is None:
+                raise contended()
+            return present
+        if claimed.ownership.mode is not Mode.LINK:
+            self._fan_out.dismiss(share.id, self._store.viewers(share.id))
+        self._record(terms.actor, "share.claimed", claimed, before={"owner": None}, after=_visible(claimed))
+        return claimed
+
+    # --------------------------------------------------------------------------------------- governing
+
+    def page(self, actor: Actor, *, own: bool, limit: int, after: Place | None) -> tuple[list[Listed], Place | None]:
+        """Return a page of shares, newest first, and where the next begins: one's own, or all that one may manage."""
+        owner = owner_of(actor) if own or not _manages(actor) else None
+        ids, following = self._store.shares_in(actor.workspace, owner, min(limit, PAGE), after)
+        return [each for each in self._store.listed(ids) if not is_over(each.share)], following
+
+    def get(self, actor: Actor, share_id: str) -> Listed:
+        """Return a share of the actor's own, or one that they may manage; raises ``share_not_found`` for all others."""
+        found = next(iter(self._store.listed([share_id])), None)
+        if found is None or is_over(found.share) or not _governs(actor, found.ownership):
+            raise share_not_found()
+        return found
+
+    def change(self, actor: Actor, share_id: str, change: Change) -> Listed:
+        """Change who may read a share, or when it ends.
+
+        A change of mode or password makes every ticket void and ends the sockets of all who watch; those who still may
+        come back with new tickets. Raises ``share_not_found`` (404); ``sharing_off``, ``mode_not_allowed`` or
+        ``lifetime_not_allowed`` (403); ``invalid_password`` or ``invalid_expiry`` (400); ``contended`` (503).
+        """
+        found = self.get(actor, share_id)
+        terms = self.terms(actor)
+        ownership = _changed(found.ownership, change, terms.workspace)
+        expires_at = _changed_end(found.share, change, terms)
+        if not self._store.change(found.share, ownership, expires_at):
+            raise contended()
+        if ownership.ticket_key != found.ownership.ticket_key:
+            self._fan_out.dismiss(share_id, self._store.viewers(share_id))
+        changed = msgspec.structs.replace(found.share, ownership=ownership, expires_at=expires_at)
+        before, after = _visible(found.share), _visible(changed)
+        if change.password is not None:
+            after["password_changed"] = True
+        action = "share.mode_changed" if before["mode"] != after["mode"] else "share.updated"
+        self._record(actor, action, changed, before=before, after=after)
+        return Listed(share=changed, ownership=ownership, views=found.views)
+
+    def revoke_one(self, actor: Actor, share_id: str, removal: Removal) -> None:
+        """Remove a share without its secret; raises ``share_not_found`` (404)."""
+        found = self.get(actor, share_id)
+        removal.take_away(found.share, "revoked")
+        self._record(actor, "share.revoked", found.share, before=_visible(found.share))
+
+    def revoke(self, actor: Actor, share_ids: Sequence[str], removal: Removal) -> tuple[list[str], list[str]]:
+        """Remove shares without their secrets; return the ids of those that were, and of those not found."""
+        revoked: list[str] = []
+        missing: list[str] = []
+        for share_id in dict.fromkeys(share_ids):
+            try:
+                self.revoke_one(actor, share_id, removal)
+            except NotFound:
+                missing.append(share_id)
+            else:
+                revoked.append(share_id)
+        return revoked, missing
+
+    def record_unshared(self, share: Share, actor: Actor | None, address: str) -> None:
+        """Put on record that a share with an owner was removed by its secret, by whoever the request came from."""
+        if share.ownership is not None:
+            known = actor or Actor(kind=ActorKind.ANONYMOUS, credential=Credential.NONE, address=address)
+            self._record(known, "share.revoked", share, before=_visible(share))
+
+    def _record(
+        self,
+        actor: Actor,
+        action: str,
+        share: Share,
+        *,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        ownership = share.ownership
+        if ownership is None:
+            return
+        target = Target("share", share.id, ownership.title)
+        self._audit.record(actor, action, target, workspace=ownership.workspace, before=before, after=after)
+
+
+def _ownership(terms: Terms) -> Ownership:
+    mode = narrowed(Mode.LINK, terms.workspace)
+    if mode is None:
+        raise sharing_off()
+    return Ownership(owner=terms.owner, workspace=terms.workspace.id, mode=mode, ticket_key=tickets.new_key())
+
+
+def _manages(actor: Actor) -> bool:
+    scopes = actor.scopes if actor.credential is Credential.KEY else None
+    return allows(actor.role, scopes, Permission.SHARE_MANAGE)
+
+
+def _governs(actor: Actor, ownership: Ownership) -> bool:
+    if ownership.workspace != actor.workspace:
+        return False
+    return ownership.owner == owner_of(actor) or _manages(actor)
+
+
+def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) -> Ownership:
+    """Return who may read after ``change``: with a new key of the tickets, if that is another matter than before."""
+    mode = change.mode or ownership.mode
+    if mode is not ownership.mode and narrowed(mode, workspace) is not mode:
+        raise mode_not_allowed(mode)
+    has_password = change.password is not None or (bool(ownership.password_hash) and mode is ownership.mode)
+    if has_password is not (mode is Mode.PASSWORD):
+        raise password_needed()
+    if mode is ownership.mode and change.password is None:
+        return ownership
+    hashed = tickets.hash_password(change.password) if change.password is not None else ""
+    return msgspec.structs.replace(ownership, mode=mode, password_hash=hashed, ticket_key=tickets.new_key())
+
+
+def _changed_end(share: Share, change: Change, terms: Terms) -> int | None:
+    if change.expires_at is None:
+        return share.expires_at
+    expires_at = change.expires_at or None
+    if expires_at is not None and expires_at <= now_seconds():
+        raise invalid_expiry()
+    longest = terms.workspace.policy.share_lifetime_seconds
+    latest = terms.latest_end(share.created_at // 1000)
+    if longest and latest is not None and (expires_at is None or expires_at > latest):
+        raise lifetime_not_allowed(longest)
+    return expires_at
+
+
+def _visible(share: Share) -> dict[str, Any]:
+    """Return what of a share an entry of the audit trail shows."""
+    ownership = share.ownership
+    return {
+        "owner": ownership.owner if ownership else None,
+        "mode": ownership.mode.value if ownership else Mode.LINK.value,
+        "expires_at": share.expires_at,
+    }

@@ -1,0 +1,81 @@
+"""Tickets and passwords: how a reader proves, without an account or over a socket, that a share may be read.
+
+A ticket says until when it is good and whose credential it was given for; it is signed with a key of the share's row,
+which is replaced whenever it changes who may read. It is no credential itself: what it names is looked up each time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+
+import msgspec
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.ids import base64url
+
+VIEW_SECONDS = 600  # of a page's ticket; the page renews it before it sends it again
+UNLOCK_SECONDS = 12 * 3600  # how long a browser remembers that the password was known
+KEY_BYTES = 32
+_MAC_BYTES = 32
+# OWASP's second choice for Argon2id: 19 MiB, 2 passes; 25 ms of processor time for one attempt.
+_MEMORY_KIB, _PASSES, _LANES, _HASH_BYTES, _SALT_BYTES = 19_456, 2, 1, 32, 16
+
+
+class Ticket(msgspec.Struct, frozen=True, array_like=True):
+    """What a ticket says: good until ``expires_at`` (seconds since the epoch), for whom ``proof`` names.
+
+    Without a proof it was given for the password.
+    """
+
+    expires_at: int
+    proof: str = ""
+
+
+def new_key() -> bytes:
+    """Return a new key for tickets."""
+    return os.urandom(KEY_BYTES)
+
+
+def write(key: bytes, share_id: str, proof: str = "", seconds: int = VIEW_SECONDS) -> str:
+    """Return a ticket for ``share_id`` that is good for so many ``seconds``."""
+    said = msgspec.json.encode(Ticket(now_seconds() + seconds, proof))
+    return base64url(_mac(key, share_id, said) + said)
+
+
+def read(key: bytes, share_id: str, ticket: str, *, aged: bool = False) -> Ticket | None:
+    """Return what a ticket says; None for one that is not good. ``aged`` takes those too whose time is over."""
+    try:
+        whole = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
+        mac, said = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, _mac(key, share_id, said)):
+            return None
+        found = msgspec.json.decode(said, type=Ticket)
+    except (binascii.Error, ValueError):
+        return None
+    return found if aged or found.expires_at > now_seconds() else None
+
+
+def _mac(key: bytes, share_id: str, said: bytes) -> bytes:
+    return hmac.digest(key, share_id.encode() + b"\x00" + said, "sha256")
+
+
+def hash_password(password: str) -> str:
+    """Return what is stored of a password: an Argon2id hash in PHC form."""
+    kdf = Argon2id(
+        salt=os.urandom(_SALT_BYTES), length=_HASH_BYTES, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB
+    )
+    return kdf.derive_phc_encoded(password.encode())
+
+
+def is_password(password: str, hashed: str) -> bool:
+    """Tell whether ``hashed`` was made of ``password``."""
+    try:
+        Argon2id.verify_phc_encoded(password.encode(), hashed)
+    except InvalidKey:
+        return False
+    return True

@@ -1,0 +1,252 @@
+"""Shares with owners: the policy decides how they begin, whoever continues them, and who may change and end them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.kit.sql import Database
+from tests.integration.projected import OwnedShare, People, share_as
+from tests.integration.publisher import Publisher, message, new_session_id, part, session
+
+
+@pytest.fixture
+def people(stack: Any) -> People:
+    return People(stack)
+
+
+def read(share: OwnedShare, headers: dict[str, str] | None = None) -> int:
+    return share.request("GET", f"/api/share/{share.id}/data", headers).status_code
+
+
+def listed(share: OwnedShare, by: Any, **query: str) -> list[dict[str, Any]]:
+    address = f"/api/v1/workspaces/{share.workspace}/shares"
+    answer = share.request("GET", address, {"authorization": f"Bearer {by.token}"}, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def audited(stack: Any, action: str, share_id: str) -> dict[str, Any]:
+    """Return the entry of the audit trail, which comes to it through a queue."""
+    database = Database(stack.database.access.url())
+    found = audit_entries.select().where(audit_entries.c.target_id == share_id, audit_entries.c.action == action)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with database.transaction() as connection:
+            row = connection.execute(found).mappings().first()
+        if row is not None:
+            return dict(row)
+        time.sleep(0.2)
+    raise AssertionError(f"no entry {action} of {share_id}")
+
+
+def test_a_member_shares_and_syncs_and_owns_the_share(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    assert share.sync(session(share.session_id, "Fix the build"), message("1")).status_code == 200
+    assert read(share) == 200, "the policy allows links"
+    (only,) = listed(share, owner)
+    assert only["id"] == share.id
+    assert (only["owner"], only["mode"], only["title"]) == (owner.account, "link", "Fix the build")
+    assert only["views"] == 1
+    assert only["expires_at"] is None
+    assert share_as(stack, owner, workspace, share.session_id).secret == share.secret, "create is idempotent"
+
+
+@pytest.mark.parametrize(("mode", "anonymous"), [("link", 200), ("workspace", 401)])
+def test_the_policy_decides_how_wide_a_new_share_is(stack: Any, people: People, mode: str, anonymous: int) -> None:
+    workspace = people.workspace(share_mode=mode)
+    share = share_as(stack, people.member(workspace), workspace, new_session_id())
+    share.sync(part("1"))
+    assert read(share) == anonymous
+    assert read(share, people.member(workspace, "viewer").client(workspace)) == 200
+
+
+def test_where_sharing_is_off_nothing_is_shared_nor_read_and_nothing_is_lost(stack: Any, people: People) -> None:
+    workspace = people.workspace(share_mode="off")
+    owner = people.member(workspace)
+    refused = httpx.post(
+        f"{stack.url}/api/shares", headers=owner.client(workspace), json={"sessionID": new_session_id()}
+    )
+    assert (refused.status_code, refused.json()["error"]) == (403, "sharing_off")
+    people.policy(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    assert share.sync(part("1")).status_code == 200
+    people.policy(workspace, share_mode="off")
+    for resource in ("share", "shares"):
+        answer = share.sync(part("2"), resource=resource)
+        assert (answer.status_code, answer.json()["error"]) == (403, "sharing_off")
+    assert read(share) == 404
+    assert read(share, owner.client(workspace)) == 404
+    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    assert again.status_code == 403, "also for who logs out"
+    people.policy(workspace)
+    assert read(share) == 200
+
+
+def test_a_share_lives_no_longer_than_the_policy_lets_it(stack: Any, people: People) -> None:
+    workspace = people.workspace(share_lifetime_seconds=3600)
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    (only,) = listed(share, owner)
+    assert only["expires_at"] is not None
+    for longer in (None, "2100-01-01T00:00:00Z"):
+        refused = share.change(owner, expires_at=longer)
+        assert (refused.status_code, refused.json()["code"]) == (403, "lifetime_not_allowed")
+    sooner = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 600))
+    assert share.change(owner, expires_at=sooner).json()["expires_at"] == sooner
+    assert share.change(owner, expires_at="2020-01-01T00:00:00Z").json()["code"] == "invalid_expiry"
+
+
+@pytest.mark.parametrize("by", ["sync", "create"])
+def test_an_anonymous_share_goes_on_under_its_owner_after_login(stack: Any, people: People, by: str) -> None:
+    workspace = people.workspace(share_mode="workspace", share_lifetime_seconds=3600)
+    owner = people.member(workspace)
+    anonymous = Publisher.create(stack.url)
+    anonymous.must_sync(session(anonymous.session_id), part("1"))
+    share = OwnedShare(stack.url, owner, workspace, anonymous.id, anonymous.secret, anonymous.session_id)
+    wrong = httpx.post(
+        f"{stack.url}/api/shares/{share.id}/sync",
+        headers=people.member(workspace).client(workspace),
+        json={"secret": "wrong", "data": [part("2")]},
+    )
+    assert wrong.status_code == 403, "without the secret it is nobody's"
+    assert read(share) == 200
+    if by == "sync":
+        assert share.sync(part("2")).status_code == 200
+    else:
+        assert share_as(stack, owner, workspace, share.session_id).id == share.id
+    assert read(share) == 401
+    (only,) = listed(share, owner)
+    assert (only["id"], only["mode"], only["owner"]) == (share.id, "workspace", owner.account)
+    assert only["expires_at"] is not None
+    assert audited(stack, "share.claimed", share.id)["actor_name"] == f"{owner.account}@example.com"
+    assert share.sync(part("3"), resource="share").status_code == 200, "after logout, by its secret"
+    assert Publisher.create(stack.url, share.session_id).id == share.id
+
+
+def test_who_has_left_can_neither_sync_nor_share_again_but_unshare(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    people.remove(owner, workspace)
+    assert share.sync(part("1")).status_code == 404, "there is no such workspace for them"
+    assert share.sync(part("1"), resource="share").json()["error"] == "owner_has_left"
+    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    assert again.json()["error"] == "owner_has_left"
+    headers = owner.client(workspace)
+    gone = share.request("DELETE", f"/api/shares/{share.id}", headers, json={"secret": share.secret})
+    assert gone.status_code == 200
+    assert read(share) == 410
+
+
+def test_owner_and_admin_revoke_without_the_secret_and_nobody_else(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner, colleague, admin = people.member(workspace), people.member(workspace), people.member(workspace, "admin")
+    stranger = people.member(people.workspace(), "owner")
+    for by in (owner, admin):
+        share = share_as(stack, owner, workspace, new_session_id())
+        share.sync(part("1"))
+        address = f"/api/shares/{share.id}"
+        assert share.request("DELETE", address).status_code == 401
+        assert share.request("DELETE", address, colleague.client(workspace)).status_code == 404
+        assert share.request("DELETE", address, stranger.client(workspace)).status_code == 404
+        assert share.request("DELETE", share.address, stranger.client(workspace)).status_code == 404
+        assert share.request("DELETE", share.address, colleague.client(workspace)).status_code == 404
+        assert share.request("DELETE", share.address).status_code == 401
+        assert read(share) == 200
+        if by is owner:
+            assert share.request("DELETE", address, by.client(workspace)).json() == {}
+        else:
+            assert share.request("DELETE", share.address, by.client(workspace)).status_code == 204
+        assert read(share) == 410
+        entry = audited(stack, "share.revoked", share.id)
+        assert entry["actor_name"] == f"{by.account}@example.com"
+        assert entry["workspace_id"] == workspace
+        assert share.request("DELETE", address, by.client(workspace)).status_code == 200, "and again"
+        assert share.request("GET", share.address, by.client(workspace)).status_code == 404
+
+
+def test_lists_show_own_shares_or_all_that_one_may_manage_in_pages(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    first, second, admin = people.member(workspace), people.member(workspace), people.member(workspace, "admin")
+    shares = [share_as(stack, owner, workspace, new_session_id()) for owner in (first, first, second)]
+    newest_first = [share.id for share in reversed(shares)]
+    some = shares[0]
+    assert [each["id"] for each in listed(some, admin)] == newest_first
+    assert [each["id"] for each in listed(some, first)] == [shares[1].id, shares[0].id]
+    assert listed(some, admin, owner="me") == []
+    address = f"{stack.url}/api/v1/workspaces/{workspace}/shares"
+    headers = {"authorization": f"Bearer {admin.token}"}
+    found: list[str] = []
+    cursor: str | None = None
+    for _ in range(4):
+        query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = httpx.get(address, headers=headers, params=query).json()
+        found += [each["id"] for each in page["data"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == newest_first
+    viewer = people.member(workspace, "viewer")
+    refused = httpx.get(address, headers={"authorization": f"Bearer {viewer.token}"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
+
+
+def test_many_shares_are_revoked_at_once_and_only_those_that_one_may(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner, other = people.member(workspace), people.member(workspace)
+    mine = [share_as(stack, owner, workspace, new_session_id()) for _ in range(3)]
+    theirs = share_as(stack, other, workspace, new_session_id())
+    theirs.sync(part("1"))
+    names = [share.id for share in (*mine, theirs)]
+    address = f"{stack.url}/api/v1/workspaces/{workspace}/shares/revoke"
+    headers = {"authorization": f"Bearer {owner.token}"}
+    answer = httpx.post(address, headers=headers, json={"shares": names}, timeout=30)
+    assert answer.json() == {"revoked": names[:3], "missing": [theirs.id]}
+    assert [read(share) for share in (*mine, theirs)] == [410, 410, 410, 200]
+    assert listed(theirs, owner) == []
+
+
+def test_a_key_shares_and_lists_within_its_scopes(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    key = people.key(owner, workspace, "admin")
+    headers = {"authorization": f"Bearer {key}"}
+    made = httpx.post(f"{stack.url}/api/shares", headers=headers, json={"sessionID": new_session_id()})
+    assert made.status_code == 200, made.text
+    share = OwnedShare(stack.url, owner, workspace, made.json()["id"], made.json()["secret"], "")
+    assert [each["id"] for each in listed(share, owner)] == [share.id], "a key's shares are its holder's"
+    narrow = {"authorization": f"Bearer {people.key(owner, workspace, 'inference')}"}
+    assert httpx.post(f"{stack.url}/api/shares", headers=narrow, json={"sessionID": "ses_1"}).status_code == 403
+    people.revoke_key(key)
+    assert httpx.post(f"{stack.url}/api/shares", headers=headers, json={"sessionID": "ses_1"}).status_code == 401
+
+
+def test_only_opening_a_share_counts_as_a_view(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    share.sync(session(share.session_id), part("1"))
+    for path in (f"/share/{share.id}", f"/share/{share.id}.md"):
+        assert share.request("GET", path, {"accept": "text/html"}).status_code == 200
+    for _ in range(3):
+        share.request("GET", f"/share/{share.id}/items?after=1")
+    (only,) = listed(share, owner)
+    assert only["views"] == 2
+
+
+def test_a_page_of_another_site_can_change_nothing_with_the_reader_s_cookie(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    crossed = {**owner.browser, "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert share.request("DELETE", share.address, crossed).json()["code"] == "cross_origin"
+    assert share.request("POST", f"/share/{share.id}/ticket", crossed).json()["error"] == "cross_origin"
+    same = {**owner.browser, "sec-fetch-site": "same-origin"}
+    assert share.request("DELETE", share.address, same).status_code == 204

@@ -1,0 +1,25 @@
+"""Who may read a share under which policy: the rule by itself; its routes are in integration/test_share_access.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from opencode_cloud.access.models import EnforcedPolicy, KnownWorkspace
+from opencode_cloud.sharing.models import Mode
+from opencode_cloud.sharing.service.access import narrowed
+
+
+def workspace(share_mode: str) -> KnownWorkspace:
+    return KnownWorkspace(id="wrk_1", name="Acme", policy=EnforcedPolicy(share_mode=share_mode))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_policy_only_narrows(mode: Mode) -> None:
+    assert narrowed(mode, workspace("link")) is mode
+    assert narrowed(mode, workspace("workspace")) is Mode.WORKSPACE
+    assert narrowed(mode, workspace("off")) is None
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_in_a_workspace_that_is_blocked_or_gone_nobody_reads(mode: Mode) -> None:
+    assert narrowed(mode, None) is None
