@@ -34,9 +34,9 @@ def build(stage: Stage | None = None, *, outdir: str | None = None) -> App:
         else DatabaseStack(app, f"{prefix}-database", stage=chosen, **_options(chosen)).access
     )
     planes = {"stage": chosen, "data": data, "sharing": sharing}
-    ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
+    console = ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
     if chosen.watched:
-        ObservabilityStack(app, f"{prefix}-observability", stage=chosen, sharing=sharing, **_options(chosen))
+        ObservabilityStack(app, f"{prefix}-observability", **planes, console=console, **_options(chosen))
     if not chosen.local:
         EdgeStack(app, f"{prefix}-edge", **planes, **_options(chosen))
     return app

@@ -119,6 +119,11 @@ class Stage(_Settings):
     )
     login_methods: dict[str, Any] = Field(default={"email": {}}, description="docs/login.md")
     mail_from: str = Field(default="", description="address that SES may send from; none: mails fail")
+    private_providers: bool = Field(
+        default=False, description="model providers of workspaces may lie in private networks, and speak plain http"
+    )
+    check_mail_domains: bool = Field(default=True, description="DNS is asked whether an invited address can get mail")
+    dns_server: str = Field(default="", description="asked for proofs of domains (address:port); none: the usual one")
     emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")
     quotas: Quotas = Quotas()
     github: GitHub | None = Field(default=None, description="None: the deployment has no GitHub App")
@@ -208,6 +213,8 @@ def _local(environ: Mapping[str, str]) -> dict[str, Any]:
         "snap_start": False,
         "database": _local_database(environ),
         "mail_from": "Opencode Cloud <no-reply@localhost.test>",
+        "private_providers": True,
+        "check_mail_domains": False,
         "log_retention_days": 1,
         "http_throttle": {"rate": 10_000, "burst": 10_000},
         "websocket_throttle": {"rate": 10_000, "burst": 10_000},

@@ -124,6 +124,9 @@ class ConsoleStack(Stack):
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
             SITE_BUCKET=data.site.bucket_name,
+            PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
+            CHECK_MAIL_DOMAINS=str(int(self._stage.check_mail_domains)),
+            DNS_SERVER=self._stage.dns_server,
         )
         self._allow_known(function)
         self._allow_sessions(function)
@@ -142,6 +145,7 @@ class ConsoleStack(Stack):
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
             SITE_BUCKET=data.site.bucket_name,
+            DNS_SERVER=self._stage.dns_server,
         )
         self._allow_known(function)
         self._allow_sessions(function)

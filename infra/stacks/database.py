@@ -11,6 +11,7 @@ from typing import Any
 import jsii
 from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
@@ -24,6 +25,14 @@ ENGINE = rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVer
 NAME = "opencode_cloud"
 USER = "console"
 OWNER = "owner"
+PARAMETERS = {
+    "character_set_server": "utf8mb4",
+    "require_secure_transport": "ON",
+    "time_zone": "UTC",
+    # A connection that a function keeps for its next call would keep the database awake for hours.
+    "wait_timeout": "180",
+}
+CIDR = "10.74.0.0/20"
 ZONES = 2
 """As few as Aurora accepts."""
 
@@ -91,13 +100,14 @@ class DatabaseStack(Stack):
         return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
 
     def _vpc(self) -> ec2.Vpc:
+        egress = self._egress()
         vpc = ec2.Vpc(
             self,
             "Network",
-            ip_addresses=ec2.IpAddresses.cidr("10.74.0.0/20"),
+            ip_addresses=ec2.IpAddresses.cidr(CIDR),
             max_azs=ZONES,
             nat_gateways=1,
-            nat_gateway_provider=self._egress(),
+            nat_gateway_provider=egress,
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -112,7 +122,9 @@ class DatabaseStack(Stack):
             },
         )
         acknowledge(vpc, "Nothing in it accepts connections but the database, from its functions only.", "VPC7")
-        if self._stage.egress == "nat-instance":
+        if isinstance(egress, ec2.NatInstanceProviderV2):
+            inside = ec2.Peer.ipv4(CIDR)
+            egress.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "What it is to forward")
             because = "It forwards packets and keeps nothing; if it fails, CloudFormation or a hand makes another."
             acknowledge(vpc, because, "EC26", "EC28", "EC29")
         return vpc
@@ -123,6 +135,7 @@ class DatabaseStack(Stack):
         return ec2.NatProvider.instance_v2(
             instance_type=ec2.InstanceType("t4g.nano"),
             machine_image=ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64),
+            associate_public_ip_address=True,
             default_allowed_traffic=ec2.NatTrafficDirection.OUTBOUND_ONLY,
             credit_specification=ec2.CpuCredits.STANDARD,
         )
@@ -148,7 +161,12 @@ class DatabaseStack(Stack):
             default_database_name=NAME,
             iam_authentication=True,
             storage_encrypted=True,
-            parameters={"require_secure_transport": "ON", "time_zone": "UTC", "character_set_server": "utf8mb4"},
+            parameters={
+                "require_secure_transport": "ON",
+                "time_zone": "UTC",
+                "character_set_server": "utf8mb4",
+                "wait_timeout": "180",
+            },
             cloudwatch_logs_exports=["error"],
             cloudwatch_logs_retention=None,
             backup=rds.BackupProps(retention=Duration.days(settings.backup_days), preferred_window="03:00-04:00"),
@@ -176,12 +194,15 @@ class DatabaseStack(Stack):
         group = self._security_group("Proxies", "RDS Proxy: nobody but the database's functions.", outbound=True)
         group.add_ingress_rule(self._functions, ec2.Port.tcp(3306), "Functions")
         self._servers.add_ingress_rule(group, ec2.Port.tcp(3306), "RDS Proxy")
+        role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._connect_arn(None)]))
         return rds.DatabaseProxy(
             self,
             "Proxy",
             proxy_target=rds.ProxyTarget.from_cluster(self.cluster),
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
             iam_auth=True,
+            role=role,
             require_tls=True,
             security_groups=[group],
             vpc=self.vpc,
@@ -193,7 +214,7 @@ class DatabaseStack(Stack):
         secret = self.cluster.secret
         if secret is None:
             raise ValueError("the cluster has no generated secret")
-        owner_secret = self.export_value(secret.secret_arn)
+        owner_secret = secret.secret_arn
         host = self.proxy.endpoint if self.proxy else endpoint.hostname
         return DatabaseAccess(
             environment={

@@ -16,6 +16,8 @@ from constructs import Construct
 from infra.constructs.function import NAMESPACE
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
+from infra.stacks.console import ConsoleStack
+from infra.stacks.data import DataStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage
 
@@ -25,11 +27,23 @@ PUSHERS = ("share", "live", "deliver")
 
 
 class ObservabilityStack(Stack):
-    """Dashboard and alarms of the sync plane; alarms go to a topic, and to an address when the stage names one."""
+    """Dashboard and alarms of all planes; alarms go to a topic, and to an address when the stage names one."""
 
-    def __init__(self, scope: Construct, name: str, *, stage: Stage, sharing: SharingStack, **options: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        stage: Stage,
+        data: DataStack,
+        sharing: SharingStack,
+        console: ConsoleStack,
+        **options: Any,
+    ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
+        self._functions = [*sharing.functions, *console.functions]
+        self._failed = {**sharing.failed, **data.failed}
         self._topic = self._alarm_topic(stage)
         self._service_alarms()
         self._function_alarms()
@@ -76,7 +90,7 @@ class ObservabilityStack(Stack):
         self._alarm("StreamBehind", age, 60_000, "Snapshots are over a minute behind: first loads get slower.")
 
     def _function_alarms(self) -> None:
-        for function in self._sharing.functions:
+        for function in self._functions:
             title, deployed = function.name.capitalize(), function.function
             errors = deployed.metric_errors(period=PERIOD)
             self._alarm(f"{title}Errors", errors, 0, f"Function {function.name} failed: see its log.")
@@ -85,9 +99,9 @@ class ObservabilityStack(Stack):
             self._alarm(f"{title}Throttles", throttles, 0, meaning)
 
     def _queue_alarms(self) -> None:
-        for name, queue in self._sharing.failed.items():
+        for name, queue in self._failed.items():
             waiting = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
-            meaning = f"Function {name} gave up on something: look into its queue, then redrive it."
+            meaning = f"Of {name}, something failed for good: look into its queue, then redrive it."
             self._alarm(f"{name.capitalize()}Failed", waiting, 0, meaning)
 
     def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
@@ -111,8 +125,8 @@ class ObservabilityStack(Stack):
         ]
 
     def _function_widgets(self) -> list[cloudwatch.IWidget]:
-        functions = [f.function for f in self._sharing.functions]
-        queues = list(self._sharing.failed.values())
+        functions = [f.function for f in self._functions]
+        queues = list(self._failed.values())
         return [
             _graph("Duration, p99", [f.metric_duration(statistic="p99") for f in functions]),
             _graph("Errors", [f.metric_errors() for f in functions], right=[f.metric_throttles() for f in functions]),

@@ -37,6 +37,12 @@ def synthesis(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -
     return syntheses[request.param]
 
 
+@pytest.fixture(params=("local", "dev", "production"))
+def watched(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
+    """Each stage with a dashboard and alarms in turn."""
+    return syntheses[request.param]
+
+
 @pytest.fixture(params=ON_AWS)
 def on_aws(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
     """Each stage that runs on AWS in turn."""

@@ -53,12 +53,35 @@ def test_the_bucket_lets_in_nothing_but_tls_on_aws(on_aws: Synthesis) -> None:
 
 def test_secrets_are_generated(synthesis: Synthesis) -> None:
     secrets = synthesis.properties("data", "AWS::SecretsManager::Secret")
-    assert len(secrets) == 2
-    assert all(secret["GenerateSecretString"]["PasswordLength"] >= 43 for secret in secrets)
-    assert not any("SecretString" in secret for secret in secrets)
+    generated = [secret for secret in secrets if "GenerateSecretString" in secret]
+    assert len(generated) == 3
+    assert all(secret["GenerateSecretString"]["PasswordLength"] >= 43 for secret in generated)
+    (logins,) = [secret for secret in secrets if "SecretString" in secret]
+    assert logins["SecretString"] == "{}"
 
 
 def test_only_production_survives_its_stack(synthesis: Synthesis) -> None:
-    kinds = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::SecretsManager::Secret")
+    kinds = ("AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SecretsManager::Secret")
     policies = {r["DeletionPolicy"] for kind in kinds for r in synthesis.resources("data", kind).values()}
     assert policies == {"Retain" if synthesis.stage.name == "production" else "Delete"}
+
+
+def test_tables_of_the_console_plane(synthesis: Synthesis) -> None:
+    access = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Access")
+    sessions = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Sessions")
+    assert [key["AttributeName"] for key in access["KeySchema"]] == ["pk", "sk"]
+    assert [key["AttributeName"] for key in sessions["KeySchema"]] == ["pk"]
+    (index,) = sessions["GlobalSecondaryIndexes"]
+    assert (index["IndexName"], index["KeySchema"][0]["AttributeName"]) == ("account", "account")
+
+
+def test_tokens_are_signed_by_keys_that_never_leave_and_credentials_sealed_by_another(synthesis: Synthesis) -> None:
+    signing = synthesis.properties("data", "AWS::KMS::Key", "SigningKey")
+    assert [(key["KeySpec"], key["KeyUsage"]) for key in signing] == [("RSA_2048", "SIGN_VERIFY")] * 2
+    assert synthesis.one("data", "AWS::KMS::Key", "CredentialsKey")["EnableKeyRotation"]
+
+
+def test_messages_between_functions_survive_a_long_absence_of_the_database(synthesis: Synthesis) -> None:
+    for name in ("Relay", "Audit", "Mail"):
+        (queue,) = [q for q in synthesis.properties("data", "AWS::SQS::Queue", name) if "RedrivePolicy" in q]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 1800

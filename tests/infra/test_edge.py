@@ -6,6 +6,7 @@ from tests.infra.synthesis import Synthesis
 
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_VIEWER_EXCEPT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+SITE = "/.well-known/opencode"
 
 
 def _config(synthesis: Synthesis) -> dict[str, Any]:
@@ -23,20 +24,24 @@ def test_the_local_stage_has_none(syntheses: dict[str, Synthesis]) -> None:
 
 def test_only_assets_are_cached(on_aws: Synthesis) -> None:
     for pattern, behavior in _behaviors(on_aws).items():
-        assert (behavior["CachePolicyId"] == CACHING_DISABLED) == (pattern != "/assets/*")
-        assert behavior["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST
+        assert (behavior["CachePolicyId"] == CACHING_DISABLED) == (pattern not in ("/assets/*", SITE))
+        assert (behavior["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST) == (pattern != SITE)
 
 
 def test_security_headers_are_on_http_only(on_aws: Synthesis) -> None:
     for pattern, behavior in _behaviors(on_aws).items():
-        assert ("ResponseHeadersPolicyId" in behavior) == (pattern in ("/*", "/assets/*"))
+        assert ("ResponseHeadersPolicyId" in behavior) == (pattern in ("/*", "/assets/*", SITE))
 
 
 def test_every_request_is_rewritten_and_goes_on_by_tls(on_aws: Synthesis) -> None:
-    for behavior in _behaviors(on_aws).values():
+    behaviors = _behaviors(on_aws)
+    assert "FunctionAssociations" not in behaviors.pop(SITE)
+    for behavior in behaviors.values():
         (association,) = behavior["FunctionAssociations"]
         assert association["EventType"] == "viewer-request"
-    for origin in _config(on_aws)["Origins"]:
+    apis = [origin for origin in _config(on_aws)["Origins"] if "CustomOriginConfig" in origin]
+    assert len(apis) == 4
+    for origin in apis:
         assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
         assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
 
@@ -55,3 +60,13 @@ def test_functions_know_the_domain(syntheses: dict[str, Synthesis]) -> None:
     for name, url in {"production": "https://share.example.com", "dev": ""}.items():
         share = syntheses[name].one("sharing", "AWS::Lambda::Function", "Share")
         assert share["Environment"]["Variables"]["PUBLIC_URL"] == url
+
+
+def test_the_site_is_read_by_cloudfront_alone(on_aws: Synthesis) -> None:
+    (origin,) = [origin for origin in _config(on_aws)["Origins"] if "S3OriginConfig" in origin]
+    assert origin["OriginAccessControlId"]
+    statements = on_aws.one("data", "AWS::S3::BucketPolicy", "Site")["PolicyDocument"]["Statement"]
+    (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed["Action"] == "s3:GetObject"
+    assert allowed["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert "AWS:SourceAccount" in allowed["Condition"]["StringEquals"]

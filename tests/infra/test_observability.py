@@ -3,27 +3,31 @@ import json
 from tests.infra.synthesis import Synthesis
 
 
-def test_every_alarm_tells_the_topic(synthesis: Synthesis) -> None:
-    (topic,) = synthesis.resources("observability", "AWS::SNS::Topic")
-    alarms = synthesis.properties("observability", "AWS::CloudWatch::Alarm")
+def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
+    (topic,) = watched.resources("observability", "AWS::SNS::Topic")
+    alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     assert all(alarm["AlarmActions"] == [{"Ref": topic}] and alarm["AlarmDescription"] for alarm in alarms)
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms)
 
 
-def test_what_should_wake_an_operator_does(synthesis: Synthesis) -> None:
-    alarms = synthesis.properties("observability", "AWS::CloudWatch::Alarm")
+def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
+    alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     names = [alarm["MetricName"] for alarm in alarms]
     assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount"} <= set(names)
-    assert names.count("Errors") == names.count("Throttles") == 5
-    assert names.count("ApproximateNumberOfMessagesVisible") == 3
+    assert names.count("Errors") == names.count("Throttles") == 11
+    assert names.count("ApproximateNumberOfMessagesVisible") == 6
 
 
-def test_the_dashboard_shows_every_metric_of_ours(synthesis: Synthesis) -> None:
-    body = json.dumps(synthesis.one("observability", "AWS::CloudWatch::Dashboard"))
+def test_the_dashboard_shows_every_metric_of_ours(watched: Synthesis) -> None:
+    body = json.dumps(watched.one("observability", "AWS::CloudWatch::Dashboard"))
     counted = ("CommitCount", "ItemCount", "ByteCount", "FailedPostCount", "ResumeCount", "PurgeLeftOverCount")
     assert all(name in body for name in (*counted, "FanOutLatency", "BodyTooLargeCount"))
 
 
-def test_the_operator_s_address_subscribes_where_one_is_set(synthesis: Synthesis) -> None:
-    subscribed = [s["Endpoint"] for s in synthesis.properties("observability", "AWS::SNS::Subscription")]
-    assert subscribed == ([synthesis.stage.alarm_email] if synthesis.stage.alarm_email else [])
+def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) -> None:
+    subscribed = [s["Endpoint"] for s in watched.properties("observability", "AWS::SNS::Subscription")]
+    assert subscribed == ([watched.stage.alarm_email] if watched.stage.alarm_email else [])
+
+
+def test_a_personal_stage_wakes_nobody(syntheses: dict[str, Synthesis]) -> None:
+    assert "observability" not in syntheses["alice"].templates

@@ -39,7 +39,7 @@ def test_the_library_s_layer_holds_pages_and_no_leftovers(syntheses: dict[str, S
 def test_dependencies_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     target = packaging.platform_options(load("dev", environ={}))
     for name in ("first", "second"):
-        packaging.install(tmp_path / name / "python", target)
+        packaging.install(tmp_path / name / "python", target, packaging.locked("core"))
     first, second = (_digest(tmp_path / name) for name in ("first", "second"))
     assert first == second
     assert any(name.endswith("aarch64-linux-gnu.so") for name in first)
@@ -48,8 +48,17 @@ def test_dependencies_are_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 def test_a_function_s_code_is_its_folder_alone(syntheses: dict[str, Synthesis]) -> None:
     handlers = [path for path in syntheses["dev"].folder.glob("asset.*") if (path / "handler.py").exists()]
-    assert len(handlers) == 5
-    assert all([file.name for file in path.iterdir()] == ["handler.py"] for path in handlers)
+    assert len(handlers) == 11
+    contents = sorted(sorted(file.name for file in path.iterdir()) for path in handlers)
+    assert contents == [["handler.py"]] * 10 + [["handler.py", "migrations"]]
+
+
+def test_the_console_s_layer_repeats_nothing_of_the_one_beneath() -> None:
+    core, console = packaging.locked("core"), packaging.locked("console", "core")
+    assert "cryptography==" in core
+    assert "cryptography==" not in console
+    assert "sqlalchemy==" in console
+    assert "# via" not in console
 
 
 def test_what_is_missing_is_named() -> None:

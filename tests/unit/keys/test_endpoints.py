@@ -1,10 +1,6 @@
 """Addresses of providers: what we call and what we do not; what answers are taken for."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
@@ -12,6 +8,7 @@ from opencode_cloud.keys.endpoints import clean_base_url, is_private
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.keys.store import ProviderClient
 from opencode_cloud.kit.errors import ServiceError
+from tests.provider_stand_in import ProviderStandIn
 
 ANY = Provider.OPENAI_COMPATIBLE
 
@@ -67,76 +64,37 @@ def test_private_addresses_are_known(address: str, private: bool) -> None:
     assert is_private(address) is private
 
 
-class Stand(BaseHTTPRequestHandler):
-    """Answers as a provider does: by the key that comes."""
-
-    seen: list[dict[str, str]] = []  # noqa: RUF012 - one list for the test to read
-
-    def do_GET(self) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.seen.append({**headers, "path": self.path})
-        key = headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("authorization", "")[7:]
-        status, body = ANSWERS[key]
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        if status == 302:
-            self.send_header("Location", "http://127.0.0.1:1/")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        pass
-
-
-ANSWERS: dict[str, tuple[int, bytes]] = {
-    "good": (200, json.dumps({"data": [{"id": "m"}]}).encode()),
-    "google": (200, json.dumps({"models": []}).encode()),
-    "bad": (401, b"{}"),
-    "googles-bad": (400, b"{}"),
-    "busy": (429, b"{}"),
-    "page": (200, b"<html>"),
-    "elsewhere": (302, b""),
-    "broken": (500, b""),
-}
-
-
 @pytest.fixture
-def provider() -> Iterator[str]:
-    Stand.seen.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stand)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def provider() -> Iterator[ProviderStandIn]:
+    with ProviderStandIn() as made:
+        yield made
 
 
 @pytest.mark.parametrize(
     ("kind", "key", "result"),
     [
-        (Provider.OPENAI, "good", CheckResult.WORKS),
-        (Provider.ANTHROPIC, "good", CheckResult.WORKS),
-        (Provider.GOOGLE, "google", CheckResult.WORKS),
-        (ANY, "good", CheckResult.WORKS),
-        (Provider.OPENAI, "bad", CheckResult.REFUSED),
-        (Provider.GOOGLE, "googles-bad", CheckResult.REFUSED),
-        (ANY, "busy", CheckResult.LIMITED),
-        (ANY, "page", CheckResult.UNEXPECTED),
+        (Provider.OPENAI, "good-key", CheckResult.WORKS),
+        (Provider.ANTHROPIC, "good-key", CheckResult.WORKS),
+        (Provider.GOOGLE, "googles-key", CheckResult.WORKS),
+        (ANY, "good-key", CheckResult.WORKS),
+        (Provider.OPENAI, "bad-key-0", CheckResult.REFUSED),
+        (Provider.GOOGLE, "googles-bad-key", CheckResult.REFUSED),
+        (ANY, "busy-key", CheckResult.LIMITED),
+        (ANY, "page-key", CheckResult.UNEXPECTED),
         (ANY, "elsewhere", CheckResult.UNEXPECTED),
-        (ANY, "broken", CheckResult.UNEXPECTED),
+        (ANY, "broken-key", CheckResult.UNEXPECTED),
     ],
 )
 def test_a_providers_answer_says_whether_a_key_works(
-    provider: str, kind: Provider, key: str, result: CheckResult
+    provider: ProviderStandIn, kind: Provider, key: str, result: CheckResult
 ) -> None:
-    assert ProviderClient(private=True).check(kind, provider, key) is result
-    (seen,) = Stand.seen
-    assert seen["path"].startswith("/v1/models")
+    assert ProviderClient(private=True).check(kind, provider.url, key) is result
+    (seen,) = provider.seen
+    assert seen.startswith("/v1/models")
 
 
-def test_a_name_that_resolves_to_a_private_address_is_not_called(provider: str) -> None:
-    local = provider.replace("127.0.0.1", "localhost")
-    assert ProviderClient(private=False).check(ANY, local, "good") is CheckResult.UNREACHABLE
-    assert Stand.seen == []
-    assert ProviderClient(private=True).check(ANY, "http://127.0.0.1:1/v1", "good") is CheckResult.UNREACHABLE
+def test_a_name_that_resolves_to_a_private_address_is_not_called(provider: ProviderStandIn) -> None:
+    local = provider.url.replace("127.0.0.1", "localhost")
+    assert ProviderClient(private=False).check(ANY, local, "good-key") is CheckResult.UNREACHABLE
+    assert provider.seen == []
+    assert ProviderClient(private=True).check(ANY, "http://127.0.0.1:1/v1", "good-key") is CheckResult.UNREACHABLE

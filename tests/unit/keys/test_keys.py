@@ -14,6 +14,7 @@ from opencode_cloud.keys.store.tables import keys
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.mail.store.tables import mails
 from opencode_cloud.outbox.models import Topic
 from opencode_cloud.workspaces.permissions import Scope
 from tests.unit.workspaces.team import Place, code_of
@@ -39,8 +40,8 @@ def test_only_the_hash_of_a_key_is_kept(place: Place, owner: Actor) -> None:
     assert made.secret not in str(row)
     assert made.secret.startswith(row.prefix)
     assert len(row.prefix) + len(row.suffix) <= 14
-    assert place.messages[-1].topic == Topic.KEY
-    assert place.messages[-1].payload == {"hash": row.hash.hex()}
+    told = [message.payload for message in place.messages if message.topic == Topic.KEY]
+    assert told == [{"hash": row.hash.hex()}]
 
 
 def test_members_see_their_own_keys_and_admins_all(place: Place, owner: Actor) -> None:
@@ -181,3 +182,21 @@ def test_what_is_recorded_of_a_key_is_not_the_key(place: Place, owner: Actor) ->
         "key.revoked",
     ]
     assert made.secret not in str(entries)
+
+
+def test_the_holder_is_told_of_a_new_key_and_its_maker_of_a_service_accounts(place: Place, owner: Actor) -> None:
+    machine = place.team.service_accounts.create(owner, owner.workspace, "ci")
+    bob = place.joined(owner, "bob@example.com", "member")
+    theirs = place.team.keys.create(bob, owner.workspace, Wish(name="laptop", scopes=[Scope.INFERENCE]))
+    place.team.keys.rotate(bob, owner.workspace, theirs.id, timedelta(hours=1))
+    wish = Wish(name="ci", scopes=[Scope.ADMIN], service_account=machine.id)
+    admin = place.team.keys.create(owner, owner.workspace, wish)
+    place.team.keys.create(acting_by(admin, owner), owner.workspace, wish)
+    with place.database.transaction() as connection:
+        sent = connection.execute(select(mails).where(mails.c.template.like("key-%")).order_by(mails.c.id)).all()
+    assert [(each.template, each.recipient) for each in sent] == [
+        ("key-created", "bob@example.com"),
+        ("key-rotated", "bob@example.com"),
+        ("key-created", "ada@example.com"),
+    ]
+    assert theirs.secret not in str(sent)

@@ -69,7 +69,9 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
     """Answer one HTTP request; HEAD is answered as GET is, without the body."""
     request = event["requestContext"]["http"]
     if request["method"] != "HEAD":
-        return app.resolve(event, context)
+        answered = app.resolve(event, context)
+        # Powertools writes None as `null`, and a 204 with a body breaks the connection for what follows (RFC 9110).
+        return {**answered, "body": ""} if answered["statusCode"] == http.HTTPStatus.NO_CONTENT else answered
     asked = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
     return {**app.resolve(asked, context), "body": "", "isBase64Encoded": False}
 

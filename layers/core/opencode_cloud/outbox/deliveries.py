@@ -29,6 +29,6 @@ class RelayQueue:
         try:
             self._outbox.wake_up(msgspec.json.decode(record["body"], type=WakeUp))
         except Exception:  # noqa: BLE001 - one message must not take the others of its batch along; SQS repeats it
-            logger.exception("a wake-up failed", extra={"message": record["messageId"]})
+            logger.exception("a wake-up failed", extra={"wake_up": record["messageId"]})
             return False
         return True

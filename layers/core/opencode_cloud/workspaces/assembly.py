@@ -74,7 +74,7 @@ class Team:
         mailer = Mailer(MailStore(database))
         stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
         joining = Joining(stores.members, audit)
-        keys = Keys(database, outbox, audit, KeyStore())
+        keys = Keys(database, outbox, audit, KeyStore(), mailer)
         invitations = Invitations(
             database,
             outbox,

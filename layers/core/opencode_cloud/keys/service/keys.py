@@ -28,6 +28,7 @@ from opencode_cloud.keys.models import (
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import base64url, new_id
+from opencode_cloud.mail.models import Template
 from opencode_cloud.outbox.models import Topic
 from opencode_cloud.workspaces.permissions import Permission, Scope, allows
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.keys.store import KeyStore
     from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit
 
 KEY_BYTES = 32
@@ -71,11 +73,12 @@ class Narrowing:
 class Keys:
     """Rules of keys. What a key may do is bounded by its holder's role wherever it is used; here by limits too."""
 
-    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore) -> None:
+    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore, mailer: Mailer) -> None:
         self._database = database
         self._outbox = outbox
         self._audit = audit
         self._store = store
+        self._mailer = mailer
 
     def of_workspace(
         self,
@@ -131,6 +134,7 @@ class Keys:
                 raise too_many_keys(MOST_KEYS)
             made = self._make(unit, actor, workspace, wish.name, limits, member, service_account)
             self._record(unit, actor, "key.created", workspace, made, after=_as_record(limits))
+            self._notify(unit, Template.KEY_CREATED, actor, workspace, made)
         return made
 
     def rotate(self, actor: Actor, workspace: str, key: str, overlap: timedelta) -> NewKey:
@@ -149,6 +153,7 @@ class Keys:
             self._set(unit, old.id, {"expires_at": ends, "replaced_by": made.id})
             after = {"replaced_by": made.id, "ends_in_seconds": int((ends - now).total_seconds())}
             self._record(unit, actor, "key.rotated", workspace, old, after=after)
+            self._notify(unit, Template.KEY_ROTATED, actor, workspace, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
         return made
 
     def narrow(self, actor: Actor, workspace: str, key: str, wish: Narrowing) -> Key:
@@ -270,6 +275,20 @@ class Keys:
         if stored is None:
             raise key_not_found()
         return NewKey(**stored.model_dump(), secret=secret)
+
+    def _notify(self, unit: Unit, template: Template, actor: Actor, workspace: str, key: Key, **more: str) -> None:
+        """Tell by mail that there is a key: its holder, or whoever made one for a service account."""
+        person = actor.name if actor.kind is ActorKind.MEMBER else ""
+        recipient = key.holder if key.member_id else person
+        if recipient:
+            variables = {
+                "workspace": self._store.workspace_name(unit.connection, workspace),
+                "name": key.name,
+                "visible": f"{key.prefix}…{key.suffix}",
+                "creator": actor.name,
+                **more,
+            }
+            self._mailer.queue(unit, template, recipient, variables, workspace)
 
     def _set(self, unit: Unit, key: str, values: dict[str, Any]) -> None:
         self._store.change(unit.connection, key, values)

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.models import Key, StoredKey
 from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.workspaces.store.tables import members, service_accounts
+from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -87,6 +87,10 @@ class KeyStore:
             service_accounts.c.deleted_at.is_(None),
         )
         return connection.execute(query).scalar_one_or_none()
+
+    def workspace_name(self, connection: Connection, workspace: str) -> str:
+        """Return the name of a workspace."""
+        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace)).scalar_one()
 
     def revoke_all(
         self,

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
 from opencode_cloud.identity.gate import ACCOUNT, WORKSPACE, Gate
+from opencode_cloud.kit import http
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
@@ -65,7 +66,7 @@ class InvitationRoutes:
 
     def invite(self, workspace: str, body: NewInvitation) -> Response[Invitation]:
         """Invite an address by mail. The link in the mail is valid for seven days."""
-        made = self._invitations.invite(self._gate.actor, workspace, body.email, body.role)
+        made = self._invitations.invite(self._gate.actor, workspace, body.email, body.role, base=self._base())
         return document(made, HTTPStatus.CREATED)
 
     def get(self, workspace: str, invitation: str) -> Response[Invitation]:
@@ -74,7 +75,7 @@ class InvitationRoutes:
 
     def resend(self, workspace: str, invitation: str) -> Response[Invitation]:
         """Mail a new link; the old one ends, and the seven days begin anew. At most once a minute."""
-        return document(self._invitations.resend(self._gate.actor, workspace, invitation))
+        return document(self._invitations.resend(self._gate.actor, workspace, invitation, base=self._base()))
 
     def revoke(self, workspace: str, invitation: str) -> Response[None]:
         """Withdraw an invitation: its link ends at once."""
@@ -95,3 +96,7 @@ class InvitationRoutes:
         """Decline an invitation to one of your verified addresses."""
         self._invitations.decline(self._gate.actor, invitation)
         return nothing()
+
+    def _base(self) -> str:
+        """Return the address that the inviter is at."""
+        return http.base_url(self._gate.event, "")

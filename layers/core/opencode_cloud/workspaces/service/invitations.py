@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from opencode_cloud.kit.actor import Actor, ActorKind
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import hash_of_token, invitation_token
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.moments import rfc3339
 from opencode_cloud.mail.models import Template
 from opencode_cloud.workspaces.addresses import clean_address
 from opencode_cloud.workspaces.models import (
@@ -40,6 +40,13 @@ LIFETIME = timedelta(days=7)
 RESEND_AFTER = timedelta(seconds=60)
 MOST_OPEN = 500
 """Open invitations of one workspace: a bound for the mail that a workspace can cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    email: str
+    role: Role
+    base: str
 
 
 class Invitations:
@@ -92,8 +99,8 @@ class Invitations:
         with self._database.transaction() as connection:
             return self._of(connection, workspace, invitation)
 
-    def invite(self, actor: Actor, workspace: str, email: str, role: Role) -> Invitation:
-        """Invite an address, and mail the link.
+    def invite(self, actor: Actor, workspace: str, email: str, role: Role, *, base: str = "") -> Invitation:
+        """Invite an address, and mail the link, which begins with ``base`` where the deployment has no domain.
 
         Raises ``invalid_address``, ``owners_only``, ``already_member``, ``already_invited`` or
         ``too_many_invitations``.
@@ -115,13 +122,13 @@ class Invitations:
                 "invited_by": actor.name,
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, place, invitation, 1, address, role, actor.name, now),
+                **self._letter(unit, actor, place, invitation, 1, _Letter(address, role, base)),
             }
             self._invitations.add(unit.connection, row)
             self._record(unit, actor, "invitation.created", workspace, invitation, address, after={"role": role})
             return self._of(unit.connection, workspace, invitation)
 
-    def resend(self, actor: Actor, workspace: str, invitation: str) -> Invitation:
+    def resend(self, actor: Actor, workspace: str, invitation: str, *, base: str = "") -> Invitation:
         """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
 
         Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
@@ -137,7 +144,8 @@ class Invitations:
             wait = (sent_at + RESEND_AFTER - now).total_seconds()
             if wait > 0:
                 raise resent_too_soon(int(wait) + 1)
-            values = self._letter(unit, place, invitation, generation + 1, found.email, found.role, actor.name, now)
+            letter = _Letter(found.email, found.role, base)
+            values = self._letter(unit, actor, place, invitation, generation + 1, letter)
             self._invitations.change(unit.connection, invitation, values)
             self._record(unit, actor, "invitation.resent", workspace, invitation, found.email)
             return self._of(unit.connection, workspace, invitation)
@@ -180,6 +188,14 @@ class Invitations:
             found = self._invitations.by_token(connection, hash_of_token(token), utc_now())
         if found is None:
             raise invitation_not_found()
+        return found
+
+    def to(self, actor: Actor, invitation: str) -> Invitation:
+        """Return an invitation to the acting person, in whatever state; raises ``invitation_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._invitations.get(connection, invitation, utc_now())
+            if found is None or not self._has_address(connection, actor, found):
+                raise invitation_not_found()
         return found
 
     def is_for(self, actor: Actor, invitation: Invitation) -> bool:
@@ -253,27 +269,21 @@ class Invitations:
             self._settle(unit, actor, found, InvitationState.REVOKED)  # its time is over: the new one takes its place
 
     def _letter(
-        self,
-        unit: Unit,
-        workspace: Workspace,
-        invitation: str,
-        generation: int,
-        email: str,
-        role: Role,
-        inviter: str,
-        now: datetime,
+        self, unit: Unit, actor: Actor, workspace: Workspace, invitation: str, generation: int, letter: _Letter
     ) -> dict[str, Any]:
         """Queue the mail with the link of ``generation``, and return the columns that make this link the valid one."""
-        expires_at = now + LIFETIME
+        expires_at = utc_now() + LIFETIME
         variables = {
             "invitation": invitation,
             "generation": generation,
             "workspace": workspace.name,
-            "inviter": inviter,
-            "role": role,
-            "expires": rfc3339(expires_at),
+            "inviter": actor.name,
+            "role": letter.role,
+            "expires": f"{expires_at:%-d %B %Y, %H:%M} UTC",
+            "base": letter.base,
         }
-        mail = self._mailer.queue(unit, Template.INVITATION, email, variables, workspace.id)
+        again = generation > 1
+        mail = self._mailer.queue(unit, Template.INVITATION, letter.email, variables, workspace.id, again=again)
         token = invitation_token(self._deployment_key(), invitation, generation)
         return {
             "generation": generation,

@@ -1,0 +1,91 @@
+"""The database on AWS, and the network around it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stage import InvalidStage, load
+from tests.infra.synthesis import Synthesis, synthesize
+
+
+def _cluster(synthesis: Synthesis) -> dict[str, Any]:
+    return synthesis.one("database", "AWS::RDS::DBCluster")
+
+
+def test_the_laptop_has_none(syntheses: dict[str, Synthesis]) -> None:
+    assert "database" not in syntheses["local"].templates
+
+
+def test_it_sleeps_when_nobody_uses_it_but_in_production(on_aws: Synthesis) -> None:
+    scaling = _cluster(on_aws)["ServerlessV2ScalingConfiguration"]
+    if on_aws.stage.name == "production":
+        assert scaling["MinCapacity"] >= 0.5
+        assert "SecondsUntilAutoPause" not in scaling
+    else:
+        assert scaling["MinCapacity"] == 0
+        assert scaling["SecondsUntilAutoPause"] >= 300
+
+
+def test_it_is_encrypted_backed_up_and_takes_tokens_over_tls(on_aws: Synthesis) -> None:
+    cluster = _cluster(on_aws)
+    assert cluster["StorageEncrypted"]
+    assert cluster["EnableIAMDatabaseAuthentication"]
+    assert cluster["BackupRetentionPeriod"] == on_aws.stage.database.backup_days
+    assert cluster["DeletionProtection"] == (on_aws.stage.name == "production")
+    parameters = on_aws.one("database", "AWS::RDS::DBClusterParameterGroup")["Parameters"]
+    assert parameters["require_secure_transport"] == "ON"
+    # A connection that nobody uses would keep the database awake for hours.
+    assert int(parameters["wait_timeout"]) <= 300
+
+
+def test_production_has_somebody_to_take_over(on_aws: Synthesis) -> None:
+    instances = on_aws.properties("database", "AWS::RDS::DBInstance")
+    assert len(instances) == (2 if on_aws.stage.name == "production" else 1)
+    assert all(not instance.get("PubliclyAccessible") for instance in instances)
+
+
+def test_nobody_but_its_functions_reaches_it(on_aws: Synthesis) -> None:
+    rules = on_aws.properties("database", "AWS::EC2::SecurityGroupIngress", "Servers")
+    assert [rule["FromPort"] for rule in rules] == [3306]
+    assert all("SourceSecurityGroupId" in rule and "CidrIp" not in rule for rule in rules)
+
+
+def test_aws_s_stores_are_reached_without_the_internet(on_aws: Synthesis) -> None:
+    endpoints = on_aws.properties("database", "AWS::EC2::VPCEndpoint")
+    assert [endpoint["VpcEndpointType"] for endpoint in endpoints] == ["Gateway", "Gateway"]
+
+
+def test_egress_is_a_gateway_in_production_and_a_small_instance_elsewhere(on_aws: Synthesis) -> None:
+    production = on_aws.stage.name == "production"
+    assert len(on_aws.resources("database", "AWS::EC2::NatGateway")) == (1 if production else 0)
+    instances = on_aws.properties("database", "AWS::EC2::Instance")
+    assert [instance["InstanceType"] for instance in instances] == ([] if production else ["t4g.nano"])
+    for instance in instances:
+        assert instance["SourceDestCheck"] is False
+        assert instance["NetworkInterfaces"][0]["AssociatePublicIpAddress"]
+
+
+def test_a_synthesis_asks_no_account_for_its_zones(on_aws: Synthesis) -> None:
+    subnets = on_aws.properties("database", "AWS::EC2::Subnet")
+    assert all("Fn::GetAZs" in str(subnet["AvailabilityZone"]) for subnet in subnets)
+
+
+def test_rds_proxy_is_refused_where_the_database_should_sleep(tmp_path: Path) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text("[database]\nproxy = true\n")
+    with pytest.raises(InvalidStage, match="never pauses"):
+        load("dev", file, environ={})
+
+
+def test_rds_proxy_stands_between_where_a_stage_wants_it(tmp_path: Path) -> None:
+    file = tmp_path / "stage.toml"
+    file.write_text("snap_start = true\n[database]\nproxy = true\nmin_acu = 0.5\n")
+    made = synthesize(load("dev", file, environ={}), tmp_path / "out")
+    proxy = made.one("database", "AWS::RDS::DBProxy")
+    assert proxy["RequireTLS"]
+    assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
+    variables = made.one("console", "AWS::Lambda::Function", "Console")["Environment"]["Variables"]
+    assert "Proxy" in str(variables["DATABASE_HOST"])
+    policies = str(made.properties("database", "AWS::IAM::Policy"))
+    assert "rds-db:connect" in policies

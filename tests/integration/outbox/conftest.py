@@ -1,0 +1,144 @@
+"""The outbox and the projection over a real database, and a real DynamoDB and SQS of the emulator."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import _lru_cache_wrapper
+from typing import Any
+
+import msgspec
+import pytest
+
+from local.deployment import CREDENTIALS, REGION
+from opencode_cloud.access.models import Known, Place
+from opencode_cloud.access.service.projection import Projection
+from opencode_cloud.access.store.projection import ProjectionStore
+from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.kit import aws, log
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sql import Connection, Database
+from opencode_cloud.outbox.deliveries import RelayQueue
+from opencode_cloud.outbox.service import Outbox, Relay
+from opencode_cloud.outbox.store import OutboxStore
+from opencode_cloud.policies.service import Compiler
+from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from tests.local.conftest import Emulator
+
+
+@dataclass
+class Team:
+    """Ids of what a workspace of a test has."""
+
+    workspace: str
+    account: str
+    member: str
+    service_account: str
+    key: str
+    digest: bytes
+
+
+class Planes:
+    """Both sides: the truth in MySQL, and the projection in DynamoDB."""
+
+    def __init__(self, database: Database, table: str, queue_url: str) -> None:
+        self.database = database
+        self.table = table
+        self.queue_url = queue_url
+        self.truth = Truth(Compiler(DocumentStore(database)))
+        self.projection = Projection(ProjectionStore(database, table), self.truth)
+        self.outbox = self.outbox_with(self.projection.relay)
+
+    def outbox_with(self, relay: Relay) -> Outbox:
+        return Outbox(OutboxStore(self.database, self.queue_url), relay)
+
+    def found(self) -> Team:
+        """Writes a workspace with one of everything, and tells nobody."""
+        now, digest = utc_now(), secrets.token_bytes(32)
+        team = Team(*(new_id(prefix) for prefix in ("wrk", "acc", "mem", "svc", "key")), digest)
+        dated: dict[str, Any] = {"created_at": now, "updated_at": now}
+        where = {"workspace_id": team.workspace}
+        with self.database.transaction() as connection:
+            email = f"{team.account}@example.com"
+            connection.execute(accounts.insert(), {"id": team.account, "email": email, **dated})
+            connection.execute(workspaces.insert(), {"id": team.workspace, "name": "Acme", **dated})
+            row = {"id": team.member, **where, "account_id": team.account, "role": "owner", **dated}
+            connection.execute(members.insert(), row)
+            row = {"id": team.service_account, **where, "name": "ci", "created_by": "ada", **dated}
+            connection.execute(service_accounts.insert(), row)
+            self._add_key(connection, team)
+        return team
+
+    def _add_key(self, connection: Connection, team: Team) -> None:
+        row = {"id": team.key, "workspace_id": team.workspace, "member_id": team.member, "name": "k"}
+        row |= {"hash": team.digest, "prefix": "oc_sk_aaaa", "suffix": "zzzz", "scopes": ["inference"]}
+        connection.execute(keys.insert(), {**row, "created_by": "ada", "created_at": utc_now()})
+
+    def projected(self, place: Place) -> bytes | None:
+        """What the hot planes read."""
+        pk, sk = place.row
+        row: Any = aws.dynamodb().get_item(
+            TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+        )
+        item = row.get("Item", {})
+        return item["value"]["S"].encode() if "value" in item else None
+
+    def true(self, place: Place) -> bytes | None:
+        """What they should read."""
+        with self.database.transaction() as connection:
+            known: Known | None = self.truth.at(connection, place)
+        return None if known is None else msgspec.json.encode(known)
+
+    def received(self) -> list[dict[str, Any]]:
+        """Takes what waits in the relay's queue, as Lambda would hand it over."""
+        answer: Any = aws.sqs().receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=3)
+        found = answer.get("Messages", [])
+        for message in found:
+            aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
+
+    def deliver(self, outbox: Outbox | None = None) -> int:
+        """Has the relay take one batch; says how many messages there were. None may fail."""
+        records = self.received()
+        answer = RelayQueue(outbox or self.outbox).handle({"Records": records})
+        assert answer == {"batchItemFailures": []}
+        return len(records)
+
+
+@pytest.fixture(scope="session")
+def emulator_of_outbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path_factory.mktemp("outbox"))
+    emulator.start()
+    yield emulator
+    emulator.program.stop()
+
+
+@pytest.fixture
+def planes(emulator_of_outbox: Emulator, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
+    """Both sides, empty."""
+    settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator_of_outbox.url, "AWS_DEFAULT_REGION": REGION}
+    for name, value in settings.items():
+        monkeypatch.setitem(os.environ, name, value)
+    monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
+    monkeypatch.setattr(log.metrics.provider, "service", "test")
+    _forget_clients()
+    table, mark = f"access-{secrets.token_hex(4)}", secrets.token_hex(4)
+    emulator_of_outbox.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    queue = emulator_of_outbox.client("sqs").create_queue(QueueName=f"relay-{mark}")
+    yield Planes(database, table, queue["QueueUrl"])
+    _forget_clients()
+
+
+def _forget_clients() -> None:
+    for value in vars(aws).values():
+        if isinstance(value, _lru_cache_wrapper):
+            value.cache_clear()

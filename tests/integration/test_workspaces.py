@@ -1,0 +1,175 @@
+"""Workspaces over HTTP on the deployed stage: rights end everywhere within seconds, and nothing leaks sideways."""
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from local.stack import LocalStack
+from opencode_cloud.workspaces.permissions import Role
+from tests.integration.people import People, Person
+from tests.provider_stand_in import ProviderStandIn
+
+EVERYWHERE_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def people(stack: LocalStack) -> People:
+    return People(stack)
+
+
+@pytest.fixture
+def owner(people: People) -> Person:
+    return people.somebody()
+
+
+def soon(true: Callable[[], bool]) -> bool:
+    """Tell whether something becomes true within the time that invariant I9 gives."""
+    deadline = time.monotonic() + EVERYWHERE_SECONDS
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_team_is_built_and_its_member_removed(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    bob = people.joined(owner, workspace, Role.MEMBER)
+    one = f"/api/v1/workspaces/{workspace}"
+    with people.with_key(bob.key(workspace, scopes=["usage"])) as machine:
+        assert machine.get(one).status_code == 200
+        assert bob.http.get(one).json()["id"] == workspace
+        (member,) = owner.http.get(f"{one}/members", params={"search": bob.email}).json()["data"]
+
+        assert owner.http.delete(f"{one}/members/{member['id']}").status_code == 204
+        assert soon(lambda: machine.get(one).status_code == 401)
+        assert soon(lambda: bob.http.get(one).status_code == 404)
+    assert bob.http.get("/api/v1/workspaces").json()["data"] == []
+    # Back in, the old key stays dead.
+    people_again = owner.http.post(f"{one}/invitations", json={"email": bob.email, "role": "viewer"}).json()
+    assert bob.http.post(f"/api/v1/invitations/{people_again['id']}/accept").status_code == 200
+    assert soon(lambda: bob.http.get(one).status_code == 200)
+    assert owner.http.get(f"{one}/members", params={"search": bob.email}).json()["data"][0]["id"] == member["id"]
+
+
+def test_a_deleted_workspace_is_closed_to_all_and_can_be_restored(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    bob = people.joined(owner, workspace, Role.ADMIN)
+    one = f"/api/v1/workspaces/{workspace}"
+    with people.with_key(owner.key(workspace, scopes=["usage"])) as machine:
+        tag = owner.http.get(one).headers["etag"]
+        assert bob.http.delete(one, headers={"If-Match": tag}).status_code == 403
+        assert owner.http.delete(one, headers={"If-Match": tag}).status_code == 200
+        for client in (owner.http, bob.http):
+            assert soon(lambda client=client: client.get(one).status_code == 404)
+        assert soon(lambda: machine.get(one).status_code == 401)
+        assert owner.http.post(f"{one}/restore").status_code == 200
+        assert soon(lambda: machine.get(one).status_code == 200)
+        assert soon(lambda: bob.http.get(one).status_code == 200)
+
+
+def test_a_revoked_key_and_a_disabled_service_account_are_refused(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    one = f"/api/v1/workspaces/{workspace}"
+    machine = owner.http.post(f"{one}/service-accounts", json={"name": "ci"}).json()["id"]
+    wish = {"name": "ci", "scopes": ["usage"], "service_account_id": machine}
+    made = owner.http.post(f"{one}/keys", json=wish).json()
+    with people.with_key(made["secret"]) as client:
+        assert client.get(one).status_code == 200
+        assert client.get(f"{one}/keys").status_code == 403
+        owner.http.patch(f"{one}/service-accounts/{machine}", json={"disabled": True})
+        assert soon(lambda: client.get(one).status_code == 401)
+        owner.http.patch(f"{one}/service-accounts/{machine}", json={"disabled": False})
+        assert soon(lambda: client.get(one).status_code == 200)
+        assert owner.http.delete(f"{one}/keys/{made['id']}").status_code == 204
+        assert soon(lambda: client.get(one).status_code == 401)
+
+
+def test_a_key_is_bound_to_its_networks(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    one = f"/api/v1/workspaces/{workspace}"
+    far = owner.key(workspace, scopes=["usage"], networks=["203.0.113.0/24"])
+    near = owner.key(workspace, scopes=["usage"], networks=["127.0.0.0/8", "::1/128"])
+    with people.with_key(far) as refused, people.with_key(near) as let_in:
+        assert refused.get(one).status_code == 401
+        assert let_in.get(one).status_code == 200
+
+
+def test_a_rotated_key_works_until_its_overlap_is_over(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    one = f"/api/v1/workspaces/{workspace}"
+    old = owner.http.post(f"{one}/keys", json={"name": "k", "scopes": ["usage"]}).json()
+    new = owner.http.post(f"{one}/keys/{old['id']}/rotate", json={"overlap_seconds": 2}).json()
+    with people.with_key(old["secret"]) as before, people.with_key(new["secret"]) as after:
+        assert after.get(one).status_code == 200
+        assert before.get(one).status_code == 200
+        assert soon(lambda: before.get(one).status_code == 401)
+        assert after.get(one).status_code == 200
+
+
+def test_nothing_of_one_workspace_is_reachable_from_another(people: People, owner: Person) -> None:
+    mine, eve = owner.found("Mine"), people.somebody()
+    theirs = eve.found("Theirs")
+    one, other = f"/api/v1/workspaces/{mine}", f"/api/v1/workspaces/{theirs}"
+    things = {
+        "members": owner.http.get(f"{one}/members").json()["data"][0]["id"],
+        "invitations": owner.http.post(f"{one}/invitations", json={"email": "x@example.com"}).json()["id"],
+        "domains": owner.http.post(f"{one}/domains", json={"domain": "corp.example"}).json()["id"],
+        "service-accounts": owner.http.post(f"{one}/service-accounts", json={"name": "ci"}).json()["id"],
+        "keys": owner.http.post(f"{one}/keys", json={"name": "k"}).json()["id"],
+        "providers": owner.http.post(
+            f"{one}/providers", json={"provider": "openai", "secret": "sk-of-the-team-0001"}
+        ).json()["id"],
+    }
+    for kind, thing in things.items():
+        # By my workspace's address, and as if it were in theirs.
+        for path in (f"{one}/{kind}/{thing}", f"{other}/{kind}/{thing}"):
+            assert eve.http.get(path).status_code == 404, path
+            assert eve.http.delete(path).status_code == 404, path
+        assert owner.http.get(f"{one}/{kind}/{thing}").status_code == 200
+
+
+def test_requests_without_a_valid_credential_are_refused(stack: LocalStack, people: People, owner: Person) -> None:
+    workspace = owner.found()
+    path = f"{stack.url}/api/v1/workspaces/{workspace}"
+    assert httpx.get(path).status_code == 401
+    assert httpx.get(path, headers={"Authorization": "Bearer oc_sk_nonsense"}).status_code == 401
+    assert httpx.get(path, cookies={"opencode_session": "nonsense"}).status_code == 401
+    # A page of another site cannot act with the browser's cookie.
+    cookies = {"opencode_session": owner.cookie}
+    foreign = httpx.post(f"{path}/leave", cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    assert httpx.post(f"{path}/leave", cookies=cookies).status_code == 403
+
+
+def test_a_providers_key_is_sealed_and_never_answered(stack: LocalStack, owner: Person) -> None:
+    workspace = owner.found()
+    all_ = f"/api/v1/workspaces/{workspace}/providers"
+    secret = "sk-ant-a-secret-of-the-team-4711"
+    made = owner.http.post(all_, json={"provider": "anthropic", "name": "main", "secret": secret})
+    assert made.status_code == 201, made.text
+    one = f"{all_}/{made.json()['id']}"
+    assert made.json()["suffix"] == "4711"
+    assert secret not in made.text + owner.http.get(one).text + owner.http.get(all_).text
+    assert secret.encode() not in stack.database.dump()
+    assert owner.http.post(all_, json={"provider": "anthropic", "name": "main", "secret": secret}).status_code == 409
+    replaced = owner.http.put(one, json={"secret": "sk-ant-another-secret-0815"})
+    assert replaced.json()["suffix"] == "0815"
+    assert owner.http.delete(one).status_code == 204
+    assert owner.http.get(one).status_code == 404
+
+
+def test_a_providers_key_is_tested_without_being_shown(owner: Person) -> None:
+    workspace = owner.found()
+    all_ = f"/api/v1/workspaces/{workspace}/providers"
+    with ProviderStandIn() as provider:
+        wish = {"provider": "openai-compatible", "base_url": provider.url, "secret": "good-key"}
+        one = f"{all_}/{owner.http.post(all_, json=wish).json()['id']}"
+        tested = owner.http.post(f"{one}/test")
+        assert (tested.status_code, tested.json()["test_result"]) == (200, "works"), tested.text
+        assert "good-key" not in tested.text
+        owner.http.put(one, json={"secret": "bad-key-0", "base_url": provider.url})
+        assert owner.http.get(one).json()["test_result"] is None
+        assert owner.http.post(f"{one}/test").json()["test_result"] == "refused"
