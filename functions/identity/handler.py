@@ -3,7 +3,7 @@
 from typing import Any
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.access.store import AccessStore
+from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.identity.routes import IdentityRoutes
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
@@ -28,7 +28,7 @@ def deployment_key() -> str:
 
 
 tokens = AccessTokens(SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions_table))
-access = Access(AccessStore(settings.text("ACCESS_TABLE"), sessions_table), tokens.session)
+access = Access(AccessStore(settings.text("ACCESS_TABLE"), sessions_table), tokens.session, KeyUses(sessions_table))
 codes = CodesStore(sessions_table)
 oauth = OAuth(
     Parts(

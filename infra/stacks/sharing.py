@@ -204,12 +204,12 @@ class SharingStack(Stack):
         function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
 
     def _allow_counting(self, function: Function) -> None:
-        """Let a function count requests beside the sessions, and write nothing else there."""
+        """Let a function count requests and uses of keys beside the sessions, and write nothing else there."""
         function.role.add_to_policy(
             iam.PolicyStatement(
                 actions=["dynamodb:UpdateItem"],
                 resources=[self._data.sessions.table_arn],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*"]}},
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*", "key_use#*"]}},
             )
         )
 

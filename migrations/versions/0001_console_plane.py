@@ -425,7 +425,6 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(length=254), nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("expires_at", mysql.DATETIME(fsp=6), nullable=True),
-        sa.Column("last_used_at", mysql.DATETIME(fsp=6), nullable=True),
         sa.Column("revoked_at", mysql.DATETIME(fsp=6), nullable=True),
         sa.Column(
             "replaced_by",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.access.store import AccessStore
+from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit import settings
@@ -13,7 +13,7 @@ def access() -> Access:
     """Return the access of a function that people and clients send credentials to."""
     sessions = settings.text("SESSIONS_TABLE")
     keys = SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions)
-    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session)
+    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session, KeyUses(sessions))
 
 
 def access_without_tokens() -> Access:

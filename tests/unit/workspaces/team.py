@@ -36,10 +36,13 @@ class Place:
 
     database: Database
     messages: list[Message] = field(default_factory=list[Message])
+    uses: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
-        self.team = Team.over(self.database, self.outbox, lambda: KEY, "no key", check_domains=False)
+        self.team = Team.over(
+            self.database, self.outbox, lambda: KEY, "no key", lambda _: self.uses, check_domains=False
+        )
 
     def _relay(self, messages: Sequence[Message]) -> None:
         self.messages.extend(messages)

@@ -35,7 +35,7 @@ class Key(Noun):
     created_by: str
     created_at: Instant
     expires_at: Instant | None
-    last_used_at: Instant | None
+    last_used_at: Instant | None = None
     """To about five minutes."""
     revoked_at: Instant | None
     replaced_by: str | None

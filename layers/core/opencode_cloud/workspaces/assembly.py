@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.keys.service import Credentials, Keys
+from opencode_cloud.keys.service.keys import Uses
 from opencode_cloud.keys.store import CredentialStore, KeyStore, ProviderClient, Vault
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
@@ -54,6 +55,7 @@ class Team:
         outbox: Outbox,
         deployment_key: Callable[[], str],
         credentials_key: str,
+        key_uses: Uses,
         *,
         dns_server: str = "",
         check_domains: bool = True,
@@ -66,6 +68,7 @@ class Team:
             outbox: Of the same database.
             deployment_key: Returns the secret that links of invitations are derived from.
             credentials_key: ARN of the KMS key that providers' keys are sealed under.
+            key_uses: Returns when keys were last used.
             dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
             check_domains: Whether DNS is asked if an invited address can get mail at all.
             private_providers: Whether providers may lie in private networks and be called by plain http.
@@ -74,7 +77,7 @@ class Team:
         mailer = Mailer(MailStore(database))
         stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
         joining = Joining(stores.members, audit)
-        keys = Keys(database, outbox, audit, KeyStore(), mailer)
+        keys = Keys(database, outbox, audit, KeyStore(), mailer, key_uses)
         invitations = Invitations(
             database,
             outbox,

@@ -22,7 +22,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.workspaces.permissions import Permission, Role, allows
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.store import AccessStore
+    from opencode_cloud.access.store import AccessStore, KeyUses
 
 KEY_PREFIX = "oc_sk_"
 _PROVEN_SESSION = "session#"
@@ -47,9 +47,11 @@ class Request:
 class Access:
     """Authenticates requests against the projection; a truth older than five seconds is never used (invariant I9)."""
 
-    def __init__(self, store: AccessStore, token_session: TokenSession) -> None:
+    def __init__(self, store: AccessStore, token_session: TokenSession, uses: KeyUses | None = None) -> None:
+        """``uses`` is told which keys are used; a function that may not write has none."""
         self._store = store
         self._token_session = token_session
+        self._uses = uses
 
     def account(self, request: Request) -> Actor:
         """Return the person behind a session or token, outside of any workspace.
@@ -170,6 +172,8 @@ class Access:
             raise login_required()
         if workspace and workspace != key.workspace:
             raise workspace_not_found()
+        if self._uses is not None and not proven:
+            self._uses.note(key.id)
         person, machine = holder.member, holder.service_account
         return Actor(
             kind=ActorKind.MEMBER if person else ActorKind.SERVICE_ACCOUNT,

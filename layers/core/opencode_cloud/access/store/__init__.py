@@ -4,5 +4,6 @@ Only reads are offered here, for the planes without SQL: ``projection`` and ``tr
 """
 
 from opencode_cloud.access.store.rows import AccessStore, Holder, Person
+from opencode_cloud.access.store.uses import KeyUses
 
-__all__ = ["AccessStore", "Holder", "Person"]
+__all__ = ["AccessStore", "Holder", "KeyUses", "Person"]

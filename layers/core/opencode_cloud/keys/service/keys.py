@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.access.models import not_permitted
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit
+
+Uses = Callable[[Sequence[str]], Mapping[str, int]]
+"""Returns when keys, by id, were last used, in seconds since the epoch."""
 
 KEY_BYTES = 32
 VISIBLE_FIRST = len(KEY_PREFIX) + 4
@@ -73,12 +76,15 @@ class Narrowing:
 class Keys:
     """Rules of keys. What a key may do is bounded by its holder's role wherever it is used; here by limits too."""
 
-    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore, mailer: Mailer) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore, mailer: Mailer, uses: Uses
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._audit = audit
         self._store = store
         self._mailer = mailer
+        self._uses = uses
 
     def of_workspace(
         self,
@@ -98,7 +104,7 @@ class Keys:
                 return []
             member, service_account = _holder(actor)
         with self._database.transaction() as connection:
-            return self._store.of_workspace(
+            found = self._store.of_workspace(
                 connection,
                 workspace,
                 member=member,
@@ -108,11 +114,13 @@ class Keys:
                 after=after,
                 limit=limit,
             )
+        return self._with_use(found)
 
     def get(self, actor: Actor, workspace: str, key: str) -> Key:
         """Return a key that the actor may see; raises ``key_not_found``."""
         with self._database.transaction() as connection:
-            return self._visible(connection, actor, workspace, key)
+            found = self._visible(connection, actor, workspace, key)
+        return self._with_use([found])[0]
 
     def create(self, actor: Actor, workspace: str, wish: Wish) -> NewKey:
         """Make a key and return it, this once.
@@ -204,13 +212,12 @@ class Keys:
         """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
         self._told(unit, self._store.all_of(unit.connection, workspace))
 
-    def note_use(self, ids: Sequence[str], at: datetime) -> None:
-        """Note that keys were used; kept to five minutes, so that a busy key costs no write each time."""
-        if ids:
-            with self._database.transaction() as connection:
-                self._store.note_use(connection, ids, at)
-
     # ------------------------------------------------------------------------------------- internals
+
+    def _with_use(self, keys: Sequence[Key]) -> Sequence[Key]:
+        used = self._uses([key.id for key in keys])
+        moments = {key: datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for key, at in used.items()}
+        return [key.model_copy(update={"last_used_at": moments.get(key.id)}) for key in keys]
 
     def _visible(self, connection: Connection, actor: Actor, workspace: str, key: str, *, lock: bool = False) -> Key:
         found = self._store.get(connection, workspace, key, lock=lock)

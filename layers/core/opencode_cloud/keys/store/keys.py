@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
@@ -15,8 +15,6 @@ from opencode_cloud.workspaces.store.tables import members, service_accounts, wo
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
-
-USE_RESOLUTION = timedelta(minutes=5)
 
 _KEY = (
     select(keys, func.coalesce(service_accounts.c.name, accounts.c.email).label("holder"))
@@ -117,9 +115,3 @@ class KeyStore:
         """Return all keys that a workspace has or had."""
         query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace)
         return [StoredKey(row.id, row.hash) for row in connection.execute(query)]
-
-    def note_use(self, connection: Connection, ids: Sequence[str], at: datetime) -> None:
-        """Set when keys were last used, unless that is known to five minutes."""
-        before = at - USE_RESOLUTION
-        stale = or_(keys.c.last_used_at.is_(None), keys.c.last_used_at < before)
-        connection.execute(keys.update().where(keys.c.id.in_(ids), stale).values(last_used_at=at))

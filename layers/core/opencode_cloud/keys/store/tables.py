@@ -32,7 +32,6 @@ keys = table(
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
-    Column("last_used_at", Moment),
     Column("revoked_at", Moment),
     id_column("replaced_by", comment="the key that a rotation made"),
     CheckConstraint("(member_id IS NULL) <> (service_account_id IS NULL)", name="one_subject"),
