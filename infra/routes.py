@@ -68,6 +68,7 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/auth/token",
     ),
     "console": (
+        "/",
         "/account",
         "/account/{proxy+}",
         "/api/docs",

@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from opencode_cloud.kit.app import answer, http_app
+from opencode_cloud import wiring
+from opencode_cloud.identity.frame import pages_app
+from opencode_cloud.kit.app import answer
 from opencode_cloud.kit.app import handler as frame
 
-app = http_app()
+app = pages_app()
+wiring.identity_pages().mount(app)
 
 
 @frame

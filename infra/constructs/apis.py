@@ -90,7 +90,7 @@ def route(scope: Construct, http: HttpGateway, target: lambda_.IFunction, paths:
     acknowledge(routes, "Functions look each token's session up: one that has ended is refused at once.", "APIG4")
     integration = integrations.HttpLambdaIntegration("Integration", target, scope_permission_to_route=False)
     for path in paths:
-        name = "".join(word.capitalize() for word in re.findall(r"\w+", path))
+        name = "".join(word.capitalize() for word in re.findall(r"\w+", path)) or "Home"
         gateway.HttpRoute(
             routes,
             name,

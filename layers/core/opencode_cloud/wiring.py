@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from opencode_cloud.access.service import Access
 from opencode_cloud.access.service.projection import Projection
+from opencode_cloud.access.store import AccessStore
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.kit import settings
+from opencode_cloud.identity.assembly import LoginMethods
+from opencode_cloud.identity.assembly import identity_pages as make_identity_pages
+from opencode_cloud.identity.pages import IdentityPages
+from opencode_cloud.identity.service.tokens import AccessTokens
+from opencode_cloud.identity.store.keys import SigningKeys
+from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.sql import Database, from_environment
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.models import Message, Topic
@@ -18,6 +25,7 @@ from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.workspaces.assembly import Team
 
 
 @cache
@@ -55,3 +63,40 @@ def audit() -> AuditTrail:
 def publisher() -> Publisher:
     """Return what publishes policies and configuration documents."""
     return Publisher(DocumentStore(database()), outbox(), audit())
+
+
+def deployment_key() -> str:
+    """Return the secret that links, codes and seals are derived from; fetched on first use."""
+    return aws.secret(settings.text("DEPLOYMENT_KEY_SECRET"))
+
+
+@cache
+def access() -> Access:
+    """Return what finds out who sent a request."""
+    sessions = settings.text("SESSIONS_TABLE")
+    keys = SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions)
+    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session)
+
+
+@cache
+def team() -> Team:
+    """Return the services of workspaces and keys."""
+    return Team.over(database(), outbox(), deployment_key, settings.text("CREDENTIALS_KEY"))
+
+
+@cache
+def identity_pages() -> IdentityPages:
+    """Return the pages on which people sign in and let devices in."""
+    methods = LoginMethods(settings.text("LOGIN_METHODS"), settings.text("LOGIN_SECRETS"))
+    return make_identity_pages(
+        database(),
+        outbox(),
+        access(),
+        team(),
+        deployment_key,
+        methods,
+        sessions_table=settings.text("SESSIONS_TABLE"),
+        signing_keys=settings.text("SIGNING_KEYS").split(","),
+        redirects=settings.text("REDIRECT_URIS", "").split(),
+        public_url=settings.text("PUBLIC_URL", ""),
+    )

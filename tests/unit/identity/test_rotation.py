@@ -15,8 +15,7 @@ from opencode_cloud.identity.service import refresh, sessions
 from opencode_cloud.identity.service.refresh import GRACE_SECONDS, RefreshTokens
 from opencode_cloud.identity.service.sessions import Origin, Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
-
-from .signing import KeysInMemory
+from tests.unit.identity.signing import KeysInMemory
 
 KEYS = KeysInMemory("only")
 HERE = Origin("198.51.100.7", "test")

@@ -14,8 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from opencode_cloud.identity.service.tokens import AccessTokens
-
-from .signing import KeysInMemory
+from tests.unit.identity.signing import KeysInMemory
 
 ISSUER = "https://cloud.example"
 

@@ -112,3 +112,12 @@ class VerifiedPerson(msgspec.Struct, frozen=True, kw_only=True):
     """Stable at the provider."""
     email: str
     name: str = ""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's account."""
+
+    id: str
+    email: str
+    name: str = ""
+    blocked: bool = False

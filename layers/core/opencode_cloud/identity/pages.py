@@ -1,0 +1,381 @@
+"""Pages of identity: signing in, letting devices in, and one's own account."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.access.models import login_required
+from opencode_cloud.access.service import Request
+from opencode_cloud.audit.models import Target
+from opencode_cloud.identity import web
+from opencode_cloud.identity.agents import describe
+from opencode_cloud.identity.frame import page, problem, render, see
+from opencode_cloud.identity.paths import safe_path
+from opencode_cloud.identity.routes import asked, origin_of
+from opencode_cloud.identity.service.devices import shown_user_code
+from opencode_cloud.identity.service.server import Answer
+from opencode_cloud.identity.service.sessions import WEB_SECONDS
+from opencode_cloud.kit import http
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.kit.log import logger
+from opencode_cloud.workspaces.addresses import clean_address
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.identity.models import VerifiedPerson
+    from opencode_cloud.identity.service.challenges import Challenges
+    from opencode_cloud.identity.service.clients import Clients
+    from opencode_cloud.identity.service.devices import Devices
+    from opencode_cloud.identity.service.logins import Logins
+    from opencode_cloud.identity.service.methods import Methods
+    from opencode_cloud.identity.service.server import OAuth
+    from opencode_cloud.identity.service.sessions import Sessions
+    from opencode_cloud.identity.service.signing_in import SigningIn
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.outbox.service import Outbox
+
+ENTRIES = Limit("user-codes", 20, 600)
+"""Of each person: codes of devices that they look at or settle in ten minutes."""
+ENTRIES_BY_ADDRESS = Limit("user-codes-by-address", 100, 600)
+MAILS = Limit("sign-in-mails", 5, 3600)
+"""To each address, an hour."""
+MAILS_BY_ADDRESS = Limit("sign-in-mails-by-address", 60, 3600)
+"""Of each IP address, an hour."""
+CODES_BY_ADDRESS = Limit("sign-in-codes-by-address", 120, 3600)
+LOGINS = Limit("logins", 60)
+"""Of each address, a minute: ways to a provider and back."""
+BROWSER_SECONDS = 86_400
+AUTHORIZATION_PARAMETERS = frozenset(
+    {"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"}
+)
+"""Of an authorization request; all others are ignored (RFC 6749, 3.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the pages are made over."""
+
+    access: Access
+    sessions: Sessions
+    devices: Devices
+    clients: Clients
+    oauth: OAuth
+    methods: Callable[[], Methods]
+    logins: Logins
+    challenges: Challenges
+    signing_in: SigningIn
+    outbox: Outbox
+    audit: AuditTrail
+    limiter: RateLimiter
+    key: Callable[[], str]
+    public_url: str
+
+
+class IdentityPages:
+    """The pages, all server-rendered, without scripts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every page to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        app.get("/")(self.home)
+        app.get("/login")(self.login)
+        app.post("/login/email")(self.send_code)
+        app.get("/login/code")(self.ask_code)
+        app.post("/login/code")(self.enter_code)
+        app.get("/login/<name>")(self.leave)
+        app.get("/auth/callback/<name>")(self.come_back)
+        app.post("/logout")(self.sign_out)
+        app.get("/device")(self.device)
+        app.post("/device")(self.settle_device)
+        app.get("/auth/authorize")(self.consent)
+        app.post("/auth/authorize")(self.authorize)
+        app.get("/account")(self.account)
+        app.post("/account/sessions/<session>/end")(self.end_session)
+        app.post("/account/sessions/end")(self.end_sessions)
+
+    # --------------------------------------------------------------------------------------- signing in
+
+    def home(self) -> Response[str]:
+        """``GET /``: where somebody is signed in, their workspaces; else what this is."""
+        person = self._signed_in()
+        base = self._base()
+        if person is None:
+            return page(render("identity/welcome.html", base_url=base))
+        workspaces = self._parts.access.memberships(person.account)
+        return self._page("identity/home.html", {"person": person, "base_url": base, "workspaces": workspaces})
+
+    def login(self) -> Response[str]:
+        """``GET /login?continue=/path``: the ways to sign in."""
+        proceed = safe_path(http.query(self._event(), "continue"))
+        if self._signed_in():
+            return see(proceed)
+        return self._login_page(proceed)
+
+    def leave(self, name: str) -> Response[str]:
+        """``GET /login/{name}``: on to the provider."""
+        event = self._event()
+        self._parts.limiter.take(LOGINS, http.source_address(event))
+        method = self._parts.methods().provider(name)
+        browser, cookies = self._browser()
+        proceed = safe_path(http.query(event, "continue"))
+        return see(self._parts.logins.begin(method, self._callback(name), browser, proceed), cookies)
+
+    def come_back(self, name: str) -> Response[str]:
+        """``GET /auth/callback/{name}``: back from the provider."""
+        event = self._event()
+        self._parts.limiter.take(LOGINS, http.source_address(event))
+        method = self._parts.methods().provider(name)
+        if http.query(event, "error"):
+            return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
+        browser = web.cookie(event, web.BROWSER)
+        state, code = http.query(event, "state"), http.query(event, "code")
+        person, proceed = self._parts.logins.finish(method, self._callback(name), browser, state, code)
+        return self._begin_session(person, proceed)
+
+    def send_code(self) -> Response[str]:
+        """``POST /login/email``: a one-time code goes to the address."""
+        parts, event, form = self._parts, self._event(), self._form("/login/email")
+        methods = parts.methods()
+        methods.require_email()
+        proceed = safe_path(form.get("continue", ""))
+        try:
+            email = clean_address(form.get("email", ""), check_domain=False)
+            methods.check_domain(email)
+        except ServiceError as error:
+            return self._login_page(proceed, error.message, error.status, form.get("email", ""))
+        parts.limiter.take(MAILS_BY_ADDRESS, http.source_address(event))
+        parts.limiter.take(MAILS, email.casefold())
+        origin = origin_of(event)
+        browser = web.cookie(event, web.BROWSER)
+        challenge = parts.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
+        return see(f"/login/code?challenge={challenge}")
+
+    def ask_code(self) -> Response[str]:
+        """``GET /login/code?challenge=...``: where to type the code."""
+        return self._code_page(http.query(self._event(), "challenge"))
+
+    def enter_code(self) -> Response[str]:
+        """``POST /login/code``: signs in, or says that the code is wrong."""
+        event, form = self._event(), self._form("/login/code")
+        self._parts.limiter.take(CODES_BY_ADDRESS, http.source_address(event))
+        challenge = form.get("challenge", "")
+        met = self._parts.challenges.meet(challenge, web.cookie(event, web.BROWSER), form.get("code", ""))
+        if met is None:
+            return self._code_page(challenge, "This is not the code that we sent. Compare it, and try again.")
+        return self._begin_session(*met)
+
+    def sign_out(self) -> Response[str]:
+        """``POST /logout``: the browser's session is over."""
+        person = self._person()
+        self._form("/logout")
+        self._parts.sessions.end(person.session)
+        return see("/", [web.set_cookie(self._event(), web.SESSION, "", 0)])
+
+    def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
+        parts, event = self._parts, self._event()
+        correlation_id = logger.get_correlation_id() or ""
+        account = parts.signing_in.account_of(person, parts.methods(), http.source_address(event), correlation_id)
+        before = self._signed_in()
+        if before:
+            parts.sessions.end(before.session)
+        cookie = secrets.token_urlsafe(32)
+        parts.sessions.begin_web(cookie, account, origin_of(event))
+        lines = [web.set_cookie(event, web.SESSION, cookie, WEB_SECONDS), web.set_cookie(event, web.BROWSER, "", 0)]
+        return see(safe_path(proceed), lines)
+
+    def _login_page(self, proceed: str, words: str = "", status: int = HTTPStatus.OK, email: str = "") -> Response[str]:
+        browser, cookies = self._browser()
+        token = web.form_token(self._parts.key(), browser, "/login/email")
+        offered = self._parts.methods().offered()
+        body = render("identity/login.html", offered=offered, proceed=proceed, token=token, words=words, email=email)
+        return page(body, status=status, cookies=cookies)
+
+    def _code_page(self, challenge_id: str, words: str = "") -> Response[str]:
+        browser = web.cookie(self._event(), web.BROWSER)
+        challenge = self._parts.challenges.open(challenge_id, browser)
+        token = web.form_token(self._parts.key(), browser, "/login/code")
+        body = render("identity/code.html", challenge=challenge, token=token, words=words)
+        return page(body, status=HTTPStatus.FORBIDDEN if words else HTTPStatus.OK)
+
+    # ------------------------------------------------------------------------------------------ devices
+
+    def device(self) -> Response[str]:
+        """``GET /device?user_code=...``: who asks, from where, and the code; without one, where to type it."""
+        event = self._event()
+        person = self._person()
+        typed = http.query(event, "user_code")
+        if not typed:
+            return self._page("identity/device.html", {"person": person, "waiting": None, "code": "", "words": ""})
+        self._count_entry(person)
+        try:
+            waiting = self._parts.devices.of_user_code(typed)
+        except NotFound as error:
+            values = {"person": person, "waiting": None, "code": typed, "words": error.message}
+            return self._page("identity/device.html", values, HTTPStatus.NOT_FOUND)
+        client = self._parts.clients.name(waiting.client)
+        code = shown_user_code(typed)
+        here = waiting.address == http.source_address(event)
+        values = {"person": person, "waiting": waiting, "client": client, "code": code, "here": here, "words": ""}
+        return self._page("identity/device.html", values)
+
+    def settle_device(self) -> Response[str]:
+        """``POST /device``: let the device in, or not."""
+        person = self._person()
+        form = self._form("/device")
+        self._count_entry(person)
+        approved = form.get("decision") == "approve"
+        waiting = self._parts.devices.settle(form.get("user_code", ""), person.account, approved=approved)
+        client = self._parts.clients.name(waiting.client)
+        self._record(
+            person,
+            "device.approved" if approved else "device.denied",
+            Target("device", waiting.client, client),
+            {"address": waiting.address, "program": describe(waiting.user_agent)},
+        )
+        return self._page("identity/settled.html", {"person": person, "client": client, "approved": approved})
+
+    def _count_entry(self, person: Actor) -> None:
+        self._parts.limiter.take(ENTRIES_BY_ADDRESS, person.address)
+        self._parts.limiter.take(ENTRIES, person.account)
+
+    # ----------------------------------------------------------------------------- authorization requests
+
+    def consent(self) -> Response[str]:
+        """``GET /auth/authorize``: asks whether a client may act for the person."""
+        event = self._event()
+        pairs = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
+        parameters = _single([(name, value) for name, value in pairs if name in AUTHORIZATION_PARAMETERS])
+        request = asked(event, self._base(), parameters)
+        client = self._parts.oauth.consent(request)
+        if isinstance(client, Answer):
+            return self._refused(client)
+        person = self._person()
+        redirect = urlsplit(parameters["redirect_uri"])
+        values = {"person": person, "client": client.name, "destination": redirect.netloc, "parameters": parameters}
+        return self._page("identity/consent.html", values, forms=f"'self' {redirect.scheme}://{redirect.netloc}")
+
+    def authorize(self) -> Response[str]:
+        """``POST /auth/authorize``: sends the client a code, or the refusal."""
+        person = self._person()
+        form = self._form("/auth/authorize")
+        parameters = {name: value for name, value in form.items() if name in AUTHORIZATION_PARAMETERS}
+        allowed = form.get("decision") == "approve"
+        request = asked(self._event(), self._base(), parameters)
+        answer = self._parts.oauth.authorize(request, person.account if allowed else None)
+        if allowed and "error" not in answer.document:
+            client = parameters.get("client_id", "")
+            self._record(person, "client.allowed", Target("client", client, self._parts.clients.name(client)), {})
+        return self._refused(answer)
+
+    def _refused(self, answer: Answer) -> Response[str]:
+        """Send the client away with its answer, or tell the person when there is nowhere safe to send it."""
+        if answer.location:
+            return see(answer.location)
+        return problem(BadRequest("invalid_authorization_request", str(answer.document["error_description"])))
+
+    # ------------------------------------------------------------------------------------------- account
+
+    def account(self) -> Response[str]:
+        """``GET /account``: workspaces, sessions and devices."""
+        person = self._person()
+        sessions = self._parts.sessions.of_account(person.account)
+        names = {each.id: self._parts.clients.name(each.client) for each in sessions if each.client}
+        workspaces = self._parts.access.memberships(person.account)
+        values = {"person": person, "workspaces": workspaces, "sessions": sessions, "clients": names}
+        return self._page("identity/account.html", values)
+
+    def end_session(self, session: str) -> Response[str]:
+        """``POST /account/sessions/{session}/end``: sign one of my browsers or devices out."""
+        person = self._person()
+        self._form("/account")
+        if not self._parts.sessions.end_own(person.account, session):
+            raise NotFound("session_not_found", "You have no session with this id.")
+        self._record(person, "session.ended", Target("session", session), {})
+        return see("/account")
+
+    def end_sessions(self) -> Response[str]:
+        """``POST /account/sessions/end``: sign out everywhere, here too."""
+        person = self._person()
+        self._form("/account")
+        ended = self._parts.sessions.end_all(person.account)
+        self._parts.sessions.end(person.session)
+        self._record(person, "session.ended", Target("account", person.account, person.name), {"sessions": ended})
+        return see("/login", [web.set_cookie(self._event(), web.SESSION, "", 0)])
+
+    # -------------------------------------------------------------------------------------------- common
+
+    def _signed_in(self) -> Actor | None:
+        try:
+            return self._person()
+        except Unauthorized:
+            return None
+
+    def _person(self) -> Actor:
+        """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
+        request = web.request_of(self._event())
+        if not request.cookie:
+            raise login_required()
+        by_cookie = Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
+        person = self._parts.access.account(by_cookie)
+        self._parts.sessions.note_use(person.session)
+        return person
+
+    def _form(self, form: str) -> dict[str, str]:
+        """Return the fields of a form that a page of ours made for this browser. Raises :class:`Forbidden`."""
+        event = self._event()
+        if not web.same_origin(event):
+            raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
+        fields = _single(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=64))
+        binder = web.cookie(event, web.BROWSER if form.startswith("/login/") else web.SESSION)
+        web.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
+        return fields
+
+    def _browser(self) -> tuple[str, Sequence[str]]:
+        """Return what names this browser before it is signed in, and the cookie lines that tell it so."""
+        event = self._event()
+        known = web.cookie(event, web.BROWSER)
+        if known:
+            return known, []
+        made = secrets.token_urlsafe(32)
+        return made, [web.set_cookie(event, web.BROWSER, made, BROWSER_SECONDS)]
+
+    def _page(
+        self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
+    ) -> Response[str]:
+        """Answer with a page for somebody who is signed in; ``token(form)`` writes the tokens of its forms."""
+        binder, key = web.cookie(self._event(), web.SESSION), self._parts.key()
+
+        def token(form: str) -> str:
+            return web.form_token(key, binder, form)
+
+        return page(render(template, token=token, **values), status=status, forms=forms)
+
+    def _record(self, person: Actor, action: str, target: Target, after: Mapping[str, Any]) -> None:
+        with self._parts.outbox.unit() as unit:
+            self._parts.audit.record(unit.connection, person, action, target, after=dict(after))
+
+    def _base(self) -> str:
+        return http.base_url(self._event(), self._parts.public_url)
+
+    def _callback(self, name: str) -> str:
+        return f"{self._base()}/auth/callback/{name}"
+
+
+def _single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return fields by name; raises :class:`BadRequest` for one that comes twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadRequest("repeated_field", "A field of this form came twice.")
+    return found

@@ -1,0 +1,32 @@
+"""Where a browser may be sent after it has signed in: to a path of ours, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+LONGEST = 2000
+_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+_NOT_BACK_TO = ("/login", "/logout", "/auth/callback")
+
+
+def safe_path(wanted: str) -> str:
+    r"""Return ``wanted`` if it is a path of our own (with its query), else ``/``.
+
+    Browsers take ``//host`` and ``/\\host`` for other hosts and drop tabs and line breaks, so none of these may occur.
+    """
+    if len(wanted) > LONGEST or not _PATH.fullmatch(wanted):
+        return "/"
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return "/"
+    path = parts.path
+    if parts.scheme or parts.netloc or any(path == each or path.startswith(f"{each}/") for each in _NOT_BACK_TO):
+        return "/"
+    return wanted
+
+
+def login_path(proceed: str) -> str:
+    """Return the address of the sign-in page that leads on to ``proceed``."""
+    return "/login" if proceed == "/" else f"/login?continue={quote(proceed, safe='')}"

@@ -1,0 +1,145 @@
+"""Asking a provider who somebody is: OpenID Connect, and GitHub's own OAuth, through Authlib's client."""
+
+# Authlib has no type annotations.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from opencode_cloud.identity.models import VerifiedPerson
+from opencode_cloud.identity.service.methods import Kind, Method
+from opencode_cloud.kit.errors import Forbidden, Unavailable
+from opencode_cloud.kit.log import logger
+
+TIMEOUT_SECONDS = 8
+ALGORITHMS = ("RS256", "PS256", "ES256", "RS384", "ES384", "RS512", "ES512", "EdDSA")
+"""Of ID tokens: signed, and by a key that only the issuer has."""
+LEEWAY_SECONDS = 60
+
+
+class Providers:
+    """One sign-in at a provider takes two calls: :meth:`begin`, and :meth:`finish` when the browser comes back."""
+
+    def begin(self, method: Method, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
+        """Return where to send the browser. Raises ``provider_unavailable`` (503)."""
+        if method.kind is Kind.GITHUB:
+            address, extra = f"{method.url}/login/oauth/authorize", {}
+        else:
+            address, extra = self._metadata(method)["authorization_endpoint"], {"nonce": nonce}
+        session = _session(method, redirect_uri)
+        url, _ = session.create_authorization_url(address, state=state, code_verifier=verifier, **extra)
+        return url
+
+    def finish(self, method: Method, redirect_uri: str, code: str, nonce: str, verifier: str) -> VerifiedPerson:
+        """Return who the provider says it is, whose address it has verified.
+
+        Raises ``provider_unavailable`` (503), ``provider_refused`` (403), ``address_not_verified`` (403).
+        """
+        session = _session(method, redirect_uri)
+        try:
+            if method.kind is Kind.GITHUB:
+                return self._github(method, session, code, verifier)
+            return self._oidc(method, session, code, nonce, verifier)
+        except requests.RequestException as error:
+            raise _unavailable(method, error) from error
+        except (AuthlibBaseError, JoseError, ValueError, KeyError, TypeError) as error:
+            logger.warning(
+                "a provider's answer is refused", extra={"provider": method.name, "error": repr(error)[:200]}
+            )
+            raise Forbidden("provider_refused", f"{method.shown} did not confirm who you are. Try again.") from error
+
+    def _oidc(self, method: Method, session: Any, code: str, nonce: str, verifier: str) -> VerifiedPerson:
+        metadata = self._metadata(method)
+        token = session.fetch_token(
+            metadata["token_endpoint"], code=code, code_verifier=verifier, timeout=TIMEOUT_SECONDS
+        )
+        keys = KeySet.import_key_set(_json(requests.get(metadata["jwks_uri"], timeout=TIMEOUT_SECONDS)))
+        parsed = jwt.decode(token["id_token"], keys, algorithms=ALGORITHMS)
+        claims = CodeIDToken(
+            parsed.claims,
+            parsed.header,
+            {"iss": {"essential": True, "value": metadata["issuer"]}, "aud": {"essential": True}},
+            {"nonce": nonce, "client_id": method.client_id, "access_token": token.get("access_token")},
+        )
+        claims.validate(leeway=LEEWAY_SECONDS)
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        if method.client_id not in audiences:
+            raise ValueError("the ID token is for another client")
+        person: Mapping[str, Any] = dict(claims)
+        if "email" not in person and "userinfo_endpoint" in metadata:
+            said = _json(session.get(metadata["userinfo_endpoint"], timeout=TIMEOUT_SECONDS))
+            if said.get("sub") != claims["sub"]:
+                raise ValueError("the user info is about somebody else")
+            person = {**said, **person}
+        verified = method.trust_email or person.get("email_verified") is True
+        return _verified(method, str(claims["sub"]), person.get("email"), person.get("name"), verified=verified)
+
+    def _github(self, method: Method, session: Any, code: str, verifier: str) -> VerifiedPerson:
+        session.fetch_token(
+            f"{method.url}/login/oauth/access_token",
+            code=code,
+            code_verifier=verifier,
+            headers={"Accept": "application/json"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        user = _json(session.get(f"{method.api_url}/user", timeout=TIMEOUT_SECONDS))
+        emails = _json(session.get(f"{method.api_url}/user/emails", timeout=TIMEOUT_SECONDS))
+        primary = next((each for each in emails if each["primary"]), {})
+        name = user.get("name") or user["login"]
+        return _verified(method, str(user["id"]), primary.get("email"), name, verified=primary.get("verified") is True)
+
+    def _metadata(self, method: Method) -> Mapping[str, Any]:
+        """Return the issuer's discovery document, which must be about this issuer."""
+        address = f"{method.issuer.rstrip('/')}/.well-known/openid-configuration"
+        try:
+            found = _json(requests.get(address, timeout=TIMEOUT_SECONDS))
+        except (requests.RequestException, ValueError) as error:
+            raise _unavailable(method, error) from error
+        if found.get("issuer", "").rstrip("/") != method.issuer.rstrip("/"):
+            raise _unavailable(method, ValueError("the discovery document names another issuer"))
+        return found
+
+
+def _session(method: Method, redirect_uri: str) -> Any:
+    scope = "read:user user:email" if method.kind is Kind.GITHUB else "openid email profile"
+    return OAuth2Session(
+        method.client_id,
+        method.client_secret or None,
+        scope=scope,
+        redirect_uri=redirect_uri,
+        code_challenge_method="S256",
+        token_endpoint_auth_method="client_secret_post" if method.client_secret else "none",
+        default_timeout=TIMEOUT_SECONDS,
+    )
+
+
+def _json(response: requests.Response) -> Any:
+    response.raise_for_status()
+    return response.json()
+
+
+def _verified(method: Method, subject: str, email: Any, name: Any, *, verified: bool) -> VerifiedPerson:
+    if not verified or not isinstance(email, str) or "@" not in email:
+        raise Forbidden(
+            "address_not_verified", f"{method.shown} has no verified address of yours. Verify it there, and try again."
+        )
+    return VerifiedPerson(provider=method.name, subject=subject, email=email, name=str(name or "")[:255])
+
+
+def _unavailable(method: Method, error: Exception) -> Unavailable:
+    logger.warning("a provider does not answer", extra=_named(method, error))
+    return Unavailable("provider_unavailable", f"{method.shown} does not answer. Try again in a minute.")
+
+
+def _named(method: Method, error: Exception) -> dict[str, str]:
+    return {"provider": method.name, "error": repr(error)[:200]}

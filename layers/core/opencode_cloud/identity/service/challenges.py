@@ -1,0 +1,79 @@
+"""Signing in by a code that is sent to an address: derived, short-lived, and of few attempts."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opencode_cloud.identity.models import Challenge, VerifiedPerson
+from opencode_cloud.identity.service.refresh import hash_of
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.derive import sign_in_code
+from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.kit.ids import new_object_id
+from opencode_cloud.mail.models import Template
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.store.codes import CodesStore
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import Outbox
+
+MINUTES = 10
+ATTEMPTS = 5
+"""Of eight digits: a guesser succeeds once in twenty million challenges' attempts, and mails are limited too."""
+
+
+class Challenges:
+    """The rules of e-mail codes. A code is good in the browser that asked for it only."""
+
+    def __init__(self, outbox: Outbox, store: CodesStore, mailer: Mailer, key: Callable[[], str]) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._mailer = mailer
+        self._key = key
+
+    def begin(self, email: str, browser: str, proceed: str, address: str, device: str) -> str:
+        """Send a code to ``email`` and return the challenge's id. Whether there is an account makes no difference."""
+        challenge = Challenge(
+            id=new_object_id(),
+            email=email,
+            browser=hash_of(browser),
+            proceed=proceed,
+            attempts=0,
+            expires_at=now_seconds() + MINUTES * 60,
+        )
+        self._store.add_challenge(challenge)
+        words = {"challenge": challenge.id, "minutes": MINUTES, "address": address, "device": device}
+        with self._outbox.unit() as unit:
+            self._mailer.queue(unit, Template.SIGN_IN_CODE, email, words)
+        return challenge.id
+
+    def open(self, challenge_id: str, browser: str) -> Challenge:
+        """Return a challenge of this browser that may still be met. Raises ``wrong_code`` (403)."""
+        challenge = self._store.challenge(challenge_id)
+        usable = challenge and challenge.expires_at > now_seconds() and challenge.attempts < ATTEMPTS
+        if not challenge or not usable or not hmac.compare_digest(challenge.browser, hash_of(browser)):
+            raise _used_up()
+        return challenge
+
+    def meet(self, challenge_id: str, browser: str, typed: str) -> tuple[VerifiedPerson, str] | None:
+        """Return whose address it is and the path to go on to; None for a wrong code, of which a few are allowed.
+
+        An attempt is counted before it is looked at, so many at once are no more than as many in turn. Raises
+        ``wrong_code`` (403) when there are none left.
+        """
+        challenge = self.open(challenge_id, browser)
+        if not self._store.attempt(challenge, ATTEMPTS):
+            raise _used_up()
+        digits = "".join(each for each in typed if each.isdigit())
+        if not hmac.compare_digest(sign_in_code(self._key(), challenge_id).encode(), digits.encode()):
+            return None
+        if self._store.take_challenge(challenge_id) is None:
+            raise _used_up()
+        email = challenge.email
+        return VerifiedPerson(provider="email", subject=email.casefold(), email=email), challenge.proceed
+
+
+def _used_up() -> Forbidden:
+    return Forbidden("wrong_code", "This code is no longer valid. Ask for another one.")

@@ -1,0 +1,105 @@
+"""Signing in: from an address that somebody else has verified to an account of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.outbox.models import Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.identity.models import Account, VerifiedPerson
+    from opencode_cloud.identity.service.methods import Methods
+    from opencode_cloud.identity.store.accounts import AccountsStore
+    from opencode_cloud.outbox.service import Outbox, Unit
+
+PERSONAL = "Personal"
+
+
+class Team(Protocol):
+    """What signing in asks of workspaces."""
+
+    def auto_join(self, unit: Unit, account: str) -> Sequence[str]:
+        """Make the account a member where its domain lets it in."""
+        ...
+
+    def create(self, unit: Unit, account_id: str, email: str, name: str) -> Any:
+        """Make a workspace that the account owns."""
+        ...
+
+
+class Invited(Protocol):
+    """What signing in asks of invitations."""
+
+    def pending_for(self, email: str) -> Sequence[Any]:
+        """Return the invitations that wait for an address."""
+        ...
+
+
+class SigningIn:
+    """Finds or makes the account of a verified person."""
+
+    def __init__(
+        self, outbox: Outbox, accounts: AccountsStore, audit: AuditTrail, workspaces: Team, invitations: Invited
+    ) -> None:
+        self._outbox = outbox
+        self._accounts = accounts
+        self._audit = audit
+        self._workspaces = workspaces
+        self._invitations = invitations
+
+    def account_of(self, person: VerifiedPerson, methods: Methods, address: str, correlation_id: str) -> str:
+        """Return the id of the account that ``person`` signs in to; it is made at the first time.
+
+        An account is found by the login, else by the verified address without regard to case. Who is new, was not
+        invited and joins no workspace by their domain gets one of their own. Raises ``domain_not_allowed`` (403),
+        ``account_blocked`` (403), ``address_in_use`` (403).
+        """
+        methods.check_domain(person.email)
+        invited = bool(self._invitations.pending_for(person.email))
+        with self._outbox.unit() as unit:
+            known = self._known(unit, person)
+            account = known or self._accounts.add(unit.connection, person) or self._known(unit, person)
+            if account is None:
+                raise _address_in_use()
+            if account.blocked:
+                raise Forbidden("account_blocked", "This account is blocked. Ask who runs this deployment.")
+            self._accounts.note_login(unit.connection, account.id, person)
+            joined = self._workspaces.auto_join(unit, account.id)
+            if known is None:
+                self._welcome(unit, account, alone=not joined and not invited)
+            actor = Actor(
+                kind=ActorKind.ACCOUNT,
+                id=account.id,
+                name=account.email,
+                account=account.id,
+                address=address,
+                correlation_id=correlation_id,
+            )
+            target = Target("account", account.id, account.email)
+            after = {"method": person.provider, "new": known is None}
+            self._audit.record(unit.connection, actor, "account.signed_in", target, after=after)
+        return account.id
+
+    def _known(self, unit: Unit, person: VerifiedPerson) -> Account | None:
+        account = self._accounts.by_login(unit.connection, person.provider, person.subject)
+        if account:
+            return account
+        account = self._accounts.by_email(unit.connection, person.email)
+        if account and account.email.casefold() != person.email.casefold():
+            # The database also takes é for e: two people. Linking them would hand one's account to the other.
+            raise _address_in_use()
+        return account
+
+    def _welcome(self, unit: Unit, account: Account, *, alone: bool) -> None:
+        unit.tell(Topic.ACCOUNT, account.id)
+        if alone:
+            self._workspaces.create(unit, account.id, account.email, PERSONAL)
+
+
+def _address_in_use() -> Forbidden:
+    return Forbidden("address_in_use", "An account with a very similar address exists. Ask who runs this deployment.")

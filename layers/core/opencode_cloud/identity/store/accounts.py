@@ -1,0 +1,67 @@
+"""Accounts and logins in MySQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.mysql import insert
+
+from opencode_cloud.identity.models import Account
+from opencode_cloud.identity.store.tables import accounts, logins
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.models import VerifiedPerson
+    from opencode_cloud.kit.sql import Connection
+
+_COLUMNS = (accounts.c.id, accounts.c.email, accounts.c.name, accounts.c.blocked_at)
+
+
+class AccountsStore:
+    """The tables ``accounts`` and ``logins``. Every method works in the transaction of ``connection``."""
+
+    def by_login(self, connection: Connection, provider: str, subject: str) -> Account | None:
+        """Return the account that a provider's person signs in to."""
+        query = select(*_COLUMNS).join(logins, logins.c.account_id == accounts.c.id)
+        return self._one(connection, query.where(logins.c.provider == provider, logins.c.subject == subject))
+
+    def by_email(self, connection: Connection, email: str) -> Account | None:
+        """Return the account with this address, as the database compares it: without regard to case and accents."""
+        return self._one(connection, select(*_COLUMNS).where(accounts.c.email == email))
+
+    def get(self, connection: Connection, account: str) -> Account | None:
+        """Return an account."""
+        return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account))
+
+    def add(self, connection: Connection, person: VerifiedPerson) -> Account | None:
+        """Make an account; None when another transaction has made one with this address meanwhile."""
+        now, account = utc_now(), new_id("acc")
+        row = {"id": account, "email": person.email, "name": person.name, "created_at": now, "updated_at": now}
+        made = insert(accounts).values(row).on_duplicate_key_update(id=accounts.c.id)
+        connection.execute(made)
+        return self.get(connection, account)
+
+    def note_login(self, connection: Connection, account: str, person: VerifiedPerson) -> None:
+        """Note that a person signed in by a provider; the first time this is how they will be known to it."""
+        now = utc_now()
+        row = {
+            "id": new_id("lgn"),
+            "account_id": account,
+            "provider": person.provider,
+            "subject": person.subject,
+            "email": person.email,
+            "created_at": now,
+            "last_used_at": now,
+        }
+        noted = insert(logins).values(row)
+        connection.execute(noted.on_duplicate_key_update(email=noted.inserted.email, last_used_at=now))
+
+    def count(self, connection: Connection) -> int:
+        """Return how many accounts there are."""
+        return connection.execute(select(func.count()).select_from(accounts)).scalar_one()
+
+    def _one(self, connection: Connection, query: Any) -> Account | None:
+        row = connection.execute(query.with_for_update()).one_or_none()
+        return Account(id=row.id, email=row.email, name=row.name, blocked=row.blocked_at is not None) if row else None

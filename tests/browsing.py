@@ -1,0 +1,93 @@
+"""A browser without scripts: keeps cookies, fills in the forms of a page and says where they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+
+class Form:
+    """One form of a page, with the values that it has when the page is read."""
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        self.action = attributes.get("action", "")
+        self.method = attributes.get("method", "get").upper()
+        self.fields: dict[str, str] = {}
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(attributes))
+        elif tag == "input" and self.forms and "name" in attributes:
+            self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
+        elif tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+class Page:
+    """What a browser shows."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.status = answer.status_code
+        self.path = answer.url.raw_path.decode()
+        reader = _Reader()
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            reader.feed(answer.text)
+        self.links = reader.links
+        self.forms = {form.action: form for form in reader.forms}
+        self.text = re.sub(r"\s+", " ", " ".join(reader.text)).strip()
+
+
+class Browser:
+    """One person's browser on ``url``; ``address`` is the loopback address that it comes from."""
+
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
+        transport = httpx.HTTPTransport(local_address=address)
+        self.http = httpx.Client(base_url=url, transport=transport, timeout=30, follow_redirects=False)
+        self.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+        self.url = url
+
+    def open(self, path: str, **options: Any) -> Page:
+        """Open a page and follow redirects, to other sites too."""
+        return self._follow(self.http.get(path, headers={"Sec-Fetch-Site": "none"}, **options))
+
+    def go(self, path: str) -> httpx.Response:
+        """Open a page and follow nothing."""
+        return self.http.get(path, headers={"Sec-Fetch-Site": "none"})
+
+    def submit(self, page: Page, action: str, site: str = "same-origin", **fields: str) -> Page:
+        """Fill in a form of ``page`` and send it."""
+        form = page.forms[action]
+        filled = {**form.fields, **fields}
+        headers = {"Sec-Fetch-Site": site, "Origin": self.url if site == "same-origin" else "https://evil.example"}
+        if form.method == "GET":
+            return self._follow(self.http.get(action, params=filled, headers=headers))
+        return self._follow(self.http.post(action, data=filled, headers=headers))
+
+    def _follow(self, answer: httpx.Response) -> Page:
+        for _ in range(8):
+            if not answer.is_redirect:
+                break
+            target = urljoin(str(answer.url), answer.headers["location"])
+            ours = urlsplit(target).netloc == urlsplit(self.url).netloc
+            if not ours and "/callback" in target and not target.startswith("http://localhost"):
+                break
+            answer = self.http.get(target)
+        return Page(answer)

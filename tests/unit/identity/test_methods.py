@@ -1,0 +1,59 @@
+"""Settings of login methods: what is taken, what is refused, and what the secret adds."""
+
+import json
+from typing import Any
+
+import pytest
+
+from opencode_cloud.identity.service.methods import InvalidMethods, Kind, Methods
+from opencode_cloud.kit.errors import Forbidden, NotFound
+
+
+def parse(settings: Any, secrets: Any = None) -> Methods:
+    return Methods.parse(json.dumps(settings), json.dumps(secrets or {}))
+
+
+def test_only_configured_methods_are_offered_and_e_mail_comes_last() -> None:
+    found = parse({"email": {}, "okta": {"issuer": "https://acme.okta.com", "client_id": "1", "label": "Okta"}})
+    assert [(each.shown, each.kind) for each in found.offered()] == [("Okta", Kind.OIDC), ("e-mail", Kind.EMAIL)]
+    with pytest.raises(NotFound):
+        found.provider("github")
+    with pytest.raises(NotFound):
+        found.provider("email")
+    with pytest.raises(NotFound):
+        parse({}).require_email()
+
+
+def test_the_secret_adds_to_the_stage_method_by_method() -> None:
+    found = parse({"github": {"client_id": "1"}}, {"github": {"client_secret": "s"}, "google": {"client_id": "2"}})
+    assert found.provider("github").client_secret == "s"
+    assert found.provider("google").issuer == "https://accounts.google.com"
+    assert parse({"email": {}}, {"email": {"enabled": False}}).offered() == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"okta": {"client_id": "1"}},
+        {"okta": {"issuer": "https://acme.okta.com"}},
+        {"github": {}},
+        {"github": {"client_id": "1", "clientsecret": "s"}},
+        {"Okta": {"client_id": "1", "issuer": "https://acme.okta.com"}},
+        {"../x": {"client_id": "1", "issuer": "https://acme.okta.com"}},
+        {"github": "1"},
+        {"domains": "example.com"},
+        [],
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: Any) -> None:
+    with pytest.raises(InvalidMethods, match="login methods"):
+        parse(settings)
+
+
+def test_the_domain_list_compares_whole_domains_without_regard_to_case() -> None:
+    found = parse({"email": {}, "domains": ["Example.com", "@other.example"]})
+    for allowed in ("ada@example.com", "ada@EXAMPLE.com", "ada@other.example"):
+        found.check_domain(allowed)
+    for refused in ("ada@evil-example.com", "ada@sub.example.com", "ada@example.com.evil.example", "example.com"):
+        with pytest.raises(Forbidden):
+            found.check_domain(refused)
