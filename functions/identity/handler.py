@@ -17,14 +17,14 @@ from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.policies.remote import RemoteConfigRoutes
 
 sessions_table = settings.text("SESSIONS_TABLE")
-key_secret = settings.text("DEPLOYMENT_KEY_SECRET")
 
 
 def deployment_key() -> str:
     """Return the deployment's key, fetched on first use."""
-    return aws.secret(key_secret)
+    return aws.secret(settings.text("DEPLOYMENT_KEY_SECRET"))
 
 
 tokens = AccessTokens(SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions_table))
@@ -41,6 +41,7 @@ oauth = OAuth(
 )
 app = http_app()
 IdentityRoutes(oauth, tokens, access, RateLimiter(sessions_table), settings.text("PUBLIC_URL", "")).mount(app)
+RemoteConfigRoutes(access).mount(app)
 
 
 @frame

@@ -86,12 +86,21 @@ class ConsoleStack(Stack):
         return function
 
     def _migrate(self) -> Function:
-        function = self._function("migrate", **self._database.owner_environment)
+        function = self._function(
+            "migrate",
+            **self._database.owner_environment,
+            SITE_BUCKET=self._data.site.bucket_name,
+            PUBLIC_URL=self._stage.public_url,
+        )
         self._database.allow_owner(function)
+        self._allow_publishing(function)
         return function
 
     def _migration(self) -> CustomResource:
-        """Migrate in every deployment that brings new versions; CloudFormation waits, and fails when it fails."""
+        """Migrate in every deployment that brings new versions; CloudFormation waits, and fails when it fails.
+
+        It also publishes the document that clients log in by, when that is new.
+        """
         permission = iam.ServicePrincipal("cloudformation.amazonaws.com")
         self.migrate.function.grant_invoke(permission)
         return CustomResource(
@@ -100,7 +109,11 @@ class ConsoleStack(Stack):
             resource_type="Custom::Migration",
             service_token=self.migrate.function.function_arn,
             service_timeout=Duration.seconds(SIZES["migrate"].timeout),
-            properties={"Versions": packaging.content_hash(packaging.MIGRATIONS)},
+            properties={
+                "Versions": packaging.content_hash(packaging.MIGRATIONS),
+                "Site": packaging.content_hash(packaging.LIBRARY / "policies"),
+                "PublicUrl": self._stage.public_url,
+            },
         )
 
     def _identity(self) -> Function:
@@ -123,7 +136,6 @@ class ConsoleStack(Stack):
             LOGIN_SECRETS=data.login_secrets_arn,
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            SITE_BUCKET=data.site.bucket_name,
             PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
             CHECK_MAIL_DOMAINS=str(int(self._stage.check_mail_domains)),
             DNS_SERVER=self._stage.dns_server,
@@ -144,7 +156,6 @@ class ConsoleStack(Stack):
             DEPLOYMENT_KEY_SECRET=data.console_key_arn,
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            SITE_BUCKET=data.site.bucket_name,
             DNS_SERVER=self._stage.dns_server,
         )
         self._allow_known(function)
@@ -216,6 +227,8 @@ class ConsoleStack(Stack):
 
     def _allow_projecting(self, function: Function) -> None:
         function.allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=[self._data.access.table_arn])
+
+    def _allow_publishing(self, function: Function) -> None:
         function.allow_any(
             "s3:GetObject",
             "s3:PutObject",

@@ -11,6 +11,9 @@ import msgspec
 
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
+WORKSPACE_HEADER = "x-org-id"
+"""In which a person's client names the workspace that it means."""
+
 
 class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key, found by its hash. Exactly one of ``account`` and ``service_account`` is set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ PHYSICAL_ID = "migration"
 class MigrationStep:
     """Migrates when CloudFormation, or a person, asks for it."""
 
-    def __init__(self, handler_file: str) -> None:
-        """Migrate to the versions in the folder ``migrations`` beside the file of the handler."""
+    def __init__(self, handler_file: str, then: Callable[[], None]) -> None:
+        """Migrate to the versions in the folder ``migrations`` beside the file of the handler, and do ``then``."""
         self._folder = Path(handler_file).parent / "migrations"
+        self._then = then
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, str]:
         """Migrate, and return the version; when CloudFormation asks, tell it whether that went well."""
@@ -49,9 +50,11 @@ class MigrationStep:
         try:
             if settings.text("DATABASE_AUTH") == "iam":
                 _let_in(database.engine, settings.text("DATABASE_USER"), settings.text("DATABASE_NAME"))
-            return migration.upgrade(database.engine, self._folder, LOCK_SECONDS)
+            version = migration.upgrade(database.engine, self._folder, LOCK_SECONDS)
         finally:
             database.dispose()
+        self._then()
+        return version
 
 
 def _let_in(engine: Engine, user: str, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.access.models import EnforcedPolicy, KnownConfiguration
+from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration
 from opencode_cloud.access.models import Rules as EnforcedRules
 from opencode_cloud.policies.models import Policy, ShareMode
 
@@ -22,7 +22,6 @@ Document = dict[str, Any]
 
 TOKEN = "{env:OPENCODE_CONSOLE_TOKEN}"  # noqa: S105 - a reference, which the client puts its token in place of
 """What a provider's ``apiKey`` refers to when it is our own gateway: no other server has use for our tokens."""
-WORKSPACE_HEADER = "x-org-id"
 
 TOOLS = (
     *("bash", "codesearch", "edit", "glob", "grep", "list", "lsp", "question", "read", "skill", "task", "todowrite"),

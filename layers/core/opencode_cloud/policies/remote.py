@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from opencode_cloud.access.models import WORKSPACE_HEADER
 from opencode_cloud.identity.web import request_of
 from opencode_cloud.kit import http
 from opencode_cloud.kit.errors import NotFound
-from opencode_cloud.policies.compilation import WORKSPACE_HEADER
 from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.access.models import KnownConfiguration
     from opencode_cloud.access.service import Access
-    from opencode_cloud.access.store import AccessStore
 
 
 class RemoteConfigRoutes:
@@ -27,9 +26,8 @@ class RemoteConfigRoutes:
     Every client of a workspace that has one asks at each start, and takes what it gets as it is.
     """
 
-    def __init__(self, access: Access, store: AccessStore) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._store = store
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
@@ -51,7 +49,7 @@ class RemoteConfigRoutes:
         event = self._event()
         workspace = http.header(event, WORKSPACE_HEADER)
         actor = self._access.member(request_of(event), workspace, Permission.REMOTE_CONFIG)
-        known = self._store.configuration(actor.workspace)
+        known = self._access.configuration(actor.workspace)
         if known is None:
             raise NotFound(
                 "no_remote_config", "The workspace has neither a policy nor a configuration for its clients."

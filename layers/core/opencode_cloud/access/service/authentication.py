@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import (
+    KnownConfiguration,
     KnownKey,
     KnownMember,
     KnownWorkspace,
@@ -101,6 +102,10 @@ class Access:
         """Return the workspaces of a person and what they are in each, by name."""
         found = self._store.memberships(account)
         return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
+
+    def configuration(self, workspace: str) -> KnownConfiguration | None:
+        """Return what clients of a workspace are configured with; None: nothing."""
+        return self._store.configuration(workspace)
 
     def may_sign_in(self, account: str) -> bool:
         """Tell whether there is such a person, who is not blocked."""

@@ -2,5 +2,6 @@
 
 from opencode_cloud.policies.service.compiling import Compiler
 from opencode_cloud.policies.service.publishing import Publisher
+from opencode_cloud.policies.service.well_known import WellKnown
 
-__all__ = ["Compiler", "Publisher"]
+__all__ = ["Compiler", "Publisher", "WellKnown"]

@@ -1,0 +1,41 @@
+"""The document at ``/.well-known/opencode``: an object of the site's bucket, which CloudFront serves by itself."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+
+KEY = ".well-known/opencode"
+CACHED = "public, max-age=60, s-maxage=300, stale-while-revalidate=86400, stale-if-error=31536000"
+"""A change is everywhere within minutes; while the bucket does not answer, CloudFront goes on for a year."""
+_ORIGIN = "origin"  # metadata: "default" for a document of ours, "operator" for one that somebody has published
+
+
+class SiteStore:
+    """The site's bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def read(self) -> tuple[bytes, bool] | None:
+        """Return the document, and whether an operator has published it."""
+        try:
+            found = aws.s3().get_object(Bucket=self._bucket, Key=KEY)
+        except ClientError as error:
+            # Without the right to list the bucket, what is missing is forbidden.
+            if aws.error_code(error) in ("NoSuchKey", "AccessDenied", "403", "404"):
+                return None
+            raise
+        return found["Body"].read(), found["Metadata"].get(_ORIGIN) == "operator"
+
+    def write(self, document: bytes, *, by_operator: bool) -> None:
+        """Publish a document."""
+        aws.s3().put_object(
+            Bucket=self._bucket,
+            Key=KEY,
+            Body=document,
+            ContentType="application/json",
+            CacheControl=CACHED,
+            Metadata={_ORIGIN: "operator" if by_operator else "default"},
+        )
