@@ -9,6 +9,7 @@ from opencode_cloud.kit.app import handler as frame
 
 app = pages_app()
 wiring.identity_pages().mount(app)
+wiring.invitation_pages().mount(app)
 
 
 @frame

@@ -95,7 +95,9 @@ def test_people_are_only_looked_up_and_requests_of_theirs_counted(synthesis: Syn
         if "dynamodb:UpdateItem" in _actions(statement):
             assert name == "share"
             assert _actions(statement) == ["dynamodb:UpdateItem"]
-            assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*", "key_use#*"]}}
+            assert statement["Condition"] == {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*", "key_use#*"]}
+            }
         else:
             assert set(_actions(statement)) == {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
             assert name in ("share", "live", "deliver")

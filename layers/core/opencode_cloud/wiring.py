@@ -7,7 +7,7 @@ from functools import cache
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.access.service.projection import Projection
-from opencode_cloud.access.store import AccessStore
+from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
@@ -18,6 +18,7 @@ from opencode_cloud.identity.pages import IdentityPages
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.sql import Database, from_environment
 from opencode_cloud.mail.store import MailQueue
 from opencode_cloud.outbox.models import Message, Topic
@@ -26,6 +27,7 @@ from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.workspaces.assembly import Team
+from opencode_cloud.workspaces.pages import InvitationPages
 
 
 @cache
@@ -75,13 +77,29 @@ def access() -> Access:
     """Return what finds out who sent a request."""
     sessions = settings.text("SESSIONS_TABLE")
     keys = SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions)
-    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session)
+    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session, KeyUses(sessions))
 
 
 @cache
 def team() -> Team:
     """Return the services of workspaces and keys."""
-    return Team.over(database(), outbox(), deployment_key, settings.text("CREDENTIALS_KEY"))
+    return Team.over(
+        database(),
+        outbox(),
+        deployment_key,
+        settings.text("CREDENTIALS_KEY", ""),
+        KeyUses(settings.text("SESSIONS_TABLE")).of,
+        dns_server=settings.text("DNS_SERVER", ""),
+        check_domains=settings.number("CHECK_MAIL_DOMAINS", 1) == 1,
+        private_providers=settings.number("PRIVATE_PROVIDERS", 0) == 1,
+    )
+
+
+@cache
+def invitation_pages() -> InvitationPages:
+    """Return the pages that links of invitations open."""
+    limiter = RateLimiter(settings.text("SESSIONS_TABLE"))
+    return InvitationPages(team().invitations, access(), deployment_key, limiter)
 
 
 @cache

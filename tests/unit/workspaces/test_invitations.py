@@ -142,3 +142,18 @@ def test_a_key_cannot_accept_or_leave_for_its_holder(place: Place) -> None:
     with pytest.raises(ServiceError) as caught:
         place.team.members.leave(key, owner.workspace)
     assert code_of(caught) == "person_required"
+
+
+def test_an_accent_makes_another_person(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    jose, josé = place.person("jose@example.com"), "josé@example.com"
+    invitation = place.team.invitations.invite(owner, owner.workspace, josé, Role.MEMBER)
+    assert place.team.invitations.mine(jose.account) == []
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.accept(jose, invitation.id)
+    assert code_of(caught) == "invitation_not_found"
+    theirs = place.team.invitations.invite(owner, owner.workspace, "jose@example.com", Role.MEMBER)
+    place.team.invitations.accept(jose, theirs.id)
+    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.PENDING
+    place.team.members.remove(owner, owner.workspace, place.member(jose, owner.workspace).id)
+    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.PENDING

@@ -26,6 +26,14 @@ def clean_domain(domain: str) -> str:
         raise invalid_domain() from error
 
 
+def same_address(one: str, other: str) -> bool:
+    """Tell whether two addresses are the same mailbox.
+
+    The database finds more: it takes é for e, which are two people.
+    """
+    return one.casefold() == other.casefold()
+
+
 def domain_of(address: str) -> str:
     """Return the domain of a verified address, in the form of :func:`clean_domain`."""
     try:

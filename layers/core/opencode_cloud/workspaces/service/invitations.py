@@ -13,7 +13,7 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import hash_of_token, invitation_token
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.mail.models import Template
-from opencode_cloud.workspaces.addresses import clean_address
+from opencode_cloud.workspaces.addresses import clean_address, same_address
 from opencode_cloud.workspaces.models import (
     Invitation,
     InvitationState,
@@ -258,7 +258,7 @@ class Invitations:
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
         addresses = self._members.addresses(connection, actor.account)
-        return invitation.email.casefold() in {address.casefold() for address in addresses}
+        return any(same_address(invitation.email, address) for address in addresses)
 
     def _refuse_double(self, unit: Unit, actor: Actor, workspace: str, email: str, now: datetime) -> None:
         if self._members.by_address(unit.connection, workspace, email):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, select
 
 from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.workspaces.addresses import same_address
 from opencode_cloud.workspaces.models import Invitation, InvitationState
 from opencode_cloud.workspaces.store.tables import invitations, workspaces
 
@@ -70,7 +71,7 @@ class InvitationStore:
         query = _invitations(now).where(
             invitations.c.workspace_id == workspace, invitations.c.email == email, invitations.c.state == "pending"
         )
-        return [Invitation.model_validate(row) for row in connection.execute(query)]
+        return _of_addresses(connection.execute(query), [email])
 
     def count_open(self, connection: Connection, workspace: str, now: datetime) -> int:
         """Count the invitations of a workspace that can be accepted."""
@@ -84,11 +85,16 @@ class InvitationStore:
             .where(invitations.c.email.in_(emails), _state(now) == InvitationState.PENDING)
             .where(workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
         )
-        return [Invitation.model_validate(row) for row in connection.execute(query.order_by(invitations.c.id))]
+        return _of_addresses(connection.execute(query.order_by(invitations.c.id)), emails)
 
     def _one(self, connection: Connection, wanted: ColumnElement[bool], now: datetime) -> Invitation | None:
         row = connection.execute(_invitations(now).where(wanted)).first()
         return Invitation.model_validate(row) if row else None
+
+
+def _of_addresses(rows: Any, emails: Sequence[str]) -> Sequence[Invitation]:
+    found = [Invitation.model_validate(row) for row in rows]
+    return [each for each in found if any(same_address(each.email, email) for email in emails)]
 
 
 def _state(now: datetime) -> Any:

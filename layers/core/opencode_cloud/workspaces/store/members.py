@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import func, or_, select, union
 
 from opencode_cloud.identity.store.tables import accounts, logins
+from opencode_cloud.workspaces.addresses import same_address
 from opencode_cloud.workspaces.models import Member
 from opencode_cloud.workspaces.permissions import Role
 from opencode_cloud.workspaces.store.tables import members
@@ -115,12 +116,13 @@ class MemberStore:
 
     def by_address(self, connection: Connection, workspace: str, email: str) -> Member | None:
         """Return the member with this address, whichever of their logins has it."""
-        known = union(
-            select(accounts.c.id).where(accounts.c.email == email),
-            select(logins.c.account_id).where(logins.c.email == email),
+        candidates = union(
+            select(accounts.c.id, accounts.c.email).where(accounts.c.email == email),
+            select(logins.c.account_id, logins.c.email).where(logins.c.email == email),
         )
+        people = [row.id for row in connection.execute(candidates) if same_address(row.email, email)]
         query = _MEMBER.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
-        row = connection.execute(query.where(members.c.account_id.in_(known))).first()
+        row = connection.execute(query.where(members.c.account_id.in_(people))).first()
         return Member.model_validate(row) if row else None
 
     def addresses(self, connection: Connection, account: str) -> Sequence[str]:

@@ -1,0 +1,143 @@
+"""Pages of invitations: what a link of a mail opens, and the list of who is signed in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.access.models import login_required
+from opencode_cloud.access.service import Request
+from opencode_cloud.identity import web
+from opencode_cloud.identity.frame import page, render, see
+from opencode_cloud.identity.paths import login_path
+from opencode_cloud.kit import http
+from opencode_cloud.kit.actor import ANONYMOUS
+from opencode_cloud.kit.errors import Forbidden, Unauthorized
+from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.workspaces.models import Invitation, InvitationState
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.workspaces.service import Invitations
+
+LINKS = Limit("invitation-links", 60)
+"""Of each address, a minute: links that are opened or answered."""
+BROWSER_SECONDS = 86_400
+
+
+class InvitationPages:
+    """Opening a link changes nothing, since mail scanners open it too: forms do."""
+
+    def __init__(
+        self, invitations: Invitations, access: Access, deployment_key: Callable[[], str], limiter: RateLimiter
+    ) -> None:
+        self._invitations = invitations
+        self._access = access
+        self._key = deployment_key
+        self._limiter = limiter
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every page to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        app.get("/invitations")(self.mine)
+        app.get("/invitations/<token>")(self.show)
+        app.post("/invitations/<token>")(self.answer)
+
+    def mine(self) -> Response[str]:
+        """``GET /invitations``: the open invitations to any address of who is signed in; each can be answered."""
+        person = self._signed_in()
+        if person is None:
+            raise login_required()
+        found = self._invitations.mine(person.account)
+        return page(render("workspaces/invitations.html", person=person, invitations=found, token=self._token_of))
+
+    def show(self, token: str) -> Response[str]:
+        """``GET /invitations/{token}``: who invites, to what, and what can be done about it."""
+        self._limiter.take(LINKS, http.source_address(self._event()))
+        return self._page(token, self._found(token))
+
+    def answer(self, token: str) -> Response[str]:
+        """``POST /invitations/{token}``: accept or decline."""
+        self._limiter.take(LINKS, http.source_address(self._event()))
+        decision = self._decision(token)
+        person = self._signed_in()
+        found = self._found(token)
+        if decision == "accept":
+            if person is None:
+                return see(login_path(f"/invitations/{token}"))
+            self._invitations.accept(person, found.id)
+            return see("/")
+        if person is not None and self._invitations.is_for(person, found):
+            self._invitations.decline(person, found.id)
+        elif _is_id(token):
+            raise login_required()
+        else:
+            self._invitations.decline_by_token(token, person or ANONYMOUS)
+        return self._page(token, self._invitations.get(found.workspace_id, found.id))
+
+    def _found(self, token: str) -> Invitation:
+        """Return the invitation of a link, or, by its id, one to who is signed in; raises ``invitation_not_found``."""
+        if not _is_id(token):
+            return self._invitations.by_token(token)
+        person = self._signed_in()
+        if person is None:
+            raise login_required()
+        return self._invitations.to(person, token)
+
+    def _page(self, token: str, invitation: Invitation) -> Response[str]:
+        event, person = self._event(), self._signed_in()
+        binder, cookies = web.cookie(event, web.SESSION if person else web.BROWSER), list[str]()
+        if not binder:
+            binder = secrets.token_urlsafe(32)
+            cookies.append(web.set_cookie(event, web.BROWSER, binder, BROWSER_SECONDS))
+        path = f"/invitations/{token}"
+
+        def form_token(form: str) -> str:
+            return web.form_token(self._key(), binder, form)
+
+        body = render(
+            "workspaces/invitation.html",
+            person=person,
+            invitation=invitation,
+            open=invitation.state is InvitationState.PENDING,
+            mine=person is not None and self._invitations.is_for(person, invitation),
+            action=path,
+            login=login_path(path),
+            token=form_token,
+        )
+        return page(body, cookies=cookies)
+
+    def _decision(self, token: str) -> str:
+        """Return what a form of ours says; raises ``cross_origin`` or ``stale_form`` (403)."""
+        event = self._event()
+        if not web.same_origin(event):
+            raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
+        fields = dict(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=8))
+        binder = web.cookie(event, web.SESSION if self._signed_in() else web.BROWSER)
+        web.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
+        return fields.get("decision", "")
+
+    def _token_of(self, form: str) -> str:
+        return web.form_token(self._key(), web.cookie(self._event(), web.SESSION), form)
+
+    def _signed_in(self) -> Actor | None:
+        """Return who is signed in by cookie."""
+        request = web.request_of(self._event())
+        if not request.cookie:
+            return None
+        try:
+            return self._access.account(
+                Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
+            )
+        except Unauthorized:
+            return None
+
+
+def _is_id(token: str) -> bool:
+    """Tell an invitation's id, which is for who is signed in, from the token of a link."""
+    return token.startswith("inv_")
