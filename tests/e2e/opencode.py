@@ -118,6 +118,16 @@ class Home:
         stdout goes to a file, because the client cuts what it writes to a pipe at 64 KB. Fails with the client's own
         words when it exits with an error.
         """
+        status, output, errors = self._run(*arguments, environment=environment)
+        assert status == 0, f"opencode {' '.join(arguments)}: {output}{errors}"
+        return output
+
+    def try_to_run(self, *arguments: str) -> str:
+        """Runs `opencode <arguments>` and returns all that it says, whether it succeeds or not."""
+        _, output, errors = self._run(*arguments)
+        return output + errors
+
+    def _run(self, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
         output = self.logs / f"run-{time.monotonic_ns()}.out"
         with output.open("wb") as stdout, output.with_suffix(".err").open("wb") as stderr:
             ended = subprocess.run(
@@ -130,9 +140,7 @@ class Home:
                 timeout=CALL_TIMEOUT,
                 check=False,
             )
-        errors = output.with_suffix(".err").read_text()
-        assert ended.returncode == 0, f"opencode {' '.join(arguments)}: {output.read_text()}{errors}"
-        return output.read_text()
+        return ended.returncode, output.read_text(), output.with_suffix(".err").read_text()
 
     def known_shares(self) -> dict[str, JsonObject]:
         """The shares 1.18.33 believes to own, by session id: `{"id", "secret", "url"}` from its own database."""
@@ -140,6 +148,20 @@ class Home:
         with closing(sqlite3.connect(database)) as connection:
             rows = connection.execute("SELECT session_id, id, secret, url FROM session_share").fetchall()
         return {session: {"id": share, "secret": secret, "url": url} for session, share, secret, url in rows}
+
+    def become(self, account: str, token: str, workspace: str | None) -> None:
+        """Leaves behind what `console login` and `console switch` do; without a workspace, what `console logout` does."""
+        database = self.root / "data" / "opencode" / "opencode.db"
+        if not database.exists():
+            self.run("session", "list")  # its first run makes the tables
+        later = (int(time.time()) + 86_400) * 1000
+        row = (account, f"{account}@example.com", self.share_url, token, "none", later, 1, 1)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM account_state")
+            connection.execute("DELETE FROM account")
+            if workspace is not None:
+                connection.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                connection.execute("INSERT INTO account_state VALUES (1, ?, ?)", (account, workspace))
 
     @contextmanager
     def serve(self) -> Generator["Client"]:

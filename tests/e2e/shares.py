@@ -71,9 +71,17 @@ class Share:
     def remove(self, secret: str) -> httpx.Response:
         return self._request("DELETE", f"/api/share/{self.id}", {"secret": secret})
 
-    def _request(self, method: str, path: str, body: JsonObject | None = None) -> httpx.Response:
+    def read_as(self, headers: dict[str, str]) -> httpx.Response:
+        """The flat list of items as a client with a login asks for it."""
+        return self._request("GET", f"/api/shares/{self.id}/data", headers=headers)
+
+    def _request(
+        self, method: str, path: str, body: JsonObject | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         address = f"{self.origin}{path}"
-        return httpx.request(method, address, json=body, timeout=30, follow_redirects=True, trust_env=False)
+        return httpx.request(
+            method, address, json=body, headers=headers, timeout=30, follow_redirects=True, trust_env=False
+        )
 
     @contextmanager
     def watch(self) -> Generator["LegacyViewer"]:

@@ -1,31 +1,30 @@
 """``/api/v1/workspaces/{workspace}/shares``: owners and admins list, change and revoke shares."""
 
-# Powertools reads the annotations of handlers as they run, so they are no strings here.
+# Powertools reads the annotations of handlers as they run, so they are no strings here; and it passes every part of
+# the path, also the workspace, which the gate has looked at before.
+# ruff: noqa: ARG002
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.identity.web import check_same_origin, request_of
+from opencode_cloud.identity.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.kit.answers import nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Change, Listed, Mode, Place
 from opencode_cloud.sharing.service import Owning, Removal
 from opencode_cloud.workspaces.permissions import Permission
 
-TAG = "shares"
+TAG = "Shares"
 MOST_REVOKED = 50
-Workspace = Annotated[str, Path(description="The workspace's id.", pattern=r"^wrk_[0-9A-Z]{26}$")]
-ShareId = Annotated[str, Path(description="The share's id.", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Workspace = Annotated[str, Path(description="Id of the workspace.")]
+ShareId = Annotated[str, Path(description="Id of the share.", max_length=64)]
 Owner = Annotated[Literal["me"] | None, Query(description="`me`: one's own only, also where one may manage all.")]
 
 
@@ -81,19 +80,14 @@ class ShareApi:
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
-        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        router = APIGatewayHttpRouter()
-        base = "/api/v1/workspaces/<workspace>/shares"
-        options: dict[str, Any] = {"tags": [TAG], "openapi_extensions": {"x-permission": Permission.SHARE_OWN.value}}
-        router.get(base, summary="List shares", **options)(self.list)
-        router.post(f"{base}/revoke", summary="Revoke many shares", **options)(self.revoke_many)
-        router.get(f"{base}/<share>", summary="Get a share", **options)(self.get)
-        router.patch(  # pyright: ignore[reportUnknownMemberType]
-            f"{base}/<share>", summary="Change who may read a share, or when it ends", **options
-        )(self.change)
-        no_content: dict[int, OpenAPIResponse] = {204: {"description": "It is gone for everyone."}}
-        router.delete(f"{base}/<share>", summary="Revoke a share", responses=no_content, **options)(self.revoke)
-        app.include_router(router)
+        self._gate = Gate(app, self._access)
+        root, own = f"{WORKSPACE}/shares", Permission.SHARE_OWN
+        add = self._gate.add
+        add(f"GET {root}", self.list, own, "List shares", TAG)
+        add(f"POST {root}/revoke", self.revoke_many, own, "Revoke many shares", TAG)
+        add(f"GET {root}/<share>", self.get, own, "Get a share", TAG)
+        add(f"PATCH {root}/<share>", self.change, own, "Change who may read a share, or when it ends", TAG)
+        add(f"DELETE {root}/<share>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
         self, workspace: Workspace, owner: Owner = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
@@ -102,16 +96,15 @@ class ShareApi:
 
         A page may hold fewer than `limit`, also none, before the last one.
         """
-        actor = self._actor(workspace)
         key = decode_cursor(cursor, tuple[int, str])
         after = Place(*key) if key else None
-        found, following = self._owning.page(actor, own=owner == "me", limit=limit, after=after)
+        found, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
         next_cursor = encode_cursor((following.created_at, following.share)) if following else None
         return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
 
     def get(self, workspace: Workspace, share: ShareId) -> ShareView:
         """Get a share of your own, or with `share:manage` any of the workspace's."""
-        return self._view(self._owning.get(self._actor(workspace), share))
+        return self._view(self._owning.get(self._gate.actor, share))
 
     def change(self, workspace: Workspace, share: ShareId, changes: ShareChange) -> ShareView:
         """Change the mode, the password or the end of a share, within the policy of the workspace.
@@ -123,28 +116,23 @@ class ShareApi:
             expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
         mode = Mode(changes.mode) if changes.mode else None
         change = Change(mode=mode, password=changes.password, expires_at=expires_at)
-        return self._view(self._owning.change(self._actor(workspace), share, change))
+        return self._view(self._owning.change(self._gate.actor, share, change))
 
-    def revoke(self, workspace: Workspace, share: ShareId) -> Response[str]:
+    def revoke(self, workspace: Workspace, share: ShareId) -> Response[None]:
         """Remove a share for everybody, for good; its secret is not needed."""
-        self._owning.revoke_one(self._actor(workspace), share, self._removal)
-        return Response(HTTPStatus.NO_CONTENT, "application/json", "", dict(http.PRIVATE))
+        self._owning.revoke_one(self._gate.actor, share, self._removal)
+        return nothing()
 
     def revoke_many(self, workspace: Workspace, revocation: Revocation) -> Revoked:
         """Remove up to 50 shares. To repeat it is safe."""
-        revoked, missing = self._owning.revoke(self._actor(workspace), revocation.shares, self._removal)
+        revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._removal)
         return Revoked(revoked=revoked, missing=missing)
-
-    def _actor(self, workspace: str) -> Actor:
-        event = self._event()
-        check_same_origin(event)
-        return self._access.member(request_of(event), workspace, Permission.SHARE_OWN)
 
     def _view(self, listed: Listed) -> ShareView:
         share, ownership = listed.share, listed.ownership
         return ShareView(
             id=share.id,
-            url=f"{http.base_url(self._event(), self._public_url)}/share/{share.id}",
+            url=f"{http.base_url(self._gate.event, self._public_url)}/share/{share.id}",
             title=ownership.title,
             owner=ownership.owner,
             mode=ownership.mode.value,
