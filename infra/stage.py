@@ -102,6 +102,7 @@ class Stage(_Settings):
     share_lifetime_seconds: int = Field(default=0, ge=0, description="0: shares do not expire by themselves")
     creates_per_minute: int = Field(default=30, gt=0, description="new shares per source address")
     anonymous_sharing: bool = Field(default=True, description="whether shares may be made without an account")
+    requests_per_minute: int = Field(default=600, gt=0, description="to /api/v1, per credential")
     architecture: Literal["arm64", "x86_64"] = "arm64"
     python: str = Field(default="3.13", pattern=r"^3\.\d+$")
     snap_start: bool = True

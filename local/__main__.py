@@ -16,6 +16,7 @@ from rich.status import Status
 from local.deployment import DeploymentFailed
 from local.locks import write_locks
 from local.mariadb import NoServer
+from local.openapi import write as write_document
 from local.processes import ProgramFailed
 from local.revisions import write_revision
 from local.stack import LocalStack, PortTaken, StackBusy
@@ -40,6 +41,7 @@ def main() -> None:
     commands.add_parser("lock", help="write the hash-locked requirement lists anew")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
+    commands.add_parser("openapi", help="write docs/openapi.json")
     commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
     given = parser.parse_args()
     match given.command:
@@ -47,6 +49,8 @@ def main() -> None:
             develop(given)
         case "clean":
             clean()
+        case "openapi":
+            write_document(ROOT)
         case "mail-preview":
             preview_mails(ROOT / ".local" / "mails")
         case "migration":

@@ -134,6 +134,7 @@ class ConsoleStack(Stack):
             CREDENTIALS_KEY=data.credentials_key.key_arn,
             LOGIN_METHODS=json.dumps(self._stage.login_methods, sort_keys=True),
             LOGIN_SECRETS=data.login_secrets_arn,
+            REQUESTS_PER_MINUTE=str(self._stage.requests_per_minute),
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
             PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
@@ -156,6 +157,7 @@ class ConsoleStack(Stack):
             DEPLOYMENT_KEY_SECRET=data.console_key_arn,
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            CREDENTIALS_KEY=data.credentials_key.key_arn,
             DNS_SERVER=self._stage.dns_server,
         )
         self._allow_known(function)
@@ -221,7 +223,7 @@ class ConsoleStack(Stack):
 
     def _allow_sessions(self, function: Function) -> None:
         table = self._data.sessions.table_arn
-        actions = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+        actions = ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
         function.allow(*(f"dynamodb:{action}" for action in actions), on=[table])
         function.allow("dynamodb:Query", on=[table, f"{table}/index/{ACCOUNT_INDEX}"])
 

@@ -28,6 +28,9 @@ ACCOUNT_INDEX = "account"
 CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60}
 """Queues of the console plane, and the seconds that the function behind each may take for a batch."""
 
+LOCAL_MAIL_DOMAIN = "localhost.test"
+"""Of the sender of stage local's mails; it exists nowhere."""
+
 PROMPT_ATTEMPTS = 50
 """Attempts before a message counts as failed: it must outlast a database that is away for half an hour."""
 
@@ -164,6 +167,9 @@ class DataStack(Stack):
         topic.add_subscription(subscriptions.SqsSubscription(self.queues["mail"], raw_message_delivery=True))
         if stage.local:
             acknowledge(topic, PLAIN_HTTP, "SNS3")
+        if stage.local:
+            # On AWS the sender's identity belongs to the account, whose owner proves it.
+            ses.EmailIdentity(self, "Sender", identity=ses.Identity.domain(LOCAL_MAIL_DOMAIN))
         settings = ses.ConfigurationSet(self, "Mails", tls_policy=ses.ConfigurationSetTlsPolicy.REQUIRE)
         settings.add_event_destination(
             "Events",

@@ -92,6 +92,7 @@ class SharingStack(Stack):
             SHARE_LIFETIME_SECONDS=str(self._stage.share_lifetime_seconds),
             CREATE_LIMIT_PER_MINUTE=str(self._stage.creates_per_minute),
             ANONYMOUS_SHARING=str(int(self._stage.anonymous_sharing)),
+            REQUESTS_PER_MINUTE=str(self._stage.requests_per_minute),
             SIGNING_KEYS=self._data.signing_key_arns,
             **self._known_people(),
             AUDIT_QUEUE_URL=self._data.queues["audit"].queue_url,

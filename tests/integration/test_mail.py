@@ -16,7 +16,7 @@ from opencode_cloud.mail.models import Mail, MailState, NotYet, Refused, Templat
 from opencode_cloud.mail.preview import SAMPLES
 from opencode_cloud.mail.rendering import Rendered, Renderer
 from opencode_cloud.mail.service import Mailer, Sending
-from opencode_cloud.mail.service.sending import MOST_ATTEMPTS, pause_seconds
+from opencode_cloud.mail.service.sending import MOST_ATTEMPTS, pause_seconds, purge
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.outbox.service import Unit
 
@@ -180,7 +180,7 @@ def test_old_mails_are_deleted(post: Post, database: Database) -> None:
     with database.transaction() as connection:
         connection.execute(mails.update().values(created_at=utc_now() - timedelta(days=91)))
     new = post.queue()
-    assert post.sending.purge() == 1
+    assert purge(post.store) == 1
     assert post.look(new)
     with post.store.transaction() as connection:
         assert post.store.get(connection, old) is None

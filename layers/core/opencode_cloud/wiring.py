@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from opencode_cloud import hot_wiring
 from opencode_cloud.access.service import Access
 from opencode_cloud.access.service.projection import Projection
-from opencode_cloud.access.store import AccessStore, KeyUses
+from opencode_cloud.access.store import KeyUses
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
-from opencode_cloud.audit.service import AuditTrail
-from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.audit.service import AuditReading, AuditTrail
+from opencode_cloud.audit.store import AuditArchive, AuditStore
+from opencode_cloud.housekeeping import Housekeeping
 from opencode_cloud.identity.assembly import LoginMethods
 from opencode_cloud.identity.assembly import identity_pages as make_identity_pages
 from opencode_cloud.identity.pages import IdentityPages
-from opencode_cloud.identity.service.tokens import AccessTokens
-from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.sql import Database, from_environment
-from opencode_cloud.mail.store import MailQueue
+from opencode_cloud.mail.service.sending import purge as purge_mails
+from opencode_cloud.mail.store import MailQueue, MailStore
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
@@ -67,6 +68,12 @@ def publisher() -> Publisher:
     return Publisher(DocumentStore(database()), outbox(), audit())
 
 
+@cache
+def audit_reading() -> AuditReading:
+    """Return the reading side of the record, and its retention."""
+    return AuditReading(AuditArchive(database()))
+
+
 def deployment_key() -> str:
     """Return the secret that links, codes and seals are derived from; fetched on first use."""
     return aws.secret(settings.text("DEPLOYMENT_KEY_SECRET"))
@@ -75,9 +82,7 @@ def deployment_key() -> str:
 @cache
 def access() -> Access:
     """Return what finds out who sent a request."""
-    sessions = settings.text("SESSIONS_TABLE")
-    keys = SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions)
-    return Access(AccessStore(settings.text("ACCESS_TABLE"), sessions), AccessTokens(keys).session, KeyUses(sessions))
+    return hot_wiring.access()
 
 
 @cache
@@ -117,4 +122,16 @@ def identity_pages() -> IdentityPages:
         signing_keys=settings.text("SIGNING_KEYS").split(","),
         redirects=settings.text("REDIRECT_URIS", "").split(),
         public_url=settings.text("PUBLIC_URL", ""),
+    )
+
+
+@cache
+def housekeeping() -> Housekeeping:
+    """Return what is done once a day."""
+    return Housekeeping(
+        {
+            "audit entries": audit_reading().purge,
+            "mails": lambda: purge_mails(MailStore(database())),
+            "workspaces": lambda: team().workspaces.purge_expired(),
+        }
     )

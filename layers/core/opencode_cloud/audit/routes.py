@@ -14,13 +14,12 @@ from urllib.parse import urlencode
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.audit.service import AuditReading
-from opencode_cloud.identity.web import request_of
+from opencode_cloud.identity.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from opencode_cloud.workspaces.permissions import Permission
@@ -93,7 +92,7 @@ ActionFilter = Annotated[str, Query(alias="action", max_length=64, description="
 TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of what it was done to.")]
 Since = Annotated[AwareDatetime | None, Query(alias="from", description="The earliest time.")]
 Until = Annotated[AwareDatetime | None, Query(alias="to", description="The time before which it was done.")]
-_READ = {"x-permission": Permission.AUDIT_READ.value}
+TAG = "Audit"
 
 
 class AuditRoutes:
@@ -106,31 +105,9 @@ class AuditRoutes:
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
         self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        router = APIGatewayHttpRouter()
-        router.get(
-            "/api/v1/workspaces/<workspace>/audit",
-            summary="List the audit trail of a workspace",
-            description="The newest entries first. Entries cannot be changed.",
-            tags=["Audit"],
-            openapi_extensions=_READ,
-        )(self.list_entries)
-        router.get(
-            "/api/v1/workspaces/<workspace>/audit/export",
-            summary="Export the audit trail of a workspace",
-            description=(
-                f"Up to {LARGEST_EXPORT} entries an answer; the header `Link` (rel=next) is the address of what "
-                "follows. CSV answers can be put together: only the first has the line of column names."
-            ),
-            tags=["Audit"],
-            openapi_extensions=_READ,
-            responses={
-                200: {
-                    "description": "Entries",
-                    "content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": {}}},
-                }
-            },
-        )(self.export)
-        app.include_router(router)
+        gate = Gate(app, self._access)
+        gate.add(f"GET {WORKSPACE}/audit", self.list_entries, Permission.AUDIT_READ, "List the audit trail", TAG)
+        gate.add(f"GET {WORKSPACE}/audit/export", self.export, Permission.AUDIT_READ, "Export the audit trail", TAG)
 
     def list_entries(
         self,
@@ -143,8 +120,7 @@ class AuditRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Page[AuditEntry]:
-        """``GET /api/v1/workspaces/{workspace}/audit`` -> a page of entries."""
-        self._access.member(request_of(self._event()), workspace, Permission.AUDIT_READ)
+        """Read who changed what, the newest first. Entries cannot be changed; a setting says how long they are kept."""
         wanted = _filter(actor, action, target, since, until)
         rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), limit + 1)
         return page_of(rows, limit, _key, show)
@@ -160,9 +136,11 @@ class AuditRoutes:
         until: Until = None,
         cursor: Cursor = None,
     ) -> Response[str]:
-        """``GET /api/v1/workspaces/{workspace}/audit/export`` -> a part of the trail as a file."""
+        """Get up to 5000 entries as a file. The header `Link` (rel=next) is the address of what follows.
+
+        Parts of CSV can be put together as they are: only the first has the line of column names.
+        """
         event = self._event()
-        self._access.member(request_of(event), workspace, Permission.AUDIT_READ)
         wanted = _filter(actor, action, target, since, until)
         rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), LARGEST_EXPORT + 1)
         shown, more = rows[:LARGEST_EXPORT], len(rows) > LARGEST_EXPORT

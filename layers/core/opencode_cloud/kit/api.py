@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from opencode_cloud.kit import http
 from opencode_cloud.kit.app import answer, preflight
 from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
-from opencode_cloud.kit.limits import API, REFUSED, RateLimiter, subject_of
+from opencode_cloud.kit.limits import RateLimiter, subject_of
 from opencode_cloud.kit.log import logger
 
 PROBLEM = "application/problem+json"
@@ -68,10 +68,10 @@ def limited_answer(
     requests count too.
     """
     try:
-        standing = limiter.take(API, subject_of(event))
+        standing = limiter.take(limiter.api, subject_of(event))
         answered = answer(app, event, context)
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
-            limiter.take(REFUSED, http.source_address(event))
+            limiter.take(limiter.refused, http.source_address(event))
     except TooManyRequests as error:
         refusal = problem_reply(event, error, logger.get_correlation_id() or "")
         return {

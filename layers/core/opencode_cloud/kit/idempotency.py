@@ -50,18 +50,26 @@ class _Answer(msgspec.Struct):
 class Idempotency:
     """Records of answered requests: rows ``idempotency#<hash>`` of the table ``sessions``."""
 
-    def __init__(self, table: str, key: Callable[[], str], subject: Callable[[http.Event], str]) -> None:
+    def __init__(
+        self,
+        table: str,
+        key: Callable[[], str],
+        subject: Callable[[http.Event], str],
+        admit: Callable[[http.Event], None],
+    ) -> None:
         """Keep records in ``table``.
 
         Args:
             table: Name of the table ``sessions``.
             key: Returns the deployment's key.
-            subject: Returns who asks, by an id that outlives a token; raises what the route itself would raise to
-                somebody who may not enter, since a stored answer is for nobody else.
+            subject: Returns who asks, by an id that outlives a token.
+            admit: Raises what the route itself would raise to somebody who may not enter it any more: a stored answer
+                that says anything is for nobody else.
         """
         self._table = table
         self._key = key
         self._subject = subject
+        self._admit = admit
 
     def middleware(self) -> Any:
         """Return a middleware that gives repeated requests their first answer."""
@@ -73,6 +81,8 @@ class Idempotency:
             record = self._record(event)
             stored = record.begin()
             if stored is not None:
+                if stored.body:
+                    self._admit(event)
                 return stored
             try:
                 response: Response[Any] = next_middleware(app)

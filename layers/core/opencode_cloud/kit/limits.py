@@ -6,9 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from opencode_cloud.kit import aws, http
+from opencode_cloud.kit import aws, http, settings
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
+
+REQUESTS_PER_MINUTE = 600
+SESSION_COOKIE = "opencode_session"
+_CREDENTIALS = ("authorization", "x-api-key", "api-key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,6 @@ class Standing:
         }
 
 
-API = Limit("api", 600)
-"""Of each credential (or address, without one) on ``/api/v1``."""
-
-REFUSED = Limit("refused", 60)
-"""Of each address: requests that had no valid credential."""
-
-
 class RateLimiter:
     """Counts requests in rows ``rate#<limit>#<hash of the subject>#<window>`` of the table ``sessions``.
 
@@ -54,7 +51,13 @@ class RateLimiter:
     """
 
     def __init__(self, table: str) -> None:
+        """Count in ``table``; the setting ``REQUESTS_PER_MINUTE`` of the function is what `/api/v1` allows."""
+        allowed = settings.number("REQUESTS_PER_MINUTE", REQUESTS_PER_MINUTE)
         self._table = table
+        self.api = Limit("api", allowed)
+        """Of each credential (or address, without one) on ``/api/v1``."""
+        self.refused = Limit("refused", max(1, allowed // 10))
+        """Of each address: requests that had no valid credential."""
 
     def take(self, limit: Limit, subject: str) -> Standing:
         """Count one request of ``subject``; raises ``rate_limited`` (429) when it is one too many."""
@@ -86,5 +89,13 @@ class RateLimiter:
 
 
 def subject_of(event: http.Event) -> str:
-    """Return whose request this is before anybody is authenticated: the credential's, else the address's."""
-    return http.header(event, "authorization") or ";".join(event.get("cookies") or ()) or http.source_address(event)
+    """Return whose request this is before anybody is authenticated: the credential's, else the address's.
+
+    Of cookies only that of the session counts, so that others cannot be used to seem to be many.
+    """
+    for name in _CREDENTIALS:
+        if value := http.header(event, name):
+            return value
+    lines: list[str] = [*(event.get("cookies") or ()), *http.header(event, "cookie").split(";")]
+    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(SESSION_COOKIE)]
+    return sessions[0] if sessions else http.source_address(event)

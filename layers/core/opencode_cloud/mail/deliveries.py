@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 
 
 class MailDeliveries:
-    """Takes batches of the mail queue: ``{"mail": id}`` of ours, and events of SES as EventBridge delivers them."""
+    """Takes batches of the mail queue: ``{"mail": id}`` of ours, and events of SES as its topic delivers them."""
 
     def __init__(self, sending: Sending, queue: MailQueue) -> None:
         self._sending = sending
         self._queue = queue
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Deal with a batch, or with a tick of the schedule; answer which messages are to come again."""
-        if "Records" not in event:
-            return {"purged": self._sending.purge()}
+        """Deal with a batch; answer which messages are to come again."""
         failures: list[dict[str, str]] = []
         for message in event["Records"]:
             try:
@@ -43,31 +41,31 @@ class MailDeliveries:
 
     def _take(self, body: str) -> None:
         message = msgspec.json.decode(body)
-        if "mail" in message:
+        if "eventType" not in message:
             self._sending.send(message["mail"])
             return
-        event = read_event(message["detail"])
+        event = read_event(message)
         if event is not None:
             self._sending.note(event)
 
 
-def read_event(detail: Mapping[str, Any]) -> SentEvent | None:
+def read_event(event: Mapping[str, Any]) -> SentEvent | None:
     """Read an event of SES (its "event data"); None for those that say nothing new, or are about mails of others."""
-    tags = detail["mail"].get("tags", {}).get(MAIL_TAG)
+    tags = event["mail"].get("tags", {}).get(MAIL_TAG)
     if not tags:
         return None
-    match detail["eventType"]:
+    match event["eventType"]:
         case "Delivery":
             return SentEvent(tags[0], MailState.DELIVERED)
         case "Bounce":
-            bounce = detail["bounce"]
+            bounce = event["bounce"]
             return SentEvent(
                 tags[0], MailState.BOUNCED, _bounce_reason(bounce), suppress=bounce["bounceType"] == "Permanent"
             )
         case "Complaint":
             return SentEvent(tags[0], MailState.COMPLAINED, "The recipient marked the mail as spam.", suppress=True)
         case "Reject" | "Rendering Failure":
-            return SentEvent(tags[0], MailState.FAILED, f"The mail service refused it ({detail['eventType']}).")
+            return SentEvent(tags[0], MailState.FAILED, f"The mail service refused it ({event['eventType']}).")
         case _:
             return None
 

@@ -98,12 +98,13 @@ class Sending:
             if event.suppress:
                 self._store.suppress(connection, mail, event.state, event.reason)
 
-    def purge(self) -> int:
-        """Delete mails that are older than anybody looks for; return how many."""
-        total = 0
-        while purged := self._store.purge(utc_now() - timedelta(days=KEPT_DAYS)):
-            total += purged
-        return total
+
+def purge(store: MailStore) -> int:
+    """Delete mails that are older than anybody looks for; return how many. For a daily schedule."""
+    total = 0
+    while purged := store.purge(utc_now() - timedelta(days=KEPT_DAYS)):
+        total += purged
+    return total
 
 
 def pause_seconds(receives: int) -> int:

@@ -29,6 +29,8 @@ class SesTransport:
 
         Raises :class:`Refused` when SES will never take it, botocore's ClientError for anything that may pass.
         """
+        if not self._sender:
+            raise Refused("This deployment has no sender's address: set mail_from in the stage's settings.")
         try:
             answer = aws.ses().send_email(
                 FromEmailAddress=self._sender,

@@ -1,0 +1,165 @@
+"""What the API says of itself: `/api/openapi.json`, and pages for people, which need no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from opencode_cloud.kit import http, site
+from opencode_cloud.kit.openapi import METHODS, PERMISSION, PROBLEMS
+
+KEPT = {"Cache-Control": "public, max-age=300"}
+_POLICY = site.content_security_policy()
+
+
+class DocumentRoutes:
+    """The routes of the API's documentation."""
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        router = APIGatewayHttpRouter()
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        router.get("/api/openapi.json", include_in_schema=False)(self.document)
+        router.get("/api/docs", include_in_schema=False)(self.reference)
+        router.get("/api/docs/problems", include_in_schema=False)(self.problems)
+        app.include_router(router)
+
+    def document(self) -> Response[str]:
+        """``GET /api/openapi.json``."""
+        return http.reply(self._event(), source(), headers=KEPT)
+
+    def reference(self) -> Response[str]:
+        """``GET /api/docs``."""
+        return self._page(reference_page())
+
+    def problems(self) -> Response[str]:
+        """``GET /api/docs/problems``."""
+        return self._page(problems_page())
+
+    def _page(self, html: str) -> Response[str]:
+        headers = {**site.headers(_POLICY), **KEPT}
+        return http.reply(self._event(), html.encode(), headers.pop("Content-Type"), headers=headers)
+
+
+@lru_cache(maxsize=1)
+def source() -> bytes:
+    """Return the document as it is committed: inside the package once it is built, else in the repository."""
+    packaged = Path(__file__).parents[1] / "_web" / "openapi.json"
+    return (packaged if packaged.exists() else Path(__file__).parents[4] / "docs" / "openapi.json").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def reference_page() -> str:
+    """Write the page that describes every operation and model."""
+    known = msgspec.json.decode(source())
+    operations = [
+        _operation(method, path, item[method])
+        for path, item in known["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+    tags = [
+        {
+            "name": tag["name"],
+            "anchor": _anchor("tag", tag["name"]),
+            "operations": [each for each in operations if each["tag"] == tag["name"]],
+        }
+        for tag in known["tags"]
+    ]
+    models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
+    template = site.environment().get_template("api.html")
+    return template.render(description=known["info"]["description"], tags=tags, models=models)
+
+
+@lru_cache(maxsize=1)
+def problems_page() -> str:
+    """Write the page that lists the stable error codes."""
+    known = msgspec.json.decode(source())[PROBLEMS]
+    listed = [{"code": code, **said} for code, said in known.items()]
+    return site.environment().get_template("problems.html").render(problems=listed)
+
+
+def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    body = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    return {
+        "tag": said["tags"][0],
+        "method": method.upper(),
+        "path": path,
+        "anchor": _anchor(method, path),
+        "summary": said["summary"],
+        "description": said.get("description", ""),
+        "permission": said[PERMISSION],
+        "parameters": [
+            {
+                "name": each["name"],
+                "place": each["in"],
+                "required": each.get("required", False),
+                "type": type_of(each.get("schema", {})),
+                "meaning": each.get("description") or each.get("schema", {}).get("description", ""),
+            }
+            for each in said.get("parameters", [])
+        ],
+        "body": _named(body) if body else None,
+        "answers": [
+            {"status": status, **_named(_content(answer))} for status, answer in sorted(said["responses"].items())
+        ],
+    }
+
+
+def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in answer:  # a problem document, as all refusals are
+        return {"$ref": "#/components/schemas/Problem"}
+    contents: list[dict[str, Any]] = list(answer.get("content", {}).values())
+    return contents[0].get("schema", {}) if contents else {}
+
+
+def _named(schema: Mapping[str, Any]) -> dict[str, str]:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return {"name": name or type_of(schema), "anchor": _anchor("model", name) if name and name != "Problem" else ""}
+
+
+def _model(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
+    required = model.get("required", [])
+    return {
+        "name": name,
+        "anchor": _anchor("model", name),
+        "description": model.get("description", ""),
+        "values": model.get("enum", []),
+        "fields": [
+            {
+                "name": field,
+                "required": field in required,
+                "type": type_of(said),
+                "meaning": said.get("description", ""),
+            }
+            for field, said in model.get("properties", {}).items()
+        ],
+    }
+
+
+def type_of(schema: Mapping[str, Any]) -> str:
+    """Say in a word or two what a schema admits."""
+    if "$ref" in schema:
+        return schema["$ref"].rpartition("/")[2]
+    if "const" in schema:
+        return repr(schema["const"])
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return " | ".join(dict.fromkeys(type_of(each) for each in schema[choice]))
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {type_of(schema.get('items', {}))}"
+    return f"{kind} ({schema['format']})" if "format" in schema else kind
+
+
+def _anchor(kind: str, name: str) -> str:
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower()}"

@@ -1,0 +1,187 @@
+"""The document of the API: what the apps say of their routes, put together, completed and checked (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+PREFIX = "/api/v1/"
+METHODS = ("get", "post", "put", "patch", "delete")
+PERMISSION = "x-permission"
+"""On each operation: the permission it needs, ``account`` for any person, ``none`` for anybody."""
+
+PROBLEMS = "x-problems"
+"""Of the document: every stable error code, with status and sentence."""
+
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token (`opencode console login`), or a key (`oc_sk_...`) for the workspace's routes.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-opencode_session",
+        "description": "The cookie of a signed-in browser; changes must come from a page of the same origin.",
+    },
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457). `code` is stable; the codes are listed at `/api/docs/problems`.",
+    "required": ["type", "title", "status", "detail", "code", "correlation_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "correlation_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+                "required": ["field", "message"],
+            },
+        },
+    },
+}
+_REPLACED = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+"""Schemas of Powertools' own error answers, which ours never are."""
+
+_INFO = {
+    "title": "Opencode Cloud",
+    "version": "1",
+    "description": "People, teams and machines: workspaces, members, keys, policies, configuration, shares, audit.",
+}
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 8, "maxLength": 255},
+    "description": "Repeating a request with the same key within a day gets the first answer and changes nothing.",
+}
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the version that you have read; a change of a later one is refused.",
+}
+
+_REFUSALS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.PRECONDITION_REQUIRED,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+
+
+class Undocumented(Exception):
+    """A route does not say what the document needs; the message says which and what."""
+
+
+def document(
+    schemas: Sequence[Mapping[str, Any]],
+    problems: Mapping[str, Mapping[str, Any]],
+    versioned: Collection[str] = (),
+) -> dict[str, Any]:
+    """Put the schemas of the functions' apps together into the one document of the API.
+
+    ``versioned`` are the operations (``PUT /api/v1/...``) that must name the version they change.
+
+    Raises:
+        Undocumented: an operation lacks summary, tag or permission, or two apps mean different things by one name.
+    """
+    paths: dict[str, Any] = {}
+    models: dict[str, Any] = {"Problem": _PROBLEM}
+    for schema in schemas:
+        for path, item in schema["paths"].items():
+            if path.startswith(PREFIX):
+                _add(paths, path, {method: item[method] for method in METHODS if method in item})
+        for name, model in schema.get("components", {}).get("schemas", {}).items():
+            if name not in _REPLACED:
+                _add(models, name, model)
+    for path, item in paths.items():
+        for method, operation in item.items():
+            name = f"{method.upper()} {path}"
+            _complete(name, method, operation)
+            if name in versioned:
+                operation.setdefault("parameters", []).append(_IF_MATCH)
+                for status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
+                    operation["responses"][str(int(status))] = _reference(status)
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": [{"url": "/"}],
+        "security": _SECURITY,
+        "tags": [{"name": tag} for tag in sorted({op["tags"][0] for item in paths.values() for op in item.values()})],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": dict(sorted(models.items())),
+            "responses": {_name(status): _refusal(status) for status in _REFUSALS},
+            "securitySchemes": _SCHEMES,
+        },
+        PROBLEMS: dict(sorted(problems.items())),
+    }
+
+
+def _add(known: dict[str, Any], name: str, value: Any) -> None:
+    if name.startswith("/") and name in known and not known[name].keys() & value.keys():
+        known[name] = {**known[name], **value}
+        return
+    if known.setdefault(name, value) != value:
+        raise Undocumented(f"{name} means two things")
+
+
+def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
+    for needed in ("summary", "tags", PERMISSION):
+        if not operation.get(needed):
+            raise Undocumented(f"{name} has no {needed}")
+    permission = operation[PERMISSION]
+    operation["security"] = [] if permission == "none" else _SECURITY
+    if method == "post":
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY)
+    responses = {status: said for status, said in operation["responses"].items() if status not in ("422", "500")}
+    for status in _refusals(method, name, operation):
+        responses.setdefault(str(int(status)), _reference(status))
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _refusals(method: str, name: str, operation: Mapping[str, Any]) -> list[HTTPStatus]:
+    found = [HTTPStatus.BAD_REQUEST, HTTPStatus.TOO_MANY_REQUESTS]
+    permission = operation[PERMISSION]
+    if permission != "none":
+        found += [HTTPStatus.UNAUTHORIZED]
+    if method != "get" or permission not in ("none", "account"):
+        found += [HTTPStatus.FORBIDDEN]
+    if "{" in name:
+        found += [HTTPStatus.NOT_FOUND]
+    if method != "get":
+        found += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
+    return found
+
+
+def _name(status: HTTPStatus) -> str:
+    return status.phrase.title().replace(" ", "")
+
+
+def _reference(status: HTTPStatus) -> dict[str, str]:
+    return {"$ref": f"#/components/responses/{_name(status)}"}
+
+
+def _refusal(status: HTTPStatus) -> dict[str, Any]:
+    return {
+        "description": status.phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

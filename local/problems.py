@@ -1,0 +1,44 @@
+"""Lists the stable error codes by reading the library's source: what raises them says what they mean."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from inspect import getmembers, isclass
+from pathlib import Path
+
+from opencode_cloud.kit import errors
+from opencode_cloud.kit.errors import ServiceError
+
+STATUS: Mapping[str, HTTPStatus] = {
+    name: kind.status for name, kind in getmembers(errors, isclass) if issubclass(kind, ServiceError)
+}
+
+
+def problems(library: Path) -> dict[str, dict[str, str | int]]:
+    """Return every code with its status and the sentence that goes with it; what varies in it is an ellipsis."""
+    found: dict[str, dict[str, str | int]] = {}
+    for path in sorted(library.rglob("*.py")):
+        for call in _raised(ast.parse(path.read_text())):
+            code, kind = call.args[0], call.func
+            if isinstance(code, ast.Constant) and isinstance(code.value, str) and isinstance(kind, ast.Name):
+                sentence = _text(call.args[1]) if len(call.args) > 1 else ""
+                known = found.setdefault(code.value, {"status": int(STATUS[kind.id]), "detail": sentence})
+                known["detail"] = known["detail"] or sentence
+    found["internal_error"]["status"] = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+    return dict(sorted(found.items()))
+
+
+def _raised(tree: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STATUS and node.args:
+            yield node
+
+
+def _text(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(part) if isinstance(part, ast.Constant) else "…" for part in parts)
+        case _:
+            return ""

@@ -1,0 +1,104 @@
+"""The committed document of the API is what the deployed apps are, and says what clients and tests need to know."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import schemathesis
+
+from opencode_cloud.access.models import login_required
+from opencode_cloud.kit import documents
+from opencode_cloud.kit.openapi import METHODS, PROBLEMS, Undocumented, document
+from opencode_cloud.workspaces.permissions import Permission
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "docs" / "openapi.json"
+KNOWN: dict[str, Any] = json.loads(COMMITTED.read_text())
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in KNOWN["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield f"{method.upper()} {path}", item[method]
+
+
+def test_the_committed_document_is_up_to_date() -> None:
+    # In a process of its own: functions read their environment as they are imported.
+    program = "from pathlib import Path; from local.openapi import build, text; print(text(build(Path())), end='')"
+    made = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert made.stdout == COMMITTED.read_text(), "run `make openapi` and commit docs/openapi.json"
+
+
+def test_it_is_openapi_3_1_that_tools_can_read() -> None:
+    assert KNOWN["openapi"] == "3.1.0"
+    schemathesis.openapi.from_dict(KNOWN).validate()
+    for model in KNOWN["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(model)
+
+
+@pytest.mark.parametrize(("name", "operation"), [pytest.param(*each, id=each[0]) for each in operations()])
+def test_every_operation_says_what_it_is_and_what_it_needs(name: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert len(operation["tags"]) == 1
+    assert operation["x-permission"] in {*Permission, "account", "none"}
+    assert (operation["security"] == []) == (operation["x-permission"] == "none")
+    assert "429" in operation["responses"]
+    assert ("401" in operation["responses"]) == (operation["x-permission"] != "none")
+    for status, answer in operation["responses"].items():
+        if int(status) >= 400:
+            said = KNOWN["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+            assert list(said["content"]) == ["application/problem+json"], (name, status)
+    named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+    assert named == set(re.findall(r"{(\w+)}", name))
+
+
+def test_operations_have_ids_of_their_own() -> None:
+    ids = [operation["operationId"] for _, operation in operations()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_no_answer_of_the_frameworks_own_is_documented() -> None:
+    assert not re.search(r"HTTPValidationError|ResponseValidationError", COMMITTED.read_text())
+
+
+def test_every_code_has_a_status_and_a_sentence() -> None:
+    codes = KNOWN[PROBLEMS]
+    assert codes[login_required().code]["status"] == 401
+    assert codes["rate_limited"]["status"] == 429
+    assert all(said["status"] >= 400 and re.fullmatch(r"[a-z0-9_]+", code) for code, said in codes.items())
+
+
+def test_an_operation_without_a_permission_does_not_get_into_the_document() -> None:
+    schema = {"paths": {"/api/v1/x": {"get": {"summary": "X", "tags": ["X"], "responses": {}}}}}
+    with pytest.raises(Undocumented, match="GET /api/v1/x has no x-permission"):
+        document([schema], {})
+
+
+def test_two_models_of_one_name_do_not_get_into_the_document() -> None:
+    schemas = [{"paths": {}, "components": {"schemas": {"Thing": {"type": kind}}}} for kind in ("object", "string")]
+    with pytest.raises(Undocumented, match="Thing means two things"):
+        document(schemas, {})
+
+
+def test_the_reference_page_shows_every_operation_and_model_without_a_script() -> None:
+    page = documents.reference_page()
+    for name, operation in operations():
+        assert f"<code>{name}</code>" in page
+        assert operation["x-permission"] in page
+    targets, links = set(re.findall(r'id="([^"]+)"', page)), set(re.findall(r'href="#([^"]+)"', page))
+    assert links <= targets
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page)
+
+
+def test_the_page_of_problems_has_an_anchor_for_every_code() -> None:
+    page = documents.problems_page()
+    assert all(f'id="{code}"' in page for code in KNOWN[PROBLEMS])
