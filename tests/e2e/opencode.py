@@ -150,7 +150,7 @@ class Home:
         return {session: {"id": share, "secret": secret, "url": url} for session, share, secret, url in rows}
 
     def become(self, account: str, token: str, workspace: str | None) -> None:
-        """Leaves behind what `console login` and `console switch` do; without a workspace, what `console logout` does."""
+        """Leaves what `console login` and `console switch` do; without a workspace, what `console logout` does."""
         database = self.root / "data" / "opencode" / "opencode.db"
         if not database.exists():
             self.run("session", "list")  # its first run makes the tables
