@@ -17,11 +17,16 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 
+from local.database import OWNER, LocalDatabase
+from opencode_cloud.kit import migration
+from opencode_cloud.kit.sql import Database
+
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
-COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "web")
+COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "migrations", "web")
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
+CONSOLE = ("Identity", "Console", "Relay", "Mail", "Github", "Migrate")
 READY_SECONDS = 60
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -29,10 +34,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @dataclass(frozen=True)
 class Deployment:
-    """A copy of the sources, and the emulator that they are deployed to."""
+    """A copy of the sources, and the emulator and the database that they are deployed to."""
 
     sources: Path
     port: int
+    database: LocalDatabase
 
     def cdk(self, *command: str) -> str:
         """Run the CDK CLI on the copy; return what it said."""
@@ -54,6 +60,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         return {
+            **self.database.access.environment(),
             "STAGE": "local",
             "MINISTACK_PORT": str(self.port),
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
@@ -95,7 +102,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
-    made = Deployment(folder, _free_port())
+    database = LocalDatabase(tmp_path_factory.mktemp("database"), ROOT)
+    database.start()
+    made = Deployment(folder, _free_port(), database)
     environment = {**os.environ, "AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(made.port)}
     with subprocess.Popen(
         [EMULATOR, "-m", "ministack"], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -107,6 +116,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             yield made
         finally:
             emulator.terminate()
+            database.stop()
 
 
 def _free_port() -> int:
@@ -135,7 +145,7 @@ def test_what_was_deployed_answers(deployment: Deployment) -> None:
 def test_no_change_deploys_nothing(deployment: Deployment) -> None:
     versions = deployment.versions("Share")
     said = deployment.deploy()
-    assert said.count("(no changes)") == 3
+    assert said.count("(no changes)") == 4
     assert deployment.versions("Share") == versions
 
 
@@ -150,12 +160,34 @@ def test_new_code_is_served_at_once_and_republishes_only_its_function(deployment
 
 
 def test_a_new_library_republishes_every_function(deployment: Deployment) -> None:
-    before = {name: deployment.versions(name)[-1] for name in FUNCTIONS}
+    before = {name: deployment.versions(name)[-1] for name in (*FUNCTIONS, *CONSOLE)}
     module = deployment.sources / "layers" / "core" / "opencode_cloud" / "__init__.py"
     module.write_text(module.read_text() + "\nUPDATED = True\n")
     deployment.deploy()
-    after = {name: deployment.versions(name)[-1] for name in FUNCTIONS}
-    assert not [name for name in FUNCTIONS if after[name] == before[name]]
+    after = {name: deployment.versions(name)[-1] for name in before}
+    assert not [name for name in before if after[name] == before[name]]
+
+
+def test_the_database_has_the_schema_of_the_code(deployment: Deployment) -> None:
+    with Database(deployment.database.access.url(OWNER)).transaction() as connection:
+        assert migration.current(connection) == migration.newest(ROOT / "migrations")
+
+
+def test_a_migration_that_fails_stops_the_deployment_before_new_code(deployment: Deployment) -> None:
+    console = deployment.versions("Console")[-1]
+    newest = migration.newest(ROOT / "migrations")
+    wrong = deployment.sources / "migrations" / "versions" / "9999_wrong.py"
+    wrong.write_text(
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{newest}'\n"
+        "def upgrade():\n    op.execute('ALTER TABLE no_such_table ADD COLUMN a INT')\n"
+    )
+    handler = deployment.sources / "functions" / "console" / "handler.py"
+    handler.write_text(handler.read_text() + "\n# changed\n")
+    with pytest.raises(AssertionError, match="no_such_table"):
+        deployment.deploy()
+    assert deployment.versions("Console")[-1] == console
+    with Database(deployment.database.access.url(OWNER)).transaction() as connection:
+        assert migration.current(connection) == newest
 
 
 NEW_CODE = """
