@@ -51,6 +51,10 @@ format: setup ## Rewrite files in the project's style
 synth: setup ## Write the CloudFormation of STAGE (dev) to cdk.out
 	$(CDK) synth --quiet
 
+.PHONY: cost
+cost: setup ## Price of STAGE a month when nobody uses it
+	@STAGE=$(STAGE) $(BIN)/python -m infra.cost
+
 .PHONY: diff
 diff: setup ## Compare STAGE with what is deployed
 	$(CDK) diff

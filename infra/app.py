@@ -18,10 +18,14 @@ from infra.stage import Stage, from_environment
 CDK_JSON = Path(__file__).parent.parent / "cdk.json"
 
 
-def build(stage: Stage | None = None, *, outdir: str | None = None) -> App:
-    """Return the app with the stacks of `stage`, by default the one that context or environment choose."""
+def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bool = True) -> App:
+    """Return the app with the stacks of `stage`, by default the one that context or environment choose.
+
+    Without `bundling` nothing is packaged: enough to read the templates.
+    """
     # The CLI passes cdk.json's context on by itself; a plain `python app.py` and tests do not.
-    app = App(context=json.loads(CDK_JSON.read_text())["context"], outdir=outdir, analytics_reporting=False)
+    context = json.loads(CDK_JSON.read_text())["context"] | ({} if bundling else {"aws:cdk:bundling-stacks": []})
+    app = App(context=context, outdir=outdir, analytics_reporting=False)
     chosen = stage or from_environment(_context(app))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("opencode-cloud:stage", chosen.name)

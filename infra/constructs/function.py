@@ -80,6 +80,7 @@ class Function(Construct):
         size: Size,
         environment: Mapping[str, str],
         place: Place | None = None,
+        waited_for: bool = True,
     ) -> None:
         super().__init__(scope, name.capitalize())
         self.name = name
@@ -105,7 +106,7 @@ class Function(Construct):
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
             environment={**environment, **_common(name, stage)},
-            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start else None,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
         acknowledge(self.function, "Tested and pinned on this runtime; the emulator runs handlers on its own.", "L1")

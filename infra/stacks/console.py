@@ -80,6 +80,8 @@ class ConsoleStack(Stack):
             size=SIZES[name],
             environment={**(self._database.environment if name in WITH_DATABASE else {}), **environment},
             place=self._database.place if name in WITH_DATABASE else None,
+            # A snapshot costs by the month, and is worth it where somebody waits for a start.
+            waited_for=name in SERVED,
         )
         if name in WITH_DATABASE:
             self._database.allow(function)

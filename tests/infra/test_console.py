@@ -158,6 +158,12 @@ def test_the_queues_wake_the_functions_behind_the_alias(synthesis: Synthesis) ->
         assert "Alias" in json.dumps(mapping["FunctionName"])
 
 
+def test_snapshots_are_paid_for_where_people_wait(synthesis: Synthesis) -> None:
+    for name in FUNCTIONS:
+        function = synthesis.one("console", "AWS::Lambda::Function", name.capitalize())
+        assert ("SnapStart" in function) == (synthesis.stage.snap_start and name in ("identity", "console", "github"))
+
+
 def test_functions_of_the_console_plane_have_a_layer_more(synthesis: Synthesis) -> None:
     for function in synthesis.properties("console", "AWS::Lambda::Function"):
         assert len(function["Layers"]) == 3

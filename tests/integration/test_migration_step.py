@@ -32,7 +32,7 @@ class CloudFormation:
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's names
                 """Say nothing."""
 
         self.answers = answers

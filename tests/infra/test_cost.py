@@ -1,0 +1,44 @@
+"""What stages cost when nobody uses them."""
+
+import pytest
+
+from infra.cost import FREE, PRICED, PriceList, UnknownCost, idle, report, resources_of
+from tests.infra.synthesis import Synthesis
+
+PRICES = PriceList.read()
+
+
+def _monthly(synthesis: Synthesis) -> float:
+    return sum(item.monthly for item in idle(resources_of(synthesis.templates.values()), PRICES))
+
+
+def test_a_personal_stage_costs_less_than_fifteen_dollars_a_month(syntheses: dict[str, Synthesis]) -> None:
+    assert 5 < _monthly(syntheses["alice"]) < 15
+
+
+def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: dict[str, Synthesis]) -> None:
+    items = {item.name: item for item in idle(resources_of(syntheses["production"].templates.values()), PRICES)}
+    assert items["database instance at 0.5 ACU"].quantity == 2
+    assert items["database instance at 0.5 ACU"].monthly == pytest.approx(2 * 0.5 * 0.12 * 730)
+    assert items["NAT gateway"].monthly == pytest.approx(32.85)
+    assert items["public IPv4 address"].quantity == 1
+
+
+def test_every_resource_is_priced_or_known_to_be_free(syntheses: dict[str, Synthesis]) -> None:
+    assert not FREE & PRICED.keys()
+    for synthesis in syntheses.values():
+        idle(resources_of(synthesis.templates.values()), PRICES)
+
+
+def test_what_nobody_has_priced_is_named() -> None:
+    with pytest.raises(UnknownCost, match="AWS::Shield::Protection"):
+        idle({"Shield": {"Type": "AWS::Shield::Protection"}}, PRICES)
+
+
+def test_the_report_says_the_sum_and_what_it_assumes(syntheses: dict[str, Synthesis]) -> None:
+    alice = syntheses["alice"]
+    items = idle(resources_of(alice.templates.values()), PRICES)
+    text = report(alice.stage, items, PRICES)
+    assert f"{sum(item.monthly for item in items):.2f}" in text
+    assert PRICES.date in text
+    assert "database gb: 1" in text
