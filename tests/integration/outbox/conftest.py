@@ -12,6 +12,7 @@ import pytest
 
 from local.deployment import CREDENTIALS, REGION
 from opencode_cloud.access.models import Known, Place
+from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
@@ -22,12 +23,16 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection, Database
 from opencode_cloud.outbox.deliveries import RelayQueue
+from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, Relay
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
 from tests.local.conftest import Emulator
+
+KEY = "oc_sk_test_"
+"""What a test's keys begin with; then comes the id."""
 
 
 @dataclass
@@ -58,8 +63,8 @@ class Planes:
 
     def found(self) -> Team:
         """Writes a workspace with one of everything, and tells nobody."""
-        now, digest = utc_now(), secrets.token_bytes(32)
-        team = Team(*(new_id(prefix) for prefix in ("wrk", "acc", "mem", "svc", "key")), digest)
+        now, names = utc_now(), [new_id(prefix) for prefix in ("wrk", "acc", "mem", "svc", "key")]
+        team = Team(*names, hash_of_key(KEY + names[-1]))
         dated: dict[str, Any] = {"created_at": now, "updated_at": now}
         where = {"workspace_id": team.workspace}
         with self.database.transaction() as connection:
@@ -77,6 +82,9 @@ class Planes:
         row = {"id": team.key, "workspace_id": team.workspace, "member_id": team.member, "name": "k"}
         row |= {"hash": team.digest, "prefix": "oc_sk_aaaa", "suffix": "zzzz", "scopes": ["inference"]}
         connection.execute(keys.insert(), {**row, "created_by": "ada", "created_at": utc_now()})
+
+    def account_message(self, team: Team) -> Message:
+        return Message(0, Topic.ACCOUNT, team.account, None, relayed=False)
 
     def projected(self, place: Place) -> bytes | None:
         """What the hot planes read."""
@@ -125,7 +133,7 @@ def planes(emulator_of_outbox: Emulator, database: Database, monkeypatch: pytest
         monkeypatch.setitem(os.environ, name, value)
     monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
     monkeypatch.setattr(log.metrics.provider, "service", "test")
-    _forget_clients()
+    forget_clients()
     table, mark = f"access-{secrets.token_hex(4)}", secrets.token_hex(4)
     emulator_of_outbox.client("dynamodb").create_table(
         TableName=table,
@@ -135,10 +143,10 @@ def planes(emulator_of_outbox: Emulator, database: Database, monkeypatch: pytest
     )
     queue = emulator_of_outbox.client("sqs").create_queue(QueueName=f"relay-{mark}")
     yield Planes(database, table, queue["QueueUrl"])
-    _forget_clients()
+    forget_clients()
 
 
-def _forget_clients() -> None:
+def forget_clients() -> None:
     for value in vars(aws).values():
         if isinstance(value, _lru_cache_wrapper):
             value.cache_clear()

@@ -1,0 +1,89 @@
+"""On the deployed stage: a process is killed between its commit and its relay; the hot planes learn of it in time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.deployment import CREDENTIALS, REGION
+from local.stack import LocalStack
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.policies.store.tables import configurations
+
+from .conftest import KEY, Planes, Team, forget_clients
+
+ROOT = Path(__file__).parents[3]
+SECONDS = 5.0
+"""Invariant I9, and the issue's promise for projections."""
+
+SCRIPT = """
+import os, signal, sys
+from sqlalchemy import update
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.outbox.service import Outbox
+from opencode_cloud.outbox.store import OutboxStore
+
+url, queue, key, digest = sys.argv[1:]
+database = Database(url)
+die = lambda messages: os.kill(os.getpid(), signal.SIGKILL)
+with Outbox(OutboxStore(database, queue), die).unit() as unit:
+    unit.connection.execute(update(keys).where(keys.c.id == key).values(revoked_at=utc_now()))
+    unit.tell(Topic.KEY, key, {"hash": digest})
+"""
+
+
+@pytest.fixture
+def deployed(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Planes:
+    """Both sides as they are deployed."""
+    settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.emulator_url, "AWS_DEFAULT_REGION": REGION}
+    for name, value in settings.items():
+        monkeypatch.setitem(os.environ, name, value)
+    forget_clients()
+    outputs = stack.outputs
+    return Planes(Database(stack.database.access.url()), outputs["AccessTableName"], outputs["RelayQueueUrl"])
+
+
+def configured(planes: Planes) -> Team:
+    """Founds a team whose clients have a remote config, and projects it."""
+    team = planes.found()
+    row = {"id": f"cfg_{team.workspace[4:]}", "workspace_id": team.workspace, "version": 1, "created_by": "ada"}
+    with planes.database.transaction() as connection:
+        row |= {"document": {"username": "acme"}, "created_at": utc_now()}
+        connection.execute(configurations.insert(), row)
+    planes.projection.project_all(team.workspace)
+    planes.projection.relay([planes.account_message(team)])
+    return team
+
+
+def revoke_and_die(planes: Planes, team: Team) -> None:
+    url = planes.database.engine.url.render_as_string(hide_password=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, url, planes.queue_url, team.key, team.digest.hex()],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "layers" / "core")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_key_revoked_by_a_killed_process_is_refused_within_five_seconds(stack: LocalStack, deployed: Planes) -> None:
+    team = configured(deployed)
+    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {KEY}{team.key}"}) as client:
+        assert client.get("/api/config").json() == {"config": {"username": "acme"}}
+        revoke_and_die(deployed, team)
+        began = time.monotonic()
+        while client.get("/api/config").status_code == 200:
+            assert time.monotonic() - began < SECONDS
+            time.sleep(0.05)
+        assert client.get("/api/config").status_code == 401
+    print(f"refused after {time.monotonic() - began:.2f} s")
