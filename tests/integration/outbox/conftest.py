@@ -16,6 +16,8 @@ from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.store.tables import keys
 from opencode_cloud.kit import aws, log
@@ -26,7 +28,7 @@ from opencode_cloud.outbox.deliveries import RelayQueue
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, Relay
 from opencode_cloud.outbox.store import OutboxStore
-from opencode_cloud.policies.service import Compiler
+from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
 from tests.local.conftest import Emulator
@@ -63,8 +65,9 @@ class Planes:
 
     def found(self) -> Team:
         """Writes a workspace with one of everything, and tells nobody."""
-        now, names = utc_now(), [new_id(prefix) for prefix in ("wrk", "acc", "mem", "svc", "key")]
-        team = Team(*names, hash_of_key(KEY + names[-1]))
+        now, key = utc_now(), new_id("key")
+        digest = hash_of_key(KEY + key)
+        team = Team(new_id("wrk"), new_id("acc"), new_id("mem"), new_id("svc"), key, digest)
         dated: dict[str, Any] = {"created_at": now, "updated_at": now}
         where = {"workspace_id": team.workspace}
         with self.database.transaction() as connection:
@@ -115,6 +118,11 @@ class Planes:
         answer = RelayQueue(outbox or self.outbox).handle({"Records": records})
         assert answer == {"batchItemFailures": []}
         return len(records)
+
+
+def publisher_of(planes: Planes) -> Publisher:
+    """Publishes policies and configuration documents, as functions/console does."""
+    return Publisher(DocumentStore(planes.database), planes.outbox, AuditTrail(AuditStore()))
 
 
 @pytest.fixture(scope="session")
