@@ -11,6 +11,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import packaging
@@ -59,7 +60,7 @@ class ConsoleStack(Stack):
         self.migration = self._migration()
         self.identity = self._identity()
         self.console = self._console()
-        self.relay = self._relay()
+        self.relay = self._relay(sharing.purges)
         self.mail = self._mail()
         self.github = self._github(stage.github)
         self.functions = (self.identity, self.console, self.relay, self.mail, self.github, self.migrate)
@@ -151,7 +152,7 @@ class ConsoleStack(Stack):
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
         return function
 
-    def _relay(self) -> Function:
+    def _relay(self, purges: sqs.Queue) -> Function:
         data = self._data
         function = self._function(
             "relay",
@@ -161,12 +162,14 @@ class ConsoleStack(Stack):
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
             CREDENTIALS_KEY=data.credentials_key.key_arn,
             DNS_SERVER=self._stage.dns_server,
+            PURGE_QUEUE_URL=purges.queue_url,
         )
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
+        function.allow("sqs:SendMessage", on=[purges.queue_arn])
         for name in ("relay", "audit"):
             self._consume(function, name)
         # Once a day, since each tick wakes the database.

@@ -179,7 +179,7 @@ class SharingStack(Stack):
         )
         shares = self._data.shares.table_arn
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
-        function.allow("dynamodb:Query", on=[f"{shares}/index/{EXPIRY_INDEX}"])
+        function.allow("dynamodb:Query", on=[f"{shares}/index/{name}" for name in (EXPIRY_INDEX, WORKSPACE_INDEX)])
         self._allow_objects(function, "DeleteObject", "DeleteObjectVersion")
         function.allow("s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         function.allow("sqs:SendMessage", on=[self.purges.queue_arn])

@@ -27,6 +27,7 @@ from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.sharing.store import Tasks
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.pages import InvitationPages
 
@@ -94,6 +95,7 @@ def team() -> Team:
         deployment_key,
         settings.text("CREDENTIALS_KEY", ""),
         KeyUses(settings.text("SESSIONS_TABLE")).of,
+        Tasks(purge_queue=settings.text("PURGE_QUEUE_URL", "")).purge_workspace,
         dns_server=settings.text("DNS_SERVER", ""),
         check_domains=settings.number("CHECK_MAIL_DOMAINS", 1) == 1,
         private_providers=settings.number("PRIVATE_PROVIDERS", 0) == 1,

@@ -37,11 +37,18 @@ class Place:
     database: Database
     messages: list[Message] = field(default_factory=list[Message])
     uses: dict[str, int] = field(default_factory=dict[str, int])
+    unshared: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
         self.team = Team.over(
-            self.database, self.outbox, lambda: KEY, "no key", lambda _: self.uses, check_domains=False
+            self.database,
+            self.outbox,
+            lambda: KEY,
+            "no key",
+            lambda _: self.uses,
+            self.unshared.append,
+            check_domains=False,
         )
 
     def _relay(self, messages: Sequence[Message]) -> None:

@@ -63,7 +63,9 @@ def zone() -> Iterator[Zone]:
 
 @pytest.fixture
 def team(place: Place, zone: Zone) -> Team:
-    return Team.over(place.database, place.outbox, lambda: KEY, "no key", lambda _: {}, dns_server=zone.address)
+    return Team.over(
+        place.database, place.outbox, lambda: KEY, "no key", lambda _: {}, lambda _: None, dns_server=zone.address
+    )
 
 
 def test_a_domain_is_proved_by_its_record(place: Place, team: Team, zone: Zone) -> None:

@@ -49,6 +49,7 @@ def test_a_purge_leaves_nothing_but_the_audit_trail(place: Place) -> None:
     assert sorted(place.told(Topic.MEMBER)) == sorted([owner.id, bob.id])
     assert place.told(Topic.SERVICE_ACCOUNT) == [machine.id]
     assert place.told(Topic.KEY) == [key.id]
+    assert place.unshared == [owner.workspace]
 
 
 def test_only_its_owner_restores_a_deleted_workspace(place: Place) -> None:

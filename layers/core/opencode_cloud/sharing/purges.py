@@ -28,7 +28,10 @@ class Purges:
         for message in event["Records"]:
             try:
                 request = msgspec.json.decode(message["body"], type=PurgeRequest)
-                self._removal.purge(request.share, request.round)
+                if request.workspace:
+                    self._removal.remove_workspace(request.workspace)
+                else:
+                    self._removal.purge(request.share, request.round)
             except Exception:  # noqa: BLE001 - one bad entry must not fail the batch; it is logged and comes again
                 logger.exception("purge failed")
                 failures.append({"itemIdentifier": message["messageId"]})

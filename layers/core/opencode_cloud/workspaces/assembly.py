@@ -56,6 +56,7 @@ class Team:
         deployment_key: Callable[[], str],
         credentials_key: str,
         key_uses: Uses,
+        forget_shares: Callable[[str], None],
         *,
         dns_server: str = "",
         check_domains: bool = True,
@@ -69,6 +70,7 @@ class Team:
             deployment_key: Returns the secret that links of invitations are derived from.
             credentials_key: ARN of the KMS key that providers' keys are sealed under.
             key_uses: Returns when keys were last used.
+            forget_shares: Has all shares of a workspace removed that is gone for good.
             dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
             check_domains: Whether DNS is asked if an invited address can get mail at all.
             private_providers: Whether providers may lie in private networks and be called by plain http.
@@ -91,7 +93,7 @@ class Team:
             check_domains=check_domains,
         )
         return cls(
-            workspaces=Workspaces(database, outbox, audit, stores, joining, keys),
+            workspaces=Workspaces(database, outbox, audit, stores, joining, keys, forget_shares),
             members=Members(database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer),
             invitations=invitations,
             domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),

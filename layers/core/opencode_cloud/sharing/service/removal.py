@@ -9,7 +9,7 @@ import msgspec
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.models import Share, State, Tombstone, share_not_found
+from opencode_cloud.sharing.models import Place, Share, State, Tombstone, share_not_found
 from opencode_cloud.sharing.service.access import check_secret
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
 VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 29 and 40 s)
+PAGE = 100
 _DAYS_BACK = 8  # how long an outage of the schedule is made good by itself
 
 
@@ -51,6 +52,18 @@ class Removal:
                 raise share_not_found()
             return
         self.take_away(share, reason)
+
+    def remove_workspace(self, workspace: str) -> None:
+        """Remove all shares of a workspace that is gone; can be repeated, and goes on where it was cut short."""
+        after: Place | None = None
+        while True:
+            page, after = self._store.shares_in(workspace, None, PAGE, after)
+            for share_id in page:
+                share = self._store.share(share_id)
+                if share is not None and share.state is State.ACTIVE:
+                    self.take_away(share, "workspace purged")
+            if after is None:
+                return
 
     def look_up(self, share_id: str) -> Share | Tombstone:
         """Return a share, or what is kept of it; raises ``share_not_found``."""

@@ -25,11 +25,15 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     seq: int = 0
 
 
-class PurgeRequest(msgspec.Struct):
-    """What the function ``purge`` is asked to do; ``round`` 1 removes, later ones verify that nothing is left."""
+class PurgeRequest(msgspec.Struct, omit_defaults=True):
+    """What the function ``purge`` is asked to do; ``round`` 1 removes, later ones verify that nothing is left.
 
-    share: str
+    With ``workspace`` in place of ``share``: remove all shares of a workspace that is gone for good.
+    """
+
+    share: str = ""
     round: int = 1
+    workspace: str = ""
 
 
 class Tasks:
@@ -51,9 +55,16 @@ class Tasks:
 
     def purge(self, share_id: str, round_: int = 1, delay_seconds: int = 0) -> None:
         """Have everything of a share removed, or verified to be."""
+        self._request(PurgeRequest(share_id, round_), delay_seconds)
+
+    def purge_workspace(self, workspace: str) -> None:
+        """Have all shares of a workspace removed."""
+        self._request(PurgeRequest(workspace=workspace))
+
+    def _request(self, request: PurgeRequest, delay_seconds: int = 0) -> None:
         aws.sqs().send_message(
             QueueUrl=self._purge_queue,
-            MessageBody=msgspec.json.encode(PurgeRequest(share_id, round_)).decode(),
+            MessageBody=msgspec.json.encode(request).decode(),
             DelaySeconds=delay_seconds,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -67,13 +67,16 @@ class Workspaces:
         stores: WorkspaceStores,
         joining: Joining,
         keys: Keys,
+        forget_shares: Callable[[str], None],
     ) -> None:
+        """``forget_shares`` has all shares of a workspace removed, now or soon."""
         self._database = database
         self._outbox = outbox
         self._audit = audit
         self._stores = stores
         self._joining = joining
         self._keys = keys
+        self._forget_shares = forget_shares
 
     # ------------------------------------------------------------------------------------- for people
 
@@ -250,6 +253,8 @@ class Workspaces:
             for account in self._stores.service_accounts.all_ids(unit.connection, workspace):
                 unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
             self._keys.tell_all(unit, workspace)
+            # Before the commit: were it lost after it, nobody would know whose they were.
+            self._forget_shares(workspace)
             self._stores.workspaces.delete(unit.connection, workspace)
             unit.tell(Topic.CONFIGURATION, workspace)
             unit.tell(Topic.WORKSPACE, workspace)
