@@ -135,5 +135,6 @@ def housekeeping() -> Housekeeping:
             "audit entries": audit_reading().purge,
             "mails": lambda: purge_mails(MailStore(database())),
             "workspaces": lambda: team().workspaces.purge_expired(),
+            "domains": lambda: team().domains.verify_again(),
         }
     )
