@@ -63,6 +63,7 @@ FREE = frozenset(
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
         "AWS::SES::ConfigurationSet",
+        "AWS::SES::EmailIdentity",
         "AWS::SES::ConfigurationSetEventDestination",
         "AWS::SNS::Subscription",
         "AWS::SNS::Topic",

@@ -16,12 +16,12 @@ WITH_DATABASE = {"console", "relay", "mail", "migrate"}
 MAY = {
     "identity": {
         "access": {"GetItem", "BatchGetItem", "Query"},
-        "sessions": {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
+        "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
         "other": {"kms:GetPublicKey", "kms:Sign", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
     },
     "console": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
-        "sessions": {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
+        "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
         "other": {
             "kms:GetPublicKey",
             "kms:GenerateDataKey",

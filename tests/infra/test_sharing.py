@@ -8,7 +8,7 @@ import pytest
 from tests.infra.synthesis import Synthesis
 
 FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
-CONSOLE_PLANE = {"ACCESS_TABLE", "SESSIONS_TABLE", "SIGNING_KEYS", "AUDIT_QUEUE_URL"}
+CONSOLE_PLANE = {"ACCESS_TABLE", "SESSIONS_TABLE", "SIGNING_KEYS", "AUDIT_QUEUE_URL", "REQUESTS_PER_MINUTE"}
 ROOT = Path(__file__).parents[2]
 
 
