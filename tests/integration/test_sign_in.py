@@ -14,9 +14,9 @@ import pytest
 
 from local.stack import LocalStack
 from opencode_cloud.identity.store.tables import accounts, logins
-from opencode_cloud.kit.derive import sign_in_code
 from opencode_cloud.kit.sql import Database
 from tests.browsing import Browser, Page
+from tests.codes import code_of
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in
 
 
@@ -68,13 +68,7 @@ def somebody() -> str:
 def sign_in_by_mail(stack: LocalStack, browser: Browser, email: str, path: str = "/") -> Page:
     page = browser.open(f"/login?continue={path}")
     page = browser.submit(page, "/login/email", email=email)
-    return browser.submit(page, "/login/code", code=code_of(stack, page))
-
-
-def code_of(stack: LocalStack, page: Page) -> str:
-    """The code that was sent, derived as the mail's is: without waiting for each of these tests' mails."""
-    vault, arn = stack.client("secretsmanager"), stack.outputs["ConsoleKeySecretArn"]
-    return sign_in_code(vault.get_secret_value(SecretId=arn)["SecretString"], page.path.partition("challenge=")[2])
+    return browser.submit(page, "/login/code", code=code_of(stack, page.path))
 
 
 def rows(stack: LocalStack, email: str) -> tuple[int, int]:
@@ -137,7 +131,7 @@ def test_a_wrong_code_may_be_corrected_four_times_and_then_even_the_right_one_is
 ) -> None:
     email = somebody()
     page = browser.submit(browser.open("/login"), "/login/email", email=email)
-    right = code_of(stack, page)
+    right = code_of(stack, page.path)
     wrong = "00000000" if right != "00000000" else "11111111"
     for _ in range(4):
         page = browser.submit(page, "/login/code", code=wrong)
@@ -151,7 +145,7 @@ def test_a_wrong_code_may_be_corrected_four_times_and_then_even_the_right_one_is
 def test_a_code_is_good_once_and_only_in_the_browser_that_asked(stack: LocalStack, browser: Browser) -> None:
     email = somebody()
     page = browser.submit(browser.open("/login"), "/login/email", email=email)
-    code = code_of(stack, page)
+    code = code_of(stack, page.path)
     other = Browser(stack.url, "127.0.77.4")
     other.open("/login")
     assert other.open(page.path).status == 403
@@ -304,7 +298,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_new_at_every_sign_in(stack:
     email = somebody()
     browser.http.cookies.set("opencode_session", "fixed", domain="127.0.0.1", path="/")
     page = browser.submit(browser.open("/login"), "/login/email", email=email)
-    form = page.forms["/login/code"].fields | {"code": code_of(stack, page)}
+    form = page.forms["/login/code"].fields | {"code": code_of(stack, page.path)}
     answer = browser.http.post("/login/code", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     lines = answer.headers.get_list("set-cookie")
     (line,) = [each for each in lines if each.startswith("opencode_session=")]
@@ -377,7 +371,7 @@ def test_a_person_lets_a_device_in_after_signing_in(stack: LocalStack, browser: 
     assert page.path.startswith("/login?continue=%2Fdevice")
     email = somebody()
     page = browser.submit(page, "/login/email", email=email)
-    page = browser.submit(page, "/login/code", code=code_of(stack, page))
+    page = browser.submit(page, "/login/code", code=code_of(stack, page.path))
     assert page.path == f"/device?user_code={begun['user_code']}"
     for shown in (begun["user_code"], "opencode 1.18.33", "127.0.0.1", "not this browser", email):
         assert shown in page.text
@@ -432,7 +426,7 @@ def test_a_client_gets_a_code_when_the_person_continues(stack: LocalStack, brows
     assert page.path.startswith("/login?continue=%2Fauth%2Fauthorize")
     email = somebody()
     page = browser.submit(page, "/login/email", email=email)
-    page = browser.submit(page, "/login/code", code=code_of(stack, page))
+    page = browser.submit(page, "/login/code", code=code_of(stack, page.path))
     assert "127.0.0.1:9" in page.text
     assert "form-action 'self' http://127.0.0.1:9;" in page.answer.headers["content-security-policy"]
     fields = page.forms["/auth/authorize"].fields
