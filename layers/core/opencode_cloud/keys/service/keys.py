@@ -135,7 +135,9 @@ class Keys:
                 raise not_permitted(Permission.KEY_MANAGE)
             member, service_account = None, wish.service_account
         with self._outbox.unit() as unit:
-            if service_account and not self._store.has_service_account(unit.connection, workspace, service_account):
+            if service_account is not None and not self._store.has_service_account(
+                unit.connection, workspace, service_account
+            ):
                 raise holder_not_found()
             self._require_within(unit.connection, actor, workspace, limits)
             if self._store.count(unit.connection, workspace, utc_now()) >= MOST_KEYS:

@@ -1,0 +1,82 @@
+"""Whatever is sent to the API within its document, and beside it: no answer is a failure of ours.
+
+schemathesis makes requests from the committed document, valid ones and such as just break a rule of it. The ids of a
+workspace's things take the place of some that it makes up, since what nothing is found by is soon answered.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import APIOperation, Case, GenerationMode, Response
+from schemathesis.core.result import Ok
+
+from tests.integration.operations import DOCUMENT
+from tests.integration.world import World, found
+
+Operation = APIOperation[Any, Any, Any, Any]
+SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
+OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+QUICK, THOROUGH = 4, 100
+"""Requests for each operation, valid and invalid."""
+
+
+@pytest.fixture(scope="module")
+def world(stack: Any) -> World:
+    return found(stack)
+
+
+def try_out(world: World, operation: Operation, mode: GenerationMode, examples: int) -> None:
+    """Send `examples` requests as the workspace's owner; raise what is wrong about an answer."""
+    names = [parameter.name for parameter in operation.path_parameters]
+    all_known = {name: world.ids[name] for name in names}
+    some_known = {name: value for name, value in all_known.items() if name == "workspace"}
+    cases = [operation.as_strategy(mode, path_parameters=known) for known in (all_known, some_known)]
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    @given(case=st.one_of(cases))
+    def send(case: Case) -> None:
+        # In place of the credentials that it makes up, which are soon answered, too.
+        case.headers.pop("Authorization", None)
+        case.cookies = {"opencode_session": world.owner.cookie}
+        check(case, case.call(base_url=world.stack.url, headers=SAME_ORIGIN))
+
+    try:
+        send()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE, f"{operation.label}: nothing can be sent"
+
+
+def check(case: Case, answer: Response) -> None:
+    said = f"{answer.status_code} {answer.text}\n{case.as_curl_command()}"
+    assert answer.status_code < 500, said
+    # An id that was made up may hold a slash, and lead out of the API.
+    if answer.status_code >= 400 and answer.json().get("error") != "route_not_found":
+        assert answer.headers["content-type"] == ["application/problem+json"], said
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_no_request_makes_it_fail(world: World, operation: Operation, mode: GenerationMode) -> None:
+    try_out(world, operation, mode, QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_no_request_of_very_many_makes_it_fail(world: World, operation: Operation, mode: GenerationMode) -> None:
+    try_out(world, operation, mode, THOROUGH)

@@ -1,0 +1,87 @@
+"""A workspace with one of everything in it, filled by its founder over HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.integration.people import People, Person
+from tests.integration.publisher import new_session_id, session
+from tests.integration.tokens import access_token
+
+CANARY = "canary" + secrets.token_hex(4)
+"""In every name and address of such a workspace: no answer to somebody else may hold it."""
+
+
+@dataclass
+class World:
+    """The workspace, and whom it belongs to."""
+
+    stack: Any
+    people: People
+    owner: Person
+    workspace: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    """By parameter of a path."""
+
+
+def found(stack: Any) -> World:
+    """Make a workspace of a new person, and fill it."""
+    people = People(stack)
+    owner = people.somebody(f"{CANARY}-{secrets.token_hex(3)}-founder@example.com")
+    world = World(stack, people, owner, owner.found(f"{CANARY} workspace"))
+    fill(world)
+    return world
+
+
+def must(answer: httpx.Response) -> Any:
+    assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
+    return answer.json()
+
+
+def fill(world: World) -> None:
+    """Make one of everything that a path can name."""
+    http, base = world.owner.http, f"/api/v1/workspaces/{world.workspace}"
+
+    def make(path: str, **body: Any) -> str:
+        return must(http.post(f"{base}/{path}", json=body))["id"]
+
+    world.ids = {
+        "workspace": world.workspace,
+        "member": must(http.get(f"{base}/members"))["data"][0]["id"],
+        "invitation": make("invitations", email=f"{CANARY}-invited@example.com", role="member"),
+        "service_account": make("service-accounts", name=f"{CANARY} machine"),
+        "key": make("keys", name=f"{CANARY} key"),
+        "domain": make("domains", domain=f"{CANARY}.example.com"),
+        "credential": make("providers", provider="anthropic", name=CANARY, secret="sk-ant-" + secrets.token_hex(16)),
+        "version": "1",
+    }
+    world.ids["share"] = shared(world)
+    policy = {"policy": {"models": {"allow": [f"{CANARY}/*"]}}, "comment": CANARY}
+    must(http.put(f"{base}/policy", json=policy, headers={"If-Match": '"0"'}))
+    configuration = {"configuration": {"username": CANARY}, "comment": CANARY}
+    must(http.put(f"{base}/configuration", json=configuration, headers={"If-Match": '"0"'}))
+
+
+def shared(world: World) -> str:
+    """Share a session as the owner's client does, and return the share's id."""
+    token = access_token(world.stack, world.owner)
+    headers = {"authorization": f"Bearer {token}", "x-org-id": world.workspace}
+    client = httpx.Client(base_url=world.stack.url, headers=headers, timeout=30)
+    session_id = new_session_id()
+    made = must(client.post("/api/shares", json={"sessionID": session_id}))
+    item = session(session_id, f"{CANARY} session")
+    must(client.post(f"/api/shares/{made['id']}/sync", json={"secret": made["secret"], "data": [item]}))
+    return made["id"]
+
+
+def state(world: World) -> dict[str, Any]:
+    """Return what the workspace's things are, to its owner."""
+    names = ("share", "member", "invitation", "service_account", "key", "domain", "credential")
+    folders = {"service_account": "service-accounts", "credential": "providers"}
+    paths = [f"/{folders.get(name, f'{name}s')}/{world.ids[name]}" for name in names]
+    base = f"/api/v1/workspaces/{world.workspace}"
+    return {path: must(world.owner.http.get(base + path)) for path in ("", "/policy", "/configuration", *paths)}
