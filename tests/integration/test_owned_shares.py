@@ -241,6 +241,25 @@ def test_only_opening_a_share_counts_as_a_view(stack: Any, people: People) -> No
     assert only["views"] == 2
 
 
+def test_with_a_workspace_that_is_gone_for_good_its_shares_go(stack: Any, people: People) -> None:
+    workspace, elsewhere = people.workspace(), people.workspace()
+    owner = people.join(people.member(workspace), elsewhere)
+    shares = [share_as(stack, owner, workspace, new_session_id()) for _ in range(3)]
+    other = share_as(stack, owner, elsewhere, new_session_id())
+    for share in (*shares, other):
+        share.sync(part("1"))
+    assert len(listed(shares[0], owner)) == 3, "the index has them all"
+    people.block(workspace)
+    assert [read(share) for share in shares] == [404, 404, 404]
+    request = f'{{"workspace": "{workspace}"}}'
+    stack.client("sqs").send_message(QueueUrl=stack.outputs["PurgeQueueUrl"], MessageBody=request)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and {read(share) for share in shares} != {410}:
+        time.sleep(0.2)
+    assert [read(share) for share in shares] == [410, 410, 410]
+    assert read(other) == 200
+
+
 def test_a_page_of_another_site_can_change_nothing_with_the_reader_s_cookie(stack: Any, people: People) -> None:
     workspace = people.workspace()
     owner = people.member(workspace)
