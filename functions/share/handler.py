@@ -15,7 +15,8 @@ from opencode_cloud.sharing.routes import SharingRoutes
 from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Reading, Removal, Snapshots
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
-url = settings.text("PUBLIC_URL", "")
+url, sessions = settings.text("PUBLIC_URL", ""), settings.text("SESSIONS_TABLE")
+key, admin = settings.text("SESSION_KEY_SECRET"), settings.text("ADMIN_SECRET")
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"), settings.text("PURGE_QUEUE_URL"))
@@ -28,7 +29,7 @@ publishing = Publishing(
     fan_out,
     gate,
     owning,
-    lambda: aws.secret(settings.text("SESSION_KEY_SECRET")),
+    lambda: aws.secret(key),
     lifetime_seconds=settings.number("SHARE_LIFETIME_SECONDS", 0),
     creates_per_minute=settings.number("CREATE_LIMIT_PER_MINUTE", 0),
     anonymous=settings.number("ANONYMOUS_SHARING", 1) == 1,
@@ -37,11 +38,10 @@ reading = Reading(store, objects, Snapshots(store, objects), gate)
 removal = Removal(store, objects, fan_out, tasks)
 app = http_app()
 pages.prepare()
-secret = settings.text("ADMIN_SECRET")
-routes = SharingRoutes(publishing, reading, removal, owning, access, lambda: aws.secret(secret), public_url=url)
+routes = SharingRoutes(publishing, reading, removal, owning, access, lambda: aws.secret(admin), public_url=url)
 routes.mount(app)
 ReaderRoutes(reading, gate, public_url=url).mount(app)
-governing = Governing(owning, removal, access, sessions_table=settings.text("SESSIONS_TABLE"), public_url=url)
+governing = Governing(owning, removal, access, lambda: aws.secret(key), sessions_table=sessions, public_url=url)
 
 
 @frame

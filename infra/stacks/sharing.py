@@ -205,14 +205,20 @@ class SharingStack(Stack):
         function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
 
     def _allow_counting(self, function: Function) -> None:
-        """Let a function count requests and uses of keys beside the sessions, and write nothing else there."""
-        function.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["dynamodb:UpdateItem"],
-                resources=[self._data.sessions.table_arn],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rate#*", "key_use#*"]}},
+        """Let a function count requests and uses of keys beside the sessions, and keep answers of repeated requests.
+
+        It writes nothing else there.
+        """
+        rows = {"UpdateItem": ["rate#*", "key_use#*", "idempotency#*"]}
+        rows |= {action: ["idempotency#*"] for action in ("PutItem", "DeleteItem")}
+        for action, keys in rows.items():
+            function.role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=[f"dynamodb:{action}"],
+                    resources=[self._data.sessions.table_arn],
+                    conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}},
+                )
             )
-        )
 
     def _allow_objects(self, function: Function, *actions: str) -> None:
         function.allow_any(

@@ -207,8 +207,10 @@ def test_many_shares_are_revoked_at_once_and_only_those_that_one_may(stack: Any,
     names = [share.id for share in (*mine, theirs)]
     address = f"{stack.url}/api/v1/workspaces/{workspace}/shares/revoke"
     headers = {"authorization": f"Bearer {owner.token}"}
-    answer = httpx.post(address, headers=headers, json={"shares": names}, timeout=30)
-    assert answer.json() == {"revoked": names[:3], "missing": [theirs.id]}
+    headers["idempotency-key"] = new_session_id()
+    for _ in range(2):
+        answer = httpx.post(address, headers=headers, json={"shares": names}, timeout=30)
+        assert answer.json() == {"revoked": names[:3], "missing": [theirs.id]}, "also when it is repeated"
     assert [read(share) for share in (*mine, theirs)] == [410, 410, 410, 200]
     assert listed(theirs, owner) == []
 

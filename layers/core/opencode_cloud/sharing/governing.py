@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.access.service.authentication import KEY_PREFIX
+from opencode_cloud.identity.web import request_of
+from opencode_cloud.kit import http
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,17 +21,27 @@ if TYPE_CHECKING:
     Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 PREFIX = "/api/v1/"
+WORKSPACES = f"{PREFIX}workspaces/"
 
 
 class Governing:
     """Answers the requests of owners and admins."""
 
     def __init__(
-        self, owning: Owning, removal: Removal, access: Access, *, sessions_table: str, public_url: str
+        self,
+        owning: Owning,
+        removal: Removal,
+        access: Access,
+        key: Callable[[], str],
+        *,
+        sessions_table: str,
+        public_url: str,
     ) -> None:
+        """``key`` returns the deployment's key, under which answers are kept for those who repeat a request."""
         self._owning = owning
         self._removal = removal
         self._access = access
+        self._key = key
         self._sessions_table = sessions_table
         self._public_url = public_url
         self._loaded: Answer | None = None
@@ -42,10 +56,24 @@ class Governing:
 
     def _load(self) -> Answer:
         from opencode_cloud.kit.api import api_app, limited_answer
+        from opencode_cloud.kit.idempotency import Idempotency
         from opencode_cloud.kit.limits import RateLimiter
         from opencode_cloud.sharing.api import ShareApi
 
-        app = api_app()
+        app: Any = api_app()
+        once = Idempotency(self._sessions_table, self._key, self._requester, self._admit)
+        app.use([once.middleware()])
         ShareApi(self._owning, self._removal, self._access, public_url=self._public_url).mount(app)
         limiter = RateLimiter(self._sessions_table)
         return lambda event, context: limited_answer(app, limiter, event, context)
+
+    def _requester(self, event: http.Event) -> str:
+        """Return who asks, by an id that outlives a token."""
+        request = request_of(event)
+        if request.bearer.startswith(KEY_PREFIX):
+            return self._access.member(request, "").key
+        return self._access.account(request).id
+
+    def _admit(self, event: http.Event) -> None:
+        """Refuse who is not in the workspace that a request is about; raises ``workspace_not_found`` (404)."""
+        self._access.member(request_of(event), event["rawPath"].removeprefix(WORKSPACES).partition("/")[0])
