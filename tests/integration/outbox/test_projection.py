@@ -226,6 +226,16 @@ def test_a_dead_workspace_takes_its_members_along(planes: Planes, column: str) -
         assert planes.projected(place) is None
 
 
+def test_a_deleted_account_takes_its_memberships_along(planes: Planes) -> None:
+    team = planes.found()
+    planes.projection.project_all()
+    with planes.database.transaction() as connection:
+        connection.execute(delete(accounts).where(accounts.c.id == team.account))
+    planes.projection.relay([message_of(team, Topic.ACCOUNT)])
+    assert planes.projected(places_of(team)[0]) is None
+    assert planes.projected(places_of(team)[3]) is None
+
+
 def test_a_new_name_of_a_workspace_reaches_its_members(planes: Planes) -> None:
     team = planes.found()
     planes.projection.project_all()

@@ -160,6 +160,14 @@ def test_an_invalid_document_is_refused_with_its_places_and_nothing_is_told(desk
     assert desk.publisher.present(CONFIGURATION, desk.workspace).version == 0
 
 
+def test_what_would_not_fit_into_a_row_is_refused(desk: Desk) -> None:
+    provider = {f"p{number}": {"models": {}} for number in range(1500)}
+    desk.publish(CONFIGURATION, {"provider": provider}, 0)
+    deny = [f"*/{'m' * 190}{number}" for number in range(100)]
+    with pytest.raises(InvalidDocument, match="too long together"):
+        desk.publish(POLICY, {"models": {"deny": deny}}, 0)
+
+
 def test_another_workspaces_versions_are_not_found(desk: Desk) -> None:
     other = Desk(desk.database, new_workspace(desk.database))
     desk.publish(CONFIGURATION, {"model": "a/b"}, 0)

@@ -23,7 +23,9 @@ from opencode_cloud.policies.models import Fault
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
 MAX_BYTES = 100_000
-"""Of a document as JSON: both forms of it, compiled, go into one DynamoDB item of 400 KB."""
+"""Of a document as JSON."""
+MAX_COMPILED_BYTES = 350_000
+"""Of both forms that clients get of a document, with the policy laid over it: they are one DynamoDB item (400 KB)."""
 MAX_DEPTH = 40
 MAX_FAULTS = 20
 LARGEST_EXACT = 2**53 - 1

@@ -71,7 +71,8 @@ class Projection:
     def _places(self, connection: Connection, message: Message) -> Sequence[Place]:
         match message.topic:
             case Topic.ACCOUNT:
-                return [Place(Kind.ACCOUNT, message.subject)]
+                # Of who is deleted MySQL knows no memberships any more, so their rows are looked for where they are.
+                return [Place(Kind.ACCOUNT, message.subject), *self._store.memberships(message.subject)]
             case Topic.WORKSPACE:
                 # Members' rows say the workspace's name, and are tombstones when it is blocked or deleted.
                 members = self._truth.members_of(connection, message.subject)

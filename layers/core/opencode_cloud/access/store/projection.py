@@ -10,7 +10,7 @@ import msgspec
 from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 
-from opencode_cloud.access.models import Known, Place
+from opencode_cloud.access.models import Kind, Known, KnownKey, Place
 from opencode_cloud.access.store.tables import projection_versions
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from opencode_cloud.kit.sql import Connection, Database
+
+MEMBER = "MEMBER#"
 
 
 class ProjectionStore:
@@ -52,6 +54,23 @@ class ProjectionStore:
         query = select(projection_versions).where(projection_versions.c.stripe.in_(stripes))
         return {row.stripe: row.version for row in connection.execute(query)}
 
+    def memberships(self, account: str) -> Sequence[Place]:
+        """Return the places of all memberships of an account that have a row."""
+        found: list[Place] = []
+        query: Any = {
+            "TableName": self._access,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
+            "ExpressionAttributeValues": {":pk": {"S": f"account#{account}"}, ":member": {"S": MEMBER}},
+            "ConsistentRead": True,
+            "ProjectionExpression": "sk",
+        }
+        while True:
+            page: Any = self._dynamodb.query(**query)
+            found += [Place(Kind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account) for row in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return found
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def put(self, place: Place, known: Known | None, version: int) -> bool:
         """Write a row, or a tombstone; False when a newer one is there already."""
         pk, sk = place.row
@@ -60,6 +79,8 @@ class ProjectionStore:
             row["ttl"] = {"N": str(now_seconds() + DAY_SECONDS)}
         else:
             row["value"] = {"S": msgspec.json.encode(known).decode()}
+            if isinstance(known, KnownKey) and known.expires_at is not None:
+                row["ttl"] = {"N": str(known.expires_at + DAY_SECONDS)}
         try:
             self._dynamodb.put_item(
                 TableName=self._access,

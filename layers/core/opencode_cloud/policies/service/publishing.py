@@ -152,12 +152,16 @@ class Publisher:
             policy, text = self._present(connection, Versioned.POLICY, workspace).document, document
             if faults := validation.faults_of(text):
                 raise InvalidDocument(faults)
-        config = compilation.client_config(Policy.model_validate(policy), text, workspace)
+        checked = Policy.model_validate(policy)
+        config = compilation.client_config(checked, text, workspace)
         if faults := validation.form_faults(config):
             named = [
                 Fault(path=fault.path, message=f"with the policy laid over it, {fault.message}") for fault in faults
             ]
             raise InvalidDocument(named)
+        known = compilation.configuration(checked, text, workspace)
+        if known and len(bytes(known.config)) + len(bytes(known.providers)) > validation.MAX_COMPILED_BYTES:
+            raise InvalidDocument([Fault(path="", message="policy and configuration document are too long together")])
         return config
 
     def _present(self, connection: Connection, kind: Versioned, workspace: str) -> Revision:
