@@ -29,6 +29,8 @@ ANY = Provider.OPENAI_COMPATIBLE
         "https://printer.local/v1",
         "https://models.example.com:99999/v1",
         "https:///v1",
+        "https://models.bücher.example/v1",
+        "https://models.example.com/v 1",
         "nonsense",
     ],
 )

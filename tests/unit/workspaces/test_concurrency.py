@@ -6,8 +6,9 @@ from threading import Barrier
 
 import pytest
 
+from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.permissions import Role, Scope
 from tests.unit.workspaces.team import Place
 
 
@@ -75,3 +76,15 @@ def test_a_person_accepts_once(place: Place) -> None:
     invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
     accept = lambda: place.team.invitations.accept(bob, invitation.id)  # noqa: E731
     assert at_once(accept, accept) == ["invitation_settled", "ok"]
+
+
+@pytest.mark.parametrize("_attempt", range(5))
+def test_a_key_that_is_made_while_its_holder_is_removed_is_not_left_behind(place: Place, _attempt: int) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "member")
+    outcome = at_once(
+        lambda: place.team.members.remove(owner, owner.workspace, bob.id),
+        *[lambda: place.team.keys.create(bob, owner.workspace, Wish(name="k", scopes=[Scope.INFERENCE]))] * 3,
+    )
+    assert set(outcome) <= {"ok", "workspace_not_found"}
+    assert place.team.keys.of_workspace(owner, owner.workspace) == []

@@ -134,3 +134,20 @@ def test_the_documents_name_each_routes_permission(api: Api) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
     assert len(operations) >= 35
     assert all(each["x-permission"] for each in operations)
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2020-01-01T00:00:00Z"])
+def test_times_at_the_ends_of_time_are_refused(place: Place, api: Api, moment: str) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    wish = {"name": "k", "expires_at": moment}
+    refused = api(api.knows(ada), f"POST /api/v1/workspaces/{owner.workspace}/keys", wish)
+    assert refused.status in {400, 422}
+
+
+def test_the_longest_names_are_taken(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}"
+    assert api(bearer, f"POST {one}/keys", {"name": "\U0001f511" * 255}).status == 201
+    assert api(bearer, f"POST {one}/service-accounts", {"name": "s" * 200}).status == 201
+    assert api(bearer, f"POST {one}/service-accounts", {"name": "s" * 201}).status == 400
+    assert api(bearer, f"PATCH {one}", {"name": "w" * 255}, if_match='"1"').status == 200

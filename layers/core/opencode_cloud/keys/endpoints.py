@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,6 +14,7 @@ DEFAULTS: Mapping[Provider, str] = {
     Provider.ANTHROPIC: "https://api.anthropic.com/v1",
     Provider.GOOGLE: "https://generativelanguage.googleapis.com/v1beta",
 }
+_WRITTEN = re.compile(r"[\x21-\x7e]+")
 ANTHROPIC_VERSION = "2023-06-01"
 
 
@@ -32,6 +34,8 @@ def clean_base_url(provider: Provider, base_url: str | None, *, private: bool) -
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise invalid_base_url("this is no address such as `https://models.example.com/v1`") from error
+    if not _WRITTEN.fullmatch(base_url.strip()):
+        raise invalid_base_url("write it in ASCII, without blanks; names in other letters as `xn--...`")
     _check_form(parts, private=private)
     if not private and _is_private_literal(host or ""):
         raise invalid_base_url("this deployment does not call private addresses")

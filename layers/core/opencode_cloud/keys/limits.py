@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from opencode_cloud.keys.models import Limits, invalid_limit
 from opencode_cloud.workspaces.permissions import Scope
 
 MOST_ENTRIES = 100
+LONGEST_LIFE = timedelta(days=3653)
 PATTERN = re.compile(r"[A-Za-z0-9._:@/*-]{1,200}")
 """A model's name as ``provider/model``, where ``*`` stands for any text."""
 
@@ -25,8 +26,8 @@ def checked(
     """Return the limits that somebody asked for, in canonical form; raises ``invalid_limit``."""
     if not scopes:
         raise invalid_limit("scopes", "name at least one")
-    if expires_at is not None and expires_at <= now:
-        raise invalid_limit("expires_at", "this is in the past")
+    if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
+        raise invalid_limit("expires_at", "this is in the past, or more than ten years ahead")
     return Limits(
         scopes=frozenset(scopes), models=_patterns(models), networks=_networks(networks), expires_at=expires_at
     )

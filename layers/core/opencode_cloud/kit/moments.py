@@ -10,7 +10,10 @@ from pydantic import AfterValidator, PlainSerializer, WithJsonSchema
 
 def to_utc(moment: datetime) -> datetime:
     """Return a time as columns hold it: in UTC, without a zone. What comes without a zone is meant as UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError as error:
+        raise ValueError("this is no time of the years 1 to 9999") from error
 
 
 def rfc3339(moment: datetime) -> str:

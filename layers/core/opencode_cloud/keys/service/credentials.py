@@ -144,5 +144,5 @@ class Credentials:
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
     ) -> None:
-        target = Target("provider", credential.id, f"{credential.provider}: {credential.name}")
+        target = Target("provider", credential.id, credential.name)
         self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

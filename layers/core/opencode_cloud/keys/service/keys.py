@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import not_permitted
+from opencode_cloud.access.models import not_permitted, workspace_not_found
 from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key
 from opencode_cloud.audit.models import Target
 from opencode_cloud.keys.limits import checked, wider
@@ -135,10 +135,7 @@ class Keys:
                 raise not_permitted(Permission.KEY_MANAGE)
             member, service_account = None, wish.service_account
         with self._outbox.unit() as unit:
-            if service_account is not None and not self._store.has_service_account(
-                unit.connection, workspace, service_account
-            ):
-                raise holder_not_found()
+            self._lock_holder(unit, workspace, member, service_account)
             self._require_within(unit.connection, actor, workspace, limits)
             if self._store.count(unit.connection, workspace, utc_now()) >= MOST_KEYS:
                 raise too_many_keys(MOST_KEYS)
@@ -153,6 +150,8 @@ class Keys:
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
         """
         with self._outbox.unit() as unit:
+            seen = self._visible(unit.connection, actor, workspace, key)
+            self._lock_holder(unit, workspace, seen.member_id, seen.service_account_id)
             old = self._changeable(unit, actor, workspace, key)
             now = utc_now()
             lifetime = old.expires_at - old.created_at if old.expires_at else None
@@ -238,6 +237,10 @@ class Keys:
             unit.connection, actor, workspace, _limits_of(found, expires_at=found.expires_at), to_change=True
         )
         return found
+
+    def _lock_holder(self, unit: Unit, workspace: str, member: str | None, service_account: str | None) -> None:
+        if not self._store.lock_holder(unit.connection, workspace, member, service_account):
+            raise workspace_not_found() if service_account is None else holder_not_found()
 
     def _require_within(
         self, connection: Connection, actor: Actor, workspace: str, limits: Limits, *, to_change: bool = False

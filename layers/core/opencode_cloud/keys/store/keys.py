@@ -77,14 +77,24 @@ class KeyStore:
         alive = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
         return connection.execute(alive).scalar_one()
 
-    def has_service_account(self, connection: Connection, workspace: str, account: str) -> str | None:
-        """Return the name of a service account that is not deleted."""
-        query = select(service_accounts.c.name).where(
-            service_accounts.c.id == account,
-            service_accounts.c.workspace_id == workspace,
-            service_accounts.c.deleted_at.is_(None),
-        )
-        return connection.execute(query).scalar_one_or_none()
+    def lock_holder(self, connection: Connection, workspace: str, member: str | None, account: str | None) -> bool:
+        """Tell whether a member or service account is there; until the transaction ends nobody removes it.
+
+        So whoever removes a holder finds all of its keys. As every change of who is in a workspace does, this locks the
+        workspace's row, and before any other, so that nobody waits in a circle.
+        """
+        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace).with_for_update())
+        if member is not None:
+            query = select(members.c.id).where(
+                members.c.id == member, members.c.workspace_id == workspace, members.c.removed_at.is_(None)
+            )
+        else:
+            query = select(service_accounts.c.id).where(
+                service_accounts.c.id == account,
+                service_accounts.c.workspace_id == workspace,
+                service_accounts.c.deleted_at.is_(None),
+            )
+        return connection.execute(query).first() is not None
 
     def workspace_name(self, connection: Connection, workspace: str) -> str:
         """Return the name of a workspace."""

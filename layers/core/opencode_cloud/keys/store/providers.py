@@ -33,7 +33,7 @@ class ProviderClient:
         url, headers = models_request(provider, base_url, secret)
         try:
             status, body = self._get(urlsplit(url), headers)
-        except (OSError, urllib3.exceptions.HTTPError) as error:
+        except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
             # Not the error's text: it may quote headers.
             logger.info("provider unreachable", extra={"provider": provider, "reason": type(error).__name__})
             return CheckResult.UNREACHABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
@@ -13,12 +13,12 @@ from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import ServiceAccount
 from opencode_cloud.workspaces.permissions import Permission
-from opencode_cloud.workspaces.routes.workspaces import Name
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import ServiceAccounts
 
 TAG = "Service accounts"
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 ALL = f"{WORKSPACE}/service-accounts"
 
 

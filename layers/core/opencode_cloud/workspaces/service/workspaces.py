@@ -21,6 +21,7 @@ from opencode_cloud.workspaces.models import (
     Workspace,
     member_not_found,
     not_deleted,
+    owners_only,
     too_many_workspaces,
     transfer_to_self,
 )
@@ -144,6 +145,8 @@ class Workspaces:
             giver = self._stores.members.get(unit.connection, workspace, actor.id)
             if heir is None or giver is None:
                 raise member_not_found()
+            if giver.role is not Role.OWNER:  # no longer, as of a moment ago
+                raise owners_only()
             now = utc_now()
             for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
                 self._stores.members.change(unit.connection, each.id, {"role": role}, now)
