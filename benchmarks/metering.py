@@ -17,7 +17,7 @@ from opencode_cloud.kit import aws, sockets
 
 HOLD_SECONDS = 0.06
 """How long each call is held where rounds are counted: calls made in parallel then overlap for certain."""
-_READS = ("GetItem", "Query")
+_READS = ("GetItem", "Query", "BatchGetItem")
 _SOCKET_OPERATIONS = {"POST": "PostToConnection", "DELETE": "DeleteConnection", "GET": "GetConnection"}
 _GSI = "IndexName"
 
@@ -54,7 +54,7 @@ class Meter:
 
     def install(self) -> None:
         """Hook into the clients that the library keeps, and into the sockets that it makes."""
-        for service in (aws.dynamodb, aws.s3, aws.sqs, aws.lambda_, aws.secrets_manager):
+        for service in (aws.dynamodb, aws.s3, aws.sqs, aws.lambda_, aws.secrets_manager, aws.kms):
             self._watch(service())
         sockets.Sockets = _metered_sockets(self)
 
@@ -118,6 +118,9 @@ class Meter:
 
     def _read_units(self, operation: str, params: dict[str, Any], answer: dict[str, Any]) -> float:
         """A projection is charged as the whole rows: they are read once more, unmetered, to know their size."""
+        if operation == "BatchGetItem":
+            rows = [row for table in answer.get("Responses", {}).values() for row in table]
+            return sum(read_units([row], consistent=True) for row in rows)
         items = [answer.get("Item", {})] if operation == "GetItem" else answer.get("Items", [])
         if params.pop("ProjectionExpression", None):
             recording, self._recording = self._recording, False

@@ -25,6 +25,7 @@ class Plan:
     item_updates: int = 30
     session_publishes: int = 200
     repetitions: int = 200
+    starts: int = 5
 
 
 FULL = Plan()
@@ -41,4 +42,5 @@ QUICK = Plan(
     item_updates=5,
     session_publishes=20,
     repetitions=40,
+    starts=3,
 )

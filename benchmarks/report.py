@@ -25,6 +25,7 @@ def print_report(console: Console, result: Json) -> None:
         "throughput": print_throughput,
         "state": print_states,
         "accounting": print_accounting,
+        "team": print_team,
     }
     for name, print_part in printers.items():
         if name in result:
@@ -160,6 +161,27 @@ def print_accounting(console: Console, result: Json) -> None:
     console.print(table)
     _print_session(console, result["session"], result["prices"])
     _print_transaction(console, result["emulator"])
+
+
+def print_team(console: Console, result: Json) -> None:
+    """Print the console plane: latencies, calls and statements of every operation, cold starts."""
+    table = _table("The console plane, through the front door, milliseconds", "request", "count", "p50", "p99")
+    for name, row in result["latency"].items():
+        table.add_row(name, str(row["count"]), *_percentiles(row))
+    console.print(table)
+    table = _table("AWS calls and SQL statements of every operation", "operation", "SQL statements", "own CPU ms")
+    table.add_column("sequential rounds of AWS calls", ratio=1)
+    for row in result["operations"]:
+        rounds = " [dim]->[/] ".join(row["rounds"]) or "none"
+        table.add_row(row["operation"], str(row["sql"]), f"{row['cpu_ms']:.1f}", rounds)
+    console.print(table)
+    table = _table(
+        "Cold starts: a fresh process on this machine", "function", "imports ms", "process ms", "MB", "modules"
+    )
+    for row in result["cold_starts"]:
+        figures = (row["import_ms"], row["process_ms"], row["memory_mb"])
+        table.add_row(row["function"], *(f"{figure:.0f}" for figure in figures), str(row["modules"]))
+    console.print(table)
 
 
 def _print_session(console: Console, session: Json, prices: Json) -> None:

@@ -9,21 +9,30 @@ from typing import Any
 
 import boto3
 
-FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
+SHARING = ("share", "live", "deliver", "snapshot", "purge")
+CONSOLE = ("identity", "console", "relay", "mail", "github", "migrate")
 
 
-def deployed_environment() -> dict[str, str]:
-    """Return the environment variables of our deployed functions, all together."""
+def deployed_environments() -> dict[str, dict[str, str]]:
+    """Return the environment variables of each of our deployed functions."""
     client = boto3.client("lambda")
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {}
     for page in client.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             variables = function.get("Environment", {}).get("Variables", {})
-            if variables.get("POWERTOOLS_SERVICE_NAME") in FUNCTIONS:
-                found |= variables
-    if "SHARES_TABLE" not in found:
+            name = variables.get("POWERTOOLS_SERVICE_NAME", "")
+            if name in SHARING + CONSOLE:
+                found[name] = variables
+    if "share" not in found:
         raise RuntimeError("the stage has no functions of ours: is it deployed?")
     return found
+
+
+def deployed_environment() -> dict[str, str]:
+    """Return the environment variables of the functions of sharing, all together."""
+    return {
+        key: value for name, each in deployed_environments().items() if name in SHARING for key, value in each.items()
+    }
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Scenarios:
         return {
             "memory_idle": self.memory,
             "accounting": self.accounting,
+            "team": self.team,
             "latency": self.latency,
             "memory_after_viewers": self.memory,
             "item_sizes": self.item_sizes,
@@ -76,16 +77,27 @@ class Scenarios:
         """Count calls and price them, in a process of its own."""
         self._say("counting the AWS calls of every operation")
         os.environ.update(self._stage.credentials)
-        environment = {**os.environ, **await asyncio.to_thread(deployed_environment)}
+        environment = await asyncio.to_thread(deployed_environment)
+        sizes = ("--publishes", self._plan.session_publishes, "--repetitions", self._plan.repetitions)
+        return await self._apart("benchmarks.accounting", environment, *sizes)
+
+    async def team(self) -> Json:
+        """Measure the console plane, in a process of its own."""
+        self._say("logging in, configuration, keys; cold starts of every function")
+        os.environ.update(self._stage.credentials)
+        sizes = ("--repetitions", self._plan.repetitions, "--starts", self._plan.starts)
+        return await self._apart("benchmarks.team", {}, *sizes)
+
+    async def _apart(self, module: str, environment: dict[str, str], *options: object) -> Json:
+        """Run a module that writes its result to a file, and return that."""
         with tempfile.TemporaryDirectory() as folder:
-            result = Path(folder) / "accounting.json"
-            sizes = ("--publishes", self._plan.session_publishes, "--repetitions", self._plan.repetitions)
-            command = (sys.executable, "-m", "benchmarks.accounting", self._stage.url, result, *sizes)
+            result = Path(folder) / "result.json"
+            command = (sys.executable, "-m", module, self._stage.url, result, *options)
             process = await asyncio.create_subprocess_exec(
-                *map(str, command), cwd=ROOT, env=environment, stdout=asyncio.subprocess.DEVNULL
+                *map(str, command), cwd=ROOT, env={**os.environ, **environment}, stdout=asyncio.subprocess.DEVNULL
             )
             if await process.wait():
-                raise RuntimeError("counting the calls failed; its error is above")
+                raise RuntimeError(f"{module} failed; its error is above")
             return json.loads(result.read_text())
 
     async def latency(self) -> list[Json]:
