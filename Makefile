@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
-export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY
+export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY DEMO
 STAGE ?= dev
 BIN := .venv/bin
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
@@ -17,7 +17,7 @@ setup: ## Build the environments (.venv, .tools, node_modules); quick when nothi
 	@$(PYTHON) local/setup.py
 
 .PHONY: dev
-dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT)
+dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1: with a demo workspace)
 	@exec $(BIN)/python -m local dev
 
 .PHONY: test

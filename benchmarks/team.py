@@ -38,6 +38,7 @@ from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.outbox.models import Topic
+from opencode_cloud.policies.models import Versioned
 
 Json = dict[str, Any]
 CLIENT = {"client_id": "opencode-cli"}
@@ -101,7 +102,7 @@ def _somebody(sessions: Sessions, url: str) -> Somebody:
         path = f"/api/v1/workspaces/{workspace}"
         key = _made(http.post(f"{path}/keys", json={"name": "benchmark", "scopes": ["inference", "admin"]}))["secret"]
     actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace=workspace)
-    wiring.publisher().configure(actor, workspace, CONFIGURATION)
+    wiring.publisher().publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.status import Status
 
+from local.demo import OWNER, DemoFailed, seed
 from local.deployment import DeploymentFailed
 from local.locks import write_locks
 from local.mariadb import NoServer
@@ -96,7 +97,10 @@ def develop(given: argparse.Namespace) -> None:
         )
         try:
             stack.start()
-        except (DeploymentFailed, NoServer, PortTaken, ProgramFailed, StackBusy) as error:
+            if os.environ.get("DEMO") == "1":
+                _report(console, status, "Making the demo workspace")
+                seed(stack)
+        except (DemoFailed, DeploymentFailed, NoServer, PortTaken, ProgramFailed, StackBusy) as error:
             console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="")
             console.print(str(error), markup=False)
             sys.exit(1)
@@ -131,6 +135,7 @@ def watch(stack: LocalStack) -> None:
 
 def welcome(stack: LocalStack) -> Panel:
     """Return what a person needs now: addresses, and the lines that point a client here."""
+    demo = f"Demo          sign in as {OWNER}, who owns the workspace Demo\n" if os.environ.get("DEMO") == "1" else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"
         "Point opencode at it, in opencode.json of a project or in ~/.config/opencode/opencode.json:\n\n"
@@ -138,9 +143,10 @@ def welcome(stack: LocalStack) -> Panel:
         '    "$schema": "https://opencode.ai/config.json",\n'
         f'    "enterprise": {{"url": "{stack.url}"}}\n'
         "  }\n\n"
-        "Then type /share in a session and open the link.\n\n"
-        f"Mailbox       {stack.mailbox.url} (all mails end up here)\n"
-        f"AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
+        "Then type /share in a session and open the link. Or log in, with any address:\n\n"
+        f"  opencode console login {stack.url}\n\n"
+        f"Mailbox       {stack.mailbox.url} (sign-in codes and all other mails end up here)\n"
+        f"{demo}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
         f"Logs          {stack.state / 'logs'}\n"
         "Ctrl-C stops; data stays in .local.",
         expand=False,

@@ -1,0 +1,96 @@
+"""A demo workspace for the local stage (`DEMO=1 make dev`): people, roles, a policy, a configuration document.
+
+Runs in a process of its own with the environment of the deployed function `console`, over the same services, so what it
+makes is what people would have made by signing in and clicking; also in the audit trail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from local.stack import LocalStack
+
+OWNER = "ada@example.com"
+PEOPLE = {"grace@example.com": "admin", "linus@example.com": "member", "vera@example.com": "viewer"}
+NAME = "Demo"
+POLICY = {
+    "share": {"mode": "workspace", "max_lifetime_seconds": 30 * 86_400},
+    "tools": {"deny": ["webfetch"]},
+}
+CONFIGURATION = {"instructions": ["CONTRIBUTING.md"], "permission": {"bash": "ask"}}
+
+
+class DemoFailed(Exception):
+    """The demo workspace could not be made; the message says why."""
+
+
+def seed(stack: LocalStack) -> None:
+    """Make the demo workspace on the running `stack`, unless it is there.
+
+    Raises:
+        DemoFailed: With the end of what the seeding process said.
+    """
+    name = stack.outputs["ConsoleFunctionName"]
+    deployed = stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    environment = {**stack.deployment.environment, **deployed}
+    command = [sys.executable, "-m", "local.demo"]
+    done = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DemoFailed(f"The demo workspace could not be made.\n{done.stderr[-2000:]}")
+
+
+def main() -> None:
+    """Make people, workspace and documents, in the environment of the function `console`."""
+    # Only here: these modules make AWS clients as they are imported, from the environment.
+    from opencode_cloud import wiring
+    from opencode_cloud.identity.models import VerifiedPerson
+    from opencode_cloud.identity.service.methods import Methods
+    from opencode_cloud.identity.service.signing_in import SigningIn
+    from opencode_cloud.identity.store.accounts import AccountsStore
+    from opencode_cloud.policies.models import Versioned
+    from opencode_cloud.workspaces.permissions import Role
+
+    team = wiring.team()
+    signing_in = SigningIn(wiring.outbox(), AccountsStore(), wiring.audit(), team.workspaces, team.invitations)
+    methods = Methods.parse(os.environ["LOGIN_METHODS"], "{}")
+
+    def account(email: str) -> str:
+        person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
+        return signing_in.account_of(person, methods, "127.0.0.1", "demo")
+
+    owner = _actor(account(OWNER), OWNER)
+    if any(each.name == NAME for each in team.workspaces.memberships(owner.account)):
+        return
+    workspace = team.workspaces.found(owner, NAME).id
+    acting = _actor(owner.account, OWNER, workspace)
+    for email, role in PEOPLE.items():
+        invitation = team.invitations.invite(acting, workspace, email, Role(role))
+        team.invitations.accept(_actor(account(email), email), invitation.id)
+    wiring.publisher().publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
+    wiring.publisher().publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
+    sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
+
+
+def _actor(account: str, email: str, workspace: str = "") -> Any:
+    from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+    from opencode_cloud.workspaces.permissions import Role
+
+    return Actor(
+        kind=ActorKind.MEMBER if workspace else ActorKind.ACCOUNT,
+        credential=Credential.SESSION,
+        id=account,
+        name=email,
+        account=account,
+        workspace=workspace,
+        role=Role.OWNER if workspace else "",
+        address="127.0.0.1",
+        correlation_id="demo",
+    )
+
+
+if __name__ == "__main__":
+    main()
