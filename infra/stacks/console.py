@@ -29,16 +29,17 @@ SIZES = {
     "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1024),
     "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
+    "operate": Size(timeout=120, memory=1024),
     "migrate": Size(timeout=900, memory=1024),
 }
 SERVED = ("identity", "console", "github")
 """Functions behind the HTTP API."""
 
-WITH_DATABASE = ("console", "relay", "mail", "migrate")
+WITH_DATABASE = ("console", "relay", "mail", "operate", "migrate")
 
 
 class ConsoleStack(Stack):
-    """Functions `identity`, `console`, `relay`, `mail`, `github`, `migrate`, and the migration of each deployment."""
+    """Functions `identity`, `console`, `relay`, `mail`, `operate`, `github`, `migrate`, and each migration."""
 
     def __init__(
         self,
@@ -62,9 +63,10 @@ class ConsoleStack(Stack):
         self.console = self._console()
         self.relay = self._relay(sharing.purges)
         self.mail = self._mail()
+        self.operate = self._operate()
         self.github = self._github(stage.github)
-        self.functions = (self.identity, self.console, self.relay, self.mail, self.github, self.migrate)
-        for function in (self.console, self.relay, self.mail):
+        self.functions = (self.identity, self.console, self.relay, self.mail, self.operate, self.github, self.migrate)
+        for function in (self.console, self.relay, self.mail, self.operate):
             # New code meets the new schema; a migration that fails ends the deployment before it.
             function.function.node.add_dependency(self.migration)
         for served in (self.identity, self.console, self.github):
@@ -197,6 +199,23 @@ class ConsoleStack(Stack):
             "ses:SendEmail", on=identities, because="The sender's identity belongs to the account, not to this stack."
         )
         self._consume(function, "mail")
+        return function
+
+    def _operate(self) -> Function:
+        """Make what operators invoke: nothing else may, so the rights of a person's AWS credentials decide."""
+        data = self._data
+        function = self._function(
+            "operate",
+            **self._known(),
+            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
+            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
+            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+        )
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_projecting(function)
+        self._allow_sending(function, "relay", "mail")
+        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         return function
 
     def _github(self, settings: GitHub | None) -> Function:

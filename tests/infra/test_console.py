@@ -11,8 +11,8 @@ from infra.routes import API_ROUTES, ROUTES, Target, match
 from tests.infra.synthesis import Synthesis
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("identity", "console", "relay", "mail", "github", "migrate")
-WITH_DATABASE = {"console", "relay", "mail", "migrate"}
+FUNCTIONS = ("identity", "console", "relay", "mail", "operate", "github", "migrate")
+WITH_DATABASE = {"console", "relay", "mail", "operate", "migrate"}
 MAY = {
     "identity": {
         "access": {"GetItem", "BatchGetItem", "Query"},
@@ -29,6 +29,11 @@ MAY = {
             "secretsmanager:GetSecretValue",
             "sqs:SendMessage",
         },
+    },
+    "operate": {
+        "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
+        "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
+        "other": {"kms:GetPublicKey", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
     },
     "mail": {"access": set[str](), "sessions": set[str](), "other": {"ses:SendEmail"}},
     "migrate": {"access": set[str](), "sessions": set[str](), "other": {"s3:GetObject", "s3:PutObject"}},

@@ -297,4 +297,4 @@ class TestAudit:
             FunctionName=f"{stack.outputs['RelayFunctionName']}:live",
             Payload=json.dumps({"source": "schedule"}).encode(),
         )
-        assert json.load(answer["Payload"]) == {"audit entries": 0, "mails": 0, "workspaces": 0}
+        assert json.load(answer["Payload"]) == {"audit entries": 0, "mails": 0, "workspaces": 0, "domains": 0}

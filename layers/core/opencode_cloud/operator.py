@@ -1,4 +1,8 @@
-"""The operator's command: look up a share of a deployment, or remove it (``python -m opencode_cloud --help``)."""
+"""The operators' command: people, workspaces, keys and shares of a deployment (``python -m opencode_cloud --help``).
+
+It works with the AWS credentials of whoever runs it: it invokes the function ``operate`` of the stage, and reads the
+secret by which shares are looked up and removed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import urllib3
 
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.deployed import Deployed, Refused
 
 SECRET_VARIABLE = "OPENCODE_CLOUD_ADMIN_SECRET"  # noqa: S105 - the name of a variable, not its value
 
@@ -24,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 done, 1 refused, 2 misused."""
     options = _parser().parse_args(arguments)
     try:
-        answer = _call(options)
+        answer = _call_shares(options) if options.command in SHARE_COMMANDS else _invoke(options)
     except OperatorError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -32,25 +37,91 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+SHARE_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "show": ("GET", "show what is known of a share"),
+    "remove": ("DELETE", "remove a share for good"),
+}
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m opencode_cloud", description=__doc__)
-    parser.add_argument("--url", required=True, help="the deployment's address, such as https://share.example.com")
+    parser = argparse.ArgumentParser(
+        prog="python -m opencode_cloud",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="default: $STAGE, else dev")
+    parser.add_argument("--url", help="the deployment's address; for shares, and for links in mails without a domain")
     parser.add_argument(
         "--secret-arn",
-        help=f"the stack's output AdminSecretArn, read with your AWS credentials; else ${SECRET_VARIABLE} is used",
+        help=f"for shares: the stack's output AdminSecretArn; else ${SECRET_VARIABLE} is used",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, purpose in (("show", "show what is known of a share"), ("remove", "remove a share for good")):
+    _people(commands)
+    for name, (_, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
     return parser
 
 
-def _call(options: argparse.Namespace) -> Any:
+def _people(commands: Any) -> None:
+    add = commands.add_parser
+    first = add("first-owner", help="on a fresh deployment: make the first account and its workspace, and mail them")
+    first.add_argument("--email", required=True)
+    first.add_argument("--workspace", default="Team", help="name of the workspace (default: Team)")
+    look = add("look-up", help="show a person or a workspace")
+    look.add_argument("subject", help="address, acc_... or wrk_...")
+    create = add("create-workspace", help="make a workspace; the owner gets an account if they have none")
+    create.add_argument("--name", required=True)
+    create.add_argument("--owner", required=True, help="address")
+    key = add("create-key", help="make a service account with a key, which is shown this once")
+    key.add_argument("--workspace", required=True, help="wrk_...")
+    key.add_argument("--name", required=True)
+    key.add_argument("--scopes", nargs="+", default=["inference"], choices=["inference", "usage", "admin"])
+    for name in ("block", "unblock"):
+        blocked = add(name, help=f"{name} a person or a workspace; in force within seconds")
+        blocked.add_argument("subject", help="address, acc_... or wrk_...")
+    project = add("project", help="bring what the other planes know to what the database says")
+    project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
+    add("rotate-signing-key", help="let the next key sign access tokens; tokens signed before stay valid")
+
+
+def command_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the command as the function understands it."""
+    match options.command:
+        case "first-owner":
+            return {"email": options.email, "workspace": options.workspace, "base": options.url or ""}
+        case "look-up":
+            return {"subject": options.subject}
+        case "create-workspace":
+            return {"name": options.name, "owner": options.owner}
+        case "create-key":
+            return {"workspace": options.workspace, "name": options.name, "scopes": options.scopes}
+        case "block" | "unblock":
+            return {"subject": options.subject, "blocked": options.command == "block"}
+        case "project":
+            return {"workspace": options.workspace}
+        case _:
+            return {}
+
+
+def _invoke(options: argparse.Namespace) -> Any:
+    name = "block" if options.command == "unblock" else options.command
+    try:
+        said = Deployed(options.stage).call({"type": name, **command_of(options)})
+    except Refused as error:
+        raise OperatorError(str(error)) from error
+    if "error" in said:
+        raise OperatorError(f"{said['error']}: {said['message']}")
+    return said["result"]
+
+
+def _call_shares(options: argparse.Namespace) -> Any:
+    if not options.url:
+        raise OperatorError("Give the deployment's address: --url https://share.example.com")
     secret = aws.secret(options.secret_arn) if options.secret_arn else os.environ.get(SECRET_VARIABLE, "")
     if not secret:
         raise OperatorError(f"Give the operator's secret: --secret-arn ARN, or the variable {SECRET_VARIABLE}.")
-    method = {"show": "GET", "remove": "DELETE"}[options.command]
+    method, _ = SHARE_COMMANDS[options.command]
     address = f"{options.url.rstrip('/')}/api/admin/shares/{options.share}"
     try:
         response = urllib3.PoolManager(retries=False, timeout=30).request(

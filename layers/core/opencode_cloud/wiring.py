@@ -17,11 +17,15 @@ from opencode_cloud.housekeeping import Housekeeping
 from opencode_cloud.identity.assembly import LoginMethods
 from opencode_cloud.identity.assembly import identity_pages as make_identity_pages
 from opencode_cloud.identity.pages import IdentityPages
+from opencode_cloud.identity.store.accounts import AccountsStore
+from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.sql import Database, from_environment
+from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.service.sending import purge as purge_mails
 from opencode_cloud.mail.store import MailQueue, MailStore
+from opencode_cloud.operations import Operations
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
@@ -137,4 +141,18 @@ def housekeeping() -> Housekeeping:
             "workspaces": lambda: team().workspaces.purge_expired(),
             "domains": lambda: team().domains.verify_again(),
         }
+    )
+
+
+@cache
+def operations() -> Operations:
+    """Return what operators can do."""
+    return Operations(
+        outbox(),
+        AccountsStore(),
+        team(),
+        audit(),
+        Mailer(MailStore(database())),
+        projection(),
+        SigningKeys(settings.text("SIGNING_KEYS").split(","), settings.text("SESSIONS_TABLE")),
     )

@@ -22,7 +22,7 @@ class Template(StrEnum):
     """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``, and ``base``, the address
     that the inviter's browser is at, for deployments without a domain. The link is ``<base>/invitations/<token>``."""
     WELCOME_OWNER = "welcome-owner"
-    """As INVITATION: to the first owner of a fresh deployment."""
+    """``workspace``, ``base``: to the first owner of a fresh deployment, who proves the address by signing in."""
     MEMBER_REMOVED = "member-removed"
     """``workspace``, ``remover``."""
     KEY_CREATED = "key-created"

@@ -26,15 +26,7 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
             "expires": "1 July 2026, 12:00 UTC",
             "base": "https://cloud.example.com",
         },
-        Template.WELCOME_OWNER: {
-            "invitation": "inv_01K0000000000000000000000C",
-            "generation": 1,
-            "workspace": "Research & Development",
-            "inviter": "the operator",
-            "role": "owner",
-            "expires": "1 July 2026, 12:00 UTC",
-            "base": "https://cloud.example.com",
-        },
+        Template.WELCOME_OWNER: {"workspace": "Research & Development", "base": "https://cloud.example.com"},
         Template.MEMBER_REMOVED: {"workspace": "Research & Development", "remover": "ada@example.com"},
         Template.KEY_CREATED: {
             "workspace": "Research & Development",

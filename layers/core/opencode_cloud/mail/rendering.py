@@ -58,7 +58,9 @@ class Renderer:
         match template:
             case Template.SIGN_IN_CODE:
                 return {"code": sign_in_code(self._key(), variables["challenge"])}
-            case Template.INVITATION | Template.WELCOME_OWNER:
+            case Template.WELCOME_OWNER:
+                return {"base": (self._public_url or variables["base"]).rstrip("/")}
+            case Template.INVITATION:
                 base = (self._public_url or variables["base"]).rstrip("/")
                 token = invitation_token(self._key(), variables["invitation"], variables["generation"])
                 return {"base": base, "link": f"{base}/invitations/{token}"}

@@ -58,6 +58,12 @@ class AccountsStore:
         noted = insert(logins).values(row)
         connection.execute(noted.on_duplicate_key_update(email=noted.inserted.email, last_used_at=now))
 
+    def block(self, connection: Connection, account: str, *, blocked: bool) -> None:
+        """Keep a person out, or let them in again."""
+        now = utc_now()
+        values = {"blocked_at": now if blocked else None, "updated_at": now}
+        connection.execute(accounts.update().where(accounts.c.id == account).values(values))
+
     def count(self, connection: Connection) -> int:
         """Return how many accounts there are."""
         return connection.execute(select(func.count()).select_from(accounts)).scalar_one()

@@ -1,0 +1,53 @@
+"""A deployed stage as its operators reach it, with their own AWS credentials."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+SECONDS = 120
+"""As long as the function may take: a database that sleeps has to wake first."""
+
+
+class Refused(Exception):
+    """AWS did not do what was asked; the message says why."""
+
+
+class Deployed:
+    """One stage's function for operators."""
+
+    def __init__(self, stage: str) -> None:
+        self._stack = f"opencode-cloud-{stage}-console"
+        self._session: Any = Session()
+
+    def call(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Have ``functions/operate`` carry out a command, in the name of whose credentials these are.
+
+        Raises:
+            Refused: No credentials, no such stage, no right to invoke, or the function failed.
+        """
+        try:
+            operator = self._session.client("sts").get_caller_identity()["Arn"]
+            config = Config(read_timeout=SECONDS, retries={"total_max_attempts": 1})  # a repetition would do it twice
+            answer = self._session.client("lambda", config=config).invoke(
+                FunctionName=self._function(),
+                Qualifier="live",
+                Payload=json.dumps({"operator": operator, "command": command}).encode(),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Refused(f"AWS: {error}") from error
+        said = json.load(answer["Payload"])
+        if "FunctionError" in answer:
+            raise Refused(f"The function failed: {said.get('errorMessage')}. Its log says more.")
+        return said
+
+    def _function(self) -> str:
+        found = self._session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"][0]
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        if "OperateFunctionName" not in outputs:
+            raise Refused(f"The stack {self._stack} has no function for operators: deploy it anew.")
+        return outputs["OperateFunctionName"]
