@@ -5,6 +5,7 @@ read and write rows.
 """
 
 import getpass
+import hashlib
 import json
 import secrets
 import shutil
@@ -57,6 +58,8 @@ class LocalDatabase:
         self._root = root
         self._folder = state / "database"
         self._access = state / "database.json"
+        self.is_new = False
+        """Whether the last start found no data, so that there are no tables yet."""
 
     @property
     def access(self) -> Access:
@@ -75,6 +78,7 @@ class LocalDatabase:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self._folder / "data" / "mysql").exists():
             self._install(programs)
+            self.is_new = True
         _write_private(self._folder / "start.sql", _statements(access))
         self.program.start([*self._command(programs, access), *options], self._environment(programs), self._folder)
         self.program.wait_until(lambda: accepts(access.port), READY_SECONDS)
@@ -93,16 +97,41 @@ class LocalDatabase:
         Raises:
             ProgramFailed: It could not be read, or the installation lacks the program.
         """
-        programs, access = find(self._root), self.access
-        if programs.dump is None:
-            raise ProgramFailed(f"there is no mariadb-dump beside {programs.server}")
-        command = [str(programs.dump), "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={access.port}"]
-        command += [f"--user={OWNER}", "--single-transaction", "--skip-comments", "--hex-blob", NAME]
-        environment = self._environment(programs) | {"MYSQL_PWD": access.owner_password}
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return self._run(find(self._root).dump, "--single-transaction", "--hex-blob", NAME)
+
+    def load(self, dump: bytes) -> None:
+        """Put the tables of a dump in the place of those of the same names.
+
+        Raises:
+            ProgramFailed: A statement failed, or the installation lacks the program.
+        """
+        self._run(find(self._root).client, NAME, given=dump)
+
+    def _run(self, program: Path | None, *options: str, given: bytes = b"") -> bytes:
+        if program is None:
+            raise ProgramFailed("MariaDB's client programs are not installed beside its server")
+        access = self.access
+        command = [str(program), "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={access.port}"]
+        environment = self._environment(find(self._root)) | {"MYSQL_PWD": access.owner_password}
+        done = subprocess.run(
+            [*command, f"--user={OWNER}", *options], env=environment, input=given, capture_output=True, check=False
+        )
         if done.returncode:
             raise ProgramFailed(done.stderr.decode(errors="replace"))
         return done.stdout
+
+    def note_schema(self) -> None:
+        """Note which versions of the schema the data is of."""
+        (self._folder / "versions").write_text(_versions(self._root))
+
+    def forget_other_schema(self) -> None:
+        """Delete the data if versions of the schema were changed since :meth:`note_schema`, rather than added to.
+
+        Only for data that nobody misses: until a version is released it may be edited in place.
+        """
+        noted = self._folder / "versions"
+        if not noted.exists() or not _versions(self._root).startswith(noted.read_text()):
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _choose(self) -> Access:
         """Keep port and passwords of the last time, which deployed functions know; take a new port if it is taken."""
@@ -148,6 +177,12 @@ class LocalDatabase:
 
 _SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")
 """Small: a fresh folder takes 30 MB and a tenth of a second to copy."""
+
+
+def _versions(root: Path) -> str:
+    """Return a line for each version of the schema, in order: its name and a digest."""
+    files = sorted((root / "migrations" / "versions").glob("*.py"))
+    return "".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
 
 
 def _becomes_free(port: int) -> bool:

@@ -36,6 +36,7 @@ class MariaDB:
 
     server: Path
     install: Path
+    client: Path | None
     dump: Path | None
     base: Path | None = None
     """Where its own files are, unless it knows."""
@@ -65,16 +66,19 @@ def _on_path() -> MariaDB | None:
     # Debian keeps servers in sbin, which is not on everyone's PATH.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
     server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
-    dump = shutil.which("mariadb-dump", path=path)
-    return MariaDB(Path(server), Path(install), Path(dump) if dump else None) if server and install else None
+    if not (server and install):
+        return None
+    client, dump = (shutil.which(name, path=path) for name in ("mariadb", "mariadb-dump"))
+    return MariaDB(Path(server), Path(install), Path(client) if client else None, Path(dump) if dump else None)
 
 
 def _unpacked(folder: Path) -> MariaDB | None:
     base = folder / "usr"
-    dump = base / "bin" / "mariadb-dump"
+    client, dump = base / "bin" / "mariadb", base / "bin" / "mariadb-dump"
     found = MariaDB(
         server=base / "sbin" / "mariadbd",
         install=base / "bin" / "mariadb-install-db",
+        client=client if client.exists() else None,
         dump=dump if dump.exists() else None,
         base=base,
         libraries=tuple(sorted(path.parent for path in base.glob("lib/*/libmariadb.so.3"))),

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from local.database import LocalDatabase
-from local.deployment import CREDENTIALS, REGION, Deployment
+from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.mailbox import Mailbox
 from local.processes import Program, accepts, clean_environment, free_port, is_free
 
@@ -157,7 +157,10 @@ class LocalStack:
             self.start_database()
             self.start_mailbox()
             self.start_emulator()
-            self._deploy_changes()
+            deployed = self._deploy_changes()
+            migrated = self._migrate_new_database()
+            if deployed or migrated:
+                self._keep_as_template()
             self.start_front_door()
         except BaseException:
             self.stop()
@@ -255,10 +258,11 @@ class LocalStack:
                     raise
                 time.sleep(0.2)
 
-    def _deploy_changes(self) -> None:
+    def _deploy_changes(self) -> bool:
+        """Deploy unless nothing has changed; say whether that was needed."""
         deployment = self.deployment
         if deployment.is_current():
-            return
+            return False
         if not deployment.is_bootstrapped():
             self._report("Bootstrapping the CDK")
             deployment.bootstrap()
@@ -271,7 +275,20 @@ class LocalStack:
         deployment.deploy()
         self.save()
         deployment.remember(fingerprint)
-        self._keep_as_template()
+        return True
+
+    def _migrate_new_database(self) -> bool:
+        """Make the tables of a database that has none; to CloudFormation, nothing may have changed.
+
+        Raises:
+            DeploymentFailed: The function that migrates says why.
+        """
+        if not self.database.is_new:
+            return False
+        answer = self.client("lambda").invoke(FunctionName=self.outputs["MigrateFunctionName"])
+        if "FunctionError" in answer:
+            raise DeploymentFailed(f"The database could not be migrated: {answer['Payload'].read().decode()}")
+        return True
 
     def _stop_leftovers(self) -> None:
         for program in (self.front_door, self.emulator, self.mailbox.program, self.database.program):
@@ -280,6 +297,7 @@ class LocalStack:
     def _begin_from_template(self) -> None:
         if self._template and self._template.exists() and not (self.state / "emulator").exists():
             shutil.copytree(self._template, self.state, dirs_exist_ok=True)
+            self.database.forget_other_schema()
 
     def _keep_as_template(self) -> None:
         """Keep a copy of the state just saved: no client has been let in yet, so it holds no data."""
@@ -287,6 +305,7 @@ class LocalStack:
             return
         draft = self._template.with_suffix(f".{self.emulator_pid}")
         self.database.stop()  # the files of a running server are no copy of its data
+        self.database.note_schema()
         shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
         shutil.rmtree(self._template, ignore_errors=True)
         draft.rename(self._template)
