@@ -1,0 +1,84 @@
+"""What operators can do, over the real database: the first owner of a fresh deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.identity.store.accounts import AccountsStore
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.mail.models import Template
+from opencode_cloud.mail.rendering import Renderer
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.operations import Operations
+from opencode_cloud.outbox.models import Topic
+from tests.unit.workspaces.team import Place
+
+OPERATOR = "arn:aws:sts::000000000000:assumed-role/Admin/ada"
+
+
+@pytest.fixture
+def place(database: Database) -> Place:
+    return Place(database)
+
+
+@pytest.fixture
+def operations(place: Place) -> Operations:
+    nothing: Any = None
+    audit, mailer = AuditTrail(AuditStore()), Mailer(MailStore(place.database))
+    return Operations(place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing)
+
+
+def run(operations: Operations, kind: str, **command: Any) -> dict[str, Any]:
+    return operations.handle({"operator": OPERATOR, "command": {"type": kind, **command}}, "request-1")
+
+
+def first(operations: Operations, email: str = "ada@example.com") -> dict[str, Any]:
+    return run(operations, "first-owner", email=email, workspace="Acme", base="https://cloud.example.com")
+
+
+def test_the_first_owner_gets_account_workspace_and_mail(place: Place, operations: Operations) -> None:
+    made = first(operations)["result"]
+    [mine] = place.team.workspaces.memberships(made["account"])
+    assert (mine.id, mine.name, mine.role) == (made["workspace"], "Acme", "owner")
+    assert place.told(Topic.ACCOUNT) == [made["account"]]
+    assert place.told(Topic.WORKSPACE) == [made["workspace"]]
+    with place.database.transaction() as connection:
+        mail = connection.execute(select(mails)).mappings().one()
+    assert (mail["recipient"], mail["template"]) == ("ada@example.com", Template.WELCOME_OWNER)
+    sent = Renderer(lambda: "key", "").render(Template(mail["template"]), mail["variables"])
+    assert "https://cloud.example.com/login" in sent.text
+    assert {"account.created", "workspace.created"} <= set(place.actions())
+
+
+def test_there_is_one_first_owner(place: Place, operations: Operations) -> None:
+    first(operations)
+    refused = first(operations, "eve@example.com")
+    assert refused["error"] == "not_fresh"
+    assert place.actions().count("account.created") == 1
+
+
+def test_a_refused_command_leaves_nothing_behind(place: Place, operations: Operations) -> None:
+    assert run(operations, "create-workspace", name=" ", owner="ada@example.com")["error"] == "name_required"
+    with place.database.transaction() as connection:
+        assert AccountsStore().count(connection) == 0
+    assert place.actions() == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"operator": OPERATOR},
+        {"operator": OPERATOR, "command": {"type": "destroy"}},
+        {"operator": OPERATOR, "command": {"type": "block", "subject": 1, "blocked": "yes"}},
+    ],
+)
+def test_what_is_no_command_is_refused(operations: Operations, event: dict[str, Any]) -> None:
+    assert operations.handle(event, "r")["error"] == "invalid_command"
