@@ -66,7 +66,7 @@ def step(database_server: LocalDatabase, tmp_path: Path, monkeypatch: pytest.Mon
     for name, value in settings.items():
         monkeypatch.setenv(f"DATABASE_{name}", value)
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    return MigrationStep(str(tmp_path / "handler.py"))
+    return MigrationStep(str(tmp_path / "handler.py"), (tmp_path / "then").touch)
 
 
 def _version(server: LocalDatabase) -> str | None:
@@ -79,6 +79,15 @@ def test_it_migrates_and_says_the_version(step: MigrationStep, cloudformation: C
     answer = cloudformation.ask(step, kind)
     assert answer["Status"] == "SUCCESS"
     assert answer["Data"] == {"Version": migration.newest(ROOT / "migrations")}
+
+
+def test_what_comes_with_a_deployment_is_done_after_the_migration(
+    step: MigrationStep, cloudformation: CloudFormation, tmp_path: Path
+) -> None:
+    cloudformation.ask(step, "Delete")
+    assert not (tmp_path / "then").exists()
+    cloudformation.ask(step, "Update")
+    assert (tmp_path / "then").exists()
 
 
 def test_a_deleted_stack_keeps_its_data(
