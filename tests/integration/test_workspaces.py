@@ -2,13 +2,21 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from local.stack import LocalStack
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.keys.store.tables import provider_credentials as table
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.sql import Database
 from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.workspaces.store.tables import workspaces
 from tests.integration.people import People, Person
+from tests.integration.publisher import new_session_id
 from tests.provider_stand_in import ProviderStandIn
 
 EVERYWHERE_SECONDS = 5.0
@@ -173,3 +181,62 @@ def test_a_providers_key_is_tested_without_being_shown(owner: Person) -> None:
         owner.http.put(one, json={"secret": "bad-key-0", "base_url": provider.url})
         assert owner.http.get(one).json()["test_result"] is None
         assert owner.http.post(f"{one}/test").json()["test_result"] == "refused"
+
+
+def test_a_key_that_is_copied_to_another_workspace_cannot_be_opened_there(
+    stack: LocalStack, people: People, owner: Person
+) -> None:
+    thief = people.somebody()
+    with ProviderStandIn() as provider:
+        wish = {"provider": "openai-compatible", "base_url": provider.url, "secret": "good-key"}
+        theirs = owner.http.post(f"/api/v1/workspaces/{owner.found()}/providers", json=wish).json()["id"]
+        mine = f"/api/v1/workspaces/{thief.found()}/providers"
+        one = thief.http.post(mine, json={**wish, "secret": "bad-key-0"}).json()["id"]
+        with Database(stack.database.access.url()).transaction() as connection:
+            row = connection.execute(select(table).where(table.c.id == theirs)).one()
+            stolen = {"sealed": row.sealed, "data_key": row.data_key}
+            connection.execute(update(table).where(table.c.id == one).values(stolen))
+        tested = thief.http.post(f"{mine}/{one}/test")
+        assert (tested.status_code, tested.json()["code"]) == (503, "sealing_unavailable")
+        assert provider.seen == []
+
+
+def test_a_key_says_when_it_was_last_used(people: People, owner: Person) -> None:
+    workspace = owner.found()
+    one = f"/api/v1/workspaces/{workspace}"
+    made = owner.http.post(f"{one}/keys", json={"name": "k", "scopes": ["usage"]}).json()
+    assert made["last_used_at"] is None
+    with people.with_key(made["secret"]) as client:
+        assert client.get(one).status_code == 200
+    assert owner.http.get(f"{one}/keys/{made['id']}").json()["last_used_at"] is not None
+
+
+def test_after_its_grace_period_a_workspace_is_gone_with_its_shares(
+    stack: LocalStack, people: People, owner: Person
+) -> None:
+    workspace, kept = owner.found("Gone"), owner.found("Kept")
+    one = f"/api/v1/workspaces/{workspace}"
+    with people.with_key(owner.key(workspace, scopes=["admin"])) as client:
+        shared = client.post("/api/shares", json={"sessionID": new_session_id()}, headers={"x-org-id": workspace})
+        assert shared.status_code == 200, shared.text
+    share = f"/api/share/{shared.json()['id']}/data"
+    deleted = owner.http.delete(one, headers={"If-Match": owner.http.get(one).headers["etag"]})
+    assert deleted.status_code == 200, deleted.text
+    past = utc_now() - timedelta(seconds=1)
+    database = Database(stack.database.access.url())
+    with database.transaction() as connection:
+        connection.execute(update(workspaces).where(workspaces.c.id == workspace).values(purge_after=past))
+
+    daily = stack.client("lambda").invoke(
+        FunctionName=stack.outputs["RelayFunctionName"], Payload=b'{"source":"schedule"}'
+    )
+    assert "FunctionError" not in daily, daily["Payload"].read()
+    with database.transaction() as connection:
+        assert connection.execute(select(workspaces).where(workspaces.c.id == workspace)).first() is None
+        assert connection.execute(select(keys).where(keys.c.workspace_id == workspace)).first() is None
+    assert owner.http.post(f"{one}/restore").status_code == 404
+    assert [each["id"] for each in owner.http.get("/api/v1/workspaces").json()["data"]] == [kept]
+    deadline = time.monotonic() + 30
+    while (status := httpx.get(f"{stack.url}{share}").status_code) != 410 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert status == 410
