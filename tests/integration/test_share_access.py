@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from opencode_cloud_client import Forbidden, Unauthorized, follow
 from tests.integration.projected import OwnedShare, People, Person, share_as
 from tests.integration.publisher import message, new_session_id, part, session
 
@@ -359,3 +360,32 @@ def test_a_key_reads_with_a_ticket_until_it_is_revoked(stack: Any) -> None:
     other = share_as(stack, owner, workspace, new_session_id())
     with live(stack) as socket:
         assert ask(socket, other.id, ticket=ticket)["type"] == "error", "a ticket is for one share"
+
+
+@pytest.mark.parametrize("mode", ["workspace", "password"])
+async def test_the_reference_client_follows_as_a_member_or_with_the_password(stack: Any, mode: str) -> None:
+    people = People(stack)
+    workspace = people.workspace()
+    owner, reader = people.member(workspace), people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    share.sync(part("1", "first"))
+    share.change(owner, mode=mode, **({"password": PASSWORD} if mode == "password" else {}))
+    with pytest.raises(Unauthorized):
+        async with follow(stack.url, share.id) as nobody:
+            await nobody.until_live()
+    proof: dict[str, Any] = {"bearer": reader.token} if mode == "workspace" else {"password": PASSWORD}
+    async with follow(stack.url, share.id, **proof) as follower:
+        await follower.until_live()
+        large = "x" * 300_000  # comes by reference, which is fetched with the ticket
+        seq = share.sync(part("2", large)).json()["seq"]
+        state = await follower.until(seq)
+        assert large in str(state.items["part/msg_1/prt_2"].data)
+        other = {"mode": "password", "password": "another password"}
+        share.change(owner, **other)
+        share.sync(part("3", "secret"))
+        if mode == "workspace":
+            await follower.until(seq + 1)  # comes back with a new ticket: members need no password
+            people.remove(reader, workspace)
+            share.sync(part("4", "secret"))
+        with pytest.raises((Unauthorized, Forbidden)):
+            await follower.until(seq + 2)

@@ -30,6 +30,7 @@ from .protocol import (
     decode_frame,
     decode_item,
 )
+from .tickets import Tickets
 from .transport import SOCKET_ERRORS, Http, Server, open_socket, receive, send
 
 _NEVER = float("inf")
@@ -74,7 +75,9 @@ class Follower:
     not serve it at all; network failures are retried as `backoff` says.
     """
 
-    def __init__(self, server: Server, state: ShareState, backoff: Backoff, timing: Timing, http: Http) -> None:
+    def __init__(
+        self, server: Server, state: ShareState, backoff: Backoff, timing: Timing, http: Http, tickets: Tickets
+    ) -> None:
         self.state = state
         """Everything received so far, folded."""
         self.counters = http.counters
@@ -82,6 +85,7 @@ class Follower:
         self._backoff = backoff
         self._timing = timing
         self._http = http
+        self._tickets = tickets
         self._viewer = Viewer(state)
         self._socket: ClientConnection | None = None
         self._failures = 0
@@ -151,6 +155,7 @@ class Follower:
 
     async def _lost(self, error: Exception) -> None:
         """Count a failed connection, and give up if that was the last permitted."""
+        self._tickets.doubt()
         await self._drop()
         self._failures += 1
         if self._backoff.exhausted(self._failures):
@@ -186,9 +191,12 @@ class Follower:
         if now >= self._resume_due:
             self._resume_due = _NEVER
             self.counters.resumes += 1
-            await self._send(socket, self._viewer.resume(), now)
+            await self._send(socket, self._viewer.resume(await self._ticket()), now)
         elif now >= self._ping_due:
-            await self._send(socket, self._viewer.ping(), now)
+            await self._send(socket, self._viewer.ping(await self._ticket()), now)
+
+    async def _ticket(self) -> str | None:
+        return await self._tickets.present(self._http.post)
 
     async def _send(self, socket: ClientConnection, action: bytes, now: float) -> None:
         self._ping_due = now + self._timing.ping
@@ -233,7 +241,7 @@ class Follower:
     async def _fetch_document(self, frame: SnapshotFrame) -> tuple[Change, ...]:
         self.counters.snapshots += 1
         after = f"?after={self.state.cursor}" if self.state.cursor and "?" not in frame.href else ""
-        document = decode_document(await self._http.get(frame.href + after))
+        document = decode_document(await self._http.get(frame.href + after, self._tickets.headers))
         if document.share != self.state.share:
             raise ProtocolError("the document is of another share")
         self._resume_due = 0.0  # a document is never the end: what came meanwhile is asked for at once
@@ -254,7 +262,7 @@ class Follower:
             return item
         async with permits:
             self.counters.references += 1
-            whole = decode_item(decode(await self._http.get(item.href)))
+            whole = decode_item(decode(await self._http.get(item.href, self._tickets.headers)))
         if (whole.seq, whole.key, whole.href) != (item.seq, item.key, None):
             raise ProtocolError(f"{item.href} holds another item")
         return whole
@@ -269,18 +277,23 @@ def follow(
     backoff: Backoff | None = None,
     timing: Timing | None = None,
     http: httpx.AsyncClient | None = None,
+    bearer: str | None = None,
+    password: str | None = None,
 ) -> Follower:
     """Follow the share with id `share` on the server at `url`.
 
     `after` skips what an earlier run has seen (its `state.cursor`); pass that run's whole `state` instead to go on
-    folding it. `http` is a client to use for references instead of an own one; it is not closed.
+    folding it. `http` is a client to use for references instead of an own one; it is not closed. A share that is not
+    for everybody needs `bearer`, an access token or key of a member of its workspace, or the share's `password`.
     """
     server = Server.at(url)
     counters = Counters()
+    state = state or ShareState(share, after)
     return Follower(
         server,
-        state or ShareState(share, after),
+        state,
         backoff or Backoff(),
         timing or Timing(),
         Http(server, counters, Backoff(attempts=4), http),
+        Tickets(state.share, bearer, password),
     )

@@ -309,15 +309,19 @@ class Viewer:
         self.fruitless = 0
         self._ready = False
 
-    def resume(self) -> bytes:
+    def resume(self, ticket: str | None = None) -> bytes:
         """The action that asks for everything after the cursor."""
         self.resuming = True
         self._resumed_from = self.state.cursor
-        return encode({"action": "resume", "share": self.state.share, "after": self.state.cursor})
+        return self._action("resume", ticket)
 
-    def ping(self) -> bytes:
+    def ping(self, ticket: str | None = None) -> bytes:
         """The action that keeps the socket open and asks for the share's last number."""
-        return encode({"action": "ping", "share": self.state.share, "after": self.state.cursor})
+        return self._action("ping", ticket)
+
+    def _action(self, action: str, ticket: str | None) -> bytes:
+        proof = {"ticket": ticket} if ticket else {}
+        return encode({"action": action, "share": self.state.share, "after": self.state.cursor, **proof})
 
     def news(self, items: Iterable[Item]) -> tuple[Item, ...]:
         """Those of `items` that would change the state: only their hrefs are worth fetching."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -22,6 +23,7 @@ SOCKET_ERRORS = (OSError, TimeoutError, WebSocketException)
 _INCOMING_LIMIT = 1024 * 1024
 """Largest message accepted from a server, in bytes: 32 times what the protocol allows."""
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 
@@ -64,35 +66,43 @@ class Http:
         self._owned = client is None
         self._client = client or httpx.AsyncClient(timeout=_TIMEOUT)
 
-    async def get(self, href: str) -> bytes:
+    async def get(self, href: str, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
         """The body at an address of the server, redirects followed (large bodies are redirects to storage)."""
-        return await self._request("GET", self._server.resolve(href), None)
+        return await self._request("GET", self._server.resolve(href), None, headers)
 
-    async def call(self, method: str, path: str, body: Json) -> Json:
+    async def call(self, method: str, path: str, body: Json, headers: Mapping[str, str] = NO_HEADERS) -> Json:
         """The JSON answer to a JSON request."""
-        return decode(await self._request(method, self._server.url + path, encode(body)))
+        return decode(await self._request(method, self._server.url + path, encode(body), headers))
+
+    async def post(self, path: str, body: Json, headers: Mapping[str, str]) -> Json:
+        """The JSON answer to a POST."""
+        return await self.call("POST", path, body, headers)
 
     async def close(self) -> None:
         """Close the connections, unless they belong to a client that was passed in."""
         if self._owned:
             await self._client.aclose()
 
-    async def _request(self, method: str, url: str, content: bytes | None) -> bytes:
+    async def _request(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> bytes:
         """One request, repeated on failures that may pass. Repeating is safe: every request is idempotent."""
         failures = 0
         while True:
             try:
-                return await self._once(method, url, content)
+                return await self._once(method, url, content, headers)
             except OpencodeCloudError as error:
                 failures += 1
                 if not _may_pass(error) or self._backoff.exhausted(failures):
                     raise
             await asyncio.sleep(self._backoff.delay(failures))
 
-    async def _once(self, method: str, url: str, content: bytes | None) -> bytes:
-        headers = {"content-type": "application/json"} if content is not None else {}
+    async def _once(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> bytes:
+        sent = {**headers, **({"content-type": "application/json"} if content is not None else {})}
         try:
-            response = await self._client.request(method, url, content=content, headers=headers, follow_redirects=True)
+            response = await self._client.request(method, url, content=content, headers=sent, follow_redirects=False)
+            if response.next_request is not None:  # httpx itself would send our headers on to wherever that leads
+                target = str(response.next_request.url)
+                near = urlsplit(target)[:2] == urlsplit(self._server.url)[:2]
+                response = await self._client.get(target, headers=headers if near else {}, follow_redirects=True)
         except httpx.HTTPError as error:
             raise ConnectionLost(f"{method} {url}: {error or type(error).__name__}") from error
         self.counters.http_bytes_received += response.num_bytes_downloaded
