@@ -19,6 +19,7 @@ import pytest
 from opencode_cloud.workspaces.permissions import Permission, Role, Scope, allows
 from tests.integration.operations import Operation, example, operations
 from tests.integration.people import Person
+from tests.integration.publisher import new_session_id
 from tests.integration.tokens import access_token
 from tests.integration.world import CANARY, World, found, must, state
 
@@ -169,13 +170,18 @@ def expected(operation: Operation, actor: Actor) -> tuple[int, str] | None:
     """Return status and code of the refusal; None where the actor must be let in."""
     if operation.permission == "none":
         return None
+    if operation.permission == "account":
+        return None if actor.known and actor.person else (401, "login_required")
+    return refused(actor, Permission(operation.permission))
+
+
+def refused(actor: Actor, permission: Permission) -> tuple[int, str] | None:
+    """Return status and code with which the workspace is closed to the actor, or to what they want."""
     if not actor.known:
         return 401, "login_required"
-    if operation.permission == "account":
-        return None if actor.person else (401, "login_required")
     if actor.permits is None:
         return 404, "workspace_not_found"
-    return None if actor.permits(Permission(operation.permission)) else (403, "not_permitted")
+    return None if actor.permits(permission) else (403, "not_permitted")
 
 
 def ask(world: World, actor: Actor, request: dict[str, Any]) -> httpx.Response:
@@ -227,6 +233,34 @@ def test_every_operation_says_whom_it_admits() -> None:
         assert operation.permission in {"none", "account", *Permission}, str(operation)
         if operation.permission in set(Permission):
             assert "{workspace}" in operation.path, str(operation)
+
+
+CLIENTS = {
+    ("GET", "/api/config"): Permission.REMOTE_CONFIG,
+    ("GET", "/api/v2/config"): Permission.REMOTE_CONFIG,
+    ("POST", "/api/shares"): Permission.SHARE_OWN,
+}
+"""What clients ask of the workspace that they name in ``x-org-id``; these routes are not of the document."""
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_clients_are_answered_by_the_same_table(world: World, actors: dict[str, Actor], name: str) -> None:
+    """Before the matrix, at the end of which everybody leaves."""
+    actor = actors[name]
+    for (method, path), permission in CLIENTS.items():
+        body = {"sessionID": new_session_id()} if method == "POST" else None
+        request = {"method": method, "url": path, "json": body, "headers": {"x-org-id": world.workspace}}
+        answer = ask(world, actor, request)
+        refusal = refused(actor, permission)
+        said = f"{method} {path}: {answer.status_code} {answer.text}"
+        if refusal:
+            assert (answer.status_code, answer.json()["error"]) == refusal, said
+            assert CANARY not in answer.text, said
+        else:
+            assert answer.status_code == 200, said
+            assert path != "/api/config" or CANARY in answer.text, said
+    if actor.permits is None:
+        assert world.workspace not in actor.http.get("/api/orgs").text
 
 
 @pytest.mark.parametrize("name", ACTORS)
