@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import boto3
 
 SHARING = ("share", "live", "deliver", "snapshot", "purge")
 CONSOLE = ("identity", "console", "relay", "mail", "github", "migrate")
+ALL = SHARING + CONSOLE
 
 
 def deployed_environments() -> dict[str, dict[str, str]]:
@@ -21,18 +22,19 @@ def deployed_environments() -> dict[str, dict[str, str]]:
         for function in page["Functions"]:
             variables = function.get("Environment", {}).get("Variables", {})
             name = variables.get("POWERTOOLS_SERVICE_NAME", "")
-            if name in SHARING + CONSOLE:
+            if name in ALL:
                 found[name] = variables
     if "share" not in found:
         raise RuntimeError("the stage has no functions of ours: is it deployed?")
     return found
 
 
-def deployed_environment() -> dict[str, str]:
-    """Return the environment variables of the functions of sharing, all together."""
-    return {
-        key: value for name, each in deployed_environments().items() if name in SHARING for key, value in each.items()
-    }
+def deployed_environment(functions: Sequence[str] = SHARING) -> dict[str, str]:
+    """Return the environment variables of ``functions``, all together."""
+    found: dict[str, str] = {}
+    for name, variables in deployed_environments().items():
+        found |= variables if name in functions else {}
+    return found
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from benchmarks.pricing import calls_by_name, described_rounds
 from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
 from opencode_cloud import wiring
-from opencode_cloud.identity.service.sessions import Origin, Sessions
+from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.identity.store.sessions import SessionsStore
@@ -68,14 +68,12 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5)
     arguments = parser.parse_args()
     environments = deployed_environments()
-    for environment in environments.values():
-        os.environ.update(environment)
     sessions = _sessions()
     somebody = _somebody(sessions, arguments.url)
     with httpx.Client(base_url=arguments.url, timeout=60) as http:
         result = {
             "latency": _latencies(http, somebody, arguments.repetitions),
-            "operations": list(_operations(somebody)),
+            "operations": list(_operations(somebody, _begin(sessions, arguments.url, somebody.account).refresh_token)),
             "cold_starts": cold_starts(environments, arguments.starts),
         }
     arguments.result.write_text(json.dumps(result, indent=1))
@@ -95,7 +93,7 @@ def _somebody(sessions: Sessions, url: str) -> Somebody:
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
         unit.connection.execute(accounts.insert(), row)
         unit.tell(Topic.ACCOUNT, account)
-    issued = sessions.begin_device(url, "opencode-cli", account, Origin("127.0.0.1", "benchmark"))
+    issued = _begin(sessions, url, account)
     headers = {"Authorization": f"Bearer {issued.access_token}"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         workspace = _made(http.post("/api/v1/workspaces", json={"name": "Benchmark"}))["id"]
@@ -104,6 +102,10 @@ def _somebody(sessions: Sessions, url: str) -> Somebody:
     actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace=workspace)
     wiring.publisher().publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
+
+
+def _begin(sessions: Sessions, url: str, account: str) -> Issued:
+    return sessions.begin_device(url, "opencode-cli", account, Origin("127.0.0.1", "benchmark"))
 
 
 def _latencies(http: httpx.Client, somebody: Somebody, repetitions: int) -> Json:
@@ -155,13 +157,13 @@ def _timed(repetitions: int, status: int, call: Callable[[], httpx.Response]) ->
     return milliseconds(taken)
 
 
-def _operations(somebody: Somebody) -> Iterator[Json]:
+def _operations(somebody: Somebody, refresh_token: str) -> Iterator[Json]:
     """Yield what each operation calls, in sequential rounds, and how many SQL statements it runs."""
     meter = Meter()
     meter.install()
     functions = Functions(meter)
     token, path = somebody.access_token, f"/api/v1/workspaces/{somebody.workspace}"
-    refresh = {**CLIENT, "grant_type": "refresh_token", "refresh_token": somebody.refresh_token}
+    refresh = {**CLIENT, "grant_type": "refresh_token", "refresh_token": refresh_token}
     operations: dict[str, tuple[str, Event]] = {
         "device code": ("identity", http_event("POST", "/auth/device/code", CLIENT)),
         "refresh": ("identity", http_event("POST", "/auth/device/token", refresh)),
