@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,20 @@ class TestIdempotency:
         assert invite(ada, workspace, email, key).status_code == 201
         refused = invite(ada, workspace, address(), key)
         assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+
+    def test_of_many_at_once_one_is_carried_out(self, people: People) -> None:
+        eager, key = people.somebody(), secrets.token_hex(16)
+
+        def found(_: int) -> httpx.Response:
+            return eager.http.post("/api/v1/workspaces", json={"name": "Once"}, headers={"Idempotency-Key": key})
+
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(found, range(6)))
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        refused = {answer.json()["code"] for answer in answers if answer.status_code == 409}
+        assert refused <= {"idempotency_in_progress"}
+        [workspace] = eager.http.get("/api/v1/workspaces").json()["data"]
+        assert {answer.json()["id"] for answer in answers if answer.status_code == 201} == {workspace["id"]}
 
     def test_a_refused_request_may_be_made_again(self, ada: Person, workspace: str) -> None:
         key, email = secrets.token_hex(16), address()

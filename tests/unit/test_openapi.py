@@ -94,6 +94,7 @@ def test_the_reference_page_shows_every_operation_and_model_without_a_script() -
     for name, operation in operations():
         assert f"<code>{name}</code>" in page
         assert operation["x-permission"] in page
+        assert operation["description"]
     targets, links = set(re.findall(r'id="([^"]+)"', page)), set(re.findall(r'href="#([^"]+)"', page))
     assert links <= targets
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page)

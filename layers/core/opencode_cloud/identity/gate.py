@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.identity.web import check_same_origin, request_of
@@ -61,6 +62,7 @@ class Gate:
             rule,
             method,
             summary=summary,
+            description=getdoc(handler) or "",
             tags=[tag],
             status_code=status,
             openapi_extensions={EXTENSION: str(permission)},

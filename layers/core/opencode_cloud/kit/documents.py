@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from jinja2 import Environment
+from markupsafe import Markup
 
 from opencode_cloud.kit import http, site
 from opencode_cloud.kit.openapi import METHODS, PERMISSION, PROBLEMS
@@ -74,7 +76,7 @@ def reference_page() -> str:
         for tag in known["tags"]
     ]
     models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
-    template = site.environment().get_template("api.html")
+    template = _environment().get_template("api.html")
     return template.render(description=known["info"]["description"], tags=tags, models=models)
 
 
@@ -83,7 +85,21 @@ def problems_page() -> str:
     """Write the page that lists the stable error codes."""
     known = msgspec.json.decode(source())[PROBLEMS]
     listed = [{"code": code, **said} for code, said in known.items()]
-    return site.environment().get_template("problems.html").render(problems=listed)
+    return _environment().get_template("problems.html").render(problems=listed)
+
+
+def _environment() -> Environment:
+    made = site.environment()
+    made.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    return made
+
+
+def words(text: str) -> Markup:
+    """Write a sentence as HTML: what stands between backticks is code."""
+    parts = re.split(r"`+([^`]+)`+", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(each) if odd % 2 else each for odd, each in enumerate(parts)
+    )
 
 
 def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,13 +138,16 @@ def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _named(schema: Mapping[str, Any]) -> dict[str, str]:
     name = schema.get("$ref", "").rpartition("/")[2]
-    return {"name": name or type_of(schema), "anchor": _anchor("model", name) if name and name != "Problem" else ""}
+    return {
+        "name": readable(name) or type_of(schema),
+        "anchor": _anchor("model", name) if name and name != "Problem" else "",
+    }
 
 
 def _model(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
     required = model.get("required", [])
     return {
-        "name": name,
+        "name": readable(name),
         "anchor": _anchor("model", name),
         "description": model.get("description", ""),
         "values": model.get("enum", []),
@@ -147,7 +166,7 @@ def _model(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
 def type_of(schema: Mapping[str, Any]) -> str:
     """Say in a word or two what a schema admits."""
     if "$ref" in schema:
-        return schema["$ref"].rpartition("/")[2]
+        return readable(schema["$ref"].rpartition("/")[2])
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:
@@ -159,6 +178,11 @@ def type_of(schema: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"list of {type_of(schema.get('items', {}))}"
     return f"{kind} ({schema['format']})" if "format" in schema else kind
+
+
+def readable(name: str) -> str:
+    """Return the name of a model as people read it: a page of keys is ``Page_Key_`` to Pydantic."""
+    return re.sub(r"^([A-Za-z]+)_(\w+)_$", r"\1 of \2", name)
 
 
 def _anchor(kind: str, name: str) -> str:
