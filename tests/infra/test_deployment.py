@@ -26,7 +26,7 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
 COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "migrations", "web")
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
-CONSOLE = ("Identity", "Console", "Relay", "Mail", "Github", "Migrate")
+CONSOLE = ("Identity", "Console", "Relay", "Mail", "Operate", "Github", "Migrate")
 READY_SECONDS = 60
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

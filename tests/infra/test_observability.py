@@ -1,6 +1,9 @@
 import json
+from pathlib import Path
 
 from tests.infra.synthesis import Synthesis
+
+FUNCTIONS = list((Path(__file__).parents[2] / "functions").iterdir())
 
 
 def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
@@ -14,7 +17,7 @@ def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     names = [alarm["MetricName"] for alarm in alarms]
     assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount"} <= set(names)
-    assert names.count("Errors") == names.count("Throttles") == 11
+    assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
     assert names.count("ApproximateNumberOfMessagesVisible") == 6
 
 
