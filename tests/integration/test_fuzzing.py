@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -80,3 +82,45 @@ def test_no_request_makes_it_fail(world: World, operation: Operation, mode: Gene
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_request_of_very_many_makes_it_fail(world: World, operation: Operation, mode: GenerationMode) -> None:
     try_out(world, operation, mode, THOROUGH)
+
+
+BESIDE = [
+    *(("POST", f"/auth/{name}") for name in ("device/code", "device/token", "token", "revoke", "authorize")),
+    *(("GET", f"/api/{name}") for name in ("user", "orgs", "config", "v2/config")),
+    *(("GET", path) for path in ("/login", "/login/code", "/device", "/account", "/auth/authorize", "/invitations/x")),
+    *(("POST", path) for path in ("/login/email", "/login/code", "/device", "/logout", "/account/sessions/x/end")),
+    *(("GET", path) for path in ("/auth/callback/github", "/.well-known/jwks.json", "/get_github_app_installation")),
+    *(("POST", f"/exchange_github_app_token{rest}") for rest in ("", "_with_pat")),
+]
+"""Routes that are not of the document: clients', pages, the GitHub exchange."""
+FIELDS = """grant_type client_id device_code refresh_token code state challenge email user_code continue redirect_uri
+response_type code_challenge token decision owner repo"""
+NAMES = st.sampled_from(FIELDS.split())
+VALUES = st.one_of(st.text(max_size=40), st.integers(), st.none(), st.lists(st.text(max_size=3), max_size=2))
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(NAMES, VALUES, max_size=5).map(lambda said: json.dumps(said).encode()),
+    st.dictionaries(NAMES, st.text(max_size=40), max_size=5).map(
+        lambda said: urlencode(said, errors="replace").encode()
+    ),
+)
+KINDS = st.sampled_from(["", "application/json", "application/x-www-form-urlencoded", "multipart/form-data", "text/x"])
+BEARERS = st.sampled_from(["", "Bearer", "Bearer x.y.z", "Bearer oc_sk_x", "Bearer github_pat_x", "Basic eA==", "\xff"])
+
+
+@pytest.mark.parametrize(("method", "path"), BESIDE, ids=lambda value: value)
+def test_nothing_makes_the_other_routes_fail(stack: Any, method: str, path: str) -> None:
+    @settings(max_examples=8, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @given(BODIES, KINDS, BEARERS, st.dictionaries(NAMES, st.text(max_size=40), max_size=4), st.booleans())
+    def send(body: bytes, kind: str, bearer: str, query: dict[str, str], cookie: bool) -> None:
+        headers = {"content-type": kind, "authorization": bearer.encode("latin-1"), "sec-fetch-site": "same-origin"}
+        headers |= {"cookie": "opencode_session=x; opencode_browser=x"} if cookie else {}
+        sent = {name: value.encode("utf-8", "replace") for name, value in query.items()}
+        address = f"{stack.url}{path}?{urlencode(sent)}"
+        answer = httpx.request(method, address, headers=headers, content=body if method == "POST" else None)
+        # The exchange asks a GitHub that the stage does not have.
+        assert answer.status_code < 500 or answer.json().get("code") == "github_app_refused", (
+            f"{answer.status_code} {answer.text}: {method} {address} {headers} {body!r}"
+        )
+
+    send()
