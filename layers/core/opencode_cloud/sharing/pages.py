@@ -110,11 +110,14 @@ def render_password(share_id: str, problem: str = "") -> str:
     )
 
 
+TEMPLATES = ("base.html", "message.html", "notice.html", "password.html", "share.html")
+"""Those that pages of sharing are made of; others beside them need filters that other features bring."""
+
+
 def prepare() -> None:
     """Compile the templates now: a function that does so as it starts answers sooner."""
-    environment = _environment()
-    for name in environment.list_templates(filter_func=lambda name: "/" not in name):  # other features' are in folders
-        environment.get_template(name)
+    for name in TEMPLATES:
+        _environment().get_template(name)
 
 
 def render_home(base_url: str) -> str:
