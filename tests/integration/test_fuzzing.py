@@ -95,7 +95,7 @@ BESIDE = [
 """Routes that are not of the document: clients', pages, the GitHub exchange."""
 FIELDS = """grant_type client_id device_code refresh_token code state challenge email user_code continue redirect_uri
 response_type code_challenge token decision owner repo"""
-NAMES: st.SearchStrategy[str] = st.sampled_from(FIELDS.split())
+NAMES = st.sampled_from(list[str](FIELDS.split()))
 VALUES = st.one_of(st.text(max_size=40), st.integers(), st.none(), st.lists(st.text(max_size=3), max_size=2))
 BODIES = st.one_of(
     st.binary(max_size=60),
