@@ -26,7 +26,8 @@ from infra.stage import GitHub, Stage
 SIZES = {
     "identity": Size(timeout=29, memory=1769),
     "console": Size(timeout=29, memory=1769),
-    "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1024),
+    # A whole processor: whoever was killed after a commit leaves five seconds, of which its start takes most.
+    "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
     "operate": Size(timeout=120, memory=1024),
@@ -210,7 +211,9 @@ class ConsoleStack(Stack):
             DEPLOYMENT_KEY_SECRET=data.console_key_arn,
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            SITE_BUCKET=data.site.bucket_name,
         )
+        self._allow_publishing(function)
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)

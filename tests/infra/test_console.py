@@ -33,7 +33,13 @@ MAY = {
     "operate": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         "sessions": {"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"},
-        "other": {"kms:GetPublicKey", "secretsmanager:GetSecretValue", "sqs:SendMessage"},
+        "other": {
+            "kms:GetPublicKey",
+            "secretsmanager:GetSecretValue",
+            "sqs:SendMessage",
+            "s3:GetObject",
+            "s3:PutObject",
+        },
     },
     "mail": {"access": set[str](), "sessions": set[str](), "other": {"ses:SendEmail"}},
     "migrate": {"access": set[str](), "sessions": set[str](), "other": {"s3:GetObject", "s3:PutObject"}},

@@ -18,6 +18,8 @@ from opencode_cloud.mail.store import MailStore
 from opencode_cloud.mail.store.tables import mails
 from opencode_cloud.operations import Operations
 from opencode_cloud.outbox.models import Topic
+from opencode_cloud.policies.service import WellKnown
+from tests.unit.policies.test_well_known import Shelf
 from tests.unit.workspaces.team import Place
 
 OPERATOR = "arn:aws:sts::000000000000:assumed-role/Admin/ada"
@@ -32,7 +34,9 @@ def place(database: Database) -> Place:
 def operations(place: Place) -> Operations:
     nothing: Any = None
     audit, mailer = AuditTrail(AuditStore()), Mailer(MailStore(place.database))
-    return Operations(place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing)
+    shelf: Any = Shelf()
+    site = WellKnown(shelf, "https://cloud.example.com")
+    return Operations(place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing, site)
 
 
 def run(operations: Operations, kind: str, **command: Any) -> dict[str, Any]:
@@ -55,6 +59,18 @@ def test_the_first_owner_gets_account_workspace_and_mail(place: Place, operation
     sent = Renderer(lambda: "key", "").render(Template(mail["template"]), mail["variables"])
     assert "https://cloud.example.com/login" in sent.text
     assert {"account.created", "workspace.created"} <= set(place.actions())
+
+
+def test_what_clients_begin_with_is_published_shown_and_taken_back(place: Place, operations: Operations) -> None:
+    assert run(operations, "well-known")["result"] is None
+    made = run(operations, "well-known", config={"share": "manual"})["result"]
+    assert made["config"] == {"share": "manual"}
+    assert run(operations, "well-known")["result"] == made
+    refused = run(operations, "well-known", config={"share": "sometimes"})
+    assert (refused["error"], "/share" in refused["message"]) == ("invalid_document", True)
+    back = run(operations, "well-known", default=True)["result"]
+    assert back["config"] == {"enterprise": {"url": "https://cloud.example.com"}}
+    assert place.actions() == ["well_known.published"] * 2
 
 
 def test_there_is_one_first_owner(place: Place, operations: Operations) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.store.keys import SigningKeys
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.workspaces.assembly import Team
 
 MOST_SHOWN = 100
@@ -80,7 +81,17 @@ class RotateSigningKey(msgspec.Struct, tag="rotate-signing-key"):
     """Let the other key sign access tokens; those of the present one stay valid."""
 
 
-Command = LookUp | CreateWorkspace | FirstOwner | CreateKey | Block | Project | RotateSigningKey
+class PublishWellKnown(msgspec.Struct, tag="well-known"):
+    """What clients begin with that are logged in by ``opencode auth login``: a configuration, or the default again.
+
+    With neither, the document is shown.
+    """
+
+    config: dict[str, Any] | None = None
+    default: bool = False
+
+
+Command = LookUp | CreateWorkspace | FirstOwner | CreateKey | Block | Project | RotateSigningKey | PublishWellKnown
 
 
 class Invocation(msgspec.Struct):
@@ -102,6 +113,7 @@ class Operations:
         mailer: Mailer,
         projection: Projection,
         signing_keys: SigningKeys,
+        well_known: WellKnown,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
@@ -110,6 +122,7 @@ class Operations:
         self._mailer = mailer
         self._projection = projection
         self._signing_keys = signing_keys
+        self._well_known = well_known
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -146,6 +159,8 @@ class Operations:
                 return self._project(command, actor)
             case RotateSigningKey():
                 return self._rotate(actor)
+            case PublishWellKnown():
+                return self._publish_well_known(command, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -233,6 +248,23 @@ class Operations:
                 unit.connection, actor, "projection.renewed", target, workspace=command.workspace, after={"rows": rows}
             )
         return {"rows": rows}
+
+    def _publish_well_known(self, command: PublishWellKnown, actor: Actor) -> Any:
+        before = self._well_known.present()
+        if command.config is not None:
+            self._well_known.publish(command.config)
+        elif command.default:
+            self._well_known.publish_default()
+        else:
+            return before
+        after = self._well_known.present()
+        with self._outbox.unit() as unit:
+            target = Target("well_known", ".well-known/opencode")
+            configs = [{"config": (document or {}).get("config")} for document in (before, after)]
+            self._audit.record(
+                unit.connection, actor, "well_known.published", target, before=configs[0], after=configs[1]
+            )
+        return after
 
     def _rotate(self, actor: Actor) -> dict[str, Any]:
         before = self._signing_keys.active_now()

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -82,6 +83,9 @@ def _people(commands: Any) -> None:
         blocked.add_argument("subject", help="address, acc_... or wrk_...")
     project = add("project", help="bring what the other planes know to what the database says")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
+    known = add("well-known", help="show or publish what clients begin with after `opencode auth login`")
+    known.add_argument("--config", type=Path, help="publish this configuration (JSON)")
+    known.add_argument("--default", action="store_true", help="publish what a deployment begins with")
     add("rotate-signing-key", help="let the next key sign access tokens; tokens signed before stay valid")
 
 
@@ -100,8 +104,17 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"subject": options.subject, "blocked": options.command == "block"}
         case "project":
             return {"workspace": options.workspace}
+        case "well-known":
+            return {"config": _json(options.config) if options.config else None, "default": options.default}
         case _:
             return {}
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{file} cannot be read as JSON: {error}") from error
 
 
 def _invoke(options: argparse.Namespace) -> Any:

@@ -29,8 +29,8 @@ from opencode_cloud.operations import Operations
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, by_topic
 from opencode_cloud.outbox.store import OutboxStore
-from opencode_cloud.policies.service import Compiler, Publisher
-from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.policies.service import Compiler, Publisher, WellKnown
+from opencode_cloud.policies.store import DocumentStore, SiteStore
 from opencode_cloud.sharing.store import Tasks
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.pages import InvitationPages
@@ -155,4 +155,5 @@ def operations() -> Operations:
         Mailer(MailStore(database())),
         projection(),
         SigningKeys(settings.text("SIGNING_KEYS").split(","), settings.text("SESSIONS_TABLE")),
+        WellKnown(SiteStore(settings.text("SITE_BUCKET")), settings.text("PUBLIC_URL", "")),
     )

@@ -91,7 +91,7 @@ def seconds_until_refused(stack: LocalStack, planes: Planes, limit: float) -> fl
 
 
 def test_a_key_revoked_by_a_killed_process_is_refused_within_five_seconds(stack: LocalStack, deployed: Planes) -> None:
-    # The relay's first start, with all that it imports, is this machine's business: SnapStart does without it.
+    # How long the relay's first start takes, with all that it imports, depends on what else this machine does.
     cold = seconds_until_refused(stack, deployed, 30)
     warm = seconds_until_refused(stack, deployed, SECONDS)
     print(f"refused after {cold:.2f} s by a cold relay, after {warm:.2f} s by a warm one")
