@@ -11,8 +11,6 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from jinja2 import Environment
-from markupsafe import Markup
 
 from opencode_cloud.kit import http, site
 from opencode_cloud.kit.openapi import METHODS, PERMISSION, PROBLEMS
@@ -76,7 +74,7 @@ def reference_page() -> str:
         for tag in known["tags"]
     ]
     models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
-    template = _environment().get_template("api.html")
+    template = site.environment().get_template("api.html")
     return template.render(description=known["info"]["description"], tags=tags, models=models)
 
 
@@ -85,21 +83,7 @@ def problems_page() -> str:
     """Write the page that lists the stable error codes."""
     known = msgspec.json.decode(source())[PROBLEMS]
     listed = [{"code": code, **said} for code, said in known.items()]
-    return _environment().get_template("problems.html").render(problems=listed)
-
-
-def _environment() -> Environment:
-    made = site.environment()
-    made.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
-    return made
-
-
-def words(text: str) -> Markup:
-    """Write a sentence as HTML: what stands between backticks is code."""
-    parts = re.split(r"`+([^`]+)`+", text)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(each) if odd % 2 else each for odd, each in enumerate(parts)
-    )
+    return site.environment().get_template("problems.html").render(problems=listed)
 
 
 def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 _VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
 
@@ -50,7 +51,11 @@ def headers(policy: str) -> dict[str, str]:
 
 
 def environment() -> Environment:
-    """Return a new environment for the templates in ``web/templates``; ``assets`` is where static files are."""
+    """Return a new environment for the templates in ``web/templates``; ``assets`` is where static files are.
+
+    Filter ``words``: a sentence in which what stands between backticks is code. It is here, and not with the pages that
+    use it, because functions compile all templates as they start.
+    """
     made = Environment(
         loader=FileSystemLoader(_web() / "templates"),
         autoescape=True,
@@ -59,8 +64,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     made.globals.update(assets=f"/assets/{version()}")  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return made
+
+
+def words(text: str) -> Markup:
+    """Write a sentence as HTML: what stands between backticks is code."""
+    parts = re.split(r"`+([^`]+)`+", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(each) if odd % 2 else each for odd, each in enumerate(parts)
+    )
 
 
 def static_asset(path: str) -> Asset | None:
