@@ -40,7 +40,9 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
     planes = {"stage": chosen, "data": data, "sharing": sharing}
     console = ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
     if chosen.watched:
-        ObservabilityStack(app, f"{prefix}-observability", **planes, console=console, **_options(chosen))
+        ObservabilityStack(
+            app, f"{prefix}-observability", **planes, console=console, cluster=database.cluster, **_options(chosen)
+        )
     if not chosen.local:
         EdgeStack(app, f"{prefix}-edge", **planes, **_options(chosen))
     return app

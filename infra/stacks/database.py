@@ -48,6 +48,8 @@ class DatabaseAccess:
     place: Place | None = None
     connect_arns: list[str] = field(default_factory=list[str])
     owner_secret_arn: str | None = None
+    cluster: rds.DatabaseCluster | None = None
+    """On AWS, for its metrics."""
 
     def allow(self, function: Function) -> None:
         """Let `function` connect as the user of the console plane, by a token of IAM's."""
@@ -229,6 +231,7 @@ class DatabaseStack(Stack):
             place=Place(self.vpc, self._functions),
             connect_arns=[self._connect_arn(self.proxy.db_proxy_arn if self.proxy else None)],
             owner_secret_arn=owner_secret,
+            cluster=self.cluster,
         )
 
     def _connect_arn(self, proxy_arn: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -38,20 +39,25 @@ class ObservabilityStack(Stack):
         data: DataStack,
         sharing: SharingStack,
         console: ConsoleStack,
+        cluster: rds.DatabaseCluster | None,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
         self._functions = [*sharing.functions, *console.functions]
         self._failed = {**sharing.failed, **data.failed}
+        self._queues = data.queues
+        self._cluster = cluster
         self._topic = self._alarm_topic(stage)
         self._service_alarms()
         self._function_alarms()
         self._queue_alarms()
+        self._console_alarms()
         board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
         board.add_widgets(*self._traffic_widgets())
         board.add_widgets(*self._sharing_widgets())
         board.add_widgets(*self._function_widgets())
+        board.add_widgets(*self._console_widgets())
         CfnOutput(self, "AlarmTopicArn", value=self._topic.topic_arn)
         CfnOutput(self, "DashboardName", value=board.dashboard_name)
 
@@ -103,6 +109,23 @@ class ObservabilityStack(Stack):
             waiting = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
             meaning = f"Of {name}, something failed for good: look into its queue, then redrive it."
             self._alarm(f"{name.capitalize()}Failed", waiting, 0, meaning)
+
+    def _console_alarms(self) -> None:
+        age = self._queues["relay"].metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
+        meaning = "Other planes do not know for over a minute what the database says: revoked keys may still work."
+        self._alarm("ProjectionsBehind", age, 60, meaning)
+        if self._cluster:
+            busy = self._cluster.metric("ACUUtilization", period=PERIOD, statistic="Average")
+            self._alarm("DatabaseFull", busy, 90, "The database is at its largest: raise database.max_acu.")
+
+    def _console_widgets(self) -> list[cloudwatch.IWidget]:
+        ages = [queue.metric_approximate_age_of_oldest_message() for queue in self._queues.values()]
+        widgets: list[cloudwatch.IWidget] = [_graph("Oldest message, s", ages)]
+        if self._cluster:
+            used = [self._cluster.metric("ServerlessDatabaseCapacity", statistic="Average")]
+            connections = self._cluster.metric("DatabaseConnections", statistic="Maximum")
+            widgets.append(_graph("Database, ACUs and connections", used, right=[connections]))
+        return widgets
 
     def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
         http, websocket = self._sharing.http.api, self._sharing.websocket.api

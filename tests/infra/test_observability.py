@@ -18,6 +18,8 @@ def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     names = [alarm["MetricName"] for alarm in alarms]
     assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount"} <= set(names)
     assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
+    assert "ApproximateAgeOfOldestMessage" in names
+    assert ("ACUUtilization" in names) == (not watched.stage.local)
     assert names.count("ApproximateNumberOfMessagesVisible") == 6
 
 
