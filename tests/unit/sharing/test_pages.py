@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -294,8 +293,11 @@ def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
         assert b"innerHTML" not in asset.body
 
 
-def test_preparing_reads_every_template() -> None:
+def test_preparing_reads_every_template_of_sharing() -> None:
     pages.prepare()
-    present = {path.name for path in Path(__file__).parents[3].glob("web/templates/*.html")}
     environment = pages._environment()  # pyright: ignore[reportPrivateUsage]
-    assert {name for _, name in environment.cache or {}} == present
+    read = {name for _, name in environment.cache or {}}
+    assert read == set(pages.TEMPLATES)
+    pages.render_missing()
+    pages.render_share("id", (), 0, "https://example.com")
+    assert {name for _, name in environment.cache or {}} == read, "nothing is left to compile with a request"

@@ -1,0 +1,91 @@
+"""A dump of everything that is kept, MySQL, DynamoDB, queues and logs, is searched for every secret of a run."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.stack import LocalStack
+from opencode_cloud.workspaces.permissions import Role
+from tests.integration.people import People
+from tests.integration.publisher import new_session_id
+
+WRITTEN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def secrets(stack: LocalStack) -> dict[str, str]:
+    """Every secret of one team's day, by what it is."""
+    people = People(stack)
+    owner, guest = people.somebody(), people.somebody()
+    workspace = owner.found()
+    member = people.joined(owner, workspace, Role.MEMBER)
+    one = f"/api/v1/workspaces/{workspace}"
+    made = owner.http.post(f"{one}/keys", json={"name": "k", "scopes": ["admin"]}).json()
+    rotated = owner.http.post(f"{one}/keys/{made['id']}/rotate", json={"overlap_seconds": 3600}).json()
+    repeated = {"Idempotency-Key": "a-key-that-comes-twice-0001"}
+    twice = [owner.http.post(f"{one}/keys", json={"name": "r"}, headers=repeated).json() for _ in range(2)]
+    assert twice[0]["secret"] == twice[1]["secret"]
+    provider = "sk-of-the-provider-that-nobody-may-read"
+    credential = owner.http.post(f"{one}/providers", json={"provider": "openai", "secret": provider}).json()
+    owner.http.put(f"{one}/providers/{credential['id']}", json={"secret": f"{provider}-again"})
+    owner.http.post(f"{one}/invitations", json={"email": guest.email, "role": "viewer"})
+    link = re.search(r"/invitations/([\w-]+)", stack.mailbox.wait(guest.email).text)
+    assert link
+    assert guest.http.get(f"/invitations/{link[1]}").status_code == 200
+    with people.with_key(rotated["secret"]) as client:
+        assert client.get(one).status_code == 200
+        shared = client.post("/api/shares", json={"sessionID": new_session_id()}, headers={"x-org-id": workspace})
+    time.sleep(WRITTEN_SECONDS)  # audit entries and letters come through queues
+    return {
+        "owner's cookie": owner.cookie,
+        "member's cookie": member.cookie,
+        "key": made["secret"],
+        "rotated key": rotated["secret"],
+        "key of a repeated request": twice[0]["secret"],
+        "provider's key": provider,
+        "link of an invitation": link[1],
+        "share's secret": shared.json()["secret"],
+    }
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """Give the forms in which a dump may hold a text."""
+    yield secret.encode()
+    yield secret.encode().hex().encode()
+    yield secret.encode().hex().upper().encode()
+
+
+def kept(stack: LocalStack) -> Iterator[tuple[str, bytes]]:
+    """Give everything that is kept, by where."""
+    yield "MySQL", stack.database.dump()
+    dynamodb = stack.client("dynamodb")
+    for table in dynamodb.list_tables()["TableNames"]:
+        pages = dynamodb.get_paginator("scan").paginate(TableName=table)
+        yield table, repr([page["Items"] for page in pages]).encode()
+    sqs = stack.client("sqs")
+    for queue in sqs.list_queues().get("QueueUrls", []):
+        waiting = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        yield queue, repr(waiting.get("Messages", [])).encode()
+    for log in sorted(Path(stack.state / "logs").glob("*.log")):
+        if log.name != "mailbox.log":  # what the recipients' servers get is theirs
+            yield log.name, log.read_bytes()
+
+
+def test_no_secret_is_kept_anywhere(stack: LocalStack, secrets: dict[str, str]) -> None:
+    found = [
+        (what, where)
+        for where, content in kept(stack)
+        for what, secret in secrets.items()
+        if any(form in content for form in forms(secret))
+    ]
+    assert found == []
+
+
+def test_the_search_would_find_what_is_there(stack: LocalStack, secrets: dict[str, str]) -> None:
+    places = dict(kept(stack))
+    assert b"key.created" in places["MySQL"]
+    assert any(b"session#sid_" in content for content in places.values())
+    assert len(secrets) == 8
