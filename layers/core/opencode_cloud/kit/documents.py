@@ -74,7 +74,7 @@ def reference_page() -> str:
         for tag in known["tags"]
     ]
     models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
-    template = site.environment().get_template("api.html")
+    template = site.environment().get_template("docs/api.html")
     return template.render(description=known["info"]["description"], tags=tags, models=models)
 
 
@@ -83,7 +83,7 @@ def problems_page() -> str:
     """Write the page that lists the stable error codes."""
     known = msgspec.json.decode(source())[PROBLEMS]
     listed = [{"code": code, **said} for code, said in known.items()]
-    return site.environment().get_template("problems.html").render(problems=listed)
+    return site.environment().get_template("docs/problems.html").render(problems=listed)
 
 
 def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
