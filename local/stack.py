@@ -235,6 +235,10 @@ class LocalStack:
     def start_front_door(self) -> None:
         """Start the front door, and wait until the functions behind it answer."""
         self._report("Opening the front door")
+        if self._wanted[0] is None and not is_free(self.port):
+            # Deploying takes its time, in which another stack may have taken the port. Nothing deployed names it.
+            self.port = free_port()
+            self._keep_ports()
         outputs = self.outputs
         command = [sys.executable, "-m", "local.front_door", "--with-parent", "--port", str(self.port)]
         command += ["--http-url", outputs["HttpUrl"], "--websocket-url", outputs["WebSocketUrl"]]
@@ -321,6 +325,9 @@ class LocalStack:
                 raise PortTaken(
                     f"Port {port} of 127.0.0.1 is in use by another program. Choose one: make dev {name}=<number>"
                 )
+        self._keep_ports()
+
+    def _keep_ports(self) -> None:
         self._ports_file.write_text(json.dumps({"port": self.port, "emulator": self.emulator_port}))
 
     def _read_ports(self) -> dict[str, int]:
