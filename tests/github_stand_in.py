@@ -196,11 +196,15 @@ def _handler(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def asked_by(stack: Any) -> Generator[GitHubStandIn]:
     """Run a stand-in, and have the deployed function ask it, pointed there as an operator points it."""
+    vault, arn = stack.client("secretsmanager"), stack.outputs["GitHubAppSecretArn"]
+    before = vault.get_secret_value(SecretId=arn)["SecretString"]
     with GitHubStandIn() as github, _configured(stack, github):
-        stack.client("secretsmanager").put_secret_value(
-            SecretId=stack.outputs["GitHubAppSecretArn"], SecretString=github.secret
-        )
-        yield github
+        vault.put_secret_value(SecretId=arn, SecretString=github.secret)
+        try:
+            yield github
+        finally:
+            # Without it the function, asked by other tests, would go to the real GitHub for its keys.
+            vault.put_secret_value(SecretId=arn, SecretString=before)
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def test_nothing_makes_the_other_routes_fail(stack: Any, method: str, path: str)
         sent = {name: value.encode("utf-8", "replace") for name, value in query.items()}
         address = f"{stack.url}{path}?{urlencode(sent)}"
         answer = httpx.request(method, address, headers=headers, content=body if method == "POST" else None)
-        # The exchange asks a GitHub that the stage does not have.
+        # The stage has no GitHub App, and the exchange says so.
         assert answer.status_code < 500 or answer.json().get("code") == "github_app_refused", (
             f"{answer.status_code} {answer.text}: {method} {address} {headers} {body!r}"
         )
