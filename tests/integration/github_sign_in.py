@@ -33,7 +33,7 @@ def github_sign_in() -> Iterator[GitHubSignIn]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
             pass
 
         def do_GET(self) -> None:
