@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.kit.sql import Database
@@ -260,6 +262,21 @@ def test_with_a_workspace_that_is_gone_for_good_its_shares_go(stack: Any, people
         time.sleep(0.2)
     assert [read(share) for share in shares] == [410, 410, 410]
     assert read(other) == 200
+
+
+def test_what_is_published_over_a_socket_is_held_to_the_same_rules(stack: Any, people: People) -> None:
+    workspace = people.workspace()
+    owner = people.member(workspace)
+    share = share_as(stack, owner, workspace, new_session_id())
+    action = {"action": "sync", "share": share.id, "secret": share.secret, "id": "1"}
+    action |= {"items": [session(share.session_id, "Over a socket")]}
+    with connect(f"{stack.url.replace('http', 'ws', 1)}/live") as socket:
+        socket.send(json.dumps(action))
+        assert json.loads(socket.recv(timeout=20)) == {"type": "ack", "id": "1", "seq": 1}
+        assert listed(share, owner)[0]["title"] == "Over a socket"
+        people.remove(owner, workspace)
+        socket.send(json.dumps(action))
+        assert json.loads(socket.recv(timeout=20))["code"] == "owner_has_left"
 
 
 def test_a_page_of_another_site_can_change_nothing_with_the_reader_s_cookie(stack: Any, people: People) -> None:
