@@ -47,6 +47,7 @@ class Console:
         self._pages = pages_app()
         wiring.identity_pages().mount(self._pages)
         wiring.invitation_pages().mount(self._pages)
+        wiring.administration_pages().mount(self._pages)
         self._limiter = RateLimiter(settings.text("SESSIONS_TABLE"))
 
     def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store import KeyUses
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.administration.assembly import AdministrationPages
+from opencode_cloud.administration.desk import Desk
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.housekeeping import Housekeeping
@@ -129,6 +131,13 @@ def identity_pages() -> IdentityPages:
         redirects=settings.text("REDIRECT_URIS", "").split(),
         public_url=settings.text("PUBLIC_URL", ""),
     )
+
+
+@cache
+def administration_pages() -> AdministrationPages:
+    """Return the pages on which members run their workspaces."""
+    desk = Desk(access(), deployment_key, identity_pages().note_use, settings.text("PUBLIC_URL", ""))
+    return AdministrationPages(desk, access(), team(), publisher(), audit_reading())
 
 
 @cache

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -20,15 +22,25 @@ from opencode_cloud.kit.log import logger
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the environment of the console's templates: filters ``moment`` (seconds to a date) and ``agent``."""
+    """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
     made = site.environment()
-    made.filters.update(moment=moment, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
+    made.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
     return made
 
 
 def moment(seconds: int) -> str:
-    """Return a time as pages show it."""
+    """Return a time in seconds since the epoch as pages show it."""
     return time.strftime("%-d %B %Y, %H:%M UTC", time.gmtime(seconds))
+
+
+def date(at: datetime) -> str:
+    """Return a time of a row, which is in UTC, as pages show it."""
+    return f"{at:%-d %B %Y, %H:%M} UTC"
+
+
+def indented(value: Any) -> str:
+    """Return a JSON value as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def render(template: str, **values: Any) -> str:

@@ -105,6 +105,10 @@ class IdentityPages:
         app.post("/account/sessions/<session>/end")(self.end_session)
         app.post("/account/sessions/end")(self.end_sessions)
 
+    def note_use(self, session: str) -> None:
+        """Let a browser's session live on: pages of other features are told apart from these by nobody."""
+        self._parts.sessions.note_use(session)
+
     # --------------------------------------------------------------------------------------- signing in
 
     def home(self) -> Response[str]:
