@@ -26,17 +26,37 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.links: list[str] = []
         self.text: list[str] = []
+        self._typing = ""
+        """Name of the text area or select whose value is being read."""
+        self._chosen = False
+        self._first = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(Form(attributes))
         elif tag == "input" and self.forms and "name" in attributes:
-            self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
+            if attributes.get("type") != "checkbox" or "checked" in attributes:
+                self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
+        elif tag in {"select", "textarea"} and self.forms:
+            self._typing, self._chosen = attributes["name"], tag == "textarea"
+            self._first = True
+            self.forms[-1].fields[self._typing] = ""
+        elif tag == "option" and self._typing:
+            wanted, self._first = self._first or "selected" in attributes, False
+            self._chosen = wanted and "value" not in attributes
+            if wanted and "value" in attributes:
+                self.forms[-1].fields[self._typing] = attributes["value"]
         elif tag == "a" and "href" in attributes:
             self.links.append(attributes["href"])
 
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"select", "textarea"}:
+            self._typing = ""
+
     def handle_data(self, data: str) -> None:
+        if self._typing and self._chosen:
+            self.forms[-1].fields[self._typing] = data.removeprefix("\n")
         self.text.append(data)
 
 

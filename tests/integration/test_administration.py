@@ -83,6 +83,13 @@ def office(stack: LocalStack) -> Office:
     return Office(stack)
 
 
+def works(client: httpx.Client) -> bool:
+    """Tell whether a key is known; a workspace without a policy has no config (404)."""
+    answer = client.get("/api/config")
+    assert answer.status_code in {200, 401, 404}
+    return answer.status_code != 401
+
+
 def address() -> str:
     return f"{secrets.token_hex(6)}@example.com"
 
@@ -203,7 +210,7 @@ def test_a_removed_persons_key_is_refused_within_five_seconds(office: Office) ->
     person = office.newcomer()
     key = person.key(office.workspace)
     client = office.people.with_key(key)
-    assert client.get("/api/config").status_code == 200
+    assert works(client)
     browser, members = office.open(Role.ADMIN, "/members")
     path = f"{office.base}/members/{office.member_id(person)}/remove"
     assert path in members.links
@@ -213,7 +220,7 @@ def test_a_removed_persons_key_is_refused_within_five_seconds(office: Office) ->
     assert "The person is removed" in removed.text
     assert person.email not in removed.text
     until = time.monotonic() + 5
-    while client.get("/api/config").status_code == 200:
+    while works(client):
         assert time.monotonic() < until
     assert office.browser(person).go(office.base).status_code == 404
     assert "member.removed" in office.actions()
@@ -225,7 +232,7 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(office: Office) -> None:
     secret = re.search(r'value="(oc_sk_[\w-]{43})"', made.answer.text)
     assert secret
     client = office.people.with_key(secret[1])
-    assert client.get("/api/config").status_code == 200
+    assert works(client)
     listed = browser.open(f"{office.base}/keys")
     assert secret[1] not in listed.answer.text
     assert "<i>" not in listed.answer.text
@@ -233,7 +240,7 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(office: Office) -> None:
     assert "within five seconds" in browser.open(revoke).text
     browser.submit(browser.open(revoke), revoke)
     until = time.monotonic() + 5
-    while client.get("/api/config").status_code == 200:
+    while works(client):
         assert time.monotonic() < until
 
 
@@ -268,10 +275,10 @@ def test_a_service_accounts_keys_are_refused_while_it_is_disabled(office: Office
     secret = re.search(r'value="(oc_sk_[\w-]{43})"', shown.answer.text)
     assert secret
     client = office.people.with_key(secret[1])
-    assert client.get("/api/config").status_code == 200
+    assert works(client)
     disabled = browser.submit(made, disable)
     until = time.monotonic() + 5
-    while client.get("/api/config").status_code == 200:
+    while works(client):
         assert time.monotonic() < until
     enabled = browser.submit(disabled, disable.replace("disable", "enable"))
     assert "work again" in enabled.text
@@ -335,7 +342,7 @@ def test_what_is_wrong_with_a_policy_is_said_and_changes_nothing(office: Office)
     wrong = browser.submit(page, action, share_mode="link", default_model="nonsense", comment="kept")
     assert wrong.status == 422
     assert wrong.forms[action].fields["comment"] == "kept"
-    assert 'class="fault"' in wrong.answer.text
+    assert 'class="fault">write it as provider/model' in wrong.answer.text
     assert browser.submit(page, action, share_mode="link", lifetime="ten").status == 422
     refused = browser.submit(page, action, share_mode="link", providers_mode="listed", default_model="a/model")
     assert "not among the providers" in refused.text

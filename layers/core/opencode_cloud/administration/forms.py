@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from opencode_cloud.kit import http
 from opencode_cloud.kit.errors import BadRequest, Unprocessable
@@ -68,8 +69,12 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidForm([_fault(each["loc"], each["msg"]) for each in error.errors()]) from error
+        raise InvalidForm([_fault(each) for each in error.errors()]) from error
 
 
-def _fault(place: tuple[int | str, ...], message: str) -> Fault:
-    return Fault(path="".join(f"/{part}" for part in place), message=message.removeprefix("Value error, "))
+def _fault(error: ErrorDetails) -> Fault:
+    place, message = error["loc"], error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":  # people who fill in forms read no regular expressions
+        name = place[-1]
+        message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
+    return Fault(path="".join(f"/{part}" for part in place), message=message)
