@@ -39,10 +39,10 @@ class Form:
         return [line.strip() for line in self.one(name).splitlines() if line.strip()]
 
     def version(self) -> int:
-        """Return the version that a form was made from; raises ``invalid_version`` (400)."""
+        """Return the version that a form was made from; raises ``malformed_form`` (400)."""
         text = self.one("version")
         if not text.isascii() or not text.isdigit() or int(text[:10]) > LARGEST_VERSION:
-            raise BadRequest("invalid_version", "This form does not say which version it was made from. Reload it.")
+            raise BadRequest("malformed_form", "This form does not say which version it was made from. Reload it.")
         return int(text)
 
 
@@ -56,12 +56,12 @@ class InvalidForm(Unprocessable):
 
 
 def read(event: http.Event) -> Form:
-    """Return the form in a request's body; raises ``invalid_form`` (400) for what is none."""
+    """Return the form in a request's body; raises ``malformed_form`` (400) for what is none."""
     text = http.raw_body(event).decode(errors="replace")
     try:
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:
-        raise BadRequest("invalid_form", f"A form has at most {MOST_FIELDS} fields.") from error
+        raise BadRequest("malformed_form", f"A form has at most {MOST_FIELDS} fields.") from error
 
 
 def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
