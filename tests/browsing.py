@@ -38,7 +38,7 @@ class _Reader(HTMLParser):
         elif tag == "input" and self.forms and "name" in attributes:
             if attributes.get("type") != "checkbox" or "checked" in attributes:
                 self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
-        elif tag in {"select", "textarea"} and self.forms:
+        elif tag in {"select", "textarea"} and self.forms and "name" in attributes:
             self._typing, self._chosen = attributes["name"], tag == "textarea"
             self._first = True
             self.forms[-1].fields[self._typing] = ""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import time
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from local.stack import LocalStack
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.mail.store.tables import mails
 from opencode_cloud.workspaces.permissions import Permission, Role, allows
 from tests.browsing import Browser, Page
 from tests.integration.people import People, Person
@@ -229,7 +233,7 @@ def test_a_removed_persons_key_is_refused_within_five_seconds(office: Office) ->
 def test_a_key_is_shown_once_works_and_can_be_revoked(office: Office) -> None:
     browser, keys = office.open(Role.MEMBER, "/keys")
     made = browser.submit(keys, f"{office.base}/keys", name="laptop <i>", scopes="inference", days="30")
-    secret = re.search(r'value="(oc_sk_[\w-]{43})"', made.answer.text)
+    secret = re.search(r">(oc_sk_[\w-]{43})<", made.answer.text)
     assert secret
     client = office.people.with_key(secret[1])
     assert works(client)
@@ -272,7 +276,7 @@ def test_a_service_accounts_keys_are_refused_while_it_is_disabled(office: Office
     disable = [form for form in made.forms if form.endswith("/disable")][-1]
     machine = disable.split("/")[-2]
     shown = browser.submit(made, f"{office.base}/keys", name="ci", scopes="inference", days="", holder=machine)
-    secret = re.search(r'value="(oc_sk_[\w-]{43})"', shown.answer.text)
+    secret = re.search(r">(oc_sk_[\w-]{43})<", shown.answer.text)
     assert secret
     client = office.people.with_key(secret[1])
     assert works(client)
@@ -391,3 +395,28 @@ def test_versions_that_are_not_there_are_not_found(office: Office) -> None:
     browser = office.browser(Role.ADMIN)
     for version in ("999", "x", "-1", "9" * 40):
         assert browser.go(f"{office.base}/policy/versions/{version}").status_code == 404
+
+
+def test_an_invitation_whose_mail_bounced_says_so_and_why(office: Office) -> None:
+    stack, email = office.stack, address()
+    browser, members = office.open(Role.ADMIN, "/members")
+    browser.submit(members, f"{office.base}/invitations", email=email, role="member")
+    stack.mailbox.wait(email)
+    database = Database(stack.database.access.url())
+    with database.transaction() as connection:
+        mail = connection.execute(select(mails.c.id).where(mails.c.recipient == email)).scalar_one()
+    bounced = [{"emailAddress": email, "diagnosticCode": "smtp; 550 5.1.1 user <unknown>"}]
+    event = {
+        "eventType": "Bounce",
+        "bounce": {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": bounced},
+        "mail": {"messageId": "m", "tags": {"mail": [mail]}},
+    }
+    function = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs["MailFunctionName"])
+    queue = function["Environment"]["Variables"]["MAIL_QUEUE_URL"]
+    stack.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    until = time.monotonic() + 15
+    while "mail could not be delivered" not in (page := browser.open(f"{office.base}/members")).text:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert "user <unknown>" in page.text
+    assert "user <unknown>" not in page.answer.text
