@@ -119,6 +119,9 @@ class Stage(_Settings):
         description="keys that sign access tokens; two, so that a rotation needs no deployment",
     )
     login_methods: dict[str, Any] = Field(default={"email": {}}, description="docs/login.md")
+    redirect_uris: tuple[str, ...] = Field(
+        default=(), description="where clients on the web may be answered, exactly; programs on the loopback may always"
+    )
     mail_from: str = Field(default="", description="address that SES may send from; none: mails fail")
     private_providers: bool = Field(
         default=False, description="model providers of workspaces may lie in private networks, and speak plain http"

@@ -244,6 +244,7 @@ class ConsoleStack(Stack):
             "SIGNING_KEYS": self._data.signing_key_arns,
             "AUDIT_QUEUE_URL": self._data.queues["audit"].queue_url,
             "PUBLIC_URL": self._stage.public_url,
+            "REDIRECT_URIS": " ".join(self._stage.redirect_uris),
         }
 
     def _allow_known(self, function: Function) -> None:

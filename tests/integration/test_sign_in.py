@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -115,6 +116,18 @@ def test_the_same_address_in_other_letters_is_the_same_person(stack: LocalStack,
     sign_in_by_mail(stack, other, email.upper())
     assert other.http.get("/api/user").json()["id"] == first
     assert rows(stack, email) == (1, 1)
+
+
+def test_browsers_of_one_new_person_that_sign_in_at_once_make_one_account(stack: LocalStack) -> None:
+    email = somebody()
+    browsers = [Browser(stack.url, f"127.0.78.{number}") for number in range(1, 5)]
+    pages = [browser.submit(browser.open("/login"), "/login/email", email=email) for browser in browsers]
+    codes = [code_of(stack, page.path) for page in pages]
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda each, page, code: each.submit(page, "/login/code", code=code), browsers, pages, codes))
+    assert [end.path for end in ends] == ["/"] * 4
+    assert rows(stack, email) == (1, 1)
+    assert [each["name"] for each in browsers[0].http.get("/api/orgs").json()] == ["Personal"]
 
 
 def test_an_address_that_differs_by_an_accent_is_not_linked(stack: LocalStack, browser: Browser) -> None:

@@ -51,10 +51,11 @@ class Reply:
 class Cloud:
     """The tables, the keys, and the functions over them."""
 
-    def __init__(self, emulator: Emulator, tables: Mapping[str, str], keys: list[str]) -> None:
+    def __init__(self, emulator: Emulator, tables: Mapping[str, str], keys: list[str], queue: str) -> None:
         self.emulator = emulator
         self.tables = tables
         self.keys = keys
+        self.queue = queue
         self.identity = load("identity")
 
     def call(self, method: str, path: str, body: str = "", **headers: str) -> Reply:
@@ -93,7 +94,7 @@ class Cloud:
         return self.post("/auth/device/code", {"client_id": "opencode-cli"}).json
 
     def settle(self, user_code: str, account: str, *, approved: bool = True) -> None:
-        self.identity.oauth._parts.devices.settle(user_code, account, approved=approved)
+        self.identity.routes._oauth._parts.devices.settle(user_code, account, approved=approved)
 
     def poll(self, device_code: str) -> Reply:
         asked = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": "opencode-cli"}
@@ -115,7 +116,7 @@ class Cloud:
         asked = {"response_type": "code", "client_id": "opencode-web", "redirect_uri": CALLBACK, "state": "s1"}
         asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} | changes
         parameters = {name: value for name, value in asked.items() if value}
-        return self.identity.oauth.authorize(asked_of(parameters), account)
+        return self.identity.routes._oauth.authorize(asked_of(parameters), account)
 
     def code(self, account: str) -> str:
         return parse_qs(urlsplit(self.authorize(account).location).query)["code"][0]
@@ -130,6 +131,10 @@ class Cloud:
     def rows(self, prefix: str) -> list[dict[str, Any]]:
         found = self.emulator.client("dynamodb").scan(TableName=self.tables["sessions"])["Items"]
         return [row for row in found if row["pk"]["S"].startswith(prefix)]
+
+    def audited(self) -> list[dict[str, Any]]:
+        found = self.emulator.client("sqs").receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
 
     def change(self, pk: str, **values: int) -> None:
         self.emulator.client("dynamodb").update_item(
@@ -225,7 +230,9 @@ def cloud(emulator_of_identity: Emulator) -> Iterator[Cloud]:
         for _ in range(2)
     ]
     secret = emulator.client("secretsmanager").create_secret(Name=f"key-{mark}", SecretString=secrets.token_hex(32))
+    queue = emulator.client("sqs").create_queue(QueueName=f"audit-{mark}")["QueueUrl"]
     settings = {
+        "AUDIT_QUEUE_URL": queue,
         "ACCESS_TABLE": tables["access"],
         "SESSIONS_TABLE": tables["sessions"],
         "SIGNING_KEYS": ",".join(keys),
@@ -241,7 +248,7 @@ def cloud(emulator_of_identity: Emulator) -> Iterator[Cloud]:
             patch.setitem(os.environ, name, value)
         patch.setattr(log.metrics.provider, "namespace", "Test")  # it reads its environment when it is imported
         forget_clients()
-        yield Cloud(emulator, tables, keys)
+        yield Cloud(emulator, tables, keys, queue)
     forget_clients()
 
 

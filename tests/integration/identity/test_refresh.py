@@ -52,6 +52,8 @@ def test_a_token_that_comes_back_later_ends_the_session_for_everybody(cloud: Clo
     assert cloud.refresh(second["refresh_token"]).json["error"] == "invalid_grant"
     for token in (first["access_token"], second["access_token"]):
         assert cloud.get("/api/user", token).status == 401
+    (entry,) = [each for each in cloud.audited() if each["after"]["account"] == account]
+    assert (entry["action"], entry["after"]["reason"]) == ("session.ended", "refresh token came back")
 
 
 def test_a_token_of_two_rotations_ago_ends_the_session_also_within_the_grace_window(cloud: Cloud) -> None:

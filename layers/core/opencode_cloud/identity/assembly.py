@@ -84,7 +84,7 @@ def identity_pages(
             clients=clients,
             oauth=OAuth(ServerParts(clients, sessions, devices, codes, access.may_sign_in)),
             methods=methods,
-            logins=Logins(codes, Providers()),
+            logins=Logins(codes, Providers(), deployment_key),
             challenges=Challenges(outbox, codes, Mailer(MailStore(database)), deployment_key),
             signing_in=SigningIn(outbox, AccountsStore(), audit, team.workspaces, team.invitations),
             outbox=outbox,

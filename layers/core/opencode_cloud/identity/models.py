@@ -85,9 +85,6 @@ class LoginState(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     browser: str
     """SHA-256 of the cookie of the browser that began it."""
-    nonce: str
-    verifier: str
-    """PKCE's; a secret of ten minutes that is worth nothing without the provider's code and our client secret."""
     proceed: str
     """The path to go on to."""
     expires_at: int

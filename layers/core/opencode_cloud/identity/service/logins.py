@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opencode_cloud.identity.models import LoginState, VerifiedPerson
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.kit.ids import base64url
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.providers import Providers
@@ -22,24 +25,23 @@ STATE_SECONDS = 600
 class Logins:
     """The rules of a sign-in at a provider: it ends in the browser in which it began, and once."""
 
-    def __init__(self, store: CodesStore, providers: Providers) -> None:
+    def __init__(self, store: CodesStore, providers: Providers, key: Callable[[], str]) -> None:
         self._store = store
         self._providers = providers
+        self._key = key
 
     def begin(self, method: Method, redirect_uri: str, browser: str, proceed: str) -> str:
         """Return where to send the browser that holds the cookie value ``browser``."""
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        state = secrets.token_urlsafe(32)
         kept = LoginState(
             id=hash_of(state),
             provider=method.name,
             browser=hash_of(browser),
-            nonce=nonce,
-            verifier=verifier,
             proceed=proceed,
             expires_at=now_seconds() + STATE_SECONDS,
         )
         self._store.add_state(kept)
-        return self._providers.begin(method, redirect_uri, state, nonce, verifier)
+        return self._providers.begin(method, redirect_uri, state, *self._secrets(state))
 
     def finish(
         self, method: Method, redirect_uri: str, browser: str, state: str, code: str
@@ -57,7 +59,12 @@ class Logins:
             or not hmac.compare_digest(kept.browser, hash_of(browser))
         ):
             raise stale_login()
-        return self._providers.finish(method, redirect_uri, code, kept.nonce, kept.verifier), kept.proceed
+        return self._providers.finish(method, redirect_uri, code, *self._secrets(state)), kept.proceed
+
+    def _secrets(self, state: str) -> tuple[str, str]:
+        """Return the nonce and PKCE's verifier of a sign-in; derived, so that no table holds them."""
+        nonce, verifier = (base64url(derive(self._key(), f"login-{use}", state)) for use in ("nonce", "verifier"))
+        return nonce, verifier
 
 
 def stale_login() -> Forbidden:

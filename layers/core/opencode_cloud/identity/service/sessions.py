@@ -50,10 +50,17 @@ class Issued:
 class Sessions:
     """The rules of sessions. Ending one is immediate: every use of a token or cookie looks its session up."""
 
-    def __init__(self, store: SessionsStore, tokens: AccessTokens, key: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: SessionsStore,
+        tokens: AccessTokens,
+        key: Callable[[], str],
+        note_replay: Callable[[Session], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._refresh = RefreshTokens(key)
+        self._note_replay = note_replay
 
     def begin_web(self, cookie: str, account: str, origin: Origin) -> Session:
         """Begin the session of a browser that holds the cookie value ``cookie``, new and random."""
@@ -162,3 +169,4 @@ class Sessions:
         )
         count("RefreshReplays")
         self._store.end(session.id)
+        self._note_replay(session)
