@@ -10,6 +10,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+TIMEOUT = 90.0  # seconds; requests at once begin environments of functions, which takes long on a busy machine
+
 
 class Form:
     """One form of a page, with the values that it has when the page is read."""
@@ -80,7 +82,7 @@ class Browser:
 
     def __init__(self, url: str, address: str = "127.0.0.1") -> None:
         transport = httpx.HTTPTransport(local_address=address)
-        self.http = httpx.Client(base_url=url, transport=transport, timeout=30, follow_redirects=False)
+        self.http = httpx.Client(base_url=url, transport=transport, timeout=TIMEOUT, follow_redirects=False)
         self.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
         self.url = url
 

@@ -124,7 +124,9 @@ def test_browsers_of_one_new_person_that_sign_in_at_once_make_one_account(stack:
     pages = [browser.submit(browser.open("/login"), "/login/email", email=email) for browser in browsers]
     codes = [code_of(stack, page.path) for page in pages]
     with ThreadPoolExecutor(4) as pool:
-        ends = list(pool.map(lambda each, page, code: each.submit(page, "/login/code", code=code), browsers, pages, codes))
+        ends = list(
+            pool.map(lambda each, page, code: each.submit(page, "/login/code", code=code), browsers, pages, codes)
+        )
     assert [end.path for end in ends] == ["/"] * 4
     assert rows(stack, email) == (1, 1)
     assert [each["name"] for each in browsers[0].http.get("/api/orgs").json()] == ["Personal"]
