@@ -100,6 +100,12 @@ def test_the_reference_page_shows_every_operation_and_model_without_a_script() -
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page)
 
 
+def test_the_reference_page_lists_values_of_enumerations_only() -> None:
+    page = documents.reference_page()
+    enumerations = [model for model in KNOWN["components"]["schemas"].values() if model.get("enum")]
+    assert page.count("<p>One of <code>") == page.count("<p>One of ") == len(enumerations)
+
+
 def test_the_page_of_problems_has_an_anchor_for_every_code() -> None:
     page = documents.problems_page()
     assert all(f'id="{code}"' in page for code in KNOWN[PROBLEMS])
