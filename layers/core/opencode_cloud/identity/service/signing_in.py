@@ -63,14 +63,18 @@ class SigningIn:
         invited = bool(self._invitations.pending_for(person.email))
         with self._outbox.unit() as unit:
             known = self._known(unit, person)
-            account = known or self._accounts.add(unit.connection, person) or self._known(unit, person)
+            # Of several who come at once, the unique address lets one make the account; the others wait and find it.
+            made = None if known else self._accounts.add(unit.connection, person)
+            found = known or made or self._known(unit, person)
+            # Locked before its logins are written, by everybody in this order: else two could wait for each other.
+            account = self._accounts.get(unit.connection, found.id) if found else None
             if account is None:
                 raise _address_in_use()
             if account.blocked:
                 raise Forbidden("account_blocked", "This account is blocked. Ask who runs this deployment.")
             self._accounts.note_login(unit.connection, account.id, person)
             joined = self._workspaces.auto_join(unit, account.id)
-            if known is None:
+            if made:
                 self._welcome(unit, account, alone=not joined and not invited)
             actor = Actor(
                 kind=ActorKind.ACCOUNT,
@@ -81,7 +85,7 @@ class SigningIn:
                 correlation_id=correlation_id,
             )
             target = Target("account", account.id, account.email)
-            after = {"method": person.provider, "new": known is None}
+            after = {"method": person.provider, "new": made is not None}
             self._audit.record(unit.connection, actor, "account.signed_in", target, after=after)
         return account.id
 

@@ -32,8 +32,8 @@ class AccountsStore:
         return self._one(connection, select(*_COLUMNS).where(accounts.c.email == email))
 
     def get(self, connection: Connection, account: str) -> Account | None:
-        """Return an account."""
-        return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account))
+        """Return an account, and let nobody else sign in to it until the transaction ends."""
+        return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account).with_for_update())
 
     def add(self, connection: Connection, person: VerifiedPerson) -> Account | None:
         """Make an account; None when another transaction has made one with this address meanwhile."""
@@ -69,5 +69,5 @@ class AccountsStore:
         return connection.execute(select(func.count()).select_from(accounts)).scalar_one()
 
     def _one(self, connection: Connection, query: Any) -> Account | None:
-        row = connection.execute(query.with_for_update()).one_or_none()
+        row = connection.execute(query).one_or_none()
         return Account(id=row.id, email=row.email, name=row.name, blocked=row.blocked_at is not None) if row else None
