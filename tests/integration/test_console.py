@@ -196,6 +196,25 @@ class TestIdempotency:
         assert owner.http.delete(f"/api/v1/workspaces/{place}/members/{member}").status_code == 204
         assert bob.http.post(path, json={"name": "ci"}, headers=headers).status_code == 404
 
+    def test_who_was_removed_does_not_get_a_restored_document_again(self, people: People) -> None:
+        owner = people.somebody()
+        place = owner.found()
+        bob = people.joined(owner, place, "admin")  # pyright: ignore[reportArgumentType]
+        path, headers = f"/api/v1/workspaces/{place}/policy", {"Idempotency-Key": secrets.token_hex(16)}
+        read = bob.http.get(path)
+        made = bob.http.put(path, json={"policy": {}}, headers={"If-Match": read.headers["etag"]})
+        assert made.status_code == 200, made.text
+        restore = f"{path}/versions/{made.json()['version']}/restore"
+        headers["If-Match"] = made.headers["etag"]
+        first = bob.http.post(restore, headers=headers, json={"comment": "again"})
+        assert first.is_success, first.text
+        again = bob.http.post(restore, headers=headers, json={"comment": "again"})
+        assert again.headers["idempotent-replayed"] == "true"
+        members = owner.http.get(f"/api/v1/workspaces/{place}/members").json()["data"]
+        [member] = [each["id"] for each in members if each["email"] == bob.email]
+        assert owner.http.delete(f"/api/v1/workspaces/{place}/members/{member}").status_code == 204
+        assert bob.http.post(restore, headers=headers, json={"comment": "again"}).status_code == 404
+
     def test_a_dump_of_the_table_holds_neither_keys_nor_answers(
         self, stack: LocalStack, ada: Person, workspace: str
     ) -> None:

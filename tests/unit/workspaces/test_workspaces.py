@@ -119,13 +119,6 @@ def test_other_domains_that_end_alike_do_not_join(place: Place) -> None:
             assert place.team.workspaces.auto_join(unit, place.person(address).account) == []
 
 
-def test_who_alone_owns_a_workspace_is_known(place: Place) -> None:
-    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    assert [each.id for each in place.team.workspaces.sole_owner_of(ada.account)] == [owner.workspace]
-    place.joined(owner, "bob@example.com", "owner")
-    assert place.team.workspaces.sole_owner_of(ada.account) == []
-
-
 def test_changes_are_on_record_with_before_and_after(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     place.team.workspaces.change(owner, owner.workspace, 1, {"name": "Ajax"})

@@ -143,7 +143,7 @@ class Desk:
 
     def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(action)`` writes the tokens of its forms."""
-        binder, key = web.cookie(self.event, web.SESSION), self._key()
+        binder, key = web.cookie(self.event, http.SESSION_COOKIE), self._key()
 
         def token(action: str) -> str:
             return web.form_token(key, binder, action)
@@ -173,6 +173,6 @@ class Desk:
 
     def _form(self) -> Form:
         form = read(self.event)
-        binder = web.cookie(self.event, web.SESSION)
+        binder = web.cookie(self.event, http.SESSION_COOKIE)
         web.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
         return form

@@ -7,8 +7,10 @@ from http import HTTPStatus
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.access.service.authentication import KEY_PREFIX
 from opencode_cloud.identity.web import check_same_origin, request_of
 from opencode_cloud.kit import http
+from opencode_cloud.kit.idempotency import Idempotency
 from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ WORKSPACE = "/api/v1/workspaces/<workspace>"
 """Where the routes of one workspace lie."""
 
 EXTENSION = "x-permission"
+_WORKSPACES = "/api/v1/workspaces/"
 _WORKSPACE = 4  # /api/v1/workspaces/{workspace}: the part of the path, from 0 before the first slash
 
 
@@ -83,3 +86,27 @@ class Gate:
             return next_middleware(app)
 
         return enter
+
+
+def only_once(access: Access, sessions_table: str, key: Callable[[], str]) -> Any:
+    """Return the middleware that carries a POST with an ``Idempotency-Key`` out once, for whoever repeats it.
+
+    ``key`` returns the deployment's key, under which answers are kept. A stored answer is for nobody who has left the
+    workspace that it is about: they get ``workspace_not_found`` (404).
+    """
+
+    def requester(event: http.Event) -> str:
+        request = request_of(event)
+        if request.bearer.startswith(KEY_PREFIX):
+            return access.member(request, "").key
+        # A session may be another one by now, after a refresh: the person is the same.
+        return access.account(request).id
+
+    def admit(event: http.Event) -> None:
+        path: str = event["rawPath"]
+        workspace, _, rest = path.removeprefix(_WORKSPACES).partition("/")
+        # A deleted workspace is restored by somebody who is not in it any more: the route itself asks who owned it.
+        if path.startswith(_WORKSPACES) and rest != "restore":
+            access.member(request_of(event), workspace)
+
+    return Idempotency(sessions_table, key, requester, admit).middleware()

@@ -185,7 +185,7 @@ class IdentityPages:
         person = self._person()
         self._form("/logout")
         self._parts.sessions.end(person.session)
-        return see("/", [web.set_cookie(self._event(), web.SESSION, "", 0)])
+        return see("/", [web.set_cookie(self._event(), http.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
         parts, event = self._parts, self._event()
@@ -196,7 +196,10 @@ class IdentityPages:
             parts.sessions.end(before.session)
         cookie = secrets.token_urlsafe(32)
         parts.sessions.begin_web(cookie, account, origin_of(event))
-        lines = [web.set_cookie(event, web.SESSION, cookie, WEB_SECONDS), web.set_cookie(event, web.BROWSER, "", 0)]
+        lines = [
+            web.set_cookie(event, http.SESSION_COOKIE, cookie, WEB_SECONDS),
+            web.set_cookie(event, web.BROWSER, "", 0),
+        ]
         return see(safe_path(proceed), lines)
 
     def _login_page(self, proceed: str, words: str = "", status: int = HTTPStatus.OK, email: str = "") -> Response[str]:
@@ -316,7 +319,7 @@ class IdentityPages:
         ended = self._parts.sessions.end_all(person.account)
         self._parts.sessions.end(person.session)
         self._record(person, "session.ended", Target("account", person.account, person.name), {"sessions": ended})
-        return see("/login", [web.set_cookie(self._event(), web.SESSION, "", 0)])
+        return see("/login", [web.set_cookie(self._event(), http.SESSION_COOKIE, "", 0)])
 
     # -------------------------------------------------------------------------------------------- common
 
@@ -342,7 +345,7 @@ class IdentityPages:
         if not web.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
         fields = _single(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=64))
-        binder = web.cookie(event, web.BROWSER if form.startswith("/login/") else web.SESSION)
+        binder = web.cookie(event, web.BROWSER if form.startswith("/login/") else http.SESSION_COOKIE)
         web.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
         return fields
 
@@ -359,7 +362,7 @@ class IdentityPages:
         self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
     ) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(form)`` writes the tokens of its forms."""
-        binder, key = web.cookie(self._event(), web.SESSION), self._parts.key()
+        binder, key = web.cookie(self._event(), http.SESSION_COOKIE), self._parts.key()
 
         def token(form: str) -> str:
             return web.form_token(key, binder, form)

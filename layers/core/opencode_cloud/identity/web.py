@@ -12,8 +12,6 @@ from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.log import logger
 
-SESSION = "opencode_session"
-"""The signed-in browser's cookie; over https its name has the prefix ``__Host-``."""
 BROWSER = "opencode_browser"
 """Names a browser before it is signed in: what a sign-in began with must end in the same browser."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,7 +27,7 @@ def request_of(event: http.Event) -> Request:
         bearer = http.header(event, "x-api-key") or http.header(event, "api-key")
     return Request(
         bearer=bearer.strip(),
-        cookie=cookie(event, SESSION),
+        cookie=cookie(event, http.SESSION_COOKIE),
         address=http.source_address(event),
         correlation_id=logger.get_correlation_id() or "",
     )

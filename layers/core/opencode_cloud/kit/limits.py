@@ -11,7 +11,6 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
 
 REQUESTS_PER_MINUTE = 600
-SESSION_COOKIE = "opencode_session"
 _CREDENTIALS = ("authorization", "x-api-key", "api-key")
 
 
@@ -97,5 +96,5 @@ def subject_of(event: http.Event) -> str:
         if value := http.header(event, name):
             return value
     lines: list[str] = [*(event.get("cookies") or ()), *http.header(event, "cookie").split(";")]
-    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(SESSION_COOKIE)]
+    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(http.SESSION_COOKIE)]
     return sessions[0] if sessions else http.source_address(event)

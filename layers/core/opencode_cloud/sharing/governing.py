@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.service.authentication import KEY_PREFIX
-from opencode_cloud.identity.web import request_of
-from opencode_cloud.kit import http
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
     Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 PREFIX = "/api/v1/"
-WORKSPACES = f"{PREFIX}workspaces/"
 
 
 class Governing:
@@ -55,25 +50,13 @@ class Governing:
         return self._loaded(event, context)
 
     def _load(self) -> Answer:
+        from opencode_cloud.identity.gate import only_once
         from opencode_cloud.kit.api import api_app, limited_answer
-        from opencode_cloud.kit.idempotency import Idempotency
         from opencode_cloud.kit.limits import RateLimiter
         from opencode_cloud.sharing.api import ShareApi
 
         app: Any = api_app()
-        once = Idempotency(self._sessions_table, self._key, self._requester, self._admit)
-        app.use([once.middleware()])
+        app.use([only_once(self._access, self._sessions_table, self._key)])
         ShareApi(self._owning, self._removal, self._access, public_url=self._public_url).mount(app)
         limiter = RateLimiter(self._sessions_table)
         return lambda event, context: limited_answer(app, limiter, event, context)
-
-    def _requester(self, event: http.Event) -> str:
-        """Return who asks, by an id that outlives a token."""
-        request = request_of(event)
-        if request.bearer.startswith(KEY_PREFIX):
-            return self._access.member(request, "").key
-        return self._access.account(request).id
-
-    def _admit(self, event: http.Event) -> None:
-        """Refuse who is not in the workspace that a request is about; raises ``workspace_not_found`` (404)."""
-        self._access.member(request_of(event), event["rawPath"].removeprefix(WORKSPACES).partition("/")[0])

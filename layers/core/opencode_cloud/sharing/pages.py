@@ -120,11 +120,6 @@ def prepare() -> None:
         _environment().get_template(name)
 
 
-def render_home(base_url: str) -> str:
-    """Write the page at the deployment's address itself, for people who open what their client is pointed at."""
-    return _notice("Opencode Cloud", f"Set enterprise.url to {base_url} in opencode.json, and type /share in opencode.")
-
-
 def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
     return _environment().get_template("notice.html").render(title=title, words=words, link=link, label=label)
 

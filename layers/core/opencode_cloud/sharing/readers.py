@@ -75,7 +75,6 @@ class ReaderRoutes:
         router.post("/share/<share_id>/unlock")(self.unlock)
         router.get("/share/<share_id>")(self.page)
         router.get("/s/<share_id>")(self.short_link)
-        router.get("/")(self.home)
         router.get("/health")(lambda: self._json({"status": "ok"}))
         router.get("/assets/<name>")(self.asset)
         router.get("/assets/<version>/<name>")(self.asset)
@@ -164,11 +163,6 @@ class ReaderRoutes:
     def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> Response[str]:
         headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
         return http.reply(self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers)
-
-    def home(self) -> Response[str]:
-        """``GET /``: what this is, and how to point a client at it."""
-        html = pages.render_home(http.base_url(self._event(), self._public_url))
-        return self._page(html, pages.CONTENT_SECURITY_POLICY)
 
     def short_link(self, share_id: str) -> Response[str]:
         """``GET /s/{id}``: the legacy address of a share."""

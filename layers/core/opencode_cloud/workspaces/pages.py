@@ -91,7 +91,7 @@ class InvitationPages:
 
     def _page(self, token: str, invitation: Invitation) -> Response[str]:
         event, person = self._event(), self._signed_in()
-        binder, cookies = web.cookie(event, web.SESSION if person else web.BROWSER), list[str]()
+        binder, cookies = web.cookie(event, http.SESSION_COOKIE if person else web.BROWSER), list[str]()
         if not binder:
             binder = secrets.token_urlsafe(32)
             cookies.append(web.set_cookie(event, web.BROWSER, binder, BROWSER_SECONDS))
@@ -118,12 +118,12 @@ class InvitationPages:
         if not web.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
         fields = dict(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=8))
-        binder = web.cookie(event, web.SESSION if self._signed_in() else web.BROWSER)
+        binder = web.cookie(event, http.SESSION_COOKIE if self._signed_in() else web.BROWSER)
         web.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
         return fields.get("decision", "")
 
     def _token_of(self, form: str) -> str:
-        return web.form_token(self._key(), web.cookie(self._event(), web.SESSION), form)
+        return web.form_token(self._key(), web.cookie(self._event(), http.SESSION_COOKIE), form)
 
     def _signed_in(self) -> Actor | None:
         """Return who is signed in by cookie."""

@@ -17,8 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import msgspec
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
     InvalidGrantError,
@@ -227,8 +229,6 @@ class _Server(AuthorizationServer):
 
     def _with_issuer(self, location: str) -> str:
         """Name who answers, so that a client of several servers cannot mix them up (RFC 9207)."""
-        from authlib.common.urls import add_params_to_uri
-
         return add_params_to_uri(location, [("iss", self.asked.issuer)])
 
 
@@ -442,8 +442,6 @@ def parameters_of(body: bytes) -> dict[str, str]:
     The Content-Type is not looked at: clients send any, or none. Raises :class:`ValueError` for a body of neither
     form, for a parameter that is no text, and for one that comes twice.
     """
-    from urllib.parse import parse_qsl
-
     if body.lstrip().startswith(b"{"):
         try:
             return msgspec.json.decode(body, type=dict[str, str])

@@ -155,9 +155,9 @@ class Sessions:
         self._store.end(session_id)
         return True
 
-    def end_all(self, account: str, *, kept: str = "") -> int:
-        """End all sessions of a person but ``kept``; return how many."""
-        return self._store.end_all(account, kept=kept)
+    def end_all(self, account: str) -> int:
+        """End all sessions of a person; return how many."""
+        return self._store.end_all(account)
 
     def _issue(self, issuer: str, session: Session, refresh_token: str) -> Issued:
         access = self._tokens.issue(issuer, session.account, session.id, session.client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opencode_cloud.identity.models import Session
-from opencode_cloud.identity.store.rows import Rows, parsed
+from opencode_cloud.identity.store.rows import KEPT_SECONDS, Rows, parsed
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
 
@@ -54,17 +54,17 @@ class SessionsStore:
         """End a session, for good; one that was ended stays as it is."""
         self._rows.update(f"session#{session_id}", {"ended_at": now_seconds()}, "")
 
-    def end_all(self, account: str, *, kept: str = "") -> int:
-        """End all sessions of a person but ``kept``; return how many there were."""
-        ended = [each.id for each in self.of_account(account) if each.id != kept]
-        for session_id in ended:
-            self.end(session_id)
-        return len(ended)
+    def end_all(self, account: str) -> int:
+        """End all sessions of a person; return how many there were."""
+        sessions = self.of_account(account)
+        for session in sessions:
+            self.end(session.id)
+        return len(sessions)
 
     def note_use(self, session: Session, expires_at: int) -> None:
         """Note that a session is used, and let it last until ``expires_at``."""
         now = now_seconds()
-        ttl = {"ttl": expires_at + 7 * 86_400}
+        ttl = {"ttl": expires_at + KEPT_SECONDS}
         self._rows.update(f"session#{session.id}", {"seen_at": now, "expires_at": expires_at, **ttl}, "")
 
     def rotate(self, session: Session, presented: str, successor: str, expires_at: int) -> bool:
@@ -76,6 +76,6 @@ class SessionsStore:
             "rotated_at": now,
             "seen_at": now,
             "expires_at": expires_at,
-            "ttl": expires_at + 7 * 86_400,
+            "ttl": expires_at + KEPT_SECONDS,
         }
         return self._rows.update(f"session#{session.id}", values, "#refresh = :presented", {"presented": presented})

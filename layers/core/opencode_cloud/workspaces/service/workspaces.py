@@ -213,17 +213,6 @@ class Workspaces:
             joined.append(opening.workspace)
         return joined
 
-    def sole_owner_of(self, account: str) -> Sequence[Membership]:
-        """Return the workspaces that would have no owner without this person."""
-        with self._database.transaction() as connection:
-            return [
-                each
-                for each in self._stores.workspaces.memberships(connection, account)
-                if each.role is Role.OWNER
-                and each.deleted_at is None
-                and not self._stores.members.owners_besides(connection, each.id, each.member_id)
-            ]
-
     # ------------------------------------------------------------------------------------- for operators and schedules
 
     def look_up(self, workspace: str) -> Workspace:
