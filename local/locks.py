@@ -7,7 +7,8 @@ from pathlib import Path
 LOCKS = {
     "layers/dependencies/core": "",
     "layers/dependencies/console": "layers/dependencies/core.txt",
-    "requirements/dev": "layers/dependencies/core.txt layers/dependencies/console.txt",
+    "layers/dependencies/gateway": "layers/dependencies/core.txt",
+    "requirements/dev": "layers/dependencies/core.txt layers/dependencies/console.txt layers/dependencies/gateway.txt",
     "requirements/ministack": "",
     "requirements/setup": "",
 }

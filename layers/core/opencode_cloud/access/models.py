@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
+from opencode_cloud.budgets.models import KnownBudget
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
 WORKSPACE_HEADER = "x-org-id"
@@ -29,6 +30,8 @@ class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] | None = None
     expires_at: int | None = None
     """Seconds since the epoch."""
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this key alone."""
 
 
 class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,8 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
     role: str
     workspace_name: str = ""
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this member alone."""
 
 
 class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +60,8 @@ class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     workspace: str
     name: str
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this service account alone."""
 
 
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +70,10 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of the workspace as a whole (its balance among them), and those that each member has."""
+    metadata_days: int = 0
+    """How long metadata of model calls (client, user agent, address) is kept; 0: it never is."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +123,24 @@ class KnownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """For clients 2.x: providers by id."""
 
 
+class KnownCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace's own credential for a model provider, sealed: only the gateway's role can open it."""
+
+    id: str
+    provider: str
+    """A ``Provider`` of ``keys``."""
+    name: str
+    base_url: str | None
+    sealed: bytes
+    data_key: bytes
+
+
+class KnownCredentials(msgspec.Struct, frozen=True, kw_only=True):
+    """All provider credentials of a workspace."""
+
+    credentials: tuple[KnownCredential, ...] = ()
+
+
 class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session of a browser or a device that is neither ended nor expired."""
 
@@ -131,6 +160,8 @@ class Kind(StrEnum):
     SERVICE_ACCOUNT = "service_account"
     KEY = "key"
     CONFIGURATION = "configuration"
+    CREDENTIALS = "credentials"
+    """The workspace's own credentials for model providers."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,9 +192,19 @@ class Place:
                 return f"key#{self.id}", "KEY"
             case Kind.CONFIGURATION:
                 return f"workspace#{self.id}", "CONFIG"
+            case Kind.CREDENTIALS:
+                return f"workspace#{self.id}", "CREDENTIALS"
 
 
-Known = KnownAccount | KnownWorkspace | KnownMember | KnownServiceAccount | KnownKey | KnownConfiguration
+Known = (
+    KnownAccount
+    | KnownWorkspace
+    | KnownMember
+    | KnownServiceAccount
+    | KnownKey
+    | KnownConfiguration
+    | KnownCredentials
+)
 """What a projected row holds."""
 
 

@@ -9,6 +9,7 @@ older state cannot bring back what is gone.
 ``workspace#<wrk>``    ``WORKSPACE``         :class:`KnownWorkspace`
 ``workspace#<wrk>``    ``SERVICE#<svc>``     :class:`KnownServiceAccount`
 ``workspace#<wrk>``    ``CONFIG``            :class:`KnownConfiguration`
+``workspace#<wrk>``    ``CREDENTIALS``       :class:`KnownCredentials`
 ``account#<acc>``      ``ACCOUNT``           :class:`KnownAccount`
 ``account#<acc>``      ``MEMBER#<wrk>``      :class:`KnownMember`
 =====================  ====================  ==========================================

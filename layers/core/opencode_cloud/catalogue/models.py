@@ -1,0 +1,197 @@
+"""The nouns of the catalogue: upstreams, models, prices, routes; and what a call's tokens cost.
+
+Read on the gateway's hot path, so msgspec (ARCHITECTURE.md). Amounts are integers: a price is in micro-cents per
+million tokens (US$1 is 100,000,000 micro-cents), a cost in micro-cents.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+MILLION = 1_000_000
+
+
+class Format(StrEnum):
+    """A wire format of model calls, in which clients ask and upstreams answer (docs/gateway.md)."""
+
+    CHAT = "chat"
+    """OpenAI Chat Completions."""
+    MESSAGES = "messages"
+    """Anthropic Messages."""
+    RESPONSES = "responses"
+    """OpenAI Responses."""
+    GENERATE = "generate"
+    """Google's generateContent."""
+
+
+class UpstreamKind(StrEnum):
+    """How an upstream is addressed and authenticated."""
+
+    OPENAI = "openai"
+    """Chat and Responses."""
+    ANTHROPIC = "anthropic"
+    """Messages."""
+    GOOGLE = "google"
+    """generateContent."""
+    BEDROCK = "bedrock"
+    """Amazon Bedrock, under the gateway's own role: Anthropic's models in Messages, as an event stream."""
+    OPENAI_COMPATIBLE = "openai-compatible"
+    """Anything that speaks Chat Completions: vLLM, Ollama, LiteLLM, OpenRouter."""
+
+
+FORMATS: dict[UpstreamKind, tuple[Format, ...]] = {
+    UpstreamKind.OPENAI: (Format.RESPONSES, Format.CHAT),
+    UpstreamKind.ANTHROPIC: (Format.MESSAGES,),
+    UpstreamKind.GOOGLE: (Format.GENERATE,),
+    UpstreamKind.BEDROCK: (Format.MESSAGES,),
+    UpstreamKind.OPENAI_COMPATIBLE: (Format.CHAT,),
+}
+"""What each kind of upstream speaks, the preferred one first."""
+
+
+class Timers(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each phase of an upstream call may take, in seconds."""
+
+    connect: float = 5
+    first_byte: float = 60
+    between_chunks: float = 120
+    total: float = 840
+    """Less than the 15 minutes of a Lambda function, so that the call can still be settled."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that runs models."""
+
+    kind: UpstreamKind
+    name: str
+    base_url: str | None = None
+    """None: the kind's own public address."""
+    region: str | None = None
+    """Of Bedrock; None: the deployment's."""
+    timers: Timers = Timers()
+    byok: bool = True
+    """Whether a workspace's own credential for this upstream takes the place of the platform's."""
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """Micro-cents per million tokens, by kind of token."""
+
+    input: int
+    output: int
+    cache_read: int | None = None
+    """None: as ``input``."""
+    cache_write: int | None = None
+    """Kept for five minutes. None: as ``input``."""
+    cache_write_1h: int | None = None
+    """Kept for an hour. None: as ``cache_write``."""
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """Other rates for calls with long prompts."""
+
+    above: int
+    """Prompt tokens of all kinds from which (exclusively) the whole call costs these rates."""
+    rates: Rates
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model costs from a moment on, until the next price of the model begins."""
+
+    version: str
+    """Names the price in usage events; never used for another price."""
+    since: int
+    """Seconds since the epoch."""
+    rates: Rates
+    tiers: tuple[Tier, ...] = ()
+    """By ``above``, ascending."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to a model. Of the routes with the lowest ``priority`` that are healthy, one is chosen by ``weight``."""
+
+    upstream: str
+    model: str
+    """The upstream's name of the model."""
+    priority: int = 1
+    weight: int = 1
+    """0: never chosen."""
+    formats: tuple[Format, ...] | None = None
+    """None: those of the upstream's kind."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """In tokens."""
+
+    context: int
+    output: int
+    """The most that one answer can have: what is reserved for when a request names no limit."""
+    input: int | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as clients name it."""
+
+    id: str
+    name: str
+    format: Format
+    """In which clients are told to ask for it; every model can be asked for in every format."""
+    limits: Limits
+    prices: tuple[Price, ...]
+    """By ``since``, ascending."""
+    routes: tuple[Route, ...]
+    aliases: tuple[str, ...] = ()
+    family: str = ""
+    tokenizer: str = ""
+    """Name of the encoding by which prompts are counted exactly (``o200k_base``); empty: they are bounded by bytes."""
+    sticky: bool = True
+    """Whether the calls of one session stay with one upstream while it is healthy: caches of prompts live there."""
+    public: bool = False
+    """Whether anonymous calls may use it, where the stage allows these."""
+    listing: dict[str, msgspec.Raw] = {}
+    """Further members of its entry in ``/api.json``: what clients show and decide by (modalities, dates)."""
+
+    def price(self, at: int) -> Price:
+        """Return the price in force at ``at`` (seconds since the epoch): the first one also holds before its time."""
+        return next((price for price in reversed(self.prices) if price.since <= at), self.prices[0])
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
+    """One published version of everything that can be called."""
+
+    version: int
+    provider: str = "opencode-cloud"
+    """The id under which clients know our gateway, and policies its models: ``<provider>/<model>``."""
+    provider_name: str = "Opencode Cloud"
+    upstreams: dict[str, Upstream] = {}
+    models: dict[str, Model] = {}
+
+    def find(self, name: str) -> Model | None:
+        """Return a model by its id or an alias, letter by letter; None: there is none."""
+        found = self.models.get(name)
+        return found or next((model for model in self.models.values() if name in model.aliases), None)
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call used; no token is in two of ``input``, ``cache_read``, ``cache_write``, ``cache_write_1h``."""
+
+    input: int = 0
+    """Of the prompt, neither read from a cache nor written to one."""
+    output: int = 0
+    """All that was generated, reasoning too."""
+    reasoning: int = 0
+    """The part of ``output`` that was reasoning."""
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """All tokens of the prompt."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt + self.output

@@ -1,0 +1,1 @@
+"""The model gateway: four formats in, any upstream out, metered."""
