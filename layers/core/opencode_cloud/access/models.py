@@ -197,13 +197,7 @@ class Place:
 
 
 Known = (
-    KnownAccount
-    | KnownWorkspace
-    | KnownMember
-    | KnownServiceAccount
-    | KnownKey
-    | KnownConfiguration
-    | KnownCredentials
+    KnownAccount | KnownWorkspace | KnownMember | KnownServiceAccount | KnownKey | KnownConfiguration | KnownCredentials
 )
 """What a projected row holds."""
 

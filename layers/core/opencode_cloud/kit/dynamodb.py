@@ -159,7 +159,7 @@ def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(answer.get("Item"))
     if code == "TransactionCanceledException":
-        reasons = answer.get("CancellationReasons") or []
+        reasons: list[dict[str, Any]] = answer.get("CancellationReasons") or []
         return TransactionRefused([(str(reason.get("Code", "None")), reason.get("Item")) for reason in reasons])
     return DynamoDBError(code, str(answer.get("message") or answer.get("Message") or ""))
 

@@ -170,7 +170,7 @@ class Access:
     def _key(self, request: Request, workspace: str) -> Actor:
         proven = request.proven.removeprefix(_PROVEN_KEY)
         key = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
-        if key is None or not _usable(key, request.address, anywhere=bool(proven)):
+        if key is None or not usable(key, request.address, anywhere=bool(proven)):
             raise login_required()
         holder = self._store.holder(key)
         if holder.workspace is None or (holder.member is None and holder.service_account is None):
@@ -214,7 +214,8 @@ def session_of_cookie(cookie: str) -> str:
     return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
 
 
-def _usable(key: KnownKey, address: str, *, anywhere: bool) -> bool:
+def usable(key: KnownKey, address: str, *, anywhere: bool = False) -> bool:
+    """Tell whether a key is not expired and may be used from ``address``, which ``anywhere`` leaves unchecked."""
     if key.expires_at is not None and key.expires_at <= now_seconds():
         return False
     if key.networks is None or anywhere:

@@ -1,0 +1,96 @@
+"""What the gateway reads of the projection, from its event loop: everything about a caller in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from opencode_cloud.access.models import (
+    Kind,
+    KnownAccount,
+    KnownCredentials,
+    KnownKey,
+    KnownMember,
+    KnownServiceAccount,
+    KnownSession,
+    KnownWorkspace,
+    Place,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.dynamodb import DynamoDB
+
+Model = TypeVar("Model")
+
+
+class Rows:
+    """What one read found."""
+
+    def __init__(self, rows: dict[tuple[str, str], dict[str, Any]], session: KnownSession | None) -> None:
+        self._rows = rows
+        self.session = session
+
+    def account(self, account: str) -> KnownAccount | None:
+        """Return a person who may sign in."""
+        return self._value(Place(Kind.ACCOUNT, account), KnownAccount)
+
+    def member(self, account: str, workspace: str) -> KnownMember | None:
+        """Return a membership."""
+        return self._value(Place(Kind.MEMBER, "", workspace, account), KnownMember)
+
+    def service_account(self, service_account: str, workspace: str) -> KnownServiceAccount | None:
+        """Return a service account."""
+        return self._value(Place(Kind.SERVICE_ACCOUNT, service_account, workspace), KnownServiceAccount)
+
+    def workspace(self, workspace: str) -> KnownWorkspace | None:
+        """Return a workspace."""
+        return self._value(Place(Kind.WORKSPACE, workspace), KnownWorkspace)
+
+    def key(self, digest: bytes) -> KnownKey | None:
+        """Return a key by its hash."""
+        return self._value(Place(Kind.KEY, digest.hex()), KnownKey)
+
+    def credentials(self, workspace: str) -> KnownCredentials:
+        """Return a workspace's own credentials for model providers, sealed."""
+        return self._value(Place(Kind.CREDENTIALS, workspace), KnownCredentials) or KnownCredentials()
+
+    def _value(self, place: Place, model: type[Model]) -> Model | None:
+        row = self._rows.get(place.row)
+        if row is None or "value" not in row:
+            return None
+        return msgspec.json.decode(row["value"]["S"], type=model)
+
+
+class InferenceStore:
+    """Consistent reads of the tables ``access`` and ``sessions``."""
+
+    def __init__(self, dynamodb: DynamoDB, access_table: str, sessions_table: str) -> None:
+        self._dynamodb = dynamodb
+        self._access = access_table
+        self._sessions = sessions_table
+
+    async def read(self, places: Sequence[Place], session: str = "") -> Rows:
+        """Return the rows of ``places``, and the session with the id ``session``, in one round trip."""
+        keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in (place.row for place in places)]
+        pending: Any = {self._access: {"Keys": keys, "ConsistentRead": True}}
+        if session:
+            pending[self._sessions] = {"Keys": [{"pk": {"S": f"session#{session}"}}], "ConsistentRead": True}
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        found: KnownSession | None = None
+        while pending:
+            answer = await self._dynamodb.call("BatchGetItem", {"RequestItems": pending})
+            rows |= {(row["pk"]["S"], row["sk"]["S"]): row for row in answer["Responses"].get(self._access, [])}
+            for row in answer["Responses"].get(self._sessions, []):
+                found = _session(session, row)
+            pending = answer.get("UnprocessedKeys")
+        return Rows(rows, found)
+
+
+def _session(session_id: str, row: dict[str, Any]) -> KnownSession | None:
+    if "ended_at" in row:
+        return None
+    return KnownSession(
+        id=session_id, account=row["account"]["S"], kind=row["kind"]["S"], expires_at=int(row["expires_at"]["N"])
+    )
