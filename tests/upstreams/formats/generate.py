@@ -1,0 +1,78 @@
+"""Google's generateContent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..conversations import of_generate
+from ..scripts import Usage
+from .wire import SIGNATURE, Json, Reply, Wire, data
+
+STOPS = {"end": "STOP", "calls": "STOP", "length": "MAX_TOKENS", "filter": "SAFETY"}
+
+
+def whole(reply: Reply) -> Json:
+    """Say it at once."""
+    parts: list[Json] = []
+    if reply.think:
+        parts.append({"text": reply.thought, "thought": True})
+    if reply.words:
+        parts.append({"text": reply.text})
+    return _chunk(reply, [*parts, *_calls(reply)], last=True)
+
+
+def events(reply: Reply) -> Iterator[bytes]:
+    """Say it piece by piece; calls come whole, and usage with every piece."""
+    for word in reply.think:
+        yield data(_chunk(reply, [{"text": word, "thought": True}]))
+    for word in reply.words:
+        yield data(_chunk(reply, [{"text": word}]))
+    for call in _calls(reply):
+        yield data(_chunk(reply, [call]))
+    yield data(_chunk(reply, [{"text": ""}], last=True))
+
+
+def usage(used: Usage) -> Json:
+    """Say what was used."""
+    told = {"promptTokenCount": used.prompt, "candidatesTokenCount": used.output - used.reasoning}
+    told["totalTokenCount"] = used.prompt + used.output
+    if used.cache_read:
+        told["cachedContentTokenCount"] = used.cache_read
+    if used.reasoning:
+        told["thoughtsTokenCount"] = used.reasoning
+    return told
+
+
+def error(status: int, message: str) -> Json:
+    """Say why not."""
+    names = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+    names |= {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+    return {"error": {"code": status, "message": message, "status": names.get(status, "INTERNAL")}}
+
+
+def error_event() -> bytes:
+    """Break off."""
+    return data(error(503, "The model is overloaded"))
+
+
+def _calls(reply: Reply) -> list[Json]:
+    parts: list[Json] = [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in reply.calls]
+    if parts and reply.think:
+        parts[0]["thoughtSignature"] = SIGNATURE
+    return parts
+
+
+def _chunk(reply: Reply, parts: list[Json], *, last: bool = False) -> Json:
+    candidate: Json = {"content": {"role": "model", "parts": parts}, "index": 0}
+    if last:
+        candidate["finishReason"] = STOPS[reply.stop]
+    head = {"candidates": [candidate], "modelVersion": reply.model, "responseId": reply.id}
+    if reply.usage is None:
+        return head
+    prompt = {"promptTokenCount": reply.usage.prompt, "totalTokenCount": reply.usage.prompt}
+    return {**head, "usageMetadata": usage(reply.usage) if last else prompt}
+
+
+PATH = re.compile(r"/models/(?P<model>[^/]+):(?P<method>generateContent|streamGenerateContent)$")
+WIRE = Wire("generate", PATH, of_generate, whole, events, error, error_event)

@@ -1,0 +1,94 @@
+"""Anthropic's Messages."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from ..conversations import of_messages
+from ..scripts import Usage
+from .wire import SIGNATURE, Json, Reply, Wire, compact, named, pieces
+
+STOPS = {"end": "end_turn", "calls": "tool_use", "length": "max_tokens", "filter": "refusal"}
+
+
+def whole(reply: Reply) -> Json:
+    """Say it at once."""
+    content: list[Json] = []
+    if reply.think:
+        content.append({"type": "thinking", "thinking": reply.thought, "signature": SIGNATURE})
+    if reply.words:
+        content.append({"type": "text", "text": reply.text})
+    for index, call in enumerate(reply.calls):
+        used = {"type": "tool_use", "id": reply.call_id(index), "name": call.tool, "input": call.arguments}
+        content.append(used)
+    told = {**usage(reply.usage), "output_tokens": reply.usage.output} if reply.usage else None
+    return {**_head(reply), "content": content, "stop_reason": STOPS[reply.stop], "usage": told}
+
+
+def events(reply: Reply) -> Iterator[bytes]:
+    """Say it piece by piece."""
+    return map(named, documents(reply))
+
+
+def documents(reply: Reply) -> Iterator[Json]:
+    """Yield the events, before they are framed."""
+    places = itertools.count()
+    told = {"usage": {**usage(reply.usage), "output_tokens": 1}} if reply.usage else {}
+    yield {"type": "message_start", "message": {**_head(reply), "content": [], "stop_reason": None, **told}}
+    if reply.think:
+        deltas = [{"type": "thinking_delta", "thinking": word} for word in reply.think]
+        deltas.append({"type": "signature_delta", "signature": SIGNATURE})
+        yield from _block(next(places), {"type": "thinking", "thinking": "", "signature": ""}, deltas)
+    yield {"type": "ping"}
+    if reply.words:
+        deltas = [{"type": "text_delta", "text": word} for word in reply.words]
+        yield from _block(next(places), {"type": "text", "text": ""}, deltas)
+    for index, call in enumerate(reply.calls):
+        begun = {"type": "tool_use", "id": reply.call_id(index), "name": call.tool, "input": {}}
+        parts = ["", *pieces(compact(call.arguments))]
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
+        yield from _block(next(places), begun, deltas)
+    told = {"usage": {"output_tokens": reply.usage.output}} if reply.usage else {}
+    yield {"type": "message_delta", "delta": {"stop_reason": STOPS[reply.stop], "stop_sequence": None}, **told}
+    yield {"type": "message_stop"}
+
+
+def usage(used: Usage) -> Json:
+    """Say what the prompt used."""
+    return {
+        "input_tokens": used.input,
+        "cache_creation_input_tokens": used.cache_write,
+        "cache_read_input_tokens": used.cache_read,
+        "cache_creation": {"ephemeral_5m_input_tokens": used.cache_write, "ephemeral_1h_input_tokens": 0},
+        "service_tier": "standard",
+    }
+
+
+def error(status: int, message: str) -> Json:
+    """Say why not."""
+    names = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+    names |= {429: "rate_limit_error", 400: "invalid_request_error", 529: "overloaded_error"}
+    what = {"type": names.get(status, "api_error"), "message": message}
+    return {"type": "error", "error": what, "request_id": "req_scripted"}
+
+
+def error_event() -> bytes:
+    """Break off."""
+    return named({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+
+
+def _head(reply: Reply) -> Json:
+    head = {"id": f"msg_{reply.id}", "type": "message", "role": "assistant", "model": reply.model}
+    return {**head, "stop_sequence": None}
+
+
+def _block(place: int, begun: Json, deltas: list[Json]) -> Iterator[Json]:
+    yield {"type": "content_block_start", "index": place, "content_block": begun}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": place, "delta": delta}
+    yield {"type": "content_block_stop", "index": place}
+
+
+WIRE = Wire("messages", re.compile(r"/messages$"), of_messages, whole, events, error, error_event)
