@@ -49,6 +49,7 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     workspace: str
     role: str
+    email: str = ""
     workspace_name: str = ""
     budgets: tuple[KnownBudget, ...] = ()
     """Of this member alone."""

@@ -71,6 +71,10 @@ class TransactionRefused(DynamoDBError):
         """One for each action, in order: its code (``None`` when it was fine), and the row as it was, if asked for."""
 
 
+class Contended(Unavailable):
+    """503: other transactions were in the way of this one each time; nothing was written, and it may be tried on."""
+
+
 class DynamoDB:
     """A client of one event loop; :meth:`close` ends its connections."""
 
@@ -97,25 +101,27 @@ class DynamoDB:
 
         Throttling, conflicts of transactions and failures on the way are tried again with growing, random pauses. So a
         write may have been carried out before it is refused: make it idempotent by its condition or by a
-        ``ClientRequestToken``. Raises :class:`ConditionFailed`, :class:`TransactionRefused`, :class:`DynamoDBError`, or
-        ``store_unavailable`` (503) when DynamoDB did not take the call in the end.
+        ``ClientRequestToken``. Raises :class:`ConditionFailed`, :class:`TransactionRefused`, :class:`DynamoDBError`,
+        :class:`Contended`, or ``store_unavailable`` (503) when DynamoDB did not take the call in the end.
         """
         body = msgspec.json.encode(request)
-        reason = ""
+        reason, contended = "", False
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(random.uniform(0.5, 1) * BACK_OFF_SECONDS * 2**attempt)  # noqa: S311 - jitter
             try:
                 status, answer = await self._send(operation, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                reason = type(error).__name__
+                reason, contended = type(error).__name__, False
                 continue
             if status == 200:
                 return answer
             error = refusal(status, answer)
             if not passing(error):
                 raise error
-            reason = str(error)
+            reason, contended = str(error), isinstance(error, TransactionRefused)
+        if contended:
+            raise Contended("store_contended", "Too much happens to the same rows at once. Try again.", retry_after=1)
         logger.warning("DynamoDB did not take a call", extra={"operation": operation, "reason": reason})
         raise Unavailable("store_unavailable", "The store cannot be reached now. Try again.", retry_after=1)
 

@@ -38,6 +38,12 @@ class Unauthorized(ServiceError):
     status = HTTPStatus.UNAUTHORIZED
 
 
+class PaymentRequired(ServiceError):
+    """402: what may be spent is spent; the message says of which budget, and when it begins anew."""
+
+    status = HTTPStatus.PAYMENT_REQUIRED
+
+
 class Forbidden(ServiceError):
     """403: a credential came, and it is not the right one."""
 

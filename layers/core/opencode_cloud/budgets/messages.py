@@ -1,0 +1,114 @@
+"""What people read of budgets: amounts, and why a call was refused. Clients show these sentences as they are.
+
+A 402 must not hold words such as "try again" or "rate limit": the client searches messages for them and would send the
+call again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Shortage, Unit
+
+DOLLAR = 100_000_000
+"""Micro-cents."""
+_CENT = DOLLAR // 100
+_FINE = DOLLAR // 10_000
+_PERIODS = {
+    Period.MINUTE: "per minute",
+    Period.HOUR: "hourly",
+    Period.DAY: "daily",
+    Period.MONTH: "monthly",
+    Period.TOTAL: "total",
+}
+
+
+def amount(unit: Unit, value: int) -> str:
+    """Write an amount with its unit: ``$20.00``, ``1,500 tokens``, ``1 request``."""
+    if unit is Unit.COST:
+        return dollars(value)
+    noun = unit.value.removesuffix("s")
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def dollars(micro_cents: int) -> str:
+    """Write micro-cents as dollars, to the cent where that is exact, else as finely as tells amounts apart."""
+    sign, value = ("-" if micro_cents < 0 else ""), abs(micro_cents)
+    whole, part = divmod(value, DOLLAR)
+    digits = 2 if value % _CENT == 0 else 4 if value >= _FINE else 8
+    # Cut, not rounded: what is left must never look larger than it is, nor a limit reached that is not.
+    return f"{sign}${whole:,}.{f'{part:08d}'[:digits]}"
+
+
+def title(budget: KnownBudget) -> str:
+    """Name a budget: ``the monthly budget of ada@example.com``."""
+    if budget.scope is Scope.BALANCE:
+        return f"the prepaid balance of {budget.name or 'this workspace'}"
+    whose = budget.name or _UNNAMED[budget.scope]
+    if budget.period is Period.MINUTE:
+        return f"the limit of {budget.unit.value} per minute of {whose}"
+    kind = "budget" if budget.unit is Unit.COST else f"budget of {budget.unit.value}"
+    return f"the {_PERIODS[budget.period]} {kind} of {whose}"
+
+
+_UNNAMED = {
+    Scope.WORKSPACE: "this workspace",
+    Scope.MEMBER: "this member",
+    Scope.EACH_MEMBER: "this member",
+    Scope.SERVICE_ACCOUNT: "this service account",
+    Scope.KEY: "this key",
+    Scope.BALANCE: "this workspace",
+}
+
+
+def refusal(shortage: Shortage) -> str:
+    """Say in one or two sentences which budget refused a call, how much of it is used, and when it begins anew."""
+    budget, standing = shortage.counter.budget, shortage.standing
+    name, limit = title(budget), amount(budget.unit, budget.limit)
+    asked = amount(budget.unit, shortage.asked)
+    taken = f"{amount(budget.unit, standing.spent)} of {limit} used"
+    if standing.reserved:
+        taken += f", {amount(budget.unit, standing.reserved)} held back by calls under way"
+    if shortage.hopeless and budget.limit:
+        return f"This call may take up to {asked}, and {name} is {limit} in all. Ask for fewer output tokens."
+    if not shortage.lasting:
+        return f"{_capital(name)} has no room at this moment: {taken}; this call may take up to {asked}."
+    if standing.spent >= budget.limit:
+        return f"{_capital(name)} is used up: {taken}. {_ends(shortage)}"
+    return f"{_capital(name)} is too low for this call, which may take up to {asked}: {taken}. {_ends(shortage)}"
+
+
+def details(shortage: Shortage) -> dict[str, Any]:
+    """Return the same for programs: members of the error's document."""
+    budget = shortage.counter.budget
+    return {
+        "budget": budget.id,
+        "scope": budget.scope.value,
+        "subject": budget.subject,
+        "name": budget.name,
+        "unit": budget.unit.value,
+        "period": budget.period.value,
+        "limit": budget.limit,
+        "used": shortage.standing.spent,
+        "reserved": shortage.standing.reserved,
+        "asked": shortage.asked,
+        "resets_at": None if shortage.counter.resets_at is None else rfc3339(shortage.counter.resets_at),
+    }
+
+
+def rfc3339(seconds: int) -> str:
+    """Write a time (seconds since the epoch) as programs read it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ends(shortage: Shortage) -> str:
+    resets_at = shortage.counter.resets_at
+    if resets_at is None:
+        balance = shortage.counter.budget.scope is Scope.BALANCE
+        return "It must be topped up first." if balance else "It does not begin anew; an admin can raise it."
+    return f"It begins anew on {datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC."
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

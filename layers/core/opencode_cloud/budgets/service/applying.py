@@ -1,0 +1,44 @@
+"""Which budgets a call counts against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.budgets.models import Counter, KnownBudget, Scope
+from opencode_cloud.budgets.windows import counter
+
+
+def counters_of(
+    workspace: KnownWorkspace,
+    member: KnownMember | None,
+    service_account: KnownServiceAccount | None,
+    key: KnownKey | None,
+    at: int,
+) -> list[Counter]:
+    """Return the counters of every budget that a call of these counts against at ``at`` (seconds since the epoch).
+
+    Those of the workspace and its balance, of the member (their own, and what every member has who has no own budget of
+    the same unit and period), of the service account, and of the key.
+    """
+    found = [counter(budget, at) for budget in workspace.budgets if budget.scope is not Scope.EACH_MEMBER]
+    if member is not None:
+        found += [counter(budget, at) for budget in member.budgets]
+        found += [counter(budget, at, member.id) for budget in _defaults(workspace, member)]
+    for one in (service_account, key):
+        if one is not None:
+            found += [counter(budget, at) for budget in one.budgets]
+    return found
+
+
+def _defaults(workspace: KnownWorkspace, member: KnownMember) -> Iterator[KnownBudget]:
+    own = _kinds(member.budgets)
+    for budget in workspace.budgets:
+        if budget.scope is Scope.EACH_MEMBER and (budget.unit, budget.period) not in own:
+            yield msgspec.structs.replace(budget, name=member.email)
+
+
+def _kinds(budgets: Iterable[KnownBudget]) -> set[tuple[str, str]]:
+    return {(budget.unit, budget.period) for budget in budgets}

@@ -1,0 +1,117 @@
+"""The way of one call through its budgets: reserved before it, settled after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.budgets.messages import details, refusal
+from opencode_cloud.budgets.models import (
+    BudgetBusy,
+    BudgetExhausted,
+    Claim,
+    Period,
+    RateLimited,
+    Refused,
+    Reservation,
+    Shortage,
+    Unit,
+)
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.log import count
+from opencode_cloud.usage.models import Outcome, UsageEvent
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.store import CounterStore
+
+BUSY_SECONDS = 2
+"""When to ask again for room that other calls hold back: most give back what they do not use within seconds."""
+LATE = ".late"
+"""Ends the id of the second event of a call: the first says that it was lost."""
+
+
+class Budgets:
+    """Reserves, settles, releases: each one round trip as a rule. To settle or release twice does what once does."""
+
+    def __init__(self, store: CounterStore) -> None:
+        self._store = store
+
+    async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
+        """Hold back what a call may take at most, on all of its counters or on none.
+
+        ``facts`` is the call's event as far as it is known: the sweep writes it, should the call be lost. Raises
+        :class:`BudgetExhausted` (402), :class:`BudgetBusy` or :class:`RateLimited` (429), ``budget_contention`` or
+        ``store_unavailable`` (503).
+        """
+        hopeless = [
+            counter for counter in reservation.counters if reservation.claim.of(counter.budget) > counter.budget.limit
+        ]
+        if hopeless:
+            standings = await self._store.standings([counter.key for counter in hopeless])
+            claim = reservation.claim
+            raise _answer([Shortage(counter=c, asked=claim.of(c.budget), standing=standings[c.key]) for c in hopeless])
+        try:
+            await self._store.hold(reservation, facts)
+        except Refused as refused:
+            for shortage in refused.shortages:
+                if shortage.lasting and shortage.counter.budget.watched and not shortage.standing.refused:
+                    await self._store.note_refusal(shortage.counter, now_seconds())
+            raise _answer(refused.shortages) from None
+
+    async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
+        """Count what a call used and write its event, exactly once however often this is called.
+
+        A call whose lease was swept meanwhile is counted all the same, with a second event. False when it had been
+        settled before. Raises ``store_unavailable`` or ``store_contended`` (503): call again.
+        """
+        used = _used(reservation, event)
+        if await self._store.settle(reservation, event, used):
+            _watch(reservation, used)
+            return True
+        late = msgspec.structs.replace(event, id=event.id + LATE)
+        outcomes = await self._store.outcomes(event, [event.id, late.id])
+        if late.id in outcomes or outcomes.get(event.id, Outcome.LOST) != Outcome.LOST:
+            return False
+        # Neither settled nor in need of its request being counted again: only what was used is missing.
+        if not await self._store.add(reservation, late if event.id in outcomes else event, used):
+            return False
+        count("LateSettles")
+        return True
+
+    async def release(self, reservation: Reservation) -> None:
+        """Give everything back and leave no event: no upstream was called."""
+        await self._store.give_back(reservation)
+
+
+def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:
+    """Return what counts by counter. Requests are not in it: they counted when they were reserved."""
+    spent = Claim(cost=event.cost, charged=event.charged, tokens=event.tokens.total)
+    budgets = {counter.key: counter.budget for counter in reservation.counters}
+    return {key: spent.of(budget) for key, budget in budgets.items() if budget.unit is not Unit.REQUESTS}
+
+
+def _watch(reservation: Reservation, used: Mapping[str, int]) -> None:
+    """Count calls that took more than was thought possible: only they can overrun a budget."""
+    if any(used.get(each.key, 0) > reservation.claim.of(each.budget) for each in reservation.counters):
+        count("ClaimsExceeded")
+
+
+def _answer(shortages: Sequence[Shortage]) -> ServiceError:
+    """Return the refusal of the counter that keeps the call waiting longest: else the next would refuse it again."""
+    now = now_seconds()
+    worst = max(shortages, key=_weight)
+    budget, message, said = worst.counter.budget, refusal(worst), details(worst)
+    remaining = None if worst.counter.resets_at is None else max(1, worst.counter.resets_at - now)
+    if worst.hopeless or (worst.lasting and (budget.unit is Unit.COST or budget.period is Period.TOTAL)):
+        return BudgetExhausted(message, said, None if worst.hopeless else remaining)
+    if worst.lasting:
+        return RateLimited(message, said, remaining or BUSY_SECONDS)
+    return BudgetBusy(message, said, min(BUSY_SECONDS, remaining or BUSY_SECONDS))
+
+
+def _weight(shortage: Shortage) -> tuple[bool, bool, float]:
+    resets_at = shortage.counter.resets_at
+    return shortage.hopeless, shortage.lasting, float("inf") if resets_at is None else resets_at

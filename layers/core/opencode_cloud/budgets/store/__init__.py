@@ -1,0 +1,8 @@
+"""Where budgets are kept: counters and reservations in DynamoDB, what people decide in MySQL.
+
+Only what the planes without SQL need is offered here; the rooms with SQL are imported by who has a database.
+"""
+
+from opencode_cloud.budgets.store.counters import CounterStore
+
+__all__ = ["CounterStore"]

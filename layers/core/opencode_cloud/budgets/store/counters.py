@@ -1,0 +1,258 @@
+"""Counters and reservations in DynamoDB. Whatever belongs together is one transaction: it happens whole, or not at all.
+
+DynamoDB's conditions cannot add, so a counter keeps ``committed`` = spent + reserved, and a claim fits while
+``committed <= limit - claim``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+from opencode_cloud.budgets.models import Counter, Refused, Reservation, Shortage, Standing, budget_contention
+from opencode_cloud.budgets.store import rows
+from opencode_cloud.budgets.store.rows import Held, Kept
+from opencode_cloud.kit.clock import day_of
+from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import from_row, partition, to_row
+
+RESERVE_SECONDS = 5.0
+"""How long a reservation is tried on while others are in the way: nobody waits longer for their first byte."""
+SETTLE_SECONDS = 20.0
+_PAUSE_SECONDS = (0.02, 0.25)
+_FAILED = "ConditionalCheckFailed"
+_ABSENT = "attribute_not_exists(pk)"
+_PRESENT = "attribute_exists(pk)"
+
+
+class CounterStore:
+    """The tables ``budgets`` and ``usage``, from an event loop."""
+
+    def __init__(self, dynamodb: DynamoDB, budgets_table: str, usage_table: str) -> None:
+        self._dynamodb = dynamodb
+        self._budgets = budgets_table
+        self._usage = usage_table
+
+    # ------------------------------------------------------------------------------------- writing
+
+    async def hold(self, reservation: Reservation, facts: UsageEvent) -> None:
+        """Hold back what a call may take on all of its counters; raises :class:`Refused`.
+
+        Raises ``budget_contention`` (503) when others were in the way for five seconds, and ``ValueError`` when the
+        call has a reservation already.
+        """
+        held = rows.held_of(reservation)
+        row = rows.reservation_row(reservation, held, facts)
+        if not held:
+            # Nothing can refuse it; the row says that the call was begun, should it be lost.
+            await self._dynamodb.call("PutItem", {"TableName": self._budgets, "Item": row})
+            return
+        counters = {counter.key: counter for counter in reservation.counters}
+        actions = [self._hold_on(counters[each.key], each, facts.workspace) for each in held]
+        actions.append(self._put(self._budgets, row))
+        try:
+            await self._write(actions, RESERVE_SECONDS)
+        except TransactionRefused as refused:
+            short = [
+                Shortage(counter=counters[each.key], asked=each.amount, standing=rows.standing(item))
+                for each, (code, item) in zip(held, refused.reasons, strict=False)
+                if code == _FAILED
+            ]
+            if not short:
+                raise ValueError(f"{reservation.id} has a reservation already") from refused
+            raise Refused(short) from refused
+        except Contended as error:
+            raise budget_contention() from error
+
+    async def settle(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
+        """Put what was ``used`` (by counter) in the place of what was held back, together with the event.
+
+        False when the call holds nothing back any more: it was settled, or swept.
+        """
+        held = {each.key: each for each in rows.held_of(reservation)}
+        changes = self._charges(reservation.counters, held, used, event.workspace)
+        return await self._finish(reservation.id, changes, to_row(event, _keys(reservation)))
+
+    async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
+        """Add what was ``used`` by a call that holds nothing back, with its event; False when the event is there."""
+        changes = self._charges(reservation.counters, {}, used, event.workspace)
+        return await self._finish(None, changes, to_row(event, _keys(reservation)))
+
+    async def give_back(self, reservation: Reservation) -> bool:
+        """Take a reservation back as if it had never been made; False when there is none."""
+        changes = [self._return(each) for each in rows.held_of(reservation)]
+        return await self._finish(reservation.id, changes, None)
+
+    async def sweep(self, kept: Kept, event: UsageEvent) -> bool:
+        """Give back what a lost call holds back, and write its event; False when somebody else has dealt with it."""
+        changes = [self._return(each) for each in kept.held if not each.spent]
+        return await self._finish(kept.id, changes, to_row(event, [each.key for each in kept.held]))
+
+    async def note_refusal(self, counter: Counter, at: int) -> None:
+        """Have the sweep look at a counter that has refused a call at ``at`` (seconds); once in a counter's life."""
+        request = {
+            "TableName": self._budgets,
+            "Key": rows.counter_key(counter.key),
+            "UpdateExpression": "SET refused_at = :now, lease_shard = :shard, lease_until = :now",
+            "ConditionExpression": f"{_PRESENT} AND attribute_not_exists(refused_at)",
+            "ExpressionAttributeValues": {":now": {"N": str(at)}, ":shard": {"S": rows.REFUSED_SHARD}},
+        }
+        try:
+            await self._dynamodb.call("UpdateItem", request)
+        except ConditionFailed:
+            return
+
+    # ------------------------------------------------------------------------------------- reading
+
+    async def standings(self, keys: Sequence[str]) -> dict[str, Standing]:
+        """Return how much of counters is taken, by key."""
+        found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
+        return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}
+
+    async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
+        """Return how the events ``calls`` of the workspace and day of ``event`` ended, those that exist."""
+        pk = partition(event.workspace, day_of(event.at // 1000))
+        found = await self._get(self._usage, [{"pk": {"S": pk}, "sk": {"S": call}} for call in calls])
+        return {row["sk"]["S"]: from_row(row).outcome for row in found}
+
+    async def expired(self, now: int, limit: int) -> list[str]:
+        """Return calls whose lease ended before ``now`` (seconds), the longest ago first in each shard."""
+        shards = await asyncio.gather(*(self._leases(shard, now, limit) for shard in rows.SHARDS))
+        return [row["pk"]["S"].removeprefix("call#") for shard in shards for row in shard]
+
+    async def outstanding(self, now: int) -> int:
+        """Return how many reservations are under way, at most about 10,000 a shard."""
+        request = {
+            "TableName": self._budgets,
+            "IndexName": "leases",
+            "Select": "COUNT",
+            "KeyConditionExpression": "lease_shard = :shard AND lease_until > :now",
+        }
+        values = [{":shard": {"S": shard}, ":now": {"N": str(now)}} for shard in rows.SHARDS]
+        answers = await asyncio.gather(
+            *(self._dynamodb.call("Query", {**request, "ExpressionAttributeValues": value}) for value in values)
+        )
+        return sum(answer["Count"] for answer in answers)
+
+    async def reservation(self, call: str) -> Kept | None:
+        """Return what a call holds back; None when it holds nothing back any more."""
+        request = {"TableName": self._budgets, "Key": rows.reservation_key(call), "ConsistentRead": True}
+        row = (await self._dynamodb.call("GetItem", request)).get("Item")
+        return rows.kept(row) if row else None
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _hold_on(self, counter: Counter, held: Held, workspace: str) -> Item:
+        said = rows.description(counter, workspace)
+        kind = "spent" if held.spent else "reserved"
+        return {
+            "Update": {
+                "TableName": self._budgets,
+                "Key": rows.counter_key(counter.key),
+                "UpdateExpression": f"SET {_assignments(said)} ADD committed :claim, {kind} :claim",
+                "ConditionExpression": "attribute_not_exists(committed) OR committed <= :room",
+                "ExpressionAttributeNames": {f"#{name}": name for name in said},
+                "ExpressionAttributeValues": {
+                    **{f":{name}": value for name, value in said.items()},
+                    ":claim": {"N": str(held.amount)},
+                    ":room": {"N": str(counter.budget.limit - held.amount)},
+                },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _charges(
+        self, counters: Sequence[Counter], held: Mapping[str, Held], used: Mapping[str, int], workspace: str
+    ) -> list[Item]:
+        """Return the changes of counters that put what was used in the place of what was held back."""
+        changes: list[Item] = []
+        for counter in counters:
+            own, spent = held.get(counter.key), used.get(counter.key, 0)
+            back = own.amount if own and not own.spent else 0
+            if not back and not spent:
+                continue
+            # A counter on which nothing was held back may not have a row yet.
+            said = {} if own else rows.description(counter, workspace)
+            changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
+        return changes
+
+    def _return(self, held: Held) -> Item:
+        return self._change(held.key, -held.amount, {"spent" if held.spent else "reserved": -held.amount}, {})
+
+    def _change(self, key: str, committed: int, parts: Mapping[str, int], said: Mapping[str, Any]) -> Item:
+        numbers = {"committed": committed, **parts}
+        added = ", ".join(f"{name} :{name}_more" for name in numbers)
+        update: Item = {
+            "TableName": self._budgets,
+            "Key": rows.counter_key(key),
+            "UpdateExpression": f"ADD {added}",
+            "ExpressionAttributeValues": {f":{name}_more": {"N": str(value)} for name, value in numbers.items()},
+        }
+        if said:
+            update["UpdateExpression"] = f"SET {_assignments(said)} ADD {added}"
+            update["ExpressionAttributeNames"] = {f"#{name}": name for name in said}
+            update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in said.items()}
+        return {"Update": update}
+
+    async def _finish(self, call: str | None, changes: Sequence[Item], event: Item | None) -> bool:
+        """Make ``changes`` and put ``event``, if ``call`` still has its reservation, which ends thereby."""
+        actions = list(changes)
+        if call is not None:
+            key = rows.reservation_key(call)
+            actions.append({"Delete": {"TableName": self._budgets, "Key": key, "ConditionExpression": _PRESENT}})
+        if event is not None:
+            actions.append(self._put(self._usage, event))
+        try:
+            await self._write(actions, SETTLE_SECONDS)
+        except TransactionRefused:
+            return False
+        return True
+
+    def _put(self, table: str, row: Item) -> Item:
+        return {"Put": {"TableName": table, "Item": row, "ConditionExpression": _ABSENT}}
+
+    async def _write(self, actions: Sequence[Item], seconds: float) -> None:
+        """Carry out a transaction, once whatever is sent again; while others are in the way, try on for ``seconds``."""
+        request = {"TransactItems": actions, "ClientRequestToken": uuid.uuid4().hex}
+        deadline = monotonic() + seconds
+        while True:
+            try:
+                await self._dynamodb.call("TransactWriteItems", request)
+            except Contended:
+                if monotonic() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - jitter
+            else:
+                return
+
+    async def _leases(self, shard: str, now: int, limit: int) -> list[Item]:
+        request = {
+            "TableName": self._budgets,
+            "IndexName": "leases",
+            "KeyConditionExpression": "lease_shard = :shard AND lease_until <= :now",
+            "ExpressionAttributeValues": {":shard": {"S": shard}, ":now": {"N": str(now)}},
+            "Limit": limit,
+        }
+        return (await self._dynamodb.call("Query", request))["Items"]
+
+    async def _get(self, table: str, keys: Sequence[Item]) -> list[Item]:
+        found: list[Item] = []
+        pending: Item = {table: {"Keys": keys, "ConsistentRead": True}} if keys else {}
+        while pending:
+            answer = await self._dynamodb.call("BatchGetItem", {"RequestItems": pending})
+            found += answer["Responses"].get(table, [])
+            pending = answer.get("UnprocessedKeys") or {}
+        return found
+
+
+def _assignments(said: Mapping[str, Any]) -> str:
+    return ", ".join(f"#{name} = :{name}" for name in said)
+
+
+def _keys(reservation: Reservation) -> list[str]:
+    return [counter.key for counter in reservation.counters]

@@ -1,0 +1,172 @@
+"""Rows of the DynamoDB table ``budgets`` (partition ``pk``, sort ``sk``).
+
+=======================================  ================  ==========================================================
+``budget#<budget>[:<subject>]#<window>``  ``COUNTER``       a budget in one window: ``committed`` (= spent + reserved),
+                                                           ``reserved``, ``spent``, and what the budget is
+``call#<call>``                          ``RESERVATION``   what a call holds back, until it is settled or swept
+=======================================  ================  ==========================================================
+
+The index ``leases`` (partition ``lease_shard``, sort ``lease_until``) holds what the sweep has to look at: reservations
+by the end of their lease, and counters that refused a call for the first time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Reservation, Scope, Standing, Unit
+from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.usage.models import UsageEvent
+
+Item = dict[str, Any]
+COUNTER, RESERVATION = "COUNTER", "RESERVATION"
+SHARDS = tuple(f"lease-{number}" for number in range(8))
+"""Partitions of the index over which reservations are spread."""
+REFUSED_SHARD = "refused"
+"""The partition of the index in which counters are that refused a call for the first time."""
+KEPT_DAYS = 90
+"""How long a counter is kept after its window: reconciliation and people look back at it."""
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """What a reservation holds back on one counter."""
+
+    key: str
+    amount: int
+    spent: bool
+    """Whether it counted as spent at once (requests), so that nothing is to be given back but by a release."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A reservation as its row keeps it: enough to give everything back and to write the event of a lost call."""
+
+    id: str
+    held: tuple[Held, ...]
+    claimed: int
+    """The cost that the call might have had, in micro-cents."""
+    lease_until: int
+    facts: UsageEvent
+
+
+class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter as its row keeps it."""
+
+    key: str
+    workspace: str
+    budget: KnownBudget
+    starts_at: int
+    resets_at: int | None
+    standing: Standing
+    alerted: frozenset[str]
+    """Crossings that people were told of."""
+
+
+class _Facts(UsageEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """An event without what says nothing: less to write before the first byte of each call."""
+
+
+def counter_key(key: str) -> Item:
+    """Return the primary key of a counter."""
+    return {"pk": {"S": key}, "sk": {"S": COUNTER}}
+
+
+def reservation_key(call: str) -> Item:
+    """Return the primary key of a call's reservation."""
+    return {"pk": {"S": f"call#{call}"}, "sk": {"S": RESERVATION}}
+
+
+def held_of(reservation: Reservation) -> tuple[Held, ...]:
+    """Return what a reservation holds back, counter by counter; where it is nothing, the counter is left out.
+
+    So who owes nothing is not refused: a call with the workspace's own credential does not need a balance.
+    """
+    each = ((counter, reservation.claim.of(counter.budget)) for counter in reservation.counters)
+    return tuple(Held(counter.key, amount, exact(counter.budget)) for counter, amount in each if amount)
+
+
+def exact(budget: KnownBudget) -> bool:
+    """Tell whether it is known beforehand what a call takes of ``budget``: it is one request, however it ends."""
+    return budget.unit is Unit.REQUESTS
+
+
+def reservation_row(reservation: Reservation, held: Sequence[Held], facts: UsageEvent) -> Item:
+    """Return the row of a reservation."""
+    brief = _Facts(**{name: getattr(facts, name) for name in facts.__struct_fields__})
+    return {
+        **reservation_key(reservation.id),
+        "lease_shard": {"S": SHARDS[zlib.crc32(reservation.id.encode()) % len(SHARDS)]},
+        "lease_until": {"N": str(reservation.lease_until)},
+        "held": {"S": msgspec.json.encode(held).decode()},
+        "claimed": {"N": str(reservation.claim.cost)},
+        "facts": {"S": msgspec.json.encode(brief).decode()},
+    }
+
+
+def kept(row: Mapping[str, Any]) -> Kept:
+    """Read the row of a reservation."""
+    return Kept(
+        id=row["pk"]["S"].removeprefix("call#"),
+        held=msgspec.json.decode(row["held"]["S"], type=tuple[Held, ...]),
+        claimed=int(row["claimed"]["N"]),
+        lease_until=int(row["lease_until"]["N"]),
+        facts=msgspec.json.decode(row["facts"]["S"], type=UsageEvent),
+    )
+
+
+def description(counter: Counter, workspace: str) -> dict[str, Any]:
+    """Return the attributes of a counter that say what it counts; all but ``limit`` are the same for its whole life."""
+    budget = counter.budget
+    said: dict[str, Any] = {
+        "workspace": {"S": workspace},
+        "budget": {"S": budget.id},
+        "scope": {"S": budget.scope.value},
+        "subject": {"S": budget.subject},
+        "name": {"S": budget.name},
+        "unit": {"S": budget.unit.value},
+        "period": {"S": budget.period.value},
+        "alerts": {"BOOL": budget.alerts},
+        "limit": {"N": str(budget.limit)},
+        "starts_at": {"N": str(counter.starts_at)},
+    }
+    if counter.resets_at is not None:
+        said["resets_at"] = {"N": str(counter.resets_at)}
+        said["ttl"] = {"N": str(counter.resets_at + KEPT_DAYS * DAY_SECONDS)}
+    return said
+
+
+def standing(row: Mapping[str, Any] | None) -> Standing:
+    """Read how much of a counter is taken; a counter without a row was never touched."""
+    if not row:
+        return Standing()
+    return Standing(spent=_number(row, "spent"), reserved=_number(row, "reserved"), refused="refused_at" in row)
+
+
+def counter_row(row: Mapping[str, Any]) -> CounterRow:
+    """Read the row of a counter."""
+    budget = KnownBudget(
+        id=row["budget"]["S"],
+        scope=Scope(row["scope"]["S"]),
+        unit=Unit(row["unit"]["S"]),
+        period=Period(row["period"]["S"]),
+        limit=_number(row, "limit"),
+        subject=row["subject"]["S"],
+        name=row["name"]["S"],
+        alerts=row["alerts"]["BOOL"],
+    )
+    return CounterRow(
+        key=row["pk"]["S"],
+        workspace=row["workspace"]["S"],
+        budget=budget,
+        starts_at=_number(row, "starts_at"),
+        resets_at=_number(row, "resets_at") if "resets_at" in row else None,
+        standing=standing(row),
+        alerted=frozenset(row.get("alerted", {}).get("SS", ())),
+    )
+
+
+def _number(row: Mapping[str, Any], name: str) -> int:
+    return int(row.get(name, {}).get("N", "0"))

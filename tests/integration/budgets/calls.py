@@ -1,0 +1,83 @@
+"""Calls of a test: who makes them, what they may take and what they used."""
+
+import time
+from typing import Any
+
+from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.budgets.models import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.budgets.service import counters_of
+from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.usage.models import UsageEvent
+
+DOLLAR = 100_000_000
+NOON = 1_790_251_200
+"""2026-09-24T12:00:00Z, in seconds."""
+
+
+def budget(scope: Scope, limit: int, unit: Unit = Unit.COST, period: Period = Period.MONTH, **more: Any) -> KnownBudget:
+    return KnownBudget(id=new_id("bud"), scope=scope, unit=unit, period=period, limit=limit, **more)
+
+
+class Caller:
+    """A member with a key in a workspace, each with budgets; the time stands where a test puts it."""
+
+    def __init__(
+        self,
+        workspace: tuple[KnownBudget, ...] = (),
+        member: tuple[KnownBudget, ...] = (),
+        key: tuple[KnownBudget, ...] = (),
+        at: int = NOON,
+    ) -> None:
+        self.workspace = KnownWorkspace(id=new_id("wrk"), name="Acme", budgets=workspace)
+        self.member = KnownMember(
+            id=new_id("mem"),
+            account=new_id("acc"),
+            workspace=self.workspace.id,
+            role="member",
+            email="intern@example.com",
+            budgets=member,
+        )
+        self.key = KnownKey(id=new_id("key"), workspace=self.workspace.id, member=self.member.id, budgets=key)
+        self.at = at
+
+    def counters(self) -> list[Counter]:
+        return counters_of(self.workspace, self.member, None, self.key, self.at)
+
+    def reservation(self, cost: int, *, tokens: int = 0, charged: int | None = None, lease: int = 900) -> Reservation:
+        claim = Claim(cost=cost, charged=cost if charged is None else charged, tokens=tokens)
+        return Reservation(
+            id=new_id("call"), counters=self.counters(), claim=claim, lease_until=int(time.time()) + lease
+        )
+
+    def facts(self, reservation: Reservation) -> UsageEvent:
+        return UsageEvent(
+            id=reservation.id,
+            at=self.at * 1000,
+            workspace=self.workspace.id,
+            member=self.member.id,
+            key=self.key.id,
+            reserved=reservation.claim.cost,
+        )
+
+    def used(self, reservation: Reservation, cost: int, *, tokens: int = 0, charged: int | None = None) -> UsageEvent:
+        facts = self.facts(reservation)
+        return UsageEvent(
+            id=facts.id,
+            at=facts.at,
+            workspace=facts.workspace,
+            member=facts.member,
+            key=facts.key,
+            reserved=facts.reserved,
+            cost=cost,
+            charged=cost if charged is None else charged,
+            tokens=Tokens(output=tokens),
+        )
+
+
+class Machine:
+    """A service account in a workspace."""
+
+    def __init__(self, workspace: KnownWorkspace, *budgets: KnownBudget) -> None:
+        self.workspace = workspace
+        self.account = KnownServiceAccount(id=new_id("svc"), workspace=workspace.id, name="ci", budgets=budgets)
