@@ -38,3 +38,19 @@ def test_a_signature_is_the_one_that_botocore_makes(
     assert f"authorization: {signed_by_botocore(credentials, method, path, body)}\r\n" in head
     assert head.startswith(f"{method} {path} HTTP/1.1\r\nhost: {HOST}\r\n")
     assert head.endswith(f"content-length: {len(body)}\r\n\r\n")
+
+
+@given(st.binary(max_size=200), TEXT, TEXT, st.none() | TEXT)
+def test_further_headers_are_signed_as_botocore_signs_them(
+    body: bytes, access: str, secret: str, token: str | None
+) -> None:
+    credentials = Credentials(access, secret, token)
+    target = {"x-amz-target": "DynamoDB_20120810.GetItem"}
+    request = AWSRequest(method="POST", url=f"https://{HOST}/", data=body, headers=target)
+    moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+    with patch("botocore.auth.get_current_datetime", return_value=moment):
+        SigV4Auth(credentials, "dynamodb", "eu-central-1").add_auth(request)
+    signer = Signer(credentials.get_frozen_credentials(), "eu-central-1", "dynamodb", HOST, NOW, target)
+    headers = signer.headers("POST", "/", body)
+    assert headers["authorization"] == request.headers["Authorization"]
+    assert target.items() <= headers.items()

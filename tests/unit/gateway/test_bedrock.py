@@ -1,0 +1,82 @@
+"""Bedrock's requests and frames. The frames are made here by the rules of AWS's event stream encoding."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.gateway.store.bedrock import EventStreamDecoder, as_bedrock
+
+EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 3, "output_tokens": 1}}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "héllo"}},
+    {"type": "message_stop"},
+]
+
+
+def frame(headers: dict[str, str], payload: bytes) -> bytes:
+    packed = b"".join(
+        struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(value.encode())) + value.encode()
+        for name, value in headers.items()
+    )
+    prelude = struct.pack("!II", len(packed) + len(payload) + 16, len(packed))
+    checked = prelude + struct.pack("!I", binascii.crc32(prelude)) + packed + payload
+    return checked + struct.pack("!I", binascii.crc32(checked))
+
+
+def chunk(event: dict[str, Any]) -> bytes:
+    inner = base64.b64encode(json.dumps(event).encode()).decode()
+    return frame(
+        {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"},
+        json.dumps({"bytes": inner}).encode(),
+    )
+
+
+def events(sent: bytes) -> list[dict[str, Any]]:
+    found = [block.split(b"\n") for block in sent.split(b"\n\n") if block]
+    assert all(lines[0].startswith(b"event: ") and lines[1].startswith(b"data: ") for lines in found)
+    decoded = [json.loads(lines[1][6:]) for lines in found]
+    assert [lines[0][7:].decode() for lines in found] == [event["type"] for event in decoded]
+    return decoded
+
+
+@given(st.data())
+def test_frames_become_the_events_that_they_hold_wherever_they_are_cut(data: st.DataObject) -> None:
+    whole = b"".join(map(chunk, EVENTS))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=8)))
+    decoder = EventStreamDecoder()
+    parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    assert events(b"".join(map(decoder.feed, parts))) == EVENTS
+
+
+def test_an_exception_frame_becomes_an_error_event() -> None:
+    sent = EventStreamDecoder().feed(
+        frame(
+            {":exception-type": "throttlingException", ":message-type": "exception"}, b'{"message":"Too many tokens"}'
+        )
+    )
+    [error] = events(sent)
+    assert error["error"]["type"] == "throttlingException"
+    assert "Too many tokens" in error["error"]["message"]
+
+
+def test_what_is_no_frame_is_passed_on_for_the_relay_to_refuse() -> None:
+    assert EventStreamDecoder().feed(b"<html>no frame at all</html>" * 4).startswith(b"<html>")
+
+
+def test_a_request_loses_model_and_stream_and_says_its_version() -> None:
+    body = b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"\\u00e9 1e2"}]}'
+    sent = as_bedrock(body, "tools-2024-04-04, other")
+    assert json.loads(sent) == {
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "é 1e2"}],
+        "anthropic_version": "bedrock-2023-05-31",
+        "anthropic_beta": ["tools-2024-04-04", "other"],
+    }
+    assert b"\\u00e9 1e2" in sent
