@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -76,3 +78,88 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Under which the logs know the call."""
     metadata: dict[str, str] = {}
     """Client, user agent, address: only where the workspace's setting keeps them."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, with what it was settled on."""
+
+    event: UsageEvent
+    counters: tuple[str, ...] = ()
+    """Keys of budget counters."""
+
+
+class Sums(msgspec.Struct, kw_only=True):
+    """What calls add up to: tokens, micro-cents, milliseconds."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_1h_tokens: int = 0
+    cost: int = 0
+    charged: int = 0
+    estimated: int = 0
+    """Calls whose tokens were counted by us."""
+    attempts: int = 0
+    total_ms: int = 0
+    first_byte_ms: int = 0
+    first_bytes: int = 0
+    """Calls that had a first byte: ``first_byte_ms`` is their sum."""
+
+    def add(self, event: UsageEvent) -> None:
+        """Count one more call."""
+        self.calls += 1
+        self.input_tokens += event.tokens.input
+        self.output_tokens += event.tokens.output
+        self.reasoning_tokens += event.tokens.reasoning
+        self.cache_read_tokens += event.tokens.cache_read
+        self.cache_write_tokens += event.tokens.cache_write
+        self.cache_1h_tokens += event.tokens.cache_write_1h
+        self.cost += event.cost
+        self.charged += event.charged
+        self.estimated += event.estimated
+        self.attempts += event.attempts
+        self.total_ms += event.total_ms
+        self.first_byte_ms += event.first_byte_ms or 0
+        self.first_bytes += event.first_byte_ms is not None
+
+
+class Interval(StrEnum):
+    """How long one point of a series lasts, in UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Dimension(StrEnum):
+    """By what usage is grouped."""
+
+    MODEL = "model"
+    MEMBER = "member"
+    SERVICE_ACCOUNT = "service_account"
+    KEY = "key"
+    SESSION = "session"
+    UPSTREAM = "upstream"
+    OUTCOME = "outcome"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls somebody wants to see. ``since`` counts, ``until`` does not; both UTC without a zone."""
+
+    since: datetime
+    until: datetime
+    only: Mapping[Dimension, str] = {}
+    """The value that each of these dimensions must have."""
+    byok: bool | None = None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What the calls of one group, one interval, or both add up to."""
+
+    start: datetime | None
+    group: str | None
+    """Id or name, as the dimension has them; empty for calls without one."""
+    sums: Sums

@@ -1,0 +1,91 @@
+"""Taking events into MySQL: each once, however often, in whatever order and company it comes."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.kit import log
+from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import logger
+from opencode_cloud.usage.models import Entry, UsageEvent
+from opencode_cloud.usage.service.rollups import day_of, fold, hour_of
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.store.ledger import Ledger
+
+AT_ONCE = 500
+"""Events of one transaction."""
+ATTEMPTS = 8
+PAUSE_SECONDS = 0.05
+_LENGTHS = (
+    dict.fromkeys(("model", "upstream_model"), 128)
+    | dict.fromkeys(("upstream", "price", "error", "session", "request", "correlation"), 64)
+    | dict.fromkeys(("format", "outcome"), 16)
+)
+"""Characters that SQL keeps of texts, some of which are the client's."""
+
+
+class Ingest:
+    """Takes events in."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def take(self, entries: Sequence[Entry]) -> int:
+        """Take events into MySQL; return how many were new.
+
+        An event's row and all sums that it counts in are written in one transaction, by whoever wrote the row. So
+        taking the same events again, later, elsewhere at the same time or in other groups changes nothing.
+
+        Raises:
+            Unavailable: MySQL cannot be reached, or others were in the way for too long. What was taken stays taken.
+        """
+        # Of events with one id in one batch, the first is as good as the others.
+        unique = {entry.event.id: entry for entry in reversed(entries)}
+        ordered = sorted(unique.values(), key=lambda entry: entry.event.id)
+        new = 0
+        for start in range(0, len(ordered), AT_ONCE):
+            new += self._take_some([_bounded(entry) for entry in ordered[start : start + AT_ONCE]])
+        log.count("UsageEvents", new)
+        log.count("UsageEventsRepeated", len(entries) - new)
+        return new
+
+    def _take_some(self, entries: Sequence[Entry]) -> int:
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._take_once(entries)
+            except Unavailable as error:
+                if error.code != "database_busy" or attempt == ATTEMPTS - 1:
+                    raise
+                logger.info("other events were taken in at the same time", extra={"attempt": attempt})
+            time.sleep(random.uniform(0.5, 1) * PAUSE_SECONDS * 2**attempt)  # noqa: S311 - jitter
+        raise AssertionError("the last attempt returns or raises")
+
+    def _take_once(self, entries: Sequence[Entry]) -> int:
+        ledger = self._ledger
+        with ledger.transaction() as connection:
+            ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
+            fresh = [entry for entry in entries if entry.event.id in ours]
+            if fresh:
+                events = [entry.event for entry in fresh]
+                ledger.add_metadata(connection, events)
+                ledger.add_hours(connection, fold(events, hour_of))
+                ledger.add_days(connection, fold(events, day_of))
+                ledger.add_sessions(connection, fold(events, day_of, sessions=True))
+                ledger.add_counters(connection, fresh)
+        return len(fresh)
+
+
+def _bounded(entry: Entry) -> Entry:
+    """Cut texts to what columns take: a client's long id must not keep a call's cost out of the books."""
+    event: UsageEvent = entry.event
+    cut = {
+        name: getattr(event, name)[:length] for name, length in _LENGTHS.items() if len(getattr(event, name)) > length
+    }
+    return msgspec.structs.replace(entry, event=msgspec.structs.replace(event, **cut)) if cut else entry

@@ -1,0 +1,69 @@
+"""Adding events up: a rollup is a function of the set of its events, whatever the order in which they came."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from opencode_cloud.usage.models import Sums, UsageEvent
+
+
+class Group(NamedTuple):
+    """Which events are added up together: a row of a rollup, by the names of its columns."""
+
+    workspace_id: str
+    start: datetime
+    session: str
+    """Empty in rollups that do not tell sessions apart."""
+    model: str
+    upstream: str
+    member_id: str
+    service_account_id: str
+    key_id: str
+    byok: bool
+    outcome: str
+
+    @property
+    def grouping(self) -> bytes:
+        """What stands for all columns but workspace and start in the row's key."""
+        told_apart = (*self[2:8], str(int(self.byok)), self.outcome)
+        return hashlib.sha256("\0".join(told_apart).encode()).digest()
+
+
+def moment(event: UsageEvent) -> datetime:
+    """Return when the call arrived: UTC, without a zone."""
+    return datetime.fromtimestamp(event.at / 1000, UTC).replace(tzinfo=None)
+
+
+def hour_of(event: UsageEvent) -> datetime:
+    """Return the start of the event's hour, UTC."""
+    return moment(event).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(event: UsageEvent) -> datetime:
+    """Return the start of the event's day, UTC."""
+    return hour_of(event).replace(hour=0)
+
+
+def fold(
+    events: Iterable[UsageEvent], start: Callable[[UsageEvent], datetime], *, sessions: bool = False
+) -> dict[Group, Sums]:
+    """Add events up by the time of ``start``, and by session where these are told apart."""
+    found: dict[Group, Sums] = {}
+    for event in events:
+        group = Group(
+            event.workspace,
+            start(event),
+            event.session if sessions else "",
+            event.model,
+            event.upstream,
+            event.member,
+            event.service_account,
+            event.key,
+            event.byok,
+            str(event.outcome),
+        )
+        found.setdefault(group, Sums()).add(event)
+    return found

@@ -1,0 +1,149 @@
+"""Events, rollups and sums of counters in MySQL: what is added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Table, func, select
+from sqlalchemy.dialects.mysql import insert
+
+from opencode_cloud.usage.models import Entry, Sums, UsageEvent
+from opencode_cloud.usage.service.rollups import Group, moment
+from opencode_cloud.usage.store.tables import (
+    SUMS,
+    usage_counters,
+    usage_days,
+    usage_events,
+    usage_hours,
+    usage_metadata,
+    usage_sessions,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection, Database
+
+
+class Ledger:
+    """Writes what the stream brings; every method works in the transaction of its connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a transaction."""
+        return self._database.transaction()
+
+    def add(self, connection: Connection, events: Sequence[UsageEvent], batch: str) -> set[str]:
+        """Write events that are not there yet; return the ids of those that this call wrote.
+
+        Two transactions with the same event: the second waits for the first, and finds its row. The name of the
+        ``batch``, new for each transaction, tells afterwards whose row it is.
+        """
+        statement = insert(usage_events)
+        # Not INSERT IGNORE, which would also turn errors of the data into warnings.
+        statement = statement.on_duplicate_key_update(id=usage_events.c.id)
+        connection.execute(statement, [_event(event, batch) for event in sorted(events, key=lambda each: each.id)])
+        ids = [event.id for event in events]
+        ours = select(usage_events.c.id).where(usage_events.c.id.in_(ids), usage_events.c.batch == batch)
+        return set(connection.execute(ours).scalars())
+
+    def add_metadata(self, connection: Connection, events: Sequence[UsageEvent]) -> None:
+        """Write the metadata of new events."""
+        rows = [
+            {"event_id": each.id, "workspace_id": each.workspace, "at": moment(each), "metadata": each.metadata}
+            for each in events
+            if each.metadata
+        ]
+        if rows:
+            connection.execute(usage_metadata.insert(), rows)
+
+    def add_hours(self, connection: Connection, sums: Mapping[Group, Sums]) -> None:
+        """Add to the rollup by hour."""
+        _add(connection, usage_hours, sums)
+
+    def add_days(self, connection: Connection, sums: Mapping[Group, Sums]) -> None:
+        """Add to the rollup by day."""
+        _add(connection, usage_days, sums)
+
+    def add_sessions(self, connection: Connection, sums: Mapping[Group, Sums]) -> None:
+        """Add to the rollup by day and session."""
+        _add(connection, usage_sessions, sums)
+
+    def add_counters(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Add events to what is known of the counters that they were settled on."""
+        found: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            event = entry.event
+            for counter in entry.counters:
+                nothing = {"cost": 0, "charged": 0, "tokens": 0, "requests": 0, "last_at": moment(event)}
+                row = found.setdefault(counter, {"counter": counter, "workspace_id": event.workspace, **nothing})
+                row["cost"] += event.cost
+                row["charged"] += event.charged
+                row["tokens"] += event.tokens.total
+                row["requests"] += 1
+                row["last_at"] = max(row["last_at"], moment(event))
+        if not found:
+            return
+        statement = insert(usage_counters)
+        new, column = statement.inserted, usage_counters.c
+        changes = {name: column[name] + new[name] for name in ("cost", "charged", "tokens", "requests")}
+        statement = statement.on_duplicate_key_update(**changes, last_at=func.greatest(column.last_at, new.last_at))
+        connection.execute(statement, [found[counter] for counter in sorted(found)])
+
+
+def _add(connection: Connection, table: Table, sums: Mapping[Group, Sums]) -> None:
+    """Add ``sums`` to the rows of a rollup, in the order of their keys, in which everybody locks them."""
+    names = set(table.c.keys())
+    rows = [
+        {name: value for name, value in group._asdict().items() if name in names}
+        | {"grouping": group.grouping}
+        | msgspec.structs.asdict(total)
+        for group, total in sums.items()
+    ]
+    rows.sort(key=lambda row: (row["workspace_id"], row["start"], row["grouping"]))
+    statement = insert(table)
+    statement = statement.on_duplicate_key_update(**{name: table.c[name] + statement.inserted[name] for name in SUMS})
+    connection.execute(statement, rows)
+
+
+def _event(event: UsageEvent, batch: str) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "at": moment(event),
+        "workspace_id": event.workspace,
+        "member_id": event.member,
+        "account_id": event.account,
+        "service_account_id": event.service_account,
+        "key_id": event.key,
+        "model": event.model,
+        "upstream": event.upstream,
+        "upstream_model": event.upstream_model,
+        "format": event.format,
+        "streamed": event.streamed,
+        "byok": event.byok,
+        "input_tokens": event.tokens.input,
+        "output_tokens": event.tokens.output,
+        "reasoning_tokens": event.tokens.reasoning,
+        "cache_read_tokens": event.tokens.cache_read,
+        "cache_write_tokens": event.tokens.cache_write,
+        "cache_1h_tokens": event.tokens.cache_write_1h,
+        "estimated": event.estimated,
+        "cost": event.cost,
+        "charged": event.charged,
+        "reserved": event.reserved,
+        "price": event.price,
+        "catalogue": event.catalogue,
+        "first_byte_ms": event.first_byte_ms,
+        "total_ms": event.total_ms,
+        "attempts": event.attempts,
+        "outcome": str(event.outcome),
+        "status": event.status,
+        "error": event.error,
+        "session": event.session,
+        "request": event.request,
+        "correlation": event.correlation,
+        "batch": batch,
+    }

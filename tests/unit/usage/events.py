@@ -1,0 +1,113 @@
+"""Usage events as tests make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from sqlalchemy import Table, func, select
+
+from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.usage.models import Entry, Outcome, UsageEvent
+from opencode_cloud.usage.store.tables import SUMS
+
+NOON = 1_764_072_000_000
+"""2025-11-25T12:00:00Z, in milliseconds."""
+HOUR = 3_600_000
+DAY = 24 * HOUR
+WORKSPACE = "wrk_01K0000000000000000000000A"
+OTHER = "wrk_01K0000000000000000000000B"
+ANN = "mem_01K0000000000000000000000A"
+BEN = "mem_01K0000000000000000000000B"
+ROBOT = "svc_01K0000000000000000000000A"
+
+
+def call(number: int) -> str:
+    return f"call_{number:026d}"
+
+
+def event(number: int = 0, **changes: Any) -> UsageEvent:
+    """Return the event of a call that cost a dollar and a half; `changes` are fields of it."""
+    usual: dict[str, Any] = {
+        "id": call(number),
+        "at": NOON,
+        "workspace": WORKSPACE,
+        "member": ANN,
+        "account": "acc_01K0000000000000000000000A",
+        "key": "key_01K0000000000000000000000A",
+        "model": "claude-sonnet",
+        "upstream": "anthropic",
+        "upstream_model": "claude-sonnet-5",
+        "format": "messages",
+        "streamed": True,
+        "tokens": Tokens(input=100, output=20, reasoning=5, cache_read=1000, cache_write=10, cache_write_1h=1),
+        "cost": 150_000_000,
+        "charged": 150_000_000,
+        "reserved": 200_000_000,
+        "price": "p1",
+        "catalogue": 1,
+        "first_byte_ms": 300,
+        "total_ms": 2000,
+        "attempts": 1,
+        "status": 200,
+        "session": "ses_pseudonym",
+        "request": "msg_1",
+        "correlation": "trace-1",
+    }
+    return UsageEvent(**usual | changes)
+
+
+def entry(number: int = 0, counters: tuple[str, ...] = (), **changes: Any) -> Entry:
+    return Entry(event=event(number, **changes), counters=counters)
+
+
+amounts = st.integers(0, 2**40)
+tokens = st.builds(Tokens, input=amounts, output=amounts, reasoning=amounts, cache_read=amounts, cache_write=amounts)
+entries = st.builds(
+    # A budget is of one workspace.
+    lambda number, windows, changes: entry(
+        number, tuple(f"budget#{changes['workspace']}#{window}" for window in sorted(windows)), **changes
+    ),
+    st.integers(0, 30),
+    st.sets(st.sampled_from([1, 2, 3])),
+    st.fixed_dictionaries(
+        {
+            "workspace": st.sampled_from([WORKSPACE, OTHER]),
+            "at": st.integers(NOON - 3 * DAY, NOON + 3 * DAY),
+            "member": st.sampled_from(["", ANN, BEN]),
+            "service_account": st.sampled_from(["", ROBOT]),
+            "model": st.sampled_from(["claude-sonnet", "gpt", "Gpt", "gemini"]),
+            "upstream": st.sampled_from(["", "anthropic", "openrouter"]),
+            "session": st.sampled_from(["", "ses_a", "ses_b", "ses_B"]),
+            "byok": st.booleans(),
+            "outcome": st.sampled_from([str(outcome) for outcome in Outcome]),
+            "tokens": tokens,
+            "cost": amounts,
+            "charged": amounts,
+            "first_byte_ms": st.none() | st.integers(0, 10**6),
+            "estimated": st.booleans(),
+            "metadata": st.sampled_from([{}, {"client": "opencode/1.18.33"}]),
+        }
+    ),
+)
+"""Events of few groups; ids repeat, and events of one id are told apart by :func:`distinct`."""
+
+
+def distinct(found: list[Entry]) -> list[Entry]:
+    """Keep one entry of each id: whoever settles a call twice writes the same event."""
+    return list({each.event.id: each for each in found}.values())
+
+
+def rows(database: Database, table: Table) -> list[dict[str, Any]]:
+    """Return all rows of a table, but for the names of the batches that wrote them."""
+    with database.transaction() as connection:
+        found = connection.execute(select(table).order_by(*table.primary_key)).mappings()
+        return [{name: value for name, value in row.items() if name != "batch"} for row in found]
+
+
+def totals(database: Database, table: Table) -> dict[str, int]:
+    """Return the sums of a rollup over all its rows."""
+    columns = [func.coalesce(func.sum(table.c[name]), 0).label(name) for name in SUMS]
+    with database.transaction() as connection:
+        return {name: int(value) for name, value in connection.execute(select(*columns)).mappings().one().items()}
