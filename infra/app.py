@@ -11,6 +11,7 @@ from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
 from infra.stacks.database import DatabaseStack, beside_the_emulator
 from infra.stacks.edge import EdgeStack
+from infra.stacks.gateway import GatewayStack
 from infra.stacks.observability import ObservabilityStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage, from_environment
@@ -38,13 +39,13 @@ def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bo
         else DatabaseStack(app, f"{prefix}-database", stage=chosen, **_options(chosen)).access
     )
     planes = {"stage": chosen, "data": data, "sharing": sharing}
+    gateway = GatewayStack(app, f"{prefix}-gateway", stage=chosen, data=data, **_options(chosen))
     console = ConsoleStack(app, f"{prefix}-console", **planes, database=database, **_options(chosen))
     if chosen.watched:
-        ObservabilityStack(
-            app, f"{prefix}-observability", **planes, console=console, cluster=database.cluster, **_options(chosen)
-        )
+        watched = {**planes, "console": console, "gateway": gateway, "cluster": database.cluster}
+        ObservabilityStack(app, f"{prefix}-observability", **watched, **_options(chosen))
     if not chosen.local:
-        EdgeStack(app, f"{prefix}-edge", **planes, **_options(chosen))
+        EdgeStack(app, f"{prefix}-edge", **planes, gateway=gateway, **_options(chosen))
     return app
 
 

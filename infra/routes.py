@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl, urlencode
 PROTOCOL_PARAMETER = "protocol"
 """Query parameter by which `functions/live` tells the protocols of a WebSocket apart: API Gateway drops the path."""
 
+ORIGIN_HEADER = "x-opencode-origin"
+"""In which the CDN sends the gateway the secret that only it knows."""
+
 
 class Target(StrEnum):
     """What serves a route."""
@@ -19,6 +22,8 @@ class Target(StrEnum):
     WEBSOCKET = "websocket"
     SITE = "site"
     """The bucket of what is served without any function."""
+    STREAM = "stream"
+    """The gateway, whose answers flow for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ ROUTES = (
     Route("/live", Target.WEBSOCKET, protocol="live"),
     Route("/share_poll", Target.WEBSOCKET, protocol="poll"),
     Route("/.well-known/opencode", Target.SITE),
+    Route("/zen/*", Target.STREAM),
+    Route("/inference/*", Target.STREAM),
     Route("/assets/*", Target.HTTP, cacheable=True),
     Route("/*", Target.HTTP),
 )

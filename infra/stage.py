@@ -87,6 +87,29 @@ class Database(_Settings):
         return self
 
 
+class Gateway(_Settings):
+    """What serves model calls: a function that costs nothing while idle, or containers, cheaper where many stream."""
+
+    runtime: Literal["lambda", "container"] = "lambda"
+    memory: int = Field(default=512, ge=256, le=10_240, description="MB of one execution environment, or of one task")
+    concurrency: int | None = Field(
+        default=None, ge=1, description="model calls at one time, reserved; more are refused. None: what is left"
+    )
+    read_seconds: int = Field(
+        default=120, ge=30, le=180, description="that CloudFront waits for bytes; over 120 asks for a higher quota"
+    )
+    least_tasks: int = Field(default=2, ge=1, description="of containers")
+    most_tasks: int = Field(default=10, ge=1, description="of containers")
+    task_cpu: Literal[256, 512, 1024, 2048, 4096] = Field(default=1024, description="of one container; 1024: a vCPU")
+    streams_per_task: int = Field(default=400, ge=1, description="beyond which one container answers 503")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.most_tasks < self.least_tasks:
+            raise ValueError("most_tasks is less than least_tasks")
+        return self
+
+
 class Stage(_Settings):
     """All settings of one deployment."""
 
@@ -126,6 +149,9 @@ class Stage(_Settings):
     private_providers: bool = Field(
         default=False, description="model providers of workspaces may lie in private networks, and speak plain http"
     )
+    gateway: Gateway = Gateway()
+    anonymous_models: bool = Field(default=False, description="whether free models may be called without a key")
+    usage_retention_days: int = Field(default=400, ge=31, description="that single model calls are kept, without text")
     check_mail_domains: bool = Field(default=True, description="DNS is asked whether an invited address can get mail")
     dns_server: str = Field(default="", description="asked for proofs of domains (address:port); none: the usual one")
     emulator: str | None = Field(default=None, description="endpoint of the AWS emulator; only stage local has one")

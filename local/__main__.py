@@ -130,6 +130,7 @@ def watch(stack: LocalStack) -> None:
             stack.database.program.check()
             stack.mailbox.program.check()
             stack.emulator.check()
+            stack.gateway.program.check()
             stack.front_door.check()
 
 

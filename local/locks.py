@@ -9,6 +9,7 @@ LOCKS = {
     "layers/dependencies/console": "layers/dependencies/core.txt",
     "layers/dependencies/gateway": "layers/dependencies/core.txt",
     "requirements/dev": "layers/dependencies/core.txt layers/dependencies/console.txt layers/dependencies/gateway.txt",
+    "requirements/litellm": "",
     "requirements/ministack": "",
     "requirements/setup": "",
 }

@@ -1,4 +1,4 @@
-"""A whole local stage in one state folder: database, emulator, deployment, front door. For `make dev` and tests."""
+"""A local stage in one state folder: database, emulator, deployment, gateway, front door: for `make dev` and tests."""
 
 import fcntl
 import json
@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 
 from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
+from local.gateway import LocalGateway
 from local.mailbox import Mailbox
 from local.processes import Program, accepts, clean_environment, free_port, is_free
 
@@ -83,6 +84,7 @@ class LocalStack:
         self.emulator_port = emulator_port or 0
         self.database = LocalDatabase(self.state, self.root)
         self.mailbox = Mailbox(self.state, self.root)
+        self.gateway = LocalGateway(self.state, self.root)
         self.emulator = Program("emulator", self.state / "run", self.state / "logs")
         self.front_door = Program("front-door", self.state / "run", self.state / "logs")
 
@@ -146,7 +148,7 @@ class LocalStack:
             StackBusy: The folder is in use.
             PortTaken: A wanted port is in use.
             NoServer: This machine has no MariaDB, and none could be fetched.
-            ProgramFailed: Database, emulator or front door did not start.
+            ProgramFailed: Database, emulator, gateway or front door did not start.
             DeploymentFailed: The CDK failed.
         """
         self._take_folder()
@@ -161,6 +163,7 @@ class LocalStack:
             migrated = self._migrate_new_database()
             if deployed or migrated:
                 self._keep_as_template()
+            self.start_gateway()
             self.start_front_door()
         except BaseException:
             self.stop()
@@ -169,6 +172,7 @@ class LocalStack:
     def stop(self) -> None:
         """End everything cleanly; the state is saved."""
         self.front_door.stop()
+        self.gateway.program.stop()
         self.emulator.stop()
         self.mailbox.program.stop()
         self.database.stop()
@@ -178,6 +182,7 @@ class LocalStack:
         """SIGKILL everything, workers of functions too, as a power cut would: nothing is saved."""
         self.emulator.kill()
         self.front_door.kill()
+        self.gateway.program.kill()
         self.mailbox.program.kill()
         self.database.kill()
         self._leave_folder()
@@ -232,6 +237,13 @@ class LocalStack:
         self.emulator.start(command, environment, self.root)
         self.emulator.wait_until(lambda: accepts(self.emulator_port), EMULATOR_SECONDS)
 
+    def start_gateway(self) -> None:
+        """Start what serves model calls, and wait until it listens."""
+        self._report("Starting the gateway")
+        describe = self.client("lambda").get_function_configuration
+        self.gateway.start(describe(FunctionName=self.outputs["GatewayFunctionName"]), self.client_settings())
+        self._keep_ports()
+
     def start_front_door(self) -> None:
         """Start the front door, and wait until the functions behind it answer."""
         self._report("Opening the front door")
@@ -242,10 +254,13 @@ class LocalStack:
         outputs = self.outputs
         command = [sys.executable, "-m", "local.front_door", "--with-parent", "--port", str(self.port)]
         command += ["--http-url", outputs["HttpUrl"], "--websocket-url", outputs["WebSocketUrl"]]
+        command += ["--gateway-url", self.gateway.url]
         command += ["--aws-endpoint", self.emulator_url, "--site-bucket", outputs["SiteBucketName"]]
         command += [] if self._quotas else ["--no-quotas"]
         command += ["--trust-proxy"] if self._trust_proxy else []
-        environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION)
+        read_secret = self.client("secretsmanager").get_secret_value
+        origin = {"ORIGIN_SECRET": read_secret(SecretId=outputs["OriginSecretArn"])["SecretString"]}
+        environment = clean_environment(**CREDENTIALS, **origin, AWS_DEFAULT_REGION=REGION)
         self.front_door.start(command, environment, self.root)
         self.front_door.wait_until(lambda: accepts(self.port), FRONT_DOOR_SECONDS)
         self._wait_for_functions()
@@ -295,7 +310,8 @@ class LocalStack:
         return True
 
     def _stop_leftovers(self) -> None:
-        for program in (self.front_door, self.emulator, self.mailbox.program, self.database.program):
+        started = (self.front_door, self.gateway.program, self.emulator, self.mailbox.program, self.database.program)
+        for program in started:
             program.stop_leftover()
 
     def _begin_from_template(self) -> None:
@@ -320,6 +336,7 @@ class LocalStack:
         wanted, wanted_emulator = self._wanted
         self.port = wanted or _first_free(remembered.get("port"))
         self.emulator_port = wanted_emulator or _first_free(remembered.get("emulator"))
+        self.gateway.choose_port(remembered.get("gateway"))
         for port, name in ((self.port, "PORT"), (self.emulator_port, "EMULATOR_PORT")):
             if not is_free(port):
                 raise PortTaken(
@@ -328,7 +345,8 @@ class LocalStack:
         self._keep_ports()
 
     def _keep_ports(self) -> None:
-        self._ports_file.write_text(json.dumps({"port": self.port, "emulator": self.emulator_port}))
+        ports = {"port": self.port, "emulator": self.emulator_port, "gateway": self.gateway.port}
+        self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:
         return json.loads(self._ports_file.read_text()) if self._ports_file.exists() else {}

@@ -1,8 +1,7 @@
 """Alembic's entry: run by `opencode_cloud.kit.migration`, not by Alembic's command line, so that the lock is held."""
 
-import pkgutil
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from alembic import context
@@ -12,10 +11,10 @@ from opencode_cloud.kit.sql import Connection, metadata
 
 
 def collect_tables() -> None:
-    """Import every feature's tables, which puts them into `metadata`."""
-    for feature in pkgutil.iter_modules(opencode_cloud.__path__, "opencode_cloud."):
-        if feature.ispkg and find_spec(f"{feature.name}.store") and find_spec(f"{feature.name}.store.tables"):
-            import_module(f"{feature.name}.store.tables")
+    """Import every feature's tables, which puts them into `metadata`, and no store of a feature that has none."""
+    library = Path(opencode_cloud.__path__[0])
+    for tables in sorted(library.glob("*/store/tables.py")):
+        import_module(f"opencode_cloud.{tables.parts[-3]}.store.tables")
 
 
 def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:

@@ -3,8 +3,8 @@
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -14,7 +14,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import packaging
-from infra.constructs.nag import acknowledge, acknowledge_wildcards
+from infra.constructs.nag import acknowledge
+from infra.constructs.workload import Workload
 from infra.stage import Stage
 
 ALIAS = "live"
@@ -24,6 +25,8 @@ NAMESPACE = "OpencodeCloud"
 
 CORE = "core"
 CONSOLE = "console"
+GATEWAY = "gateway"
+"""Lists of third-party libraries in layers/dependencies."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,29 @@ class Layers:
 
     dependencies: lambda_.LayerVersion
     library: lambda_.LayerVersion
-    console: lambda_.LayerVersion | None = None
-    """Libraries of the console plane."""
+    more: tuple[lambda_.ILayerVersion, ...] = ()
 
     @classmethod
-    def build(cls, scope: Construct, stage: Stage, *, console: bool = False) -> "Layers":
-        """Make the layers in `scope`."""
-        libraries = packaging.dependencies(stage, CONSOLE, CORE) if console else None
+    def build(cls, scope: Construct, stage: Stage, *lists: str) -> "Layers":
+        """Make the layers in `scope`: what every function has, and the libraries of `lists` on top."""
+        more = [
+            _layer(scope, f"{name.capitalize()}Dependencies", packaging.dependencies(stage, name, CORE), stage)
+            for name in lists
+        ]
         return cls(
             _layer(scope, "Dependencies", packaging.dependencies(stage, CORE), stage),
             _layer(scope, "Library", packaging.library(stage), stage),
-            _layer(scope, "ConsoleDependencies", libraries, stage) if libraries else None,
+            tuple(more),
         )
+
+    def under(self, layer: lambda_.ILayerVersion) -> "Layers":
+        """Return these layers with `layer` on top."""
+        return replace(self, more=(*self.more, layer))
 
     @property
     def all(self) -> list[lambda_.ILayerVersion]:
         """All of them."""
-        return [layer for layer in (self.dependencies, self.library, self.console) if layer]
+        return [self.dependencies, self.library, *self.more]
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Size:
     memory: int
 
 
-class Function(Construct):
+class Function(Workload):
     """A function, its role without any permission but to log, and the alias that everything calls."""
 
     def __init__(
@@ -81,11 +90,12 @@ class Function(Construct):
         environment: Mapping[str, str],
         place: Place | None = None,
         waited_for: bool = True,
+        handler: str = "handler.handler",
+        concurrency: int | None = None,
     ) -> None:
-        super().__init__(scope, name.capitalize())
+        super().__init__(scope, name.capitalize(), principal="lambda.amazonaws.com")
         self.name = name
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
         if place:
             self._allow_interfaces()
@@ -94,7 +104,7 @@ class Function(Construct):
             "Function",
             description=f"Opencode Cloud: {name}",
             code=packaging.function(name),
-            handler="handler.handler",
+            handler=handler,
             runtime=runtime(stage),
             architecture=architecture(stage),
             layers=layers.all,
@@ -105,7 +115,8 @@ class Function(Construct):
             log_group=self.log_group,
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
-            environment={**environment, **_common(name, stage)},
+            reserved_concurrent_executions=concurrency,
+            environment={**environment, **common_environment(name, stage)},
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
@@ -130,15 +141,6 @@ class Function(Construct):
             "Lambda makes network interfaces under this role and cannot be told which; code is denied it.",
             "IAM5[Resource::*]",
         )
-
-    def allow(self, *actions: str, on: Sequence[str]) -> None:
-        """Grant `actions` on the resources with the ARNs `on`."""
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(on)))
-
-    def allow_any(self, *actions: str, on: Sequence[str], because: str) -> None:
-        """Grant `actions` on ARNs with a wildcard, and say why there is no narrower one."""
-        self.allow(*actions, on=on)
-        acknowledge_wildcards(self.role, because, *on)
 
 
 def runtime(stage: Stage) -> lambda_.Runtime:
@@ -176,7 +178,8 @@ def _layer(scope: Construct, name: str, code: lambda_.Code, stage: Stage) -> lam
     )
 
 
-def _common(name: str, stage: Stage) -> dict[str, str]:
+def common_environment(name: str, stage: Stage) -> dict[str, str]:
+    """Return the settings that everything of ours has, which runs under the name `name`."""
     return {
         "STAGE": stage.name,
         "LOG_LEVEL": stage.log_level,

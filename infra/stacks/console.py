@@ -1,4 +1,4 @@
-"""The console plane: who people are, what they may do, and what the other planes must know of it."""
+"""The console plane: who people are, what they may do, what they used, and what the other planes must know of it."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -16,9 +16,11 @@ from constructs import Construct
 
 from infra import packaging
 from infra.constructs.apis import route
-from infra.constructs.function import Function, Layers, Size
+from infra.constructs.function import CONSOLE, Function, Layers, Size
+from infra.constructs.queue import dead_letter_queue
+from infra.constructs.streams import read_stream
 from infra.routes import API_ROUTES
-from infra.stacks.data import ACCOUNT_INDEX, CONSOLE_TIMEOUTS, DataStack
+from infra.stacks.data import ACCOUNT_INDEX, CONSOLE_TIMEOUTS, LEDGER_SECONDS, PROMPT_ATTEMPTS, DataStack
 from infra.stacks.database import DatabaseAccess
 from infra.stacks.sharing import SharingStack
 from infra.stage import GitHub, Stage
@@ -30,17 +32,18 @@ SIZES = {
     "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
+    "ledger": Size(timeout=LEDGER_SECONDS, memory=1769),
     "operate": Size(timeout=120, memory=1024),
     "migrate": Size(timeout=900, memory=1024),
 }
 SERVED = ("identity", "console", "github")
 """Functions behind the HTTP API."""
 
-WITH_DATABASE = ("console", "relay", "mail", "operate", "migrate")
+WITH_DATABASE = ("console", "relay", "mail", "ledger", "operate", "migrate")
 
 
 class ConsoleStack(Stack):
-    """Functions `identity`, `console`, `relay`, `mail`, `operate`, `github`, `migrate`, and each migration."""
+    """Functions `identity`, `console`, `relay`, `mail`, `ledger`, `operate`, `github`, `migrate`; each migration."""
 
     def __init__(
         self,
@@ -57,23 +60,27 @@ class ConsoleStack(Stack):
         self._stage = stage
         self._data = data
         self._database = database
-        self._layers = Layers.build(self, stage, console=True)
+        self._layers = Layers.build(self, stage, CONSOLE)
         self.migrate = self._migrate()
         self.migration = self._migration()
         self.identity = self._identity()
         self.console = self._console()
         self.relay = self._relay(sharing.purges)
         self.mail = self._mail()
+        self.failed = {"ledger": dead_letter_queue(self, "LedgerFailed", stage)}
+        self.ledger = self._ledger()
         self.operate = self._operate()
         self.github = self._github(stage.github)
-        self.functions = (self.identity, self.console, self.relay, self.mail, self.operate, self.github, self.migrate)
-        for function in (self.console, self.relay, self.mail, self.operate):
+        with_tables = (self.console, self.relay, self.mail, self.ledger, self.operate)
+        self.functions = (self.identity, *with_tables, self.github, self.migrate)
+        for function in with_tables:
             # New code meets the new schema; a migration that fails ends the deployment before it.
             function.function.node.add_dependency(self.migration)
         for served in (self.identity, self.console, self.github):
             route(served, sharing.http, served.alias, API_ROUTES[served.name])
         for function in self.functions:
             CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
+        CfnOutput(self, "LedgerFailedQueueUrl", value=self.failed["ledger"].queue_url)
 
     def _function(self, name: str, **environment: str) -> Function:
         function = Function(
@@ -146,11 +153,15 @@ class ConsoleStack(Stack):
             PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
             CHECK_MAIL_DOMAINS=str(int(self._stage.check_mail_domains)),
             DNS_SERVER=self._stage.dns_server,
+            **self._metered(),
         )
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
-        self._allow_sending(function, "relay", "audit", "mail")
+        self._allow_sending(function, "relay", "audit", "mail", "export")
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[data.budgets.table_arn])
+        # What it signs addresses of exports with are its own rights.
+        self._allow_exports(function, "s3:GetObject")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn, data.login_secrets_arn])
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
         return function
@@ -202,6 +213,39 @@ class ConsoleStack(Stack):
         self._consume(function, "mail")
         return function
 
+    def _ledger(self) -> Function:
+        """Make what brings usage into the database, delivers alerts, writes exports, and reconciles every night."""
+        data = self._data
+        function = self._function(
+            "ledger",
+            **self._known(),
+            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
+            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
+            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
+            CREDENTIALS_KEY=data.credentials_key.key_arn,
+            DNS_SERVER=self._stage.dns_server,
+            PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
+            **self._metered(),
+        )
+        self._allow_known(function)
+        self._allow_sessions(function)
+        self._allow_projecting(function)
+        self._allow_sending(function, "relay", "mail", "export")
+        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
+        read = ("GetItem", "BatchGetItem", "Query", "Scan")
+        tables = [data.usage.table_arn, data.budgets.table_arn]
+        function.allow(*(f"dynamodb:{action}" for action in read), on=tables)
+        self._allow_exports(function, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+        window = Duration.seconds(1 if self._stage.local else 30)
+        # As with the queues: it must outlast a database that is away for half an hour.
+        read_stream(function, data.usage, window=window, failed=self.failed["ledger"], attempts=PROMPT_ATTEMPTS)
+        for name in ("alerts", "export"):
+            self._consume(function, name)
+        nightly = events.Rule(self, "Nightly", schedule=events.Schedule.cron(hour="2", minute="41"))
+        tick = events.RuleTargetInput.from_object({"source": "schedule"})
+        nightly.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=5))
+        return function
+
     def _operate(self) -> Function:
         """Make what operators invoke: nothing else may, so the rights of a person's AWS credentials decide."""
         data = self._data
@@ -212,6 +256,7 @@ class ConsoleStack(Stack):
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
             MAIL_QUEUE_URL=data.queues["mail"].queue_url,
             SITE_BUCKET=data.site.bucket_name,
+            **self._metered(),
         )
         self._allow_publishing(function)
         self._allow_known(function)
@@ -219,6 +264,8 @@ class ConsoleStack(Stack):
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
+        read = ("GetItem", "BatchGetItem", "Query")
+        function.allow(*(f"dynamodb:{a}" for a in read), on=[data.usage.table_arn, data.budgets.table_arn])
         return function
 
     def _github(self, settings: GitHub | None) -> Function:
@@ -247,6 +294,17 @@ class ConsoleStack(Stack):
             "REDIRECT_URIS": " ".join(self._stage.redirect_uris),
         }
 
+    def _metered(self) -> dict[str, str]:
+        """Return what a function needs that looks at usage and at what counts against budgets."""
+        return {
+            "USAGE_TABLE": self._data.usage.table_name,
+            "BUDGETS_TABLE": self._data.budgets.table_name,
+            "EXPORTS_BUCKET": self._data.exports.bucket_name,
+            "EXPORTS_QUEUE_URL": self._data.queues["export"].queue_url,
+            "ALERTS_QUEUE_URL": self._data.queues["alerts"].queue_url,
+            "USAGE_RETENTION_DAYS": str(self._stage.usage_retention_days),
+        }
+
     def _allow_known(self, function: Function) -> None:
         function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[self._data.access.table_arn])
         function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
@@ -267,6 +325,10 @@ class ConsoleStack(Stack):
             on=[self._data.site_objects_arn],
             because="All of the bucket is what these functions publish.",
         )
+
+    def _allow_exports(self, function: Function, *actions: str) -> None:
+        because = "Exports are named by workspaces, which come and go while the functions run."
+        function.allow_any(*actions, on=[self._data.exports_arn], because=because)
 
     def _allow_sending(self, function: Function, *queues: str) -> None:
         function.allow("sqs:SendMessage", on=[self._data.queues[name].queue_arn for name in queues])

@@ -25,7 +25,11 @@ EXPIRY_INDEX = "expiry"
 WORKSPACE_INDEX = "workspace"
 OWNER_INDEX = "owner"
 ACCOUNT_INDEX = "account"
-CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60}
+LEASES_INDEX = "leases"
+LEDGER_SECONDS = 300
+"""That the function behind the queues `alerts` and `export` may take: an export reads millions of rows."""
+
+CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60, "alerts": LEDGER_SECONDS, "export": LEDGER_SECONDS}
 """Queues of the console plane, and the seconds that the function behind each may take for a batch."""
 
 LOCAL_MAIL_DOMAIN = "localhost.test"
@@ -51,6 +55,11 @@ class DataStack(Stack):
         self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
         self.access = self._access()
         self.sessions = self._sessions()
+        self.budgets = self._budgets()
+        self.usage = self._usage()
+        self.exports = self._exports(stage)
+        self.exports_arn = f"{self.export_value(self.exports.bucket_arn)}/*"
+        """ARN of all exports, as other stacks write it."""
         self.site = self._site(stage)
         self.site_objects_arn = f"{self.export_value(self.site.bucket_arn)}/*"
         """ARN of all objects of the site, as other stacks write it."""
@@ -61,6 +70,10 @@ class DataStack(Stack):
             if stage.github
             else ""
         )
+        self.upstream_keys_arn = self._secret(
+            "UpstreamKeys", "The deployment's own keys at model providers, by upstream (docs/operate.md).", initial="{}"
+        )
+        self.origin_secret_arn = self._secret("Origin", "By which the gateway knows that a request came by the CDN.")
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_TIMEOUTS}
@@ -74,9 +87,14 @@ class DataStack(Stack):
             "AdminSecretArn": self.admin_secret_arn,
             "AccessTableName": self.access.table_name,
             "SessionsTableName": self.sessions.table_name,
+            "BudgetsTableName": self.budgets.table_name,
+            "UsageTableName": self.usage.table_name,
+            "ExportsBucketName": self.exports.bucket_name,
             "SiteBucketName": self.site.bucket_name,
             "ConsoleKeySecretArn": self.console_key_arn,
             "LoginSecretsArn": self.login_secrets_arn,
+            "UpstreamKeysSecretArn": self.upstream_keys_arn,
+            "OriginSecretArn": self.origin_secret_arn,
             "SigningKeyArns": self.signing_key_arns,
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
@@ -130,6 +148,34 @@ class DataStack(Stack):
                     projection_type=dynamodb.ProjectionType.ALL,
                 )
             ],
+            **self._table_options(),
+        )
+
+    def _budgets(self) -> dynamodb.TableV2:
+        """Make the table of counters and reservations; the index leads to reservations whose lease has ended."""
+        return dynamodb.TableV2(
+            self,
+            "Budgets",
+            partition_key=_string("pk"),
+            sort_key=_string("sk"),
+            global_secondary_indexes=[
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name=LEASES_INDEX,
+                    partition_key=_string("lease_shard"),
+                    sort_key=dynamodb.Attribute(name="lease_until", type=dynamodb.AttributeType.NUMBER),
+                    projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+                )
+            ],
+            **self._table_options(),
+        )
+
+    def _usage(self) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self,
+            "Usage",
+            partition_key=_string("pk"),
+            sort_key=_string("sk"),
+            dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE,
             **self._table_options(),
         )
 
@@ -244,6 +290,26 @@ class DataStack(Stack):
             )
         )
         acknowledge(bucket, "It holds what everybody may read; who writes it is in the audit trail.", "S1")
+        if stage.local:
+            acknowledge(bucket, PLAIN_HTTP, "S10")
+        return bucket
+
+    def _exports(self, stage: Stage) -> s3.Bucket:
+        """Make the bucket of exported usage, which can be made anew at any time."""
+        bucket = s3.Bucket(
+            self,
+            "UsageExports",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=not stage.local,
+            minimum_tls_version=None if stage.local else 1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                s3.LifecycleRule(expiration=Duration.days(30), abort_incomplete_multipart_upload_after=Duration.days(1))
+            ],
+            removal_policy=self._removal,
+        )
+        acknowledge(bucket, "Who asked for an export, and when it was fetched, is in the audit trail.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket

@@ -1,4 +1,4 @@
-"""The one host that clients know: CloudFront routes by path to the two APIs, and to what is served from a bucket."""
+"""The one host that clients know: CloudFront routes by path to APIs, gateway, and what is served from a bucket."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, SecretValue, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
@@ -18,8 +18,9 @@ from constructs import Construct
 
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
-from infra.routes import PROTOCOL_PARAMETER, ROUTES, Route, Target
+from infra.routes import ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, Route, Target
 from infra.stacks.data import DataStack
+from infra.stacks.gateway import GatewayStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Domain, Stage
 
@@ -27,15 +28,27 @@ CATCH_ALL = "/*"
 ORIGIN_TIMEOUT = Duration.seconds(30)
 """As long as API Gateway itself waits."""
 
+KEPT_OPEN = Duration.seconds(60)
+"""That a connection to the gateway waits for the next call: a new one costs round trips before the first byte."""
+
 
 class EdgeStack(Stack):
     """Distribution, and with a domain its certificate and alias records."""
 
     def __init__(
-        self, scope: Construct, name: str, *, stage: Stage, data: DataStack, sharing: SharingStack, **options: Any
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        stage: Stage,
+        data: DataStack,
+        sharing: SharingStack,
+        gateway: GatewayStack,
+        **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
+        self._stream_origin = self._gateway_origin(stage, data, gateway)
         # By its name only: the bucket's own stack lets CloudFront in, so that neither stack needs the other twice.
         self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
         self._headers = self._security_headers()
@@ -74,7 +87,37 @@ class EdgeStack(Stack):
         return distribution
 
     def _behavior(self, route: Route) -> cloudfront.BehaviorOptions:
-        return self._site_behavior() if route.target is Target.SITE else self._api_behavior(route)
+        if route.target is Target.SITE:
+            return self._site_behavior()
+        return self._stream_behavior() if route.target is Target.STREAM else self._api_behavior(route)
+
+    def _gateway_origin(self, stage: Stage, data: DataStack, gateway: GatewayStack) -> cloudfront.IOrigin:
+        """Return the way to the gateway, with the secret by which it knows the CDN."""
+        secret = SecretValue.secrets_manager(data.origin_secret_arn).unsafe_unwrap()
+        return gateway.origin(
+            custom_headers={ORIGIN_HEADER: secret},
+            keepalive_timeout=KEPT_OPEN,
+            read_timeout=Duration.seconds(stage.gateway.read_seconds),
+        )
+
+    def _stream_behavior(self) -> cloudfront.BehaviorOptions:
+        """Pass everything on, both ways and as it comes: nothing is kept, gathered or compressed."""
+        return cloudfront.BehaviorOptions(
+            origin=self._stream_origin,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+            cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+            compress=False,
+            origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+            response_headers_policy=self._headers,
+            # A key that was sent in the clear is known by then: refused, not redirected.
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            function_associations=[self._rewriting()],
+        )
+
+    def _rewriting(self) -> cloudfront.FunctionAssociation:
+        return cloudfront.FunctionAssociation(
+            function=self._rewrite, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
+        )
 
     def _site_behavior(self) -> cloudfront.BehaviorOptions:
         """Serve from the bucket, and from the cache when even that is away; anyone's scripts may read it."""
@@ -90,9 +133,6 @@ class EdgeStack(Stack):
     def _api_behavior(self, route: Route) -> cloudfront.BehaviorOptions:
         websocket = route.target is Target.WEBSOCKET
         api = self._sharing.websocket.api if websocket else self._sharing.http.api
-        association = cloudfront.FunctionAssociation(
-            function=self._rewrite, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
-        )
         caching = cloudfront.CachePolicy
         return cloudfront.BehaviorOptions(
             origin=origins.HttpOrigin(
@@ -110,7 +150,7 @@ class EdgeStack(Stack):
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY
             if websocket
             else cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-            function_associations=[association],
+            function_associations=[self._rewriting()],
         )
 
     def _security_headers(self) -> cloudfront.ResponseHeadersPolicy:

@@ -19,6 +19,7 @@ from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
+from infra.stacks.gateway import GatewayStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage
 
@@ -39,13 +40,14 @@ class ObservabilityStack(Stack):
         data: DataStack,
         sharing: SharingStack,
         console: ConsoleStack,
+        gateway: GatewayStack,
         cluster: rds.DatabaseCluster | None,
         **options: Any,
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
-        self._functions = [*sharing.functions, *console.functions]
-        self._failed = {**sharing.failed, **data.failed}
+        self._functions = [*sharing.functions, *console.functions, *gateway.functions]
+        self._failed = {**sharing.failed, **data.failed, **gateway.failed, **console.failed}
         self._queues = data.queues
         self._cluster = cluster
         self._topic = self._alarm_topic(stage)

@@ -9,7 +9,6 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as sources
@@ -212,13 +211,7 @@ class SharingStack(Stack):
         rows = {"UpdateItem": ["rate#*", "key_use#*", "idempotency#*"]}
         rows |= {action: ["idempotency#*"] for action in ("PutItem", "DeleteItem")}
         for action, keys in rows.items():
-            function.role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=[f"dynamodb:{action}"],
-                    resources=[self._data.sessions.table_arn],
-                    conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}},
-                )
-            )
+            function.allow_rows(action, table=self._data.sessions.table_arn, keys=keys)
 
     def _allow_objects(self, function: Function, *actions: str) -> None:
         function.allow_any(

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import resource
 import socket
 import sys
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--http-url", required=True)
     parser.add_argument("--websocket-url", required=True)
+    parser.add_argument("--gateway-url", default="", help="sent model calls, with ORIGIN_SECRET of the environment")
     parser.add_argument("--aws-endpoint", default="", help="the emulator, with credentials in the environment")
     parser.add_argument("--site-bucket", default="", help="what is served without any function")
     parser.add_argument("--no-quotas", action="store_true", help="lift the limits of API Gateway and Lambda")
@@ -36,6 +38,8 @@ def main() -> None:
         port=given.port,
         http_url=given.http_url,
         websocket_url=given.websocket_url,
+        gateway_url=given.gateway_url,
+        origin_secret=os.environ.get("ORIGIN_SECRET", ""),
         aws_endpoint=given.aws_endpoint,
         site_bucket=given.site_bucket,
         quotas=UNLIMITED if given.no_quotas else Quotas(),

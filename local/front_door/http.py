@@ -11,7 +11,7 @@ from yarl import URL
 from local.front_door import refusals
 from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
 from local.front_door.refusals import Refusal
-from local.front_door.settings import Settings
+from local.front_door.settings import Quotas, Settings
 
 SKIPPED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp's client would add by itself."""
@@ -52,15 +52,14 @@ class HttpDoor:
         Raises:
             Refusal: A limit is exceeded, or the API does not answer.
         """
-        body = await self._read(request)
-        self._check_event(request, body)
+        body = await read_event(request, self._quotas)
         status, headers, content = await self._ask(request, body)
         if status == 502:
             # A handler raised: the emulator shows the error's text, API Gateway does not.
             raise Refusal(500, "internal_error", "Something went wrong on our side. Try again.")
         self._check_answer(headers, content)
         kept = [(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP]
-        return web.Response(status=status, headers=_named(kept), body=content)
+        return web.Response(status=status, headers=named(kept), body=content)
 
     async def _ask(self, request: web.BaseRequest, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         if self._client is None:
@@ -79,29 +78,34 @@ class HttpDoor:
         except aiohttp.ClientError:
             raise refusals.unavailable() from None
 
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        limit = self._quotas.http_body
-        if (request.content_length or 0) > limit:
-            raise refusals.body_too_large(limit)
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                raise refusals.body_too_large(limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _check_event(self, request: web.BaseRequest, body: bytes) -> None:
-        limit = self._quotas.lambda_payload
-        headers = sum(len(name) + len(value) for name, value in request.raw_headers)
-        if EVENT_OVERHEAD + headers + embedded_size(body, request.headers, limit) > limit:
-            raise refusals.event_too_large(limit)
-
     def _check_answer(self, headers: Mapping[str, str], content: bytes) -> None:
         limit = self._quotas.lambda_payload
         if embedded_size(content, headers, limit) > limit:
             raise refusals.answer_too_large()
+
+
+async def read_event(request: web.BaseRequest, quotas: Quotas) -> bytes:
+    """Return the whole body of a request that fits into an event of Lambda's.
+
+    Raises:
+        Refusal: It is larger than the gateway, or an event, may be.
+    """
+    limit = quotas.http_body
+    if (request.content_length or 0) > limit:
+        raise refusals.body_too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise refusals.body_too_large(limit)
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    headers = sum(len(name) + len(value) for name, value in request.raw_headers)
+    limit = quotas.lambda_payload
+    if EVENT_OVERHEAD + headers + embedded_size(body, request.headers, limit) > limit:
+        raise refusals.event_too_large(limit)
+    return body
 
 
 def embedded_size(body: bytes, headers: Mapping[str, str], limit: int) -> int:
@@ -126,7 +130,8 @@ def is_text(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Type", "text/plain").lower().startswith(TEXT_TYPES)
 
 
-def _named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:
-    named = CIMultiDict(headers)
-    named.setdefault("Server", "opencode-cloud")
-    return named
+def named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:
+    """Return an answer's headers; the server is called by our name where the origin says none."""
+    kept = CIMultiDict(headers)
+    kept.setdefault("Server", "opencode-cloud")
+    return kept

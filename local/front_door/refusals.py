@@ -18,20 +18,27 @@ class Refusal(Exception):
 
     def body(self) -> bytes:
         """Return the JSON document, and log it under its correlation id."""
+        return json.dumps({"error": self.code, "message": self.message, "correlation_id": self._log()}).encode()
+
+    def body_for_models(self) -> bytes:
+        """Return the same in the shape that the SDKs of model providers look for, and log it."""
+        said = {"type": self.code, "code": self.code, "message": self.message}
+        return json.dumps({"type": "error", "error": said, "correlation_id": self._log()}).encode()
+
+    def _log(self) -> str:
         correlation_id = str(uuid.uuid4())
         logger.warning("%d %s: %s (%s)", self.status, self.code, self.message, correlation_id)
-        document = {"error": self.code, "message": self.message, "correlation_id": correlation_id}
-        return json.dumps(document).encode()
+        return correlation_id
 
 
 def body_too_large(limit: int) -> Refusal:
     """Refuse a request body of more than `limit` bytes."""
-    return Refusal(413, "payload_too_large", f"A request may have {limit:,} bytes: send fewer items at once.")
+    return Refusal(413, "payload_too_large", f"A request may have {limit:,} bytes: send less at once.")
 
 
 def event_too_large(limit: int) -> Refusal:
     """Refuse a request that would not fit into a Lambda event of `limit` bytes."""
-    return Refusal(413, "payload_too_large", f"A request may fill an event of {limit:,} bytes: send fewer items.")
+    return Refusal(413, "payload_too_large", f"A request may fill an event of {limit:,} bytes: send less at once.")
 
 
 def answer_too_large() -> Refusal:
@@ -57,6 +64,11 @@ def no_object() -> Refusal:
 def method_not_allowed() -> Refusal:
     """Refuse to change what is only served."""
     return Refusal(405, "method_not_allowed", "This address can only be read.")
+
+
+def gateway_timeout(seconds: float) -> Refusal:
+    """Say that the gateway sent nothing for longer than the CDN waits."""
+    return Refusal(504, "timeout", f"The gateway sent nothing for {seconds:g} seconds. Try again.")
 
 
 def unavailable() -> Refusal:

@@ -7,12 +7,13 @@ import socket
 
 from aiohttp import web
 
-from infra.routes import Target, match
+from infra.routes import Route, Target, match
 from local.front_door import refusals
 from local.front_door.http import HttpDoor
 from local.front_door.refusals import Refusal
 from local.front_door.settings import Settings
 from local.front_door.site import SiteDoor
+from local.front_door.streaming import StreamDoor
 from local.front_door.upgrade import is_upgrade, relay_websocket
 
 logger = logging.getLogger("local.front_door")
@@ -31,18 +32,36 @@ class FrontDoor:
         self._settings = settings
         self._http = HttpDoor(settings)
         self._site = SiteDoor(settings)
+        self._stream = StreamDoor(settings)
 
     async def open(self) -> None:
         """Get ready, on the running loop."""
         await self._http.open()
+        await self._stream.open()
 
     async def close(self) -> None:
-        """Let go of the connections to the APIs."""
+        """Let go of the connections to the APIs and to the gateway."""
         await self._http.close()
+        await self._stream.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, or carry one WebSocket to its end."""
+        """Answer one request, or carry one WebSocket to its end.
+
+        Whoever leaves cancels us, and with it a stream from the gateway; functions run on, as behind API Gateway.
+        """
         route = match(request.path)
+        if route.target is Target.STREAM:
+            return await self._stream_from_gateway(request)
+        return await asyncio.shield(self._answer(request, route))
+
+    async def _stream_from_gateway(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            self._check_headers(request)
+            return await self._stream.forward(request)
+        except Refusal as refusal:
+            return _response(refusal.status, refusal.body_for_models())
+
+    async def _answer(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             self._check_headers(request)
             if route.target is Target.HTTP:
@@ -53,7 +72,7 @@ class FrontDoor:
                 return await relay_websocket(request, route, self._settings)
             raise refusals.not_a_websocket(request.path)
         except Refusal as refusal:
-            return _response(refusal)
+            return _response(refusal.status, refusal.body())
 
     def _check_headers(self, request: web.BaseRequest) -> None:
         size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
@@ -77,6 +96,7 @@ async def serve_until(stopping: asyncio.Event, settings: Settings, listener: soc
     http = web.Server(
         door,
         access_log=None,
+        handler_cancellation=True,
         keepalive_timeout=75,
         max_field_size=LONGEST_LINE,
         max_headers=256,
@@ -91,7 +111,7 @@ async def serve_until(stopping: asyncio.Event, settings: Settings, listener: soc
     await door.close()
 
 
-def _response(refusal: Refusal) -> web.Response:
-    response = web.Response(status=refusal.status, body=refusal.body(), content_type="application/json")
+def _response(status: int, body: bytes) -> web.Response:
+    response = web.Response(status=status, body=body, content_type="application/json")
     response.headers.update({"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"})
     return response

@@ -1,6 +1,6 @@
 """What the front door is told, and the limits it keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -14,6 +14,8 @@ class Quotas:
     http_headers: int = 10 * KIB
     http_seconds: float = 30
     lambda_payload: int = 6 * MIB
+    stream_seconds: float = 120
+    """That CloudFront waits for the next bytes of a stream."""
     websocket_frame: int = 32 * KIB
     websocket_message: int = 128 * KIB
     websocket_idle_seconds: float = 10 * 60
@@ -24,6 +26,7 @@ UNLIMITED = Quotas(
     http_body=1024 * MIB,
     http_headers=64 * KIB,
     http_seconds=900,
+    stream_seconds=900,
     lambda_payload=1024 * MIB,
     websocket_frame=64 * MIB,
     websocket_message=64 * MIB,
@@ -45,6 +48,10 @@ class Settings:
     """The HTTP API with its stage, without a slash at the end."""
     websocket_url: str
     """The WebSocket API with its stage, ws://..."""
+    gateway_url: str = ""
+    """The gateway, without a slash at the end."""
+    origin_secret: str = field(default="", repr=False)
+    """By which the gateway knows us."""
     host: str = "127.0.0.1"
     aws_endpoint: str = ""
     """The emulator, for what CloudFront would read from S3."""

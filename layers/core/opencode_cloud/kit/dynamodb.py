@@ -12,16 +12,18 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from boto3.session import Session
 
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.signing import Signer
+
+if TYPE_CHECKING:
+    import aiohttp  # in a process only when it calls: it takes 0.3 s, and functions with SQL import stores, not this
 
 Item = dict[str, Any]
 CONNECT_SECONDS = 2
@@ -111,8 +113,8 @@ class DynamoDB:
                 await asyncio.sleep(random.uniform(0.5, 1) * BACK_OFF_SECONDS * 2**attempt)  # noqa: S311 - jitter
             try:
                 status, answer = await self._send(operation, body)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                reason, contended = type(error).__name__, False
+            except ConnectionError as error:
+                reason, contended = str(error), False
                 continue
             if status == 200:
                 return answer
@@ -126,15 +128,23 @@ class DynamoDB:
         raise Unavailable("store_unavailable", "The store cannot be reached now. Try again.", retry_after=1)
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Return status and answer. Raises ConnectionError, which names what went wrong on the way."""
+        import aiohttp
+
         headers = self._signer(operation).headers("POST", "/", body) | {"content-type": CONTENT_TYPE}
-        async with self._client().post(self._url, data=body, headers=headers) as response:
-            text = await response.read()
+        try:
+            async with self._client().post(self._url, data=body, headers=headers) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionError(type(error).__name__) from error
         try:
             return response.status, msgspec.json.decode(text) if text else {}
         except msgspec.DecodeError:
             return 503, {"__type": "ServiceUnavailable"}
 
     def _client(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60),

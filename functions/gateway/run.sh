@@ -1,0 +1,12 @@
+#!/bin/sh
+# Starts the gateway: under AWS Lambda Web Adapter, in a container, and beside the emulator (local/gateway.py).
+if [ -n "$LAMBDA_TASK_ROOT" ]; then
+  # Where the runtime would look by itself: layers, and the SDK that it brings.
+  export PYTHONPATH="/opt/python:$LAMBDA_TASK_ROOT:${LAMBDA_RUNTIME_DIR:-/var/runtime}"
+  cd "$LAMBDA_TASK_ROOT" || exit 1
+fi
+exec "${PYTHON:-python3}" -m uvicorn handler:app \
+  --host "${HOST:-127.0.0.1}" --port "${PORT:-8080}" --workers "${GATEWAY_WORKERS:-1}" \
+  --loop uvloop --http httptools --ws none --lifespan on \
+  --no-access-log --no-server-header --no-date-header --log-level warning \
+  --backlog 2048 --timeout-keep-alive 75 --timeout-graceful-shutdown 20

@@ -1,0 +1,169 @@
+"""The gateway plane: model calls, what they are held to, and what becomes of reservations that nobody settled."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.constructs.function import GATEWAY, Function, Layers, Size
+from infra.constructs.queue import dead_letter_queue
+from infra.constructs.streams import read_stream
+from infra.constructs.workload import Workload
+from infra.stacks.data import LEASES_INDEX, DataStack
+from infra.stage import Stage
+
+CALL_SECONDS = 900
+"""The longest that one model call may take, as long as Lambda lets a function run."""
+
+ADAPTER_ACCOUNT = "753240598075"
+ADAPTER_LAYERS = {"arm64": "LambdaAdapterLayerArm64:30", "x86_64": "LambdaAdapterLayerX86:30"}
+"""AWS Lambda Web Adapter 1.1.0 by architecture, as AWS publishes it in every region."""
+
+ADAPTER_SETTINGS = {
+    "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+    "AWS_LWA_INVOKE_MODE": "response_stream",
+    "AWS_LWA_PORT": "8080",
+    "AWS_LWA_READINESS_CHECK_PATH": "/zen/v1/health",
+    "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS": "200",
+}
+BEDROCK_ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+
+
+class GatewayStack(Stack):
+    """`gateway`, which streams, as a function or as containers; function `budgets`, which keeps its house."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, data: DataStack, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        self._stage = stage
+        self._data = data
+        self._layers = Layers.build(self, stage, GATEWAY)
+        self.failed = {"budgets": dead_letter_queue(self, "BudgetsFailed", stage)}
+        self.gateway = self._gateway()
+        self.url = self._function_url()
+        """Where the gateway's function answers, for the CDN alone; stage local runs it beside the emulator."""
+        self.budgets = self._budgets()
+        self.functions = (self.gateway, self.budgets)
+        for function in self.functions:
+            CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
+        CfnOutput(self, "BudgetsFailedQueueUrl", value=self.failed["budgets"].queue_url)
+
+    def _gateway(self) -> Function:
+        stage = self._stage
+        # The emulator collects a stream until its end, so the laptop serves the same code by itself (local/gateway.py).
+        layers = self._layers if stage.local else self._layers.under(self._adapter())
+        function = Function(
+            self,
+            "gateway",
+            stage=stage,
+            layers=layers,
+            size=Size(timeout=CALL_SECONDS, memory=stage.gateway.memory),
+            environment={**self._environment(), **({} if stage.local else ADAPTER_SETTINGS)},
+            # The snapshot of a process that serves HTTP by itself has not been tried (docs/deploy.md).
+            waited_for=False,
+            handler="run.sh",
+            concurrency=stage.gateway.concurrency,
+        )
+        self._allow_gateway(function)
+        return function
+
+    def _adapter(self) -> lambda_.ILayerVersion:
+        layer = ADAPTER_LAYERS[self._stage.architecture]
+        arn = f"arn:{self.partition}:lambda:{self.region}:{ADAPTER_ACCOUNT}:layer:{layer}"
+        return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
+
+    def _function_url(self) -> lambda_.FunctionUrl | None:
+        if self._stage.local:
+            return None
+        return self.gateway.alias.add_function_url(
+            auth_type=lambda_.FunctionUrlAuthType.NONE, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
+        )
+
+    def origin(self, **options: Any) -> cloudfront.IOrigin:
+        """Return the gateway as an origin of the CDN; `options` are those of any origin over HTTP.
+
+        Raises:
+            ValueError: On stage local, which has no CDN.
+        """
+        if self.url is None:
+            raise ValueError("stage local has no CDN")
+        return origins.FunctionUrlOrigin(self.url, **options)
+
+    def _environment(self) -> Mapping[str, str]:
+        data, stage = self._data, self._stage
+        return {
+            "ACCESS_TABLE": data.access.table_name,
+            "SESSIONS_TABLE": data.sessions.table_name,
+            "BUDGETS_TABLE": data.budgets.table_name,
+            "USAGE_TABLE": data.usage.table_name,
+            "SIGNING_KEYS": data.signing_key_arns,
+            "CREDENTIALS_KEY": data.credentials_key.key_arn,
+            "UPSTREAM_KEYS_SECRET": data.upstream_keys_arn,
+            "ORIGIN_SECRET": data.origin_secret_arn,
+            "PUBLIC_URL": stage.public_url,
+            "ANONYMOUS_MODELS": str(int(stage.anonymous_models)),
+            "PRIVATE_PROVIDERS": str(int(stage.private_providers)),
+        }
+
+    def _allow_gateway(self, workload: Workload) -> None:
+        """Let the gateway look people up, hold and settle money, open providers' credentials, and ask Bedrock."""
+        data = self._data
+        known = [data.access.table_arn, data.sessions.table_arn]
+        workload.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+        workload.allow_rows("UpdateItem", table=data.sessions.table_arn, keys=["key_use#*", "rate#*"])
+        held = ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+        workload.allow(*(f"dynamodb:{action}" for action in held), on=[data.budgets.table_arn])
+        told = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem")
+        workload.allow(*(f"dynamodb:{action}" for action in told), on=[data.usage.table_arn])
+        workload.allow("kms:GetPublicKey", on=[key.key_arn for key in data.signing_keys])
+        workload.allow("kms:Decrypt", on=[data.credentials_key.key_arn])
+        workload.allow("secretsmanager:GetSecretValue", on=[data.upstream_keys_arn, data.origin_secret_arn])
+        own = f"arn:{self.partition}:bedrock:*:{self.account}"
+        workload.allow_any(
+            *BEDROCK_ACTIONS,
+            on=[
+                f"arn:{self.partition}:bedrock:*::foundation-model/*",
+                f"{own}:inference-profile/*",
+                f"{own}:application-inference-profile/*",
+            ],
+            because="Which models are asked, and in which regions, is in the catalogue, which changes without us.",
+        )
+
+    def _budgets(self) -> Function:
+        data = self._data
+        function = Function(
+            self,
+            "budgets",
+            stage=self._stage,
+            layers=self._layers,
+            size=Size(timeout=60, memory=512),
+            environment={
+                "ACCESS_TABLE": data.access.table_name,
+                "BUDGETS_TABLE": data.budgets.table_name,
+                "USAGE_TABLE": data.usage.table_name,
+                "ALERTS_QUEUE_URL": data.queues["alerts"].queue_url,
+            },
+            waited_for=False,
+        )
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[data.access.table_arn])
+        rows = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+        function.allow(*(f"dynamodb:{action}" for action in rows), on=[data.budgets.table_arn])
+        function.allow("dynamodb:Query", on=[f"{data.budgets.table_arn}/index/{LEASES_INDEX}"])
+        told = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem")
+        function.allow(*(f"dynamodb:{action}" for action in told), on=[data.usage.table_arn])
+        function.allow("sqs:SendMessage", on=[data.queues["alerts"].queue_arn])
+        read_stream(
+            function, data.usage, window=Duration.seconds(1 if self._stage.local else 5), failed=self.failed["budgets"]
+        )
+        minutely = events.Rule(self, "Leases", schedule=events.Schedule.rate(Duration.minutes(1)))
+        tick = events.RuleTargetInput.from_object({"source": "schedule"})
+        minutely.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=0))
+        return function

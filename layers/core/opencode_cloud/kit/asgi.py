@@ -1,0 +1,84 @@
+"""What stands before an ASGI application that streams: who may come at all, and how many at one time."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ORIGIN_HEADER = b"x-opencode-origin"
+
+
+class FromEdge:
+    """Lets in what came by the CDN: only it sends the secret.
+
+    So nobody goes around the CDN to an address of ours that the internet can reach, and headers that say where a
+    request came from are the CDN's own.
+    """
+
+    def __init__(self, application: Application, secret: Callable[[], str], *, open_paths: Collection[str]) -> None:
+        """``secret`` may block: it is asked once, on a thread. ``open_paths`` are for who looks after our health."""
+        self._application = application
+        self._ask = secret
+        self._open = frozenset(open_paths)
+        self._secret = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 403."""
+        if scope["type"] != "http" or scope["path"] in self._open or await self._knows(scope):
+            await self._application(scope, receive, send)
+        else:
+            await answer(send, 403, "forbidden", "Ask at the public address.")
+
+    async def _knows(self, scope: Scope) -> bool:
+        if not self._secret:
+            self._secret = (await asyncio.to_thread(self._ask)).encode()
+        given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
+        return hmac.compare_digest(given, self._secret)
+
+
+class Shedding:
+    """Answers 503 at once beyond so many requests, so that those that are served are served well."""
+
+    def __init__(self, application: Application, limit: int, *, open_paths: Collection[str]) -> None:
+        """``limit`` 0 lets everything in. A request to one of ``open_paths`` is always served."""
+        self._application = application
+        self._limit = limit
+        self._open = frozenset(open_paths)
+        self.serving = 0
+        """Requests under way."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 503."""
+        if scope["type"] != "http" or scope["path"] in self._open:
+            await self._application(scope, receive, send)
+        elif self._limit and self.serving >= self._limit:
+            message = "Too many model calls are under way here. Try again in a moment."
+            await answer(send, 503, "overloaded", message, retry_after=1)
+        else:
+            self.serving += 1
+            try:
+                await self._application(scope, receive, send)
+            finally:
+                self.serving -= 1
+
+
+async def answer(send: Send, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+    """Send an error of ours, in the shape that the SDKs of model providers understand as well as our own clients."""
+    said = {"type": code, "code": code, "message": message}
+    document = {"type": "error", "error": said, "correlation_id": str(uuid.uuid4())}
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(b"cache-control", b"no-store"), (b"access-control-allow-origin", b"*")]
+    headers += [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,83 @@
+"""Model calls: the request is read whole, as Lambda wants it; the answer flows through byte by byte, as it comes."""
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from infra.routes import ORIGIN_HEADER
+from local.front_door import refusals
+from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
+from local.front_door.http import SKIPPED, named, read_event
+from local.front_door.settings import Settings
+
+CONNECT_SECONDS = 10
+
+
+class StreamDoor:
+    """Forwards requests to the gateway, over connections that stay open, with the secret that it knows us by.
+
+    When a viewer leaves, whoever runs us cancels what is under way: that closes the connection to the gateway at once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._quotas = settings.quotas
+        self._client: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the client: it belongs to the running loop."""
+        self._client = aiohttp.ClientSession(
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=SKIPPED,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, sock_read=self._quotas.stream_seconds
+            ),
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the gateway."""
+        if self._client:
+            await self._client.close()
+
+    async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request as the gateway answers it; a stream that breaks off there breaks off here.
+
+        Raises:
+            Refusal: A limit is exceeded, or the gateway does not begin to answer.
+        """
+        if self._client is None:
+            raise RuntimeError("the door is used before it is open")
+        body = await read_event(request, self._quotas)
+        url = URL(self._settings.gateway_url + request.raw_path, encoded=True)
+        response: web.StreamResponse | None = None
+        try:
+            async with self._client.request(
+                request.method, url, headers=self._headers(request), data=body or None, allow_redirects=False
+            ) as answer:
+                kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
+                response = web.StreamResponse(status=answer.status, headers=named(kept))
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if response is not None:
+                _cut(request)
+                return response
+            if isinstance(error, TimeoutError):
+                raise refusals.gateway_timeout(self._quotas.stream_seconds) from None
+            raise refusals.unavailable() from None
+        return response
+
+    def _headers(self, request: web.BaseRequest) -> list[tuple[str, str]]:
+        given = request.headers
+        ours = forwarded(request.host, request.remote or "", given, trust_proxy=self._settings.trust_proxy)
+        kept = [(name, value) for name, value in passed_on(given.items()) if name.lower() != ORIGIN_HEADER]
+        return [*kept, *ours.items(), (ORIGIN_HEADER, self._settings.origin_secret)]
+
+
+def _cut(request: web.BaseRequest) -> None:
+    """End the viewer's connection without a proper end, so that half an answer is not taken for a whole one."""
+    if request.transport is not None:
+        request.transport.abort()
