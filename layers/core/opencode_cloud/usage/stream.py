@@ -40,5 +40,7 @@ class UsageStream:
                 logger.exception("a record of the usage stream is no event", extra={"sequence_number": number})
                 count("UsageEventsPoisoned")
                 failures.append({"itemIdentifier": number})
-        self._ingest.take(entries)
+        new = self._ingest.take(entries)
+        count("UsageEvents", new)
+        count("UsageEventsRepeated", len(entries) - new)
         return {"batchItemFailures": failures}

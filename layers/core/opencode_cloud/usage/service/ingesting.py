@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
@@ -52,8 +51,6 @@ class Ingest:
         new = 0
         for start in range(0, len(ordered), AT_ONCE):
             new += self._take_some([_bounded(entry) for entry in ordered[start : start + AT_ONCE]])
-        log.count("UsageEvents", new)
-        log.count("UsageEventsRepeated", len(entries) - new)
         return new
 
     def _take_some(self, entries: Sequence[Entry]) -> int:
