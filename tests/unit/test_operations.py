@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.catalogue.service.publishing import CataloguePublisher
+from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.identity.store.accounts import AccountsStore
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.mail.models import Template
@@ -36,7 +38,10 @@ def operations(place: Place) -> Operations:
     audit, mailer = AuditTrail(AuditStore()), Mailer(MailStore(place.database))
     shelf: Any = Shelf()
     site = WellKnown(shelf, "https://cloud.example.com")
-    return Operations(place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing, site)
+    catalogue = CataloguePublisher(VersionStore(place.database), place.outbox, audit)
+    return Operations(
+        place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing, site, catalogue, nothing
+    )
 
 
 def run(operations: Operations, kind: str, **command: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.audit.models import Target
+from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
 from opencode_cloud.identity.models import Account, VerifiedPerson
 from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
@@ -25,6 +26,8 @@ from opencode_cloud.workspaces.permissions import Role, Scope
 if TYPE_CHECKING:
     from opencode_cloud.access.service.projection import Projection
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.catalogue.service.publishing import CataloguePublisher
+    from opencode_cloud.catalogue.store.current import CatalogueStore
     from opencode_cloud.identity.store.accounts import AccountsStore
     from opencode_cloud.identity.store.keys import SigningKeys
     from opencode_cloud.mail.service import Mailer
@@ -91,7 +94,17 @@ class PublishWellKnown(msgspec.Struct, tag="well-known"):
     default: bool = False
 
 
-Command = LookUp | CreateWorkspace | FirstOwner | CreateKey | Block | Project | RotateSigningKey | PublishWellKnown
+Command = (
+    LookUp
+    | CreateWorkspace
+    | FirstOwner
+    | CreateKey
+    | Block
+    | Project
+    | RotateSigningKey
+    | PublishWellKnown
+    | CatalogueCommand
+)
 
 
 class Invocation(msgspec.Struct):
@@ -114,6 +127,8 @@ class Operations:
         projection: Projection,
         signing_keys: SigningKeys,
         well_known: WellKnown,
+        catalogue: CataloguePublisher,
+        catalogue_in_force: CatalogueStore,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
@@ -123,6 +138,8 @@ class Operations:
         self._projection = projection
         self._signing_keys = signing_keys
         self._well_known = well_known
+        self._catalogue = catalogue
+        self._catalogue_in_force = catalogue_in_force
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -161,6 +178,8 @@ class Operations:
                 return self._rotate(actor)
             case PublishWellKnown():
                 return self._publish_well_known(command, actor)
+            case CatalogueCommand():
+                return carry_out(command, self._catalogue, actor)
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -242,6 +261,8 @@ class Operations:
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)
+        if command.workspace is None:
+            self._catalogue.project(self._catalogue_in_force, over=True)
         target = Target("workspace" if command.workspace else "deployment", command.workspace or "all")
         with self._outbox.unit() as unit:
             self._audit.record(

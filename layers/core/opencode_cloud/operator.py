@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _people(commands)
+    _catalogue(commands)
     for name, (_, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
@@ -89,6 +90,26 @@ def _people(commands: Any) -> None:
     add("rotate-signing-key", help="let the next key sign access tokens; tokens signed before stay valid")
 
 
+def _catalogue(commands: Any) -> None:
+    catalogue = commands.add_parser("catalogue", help="models, prices and routes: show, check and publish versions")
+    add = catalogue.add_subparsers(dest="action", required=True).add_parser
+    add("show", help="show the version in force: upstreams, models and their routes")
+    add("versions", help="list versions, the latest first")
+    for action, purpose in (
+        ("check", "say what is wrong with a document, all at once"),
+        ("diff", "say what a document would change"),
+        ("publish", "say what a document changes, and put it in force within seconds"),
+    ):
+        command = add(action, help=purpose)
+        command.add_argument("file", type=Path, help="the document (JSON, docs/catalogue.md)")
+        if action == "publish":
+            command.add_argument("--comment", default="", help="kept with the version")
+    restore = add("restore", help="put an older version in force again, with the prices that have begun since")
+    restore.add_argument("version", type=int)
+    export = add("export", help="write the document, to be edited, or published in another stage")
+    export.add_argument("version", type=int, nargs="?", help="default: the one in force")
+
+
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return the command as the function understands it."""
     match options.command:
@@ -106,8 +127,24 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"workspace": options.workspace}
         case "well-known":
             return {"config": _json(options.config) if options.config else None, "default": options.default}
+        case "catalogue":
+            return _catalogue_command(options)
         case _:
             return {}
+
+
+def _catalogue_command(options: argparse.Namespace) -> dict[str, Any]:
+    command: dict[str, Any] = {"action": options.action, "version": getattr(options, "version", None)}
+    if "file" in options:
+        command["document"] = _text(options.file)
+    return {**command, "comment": getattr(options, "comment", "")}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{file} cannot be read: {error}") from error
 
 
 def _json(file: Path) -> Any:
@@ -119,8 +156,18 @@ def _json(file: Path) -> Any:
 
 def _invoke(options: argparse.Namespace) -> Any:
     name = "block" if options.command == "unblock" else options.command
+    command = {"type": name, **command_of(options)}
+    if name == "catalogue" and options.action == "publish":
+        # What is said first is what is published: if another version comes in between, this is refused.
+        shown = _call(options, {**command, "action": "diff"})
+        sys.stderr.writelines(f"{line}\n" for line in shown["changes"])
+        command["version"] = shown["version"]
+    return _call(options, command)
+
+
+def _call(options: argparse.Namespace, command: dict[str, Any]) -> Any:
     try:
-        said = Deployed(options.stage).call({"type": name, **command_of(options)})
+        said = Deployed(options.stage).call(command)
     except Refused as error:
         raise OperatorError(str(error)) from error
     if "error" in said:

@@ -15,6 +15,9 @@ from opencode_cloud.administration.assembly import AdministrationPages
 from opencode_cloud.administration.desk import Desk
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
+from opencode_cloud.catalogue.service.publishing import CataloguePublisher
+from opencode_cloud.catalogue.store.current import CatalogueStore
+from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.housekeeping import Housekeeping
 from opencode_cloud.identity.assembly import LoginMethods
 from opencode_cloud.identity.assembly import identity_pages as make_identity_pages
@@ -59,8 +62,11 @@ def outbox() -> Outbox:
     def send(messages: Sequence[Message]) -> None:
         mails.send([message.subject for message in messages])
 
+    def put_in_force(_messages: Sequence[Message]) -> None:
+        catalogue_publisher().project(catalogue_in_force())
+
     store = OutboxStore(database(), settings.text("RELAY_QUEUE_URL"))
-    return Outbox(store, by_topic({Topic.MAIL: send}, projection().relay))
+    return Outbox(store, by_topic({Topic.MAIL: send, Topic.CATALOGUE: put_in_force}, projection().relay))
 
 
 @cache
@@ -73,6 +79,18 @@ def audit() -> AuditTrail:
 def publisher() -> Publisher:
     """Return what publishes policies and configuration documents."""
     return Publisher(DocumentStore(database()), outbox(), audit())
+
+
+@cache
+def catalogue_publisher() -> CataloguePublisher:
+    """Return what publishes versions of the catalogue."""
+    return CataloguePublisher(VersionStore(database()), outbox(), audit())
+
+
+@cache
+def catalogue_in_force() -> CatalogueStore:
+    """Return the catalogue as the planes without SQL read it."""
+    return CatalogueStore(settings.text("ACCESS_TABLE"))
 
 
 @cache
@@ -165,4 +183,6 @@ def operations() -> Operations:
         projection(),
         SigningKeys(settings.text("SIGNING_KEYS").split(","), settings.text("SESSIONS_TABLE")),
         WellKnown(SiteStore(settings.text("SITE_BUCKET")), settings.text("PUBLIC_URL", "")),
+        catalogue_publisher(),
+        catalogue_in_force(),
     )

@@ -55,7 +55,7 @@ def message_of(team: Team, topic: Topic) -> Message:
 
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-PROJECTED = [topic for topic in Topic if topic is not Topic.MAIL]
+PROJECTED = [topic for topic in Topic if topic not in (Topic.MAIL, Topic.CATALOGUE)]
 
 
 def change(connection: Connection, planes: Planes, team: Team, topic: Topic, number: int) -> None:

@@ -6,9 +6,13 @@ million tokens (US$1 is 100,000,000 micro-cents), a cost in micro-cents.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+
+from opencode_cloud.kit.errors import NotFound, Unprocessable
 
 MILLION = 1_000_000
 
@@ -164,6 +168,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "opencode-cloud"
     """The id under which clients know our gateway, and policies its models: ``<provider>/<model>``."""
     provider_name: str = "Opencode Cloud"
+    small_model: str = ""
+    """Id of the model for titles and the like; empty: clients choose one themselves."""
     upstreams: dict[str, Upstream] = {}
     models: dict[str, Model] = {}
 
@@ -195,3 +201,47 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     def total(self) -> int:
         """All tokens."""
         return self.prompt + self.output
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One published version of the document that people write. It never changes."""
+
+    number: int
+    """0: nothing was published yet, and the starting catalogue counts."""
+    document: str = ""
+    """JSON, as it was written; empty in lists."""
+    comment: str = ""
+    created_by: str = ""
+    created_at: datetime | None = None
+    """UTC, without a zone."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with a document, and where."""
+
+    path: str
+    """A JSON pointer (RFC 6901); empty: the document as a whole."""
+    message: str
+
+    def __str__(self) -> str:
+        """Write it on a line."""
+        return f"{self.path or 'the document'}: {self.message}"
+
+
+class InvalidCatalogue(Unprocessable):
+    """A document cannot be published; ``faults`` names each place."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("invalid_catalogue", "The catalogue cannot be published.\n" + "\n".join(map(str, faults)))
+        self.faults = faults
+        self.details = {"errors": [{"field": fault.path, "message": fault.message} for fault in faults]}
+
+
+def catalogue_version_not_found() -> NotFound:
+    """There is no such version."""
+    return NotFound("catalogue_version_not_found", "The catalogue has no version with this number.")
+
+
+def listing_not_found() -> NotFound:
+    """The address names no workspace, or carries a token that is not ours: the same answer."""
+    return NotFound("listing_not_found", "There is no list of models at this address.")

@@ -20,10 +20,17 @@ class Topic(StrEnum):
     """Subject: the service account's id. Payload: ``workspace``."""
     KEY = "key"
     """Subject: the key's id. Payload: ``hash``, in hexadecimal."""
+    CREDENTIALS = "credentials"
+    """Subject: the workspace's id. Told when one of its credentials for model providers changed."""
+    BUDGETS = "budgets"
+    """Subject: the workspace's id. Told when its own budgets, its members' default ones, its balance or its settings of
+    usage changed; a budget of one member, service account or key is told as a change of that."""
     POLICY = "policy"
     """Subject: the workspace's id."""
     CONFIGURATION = "configuration"
     """Subject: the workspace's id."""
+    CATALOGUE = "catalogue"
+    """Subject: ``catalogue``; there is one."""
     MAIL = "mail"
     """Subject: the mail's id."""
 

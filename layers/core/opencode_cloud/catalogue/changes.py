@@ -1,0 +1,57 @@
+"""What two documents differ in, in sentences that a person reads before publishing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from opencode_cloud.catalogue.document import date, dollars, micro_cents, moment
+from opencode_cloud.policies.differences import differences
+from opencode_cloud.policies.models import Change, Difference
+
+Written = Mapping[str, Any]
+
+
+def changes(before: Written, after: Written) -> list[str]:
+    """Return one sentence for each place at which ``after`` says something else."""
+    return [_sentence(each) for each in differences(_named(before), _named(after))]
+
+
+def _sentence(difference: Difference) -> str:
+    place = difference.path.replace("~1", "/").replace("~0", "~").lstrip("/")
+    match difference.change:
+        case Change.ADDED:
+            return f"{place} is new: {_short(difference.after)}"
+        case Change.REMOVED:
+            return f"{place} is gone: {_short(difference.before)}"
+        case Change.CHANGED:
+            return f"{place} changes from {_short(difference.before)} to {_short(difference.after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:180]} ..."
+
+
+def _named(document: Written) -> dict[str, Any]:
+    """Return a document whose lists are objects, by what people tell their entries apart by."""
+    models = cast("dict[str, dict[str, Any]]", document.get("models", {}))
+    return {**document, "models": {name: _model(model) for name, model in models.items()}}
+
+
+def _model(model: Written) -> dict[str, Any]:
+    prices = {date(moment(price["from"])): _price(price) for price in model.get("prices", [])}
+    routes = {f"{route['upstream']}:{route['model']}": route for route in model.get("routes", [])}
+    return {**model, "prices": prices, "routes": routes}
+
+
+def _price(price: Written) -> dict[str, Any]:
+    tiers: Sequence[Written] = price.get("tiers", [])
+    rates = {name: value for name, value in price.items() if name not in ("from", "tiers")}
+    return {**_rates(rates), **{f"above {tier['above']}": _rates(tier) for tier in tiers}}
+
+
+def _rates(written: Written) -> dict[str, Any]:
+    """Return amounts in one form: "6" is no change of "6.00"."""
+    return {name: dollars(micro_cents(value)) if isinstance(value, str) else value for name, value in written.items()}

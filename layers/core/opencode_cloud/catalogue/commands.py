@@ -1,0 +1,66 @@
+"""What operators can do with the catalogue: a part of ``functions/operate``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from opencode_cloud.kit.moments import rfc3339
+
+if TYPE_CHECKING:
+    from opencode_cloud.catalogue.models import Revision
+    from opencode_cloud.catalogue.service.publishing import CataloguePublisher
+    from opencode_cloud.kit.actor import Actor
+
+
+class CatalogueCommand(msgspec.Struct, tag="catalogue"):
+    """Show, check, compare, publish, list, restore or export versions of the catalogue."""
+
+    action: Literal["show", "check", "diff", "publish", "versions", "restore", "export"]
+    document: str = ""
+    """JSON as it was written; to check, compare or publish."""
+    version: int | None = None
+    """To restore or export; to publish, the version that the differences were shown to."""
+    comment: str = ""
+
+
+def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: Actor) -> Any:
+    """Carry out a command, and return what the operator is shown. Raises what the publisher raises."""
+    match command.action:
+        case "show":
+            return _summary(publisher.present())
+        case "versions":
+            return [_head(each) for each in publisher.versions()]
+        case "export":
+            chosen = publisher.present() if command.version is None else publisher.revision(command.version)
+            return json.loads(chosen.document)
+        case "check" | "diff":
+            version, changes = publisher.check(command.document)
+            return {"valid": True} if command.action == "check" else {"version": version, "changes": changes}
+        case "publish":
+            read = publisher.present().number if command.version is None else command.version
+            made, changes = publisher.publish(actor, command.document, read, command.comment)
+        case "restore":
+            made, changes = publisher.restore(actor, command.version or 0)
+    return {**_head(made), "changes": changes}
+
+
+def _head(revision: Revision) -> dict[str, Any]:
+    at = revision.created_at
+    return {
+        "version": revision.number,
+        "comment": revision.comment,
+        "created_by": revision.created_by,
+        "created_at": rfc3339(at) if at else None,
+    }
+
+
+def _summary(revision: Revision) -> dict[str, Any]:
+    document = json.loads(revision.document)
+    routes = {
+        name: [f"{route['upstream']}:{route['model']}" for route in model["routes"]]
+        for name, model in document.get("models", {}).items()
+    }
+    return {**_head(revision), "upstreams": sorted(document.get("upstreams", {})), "models": routes}

@@ -1,0 +1,354 @@
+"""The catalogue as people write it: JSON, with dollars per million tokens as text and dates as RFC 3339.
+
+``docs/catalogue.md`` describes it. What is read here becomes a :class:`Catalogue`, in which amounts are integers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from opencode_cloud.catalogue.models import (
+    Catalogue,
+    Fault,
+    Format,
+    InvalidCatalogue,
+    Limits,
+    Model,
+    Price,
+    Rates,
+    Route,
+    Tier,
+    Timers,
+    Upstream,
+    UpstreamKind,
+)
+from opencode_cloud.policies.validation import pointer
+
+MICRO_CENTS = 100_000_000
+"""Of a dollar."""
+NOW = "now"
+"""As the date of a price: the moment at which the document is published."""
+FIRST_YEAR = 2000
+MODEL_CHARACTERS = 42
+"""Of a model's id in the version of its price, which usage events keep in 64 characters."""
+MAX_CHARACTERS = 4_000_000
+"""Of a document: what invokes the operators' function may be 6 MB."""
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError('write dollars per million tokens as text, such as "2.50"')  # noqa: TRY004 - pydantic's
+    return value
+
+
+Dollars = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,8})?$")]
+"""For a million tokens. Eight places are micro-cents."""
+Id = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Of a model: it is a part of paths, and of policies as ``provider/model``."""
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Modality = Literal["text", "audio", "image", "video", "pdf"]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class WrittenProvider(_Form):
+    """How clients call our gateway."""
+
+    id: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9._-]*$")] = "opencode-cloud"
+    name: Name = "Opencode Cloud"
+
+
+class WrittenTimers(_Form):
+    """In seconds."""
+
+    connect: Seconds = Timers().connect
+    first_byte: Seconds = Timers().first_byte
+    between_chunks: Seconds = Timers().between_chunks
+    total: Seconds = Timers().total
+
+
+class WrittenUpstream(_Form):
+    """A server that runs models."""
+
+    kind: UpstreamKind
+    name: Name
+    base_url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[\x21-\x7e]+$")] | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    timers: WrittenTimers = WrittenTimers()
+    byok: bool = True
+
+
+class WrittenRates(_Form):
+    """Dollars per million tokens, by kind of token."""
+
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars | None = None
+    cache_write: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+
+    def rates(self) -> Rates:
+        """Return them in micro-cents per million tokens."""
+        return Rates(
+            input=micro_cents(self.input),
+            output=micro_cents(self.output),
+            cache_read=_optional(self.cache_read),
+            cache_write=_optional(self.cache_write),
+            cache_write_1h=_optional(self.cache_write_1h),
+        )
+
+
+class WrittenTier(WrittenRates):
+    """Other rates for long prompts."""
+
+    above: Count
+
+
+class WrittenPrice(WrittenRates):
+    """A price, from a moment on."""
+
+    since: Annotated[str, Field(alias="from", max_length=40)]
+    tiers: list[WrittenTier] = Field(default=[], max_length=10)
+
+    def price(self, model: str) -> Price:
+        """Return it as the gateway reads it; its version says what it is, so two prices never have the same one."""
+        at = moment(self.since)
+        tiers = tuple(Tier(above=tier.above, rates=tier.rates()) for tier in self.tiers)
+        said = msgspec.json.encode((model, at, self.rates(), tiers))
+        day = datetime.fromtimestamp(at, UTC).date().isoformat()
+        version = f"{model[:MODEL_CHARACTERS]}@{day}.{hashlib.sha256(said).hexdigest()[:10]}"
+        return Price(version=version, since=at, rates=self.rates(), tiers=tiers)
+
+
+class WrittenRoute(_Form):
+    """One way to a model."""
+
+    upstream: str
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    priority: Annotated[int, Field(ge=0, le=1000)] = 1
+    weight: Annotated[int, Field(ge=0, le=1000)] = 1
+    formats: Annotated[list[Format], Field(min_length=1)] | None = None
+
+
+class WrittenLimits(_Form):
+    """In tokens."""
+
+    context: Count
+    output: Count
+    input: Count | None = None
+
+
+class WrittenModalities(_Form):
+    """What a model takes and gives."""
+
+    input: list[Modality] = ["text"]
+    output: list[Modality] = ["text"]
+
+
+class WrittenListing(_Form):
+    """What clients show and decide by."""
+
+    attachment: bool = False
+    reasoning: bool = False
+    reasoning_options: list[dict[str, Any]] | None = None
+    tool_call: bool = True
+    temperature: bool = False
+    interleaved: dict[Literal["field"], str] | bool | None = None
+    modalities: WrittenModalities = WrittenModalities()
+    release_date: Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){0,2}$")] = "2026-01-01"
+    last_updated: Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){0,2}$")] | None = None
+    knowledge: Annotated[str, Field(max_length=40)] | None = None
+    open_weights: bool = False
+    status: Literal["alpha", "beta", "deprecated"] | None = None
+
+
+class WrittenModel(_Form):
+    """A model as clients name it."""
+
+    name: Name
+    format: Format
+    limits: WrittenLimits
+    prices: list[WrittenPrice] = Field(max_length=200)
+    routes: list[WrittenRoute] = Field(max_length=50)
+    aliases: list[Id] = Field(default=[], max_length=20)
+    family: Annotated[str, Field(max_length=60)] = ""
+    tokenizer: Annotated[str, Field(max_length=40)] = ""
+    sticky: bool = True
+    public: bool = False
+    listing: WrittenListing = WrittenListing()
+
+    def model(self, name: str) -> Model:
+        """Return it as the gateway reads it."""
+        listed = self.listing.model_dump(mode="json", exclude_none=True)
+        return Model(
+            id=name,
+            name=self.name,
+            format=self.format,
+            limits=Limits(context=self.limits.context, output=self.limits.output, input=self.limits.input),
+            prices=tuple(price.price(name) for price in self.prices),
+            routes=tuple(
+                Route(
+                    upstream=route.upstream,
+                    model=route.model,
+                    priority=route.priority,
+                    weight=route.weight,
+                    formats=None if route.formats is None else tuple(route.formats),
+                )
+                for route in self.routes
+            ),
+            aliases=tuple(self.aliases),
+            family=self.family,
+            tokenizer=self.tokenizer,
+            sticky=self.sticky,
+            public=self.public,
+            listing={key: msgspec.Raw(msgspec.json.encode(value)) for key, value in listed.items()},
+        )
+
+
+class Document(_Form):
+    """The whole of it."""
+
+    provider: WrittenProvider = WrittenProvider()
+    small_model: str = ""
+    upstreams: dict[Id, WrittenUpstream] = {}
+    models: dict[Id, WrittenModel] = {}
+
+    def catalogue(self, version: int) -> Catalogue:
+        """Return it as the gateway reads it; the document must have no faults (``validation``)."""
+        return Catalogue(
+            version=version,
+            provider=self.provider.id,
+            provider_name=self.provider.name,
+            small_model=self.small_model,
+            upstreams={
+                name: Upstream(
+                    kind=each.kind,
+                    name=each.name,
+                    base_url=each.base_url.rstrip("/") if each.base_url else None,
+                    region=each.region,
+                    timers=Timers(**each.timers.model_dump()),
+                    byok=each.byok,
+                )
+                for name, each in self.upstreams.items()
+            },
+            models={name: each.model(name) for name, each in self.models.items()},
+        )
+
+
+def load(text: str) -> dict[str, Any]:
+    """Read JSON. Raises :class:`InvalidCatalogue` for what is none, says a name twice, or is too long or too deep."""
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidCatalogue([Fault("", f"it is longer than {MAX_CHARACTERS} characters")])
+    try:
+        found: Any = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except RecursionError as error:
+        raise InvalidCatalogue([Fault("", "it is nested too deeply")]) from error
+    except ValueError as error:
+        raise InvalidCatalogue([Fault("", f"it cannot be read as JSON: {error}")]) from error
+    if not isinstance(found, dict):
+        raise InvalidCatalogue([Fault("", "a catalogue is a JSON object")])
+    return found  # pyright: ignore[reportUnknownVariableType] - JSON
+
+
+def form_of(written: Mapping[str, Any]) -> Document:
+    """Return a document that is of the right form. Raises :class:`InvalidCatalogue` with every place that is not."""
+    try:
+        return Document.model_validate_json(json.dumps(written))
+    except ValidationError as error:
+        raise InvalidCatalogue([_fault(each) for each in error.errors(include_url=False)]) from error
+
+
+def with_dates(written: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """Return the document with ``at`` (seconds since the epoch) in place of each price's ``now``."""
+    found: dict[str, Any] = json.loads(json.dumps(written))
+    for model in _objects(found.get("models")):
+        prices: Any = model.get("prices")
+        for price in prices if isinstance(prices, list) else []:  # pyright: ignore[reportUnknownVariableType] - JSON
+            if isinstance(price, dict) and price.get("from") == NOW:  # pyright: ignore[reportUnknownMemberType]
+                price["from"] = date(at)
+    return found
+
+
+def moment(text: str) -> int:
+    """Return a date of RFC 3339 with an offset, in seconds since the epoch; raises ValueError for anything else."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None or found.microsecond or found.year < FIRST_YEAR:
+        raise ValueError("this is no date of ours")
+    return int(found.timestamp())
+
+
+def date(seconds: int) -> str:
+    """Write a moment, in seconds since the epoch, as documents do."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def micro_cents(dollars: str) -> int:
+    """Return an amount of dollars in micro-cents, exactly."""
+    return int(Decimal(dollars) * MICRO_CENTS)
+
+
+def dollars(micro_cents: int) -> str:
+    """Write an amount in micro-cents as dollars, exactly, with two places or more."""
+    whole, rest = divmod(micro_cents, MICRO_CENTS)
+    places = f"{rest:08d}".rstrip("0").ljust(2, "0")
+    return f"{whole}.{places}"
+
+
+def written_price(price: Price) -> dict[str, Any]:
+    """Write a price as documents do."""
+    tiers = [{"above": tier.above, **_written_rates(tier.rates)} for tier in price.tiers]
+    return {"from": date(price.since), **_written_rates(price.rates), **({"tiers": tiers} if tiers else {})}
+
+
+def _written_rates(rates: Rates) -> dict[str, Any]:
+    return {name: dollars(amount) for name, amount in msgspec.to_builtins(rates).items() if amount is not None}
+
+
+def _optional(amount: str | None) -> int | None:
+    return None if amount is None else micro_cents(amount)
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"an object says {', '.join(map(repr, twice))} twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    values: list[Any] = list(value.values()) if isinstance(value, dict) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - JSON
+    return [each for each in values if isinstance(each, dict)]
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    place = [part for part in error["loc"] if part != "[key]"]
+    match error["type"]:
+        case "missing":
+            message = "this is missing"
+        case "extra_forbidden":
+            message = "there is no such member"
+        case "string_pattern_mismatch":
+            message = f"{error['input']!r} is not of the form {error['ctx']['pattern']}"
+        case "value_error":
+            message = str(error["ctx"]["error"])
+        case _:
+            message = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
+    return Fault(pointer(place), message[:300])

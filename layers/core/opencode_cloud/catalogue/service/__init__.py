@@ -1,0 +1,8 @@
+"""Rules of the catalogue, free of AWS and HTTP.
+
+Who publishes imports ``service.publishing``: it needs SQL, which readers do not have.
+"""
+
+from opencode_cloud.catalogue.service.reading import CatalogueCache, CatalogueReader
+
+__all__ = ["CatalogueCache", "CatalogueReader"]

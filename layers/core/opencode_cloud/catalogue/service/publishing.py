@@ -1,0 +1,182 @@
+"""Publishing versions of the catalogue: checked as a whole, kept for ever, in force within seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.catalogue import listing, packing, validation
+from opencode_cloud.catalogue.changes import changes
+from opencode_cloud.catalogue.document import Document, form_of, load, moment, with_dates, written_price
+from opencode_cloud.catalogue.models import (
+    Catalogue,
+    Fault,
+    InvalidCatalogue,
+    Price,
+    Revision,
+    catalogue_version_not_found,
+)
+from opencode_cloud.catalogue.service.starting import starting_text
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.versions import check_version
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.policies.validation import form_faults
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.catalogue.store.current import CatalogueStore
+    from opencode_cloud.catalogue.store.versions import VersionStore
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Connection
+    from opencode_cloud.outbox.service import Outbox
+
+SUBJECT = "catalogue"
+"""There is one catalogue in a deployment."""
+AUDITED_CHANGES = 50
+LISTED = 100
+_GATEWAY = "https://gateway.example/zen/v1"
+"""Stands for our own address where only the form counts."""
+
+Written = dict[str, Any]
+
+
+class CataloguePublisher:
+    """Reads, checks and publishes documents. The caller has checked that the actor may."""
+
+    def __init__(self, versions: VersionStore, outbox: Outbox, audit: AuditTrail) -> None:
+        self._versions = versions
+        self._outbox = outbox
+        self._audit = audit
+
+    def present(self) -> Revision:
+        """Return the version that counts; before the first one, version 0 with the starting catalogue."""
+        with self._versions.transaction() as connection:
+            return self._present(connection)
+
+    def versions(self) -> Sequence[Revision]:
+        """Return the latest versions, without their documents."""
+        with self._versions.transaction() as connection:
+            return self._versions.versions(connection, LISTED)
+
+    def revision(self, number: int) -> Revision:
+        """Return one version. Raises ``catalogue_version_not_found`` (404)."""
+        with self._versions.transaction() as connection:
+            return self._revision(connection, number)
+
+    def check(self, text: str) -> tuple[int, list[str]]:
+        """Return the number of the version that counts, and what a document would change.
+
+        Raises :class:`InvalidCatalogue` (422) with all that is wrong with it.
+        """
+        now = now_seconds()
+        with self._versions.transaction() as connection:
+            before = self._present(connection)
+            written, _ = self._checked(connection, text, now, before.number + 1)
+        return before.number, changes(load(before.document), written)
+
+    def publish(self, actor: Actor, text: str, read: int, comment: str = "") -> tuple[Revision, list[str]]:
+        """Publish a document as the next version after ``read``, the one that the caller has seen.
+
+        What says the same as the present version publishes nothing. Returns the version, and what it changes. Raises
+        :class:`InvalidCatalogue` (422) or ``stale_version`` (412).
+        """
+        return self._publish(actor, text, read, comment, "catalogue.published")
+
+    def restore(self, actor: Actor, number: int) -> tuple[Revision, list[str]]:
+        """Publish an older version anew, with all prices that have begun since: what was charged cannot be undone.
+
+        Raises ``catalogue_version_not_found`` (404), and what :meth:`publish` raises.
+        """
+        until = now_seconds() + validation.SETTLED_SECONDS
+        with self._versions.transaction() as connection:
+            before, older = self._present(connection), self._revision(connection, number)
+            begun = self._versions.begun(connection, until)
+        text = json.dumps(_with_begun(load(older.document), begun, until))
+        return self._publish(actor, text, before.number, f"Back to version {number}", "catalogue.restored")
+
+    def project(self, current: CatalogueStore, *, over: bool = False) -> int:
+        """Put the version that counts in force for the planes without SQL; returns its number, 0 for none.
+
+        ``over``: also over a later one, which a database that was restored from a backup does not know of.
+        """
+        latest = self.present()
+        if latest.number:
+            current.put(form_of(load(latest.document)).catalogue(latest.number), over=over)
+        return latest.number
+
+    def _publish(self, actor: Actor, text: str, read: int, comment: str, action: str) -> tuple[Revision, list[str]]:
+        with self._outbox.unit() as unit:
+            before, now = self._present(unit.connection), now_seconds()
+            check_version(read, before.number)
+            written, catalogue = self._checked(unit.connection, text, now, before.number + 1)
+            differences = changes(load(before.document), written)
+            if before.number and not differences:
+                return before, []
+            after = Revision(
+                number=catalogue.version,
+                document=json.dumps(written, indent=2, ensure_ascii=False),
+                comment=comment,
+                created_by=actor.name,
+                created_at=utc_now(),
+            )
+            if not self._versions.add(unit.connection, after):
+                # Somebody else was faster.
+                check_version(read, after.number)
+            self._versions.note_prices(unit.connection, catalogue, now + validation.SETTLED_SECONDS)
+            self._audit.record(
+                unit.connection,
+                actor,
+                action,
+                Target(SUBJECT, SUBJECT, f"version {after.number}"),
+                before={"version": before.number},
+                after={"version": after.number, "comment": comment, "changes": differences[:AUDITED_CHANGES]},
+            )
+            unit.tell(Topic.CATALOGUE, SUBJECT)
+        return after, differences
+
+    def _checked(self, connection: Connection, text: str, now: int, number: int) -> tuple[Written, Catalogue]:
+        """Return a document that may be published, with its dates, and what the gateway would read."""
+        written = with_dates(load(text), now)
+        document = form_of(written)
+        begun = self._versions.begun(connection, now + validation.SETTLED_SECONDS)
+        faults = validation.faults_of(document, now, begun) or _size_and_form(document, now)
+        if faults:
+            raise InvalidCatalogue(faults)
+        return written, document.catalogue(number)
+
+    def _present(self, connection: Connection) -> Revision:
+        return self._versions.latest(connection) or _starting()
+
+    def _revision(self, connection: Connection, number: int) -> Revision:
+        found = self._versions.get(connection, number) if number else _starting()
+        if found is None:
+            raise catalogue_version_not_found()
+        return found
+
+
+def _starting() -> Revision:
+    return Revision(number=0, document=starting_text(), comment="The catalogue that a deployment begins with")
+
+
+def _size_and_form(document: Document, now: int) -> list[Fault]:
+    """Find what would keep the catalogue from being stored, or clients from starting."""
+    catalogue = document.catalogue(0)
+    size = len(packing.pack(catalogue))
+    if size > packing.MAX_BYTES:
+        return [Fault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
+    config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.anything, _GATEWAY, now)}}
+    return [
+        Fault(fault.path.removeprefix(f"/provider/{catalogue.provider}"), f"clients would not start: {fault.message}")
+        for fault in form_faults(config)
+    ]
+
+
+def _with_begun(written: Written, begun: dict[str, list[Price]], until: int) -> Written:
+    """Return a document in which each model has the prices that have begun, and of its own only those yet to come."""
+    for name, model in written.get("models", {}).items():
+        if past := begun.get(name):
+            later = [price for price in model["prices"] if moment(price["from"]) > until]
+            model["prices"] = [*(written_price(price) for price in past), *later]
+    return written

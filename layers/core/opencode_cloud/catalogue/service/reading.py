@@ -1,0 +1,85 @@
+"""Reading the catalogue that is in force, without a round trip for each call."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from opencode_cloud.catalogue.service.starting import starting_catalogue
+from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    from opencode_cloud.catalogue.models import Catalogue
+    from opencode_cloud.catalogue.store.current import AsyncCatalogueStore, CatalogueStore
+
+FRESH_SECONDS = 5.0
+"""How long what was read counts as present."""
+ASLEEP_SECONDS = 300.0
+"""A process that has not looked for so long was frozen: what it knows may be of yesterday."""
+
+
+class CatalogueReader:
+    """Keeps the catalogue in a process with an event loop.
+
+    Only the first call waits. Later ones get what is known at once, and at most every ``FRESH_SECONDS`` one of them has
+    it read again behind its back. While DynamoDB cannot be reached, what is known goes on being served.
+    """
+
+    def __init__(self, store: AsyncCatalogueStore) -> None:
+        self._store = store
+        self._known: Catalogue | None = None
+        self._looked = 0.0
+        self._reading: asyncio.Task[Catalogue] | None = None
+
+    async def current(self) -> Catalogue:
+        """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be now."""
+        age = monotonic() - self._looked
+        if self._known is None:
+            return await asyncio.shield(self._read())
+        if age > FRESH_SECONDS:
+            reading = self._read()
+            if age > ASLEEP_SECONDS:
+                await asyncio.wait([reading], timeout=FRESH_SECONDS)
+        return self._known
+
+    def _read(self) -> asyncio.Task[Catalogue]:
+        """Return the one task that reads now, for all who wait."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._look())
+            self._reading.add_done_callback(_note)
+        return self._reading
+
+    async def _look(self) -> Catalogue:
+        version = await self._store.version()
+        if version == 0:
+            self._known = starting_catalogue()
+        elif self._known is None or self._known.version != version:
+            self._known = await self._store.catalogue()
+        self._looked = monotonic()
+        return self._known
+
+
+class CatalogueCache:
+    """Keeps the catalogue in an environment of a function that answers one request at a time."""
+
+    def __init__(self, store: CatalogueStore) -> None:
+        self._store = store
+        self._known: Catalogue | None = None
+        self._looked = 0.0
+
+    def current(self) -> Catalogue:
+        """Return the catalogue, at most ``FRESH_SECONDS`` old."""
+        if self._known is None or monotonic() - self._looked > FRESH_SECONDS:
+            version = self._store.version()
+            if version == 0:
+                self._known = starting_catalogue()
+            elif self._known is None or self._known.version != version:
+                self._known = self._store.catalogue()
+            self._looked = monotonic()
+        return self._known
+
+
+def _note(reading: asyncio.Task[Catalogue]) -> None:
+    if not reading.cancelled() and (error := reading.exception()):
+        logger.warning("the catalogue could not be read", extra={"reason": type(error).__name__})

@@ -1,0 +1,92 @@
+"""The catalogue that is in force, for the planes without SQL: two rows of the table ``access``.
+
+``catalogue`` / ``CURRENT`` holds ``version`` and ``document`` (``packing``), ``catalogue`` / ``VERSION`` the version
+alone, so that whoever looks for a newer one does not pay for reading the whole of it. ``CURRENT`` is written first.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from opencode_cloud.catalogue.packing import pack, unpack
+from opencode_cloud.kit import aws
+
+if TYPE_CHECKING:
+    from opencode_cloud.catalogue.models import Catalogue
+    from opencode_cloud.kit.dynamodb import DynamoDB
+
+KEY = "catalogue"
+CURRENT, VERSION = "CURRENT", "VERSION"
+
+
+class CatalogueStore:
+    """The rows, through boto3."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._dynamodb = aws.dynamodb()
+
+    def version(self) -> int:
+        """Return the version that is in force; 0: none was published."""
+        found: Any = self._dynamodb.get_item(**_request(self._table, VERSION))
+        return _version(found)
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue that is in force."""
+        found: Any = self._dynamodb.get_item(**_request(self._table, CURRENT))
+        return unpack(found["Item"]["document"]["B"])
+
+    def put(self, catalogue: Catalogue, *, over: bool = False) -> bool:
+        """Put a catalogue in force; False when the same or a later version is already.
+
+        ``over``: also over a later one, which a database that was restored from a backup does not know of.
+        """
+        document = {"document": {"B": pack(catalogue)}}
+        written = self._put(CURRENT, catalogue.version, document, over=over)
+        # Also after a refusal: whoever wrote the document may have died before this row.
+        return self._put(VERSION, catalogue.version, {}, over=over) or written
+
+    def _put(self, sk: str, version: int, contents: Mapping[str, Any], *, over: bool) -> bool:
+        number = {"N": str(version)}
+        row: Any = {"pk": {"S": KEY}, "sk": {"S": sk}, "version": number, **contents}
+        growing: Any = {
+            "ConditionExpression": "attribute_not_exists(pk) OR #version < :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":version": number},
+        }
+        try:
+            self._dynamodb.put_item(TableName=self._table, Item=row, **({} if over else growing))
+        except ClientError as error:
+            if aws.error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+class AsyncCatalogueStore:
+    """The rows, from an event loop."""
+
+    def __init__(self, dynamodb: DynamoDB, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    async def version(self) -> int:
+        """Return the version that is in force; 0: none was published. Raises what the client raises."""
+        return _version(await self._dynamodb.call("GetItem", _request(self._table, VERSION)))
+
+    async def catalogue(self) -> Catalogue:
+        """Return the catalogue that is in force."""
+        found = await self._dynamodb.call("GetItem", _request(self._table, CURRENT))
+        return unpack(b64decode(found["Item"]["document"]["B"]))
+
+
+def _request(table: str, sk: str) -> dict[str, Any]:
+    return {"TableName": table, "Key": {"pk": {"S": KEY}, "sk": {"S": sk}}, "ConsistentRead": True}
+
+
+def _version(found: Mapping[str, Any]) -> int:
+    return int(found["Item"]["version"]["N"]) if "Item" in found else 0

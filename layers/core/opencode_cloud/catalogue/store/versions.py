@@ -1,0 +1,89 @@
+"""Versions of the catalogue, and the prices that were published with them, in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from opencode_cloud.catalogue.models import Catalogue, Price, Revision
+from opencode_cloud.catalogue.store.tables import catalogue_prices, catalogue_versions
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection, Database
+
+_LISTED = ("number", "comment", "created_by", "created_at")
+
+
+class VersionStore:
+    """The tables ``catalogue_versions`` and ``catalogue_prices``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a transaction."""
+        return self._database.transaction()
+
+    def latest(self, connection: Connection) -> Revision | None:
+        """Return the version that counts."""
+        query = select(catalogue_versions).order_by(catalogue_versions.c.number.desc()).limit(1)
+        row = connection.execute(query).mappings().first()
+        return Revision(**row) if row else None
+
+    def get(self, connection: Connection, number: int) -> Revision | None:
+        """Return one version."""
+        query = select(catalogue_versions).where(catalogue_versions.c.number == number)
+        row = connection.execute(query).mappings().first()
+        return Revision(**row) if row else None
+
+    def versions(self, connection: Connection, limit: int) -> Sequence[Revision]:
+        """Return versions without their documents, the latest first."""
+        query = select(*(catalogue_versions.c[name] for name in _LISTED))
+        rows = connection.execute(query.order_by(catalogue_versions.c.number.desc()).limit(limit))
+        return [Revision(**row) for row in rows.mappings()]
+
+    def add(self, connection: Connection, revision: Revision) -> bool:
+        """Write a version; False when somebody else has just written one with its number."""
+        try:
+            connection.execute(catalogue_versions.insert(), msgspec.structs.asdict(revision))
+        except IntegrityError:
+            return False
+        return True
+
+    def begun(self, connection: Connection, until: int) -> dict[str, list[Price]]:
+        """Return all prices that begin no later than ``until`` (epoch seconds), by model, in order."""
+        query = select(catalogue_prices).where(catalogue_prices.c.since <= _moment(until))
+        found: dict[str, list[Price]] = {}
+        for row in connection.execute(query.order_by(catalogue_prices.c.since)):
+            found.setdefault(row.model, []).append(msgspec.convert(row.price, Price))
+        return found
+
+    def note_prices(self, connection: Connection, catalogue: Catalogue, settled: int) -> None:
+        """Keep the prices of a catalogue that is published; of those from ``settled`` on, none but its own."""
+        later = catalogue_prices.c.since > _moment(settled)
+        connection.execute(delete(catalogue_prices).where(later))
+        known = set(connection.execute(select(catalogue_prices.c.version)).scalars())
+        rows: list[dict[str, Any]] = [
+            {
+                "version": price.version,
+                "model": model.id,
+                "since": _moment(price.since),
+                "price": msgspec.to_builtins(price),
+                "published_in": catalogue.version,
+            }
+            for model in catalogue.models.values()
+            for price in model.prices
+            if price.version not in known
+        ]
+        if rows:
+            connection.execute(catalogue_prices.insert(), rows)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
