@@ -26,6 +26,8 @@ class Plan:
     session_publishes: int = 200
     repetitions: int = 200
     starts: int = 5
+    gateway_rounds: int = 3
+    gateway_seconds: float = 12.0
 
 
 FULL = Plan()
@@ -43,4 +45,6 @@ QUICK = Plan(
     session_publishes=20,
     repetitions=40,
     starts=3,
+    gateway_rounds=1,
+    gateway_seconds=6.0,
 )

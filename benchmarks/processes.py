@@ -29,6 +29,11 @@ def processor_seconds(emulator: int, front_door: int) -> dict[str, float]:
     }
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, and theirs."""
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
 def _seconds(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()

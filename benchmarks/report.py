@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import anchors
+from benchmarks.gateway_report import print_gateway
 from benchmarks.verdict import shares_of_time, verdict
 
 Json = dict[str, Any]
@@ -26,6 +27,7 @@ def print_report(console: Console, result: Json) -> None:
         "state": print_states,
         "accounting": print_accounting,
         "team": print_team,
+        "gateway": print_gateway,
     }
     for name, print_part in printers.items():
         if name in result:

@@ -11,7 +11,8 @@ import boto3
 
 SHARING = ("share", "live", "deliver", "snapshot", "purge")
 CONSOLE = ("identity", "console", "relay", "mail", "github", "migrate")
-ALL = SHARING + CONSOLE
+GATEWAY = ("gateway", "budgets", "ledger")
+ALL = SHARING + CONSOLE + GATEWAY
 
 
 def deployed_environments() -> dict[str, dict[str, str]]:

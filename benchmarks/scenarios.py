@@ -47,6 +47,7 @@ class Scenarios:
             "memory_idle": self.memory,
             "accounting": self.accounting,
             "team": self.team,
+            "gateway": self.gateway,
             "latency": self.latency,
             "memory_after_viewers": self.memory,
             "item_sizes": self.item_sizes,
@@ -87,6 +88,16 @@ class Scenarios:
         os.environ.update(self._stage.credentials)
         sizes = ("--repetitions", self._plan.repetitions, "--starts", self._plan.starts)
         return await self._apart("benchmarks.team", await asyncio.to_thread(deployed_environment, ALL), *sizes)
+
+    async def gateway(self) -> Json:
+        """Measure model calls, ours and LiteLLM's in turn, in a process of its own."""
+        self._say("model calls: directly, through us, through LiteLLM's proxy")
+        os.environ.update(self._stage.credentials)
+        pids = ",".join(map(str, self._stage.gateway_pids()))
+        sizes = ("--rounds", self._plan.gateway_rounds, "--seconds", self._plan.gateway_seconds)
+        environment = await asyncio.to_thread(deployed_environment, ALL)
+        where = ("--gateway", self._stage.gateway_url, "--pids", pids)
+        return await self._apart("benchmarks.gateway", environment, *where, *sizes)
 
     async def _apart(self, module: str, environment: dict[str, str], *options: object) -> Json:
         """Run a module that writes its result to a file, and return that."""

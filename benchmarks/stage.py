@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import processor_seconds, resident
+from benchmarks.processes import children, processor_seconds, resident
 from local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,9 @@ class Stage:
     memory: Callable[[], dict[str, float]]
     processor: Callable[[], dict[str, float]]
     """Processor time used so far, in seconds."""
+    gateway_url: str
+    """Of the gateway itself, behind the front door."""
+    gateway_pids: Callable[[], list[int]]
 
 
 @contextmanager
@@ -44,7 +47,14 @@ def stage(report: Callable[[str], None]) -> Iterator[Stage]:
             "AWS_DEFAULT_REGION": settings["region_name"],
         }
         processes = (stack.emulator.pid or 0, stack.front_door.pid or 0)
-        yield Stage(stack.url, credentials, lambda: resident(*processes), lambda: processor_seconds(*processes))
+        yield Stage(
+            stack.url,
+            credentials,
+            memory=lambda: resident(*processes),
+            processor=lambda: processor_seconds(*processes),
+            gateway_url=stack.gateway.url,
+            gateway_pids=lambda: children(stack.gateway.program.pid or 0),
+        )
 
 
 @contextmanager

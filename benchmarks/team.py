@@ -68,8 +68,8 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5)
     arguments = parser.parse_args()
     environments = deployed_environments()
-    sessions = _sessions()
-    somebody = _somebody(sessions, arguments.url)
+    sessions = deployed_sessions()
+    somebody = sign_in(sessions, arguments.url)
     with httpx.Client(base_url=arguments.url, timeout=60) as http:
         result = {
             "latency": _latencies(http, somebody, arguments.repetitions),
@@ -79,13 +79,14 @@ def main() -> None:
     arguments.result.write_text(json.dumps(result, indent=1))
 
 
-def _sessions() -> Sessions:
+def deployed_sessions() -> Sessions:
+    """Return the stage's sessions; this process has the environment of its functions."""
     table = os.environ["SESSIONS_TABLE"]
     tokens = AccessTokens(SigningKeys(os.environ["SIGNING_KEYS"].split(","), table))
     return Sessions(SessionsStore(table), tokens, lambda: aws.secret(os.environ["DEPLOYMENT_KEY_SECRET"]))
 
 
-def _somebody(sessions: Sessions, url: str) -> Somebody:
+def sign_in(sessions: Sessions, url: str) -> Somebody:
     """Sign somebody in by the services themselves: a person would need a browser and a mailbox."""
     account, email = new_id("acc"), f"{secrets.token_hex(6)}@example.com"
     with wiring.outbox().unit() as unit:

@@ -8,7 +8,10 @@ LOCKS = {
     "layers/dependencies/core": "",
     "layers/dependencies/console": "layers/dependencies/core.txt",
     "layers/dependencies/gateway": "layers/dependencies/core.txt",
-    "requirements/dev": "layers/dependencies/core.txt layers/dependencies/console.txt layers/dependencies/gateway.txt",
+    "layers/dependencies/container": "layers/dependencies/core.txt layers/dependencies/gateway.txt",
+    "requirements/dev": " ".join(
+        f"layers/dependencies/{name}.txt" for name in ("core", "console", "gateway", "container")
+    ),
     "requirements/litellm": "",
     "requirements/ministack": "",
     "requirements/setup": "",

@@ -1,0 +1,80 @@
+"""What the gateway needs before it can be measured: a catalogue with the scripted upstream, a key, budgets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from benchmarks.team import Somebody, deployed_sessions, sign_in
+from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit.asgi import ORIGIN_HEADER
+from opencode_cloud.kit.deployed import Deployed
+
+Json = dict[str, Any]
+STAGE = "local"
+MODEL = "scripted"
+UPSTREAM = "one"
+THOUSAND_DOLLARS = 100_000_000_000
+"""In micro-cents."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Who calls."""
+
+    headers: dict[str, str]
+    """Of a call that goes to the gateway itself, as the edge would send it on."""
+    key_header: dict[str, str]
+    """Of a call through the front door."""
+    workspace: str
+
+
+def prepare(url: str, upstream_url: str) -> Prepared:
+    """Publish the catalogue and make a key whose calls count against three budgets: workspace, member, key."""
+    _publish(upstream_url)
+    somebody = sign_in(deployed_sessions(), url)
+    _limit(url, somebody)
+    key = {"authorization": f"Bearer {somebody.key}"}
+    secret = aws.secret(settings.text("ORIGIN_SECRET"))
+    return Prepared({**key, ORIGIN_HEADER.decode(): secret}, key, somebody.workspace)
+
+
+def _publish(upstream_url: str) -> None:
+    price = {"from": "2026-01-01T00:00:00Z", "input": "1.00", "output": "4.00"}
+    model = {
+        "name": "Scripted",
+        "format": "chat",
+        "limits": {"context": 200_000, "output": 8_000},
+        "prices": [price],
+        "routes": [{"upstream": UPSTREAM, "model": MODEL}],
+        "tokenizer": "o200k_base",
+    }
+    upstream = {"kind": "openai-compatible", "name": "Scripted", "base_url": f"{upstream_url}/{UPSTREAM}/v1"}
+    document = {"upstreams": {UPSTREAM: upstream}, "models": {MODEL: model}}
+    command = {"type": "catalogue", "action": "publish", "document": json.dumps(document)}
+    said = Deployed(STAGE).call(command)
+    if "error" in said:
+        raise RuntimeError(f"the catalogue was not published: {said}")
+
+
+def _limit(url: str, somebody: Somebody) -> None:
+    owner = {"authorization": f"Bearer {somebody.access_token}"}
+    path = f"/api/v1/workspaces/{somebody.workspace}"
+    with httpx.Client(base_url=url, headers=owner, timeout=60) as http:
+        (member,) = _got(http.get(f"{path}/members"))["items"]
+        (key,) = _got(http.get(f"{path}/keys"))["items"]
+        for wish in (
+            {"scope": "workspace", "period": "month"},
+            {"scope": "member", "subject": member["id"], "period": "day"},
+            {"scope": "key", "subject": key["id"], "period": "day"},
+        ):
+            _got(http.post(f"{path}/budgets", json={**wish, "unit": "cost", "limit": THOUSAND_DOLLARS}))
+
+
+def _got(answer: httpx.Response) -> Any:
+    if answer.status_code >= 300:
+        raise RuntimeError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}")
+    return answer.json()
