@@ -23,6 +23,7 @@ Resources = Mapping[str, Mapping[str, Any]]
 FREE = frozenset(
     {
         "AWS::ApiGateway::Account",
+        "AWS::ApplicationAutoScaling::ScalableTarget",
         "AWS::ApiGatewayV2::Api",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
@@ -34,6 +35,7 @@ FREE = frozenset(
         "AWS::CloudFront::Function",
         "AWS::CloudFront::OriginAccessControl",
         "AWS::CloudFront::ResponseHeadersPolicy",
+        "AWS::CloudFront::VpcOrigin",
         "AWS::DynamoDB::GlobalTable",
         "AWS::EC2::InternetGateway",
         "AWS::EC2::Route",
@@ -46,6 +48,9 @@ FREE = frozenset(
         "AWS::EC2::VPC",
         "AWS::EC2::VPCEndpoint",
         "AWS::EC2::VPCGatewayAttachment",
+        "AWS::ECS::Cluster",
+        "AWS::ElasticLoadBalancingV2::Listener",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
         "AWS::IAM::InstanceProfile",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
@@ -177,13 +182,32 @@ def _cluster(properties: Properties, prices: PriceList, resources: Resources) ->
         yield "database woken once a day", awake_hours * acus * acu_hour * instances
 
 
-def _with_its_cluster(_properties: Properties, _prices: PriceList, _resources: Resources) -> Lines:
+def _with_another(_properties: Properties, _prices: PriceList, _resources: Resources) -> Lines:
     yield from ()
 
 
 def _proxy(_properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
     acus = prices.assumptions["rds_proxy_least_acus"]
     yield "RDS Proxy", prices.prices["rds_proxy_acu_hour"] * acus * prices.hours
+
+
+def _tasks(properties: Properties, prices: PriceList, resources: Resources) -> Lines:
+    (task,) = _of(resources, "AWS::ECS::TaskDefinition")
+    architecture = "arm64" if task["RuntimePlatform"]["CpuArchitecture"] == "ARM64" else "x86_64"
+    price = prices.prices["fargate"][architecture]
+    hour = int(task["Cpu"]) / 1024 * price["vcpu_hour"] + int(task["Memory"]) / 1024 * price["gb_hour"]
+    for _ in range(properties["DesiredCount"]):
+        yield "gateway's container", hour * prices.hours
+        yield from _address(properties, prices, resources)
+
+
+def _scaling(_properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
+    # Tracking a target makes two alarms of its own.
+    yield "alarms that scale containers", 2 * prices.prices["alarm"]
+
+
+def _balancer(_properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
+    yield "load balancer", prices.prices["load_balancer_hour"] * prices.hours
 
 
 def _function(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
@@ -201,7 +225,7 @@ def _event_source(properties: Properties, prices: PriceList, _resources: Resourc
 
 
 def _schedule(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
-    every = {"rate(5 minutes)": 1 / 12}.get(properties.get("ScheduleExpression", ""), 24)
+    every = {"rate(5 minutes)": 1 / 12, "rate(1 minute)": 1 / 60}.get(properties.get("ScheduleExpression", ""), 24)
     invocations = prices.hours / every
     seconds = invocations * prices.assumptions["scheduled_seconds"]
     yield "scheduled invocations", seconds * prices.prices["lambda_gb_second"]
@@ -213,12 +237,16 @@ PRICED: Mapping[str, Price] = {
     "AWS::EC2::EIP": _address,
     "AWS::EC2::Instance": _instance,
     "AWS::EC2::NatGateway": _nat_gateway,
+    "AWS::ECS::Service": _tasks,
+    "AWS::ECS::TaskDefinition": _with_another,
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _balancer,
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling,
     "AWS::Events::Rule": _schedule,
     "AWS::KMS::Key": _flat("KMS key", "kms_key"),
     "AWS::Lambda::EventSourceMapping": _event_source,
     "AWS::Lambda::Function": _function,
     "AWS::RDS::DBCluster": _cluster,
-    "AWS::RDS::DBInstance": _with_its_cluster,
+    "AWS::RDS::DBInstance": _with_another,
     "AWS::RDS::DBProxy": _proxy,
     "AWS::SecretsManager::Secret": _flat("secret", "secret"),
 }

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsii
-from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, IgnoreMode, ILocalBundling
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk.aws_ecr_assets import Platform
 
 from infra.stage import Stage
 
@@ -130,6 +132,24 @@ def function(name: str) -> lambda_.Code:
         shutil.copytree(MIGRATIONS, output / MIGRATIONS.name, ignore=ignored)
 
     return _bundle(folder, content_hash(folder, MIGRATIONS), fill)
+
+
+def image(name: str, stage: Stage) -> ecs.ContainerImage:
+    """Return the container of the function `name`, by its Dockerfile: Docker is needed when it is deployed, not before.
+
+    What is sent to Docker is what it copies, and nothing else.
+    """
+    sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}")
+    kept = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]
+    parents = ["!functions", "!layers", "!layers/core"]
+    return ecs.ContainerImage.from_asset(
+        str(ROOT),
+        file=f"functions/{name}/Dockerfile",
+        build_args={"PYTHON": stage.python},
+        platform=Platform.LINUX_ARM64 if stage.architecture == "arm64" else Platform.LINUX_AMD64,
+        exclude=["**", *parents, *kept, "**/__pycache__"],
+        ignore_mode=IgnoreMode.DOCKER,
+    )
 
 
 def _bundle(source: Path, digest: str, fill: Callable[[Path], None]) -> lambda_.Code:

@@ -65,6 +65,7 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
     "identity": (
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
+        "/api.json",
         "/api/config",
         "/api/orgs",
         "/api/user",
@@ -73,6 +74,7 @@ API_ROUTES: Mapping[str, tuple[str, ...]] = {
         "/auth/device/token",
         "/auth/revoke",
         "/auth/token",
+        "/catalogue/{proxy+}",
     ),
     "console": (
         "/",

@@ -3,13 +3,11 @@
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
 
-import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsii
-from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnOutput, Duration, Fn, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
@@ -17,6 +15,7 @@ from constructs import Construct
 
 from infra.constructs.function import Function, Place
 from infra.constructs.nag import acknowledge
+from infra.constructs.zones import ZONES, ZonedStack
 from infra.stage import Stage
 
 ENGINE = rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVersion.VER_3_10_3)
@@ -33,8 +32,6 @@ PARAMETERS = {
     "wait_timeout": "180",
 }
 CIDR = "10.74.0.0/20"
-ZONES = 2
-"""As few as Aurora accepts."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def beside_the_emulator(stage: Stage) -> DatabaseAccess:
     )
 
 
-class DatabaseStack(Stack):
+class DatabaseStack(ZonedStack):
     """VPC, Aurora MySQL Serverless v2, and RDS Proxy where the stage wants one."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
@@ -94,12 +91,6 @@ class DatabaseStack(Stack):
         self.access = self._access()
         CfnOutput(self, "DatabaseHost", value=self.access.environment["DATABASE_HOST"])
         CfnOutput(self, "DatabaseOwnerSecretArn", value=self.access.owner_secret_arn or "")
-
-    @builtins.property
-    @jsii.member(jsii_name="availabilityZones")
-    def availability_zones(self) -> list[str]:
-        """The region's first zones, chosen by CloudFormation: a synthesis asks no account."""
-        return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
 
     def _vpc(self) -> ec2.Vpc:
         egress = self._egress()

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_events as events
@@ -14,15 +14,20 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.constructs.containers import Containers
 from infra.constructs.function import GATEWAY, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.constructs.workload import Workload
+from infra.constructs.zones import ZonedStack
 from infra.stacks.data import LEASES_INDEX, DataStack
 from infra.stage import Stage
 
 CALL_SECONDS = 900
 """The longest that one model call may take, as long as Lambda lets a function run."""
+
+LONGEST_BODY = 32 * 1024 * 1024
+"""Bytes of a request to a container; a function takes 6 MB."""
 
 ADAPTER_ACCOUNT = "753240598075"
 ADAPTER_LAYERS = {"arm64": "LambdaAdapterLayerArm64:30", "x86_64": "LambdaAdapterLayerX86:30"}
@@ -38,7 +43,7 @@ ADAPTER_SETTINGS = {
 BEDROCK_ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 
 
-class GatewayStack(Stack):
+class GatewayStack(ZonedStack):
     """`gateway`, which streams, as a function or as containers; function `budgets`, which keeps its house."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, data: DataStack, **options: Any) -> None:
@@ -47,14 +52,22 @@ class GatewayStack(Stack):
         self._data = data
         self._layers = Layers.build(self, stage, GATEWAY)
         self.failed = {"budgets": dead_letter_queue(self, "BudgetsFailed", stage)}
-        self.gateway = self._gateway()
-        self.url = self._function_url()
+        contained = stage.gateway.runtime == "container"
+        self.containers = self._containers() if contained else None
+        self.gateway = None if contained else self._gateway()
+        self.url = self._function_url(self.gateway) if self.gateway and not stage.local else None
         """Where the gateway's function answers, for the CDN alone; stage local runs it beside the emulator."""
         self.budgets = self._budgets()
-        self.functions = (self.gateway, self.budgets)
+        self.functions = tuple(filter(None, (self.gateway, self.budgets)))
         for function in self.functions:
             CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
         CfnOutput(self, "BudgetsFailedQueueUrl", value=self.failed["budgets"].queue_url)
+
+    def _containers(self) -> Containers:
+        environment = {**self._environment(), "LONGEST_BODY": str(LONGEST_BODY)}
+        containers = Containers(self, "gateway", stage=self._stage, environment=environment)
+        self._allow_gateway(containers)
+        return containers
 
     def _gateway(self) -> Function:
         stage = self._stage
@@ -80,10 +93,8 @@ class GatewayStack(Stack):
         arn = f"arn:{self.partition}:lambda:{self.region}:{ADAPTER_ACCOUNT}:layer:{layer}"
         return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
 
-    def _function_url(self) -> lambda_.FunctionUrl | None:
-        if self._stage.local:
-            return None
-        return self.gateway.alias.add_function_url(
+    def _function_url(self, function: Function) -> lambda_.FunctionUrl:
+        return function.alias.add_function_url(
             auth_type=lambda_.FunctionUrlAuthType.NONE, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
         )
 
@@ -93,6 +104,10 @@ class GatewayStack(Stack):
         Raises:
             ValueError: On stage local, which has no CDN.
         """
+        if self.containers:
+            private = cloudfront.OriginProtocolPolicy.HTTP_ONLY
+            balancer = self.containers.balancer
+            return origins.VpcOrigin.with_application_load_balancer(balancer, protocol_policy=private, **options)
         if self.url is None:
             raise ValueError("stage local has no CDN")
         return origins.FunctionUrlOrigin(self.url, **options)

@@ -1,0 +1,162 @@
+"""The gateway in containers: a process holds hundreds of streams, so from some volume on it is cheaper than functions.
+
+A network of its own, without a NAT: tasks have public addresses to reach model providers by, and let nobody in but the
+balancer, which has private ones only and is reached by the CDN alone (a VPC origin).
+"""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as balancing
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import packaging
+from infra.constructs.function import common_environment, retention
+from infra.constructs.nag import acknowledge
+from infra.constructs.workload import Workload
+from infra.constructs.zones import ZONES
+from infra.stage import Stage
+
+PORT = 8080
+HEALTH = "/zen/v1/health"
+IDLE = Duration.seconds(400)
+"""Of a connection through the balancer; streams have a heartbeat every ten seconds."""
+
+DRAINING = Duration.seconds(120)
+"""That a task which is to end has for its streams: as long as ECS waits before it kills."""
+
+CIDR = "10.75.0.0/22"
+
+
+class Containers(Workload):
+    """An ECS service of Fargate tasks behind an internal balancer, which grows with processor time and requests."""
+
+    def __init__(self, scope: Construct, name: str, *, stage: Stage, environment: Mapping[str, str]) -> None:
+        super().__init__(scope, name.capitalize(), principal="ecs-tasks.amazonaws.com")
+        self.name = name
+        self._stage = stage
+        self.vpc = self._vpc()
+        self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
+        self.service = self._service(self._task({**environment, **common_environment(name, stage)}))
+        self.balancer = self._balancer()
+        self.targets = self._listen()
+        self._grow()
+
+    def _vpc(self) -> ec2.Vpc:
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            ip_addresses=ec2.IpAddresses.cidr(CIDR),
+            max_azs=ZONES,
+            nat_gateways=0,
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Tasks", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="Balancer", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=25),
+            ],
+            gateway_endpoints={
+                "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
+            },
+        )
+        acknowledge(vpc, "Tasks let in nobody but the balancer, which logs nothing that a flow log would add.", "VPC7")
+        return vpc
+
+    def _task(self, environment: Mapping[str, str]) -> ecs.FargateTaskDefinition:
+        settings = self._stage.gateway
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=settings.task_cpu,
+            memory_limit_mib=max(settings.memory, 2 * settings.task_cpu),
+            task_role=self.role,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64
+                if self._stage.architecture == "arm64"
+                else ecs.CpuArchitecture.X86_64,
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+        )
+        acknowledge(task, "Its settings name tables and secrets; what is secret is fetched under the role.", "ECS2")
+        acknowledge(
+            task, "ecr:GetAuthorizationToken, which pulling the image needs, takes no resource.", "IAM5[Resource::*]"
+        )
+        task.add_container(
+            "Gateway",
+            image=packaging.image("gateway", self._stage),
+            environment={**environment, "HOST": "0.0.0.0", "PORT": str(PORT), "GATEWAY_STREAMS": self._streams},  # noqa: S104 - inside its own network
+            logging=ecs.LogDrivers.aws_logs(stream_prefix="gateway", log_group=self.log_group),
+            port_mappings=[ecs.PortMapping(container_port=PORT)],
+            stop_timeout=DRAINING,
+            readonly_root_filesystem=True,
+        )
+        return task
+
+    @property
+    def _streams(self) -> str:
+        return str(self._stage.gateway.streams_per_task)
+
+    def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
+        cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc)
+        acknowledge(
+            cluster, "ECS, the balancer and the gateway itself say what matters, at no price per metric.", "ECS4"
+        )
+        return ecs.FargateService(
+            self,
+            "Service",
+            cluster=cluster,
+            task_definition=task,
+            desired_count=self._stage.gateway.least_tasks,
+            assign_public_ip=True,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            min_healthy_percent=100,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+        )
+
+    def _balancer(self) -> balancing.ApplicationLoadBalancer:
+        group = ec2.SecurityGroup(self, "BalancerGroup", vpc=self.vpc, description="What the CDN sends.")
+        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "The CDN, by its VPC origin")
+        acknowledge(group, "It is in subnets without a way to the internet: only a VPC origin leads there.", "EC23")
+        made = balancing.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=self.vpc,
+            internet_facing=False,
+            security_group=group,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            idle_timeout=IDLE,
+            drop_invalid_header_fields=True,
+        )
+        acknowledge(made, "Its log would hold addresses of people; the gateway logs each call without.", "ELB2")
+        return made
+
+    def _listen(self) -> balancing.ApplicationTargetGroup:
+        # TLS ends at the CDN; from there to here the way is AWS's own network and this one.
+        listener = self.balancer.add_listener("Http", port=80, protocol=balancing.ApplicationProtocol.HTTP, open=False)
+        return listener.add_targets(
+            "Tasks",
+            port=PORT,
+            protocol=balancing.ApplicationProtocol.HTTP,
+            targets=[self.service],
+            deregistration_delay=DRAINING,
+            load_balancing_algorithm_type=balancing.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+            health_check=balancing.HealthCheck(path=HEALTH, interval=Duration.seconds(10), healthy_threshold_count=2),
+        )
+
+    def _grow(self) -> None:
+        settings = self._stage.gateway
+        scaling = self.service.auto_scale_task_count(
+            min_capacity=settings.least_tasks, max_capacity=settings.most_tasks
+        )
+        scaling.scale_on_cpu_utilization("Processor", target_utilization_percent=60)
+        # Requests of a minute: at one minute each, so many streams run at one time.
+        scaling.scale_on_request_count(
+            "Requests", requests_per_target=settings.streams_per_task // 2 or 1, target_group=self.targets
+        )
