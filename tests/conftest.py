@@ -1,9 +1,12 @@
 """What all tests share: one deployed local stage a session, and how hard hypothesis tries."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +15,9 @@ from local.database import OWNER, LocalDatabase
 from local.stack import LocalStack, StackBusy
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, metadata
+
+if TYPE_CHECKING:
+    from tests.upstreams.world import World
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".local" / "test"
@@ -34,6 +40,15 @@ def stack() -> Iterator[LocalStack]:
     running.stop()
     if running.state != KEPT:
         shutil.rmtree(running.state)
+
+
+@pytest.fixture(scope="session")
+def world(stack: LocalStack) -> Iterator[World]:
+    """The stage with models that scripted upstreams serve, over HTTP and as their prompts say."""
+    from tests.upstreams.world import world_on  # with the providers' SDKs, which take seconds
+
+    with world_on(stack) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import anthropic
 import httpx
@@ -36,6 +36,7 @@ class Question:
     reasoning: bool = False
     history: tuple[Any, ...] = ()
     """What was said since the prompt, in the SDK's own types."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -101,6 +102,7 @@ class OpenAIChat:
         if question.system:
             messages.insert(0, {"role": "system", "content": question.system})
         wish: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": question.max_output}
+        wish["extra_headers"] = question.headers
         if question.tools:
             functions = [{"name": name, "parameters": _schema()} for name in question.tools]
             wish["tools"] = [{"type": "function", "function": function} for function in functions]
@@ -174,6 +176,7 @@ class OpenAIResponses:
             "max_output_tokens": question.max_output,
             "store": False,
         }
+        wish["extra_headers"] = question.headers
         if question.system:
             wish["instructions"] = question.system
         if question.tools:
@@ -185,7 +188,7 @@ class OpenAIResponses:
         if not stream:
             return self._answer(self.client.responses.create(**wish))
         with self.client.responses.stream(**wish) as events:
-            final = [event.response for event in events if event.type in FINAL]
+            final: list[Any] = [cast("Any", event).response for event in events if event.type in FINAL]
         return self._answer(final[-1])
 
     def _answer(self, response: Any) -> Answer:
@@ -234,6 +237,7 @@ class Anthropic:
             source = {"type": "base64", "media_type": MIME, "data": base64.b64encode(question.image).decode()}
             parts.append({"type": "image", "source": source})
         wish: dict[str, Any] = {"model": model, "max_tokens": question.max_output}
+        wish["extra_headers"] = question.headers
         wish["messages"] = [{"role": "user", "content": parts}, *question.history]
         if question.system:
             wish["system"] = question.system
@@ -291,6 +295,7 @@ class Google:
             parts.append(google.Part.from_bytes(data=question.image, mime_type=MIME))
         contents: list[Any] = [google.Content(role="user", parts=parts), *question.history]
         config = google.GenerateContentConfig(max_output_tokens=question.max_output)
+        config.http_options = google.HttpOptions(headers=dict(question.headers))
         config.automatic_function_calling = google.AutomaticFunctionCallingConfig(disable=True)
         if question.system:
             config.system_instruction = question.system

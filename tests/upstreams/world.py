@@ -1,0 +1,199 @@
+"""A deployed stage whose catalogue leads to scripted upstreams; people who call models, and what they were charged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from local.processes import free_port
+from local.stack import LocalStack
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import from_row, partition
+from tests.integration.people import People, Person
+
+from .scripts import Script
+from .sdks import SDKS, Question, Sdk
+from .server import Upstreams, running
+
+Json = dict[str, Any]
+REQUEST = "x-opencode-request"
+"""Carries the tag of a script, by which its usage event is found."""
+PROVIDER = "opencode-cloud"
+CENTS_A_MILLION = {"input": 100, "output": 1000, "cache_read": 10, "cache_write": 125}
+"""Prices of all scripted models, in cents for a million tokens."""
+TIMERS = {"connect": 1.0, "first_byte": 1.5, "between_chunks": 1.0, "total": 6.0}
+"""In seconds: short, so that tests see them run out."""
+UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
+"""By format, the upstream that speaks only this."""
+EVENT_SECONDS = 8.0
+
+
+def model_of(format_: str) -> str:
+    """Return the model whose one upstream speaks a format."""
+    return f"scripted-{format_}"
+
+
+def cost_of(event: UsageEvent) -> int:
+    """Return what an event must cost, in micro-cents, by the prices above."""
+    used, cents = event.tokens, CENTS_A_MILLION
+    kinds = ("input", "output", "cache_read", "cache_write")
+    return -(-sum(getattr(used, kind) * cents[kind] * 1_000_000 for kind in kinds) // 1_000_000)
+
+
+@dataclass
+class Shop:
+    """A workspace with an owner and a key that may call models."""
+
+    world: World
+    owner: Person
+    workspace: str
+    key: str
+    key_id: str
+
+    @property
+    def path(self) -> str:
+        """Of the workspace's resources."""
+        return f"/api/v1/workspaces/{self.workspace}"
+
+    def sdk(self, format_: str, key: str = "", **headers: str) -> Sdk:
+        """Return the SDK that speaks a format, connected to the gateway."""
+        return SDKS[format_](f"{self.world.stack.url}/zen", key or self.key, **headers)
+
+    def events(self) -> list[UsageEvent]:
+        """Return today's usage events, as the gateway wrote them."""
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        found = self.world.stack.client("dynamodb").query(
+            TableName=self.world.stack.outputs["UsageTableName"],
+            KeyConditionExpression="pk = :day",
+            ExpressionAttributeValues={":day": {"S": partition(self.workspace, day)}},
+            ConsistentRead=True,
+        )
+        return [from_row(item) for item in found["Items"]]
+
+    def event(self, script: Script) -> UsageEvent:
+        """Return the one event of the calls that carried a script; waits for it, and fails if there are several."""
+        deadline = time.monotonic() + EVENT_SECONDS
+        while not (found := self.events_of(script)):
+            assert time.monotonic() < deadline, "the call left no usage event"
+            time.sleep(0.05)
+        assert len(found) == 1, found
+        return found[0]
+
+    def events_of(self, script: Script) -> list[UsageEvent]:
+        """Return the events of the calls that carried a script."""
+        return [event for event in self.events() if event.request == script.tag]
+
+    def post(self, path: str, body: Json, headers: Json | None = None, timeout: float = 30.0) -> httpx.Response:
+        """Post to the gateway with the key as bearer, or with other headers in its place."""
+        sent = {"authorization": f"Bearer {self.key}"} if headers is None else headers
+        return httpx.post(f"{self.world.stack.url}{path}", json=body, headers=sent, timeout=timeout)
+
+
+@dataclass
+class World:
+    """The stage and the upstreams behind it."""
+
+    stack: LocalStack
+    upstreams: Upstreams
+    people: People = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = People(self.stack)
+        self._closed_port = free_port()
+
+    def shop(self, email: str = "") -> Shop:
+        """Found a workspace."""
+        owner = self.people.somebody(email)
+        workspace = owner.found()
+        made = owner.http.post(
+            f"/api/v1/workspaces/{workspace}/keys", json={"name": "models", "scopes": ["inference"]}
+        ).json()
+        return Shop(self, owner, workspace, made["secret"], made["id"])
+
+    def begin(self) -> None:
+        """Publish the catalogue and the keys of its upstreams, and have a gateway that knows them."""
+        names = ("openai", "anthropic", "google", "chat")
+        self.stack.client("secretsmanager").put_secret_value(
+            SecretId=self.stack.outputs["UpstreamKeysSecretArn"],
+            SecretString=json.dumps({name: f"key-of-{name}" for name in names}),
+        )
+        said = self.operate({"type": "catalogue", "action": "publish", "document": json.dumps(self.catalogue())})
+        assert "error" not in said, said
+        self.stack.gateway.program.stop()
+        self.stack.start_gateway()
+
+    def operate(self, command: Json) -> Json:
+        """Carry out an operator's command."""
+        invocation = {"operator": "arn:aws:iam::000000000000:user/tests", "command": command}
+        said = self.stack.client("lambda").invoke(
+            FunctionName=self.stack.outputs["OperateFunctionName"],
+            Qualifier="live",
+            Payload=json.dumps(invocation).encode(),
+        )
+        return json.load(said["Payload"])
+
+    def catalogue(self) -> Json:
+        """Return the document: for each format a model, and models with several routes."""
+        models = {
+            model_of(format_): _model(format_, {"upstream": upstream, "model": "m", "formats": [format_]})
+            for format_, upstream in UPSTREAM_OF.items()
+        }
+        models[model_of("chat")]["aliases"] = ["scripted-alias"]
+        models["scripted-bedrock"] = _model("messages", {"upstream": "bedrock", "model": "anthropic.scripted-v1:0"})
+        for format_, upstream in UPSTREAM_OF.items():
+            first = {"upstream": upstream, "model": "m", "formats": [format_], "priority": 1}
+            models[f"steady-{format_}"] = _model(format_, first, {"upstream": "second", "model": "m", "priority": 2})
+        models["unreachable"] = _model("chat", {"upstream": "closed", "model": "m"})
+        models["unreachable-first"] = _model(
+            "chat", {"upstream": "closed", "model": "m"}, {"upstream": "second", "model": "m", "priority": 2}
+        )
+        return {"upstreams": self._upstreams(), "models": models, "small_model": model_of("chat")}
+
+    def _upstreams(self) -> Json:
+        base = self.upstreams.base
+        addresses = {
+            "chat": ("openai-compatible", base("chat")),
+            "second": ("openai-compatible", base("second")),
+            "closed": ("openai-compatible", f"http://127.0.0.1:{self._closed_port}/v1"),
+            "openai": ("openai", base("openai")),
+            "anthropic": ("anthropic", base("anthropic")),
+            "google": ("google", base("google", "/v1beta")),
+            "bedrock": ("bedrock", base("bedrock", "")),
+        }
+        return {
+            name: {"kind": kind, "name": name.capitalize(), "base_url": url, "timers": TIMERS}
+            for name, (kind, url) in addresses.items()
+        }
+
+
+def ask(sdk: Sdk, model: str, script: Script, *, stream: bool = True, **more: Any) -> Any:
+    """Ask by a script; its usage event will carry its tag."""
+    return sdk.ask(model, Question(script.prompt(), headers={REQUEST: script.tag}, **more), stream=stream)
+
+
+@contextmanager
+def world_on(stack: LocalStack) -> Iterator[World]:
+    """Run scripted upstreams and lead the stage's gateway to them."""
+    with running() as upstreams:
+        world = World(stack, upstreams)
+        world.begin()
+        yield world
+
+
+def _model(format_: str, *routes: Json) -> Json:
+    price = {name: f"{cents / 100:.2f}" for name, cents in CENTS_A_MILLION.items()}
+    return {
+        "name": "Scripted",
+        "format": format_,
+        "limits": {"context": 200_000, "output": 8_000},
+        "prices": [{"from": "2026-01-01T00:00:00Z", **price}],
+        "routes": list(routes),
+        "tokenizer": "o200k_base",
+        "listing": {"attachment": True, "modalities": {"input": ["text", "image"]}},
+    }
