@@ -15,6 +15,7 @@ from opencode_cloud.administration.assembly import AdministrationPages
 from opencode_cloud.administration.desk import Desk
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
+from opencode_cloud.catalogue.service import CatalogueCache
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.current import CatalogueStore
 from opencode_cloud.catalogue.store.versions import VersionStore
@@ -91,6 +92,12 @@ def catalogue_publisher() -> CataloguePublisher:
 def catalogue_in_force() -> CatalogueStore:
     """Return the catalogue as the planes without SQL read it."""
     return CatalogueStore(settings.text("ACCESS_TABLE"))
+
+
+@cache
+def catalogue() -> CatalogueCache:
+    """Return the catalogue that is in force."""
+    return CatalogueCache(catalogue_in_force())
 
 
 @cache

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from opencode_cloud.catalogue.models import (
+    MICRO_CENTS,
     Catalogue,
     Fault,
     Format,
@@ -32,8 +33,6 @@ from opencode_cloud.catalogue.models import (
 )
 from opencode_cloud.policies.validation import pointer
 
-MICRO_CENTS = 100_000_000
-"""Of a dollar."""
 NOW = "now"
 """As the date of a price: the moment at which the document is published."""
 FIRST_YEAR = 2000

@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.catalogue.document import MICRO_CENTS
-from opencode_cloud.catalogue.models import Catalogue, Format, Model, Price, Rates
+from opencode_cloud.catalogue.models import MICRO_CENTS, Catalogue, Format, Model, Price, Rates
 
 Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]
@@ -24,6 +23,8 @@ LIBRARIES = {
     Format.GENERATE: "@ai-sdk/google",
 }
 """By which the client speaks each format; all of them are inside its binary, so nothing is installed."""
+GATEWAY = "/zen/v1"
+"""Where the gateway lies on our host, in the clients' own words; each format's paths follow."""
 KEY_VARIABLE = "OPENCODE_API_KEY"
 LONG = 200_000
 """Prompt tokens above which the client knows one other price; further tiers are only in ``/api.json``."""

@@ -51,6 +51,8 @@ class Actor:
     role: str = ""
     key: str = ""
     scopes: frozenset[str] = frozenset()
+    models: tuple[str, ...] | None = None
+    """Patterns (``provider/model``) of the models that a key may use; None bounds nothing."""
     address: str = ""
     """The client's IP address."""
     correlation_id: str = ""

@@ -16,12 +16,11 @@ import msgspec
 
 from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration
 from opencode_cloud.access.models import Rules as EnforcedRules
+from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.models import Policy, ShareMode
+from opencode_cloud.policies.offering import TOKEN
 
 Document = dict[str, Any]
-
-TOKEN = "{env:OPENCODE_CONSOLE_TOKEN}"  # noqa: S105 - a reference, which the client puts its token in place of
-"""What a provider's ``apiKey`` refers to when it is our own gateway: no other server has use for our tokens."""
 
 TOOLS = (
     *("bash", "codesearch", "edit", "glob", "grep", "list", "lsp", "question", "read", "skill", "task", "todowrite"),
@@ -71,7 +70,8 @@ def configuration(policy: Policy, document: Document, workspace: str) -> KnownCo
     config = client_config(policy, document, workspace)
     if not config:
         return None
-    first, second = msgspec.json.encode(config), msgspec.json.encode(second_generation(config, policy))
+    first = msgspec.json.encode(config)
+    second = msgspec.json.encode(second_generation.providers(config, enforced(policy, 0)))
     etag = hashlib.sha256(first + b"\0" + second).hexdigest()[:32]
     return KnownConfiguration(etag=etag, config=msgspec.Raw(first), providers=msgspec.Raw(second))
 
@@ -188,73 +188,3 @@ def _exact(patterns: Any) -> set[str]:
 
 def _is_exact(patterns: Any) -> bool:
     return patterns is not None and len(_exact(patterns)) == len(patterns)
-
-
-def second_generation(config: Document, policy: Policy) -> Document:
-    """Return the providers of ``config`` as clients 2.x read them: credentials never travel in it."""
-    disabled = set(config.get("disabled_providers", []))
-    enabled = config.get("enabled_providers")
-    rules = enforced(policy, 0)
-    return {
-        provider: _provider(provider, entry, rules)
-        for provider, entry in _providers(config).items()
-        if provider not in disabled and (enabled is None or provider in enabled)
-    }
-
-
-def _provider(provider: str, entry: Document, rules: EnforcedPolicy) -> Document:
-    options: Document = dict(entry.get("options", {}))
-    headers: Any = options.pop("headers", None)
-    for credential in ("apiKey", "authToken", "accessToken"):
-        options.pop(credential, None)
-    if "api" in entry:
-        options.setdefault("baseURL", entry["api"])
-    models = {
-        name: _model(model, disabled=not rules.permits_model(provider, name) or name in entry.get("blacklist", []))
-        for name, model in entry.get("models", {}).items()
-    }
-    found: Document = {"name": entry.get("name"), "package": entry.get("npm"), "settings": options}
-    if isinstance(headers, dict):
-        found["headers"] = headers
-    return _without_absent({**found, "models": models})
-
-
-def _model(model: Document, *, disabled: bool) -> Document:
-    capabilities = None
-    if "tool_call" in model or "modalities" in model:
-        modalities = model.get("modalities", {})
-        capabilities = {
-            "tools": model.get("tool_call", False),
-            "input": modalities.get("input", []),
-            "output": modalities.get("output", []),
-        }
-    found = {
-        "modelID": model.get("id"),
-        "name": model.get("name"),
-        "family": model.get("family"),
-        "package": model.get("provider", {}).get("npm"),
-        "settings": model.get("options"),
-        "headers": model.get("headers"),
-        "capabilities": capabilities,
-        "cost": _costs(model["cost"]) if "cost" in model else None,
-        "limit": model.get("limit"),
-        "disabled": True if disabled or model.get("status") == "deprecated" else None,
-    }
-    return _without_absent(found)
-
-
-def _costs(cost: Document) -> list[Document]:
-    """Write prices as a list of tiers, the plain one first."""
-    tiers = [_prices(cost)]
-    if "context_over_200k" in cost:
-        tiers.append({"tier": {"type": "context", "size": 200_000}, **_prices(cost["context_over_200k"])})
-    return tiers
-
-
-def _prices(cost: Document) -> Document:
-    cache = _without_absent({"read": cost.get("cache_read"), "write": cost.get("cache_write")})
-    return _without_absent({"input": cost["input"], "output": cost["output"], "cache": cache})
-
-
-def _without_absent(found: Document) -> Document:
-    return {key: value for key, value in found.items() if value is not None and value != {}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.models import WORKSPACE_HEADER
+from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy, Rules
+from opencode_cloud.catalogue import listing
 from opencode_cloud.identity.web import request_of
 from opencode_cloud.kit import http
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.policies import second_generation
+from opencode_cloud.policies.offering import Document, with_gateway
 from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.models import KnownConfiguration
     from opencode_cloud.access.service import Access
+    from opencode_cloud.catalogue.service import CatalogueCache
 
 
 class RemoteConfigRoutes:
@@ -26,40 +31,55 @@ class RemoteConfigRoutes:
     Every client of a workspace that has one asks at each start, and takes what it gets as it is.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, catalogue: CatalogueCache, public_url: str) -> None:
         self._access = access
+        self._catalogue = catalogue
+        self._public_url = public_url
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
         self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
         app.get("/api/config")(self.first_generation)
-        app.get("/api/v2/config")(self.second_generation)
+        app.get("/api/v2/config")(self.providers)
 
     def first_generation(self) -> Response[str]:
         """``GET /api/config``, the workspace in ``x-org-id`` -> ``{config}``; 404: there is none."""
-        known = self._known()
-        return self._reply(known, {"config": known.config})
+        config, _ = self._told()
+        return self._reply({"config": config})
 
-    def second_generation(self) -> Response[str]:
+    def providers(self) -> Response[str]:
         """``GET /api/v2/config`` -> ``{providers}``; 404: there is none."""
-        known = self._known()
-        return self._reply(known, {"providers": known.providers})
+        config, policy = self._told()
+        return self._reply({"providers": second_generation.providers(config, policy)})
 
-    def _known(self) -> KnownConfiguration:
+    def _told(self) -> tuple[Document, EnforcedPolicy]:
+        """Return what the client is configured with, and the policy behind it."""
         event = self._event()
         workspace = http.header(event, WORKSPACE_HEADER)
         actor = self._access.member(request_of(event), workspace, Permission.REMOTE_CONFIG)
-        known = self._access.configuration(actor.workspace)
-        if known is None:
+        place, known = self._access.clients(actor.workspace)
+        policy = place.policy if place else EnforcedPolicy()
+        config: Document = msgspec.json.decode(known.config) if known else {}
+        # Before a catalogue is published nobody has said that the gateway is to be used.
+        if place and (catalogue := self._catalogue.published()):
+            by_key = Rules(allow=actor.models)
+
+            def permits(provider: str, model: str) -> bool:
+                return policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
+
+            base_url = http.base_url(event, self._public_url) + listing.GATEWAY
+            config = with_gateway(config, catalogue, permits, place.id, base_url, now_seconds())
+        if not config:
             raise NotFound(
                 "no_remote_config", "The workspace has neither a policy nor a configuration for its clients."
             )
-        return known
+        return config, policy
 
-    def _reply(self, known: KnownConfiguration, document: dict[str, msgspec.Raw]) -> Response[str]:
-        event = self._event()
+    def _reply(self, document: Document) -> Response[str]:
+        event, body = self._event(), msgspec.json.encode(document)
+        etag = hashlib.sha256(body).hexdigest()[:32]
         # Not kept by anyone in between, and asked for anew each time; who has it already is spared the body.
-        headers = {"Cache-Control": "private, no-cache", "ETag": f'"{known.etag}"', "Vary": "authorization, x-org-id"}
-        if known.etag in http.header(event, "if-none-match"):
+        headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"', "Vary": "authorization, x-org-id"}
+        if etag in http.header(event, "if-none-match"):
             return http.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return http.reply(event, msgspec.json.encode(document), headers=headers)
+        return http.reply(event, body, headers=headers)

@@ -103,9 +103,9 @@ class Access:
         found = self._store.memberships(account)
         return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
 
-    def configuration(self, workspace: str) -> KnownConfiguration | None:
-        """Return what clients of a workspace are configured with; None: nothing."""
-        return self._store.configuration(workspace)
+    def clients(self, workspace: str) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
+        """Return a workspace and what its clients are configured with (None: nothing), by one round trip."""
+        return self._store.clients(workspace)
 
     def may_sign_in(self, account: str) -> bool:
         """Tell whether there is such a person, who is not blocked."""
@@ -190,6 +190,7 @@ class Access:
             role=person.role if person else Role.ADMIN,
             key=key.id,
             scopes=key.scopes,
+            models=key.models,
             address=request.address,
             correlation_id=request.correlation_id,
         )

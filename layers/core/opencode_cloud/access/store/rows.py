@@ -99,10 +99,11 @@ class AccessStore:
         keys = [(f"workspace#{workspace}", "WORKSPACE")]
         return _value(self._rows(keys).get(keys[0]), KnownWorkspace)
 
-    def configuration(self, workspace: str) -> KnownConfiguration | None:
-        """Return the remote config of a workspace's clients."""
-        keys = [(f"workspace#{workspace}", "CONFIG")]
-        return _value(self._rows(keys).get(keys[0]), KnownConfiguration)
+    def clients(self, workspace: str) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
+        """Return a workspace and the remote config of its clients."""
+        keys = [(f"workspace#{workspace}", "WORKSPACE"), (f"workspace#{workspace}", "CONFIG")]
+        rows = self._rows(keys)
+        return _value(rows.get(keys[0]), KnownWorkspace), _value(rows.get(keys[1]), KnownConfiguration)
 
     def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces that a person is a member of, and as what, in two round trips."""

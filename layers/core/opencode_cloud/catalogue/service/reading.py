@@ -66,14 +66,18 @@ class CatalogueCache:
     def __init__(self, store: CatalogueStore) -> None:
         self._store = store
         self._known: Catalogue | None = None
-        self._looked = 0.0
+        self._looked = -FRESH_SECONDS
 
     def current(self) -> Catalogue:
         """Return the catalogue, at most ``FRESH_SECONDS`` old."""
-        if self._known is None or monotonic() - self._looked > FRESH_SECONDS:
+        return self.published() or starting_catalogue()
+
+    def published(self) -> Catalogue | None:
+        """Return the same, but None before anything was published."""
+        if monotonic() - self._looked > FRESH_SECONDS:
             version = self._store.version()
             if version == 0:
-                self._known = starting_catalogue()
+                self._known = None
             elif self._known is None or self._known.version != version:
                 self._known = self._store.catalogue()
             self._looked = monotonic()

@@ -1,0 +1,141 @@
+"""`/api/v1/workspaces/{workspace}/models`: what may be used here, what it costs, and where to ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import BaseModel, Field
+
+from opencode_cloud.access.models import Rules, workspace_not_found
+from opencode_cloud.catalogue import links, listing
+from opencode_cloud.catalogue.document import date, dollars
+from opencode_cloud.catalogue.models import Format, Model, Rates
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http
+from opencode_cloud.kit.answers import document
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.catalogue.service import CatalogueCache
+
+TAG = "Models"
+Amount = Annotated[str, Field(description="Dollars per million tokens.")]
+
+
+class ModelRates(BaseModel):
+    """What tokens cost, by kind; null costs as `input` does."""
+
+    input: Amount
+    output: Amount
+    cache_read: Amount | None
+    cache_write: Amount | None
+    cache_write_1h: Amount | None
+
+
+class ModelTier(ModelRates):
+    """What calls with long prompts cost instead."""
+
+    above: int = Field(description="Tokens of the prompt above which the whole call costs this.")
+
+
+class ModelPrice(ModelRates):
+    """The price that is in force."""
+
+    version: str = Field(description="As usage events name it.")
+    since: str
+    tiers: list[ModelTier]
+
+
+class ModelLimits(BaseModel):
+    """In tokens."""
+
+    context: int
+    input: int | None
+    output: int
+
+
+class UsableModel(BaseModel):
+    """A model that may be used."""
+
+    id: str
+    name: str
+    family: str
+    aliases: list[str]
+    formats: list[Format] = Field(description="In which it can be asked for, its own first.")
+    limits: ModelLimits
+    price: ModelPrice
+
+
+class Models(BaseModel):
+    """The models that may be used, and where."""
+
+    version: int = Field(description="Of the catalogue; 0: none was published yet.")
+    provider: str = Field(description="Policies and keys name the models `provider/id`.")
+    base_url: str = Field(description="Where the gateway lies.")
+    models_url: str = Field(description="For clients, as `OPENCODE_MODELS_URL`; who knows it can list the models.")
+    data: list[UsableModel]
+
+
+class ModelRoutes:
+    """The route that says what a workspace's policy, and a key's own bounds, leave of the catalogue."""
+
+    def __init__(
+        self, catalogue: CatalogueCache, access: Access, deployment_key: Callable[[], str], public_url: str
+    ) -> None:
+        self._catalogue = catalogue
+        self._access = access
+        self._deployment_key = deployment_key
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._gate = Gate(app, self._access)
+        self._gate.add(f"GET {WORKSPACE}/models", self.list, Permission.REMOTE_CONFIG, "List the models", TAG)
+
+    def list(self, workspace: Annotated[str, Path(description="Id of the workspace.")]) -> Response[Models]:
+        """List the models that you may use by the workspace's policy and your key's patterns, with their prices."""
+        known = self._access.workspace(workspace)
+        if known is None:
+            raise workspace_not_found()
+        catalogue, by_key = self._catalogue.current(), Rules(allow=self._gate.actor.models)
+
+        def permits(provider: str, model: str) -> bool:
+            return known.policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
+
+        base_url, now = http.base_url(self._gate.event, self._public_url), now_seconds()
+        found = Models(
+            version=catalogue.version,
+            provider=catalogue.provider,
+            base_url=base_url + listing.GATEWAY,
+            models_url=links.models_url(base_url, self._deployment_key(), workspace),
+            data=[_shown(model, now) for model in listing.permitted(catalogue, permits)],
+        )
+        return document(found)
+
+
+def _shown(model: Model, at: int) -> UsableModel:
+    price = model.price(at)
+    return UsableModel(
+        id=model.id,
+        name=model.name,
+        family=model.family,
+        aliases=list(model.aliases),
+        formats=[model.format, *(each for each in Format if each is not model.format)],
+        limits=ModelLimits(context=model.limits.context, input=model.limits.input, output=model.limits.output),
+        price=ModelPrice(
+            version=price.version,
+            since=date(price.since),
+            tiers=[ModelTier(above=tier.above, **_rates(tier.rates)) for tier in price.tiers],
+            **_rates(price.rates),
+        ),
+    )
+
+
+def _rates(rates: Rates) -> dict[str, Any]:
+    amounts = {name: getattr(rates, name) for name in ModelRates.model_fields}
+    return {name: None if amount is None else dollars(amount) for name, amount in amounts.items()}
