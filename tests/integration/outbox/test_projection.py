@@ -15,9 +15,11 @@ from sqlalchemy import Table, delete, update
 
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.access.store.tables import projection_versions
+from opencode_cloud.budgets.store.tables import budgets
 from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.keys.store.tables import keys, provider_credentials
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection
 from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.policies.models import Revision, Versioned
@@ -37,6 +39,7 @@ def places_of(team: Team) -> list[Place]:
         Place(Kind.MEMBER, team.member, team.workspace, team.account),
         Place(Kind.SERVICE_ACCOUNT, team.service_account, team.workspace),
         Place(Kind.KEY, team.digest.hex()),
+        Place(Kind.CREDENTIALS, team.workspace),
     ]
 
 
@@ -46,6 +49,8 @@ def message_of(team: Team, topic: Topic) -> Message:
         Topic.WORKSPACE: (team.workspace, None),
         Topic.POLICY: (team.workspace, None),
         Topic.CONFIGURATION: (team.workspace, None),
+        Topic.BUDGETS: (team.workspace, None),
+        Topic.CREDENTIALS: (team.workspace, None),
         Topic.MEMBER: (team.member, {"workspace": team.workspace, "account": team.account}),
         Topic.SERVICE_ACCOUNT: (team.service_account, {"workspace": team.workspace}),
         Topic.KEY: (team.key, {"hash": team.digest.hex()}),
@@ -74,6 +79,20 @@ def change(connection: Connection, planes: Planes, team: Team, topic: Topic, num
         case Topic.KEY:
             expires = utc_now() + timedelta(days=number + 1)
             _set(connection, keys, team.key, revoked_at=moment, expires_at=expires)
+        case Topic.BUDGETS:
+            where = {"workspace_id": team.workspace}
+            connection.execute(delete(budgets).where(budgets.c.workspace_id == team.workspace))
+            row = {"id": new_id("bud"), **where, "scope": "each_member", "unit": "cost", "period": "month"}
+            dated = {"created_by": "ada", "created_at": utc_now(), "updated_at": utc_now()}
+            connection.execute(budgets.insert(), {**row, "amount": number, **dated})
+        case Topic.CREDENTIALS:
+            connection.execute(
+                delete(provider_credentials).where(provider_credentials.c.workspace_id == team.workspace)
+            )
+            row = {"id": new_id("prv"), "workspace_id": team.workspace, "provider": "openai", "name": str(number)}
+            sealed = {"sealed": bytes([number]), "data_key": b"key", "suffix": ""}
+            dated = {"created_by": "ada", "created_at": utc_now(), "updated_at": utc_now()}
+            connection.execute(provider_credentials.insert(), {**row, **sealed, **dated})
         case _:
             kind = Versioned.POLICY if topic is Topic.POLICY else Versioned.CONFIGURATION
             store = DocumentStore(planes.database)
@@ -105,8 +124,8 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(topic=st.sampled_from(PROJECTED), number=st.integers(0, 5))
     def start_transaction(self, topic: Topic, number: int) -> None:
-        # Policies and documents lock the workspace, as its own changes do: such transactions wait for each other.
-        lock = "workspace" if topic in (Topic.WORKSPACE, Topic.POLICY, Topic.CONFIGURATION) else topic.value
+        # What is added to a workspace locks it, as its own changes do: such transactions wait for each other.
+        lock = "workspace" if message_of(self.team, topic).subject == self.team.workspace else topic.value
         if lock in self.open:
             return
         manager = self.planes.database.engine.connect()
@@ -247,10 +266,10 @@ def test_a_new_name_of_a_workspace_reaches_its_members(planes: Planes) -> None:
 
 def test_everything_is_projected_anew_or_one_workspace_only(planes: Planes) -> None:
     first, second = planes.found(), planes.found()
-    assert planes.projection.project_all(first.workspace) == 5
+    assert planes.projection.project_all(first.workspace) == 6
     assert planes.projected(Place(Kind.WORKSPACE, first.workspace)) is not None
     assert planes.projected(Place(Kind.WORKSPACE, second.workspace)) is None
-    assert planes.projection.project_all() == 12
+    assert planes.projection.project_all() == 14
     for team in (first, second):
         for place in places_of(team):
             assert planes.projected(place) == planes.true(place)

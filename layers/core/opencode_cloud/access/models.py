@@ -165,6 +165,10 @@ class Kind(StrEnum):
     """The workspace's own credentials for model providers."""
 
 
+OF_WORKSPACE = (Kind.WORKSPACE, Kind.CONFIGURATION, Kind.CREDENTIALS)
+"""What there is once a workspace."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """Where one thing is projected to, also when it exists no longer."""

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.outbox.models import Message, Topic
 
@@ -84,15 +84,15 @@ class Projection:
                 return [Place(Kind.SERVICE_ACCOUNT, message.subject, message.payload["workspace"])]
             case Topic.KEY:
                 return [Place(Kind.KEY, message.payload["hash"])]
-            case Topic.POLICY:
-                return self._of_workspace(message.subject)
-            case Topic.CONFIGURATION:
-                return [Place(Kind.CONFIGURATION, message.subject)]
-            case Topic.MAIL:
-                raise ValueError("mails are sent, not projected")
+            case Topic.POLICY | Topic.BUDGETS:
+                return [Place(Kind.WORKSPACE, message.subject), Place(Kind.CONFIGURATION, message.subject)]
+            case Topic.CONFIGURATION | Topic.CREDENTIALS:
+                return [Place(Kind(message.topic.value), message.subject)]
+            case Topic.MAIL | Topic.CATALOGUE:
+                raise ValueError("mails are sent, and the catalogue is projected by its own feature")
 
     def _of_workspace(self, workspace: str) -> Sequence[Place]:
-        return [Place(Kind.WORKSPACE, workspace), Place(Kind.CONFIGURATION, workspace)]
+        return [Place(kind, workspace) for kind in OF_WORKSPACE]
 
 
 def stripe(place: Place) -> int:

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, select
 
 from opencode_cloud.access.models import (
+    OF_WORKSPACE,
     Kind,
     Known,
     KnownAccount,
+    KnownCredential,
+    KnownCredentials,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
     KnownWorkspace,
     Place,
 )
+from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Unit
+from opencode_cloud.budgets.store.tables import budgets, usage_settings
 from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.keys.store.tables import keys, provider_credentials
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
 
@@ -55,6 +60,8 @@ class Truth:
             case Kind.CONFIGURATION:
                 workspace = self._workspace_row(connection, place.id)
                 return self._compiler.configuration(connection, place.id) if workspace else None
+            case Kind.CREDENTIALS:
+                return self._credentials(connection, place.id) if self._workspace_row(connection, place.id) else None
 
     def members_of(self, connection: Connection, workspace: str) -> Sequence[Place]:
         """Return the places of all who are or were members of a workspace."""
@@ -76,7 +83,7 @@ class Truth:
             of_services = of_services.where(service_accounts.c.workspace_id == workspace)
             of_workspaces = of_workspaces.where(workspaces.c.id == workspace)
         for page in _pages(connection, of_workspaces, workspaces.c.id):
-            yield [Place(kind, row.id) for row in page for kind in (Kind.WORKSPACE, Kind.CONFIGURATION)]
+            yield [Place(kind, row.id) for row in page for kind in OF_WORKSPACE]
         for page in _pages(connection, of_members, members.c.id):
             yield [_member_place(row) for row in page]
         for page in _pages(connection, of_services, service_accounts.c.id):
@@ -97,13 +104,38 @@ class Truth:
         if row is None:
             return None
         policy = self._compiler.enforced_policy(connection, workspace)
-        return KnownWorkspace(id=row.id, name=row.name, policy=policy)
+        days = select(usage_settings.c.metadata_days).where(usage_settings.c.workspace_id == workspace)
+        return KnownWorkspace(
+            id=row.id,
+            name=row.name,
+            policy=policy,
+            budgets=_budgets(connection, workspace, [""], row.name),
+            metadata_days=connection.execute(days).scalar() or 0,
+        )
+
+    def _credentials(self, connection: Connection, workspace: str) -> KnownCredentials:
+        table = provider_credentials
+        rows = connection.execute(select(table).where(table.c.workspace_id == workspace).order_by(table.c.id))
+        return KnownCredentials(
+            credentials=tuple(
+                KnownCredential(
+                    id=row.id,
+                    provider=row.provider,
+                    name=row.name,
+                    base_url=row.base_url,
+                    sealed=row.sealed,
+                    data_key=row.data_key,
+                )
+                for row in rows
+            )
+        )
 
     def _member(self, connection: Connection, place: Place) -> KnownMember | None:
         # By workspace and account, which the row is kept under, not by id.
         query = (
-            select(members.c.id, members.c.role, workspaces.c.name)
+            select(members.c.id, members.c.role, workspaces.c.name, accounts.c.email)
             .join(workspaces, workspaces.c.id == members.c.workspace_id)
+            .join(accounts, accounts.c.id == members.c.account_id)
             .where(members.c.workspace_id == place.workspace, members.c.account_id == place.account)
             .where(members.c.removed_at.is_(None), *_ALIVE)
         )
@@ -111,7 +143,13 @@ class Truth:
         if row is None:
             return None
         return KnownMember(
-            id=row.id, account=place.account, workspace=place.workspace, role=row.role, workspace_name=row.name
+            id=row.id,
+            account=place.account,
+            workspace=place.workspace,
+            role=row.role,
+            email=row.email,
+            workspace_name=row.name,
+            budgets=_budgets(connection, place.workspace, [row.id], row.email),
         )
 
     def _service_account(self, connection: Connection, place: Place) -> KnownServiceAccount | None:
@@ -121,7 +159,10 @@ class Truth:
             service_accounts.c.deleted_at.is_(None),
         )
         row = connection.execute(query).first()
-        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name) if row else None
+        if row is None:
+            return None
+        own = _budgets(connection, row.workspace_id, [row.id], row.name)
+        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name, budgets=own)
 
     def _key(self, connection: Connection, digest: str) -> KnownKey | None:
         now = utc_now()
@@ -144,7 +185,36 @@ class Truth:
             models=None if row.models is None else tuple(row.models),
             networks=None if row.networks is None else tuple(row.networks),
             expires_at=None if row.expires_at is None else int(row.expires_at.replace(tzinfo=UTC).timestamp()),
+            budgets=_budgets(connection, row.workspace_id, _successors(connection, row.id, row.replaced_by), row.name),
         )
+
+
+def _budgets(connection: Connection, workspace: str, subjects: Sequence[str], name: str) -> tuple[KnownBudget, ...]:
+    """Return the budgets of a subject (empty: of the workspace), under the name that messages call it by."""
+    wanted = (budgets.c.workspace_id == workspace, budgets.c.subject_id.in_(subjects))
+    rows = connection.execute(select(budgets).where(*wanted).order_by(budgets.c.id))
+    return tuple(
+        KnownBudget(
+            id=row.id,
+            scope=Scope(row.scope),
+            unit=Unit(row.unit),
+            period=Period(row.period),
+            limit=row.amount,
+            subject=row.subject_id,
+            name="" if row.scope == Scope.EACH_MEMBER else name,
+            alerts=bool(row.alerts),
+        )
+        for row in rows
+    )
+
+
+def _successors(connection: Connection, key: str, next_key: str | None) -> Sequence[str]:
+    """Return a key and those that it was replaced by; the last has the budgets, and all that still live share them."""
+    found = [key]
+    while next_key is not None:
+        found.append(next_key)
+        next_key = connection.execute(select(keys.c.replaced_by).where(keys.c.id == next_key)).scalar()
+    return found
 
 
 def _member_place(row: Any) -> Place:

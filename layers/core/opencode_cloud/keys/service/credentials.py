@@ -10,6 +10,7 @@ from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -77,6 +78,7 @@ class Credentials:
             if self._store.named(unit.connection, workspace, provider, name):
                 raise credential_exists()
             self._store.add(unit.connection, row)
+            unit.tell(Topic.CREDENTIALS, workspace)
             made = self._of(unit.connection, workspace, credential)
             after = {"provider": provider, "base_url": address}
             self._record(unit, actor, "provider.created", workspace, made, after=after)
@@ -96,6 +98,7 @@ class Credentials:
         with self._outbox.unit() as unit:
             present = self._of(unit.connection, workspace, credential)
             self._store.change(unit.connection, credential, values)
+            unit.tell(Topic.CREDENTIALS, workspace)
             before, after = {"base_url": present.base_url}, {"base_url": address}
             self._record(unit, actor, "provider.replaced", workspace, present, before=before, after=after)
             return self._of(unit.connection, workspace, credential)
@@ -121,6 +124,7 @@ class Credentials:
         with self._outbox.unit() as unit:
             present = self._of(unit.connection, workspace, credential)
             self._store.delete(unit.connection, credential)
+            unit.tell(Topic.CREDENTIALS, workspace)
             self._record(unit, actor, "provider.deleted", workspace, present)
 
     def _sealed(self, workspace: str, credential: str, secret: str) -> dict[str, Any]:
