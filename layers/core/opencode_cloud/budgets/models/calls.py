@@ -1,4 +1,4 @@
-"""The nouns of budgets: what is counted against what, and the errors of calls that do not fit.
+"""The nouns of a call's way: what is counted against what, and the errors of calls that do not fit.
 
 A rate limit is a budget too: of requests or tokens instead of money, by the minute. So one machine holds them all.
 Amounts are micro-cents (US$1 is 100,000,000), requests or tokens, as the budget's unit says.
