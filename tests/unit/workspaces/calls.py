@@ -95,6 +95,8 @@ class Api:
         }
         answer = self.app.resolve(event, None)
         text = answer.get("body") or ""
-        content = json.loads(text) if text else None
         found: Any = answer.get("headers") or {}
-        return Answer(answer["statusCode"], {name.lower(): value for name, value in found.items()}, content)
+        headers = {name.lower(): value for name, value in found.items()}
+        is_sheet = headers.get("content-type", "").startswith("text/csv")
+        content = text if is_sheet else json.loads(text) if text else None
+        return Answer(answer["statusCode"], headers, content)

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.kit.errors import BadRequest, NotFound
 
 
 class Outcome(StrEnum):
@@ -163,3 +164,30 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None
     """Id or name, as the dimension has them; empty for calls without one."""
     sums: Sums
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as SQL keeps it, with the names that people know things by, as far as these still exist."""
+
+    event: UsageEvent
+    at: datetime
+    member_name: str = ""
+    service_account_name: str = ""
+    key_name: str = ""
+
+
+def call_not_found() -> NotFound:
+    """There is no such call, or it is not the actor's to see."""
+    return NotFound("call_not_found", "There is no call with this id, or it is not yours to see.")
+
+
+def invalid_period() -> BadRequest:
+    """A period ends before it begins, or is too long."""
+    return BadRequest("invalid_period", "`to` must be later than `from`, and at most 400 days.")
+
+
+def sessions_by_day() -> BadRequest:
+    """Rollups tell sessions apart by day only."""
+    return BadRequest(
+        "sessions_by_day", "Usage of sessions is kept by day. Ask for the interval `day` or `month`, or for events."
+    )

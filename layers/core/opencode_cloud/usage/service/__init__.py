@@ -1,5 +1,6 @@
 """The rules of usage."""
 
 from opencode_cloud.usage.service.ingesting import Ingest
+from opencode_cloud.usage.service.reading import Reading
 
-__all__ = ["Ingest"]
+__all__ = ["Ingest", "Reading"]

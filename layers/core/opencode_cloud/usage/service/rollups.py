@@ -37,14 +37,24 @@ def moment(event: UsageEvent) -> datetime:
     return datetime.fromtimestamp(event.at / 1000, UTC).replace(tzinfo=None)
 
 
+def hour_start(at: datetime) -> datetime:
+    """Return the start of the hour that ``at`` is in."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def day_start(at: datetime) -> datetime:
+    """Return the start of the day that ``at`` is in."""
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def hour_of(event: UsageEvent) -> datetime:
     """Return the start of the event's hour, UTC."""
-    return moment(event).replace(minute=0, second=0, microsecond=0)
+    return hour_start(moment(event))
 
 
 def day_of(event: UsageEvent) -> datetime:
     """Return the start of the event's day, UTC."""
-    return hour_of(event).replace(hour=0)
+    return day_start(moment(event))
 
 
 def fold(

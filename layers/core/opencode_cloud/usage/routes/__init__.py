@@ -1,0 +1,31 @@
+"""HTTP to usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.identity.gate import Gate
+from opencode_cloud.usage.routes.events import EventRoutes
+from opencode_cloud.usage.routes.figures import FigureRoutes
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.usage.service import Reading
+
+__all__ = ["UsageRoutes"]
+
+
+class UsageRoutes:
+    """All routes of usage."""
+
+    def __init__(self, reading: Reading, access: Access) -> None:
+        self._reading = reading
+        self._access = access
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        gate = Gate(app, self._access)
+        FigureRoutes(self._reading, gate).mount()
+        EventRoutes(self._reading, gate).mount()

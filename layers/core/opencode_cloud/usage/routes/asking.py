@@ -1,0 +1,52 @@
+"""What requests about usage have in common: the period and the filters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.kit.moments import to_utc
+from opencode_cloud.usage.models import Dimension, Outcome, Selection
+
+
+class Asked(BaseModel):
+    """Which calls are meant; what is left out means all."""
+
+    since: AwareDatetime | None = Field(
+        default=None, alias="from", description="The earliest time (RFC 3339); default: the first of this month, UTC."
+    )
+    until: AwareDatetime | None = Field(
+        default=None, alias="to", description="The time before which (RFC 3339); default: now."
+    )
+    model: str | None = Field(default=None, max_length=128, description="Only of this model: its id in the catalogue.")
+    member: str | None = Field(default=None, max_length=30, description="Only of this member: an id.")
+    service_account: str | None = Field(default=None, max_length=30, description="Only of this service account: an id.")
+    key: str | None = Field(default=None, max_length=30, description="Only with this key: its id.")
+    session: str | None = Field(default=None, max_length=64, description="Only of this session, as events name it.")
+    upstream: str | None = Field(default=None, max_length=64, description="Only what this upstream answered.")
+    outcome: Outcome | None = Field(
+        default=None, description=f"Only calls that ended so: {', '.join(f'`{each.value}`' for each in Outcome)}."
+    )
+    byok: bool | None = Field(
+        default=None, description="`true`: only calls with the workspace's own credential; `false`: only the others."
+    )
+
+    def selection(self) -> Selection:
+        """Return which calls are meant; raises ``invalid_period`` for times beyond the calendar."""
+        now = utc_now()
+        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        only = {each: str(value) for each in Dimension if (value := getattr(self, each.value)) is not None}
+        try:
+            since = to_utc(self.since) if self.since else month
+            until = to_utc(self.until) if self.until else now
+        except ValueError as error:
+            raise BadRequest("invalid_period", f"{error}.") from error
+        return Selection(since=since, until=until, only=only, byok=self.byok)
+
+
+Filters = Annotated[Asked, Query()]
+"""Annotation of the parameter of a route that takes a period and filters."""

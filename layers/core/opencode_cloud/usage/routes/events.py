@@ -1,0 +1,69 @@
+"""`/api/v1/workspaces/{workspace}/usage/events`: every call by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.usage.models import Stored
+from opencode_cloud.usage.routes.asking import Filters
+from opencode_cloud.usage.routes.sheet import TAG, sheet
+from opencode_cloud.usage.routes.views import Call, show_call
+from opencode_cloud.usage.sheets import EVENT_COLUMNS, event_row
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.service import Reading
+
+MOST_ROWS = 5000
+"""Rows of one sheet: at most about 2.5 MB, of the 6 MB that a function may answer."""
+
+
+class EventRoutes:
+    """Routes of events."""
+
+    def __init__(self, reading: Reading, gate: Gate) -> None:
+        self._reading = reading
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, base, own = self._gate.add, f"{WORKSPACE}/usage", Permission.USAGE_OWN
+        add(f"GET {base}/events", self.list, own, "List model calls", TAG)
+        add(f"GET {base}/events.csv", self.list_sheet, own, "List model calls, as CSV", TAG)
+        add(f"GET {base}/events/<call>", self.get, own, "Read a model call", TAG)
+
+    def list(
+        self, workspace: str, asked: Filters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[Call]]:
+        """List model calls, the newest first: the workspace's if you may read them (`usage:read`), else your own.
+
+        A call appears within about a minute of its end. Neither prompts nor answers are kept.
+        """
+        after = decode_cursor(cursor, tuple[datetime, str])
+        found = self._reading.events(self._gate.actor, workspace, asked.selection(), after, limit + 1)
+        return document(page_of(found, limit, _place, show_call))
+
+    def list_sheet(self, workspace: str, asked: Filters, cursor: Cursor = None) -> Response[str]:
+        """Get model calls as CSV, the newest first. For more than some thousands, make an export.
+
+        After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
+        """
+        after = decode_cursor(cursor, tuple[datetime, str])
+        found = self._reading.events(self._gate.actor, workspace, asked.selection(), after, MOST_ROWS + 1)
+        rows = [event_row(stored) for stored in found[:MOST_ROWS]]
+        following = encode_cursor(_place(found[MOST_ROWS - 1])) if len(found) > MOST_ROWS else None
+        return sheet(self._gate.event, f"calls-{workspace}", EVENT_COLUMNS, rows, cursor, following)
+
+    def get(self, workspace: str, call: str) -> Response[Call]:
+        """Read what one model call used and cost."""
+        return document(show_call(self._reading.event(self._gate.actor, workspace, call)))
+
+
+def _place(stored: Stored) -> tuple[datetime, str]:
+    return stored.at, stored.event.id

@@ -1,0 +1,150 @@
+"""`/api/v1/workspaces/{workspace}/usage/totals` and `series`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.usage.models import Dimension, Interval, Line
+from opencode_cloud.usage.routes.asking import Asked, Filters
+from opencode_cloud.usage.routes.sheet import TAG, sheet
+from opencode_cloud.usage.routes.views import UsagePoint, UsageTotals, show_group, show_point, show_sums
+from opencode_cloud.usage.service.reading import whole
+from opencode_cloud.usage.sheets import LINE_COLUMNS, line_row
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.service import Reading
+
+MOST_POINTS = 1000
+MOST_ROWS = 5000
+"""Rows of one sheet: about 1 MB, of the 6 MB that a function may answer."""
+
+GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="By what to group.")]
+Every = Annotated[Interval, Query(alias="interval", description="How long each point lasts, in UTC.")]
+Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The most points of one page.")]
+
+
+class FigureRoutes:
+    """Routes of totals and series."""
+
+    def __init__(self, reading: Reading, gate: Gate) -> None:
+        self._reading = reading
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, base = self._gate.add, f"{WORKSPACE}/usage"
+        own = Permission.USAGE_OWN  # whoever may read the workspace's has their own too; the service tells them apart
+        add(f"GET {base}/totals", self.totals, own, "Add usage up", TAG)
+        add(f"GET {base}/totals.csv", self.totals_sheet, own, "Add usage up, as CSV", TAG)
+        add(f"GET {base}/series", self.series, own, "Follow usage over time", TAG)
+        add(f"GET {base}/series.csv", self.series_sheet, own, "Follow usage over time, as CSV", TAG)
+
+    def totals(
+        self,
+        workspace: str,
+        asked: Filters,
+        group_by: GroupBy = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[UsageTotals]:
+        """Read what calls add up to: the workspace's if you may read it (`usage:read`), else your own.
+
+        With `group_by` also by model, member and so on, the costliest groups first. The period is widened to whole
+        hours, and for sessions to whole days; `from` and `to` of the answer say to which.
+        """
+        wanted, actor = asked.selection(), self._gate.actor
+        total = self._reading.total(actor, workspace, wanted)
+        lines = self._groups(workspace, asked, group_by, limit + 1, cursor)
+        names = self._reading.names(group_by, lines)
+        page = page_of(
+            lines, limit, lambda line: (line.sums.cost, line.group or ""), lambda line: show_group(line, names)
+        )
+        shown = whole(wanted, None, group_by)
+        return document(
+            UsageTotals(
+                since=shown.since,
+                until=shown.until,
+                total=show_sums(total),
+                data=page.data,
+                next_cursor=page.next_cursor,
+            )
+        )
+
+    def totals_sheet(
+        self, workspace: str, asked: Filters, group_by: GroupBy = None, cursor: Cursor = None
+    ) -> Response[str]:
+        """Get totals by group as CSV, or one line of all calls without `group_by`.
+
+        After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
+        """
+        if group_by is None:
+            total = self._reading.total(self._gate.actor, workspace, asked.selection())
+            lines = [Line(start=None, group=None, sums=total)]
+        else:
+            lines = self._groups(workspace, asked, group_by, MOST_ROWS + 1, cursor)
+        names = self._reading.names(group_by, lines[:MOST_ROWS])
+        rows = [line_row(line, names) for line in lines[:MOST_ROWS]]
+        last = lines[MOST_ROWS - 1] if len(lines) > MOST_ROWS else None
+        following = encode_cursor((last.sums.cost, last.group or "")) if last else None
+        return sheet(self._gate.event, f"usage-{workspace}", LINE_COLUMNS, rows, cursor, following)
+
+    def series(
+        self,
+        workspace: str,
+        asked: Filters,
+        interval: Every = Interval.DAY,
+        group_by: GroupBy = None,
+        limit: Points = MOST_POINTS,
+        cursor: Cursor = None,
+    ) -> Response[Page[UsagePoint]]:
+        """Read what calls add up to by hour, day or month (UTC), and by group with `group_by`; the earliest first.
+
+        Who may not read the workspace's usage (`usage:read`) gets their own. Intervals without calls are left out.
+        """
+        lines = self._points(workspace, asked, interval, group_by, limit + 1, cursor)
+        names = self._reading.names(group_by, lines)
+        return document(page_of(lines, limit, _place, lambda line: show_point(line, group_by, names)))
+
+    def series_sheet(
+        self,
+        workspace: str,
+        asked: Filters,
+        interval: Every = Interval.DAY,
+        group_by: GroupBy = None,
+        cursor: Cursor = None,
+    ) -> Response[str]:
+        """Get a series as CSV.
+
+        After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
+        """
+        lines = self._points(workspace, asked, interval, group_by, MOST_ROWS + 1, cursor)
+        names = self._reading.names(group_by, lines[:MOST_ROWS])
+        rows = [line_row(line, names) for line in lines[:MOST_ROWS]]
+        following = encode_cursor(_place(lines[MOST_ROWS - 1])) if len(lines) > MOST_ROWS else None
+        return sheet(self._gate.event, f"usage-{workspace}-{interval}", LINE_COLUMNS, rows, cursor, following)
+
+    def _groups(self, workspace: str, asked: Asked, by: Dimension | None, limit: int, cursor: str | None) -> list[Line]:
+        if by is None:
+            return []
+        after = decode_cursor(cursor, tuple[int, str])
+        return list(self._reading.groups(self._gate.actor, workspace, asked.selection(), by, after, limit))
+
+    def _points(
+        self, workspace: str, asked: Asked, interval: Interval, by: Dimension | None, limit: int, cursor: str | None
+    ) -> list[Line]:
+        after = decode_cursor(cursor, tuple[datetime, str])
+        return list(self._reading.series(self._gate.actor, workspace, asked.selection(), interval, by, after, limit))
+
+
+def _place(line: Line) -> tuple[datetime, str]:
+    if line.start is None:
+        raise ValueError("a point of a series has a start")
+    return line.start, line.group or ""

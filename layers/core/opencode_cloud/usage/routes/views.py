@@ -1,0 +1,180 @@
+"""Usage as the API answers it. Amounts are integer micro-cents: US$1 is 100,000,000."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from opencode_cloud.kit.moments import Instant
+from opencode_cloud.usage.models import Dimension, Line, Stored, Sums
+
+MicroCents = Annotated[int, Field(description="Micro-cents: US$1 is 100,000,000.")]
+
+
+class TokenCounts(BaseModel):
+    """Tokens by kind; none is counted twice, but `reasoning`, which is a part of `output`."""
+
+    input: int = Field(description="Of prompts, neither read from a cache nor written to one.")
+    output: int
+    reasoning: int
+    cache_read: int
+    cache_write: int = Field(description="Written to a cache for five minutes.")
+    cache_write_1h: int = Field(description="Written to a cache for an hour.")
+
+
+class UsageSums(BaseModel):
+    """What calls add up to."""
+
+    calls: int = Field(description="Events. A call that was settled after it was given up for lost has two.")
+    tokens: TokenCounts
+    cost: MicroCents = Field(description="By the prices in force, whoever pays.")
+    charged: MicroCents = Field(description="What of it counts against the prepaid balance.")
+    estimated: int = Field(description="Calls whose tokens were counted by us, since the upstream did not say.")
+    attempts: int = Field(description="Requests to upstreams.")
+    mean_first_byte_ms: int | None = Field(description="Over the calls that had a first byte.")
+    mean_total_ms: int | None
+
+
+class GroupedUsage(BaseModel):
+    """What the calls of one group add up to."""
+
+    group: str = Field(description="Id or name of the group; empty for calls without one.")
+    name: str = Field(description="How people call the member, service account or key; else as `group`.")
+    usage: UsageSums
+
+
+class UsagePoint(BaseModel):
+    """What the calls of one interval, or of one group within it, add up to."""
+
+    start: Instant
+    group: str | None = Field(description="Null if the series is not grouped.")
+    name: str | None
+    usage: UsageSums
+
+
+class UsageTotals(BaseModel):
+    """What all selected calls add up to, and the costliest groups of them if `group_by` is given."""
+
+    since: Instant = Field(serialization_alias="from")
+    until: Instant = Field(serialization_alias="to")
+    total: UsageSums
+    data: list[GroupedUsage]
+    next_cursor: str | None = Field(description="Ask with it for the next groups; null on the last page.")
+
+
+class Call(BaseModel):
+    """The event that a model call left behind."""
+
+    id: str
+    at: Instant = Field(description="When the call arrived.")
+    member_id: str
+    member: str = Field(description="Address; empty if there is no such member any more.")
+    service_account_id: str
+    service_account: str
+    key_id: str
+    key: str = Field(description="The key's name.")
+    model: str
+    upstream: str
+    upstream_model: str
+    format: str
+    streamed: bool
+    byok: bool = Field(description="Whether the workspace's own credential was used.")
+    tokens: TokenCounts
+    estimated: bool
+    cost: MicroCents
+    charged: MicroCents
+    reserved: MicroCents = Field(description="What was held back while the call ran.")
+    price: str = Field(description="Version of the price.")
+    catalogue: int
+    first_byte_ms: int | None
+    total_ms: int
+    attempts: int
+    outcome: str
+    status: int
+    error: str
+    session: str = Field(description="The client's session, as a pseudonym of this workspace.")
+    request: str = Field(description="The client's own id of the request.")
+    correlation_id: str
+    metadata: dict[str, str]
+
+
+def show_sums(sums: Sums) -> UsageSums:
+    """Return sums as the API answers them."""
+    return UsageSums(
+        calls=sums.calls,
+        tokens=TokenCounts(
+            input=sums.input_tokens,
+            output=sums.output_tokens,
+            reasoning=sums.reasoning_tokens,
+            cache_read=sums.cache_read_tokens,
+            cache_write=sums.cache_write_tokens,
+            cache_write_1h=sums.cache_1h_tokens,
+        ),
+        cost=sums.cost,
+        charged=sums.charged,
+        estimated=sums.estimated,
+        attempts=sums.attempts,
+        mean_first_byte_ms=sums.first_byte_ms // sums.first_bytes if sums.first_bytes else None,
+        mean_total_ms=sums.total_ms // sums.calls if sums.calls else None,
+    )
+
+
+def show_group(line: Line, names: Mapping[str, str]) -> GroupedUsage:
+    """Return a group's sums as the API answers them."""
+    group = line.group or ""
+    return GroupedUsage(group=group, name=names.get(group, group), usage=show_sums(line.sums))
+
+
+def show_point(line: Line, by: Dimension | None, names: Mapping[str, str]) -> UsagePoint:
+    """Return one point of a series as the API answers it."""
+    if line.start is None:
+        raise ValueError("a point of a series has a start")
+    name = None if by is None else names.get(line.group or "", line.group or "")
+    return UsagePoint(start=line.start, group=line.group, name=name, usage=show_sums(line.sums))
+
+
+def show_call(stored: Stored) -> Call:
+    """Return an event as the API answers it."""
+    event, tokens = stored.event, stored.event.tokens
+    return Call(
+        id=event.id,
+        at=stored.at,
+        member_id=event.member,
+        member=stored.member_name,
+        service_account_id=event.service_account,
+        service_account=stored.service_account_name,
+        key_id=event.key,
+        key=stored.key_name,
+        model=event.model,
+        upstream=event.upstream,
+        upstream_model=event.upstream_model,
+        format=event.format,
+        streamed=event.streamed,
+        byok=event.byok,
+        tokens=TokenCounts(
+            input=tokens.input,
+            output=tokens.output,
+            reasoning=tokens.reasoning,
+            cache_read=tokens.cache_read,
+            cache_write=tokens.cache_write,
+            cache_write_1h=tokens.cache_write_1h,
+        ),
+        estimated=event.estimated,
+        cost=event.cost,
+        charged=event.charged,
+        reserved=event.reserved,
+        price=event.price,
+        catalogue=event.catalogue,
+        first_byte_ms=event.first_byte_ms,
+        total_ms=event.total_ms,
+        attempts=event.attempts,
+        outcome=str(event.outcome),
+        status=event.status,
+        error=event.error,
+        session=event.session,
+        request=event.request,
+        correlation_id=event.correlation,
+        metadata=event.metadata,
+    )

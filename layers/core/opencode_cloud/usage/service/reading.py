@@ -1,0 +1,139 @@
+"""Looking at usage: who may see which calls, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opencode_cloud.access.models import not_permitted
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.usage.models import (
+    Dimension,
+    Interval,
+    Line,
+    Selection,
+    Stored,
+    Sums,
+    call_not_found,
+    invalid_period,
+    sessions_by_day,
+)
+from opencode_cloud.usage.service.rollups import day_start, hour_start
+from opencode_cloud.workspaces.permissions import Permission, allows
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.store.events import EventArchive
+    from opencode_cloud.usage.store.figures import Figures
+
+LONGEST = timedelta(days=400)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+class Reading:
+    """Reads usage. Who may not read that of the workspace (``usage:read``) sees their own calls only."""
+
+    def __init__(self, figures: Figures, archive: EventArchive) -> None:
+        self._figures = figures
+        self._archive = archive
+
+    def total(self, actor: Actor, workspace: str, wanted: Selection) -> Sums:
+        """Return what calls add up to; raises ``not_permitted`` or ``invalid_period``."""
+        return self._figures.total(workspace, whole(visible(actor, wanted), None, None))
+
+    def groups(
+        self,
+        actor: Actor,
+        workspace: str,
+        wanted: Selection,
+        by: Dimension,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[Line]:
+        """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
+        return self._figures.groups(workspace, whole(visible(actor, wanted), None, by), by, after, limit)
+
+    def series(
+        self,
+        actor: Actor,
+        workspace: str,
+        wanted: Selection,
+        interval: Interval,
+        by: Dimension | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> Sequence[Line]:
+        """Return what calls add up to by interval, and group if wanted, the earliest first, after (start, group)."""
+        selection = whole(visible(actor, wanted), interval, by)
+        return self._figures.series(workspace, selection, interval, by, after, limit)
+
+    def names(self, by: Dimension | None, lines: Sequence[Line]) -> Mapping[str, str]:
+        """Return how people call the groups of ``lines``, as far as they have names."""
+        if by is None:
+            return {}
+        return self._figures.names(by, sorted({line.group for line in lines if line.group}))
+
+    def events(
+        self, actor: Actor, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Stored]:
+        """Return events, the newest first, that follow the key ``after`` (time, id)."""
+        return self._archive.newest(workspace, checked(visible(actor, wanted)), after, limit)
+
+    def event(self, actor: Actor, workspace: str, call: str) -> Stored:
+        """Return the event of a call; raises ``call_not_found``."""
+        found = self._archive.get(workspace, call)
+        if found is None:
+            raise call_not_found()
+        dimension, own = _own(actor)
+        theirs = found.event.member if dimension is Dimension.MEMBER else found.event.service_account
+        if not _reads_all(actor) and theirs != own:
+            raise call_not_found()
+        return found
+
+
+def visible(actor: Actor, wanted: Selection) -> Selection:
+    """Narrow a selection to what the actor may see; raises ``not_permitted`` if they ask for others' calls by name."""
+    if _reads_all(actor):
+        return wanted
+    dimension, own = _own(actor)
+    for holder in (Dimension.MEMBER, Dimension.SERVICE_ACCOUNT):
+        if holder in wanted.only and (holder is not dimension or wanted.only[holder] != own):
+            raise not_permitted(Permission.USAGE_READ)
+    return msgspec.structs.replace(wanted, only={**wanted.only, dimension: own})
+
+
+def checked(wanted: Selection) -> Selection:
+    """Return ``wanted``; raises ``invalid_period``."""
+    if not wanted.since < wanted.until <= wanted.since + LONGEST:
+        raise invalid_period()
+    return wanted
+
+
+def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) -> Selection:
+    """Widen a period to the whole hours of rollups, or days where sessions are told apart.
+
+    Raises ``invalid_period``, or ``sessions_by_day`` for sessions by the hour.
+    """
+    checked(wanted)
+    sessions = by is Dimension.SESSION or Dimension.SESSION in wanted.only
+    if sessions and interval is Interval.HOUR:
+        raise sessions_by_day()
+    start, length = (day_start, _DAY) if sessions else (hour_start, _HOUR)
+    until = start(wanted.until)
+    if until < wanted.until:
+        until += length
+    return msgspec.structs.replace(wanted, since=start(wanted.since), until=until)
+
+
+def _reads_all(actor: Actor) -> bool:
+    scopes = actor.scopes if actor.credential is Credential.KEY else None
+    return allows(actor.role, scopes, Permission.USAGE_READ)
+
+
+def _own(actor: Actor) -> tuple[Dimension, str]:
+    if actor.kind is ActorKind.SERVICE_ACCOUNT:
+        return Dimension.SERVICE_ACCOUNT, actor.id
+    return Dimension.MEMBER, actor.id

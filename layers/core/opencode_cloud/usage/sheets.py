@@ -1,0 +1,86 @@
+"""Usage as CSV (RFC 4180). Money is written twice: in integer micro-cents, and in dollars to the last of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.kit.moments import rfc3339
+from opencode_cloud.usage.models import Line, Stored
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+EVENT_COLUMNS = (
+    *("id", "at", "member_id", "member", "service_account_id", "service_account", "key_id", "key"),
+    *("model", "upstream", "upstream_model", "format", "streamed", "byok"),
+    *("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("cache_write_1h_tokens", "estimated", "cost_microcents", "cost_usd", "charged_microcents", "charged_usd"),
+    *("reserved_microcents", "price", "catalogue", "first_byte_ms", "total_ms", "attempts", "outcome", "status"),
+    *("error", "session", "request", "correlation_id", "metadata"),
+)
+"""Columns of events, in CSV and in Parquet."""
+LINE_COLUMNS = (
+    *("start", "group", "name", "calls", "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens"),
+    *("cache_write_tokens", "cache_write_1h_tokens", "cost_microcents", "cost_usd", "charged_microcents"),
+    *("charged_usd", "estimated", "attempts"),
+)
+"""Columns of totals and series."""
+
+
+def dollars(micro_cents: int) -> str:
+    """Write an amount in dollars, exactly: ``1.50000000`` for 150,000,000 micro-cents."""
+    return format(Decimal(micro_cents).scaleb(-8), "f")
+
+
+def event_row(stored: Stored) -> tuple[Any, ...]:
+    """Return the cells of an event."""
+    event, tokens = stored.event, stored.event.tokens
+    return (
+        *(event.id, stored.at, event.member, stored.member_name, event.service_account, stored.service_account_name),
+        *(event.key, stored.key_name, event.model, event.upstream, event.upstream_model, event.format),
+        *(event.streamed, event.byok, tokens.input, tokens.output, tokens.reasoning, tokens.cache_read),
+        *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, dollars(event.cost)),
+        *(event.charged, dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),
+        *(event.total_ms, event.attempts, str(event.outcome), event.status, event.error, event.session),
+        *(event.request, event.correlation, msgspec.json.encode(event.metadata).decode() if event.metadata else ""),
+    )
+
+
+def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
+    """Return the cells of a group's, or an interval's, sums."""
+    sums, group = line.sums, line.group or ""
+    return (
+        *(line.start, group, names.get(group, group), sums.calls, sums.input_tokens, sums.output_tokens),
+        *(sums.reasoning_tokens, sums.cache_read_tokens, sums.cache_write_tokens, sums.cache_1h_tokens, sums.cost),
+        *(dollars(sums.cost), sums.charged, dollars(sums.charged), sums.estimated, sums.attempts),
+    )
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, first: bool = True) -> bytes:
+    """Write rows, after the names of the columns if they are the ``first``."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    if first:
+        writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return rfc3339(value)
+        case str() if value.startswith(_FORMULA):
+            # Names are other people's: a spreadsheet must not take one for a formula.
+            return f"'{value}"
+        case _:
+            return value

@@ -1,0 +1,125 @@
+"""Reading events in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import RowMapping, Select, and_, func, or_, select
+
+from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.usage.models import Dimension, Selection, Stored, UsageEvent
+from opencode_cloud.usage.store.figures import COLUMNS
+from opencode_cloud.usage.store.tables import usage_events, usage_metadata
+from opencode_cloud.workspaces.store.tables import members, service_accounts
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Database
+
+_EVENTS = (
+    select(
+        usage_events,
+        usage_metadata.c.metadata,
+        func.coalesce(accounts.c.email, "").label("member_name"),
+        func.coalesce(service_accounts.c.name, "").label("service_account_name"),
+        func.coalesce(keys.c.name, "").label("key_name"),
+    )
+    .outerjoin(usage_metadata, usage_metadata.c.event_id == usage_events.c.id)
+    .outerjoin(members, members.c.id == usage_events.c.member_id)
+    .outerjoin(accounts, accounts.c.id == members.c.account_id)
+    .outerjoin(service_accounts, service_accounts.c.id == usage_events.c.service_account_id)
+    .outerjoin(keys, keys.c.id == usage_events.c.key_id)
+)
+
+
+class EventArchive:
+    """The table ``usage_events``, for reading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, workspace: str, call: str) -> Stored | None:
+        """Return an event of a workspace."""
+        found = self._read(_EVENTS.where(usage_events.c.id == call, usage_events.c.workspace_id == workspace))
+        return found[0] if found else None
+
+    def newest(
+        self, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Stored]:
+        """Return selected events, the newest first, that follow the key ``after`` (time, id)."""
+        query, column = self._selected(workspace, wanted), usage_events.c
+        if after is not None:
+            query = query.where(or_(column.at < after[0], and_(column.at == after[0], column.id < after[1])))
+        return self._read(query.order_by(column.at.desc(), column.id.desc()).limit(limit))
+
+    def oldest(
+        self, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Stored]:
+        """The same from the oldest to the newest."""
+        query, column = self._selected(workspace, wanted), usage_events.c
+        if after is not None:
+            query = query.where(or_(column.at > after[0], and_(column.at == after[0], column.id > after[1])))
+        return self._read(query.order_by(column.at, column.id).limit(limit))
+
+    def _selected(self, workspace: str, wanted: Selection) -> Select[Any]:
+        column = usage_events.c
+        only: Mapping[Dimension, str] = wanted.only
+        query = _EVENTS.where(column.workspace_id == workspace, column.at >= wanted.since, column.at < wanted.until)
+        query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in only.items()))
+        return query if wanted.byok is None else query.where(column.byok == wanted.byok)
+
+    def _read(self, query: Select[Any]) -> Sequence[Stored]:
+        with self._database.transaction() as connection:
+            return [_stored(row) for row in connection.execute(query).mappings()]
+
+
+def _stored(row: RowMapping) -> Stored:
+    event = UsageEvent(
+        id=row["id"],
+        at=round(row["at"].replace(tzinfo=UTC).timestamp() * 1000),
+        workspace=row["workspace_id"],
+        member=row["member_id"],
+        account=row["account_id"],
+        service_account=row["service_account_id"],
+        key=row["key_id"],
+        model=row["model"],
+        upstream=row["upstream"],
+        upstream_model=row["upstream_model"],
+        format=row["format"],
+        streamed=row["streamed"],
+        byok=row["byok"],
+        tokens=Tokens(
+            input=row["input_tokens"],
+            output=row["output_tokens"],
+            reasoning=row["reasoning_tokens"],
+            cache_read=row["cache_read_tokens"],
+            cache_write=row["cache_write_tokens"],
+            cache_write_1h=row["cache_1h_tokens"],
+        ),
+        estimated=row["estimated"],
+        cost=row["cost"],
+        charged=row["charged"],
+        reserved=row["reserved"],
+        price=row["price"],
+        catalogue=row["catalogue"],
+        first_byte_ms=row["first_byte_ms"],
+        total_ms=row["total_ms"],
+        attempts=row["attempts"],
+        outcome=row["outcome"],
+        status=row["status"],
+        error=row["error"],
+        session=row["session"],
+        request=row["request"],
+        correlation=row["correlation"],
+        metadata=row["metadata"] or {},
+    )
+    return Stored(
+        event=event,
+        at=row["at"],
+        member_name=row["member_name"],
+        service_account_name=row["service_account_name"],
+        key_name=row["key_name"],
+    )

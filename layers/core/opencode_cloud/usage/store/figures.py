@@ -1,0 +1,170 @@
+"""Reading rollups: totals and series of a workspace, whatever the number of events behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, func, literal, or_, select, union_all
+
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.usage.models import Dimension, Interval, Line, Selection, Sums
+from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.store.tables import SUMS, usage_days, usage_hours, usage_sessions
+from opencode_cloud.workspaces.store.tables import members, service_accounts
+
+if TYPE_CHECKING:
+    from sqlalchemy import Subquery
+
+    from opencode_cloud.kit.sql import Database
+
+COLUMNS: Mapping[Dimension, str] = {
+    Dimension.MODEL: "model",
+    Dimension.MEMBER: "member_id",
+    Dimension.SERVICE_ACCOUNT: "service_account_id",
+    Dimension.KEY: "key_id",
+    Dimension.SESSION: "session",
+    Dimension.UPSTREAM: "upstream",
+    Dimension.OUTCOME: "outcome",
+}
+"""In which column a rollup has a dimension."""
+_FORMS = {Interval.HOUR: "%Y-%m-%d %H:00:00", Interval.DAY: "%Y-%m-%d 00:00:00", Interval.MONTH: "%Y-%m-01 00:00:00"}
+_DAY = timedelta(days=1)
+
+
+class Figures:
+    """What the calls of a workspace add up to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def total(self, workspace: str, wanted: Selection) -> Sums:
+        """Return what all selected calls add up to."""
+        source = _source(workspace, wanted, None, None)
+        with self._database.transaction() as connection:
+            row = connection.execute(select(*(func.coalesce(each, 0).label(name) for name, each in _sums(source))))
+            return _line(row.mappings().one()).sums
+
+    def groups(
+        self, workspace: str, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
+    ) -> Sequence[Line]:
+        """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
+        source = _source(workspace, wanted, None, by)
+        cost = func.sum(source.c.cost)
+        query = select(source.c.group, *(each.label(name) for name, each in _sums(source))).group_by(source.c.group)
+        if after is not None:
+            query = query.having(or_(cost < after[0], and_(cost == after[0], source.c.group > after[1])))
+        return self._lines(query.order_by(cost.desc(), source.c.group).limit(limit))
+
+    def series(
+        self,
+        workspace: str,
+        wanted: Selection,
+        interval: Interval,
+        by: Dimension | None,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> Sequence[Line]:
+        """Return what the calls of each interval add up to, by group if wanted, the earliest first, after a key.
+
+        Intervals without calls are left out.
+        """
+        source = _source(workspace, wanted, interval, by)
+        keys_ = [source.c.start] if by is None else [source.c.start, source.c.group]
+        query = select(*keys_, *(each.label(name) for name, each in _sums(source))).group_by(*keys_)
+        if after is not None:
+            start = after[0].strftime("%Y-%m-%d %H:%M:%S")
+            later = source.c.start > start
+            query = query.where(
+                later if by is None else or_(later, and_(source.c.start == start, _follows(source, after[1])))
+            )
+        return self._lines(query.order_by(*keys_).limit(limit))
+
+    def names(self, by: Dimension, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return how people call members, service accounts and keys; what is gone has no name."""
+        if not ids or by not in _NAMES:
+            return {}
+        with self._database.transaction() as connection:
+            found = connection.execute(_NAMES[by].where(_NAMES[by].selected_columns.id.in_(ids)))
+            return {row.id: row.name for row in found}
+
+    def _lines(self, query: Select[Any]) -> Sequence[Line]:
+        with self._database.transaction() as connection:
+            return [_line(row) for row in connection.execute(query).mappings()]
+
+
+_NAMES: Mapping[Dimension, Select[Any, Any]] = {
+    Dimension.MEMBER: select(members.c.id, accounts.c.email.label("name")).join(
+        accounts, accounts.c.id == members.c.account_id
+    ),
+    Dimension.SERVICE_ACCOUNT: select(service_accounts.c.id, service_accounts.c.name),
+    Dimension.KEY: select(keys.c.id, keys.c.name),
+}
+
+
+def _source(workspace: str, wanted: Selection, interval: Interval | None, by: Dimension | None) -> Subquery:
+    """Return sums of the rollups that hold the selected calls: of whole days by day, of what is left by hour."""
+    parts = [
+        _part(table, workspace, since, until, wanted, interval, by)
+        for table, since, until in _pieces(wanted, interval, sessions=by is Dimension.SESSION)
+    ]
+    return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery()
+
+
+def _pieces(wanted: Selection, interval: Interval | None, *, sessions: bool) -> list[tuple[Table, datetime, datetime]]:
+    since, until = wanted.since, wanted.until
+    if sessions or Dimension.SESSION in wanted.only:
+        return [(usage_sessions, since, until)]
+    first, last = day_start(since + _DAY - timedelta(microseconds=1)), day_start(until)
+    if interval is Interval.HOUR or first >= last:
+        return [(usage_hours, since, until)]
+    pieces = [(usage_days, first, last)]
+    if since < first:
+        pieces.append((usage_hours, since, first))
+    if last < until:
+        pieces.append((usage_hours, last, until))
+    return pieces
+
+
+def _part(
+    table: Table,
+    workspace: str,
+    since: datetime,
+    until: datetime,
+    wanted: Selection,
+    interval: Interval | None,
+    by: Dimension | None,
+) -> Select[Any]:
+    column = table.c
+    keys_: list[ColumnElement[Any]] = []
+    if interval is not None:
+        keys_.append(func.date_format(column.start, literal(_FORMS[interval])).label("start"))
+    if by is not None:
+        keys_.append(column[COLUMNS[by]].label("group"))
+    query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
+    query = query.where(column.workspace_id == workspace, column.start >= since, column.start < until)
+    query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in wanted.only.items()))
+    if wanted.byok is not None:
+        query = query.where(column.byok == wanted.byok)
+    # Of a query without groups, one row would come back even where no row was summed up.
+    return query.group_by(*keys_) if keys_ else query
+
+
+def _sums(source: Subquery) -> list[tuple[str, ColumnElement[Any]]]:
+    return [(name, func.sum(source.c[name])) for name in SUMS]
+
+
+def _follows(source: Subquery, group: str) -> ColumnElement[bool]:
+    return source.c.group > group
+
+
+def _line(row: RowMapping) -> Line:
+    start = row.get("start")
+    return Line(
+        start=datetime.fromisoformat(start) if start is not None else None,
+        group=row.get("group"),
+        sums=msgspec.convert({name: int(row[name]) for name in SUMS}, Sums),
+    )

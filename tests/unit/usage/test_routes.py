@@ -1,0 +1,153 @@
+"""Usage over HTTP: totals, series, calls and sheets of a workspace with people in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import msgspec
+import pytest
+
+from opencode_cloud.kit.actor import Actor
+from opencode_cloud.usage.models import Entry
+from opencode_cloud.usage.routes import UsageRoutes
+from opencode_cloud.usage.service import Ingest, Reading
+from opencode_cloud.usage.store.events import EventArchive
+from opencode_cloud.usage.store.figures import Figures
+from opencode_cloud.usage.store.ledger import Ledger
+from tests.unit.usage.events import DAY, NOON, event
+from tests.unit.workspaces.calls import Api
+from tests.unit.workspaces.team import Place
+
+NOVEMBER = {"from": "2025-11-01T00:00:00Z", "to": "2025-12-01T00:00:00+00:00"}
+
+
+class Office:
+    """A workspace with an owner and a member, who have made calls."""
+
+    def __init__(self, place: Place) -> None:
+        self.api = Api(place)
+        reading = Reading(Figures(place.database), EventArchive(place.database))
+        UsageRoutes(reading, self.api.access).mount(self.api.app)
+        owner = place.person("ann@example.com")
+        self.workspace = place.founded(owner).id
+        self.ann = place.member(owner, self.workspace)
+        self.ben = place.joined(self.ann, "ben@example.com", "member")
+        self.ingest = Ingest(Ledger(place.database))
+        self.bearers = {self.ann.id: self.api.knows(owner), self.ben.id: self.api.knows(self.ben)}
+
+    def used(self, number: int, who: Actor, **changes: Any) -> None:
+        own = {"workspace": self.workspace, "member": who.id, **changes}
+        self.ingest.take([Entry(event=msgspec.structs.replace(event(number), **own))])
+
+    def get(self, path: str, who: Actor | None = None, **query: str) -> Any:
+        route = f"GET /api/v1/workspaces/{self.workspace}/usage/{path}"
+        return self.api(self.bearers[(who or self.ann).id], route, query={**NOVEMBER, **query})
+
+
+@pytest.fixture
+def office(place: Place) -> Office:
+    made = Office(place)
+    made.used(1, made.ann)
+    made.used(2, made.ben, model="gpt", cost=50_000_001, charged=0, byok=True)
+    made.used(3, made.ben, at=NOON + DAY, cost=1)
+    return made
+
+
+def sheet(answer: Any) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(answer.body)))
+
+
+def test_totals_are_grouped_the_costliest_first_with_the_names_of_people(office: Office) -> None:
+    answer = office.get("totals", group_by="member", limit="1").body
+    assert (answer["from"], answer["to"]) == ("2025-11-01T00:00:00.000000Z", "2025-12-01T00:00:00.000000Z")
+    assert (answer["total"]["calls"], answer["total"]["cost"], answer["total"]["charged"]) == (
+        3,
+        200_000_002,
+        300_000_000,
+    )
+    assert answer["total"]["tokens"]["cache_read"] == 3000
+    (first,) = answer["data"]
+    assert (first["group"], first["name"], first["usage"]["cost"]) == (office.ann.id, "ann@example.com", 150_000_000)
+    following = office.get("totals", group_by="member", limit="1", cursor=answer["next_cursor"]).body
+    assert [(each["name"], each["usage"]["cost"]) for each in following["data"]] == [("ben@example.com", 50_000_002)]
+    assert following["next_cursor"] is None
+
+
+def test_a_series_has_a_point_for_each_day_with_calls(office: Office) -> None:
+    points = office.get("series", interval="day").body["data"]
+    assert [(point["start"], point["usage"]["calls"], point["group"]) for point in points] == [
+        ("2025-11-25T00:00:00.000000Z", 2, None),
+        ("2025-11-26T00:00:00.000000Z", 1, None),
+    ]
+
+
+def test_filters_narrow_what_is_counted(office: Office) -> None:
+    assert office.get("totals", byok="true").body["total"]["cost"] == 50_000_001
+    assert office.get("totals", model="claude-sonnet", member=office.ben.id).body["total"]["cost"] == 1
+    assert office.get("totals", outcome="failed").body["total"]["calls"] == 0
+    assert office.get("totals", session="ses_pseudonym").body["total"]["calls"] == 3
+    assert office.get("totals", outcome="surprised").status == 400
+
+
+def test_a_member_sees_their_own_calls_only(office: Office) -> None:
+    listed = office.get("events", office.ben).body["data"]
+    assert [(call["member"], call["model"]) for call in listed] == [
+        ("ben@example.com", "claude-sonnet"),
+        ("ben@example.com", "gpt"),
+    ]
+    assert office.get(f"events/{event(1).id}", office.ben).status == 404
+    assert office.get("totals", office.ben, member=office.ann.id).status == 403
+
+
+def test_every_cent_has_a_call(office: Office) -> None:
+    call = office.get(f"events/{event(2).id}").body
+    assert (call["cost"], call["byok"], call["price"], call["correlation_id"]) == (50_000_001, True, "p1", "trace-1")
+    assert call["tokens"]["output"] == 20
+
+
+def test_money_in_sheets_is_in_micro_cents_and_in_dollars(office: Office) -> None:
+    answer = office.get("events.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    names, *rows = sheet(answer)
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [(row["cost_microcents"], row["cost_usd"]) for row in found] == [
+        ("1", "0.00000001"),
+        ("50000001", "0.50000001"),
+        ("150000000", "1.50000000"),
+    ]
+    assert {row["at"][:10] for row in found} == {"2025-11-25", "2025-11-26"}
+
+
+def test_sheets_of_totals_and_series_say_what_the_documents_say(office: Office) -> None:
+    (names, *rows) = sheet(office.get("totals.csv", group_by="model"))
+    found = {row[1]: dict(zip(names, row, strict=True)) for row in rows}
+    assert {model: row["cost_usd"] for model, row in found.items()} == {
+        "claude-sonnet": "1.50000001",
+        "gpt": "0.50000001",
+    }
+    assert sheet(office.get("totals.csv"))[1][3] == "3"
+    assert [row[0] for row in sheet(office.get("series.csv"))[1:]] == [
+        "2025-11-25T00:00:00.000000Z",
+        "2025-11-26T00:00:00.000000Z",
+    ]
+
+
+def test_no_name_becomes_a_formula_in_a_spreadsheet(office: Office) -> None:
+    office.used(4, office.ann, model="=HYPERLINK(1)")
+    assert "'=HYPERLINK(1)" in office.get("totals.csv", group_by="model").body
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"from": "2025-11-02T00:00:00Z", "to": "2025-11-01T00:00:00Z"}, "invalid_period"),
+        ({"from": "yesterday"}, "invalid_request"),
+        ({"group_by": "colour"}, "invalid_request"),
+        ({"group_by": "model", "cursor": "nonsense"}, "invalid_cursor"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(office: Office, query: dict[str, str], code: str) -> None:
+    answer = office.get("totals", **query)
+    assert (answer.status, answer.body["code"]) == (400, code)
