@@ -134,7 +134,7 @@ class GatewayStack(ZonedStack):
         known = [data.access.table_arn, data.sessions.table_arn]
         workload.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
         workload.allow_rows("UpdateItem", table=data.sessions.table_arn, keys=["key_use#*", "rate#*"])
-        held = ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+        held = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
         workload.allow(*(f"dynamodb:{action}" for action in held), on=[data.budgets.table_arn])
         told = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem")
         workload.allow(*(f"dynamodb:{action}" for action in told), on=[data.usage.table_arn])

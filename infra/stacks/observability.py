@@ -3,7 +3,6 @@
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
 
-from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
@@ -14,16 +13,16 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.constructs.function import NAMESPACE
+from infra.constructs.metrics import PERIOD, graph, total, written
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP
+from infra.stacks import model_calls
 from infra.stacks.console import ConsoleStack
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage
 
-PERIOD = Duration.minutes(5)
 PUBLISHERS = ("share", "live")
 PUSHERS = ("share", "live", "deliver")
 
@@ -55,11 +54,14 @@ class ObservabilityStack(Stack):
         self._function_alarms()
         self._queue_alarms()
         self._console_alarms()
+        for signal in model_calls.signals(gateway, console.ledger):
+            self._alarm(signal.name, signal.metric, signal.threshold, signal.meaning)
         board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
         board.add_widgets(*self._traffic_widgets())
         board.add_widgets(*self._sharing_widgets())
         board.add_widgets(*self._function_widgets())
         board.add_widgets(*self._console_widgets())
+        board.add_widgets(*model_calls.widgets(gateway, console.ledger))
         CfnOutput(self, "AlarmTopicArn", value=self._topic.topic_arn)
         CfnOutput(self, "DashboardName", value=board.dashboard_name)
 
@@ -89,10 +91,10 @@ class ObservabilityStack(Stack):
         errors = self._sharing.http.api.metric_server_error(period=PERIOD, statistic="Sum")
         self._alarm("ServerErrors", errors, 5, "HTTP answers 5xx: clients retry, people see errors.")
         for service in PUSHERS:
-            failed = _metric("FailedPostCount", service)
+            failed = written("FailedPostCount", service)
             meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
             self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
-        left = _metric("PurgeLeftOverCount", "purge")
+        left = written("PurgeLeftOverCount", "purge")
         self._alarm("PurgeLeftOvers", left, 0, "A purge found more after it had finished: a writer outlived its share.")
         age = self._sharing.snapshot.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
         self._alarm("StreamBehind", age, 60_000, "Snapshots are over a minute behind: first loads get slower.")
@@ -122,62 +124,38 @@ class ObservabilityStack(Stack):
 
     def _console_widgets(self) -> list[cloudwatch.IWidget]:
         ages = [queue.metric_approximate_age_of_oldest_message() for queue in self._queues.values()]
-        widgets: list[cloudwatch.IWidget] = [_graph("Oldest message, s", ages)]
+        widgets: list[cloudwatch.IWidget] = [graph("Oldest message, s", ages)]
         if self._cluster:
             used = [self._cluster.metric("ServerlessDatabaseCapacity", statistic="Average")]
             connections = self._cluster.metric("DatabaseConnections", statistic="Maximum")
-            widgets.append(_graph("Database, ACUs and connections", used, right=[connections]))
+            widgets.append(graph("Database, ACUs and connections", used, right=[connections]))
         return widgets
 
     def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
         http, websocket = self._sharing.http.api, self._sharing.websocket.api
         counted = ("ConnectCount", "MessageCount", "ExecutionError")
         return [
-            _graph("HTTP requests", [http.metric_count(), http.metric_client_error(), http.metric_server_error()]),
-            _graph("HTTP latency", [http.metric_latency(statistic=s) for s in ("p50", "p99")]),
-            _graph("WebSockets", [websocket.metric(name, statistic="Sum") for name in counted]),
+            graph("HTTP requests", [http.metric_count(), http.metric_client_error(), http.metric_server_error()]),
+            graph("HTTP latency", [http.metric_latency(statistic=s) for s in ("p50", "p99")]),
+            graph("WebSockets", [websocket.metric(name, statistic="Sum") for name in counted]),
         ]
 
     def _sharing_widgets(self) -> list[cloudwatch.IWidget]:
-        published = [_total(name, PUBLISHERS) for name in ("CommitCount", "ItemCount")]
-        latency = [_metric("FanOutLatency", service, s) for service in PUBLISHERS for s in ("p50", "p99")]
-        trouble = [_total("FailedPostCount", PUSHERS), _metric("PurgeLeftOverCount", "purge")]
+        published = [total(name, PUBLISHERS) for name in ("CommitCount", "ItemCount")]
+        latency = [written("FanOutLatency", service, s) for service in PUBLISHERS for s in ("p50", "p99")]
+        trouble = [total("FailedPostCount", PUSHERS), written("PurgeLeftOverCount", "purge")]
         return [
-            _graph("Published", published, right=[_total("ByteCount", PUBLISHERS)]),
-            _graph("Commit to pushed, ms", latency),
-            _graph("Resumes", [_metric("ResumeCount", "live")]),
-            _graph("Trouble", [*trouble, _metric("BodyTooLargeCount", "share")]),
+            graph("Published", published, right=[total("ByteCount", PUBLISHERS)]),
+            graph("Commit to pushed, ms", latency),
+            graph("Resumes", [written("ResumeCount", "live")]),
+            graph("Trouble", [*trouble, written("BodyTooLargeCount", "share")]),
         ]
 
     def _function_widgets(self) -> list[cloudwatch.IWidget]:
         functions = [f.function for f in self._functions]
         queues = list(self._failed.values())
         return [
-            _graph("Duration, p99", [f.metric_duration(statistic="p99") for f in functions]),
-            _graph("Errors", [f.metric_errors() for f in functions], right=[f.metric_throttles() for f in functions]),
-            _graph("Failed for good", [queue.metric_approximate_number_of_messages_visible() for queue in queues]),
+            graph("Duration, p99", [f.metric_duration(statistic="p99") for f in functions]),
+            graph("Errors", [f.metric_errors() for f in functions], right=[f.metric_throttles() for f in functions]),
+            graph("Failed for good", [queue.metric_approximate_number_of_messages_visible() for queue in queues]),
         ]
-
-
-def _metric(name: str, service: str, statistic: str = "Sum") -> cloudwatch.Metric:
-    """Return one of the metrics that functions write, or the gateway's log in their stead."""
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": service},
-        statistic=statistic,
-        period=PERIOD,
-    )
-
-
-def _total(name: str, services: Sequence[str]) -> cloudwatch.MathExpression:
-    """Return the sum of a metric over services; a service that wrote none counts as zero."""
-    metrics = {f"{name[0].lower()}{name[1:]}_{service}": _metric(name, service) for service in services}
-    expression = " + ".join(f"FILL({identifier}, 0)" for identifier in metrics)
-    return cloudwatch.MathExpression(expression=expression, using_metrics=metrics, label=name, period=PERIOD)
-
-
-def _graph(
-    title: str, left: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = ()
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(left), right=list(right), width=6)

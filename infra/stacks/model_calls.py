@@ -1,0 +1,92 @@
+"""What an operator sees of model calls, and what wakes one: signals of gateway, budgets and ledger."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_elasticloadbalancingv2 as balancing
+
+from infra.constructs.function import Function
+from infra.constructs.metrics import PERIOD, graph, share, written
+from infra.stacks.gateway import GatewayStack
+
+FEWEST_CALLS = 20
+"""In five minutes, of which a share says something."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """An alarm to make: more than `threshold` of `metric` in five minutes, and what that means."""
+
+    name: str
+    metric: cloudwatch.IMetric
+    threshold: float
+    meaning: str
+
+
+def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
+    """Yield what should wake an operator."""
+    lost = "A call was answered and could not be settled: what it used is in no budget and in no bill."
+    yield Signal("SettleFailures", written("SettleFailures", "gateway"), 0, lost)
+    died = "Model calls ended without being settled, and their reservations were returned: processes die."
+    yield Signal("ReservationsLost", written("ReservationsLost", "budgets"), 0, died)
+    drift = "DynamoDB and MySQL do not agree on what was used: see table reconciliations and the ledger's log."
+    yield Signal("LedgerDrift", written("LedgerDrift", "ledger"), 0, drift)
+    failing = share(
+        written("UpstreamFailures", "gateway"),
+        written("Requests", "gateway"),
+        at_least=FEWEST_CALLS,
+        label="failed calls, %",
+    )
+    yield Signal("ModelCallsFail", failing, 20, "A fifth of all model calls fail, whatever upstream is tried.")
+    slow = written("FirstByte", "gateway", "p99")
+    yield Signal("ModelCallsSlow", slow, 60_000, "One model call of a hundred waits over a minute for its first byte.")
+    answers = _answers(gateway)
+    if answers:
+        errors, requests = answers
+        refused = share(errors, requests, at_least=FEWEST_CALLS, label="5xx, %")
+        yield Signal("GatewayServerErrors", refused, 5, "The gateway answers 5xx to one request of twenty.")
+    alerts = gateway.budgets.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
+    yield Signal("BudgetAlertsBehind", alerts, 60_000, "Budgets are watched over a minute late: alerts come late.")
+    usage = ledger.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
+    yield Signal("UsageBehind", usage, 900_000, "What was used is over 15 minutes late in the database.")
+
+
+def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]:
+    """Return the dashboard's graphs of model calls."""
+    tokens = [written(name, "gateway") for name in ("TokensIn", "TokensOut")]
+    first_byte = [written("FirstByte", "gateway", statistic) for statistic in ("p50", "p99")]
+    trouble = [written(name, "gateway") for name in ("UpstreamFailures", "Failovers")]
+    held = [written("ReservationsOutstanding", "budgets", "Maximum")]
+    unsettled = [written(name, "gateway") for name in ("SettleFailures", "LateSettles", "ReservationsExceeded")]
+    ages = [f.function.metric("IteratorAge", statistic="Maximum") for f in (gateway.budgets, ledger)]
+    drift = [written("LedgerDrift", "ledger"), written("BudgetAlerts", "budgets")]
+    return [
+        graph("Model calls", [written("Requests", "gateway")], right=tokens),
+        graph("Cost, micro-cents", [written("CostMicroCents", "gateway")]),
+        graph("First byte, ms", first_byte),
+        graph("Model calls in trouble", trouble, right=_answers(gateway) or ()),
+        graph("Reservations", held, right=[written("ReservationsLost", "budgets")]),
+        graph("Settling", unsettled),
+        graph("Usage behind, ms", ages),
+        graph("Drift and alerts", drift),
+    ]
+
+
+def _answers(gateway: GatewayStack) -> tuple[cloudwatch.IMetric, cloudwatch.IMetric] | None:
+    """Return the gateway's 5xx and all requests to it, as whoever stands before it counts them."""
+    if gateway.containers:
+        target = balancing.HttpCodeTarget.TARGET_5XX_COUNT
+        metrics = gateway.containers.balancer.metrics
+        return metrics.http_code_target(target, period=PERIOD), metrics.request_count(period=PERIOD)
+    if gateway.gateway is None or gateway.url is None:
+        return None
+    named = [gateway.gateway.function.metric(name, period=PERIOD, statistic="Sum") for name in URL_METRICS]
+    return named[0], named[1]
+
+
+URL_METRICS = ("Url5xxCount", "UrlRequestCount")
+"""What Lambda counts of a function's URL."""
