@@ -18,6 +18,7 @@ from opencode_cloud.kit.app import answer
 from opencode_cloud.kit.documents import DocumentRoutes
 from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
+from opencode_cloud.usage.routes import UsageRoutes
 from opencode_cloud.workspaces.routes import TeamRoutes
 
 API = "/api/"
@@ -35,6 +36,7 @@ def api() -> APIGatewayHttpResolver:
     AuditRoutes(wiring.audit_reading(), access).mount(app)
     public_url = settings.text("PUBLIC_URL", "")
     ModelRoutes(wiring.catalogue(), access, wiring.deployment_key, public_url).mount(app)
+    UsageRoutes(wiring.books().reading, access).mount(app)
     DocumentRoutes().mount(app)
     return app
 

@@ -38,6 +38,7 @@ from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher, WellKnown
 from opencode_cloud.policies.store import DocumentStore, SiteStore
 from opencode_cloud.sharing.store import Tasks
+from opencode_cloud.usage.assembly import Books
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.pages import InvitationPages
 
@@ -131,6 +132,12 @@ def team() -> Team:
         check_domains=settings.number("CHECK_MAIL_DOMAINS", 1) == 1,
         private_providers=settings.number("PRIVATE_PROVIDERS", 0) == 1,
     )
+
+
+@cache
+def books() -> Books:
+    """Return what is done with usage."""
+    return Books.over(database())
 
 
 @cache
