@@ -149,5 +149,5 @@ def test_no_name_becomes_a_formula_in_a_spreadsheet(office: Office) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused(office: Office, query: dict[str, str], code: str) -> None:
-    answer = office.get("totals", **query)
+    answer = office.get("totals", None, **query)
     assert (answer.status, answer.body["code"]) == (400, code)
