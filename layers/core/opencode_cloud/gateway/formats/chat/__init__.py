@@ -1,0 +1,1 @@
+"""OpenAI Chat Completions: requests, answers and streams, read and written."""

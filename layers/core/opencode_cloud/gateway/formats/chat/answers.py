@@ -1,0 +1,101 @@
+"""Whole answers of Chat Completions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
+from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.usage import read_usage, write_usage
+
+FINISH = {
+    Stop.END: "stop",
+    Stop.LENGTH: "length",
+    Stop.TOOLS: "tool_calls",
+    Stop.SEQUENCE: "stop",
+    Stop.REFUSAL: "content_filter",
+}
+_STOPS = {"length": Stop.LENGTH, "content_filter": Stop.REFUSAL}
+
+
+def stop_of(finish: str, *, called: bool, refused: bool) -> Stop:
+    """Return why an answer ended; many servers say ``stop`` when tools were called."""
+    stop = _STOPS.get(finish)
+    if stop is None:
+        stop = Stop.TOOLS if called else Stop.REFUSAL if refused else Stop.END
+    return stop
+
+
+def read(node: Node) -> Reply:
+    """Read an answer. Raises :class:`Malformed`."""
+    choice = next((choice for choice in node.each("choices") if not choice.integer("index")), None)
+    if choice is None:
+        raise node.at("choices").wrong("must have an answer")
+    message = choice.at("message")
+    blocks = tuple(_read_blocks(message))
+    called = any(isinstance(block, ToolCall) for block in blocks)
+    return Reply(
+        id=node.text("id"),
+        blocks=blocks,
+        stop=stop_of(choice.text("finish_reason"), called=called, refused=bool(message.text("refusal"))),
+        tokens=read_usage(Format.CHAT, node.raw("usage")),
+    )
+
+
+def _read_blocks(message: Node) -> Iterator[Text | ToolCall | Reasoning]:
+    yield from read_reasoning(message)
+    for key in ("content", "refusal"):
+        if text := message.text(key):
+            yield Text(text)
+    for call in message.each("tool_calls"):
+        if (signature := read_call_signature(call)) is not None:
+            yield signature
+        function = call.at("function")
+        yield ToolCall(
+            id=call.text("id") or ids.new("call_"),
+            name=function.needed("name"),
+            arguments=function.text("arguments"),
+        )
+
+
+def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+    """Write an answer."""
+    text = "".join(block.text for block in reply.blocks if isinstance(block, Text))
+    thoughts = "\n\n".join(block.text for block in reply.blocks if isinstance(block, Reasoning) and block.text)
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
+    if thoughts:
+        message["reasoning_content"] = thoughts
+    signed = [block for block in reply.blocks if isinstance(block, Reasoning) and block.signature]
+    if details := [detail_of(block) for block in signed if block.origin != Format.GENERATE]:
+        message["reasoning_details"] = details
+    if calls := list(_write_calls(reply)):
+        message["tool_calls"] = calls
+    answer: dict[str, Any] = {
+        "id": ids.new("chatcmpl-"),
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH[reply.stop]}],
+    }
+    if reply.tokens is not None:
+        answer["usage"] = write_usage(Format.CHAT, reply.tokens)
+    return answer
+
+
+def _write_calls(reply: Reply) -> Iterator[dict[str, Any]]:
+    signature = ""
+    for block in reply.blocks:
+        if isinstance(block, Reasoning) and block.origin == Format.GENERATE:
+            signature = block.signature
+        elif isinstance(block, ToolCall):
+            function = {"name": block.name, "arguments": block.arguments or "{}"}
+            call: dict[str, Any] = {"id": block.id, "type": "function", "function": function}
+            if signature:
+                call["extra_content"] = {"google": {"thought_signature": signature}}
+                signature = ""
+            yield call

@@ -1,0 +1,53 @@
+"""What must be known of a request of Chat Completions."""
+
+from __future__ import annotations
+
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.reading import Node
+
+_STANDARD_TIERS = ("", "auto", "default", "flex")
+
+
+def inspect(node: Node, facts: Facts) -> None:
+    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    for message in node.each("messages"):
+        message.needed("role")
+        if isinstance(message.raw("content"), list):
+            for part in message.each("content"):
+                _inspect_part(part, facts)
+        if message.raw("audio"):
+            facts.unknown_size(f"an earlier sound given by its id ({message.path}.audio)")
+    _inspect_hosted(node, facts)
+    if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
+        facts.tier = tier
+
+
+def _inspect_hosted(node: Node, facts: Facts) -> None:
+    for tool in node.each("tools"):
+        if (kind := tool.needed("type")) not in ("function", "custom"):
+            facts.hosts(kind)
+    if node.raw("web_search_options") is not None:
+        facts.hosts("web_search")
+    for kind in node.texts("modalities"):
+        if kind != "text":
+            facts.hosts(f"{kind} output")
+
+
+def _inspect_part(part: Node, facts: Facts) -> None:
+    match part.needed("type"):
+        case "text" | "refusal":
+            pass
+        case "image_url":
+            image = part.at("image_url")
+            url = image.string() if isinstance(image.value, str) else image.needed("url")
+            facts.image(url, part.path)
+        case "file":
+            facts.documents += 1
+            if not part.at("file").text("file_data").startswith("data:"):
+                facts.unknown_size(f"a file given by its id ({part.path})")
+        case "video_url" | "audio_url" as kind:
+            facts.documents += 1
+            if not part.at(kind).text("url").startswith("data:"):
+                facts.unknown_size(f"a file given by its address ({part.path})")
+        case _:
+            facts.documents += 1

@@ -1,0 +1,52 @@
+"""Reasoning in Chat Completions, which has no place for it: the members that compatible servers and clients use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.models import Block, Reasoning
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.sealing import seal, unseal
+
+
+def read_reasoning(message: Node) -> Iterator[Reasoning]:
+    """Yield what a message of the assistant says of its reasoning."""
+    sealed = list(_sealed(message))
+    if sealed:
+        yield from sealed
+    elif text := _plain(message):
+        yield Reasoning(text=text, origin=Format.CHAT)
+
+
+def _plain(message: Node) -> str:
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(value := message.raw(key), str) and value:
+            return value
+    return ""
+
+
+def _sealed(message: Node) -> Iterator[Reasoning]:
+    for detail in message.each("reasoning_details"):
+        if (reasoning := unseal(detail.text("data") or detail.text("signature"))) is not None:
+            yield reasoning
+
+
+def read_call_signature(call: Node) -> Reasoning | None:
+    """Return the thought signature that a tool call carries in the way of Google's own compatible endpoint."""
+    signature = call.at("extra_content").at("google").text("thought_signature")
+    if not signature:
+        return None
+    return unseal(signature) or Reasoning(origin=Format.GENERATE, signature=signature)
+
+
+def detail_of(reasoning: Reasoning) -> dict[str, Any]:
+    """Return an element of ``reasoning_details`` that holds what the upstream must get back."""
+    return {"type": "reasoning.encrypted", "data": seal(reasoning), "format": "opencode-cloud"}
+
+
+def write_reasoning(blocks: tuple[Block, ...]) -> dict[str, Any]:
+    """Return the members of a message to an upstream; it gets only what came from one of its kind."""
+    texts = [block.text for block in blocks if isinstance(block, Reasoning) and block.origin == Format.CHAT]
+    return {"reasoning_content": "\n\n".join(texts)} if any(texts) else {}

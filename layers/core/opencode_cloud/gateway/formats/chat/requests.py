@@ -1,0 +1,329 @@
+"""Requests of Chat Completions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
+from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Document,
+    Image,
+    Message,
+    Request,
+    Shape,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node, without_empty
+from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, result_text, split_results
+
+_UNCARRIED = ("logit_bias", "logprobs", "top_logprobs", "audio", "functions", "function_call", "web_search_options")
+_NEW_LIMIT = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that refuse ``max_tokens``
+
+
+def read(node: Node) -> Request:
+    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    for key in _UNCARRIED:
+        if node.raw(key):
+            raise cannot_carry(node.at(key))
+    system, messages = _read_messages(node)
+    return Request(
+        system=system,
+        messages=messages,
+        tools=tuple(_read_tool(tool) for tool in node.each("tools")),
+        tool_choice=_read_choice(node),
+        parallel=node.flag("parallel_tool_calls"),
+        max_output=max_output(node),
+        temperature=node.number("temperature"),
+        top_p=node.number("top_p"),
+        top_k=node.integer("top_k"),
+        stop=node.texts("stop"),
+        seed=node.integer("seed"),
+        frequency_penalty=node.number("frequency_penalty"),
+        presence_penalty=node.number("presence_penalty"),
+        shape=_read_shape(node.at("response_format")),
+        thinking=_read_thinking(node),
+        verbosity=node.text("verbosity"),
+        user=node.text("safety_identifier") or node.text("user"),
+        cache_key=node.text("prompt_cache_key"),
+        stream=bool(node.flag("stream")),
+    )
+
+
+def max_output(node: Node) -> int | None:
+    """Return the most tokens that an answer may have, by either of the two names."""
+    limits = [limit for key in ("max_tokens", "max_completion_tokens") if (limit := node.positive(key)) is not None]
+    return max(limits, default=None)
+
+
+def _read_messages(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
+    system: list[Text] = []
+    messages: list[Message] = []
+    for message in node.each("messages"):
+        role = message.needed("role")
+        if role in ("system", "developer"):
+            texts = tuple(_read_texts(message))
+            if messages:
+                messages.append(Message("system", texts))
+            else:
+                system += texts
+        elif role == "user":
+            messages.append(Message("user", tuple(_read_parts(message))))
+        elif role == "assistant":
+            messages.append(Message("assistant", tuple(_read_assistant(message))))
+        elif role == "tool":
+            result = ToolResult(id=message.needed("tool_call_id"), content=tuple(_read_parts(message)))
+            if messages and messages[-1].role == "user" and _only_results(messages[-1].blocks):
+                messages[-1] = Message("user", (*messages[-1].blocks, result))
+            else:
+                messages.append(Message("user", (result,)))
+        else:
+            raise message.at("role").wrong("must be system, developer, user, assistant or tool")
+    if not messages:
+        raise node.at("messages").wrong("must have a message of the user")
+    return tuple(system), tuple(messages)
+
+
+def _only_results(blocks: Iterable[Block]) -> bool:
+    return all(isinstance(block, ToolResult) for block in blocks)
+
+
+def _read_texts(message: Node) -> Iterator[Text]:
+    for part in _read_parts(message):
+        if not isinstance(part, Text):
+            raise message.at("content").wrong("must be text")
+        yield part
+
+
+def _read_parts(message: Node) -> Iterator[Text | Image | Document]:
+    content = message.at("content")
+    if isinstance(content.value, str):
+        yield Text(content.value)
+        return
+    for part in message.each("content"):
+        yield _read_part(part)
+
+
+def _read_part(part: Node) -> Text | Image | Document:
+    kind = part.needed("type")
+    if kind in ("text", "refusal"):
+        return Text(part.text(kind))
+    if kind == "image_url":
+        image = part.at("image_url")
+        return image_at(image.needed("url"), image.path, image.text("detail"))
+    if kind == "input_audio":
+        audio = part.at("input_audio")
+        return Document(media_type=audio_type(audio.needed("format")), data=audio.needed("data"))
+    if kind == "file" and part.at("file").text("file_data"):
+        file = part.at("file")
+        return document_at(file.text("file_data"), file.text("filename"), file.path)
+    raise cannot_carry(part, kind)
+
+
+def _read_assistant(message: Node) -> Iterator[Block]:
+    if message.raw("function_call") or message.raw("audio"):
+        raise cannot_carry(message, "an answer of this kind")
+    reasoning = list(read_reasoning(message))
+    yield from reasoning
+    for part in _read_parts(message):
+        if not isinstance(part, Text):
+            raise message.at("content").wrong("must be text")
+        if part.text:
+            yield part
+    for call in message.each("tool_calls"):
+        if call.text("type") not in ("", "function"):
+            raise cannot_carry(call, call.text("type"))
+        if (signature := read_call_signature(call)) is not None and signature not in reasoning:
+            yield signature
+        function = call.at("function")
+        yield ToolCall(id=call.needed("id"), name=function.needed("name"), arguments=function.text("arguments"))
+
+
+def _read_tool(tool: Node) -> Tool:
+    if tool.needed("type") != "function":
+        raise cannot_carry(tool, tool.needed("type"))
+    function = tool.at("function")
+    return Tool(
+        name=function.needed("name"),
+        description=function.text("description"),
+        schema=function.mapping("parameters"),
+        strict=function.flag("strict"),
+    )
+
+
+def _read_choice(node: Node) -> ToolChoice | None:
+    choice = node.at("tool_choice")
+    if not choice.present():
+        return None
+    if isinstance(choice.value, str):
+        if choice.value not in ("auto", "none", "required"):
+            raise choice.wrong("must be auto, none, required or a function")
+        return ToolChoice(Choice(choice.value))
+    if choice.text("type") == "function":
+        return ToolChoice(Choice.NAMED, (choice.at("function").needed("name"),))
+    allowed = choice.at("allowed_tools")
+    if choice.text("type") == "allowed_tools" and allowed.text("mode") == "required":
+        return ToolChoice(Choice.NAMED, tuple(tool.at("function").needed("name") for tool in allowed.each("tools")))
+    raise cannot_carry(choice)
+
+
+def _read_shape(node: Node) -> Shape | None:
+    kind = node.text("type")
+    if kind in ("", "text"):
+        return None
+    if kind == "json_object":
+        return Shape()
+    if kind != "json_schema":
+        raise cannot_carry(node, kind)
+    schema = node.at("json_schema")
+    return Shape(schema=schema.mapping("schema") or {}, name=schema.text("name"), strict=schema.flag("strict"))
+
+
+def _read_thinking(node: Node) -> Thinking | None:
+    """Read how much to think: OpenAI's member, OpenRouter's, and that of several compatible servers."""
+    effort = node.text("reasoning_effort")
+    if effort:
+        return Thinking(effort=effort)
+    if isinstance(node.raw("reasoning"), dict):
+        reasoning = node.at("reasoning")
+        if reasoning.flag("enabled") is False:
+            return Thinking(effort="none")
+        return Thinking(effort=reasoning.text("effort"), budget=reasoning.positive("max_tokens"), shown=True)
+    if isinstance(node.raw("thinking"), dict):
+        thinking = node.at("thinking")
+        disabled = thinking.text("type") == "disabled"
+        return Thinking(effort="none" if disabled else "", budget=thinking.positive("budget_tokens"), shown=True)
+    return None
+
+
+def write(request: Request, model: str) -> dict[str, Any]:
+    """Write a request."""
+    messages: list[dict[str, Any]] = []
+    if request.system:
+        messages.append({"role": "system", "content": "\n\n".join(text.text for text in request.system)})
+    for message in request.messages:
+        messages.extend(_write_message(message))
+    limit = "max_completion_tokens" if _NEW_LIMIT.search(model) else "max_tokens"
+    members = {
+        "model": model,
+        "messages": messages,
+        "tools": [_write_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _write_choice(request.tool_choice),
+        "parallel_tool_calls": request.parallel if request.tools else None,
+        limit: request.max_output,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": list(request.stop) or None,
+        "seed": request.seed,
+        "frequency_penalty": request.frequency_penalty,
+        "presence_penalty": request.presence_penalty,
+        "response_format": _write_shape(request.shape),
+        "reasoning_effort": (effort_of(request.thinking) or None) if request.thinking else None,
+        "verbosity": request.verbosity or None,
+        "user": request.user or None,
+        "prompt_cache_key": request.cache_key or None,
+        "stream": request.stream or None,
+        "stream_options": {"include_usage": True} if request.stream else None,
+    }
+    return without_empty(members)
+
+
+def _write_message(message: Message) -> Iterator[dict[str, Any]]:
+    if message.role == "assistant":
+        yield _write_assistant(message.blocks)
+        return
+    if message.role == "system":
+        yield {"role": "system", "content": "\n\n".join(b.text for b in message.blocks if isinstance(b, Text))}
+        return
+    results, rest = split_results(message.blocks)
+    media: list[Block] = []
+    for result in results:
+        text, pictures = result_text(result)
+        yield {"role": "tool", "tool_call_id": ids.acceptable(result.id), "content": text}
+        media += pictures
+    # A tool message takes text only, so that what else a tool returned follows as the user's.
+    if content := [*media, *rest]:
+        yield {"role": "user", "content": _write_content(content)}
+
+
+def _write_content(blocks: list[Block]) -> str | list[dict[str, Any]]:
+    if len(blocks) == 1 and isinstance(blocks[0], Text):
+        return blocks[0].text
+    return [_write_part(block) for block in blocks]
+
+
+def _write_part(block: Block) -> dict[str, Any]:
+    match block:
+        case Text():
+            return {"type": "text", "text": block.text}
+        case Image():
+            detail = {"detail": block.detail} if block.detail else {}
+            return {"type": "image_url", "image_url": {"url": image_url(block), **detail}}
+        case Document(data=data) if data:
+            if sound := audio_name(block.media_type):
+                return {"type": "input_audio", "input_audio": {"data": data, "format": sound}}
+            name = block.name or "file"
+            return {"type": "file", "file": {"filename": name, "file_data": to_data_url(block.media_type, data)}}
+        case _:
+            raise cannot_carry(Node(None, "a file given by its address"))
+
+
+def _write_assistant(blocks: tuple[Block, ...]) -> dict[str, Any]:
+    text = "\n\n".join(block.text for block in blocks if isinstance(block, Text))
+    calls = [
+        {
+            "id": ids.acceptable(block.id),
+            "type": "function",
+            "function": {"name": block.name, "arguments": block.arguments or "{}"},
+        }
+        for block in blocks
+        if isinstance(block, ToolCall)
+    ]
+    message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
+    message.update(write_reasoning(blocks))
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.schema is not None:
+        function["parameters"] = tool.schema
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+    if choice is None:
+        return None
+    if choice.choice is not Choice.NAMED:
+        return choice.choice.value
+    functions = [{"type": "function", "function": {"name": name}} for name in choice.names]
+    if len(functions) == 1:
+        return functions[0]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": functions}}
+
+
+def _write_shape(shape: Shape | None) -> dict[str, Any] | None:
+    if shape is None:
+        return None
+    if shape.schema is None:
+        return {"type": "json_object"}
+    schema: dict[str, Any] = {"name": shape.name or "answer", "schema": shape.schema}
+    if shape.strict is not None:
+        schema["strict"] = shape.strict
+    return {"type": "json_schema", "json_schema": schema}

@@ -1,0 +1,202 @@
+"""Streams of Chat Completions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.gateway.formats import ids, sse
+from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
+from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature
+from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.models import (
+    Asked,
+    Closed,
+    Ended,
+    Event,
+    Grown,
+    Opened,
+    Reasoning,
+    Signed,
+    Text,
+    ToolCall,
+    UpstreamFault,
+)
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.streaming import Blocks
+from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+
+_DONE = b"[DONE]"
+
+
+class _Call:
+    """A tool call that is being received; it begins when its name is known."""
+
+    def __init__(self, index: int, given: str) -> None:
+        self.index = index
+        self.id = given or ids.new("call_")
+        self.named = False
+        self.early = ""
+
+
+class Reader:
+    """Reads the stream of an upstream."""
+
+    def __init__(self) -> None:
+        self.tokens: Tokens | None = None
+        self.complete = False
+        self.fault: UpstreamFault | None = None
+        self._blocks = Blocks()
+        self._calls: dict[int, _Call] = {}
+        self._begun: list[_Call] = []
+        self._finish = ""
+        self._refused = False
+
+    def read(self, data: bytes) -> Iterator[Event]:
+        """Yield what one event says."""
+        if data.strip() == _DONE:
+            yield from self._end()
+            return
+        chunk = Node(msgspec.json.decode(data))
+        if chunk.raw("error"):
+            self.fault = fault_of(chunk.value)
+            return
+        self.tokens = merge(self.tokens, read_usage(Format.CHAT, chunk.raw("usage")))
+        for choice in chunk.each("choices"):
+            if not choice.integer("index"):
+                yield from self._choice(choice)
+
+    def finish(self) -> Iterator[Event]:
+        """Yield the end, if the upstream said why it ended and left out the mark after it."""
+        if self._finish and not self.complete:
+            yield from self._end()
+
+    def _choice(self, choice: Node) -> Iterator[Event]:
+        delta = choice.at("delta")
+        if thought := _thought(delta):
+            yield from self._blocks.grow(Reasoning(origin=Format.CHAT), thought)
+        for key in ("content", "refusal"):
+            if text := delta.text(key):
+                self._refused = self._refused or key == "refusal"
+                yield from self._blocks.grow(Text(""), text)
+        for call in delta.each("tool_calls"):
+            yield from self._call(call)
+        self._finish = choice.text("finish_reason") or self._finish
+
+    def _call(self, delta: Node) -> Iterator[Event]:
+        given, function = delta.text("id"), delta.at("function")
+        name, text = function.text("name"), function.text("arguments")
+        position = delta.integer("index")
+        if position is None:
+            position = len(self._begun) if given or name else len(self._begun) - 1
+        call = self._calls.get(position)
+        # Some servers number all calls 0 and tell them apart by their ids.
+        if call is None or (given and name and given != call.id):
+            yield from self._blocks.end()
+            if (signature := read_call_signature(delta)) is not None:
+                yield from self._blocks.sign(signature)
+            call = self._calls[position] = _Call(self._blocks.next(), given)
+            self._begun.append(call)
+        if name and not call.named:
+            call.named = True
+            yield Opened(call.index, ToolCall(id=call.id, name=name))
+            text = call.early + text
+        if not call.named:
+            call.early += text
+        elif text:
+            yield Grown(call.index, text)
+
+    def _end(self) -> Iterator[Event]:
+        if self.complete:
+            return
+        self.complete = True
+        yield from self._blocks.end()
+        called = [call for call in self._begun if call.named]
+        for call in called:
+            yield Closed(call.index)
+        yield Ended(stop_of(self._finish, called=bool(called), refused=self._refused))
+
+
+def _thought(delta: Node) -> str:
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(value := delta.raw(key), str) and value:
+            return value
+    return ""
+
+
+class Writer:
+    """Writes a stream for a client."""
+
+    sequence = 0
+
+    def __init__(self, asked: Asked) -> None:
+        self._usage = asked.usage_wanted
+        self._frame = {
+            "id": ids.new("chatcmpl-"),
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": asked.model,
+        }
+        self._begun = False
+        self._kinds: dict[int, Text | ToolCall | Reasoning] = {}
+        self._calls: dict[int, int] = {}
+        self._signature = ""
+
+    def write(self, event: Event, tokens: Tokens | None) -> bytes:
+        """Return the chunks for an event."""
+        begin = b""
+        if not self._begun:
+            self._begun = True
+            begin = self._chunk({"role": "assistant", "content": ""})
+        return begin + self._write(event, tokens)
+
+    def _write(self, event: Event, tokens: Tokens | None) -> bytes:
+        match event:
+            case Opened(index, block):
+                self._kinds[index] = block
+                return self._open(index, block) if isinstance(block, ToolCall) else b""
+            case Grown(index, text):
+                return self._chunk(self._delta(index, text))
+            case Signed(_, reasoning):
+                if reasoning.origin == Format.GENERATE:
+                    self._signature = reasoning.signature
+                    return b""
+                return self._chunk({"reasoning_details": [detail_of(reasoning)]})
+            case Closed():
+                return b""
+            case Ended(stop):
+                return self._end(FINISH[stop], tokens)
+
+    def _open(self, index: int, call: ToolCall) -> bytes:
+        position = self._calls[index] = len(self._calls)
+        function = {"name": call.name, "arguments": ""}
+        members: dict[str, Any] = {"index": position, "id": call.id, "type": "function", "function": function}
+        if self._signature:
+            members["extra_content"] = {"google": {"thought_signature": self._signature}}
+            self._signature = ""
+        return self._chunk({"tool_calls": [members]})
+
+    def _delta(self, index: int, text: str) -> dict[str, Any]:
+        match self._kinds[index]:
+            case Text():
+                return {"content": text}
+            case Reasoning():
+                return {"reasoning_content": text}
+            case ToolCall():
+                return {"tool_calls": [{"index": self._calls[index], "function": {"arguments": text}}]}
+
+    def _end(self, finish: str, tokens: Tokens | None) -> bytes:
+        last = self._chunk({}, finish)
+        usage = b""
+        if self._usage and tokens is not None:
+            chunk: dict[str, Any] = {**self._frame, "choices": [], "usage": write_usage(Format.CHAT, tokens)}
+            usage = sse.nameless(msgspec.json.encode(chunk))
+        return last + usage + sse.nameless(_DONE)
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return sse.nameless(msgspec.json.encode({**self._frame, "choices": [choice]}))

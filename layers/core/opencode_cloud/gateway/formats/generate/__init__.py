@@ -1,0 +1,1 @@
+"""Google generateContent: requests, answers and streams, read and written."""

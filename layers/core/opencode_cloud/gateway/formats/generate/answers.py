@@ -1,0 +1,113 @@
+"""Whole answers of generateContent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
+from opencode_cloud.gateway.formats.sealing import seal
+from opencode_cloud.gateway.formats.usage import read_usage, write_usage
+
+REASONS = {
+    Stop.END: "STOP",
+    Stop.LENGTH: "MAX_TOKENS",
+    Stop.TOOLS: "STOP",
+    Stop.SEQUENCE: "STOP",
+    Stop.REFUSAL: "SAFETY",
+}
+_ENDS = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
+
+
+def stop_of(reason: str, *, called: bool) -> Stop:
+    """Return why an answer ended. What is neither an end nor a limit is a refusal: filters, and calls that failed."""
+    if reason == "MAX_TOKENS":
+        return Stop.LENGTH
+    if reason not in _ENDS:
+        return Stop.REFUSAL
+    return Stop.TOOLS if called else Stop.END
+
+
+def read(node: Node) -> Reply:
+    """Read an answer. Raises :class:`Malformed`."""
+    candidate = next(node.each("candidates"), None)
+    blocked = node.at("promptFeedback").text("blockReason")
+    if candidate is None and not blocked:
+        raise node.at("candidates").wrong("must have an answer")
+    blocks = tuple(_read_blocks(candidate)) if candidate is not None else ()
+    called = any(isinstance(block, ToolCall) for block in blocks)
+    reason = candidate.text("finishReason") if candidate is not None else blocked
+    return Reply(
+        id=node.text("responseId"),
+        blocks=blocks,
+        stop=stop_of(reason, called=called),
+        tokens=read_usage(Format.GENERATE, node.raw("usageMetadata")),
+    )
+
+
+def _read_blocks(candidate: Node) -> Iterator[Text | ToolCall | Reasoning]:
+    for part in parts_of(candidate.at("content")):
+        signature, call = part.text("thoughtSignature"), part.at("functionCall")
+        if part.flag("thought"):
+            yield Reasoning(text=part.text("text"), origin=Format.GENERATE, signature=signature)
+        elif call.present():
+            if signature:
+                yield Reasoning(origin=Format.GENERATE, signature=signature)
+            yield ToolCall(
+                id=call.text("id") or ids.new("call_"),
+                name=call.needed("name"),
+                arguments=compact(call.mapping("args") or {}),
+            )
+        elif text := part.text("text"):
+            yield Text(text)
+
+
+def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+    """Write an answer."""
+    candidate = {
+        "content": {"role": "model", "parts": list(_write_parts(reply))},
+        "finishReason": REASONS[reply.stop],
+        "index": 0,
+    }
+    answer: dict[str, Any] = {
+        "candidates": [candidate],
+        "modelVersion": asked.model,
+        "responseId": ids.new(""),
+    }
+    if reply.tokens is not None:
+        answer["usageMetadata"] = write_usage(Format.GENERATE, reply.tokens)
+    return answer
+
+
+def _write_parts(reply: Reply) -> Iterator[dict[str, Any]]:
+    signature = ""
+    for block in reply.blocks:
+        match block:
+            case Reasoning():
+                if signature:  # of the block before
+                    yield {"text": "", "thought": True, "thoughtSignature": signature}
+                if block.text:
+                    yield {"text": block.text, "thought": True}
+                signature = seal(block)
+            case ToolCall():
+                yield signed({"functionCall": function_call(block)}, signature)
+                signature = ""
+            case Text():
+                yield signed({"text": block.text}, signature)
+                signature = ""
+    if signature:
+        yield {"text": "", "thought": True, "thoughtSignature": signature}
+
+
+def signed(part: dict[str, Any], signature: str) -> dict[str, Any]:
+    """Return a part with the signature that clients send back with it."""
+    return {**part, "thoughtSignature": signature} if signature else part
+
+
+def function_call(call: ToolCall) -> dict[str, Any]:
+    """Return a call as clients get it."""
+    return {"id": call.id, "name": call.name, "args": arguments_object(call.arguments)}

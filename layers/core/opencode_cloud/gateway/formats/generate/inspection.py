@@ -1,0 +1,51 @@
+"""What must be known of a request of generateContent."""
+
+from __future__ import annotations
+
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.reading import Node, snake
+
+_CLIENT_TOOLS = ("functionDeclarations", "computerUse")
+
+
+def inspect(node: Node, facts: Facts) -> None:
+    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    if node.text("cachedContent"):
+        facts.unknown_size("cachedContent")
+    for content in (*node.each("contents"), node.at("systemInstruction")):
+        for part in parts_of(content):
+            _inspect_part(part, facts)
+    for tool in node.each("tools"):
+        for name in tool.members():
+            if name not in (*_CLIENT_TOOLS, *map(snake, _CLIENT_TOOLS)):
+                facts.hosts(name)
+    config = node.at("generationConfig")
+    for modality in config.texts("responseModalities"):
+        if modality.upper() != "TEXT":
+            facts.hosts(f"{modality.lower()} output")
+    if (tier := node.text("serviceTier").lower()) not in ("", "unspecified", "standard", "flex"):
+        facts.tier = tier
+
+
+def parts_of(content: Node) -> list[Node]:
+    """Return the parts of a content; a single one may stand without an array."""
+    parts = content.at("parts")
+    return [parts] if isinstance(parts.value, dict) else list(content.each("parts"))
+
+
+def _inspect_part(part: Node, facts: Facts) -> None:
+    for key in ("inlineData", "fileData"):
+        media = part.at(key)
+        if media.present():
+            _inspect_media(media, facts)
+    for inner in part.at("functionResponse").each("parts"):
+        _inspect_part(inner, facts)
+
+
+def _inspect_media(media: Node, facts: Facts) -> None:
+    if media.text("mimeType").startswith("image/"):
+        facts.images += 1
+    else:
+        facts.documents += 1
+    if media.text("fileUri"):
+        facts.unknown_size(f"a file given by its address ({media.path})")

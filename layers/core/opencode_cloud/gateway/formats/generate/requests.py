@@ -1,0 +1,199 @@
+"""Requests of generateContent, read. The model's name and whether to stream are in the path, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.generate.inspection import parts_of
+from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
+from opencode_cloud.gateway.formats.generate.writing import write
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    Request,
+    Shape,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node, compact
+from opencode_cloud.gateway.formats.sealing import unseal
+from opencode_cloud.gateway.formats.writing import cannot_carry
+
+__all__ = ["read", "write"]
+
+_UNCARRIED = ("responseLogprobs", "speechConfig", "imageConfig", "responseFormat", "translationConfig")
+_CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, "ANY": Choice.REQUIRED}
+
+
+def read(node: Node) -> Request:
+    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    config = node.at("generationConfig")
+    for place, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
+        if place.raw(key):
+            raise cannot_carry(place.at(key))
+    messages = tuple(_Turns().read(node))
+    if not messages:
+        raise node.at("contents").wrong("must have a content")
+    return Request(
+        system=tuple(_read_system(node.at("systemInstruction"))),
+        messages=messages,
+        tools=tuple(
+            _read_tool(function) for tool in node.each("tools") for function in tool.each("functionDeclarations")
+        ),
+        tool_choice=_read_choice(node.at("toolConfig").at("functionCallingConfig")),
+        max_output=config.positive("maxOutputTokens"),
+        temperature=config.number("temperature"),
+        top_p=config.number("topP"),
+        top_k=config.integer("topK"),
+        stop=config.texts("stopSequences"),
+        seed=config.integer("seed"),
+        frequency_penalty=config.number("frequencyPenalty"),
+        presence_penalty=config.number("presencePenalty"),
+        shape=_read_shape(config),
+        thinking=_read_thinking(config.at("thinkingConfig")),
+    )
+
+
+def _read_system(content: Node) -> Iterator[Text]:
+    for part in parts_of(content):
+        if part.raw("text") is None:
+            raise part.wrong("must be text")
+        yield Text(part.text("text"))
+
+
+class _Turns:
+    """Reads the turns. Calls without ids get some, and results are matched with them by name and order."""
+
+    def __init__(self) -> None:
+        self._unanswered: list[ToolCall] = []
+
+    def read(self, node: Node) -> Iterator[Message]:
+        """Yield the messages."""
+        for turn, content in enumerate(node.each("contents")):
+            role = content.text("role") or "user"
+            if role not in ("user", "model", "function"):
+                raise content.at("role").wrong("must be user or model")
+            blocks: list[Block] = []
+            for position, part in enumerate(parts_of(content)):
+                blocks += self._part(part, turn, position)
+            if blocks:
+                yield Message("assistant" if role == "model" else "user", tuple(blocks))
+
+    def _part(self, part: Node, turn: int, position: int) -> Iterator[Block]:
+        signature = part.text("thoughtSignature")
+        if part.flag("thought"):
+            signed = unseal(signature) if signature else None
+            yield signed or Reasoning(text=part.text("text"), origin=Format.GENERATE, signature=signature)
+            return
+        if signature:
+            yield unseal(signature) or Reasoning(origin=Format.GENERATE, signature=signature)
+        if part.at("functionCall").present():
+            call = part.at("functionCall")
+            name = call.needed("name")
+            yield self._called(
+                ToolCall(
+                    id=call.text("id") or ids.positional(turn, position, name),
+                    name=name,
+                    arguments=compact(call.mapping("args") or {}),
+                )
+            )
+        elif part.at("functionResponse").present():
+            yield self._result(part.at("functionResponse"), ids.positional(turn, position, ""))
+        elif part.raw("text") is not None:
+            if text := part.text("text"):
+                yield Text(text)
+        else:
+            yield read_media(part)
+
+    def _called(self, call: ToolCall) -> ToolCall:
+        self._unanswered.append(call)
+        return call
+
+    def _result(self, response: Node, fallback: str) -> ToolResult:
+        given, name = response.text("id"), response.text("name")
+        candidates = [call for call in self._unanswered if call.id == given] if given else []
+        candidates = candidates or [call for call in self._unanswered if call.name == name]
+        if candidates:
+            self._unanswered.remove(candidates[0])
+        content, failed = _read_response(response)
+        media = [read_media(part) for part in response.each("parts")]
+        call_id = candidates[0].id if candidates else given or fallback
+        return ToolResult(id=call_id, name=name, content=(content, *media), error=failed)
+
+
+def _read_response(response: Node) -> tuple[Text, bool]:
+    members = response.mapping("response") or {}
+    for key, failed in (("error", True), ("output", False)):
+        if set(members) == {key}:
+            value: Any = members[key]
+            return Text(value if isinstance(value, str) else compact(value)), failed
+    return Text(compact(members)), False
+
+
+def read_media(part: Node) -> Image | Document:
+    """Read a part that is a picture or file."""
+    inline, file = part.at("inlineData"), part.at("fileData")
+    if inline.present():
+        media_type, data = inline.needed("mimeType"), inline.needed("data")
+        if media_type.startswith("image/"):
+            return Image(media_type=media_type, data=data)
+        return Document(media_type=media_type, data=data, name=inline.text("displayName"))
+    url, media_type = file.text("fileUri"), file.text("mimeType")
+    if not url.startswith("https://") or "googleapis.com" in url:
+        raise cannot_carry(part, ", ".join(part.members()))
+    if media_type.startswith("image/"):
+        return Image(url=url, media_type=media_type)
+    return Document(url=url, media_type=media_type)
+
+
+def _read_tool(function: Node) -> Tool:
+    schema = function.mapping("parametersJsonSchema")
+    if schema is None and (parameters := function.mapping("parameters")) is not None:
+        schema = to_json_schema(parameters)
+    return Tool(name=function.needed("name"), description=function.text("description"), schema=schema)
+
+
+def _read_choice(config: Node) -> ToolChoice | None:
+    mode = config.text("mode").upper()
+    if mode in ("", "MODE_UNSPECIFIED"):
+        return None
+    if mode not in _CHOICES:
+        raise config.at("mode").wrong("must be AUTO, ANY, NONE or VALIDATED")
+    names = config.texts("allowedFunctionNames")
+    if mode == "ANY" and names:
+        return ToolChoice(Choice.NAMED, names)
+    return ToolChoice(_CHOICES[mode])
+
+
+def _read_shape(config: Node) -> Shape | None:
+    kind = config.text("responseMimeType")
+    if kind in ("", "text/plain"):
+        return None
+    if kind != "application/json":
+        raise cannot_carry(config.at("responseMimeType"), kind)
+    schema = config.mapping("responseJsonSchema")
+    if schema is None and (given := config.mapping("responseSchema")) is not None:
+        schema = to_json_schema(given)
+    return Shape(schema=schema)
+
+
+def _read_thinking(config: Node) -> Thinking | None:
+    if not config.present():
+        return None
+    level = config.text("thinkingLevel").lower()
+    return Thinking(
+        effort="" if level == "thinking_level_unspecified" else level,
+        budget=config.integer("thinkingBudget"),
+        shown=bool(config.flag("includeThoughts")),
+    )

@@ -1,0 +1,171 @@
+"""Requests of generateContent, written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    Request,
+    Shape,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node, arguments_object, without_empty
+from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged
+
+UNSIGNED = "skip_thought_signature_validator"
+"""What Google's documentation gives for calls of tools that its models did not make: they are not validated."""
+
+_EARLIER = re.compile(
+    r"gemini-[12](?!\d)"
+)  # models that know neither ids and signatures of calls nor levels of thought
+_LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
+
+
+def write(request: Request, model: str) -> dict[str, Any]:
+    """Write a request."""
+    if request.parallel is False and request.tools:
+        raise cannot_carry(Node(None, "calling tools one at a time"))
+    later = _EARLIER.search(model) is None
+    system, messages = list(request.system), list(request.messages)
+    system += [b for m in messages if m.role == "system" for b in m.blocks if isinstance(b, Text)]
+    turns = _Turns(later)
+    contents = [turns.write(message) for message in merged(m for m in messages if m.role != "system")]
+    config = {
+        "maxOutputTokens": request.max_output,
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "topK": request.top_k,
+        "stopSequences": list(request.stop) or None,
+        "seed": request.seed,
+        "frequencyPenalty": request.frequency_penalty,
+        "presencePenalty": request.presence_penalty,
+        "thinkingConfig": _write_thinking(request.thinking, later=later),
+        **_write_shape(request.shape),
+    }
+    members = {
+        "contents": [content for content in contents if content["parts"]],
+        "systemInstruction": {"parts": [{"text": text.text} for text in system]} if system else None,
+        "tools": [{"functionDeclarations": [_write_tool(tool) for tool in request.tools]}] if request.tools else None,
+        "toolConfig": _write_choice(request.tool_choice),
+        "generationConfig": without_empty(config) or None,
+    }
+    return without_empty(members)
+
+
+class _Turns:
+    """Writes the turns; results name the function that was called, which other formats know by the call's id."""
+
+    def __init__(self, later: bool) -> None:
+        self._later = later
+        self._names: dict[str, str] = {}
+
+    def write(self, message: Message) -> dict[str, Any]:
+        """Return one turn."""
+        if message.role == "assistant":
+            return {"role": "model", "parts": list(self._model(message.blocks))}
+        results = [block for block in message.blocks if isinstance(block, ToolResult)]
+        parts = [part for result in results for part in self._result(result)]
+        parts += [_write_part(b) for b in message.blocks if not isinstance(b, (ToolResult, ToolCall, Reasoning))]
+        return {"role": "user", "parts": parts}
+
+    def _model(self, blocks: tuple[Block, ...]) -> Iterator[dict[str, Any]]:
+        signature, first = "", True
+        for block in blocks:
+            if isinstance(block, Reasoning):
+                signature = block.signature if block.origin == Format.GENERATE else signature
+            elif isinstance(block, ToolCall):
+                part: dict[str, Any] = {"functionCall": self._call(block)}
+                # Of calls side by side only the first is signed.
+                if signature or (first and self._later):
+                    part["thoughtSignature"] = signature or UNSIGNED
+                yield part
+                signature, first = "", False
+            elif not isinstance(block, Text) or block.text:
+                written = _write_part(block)
+                yield {**written, "thoughtSignature": signature} if signature else written
+                signature = ""
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        call_id = ids.acceptable(call.id)
+        self._names[call_id] = call.name
+        members: dict[str, Any] = {"name": call.name, "args": arguments_object(call.arguments)}
+        return {"id": call_id, **members} if self._later else members
+
+    def _result(self, result: ToolResult) -> Iterator[dict[str, Any]]:
+        call_id = ids.acceptable(result.id)
+        text = "\n".join(block.text for block in result.content if isinstance(block, Text))
+        media = [_write_part(block) for block in result.content if not isinstance(block, Text)]
+        response: dict[str, Any] = {
+            "name": self._names.get(call_id) or result.name or "tool",
+            "response": {"error" if result.error else "output": text},
+        }
+        if self._later:
+            response = {"id": call_id, **response, **({"parts": media} if media else {})}
+        yield {"functionResponse": response}
+        if not self._later:
+            yield from media
+
+
+def _write_part(block: Block) -> dict[str, Any]:
+    match block:
+        case Text():
+            return {"text": block.text}
+        case Image(url=url) | Document(url=url) if url:
+            kind = {"mimeType": block.media_type} if block.media_type else {}
+            return {"fileData": {**kind, "fileUri": url}}
+        case Image() | Document():
+            return {"inlineData": {"mimeType": block.media_type, "data": block.data}}
+        case _:
+            raise cannot_carry(Node(None, "this kind of content"))
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    members = {
+        "name": tool.name,
+        "description": tool.description or None,
+        "parametersJsonSchema": tool.schema,
+    }
+    return without_empty(members)
+
+
+def _write_choice(choice: ToolChoice | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    modes = {Choice.AUTO: "AUTO", Choice.NONE: "NONE", Choice.REQUIRED: "ANY", Choice.NAMED: "ANY"}
+    config: dict[str, Any] = {"mode": modes[choice.choice]}
+    if choice.choice is Choice.NAMED:
+        config["allowedFunctionNames"] = list(choice.names)
+    return {"functionCallingConfig": config}
+
+
+def _write_shape(shape: Shape | None) -> dict[str, Any]:
+    if shape is None:
+        return {}
+    return {"responseMimeType": "application/json", "responseJsonSchema": shape.schema}
+
+
+def _write_thinking(thinking: Thinking | None, *, later: bool) -> dict[str, Any] | None:
+    if thinking is None:
+        return None
+    members: dict[str, Any] = {"includeThoughts": True} if thinking.shown else {}
+    if later:
+        if effort := effort_of(thinking):
+            members["thinkingLevel"] = _LEVELS.get(effort, effort).upper()
+    elif (budget := budget_of(thinking)) is not None:
+        members["thinkingBudget"] = min(budget, 24_576)
+    return members or None

@@ -1,0 +1,50 @@
+"""Pictures and files: data URLs, and the kinds that formats name differently."""
+
+from __future__ import annotations
+
+from opencode_cloud.gateway.formats.models import Document, Image, Malformed
+
+_AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+_AUDIO_NAMES = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def from_data_url(url: str, path: str) -> tuple[str, str]:
+    """Return media type and base64 data of a data URL. Raises :class:`Malformed`."""
+    head, comma, data = url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise Malformed(path, "must be a data URL with base64 data")
+    return head[len("data:") : -len(";base64")].partition(";")[0], data
+
+
+def to_data_url(media_type: str, data: str) -> str:
+    """Return a data URL of base64 data."""
+    return f"data:{media_type};base64,{data}"
+
+
+def image_at(url: str, path: str, detail: str = "") -> Image:
+    """Return the picture that a URL of any kind stands for."""
+    if not url.startswith("data:"):
+        return Image(url=url, detail=detail)
+    media_type, data = from_data_url(url, path)
+    return Image(media_type=media_type, data=data, detail=detail)
+
+
+def image_url(image: Image) -> str:
+    """Return a URL that stands for a picture."""
+    return image.url or to_data_url(image.media_type, image.data)
+
+
+def document_at(data: str, name: str, path: str) -> Document:
+    """Return the file of a data URL."""
+    media_type, payload = from_data_url(data, path)
+    return Document(media_type=media_type, data=payload, name=name)
+
+
+def audio_type(name: str) -> str:
+    """Return the media type of what OpenAI calls ``wav`` or ``mp3``."""
+    return _AUDIO.get(name, f"audio/{name}")
+
+
+def audio_name(media_type: str) -> str | None:
+    """Return OpenAI's name of a kind of sound, None if it knows none."""
+    return _AUDIO_NAMES.get(media_type)

@@ -1,0 +1,83 @@
+"""Whole answers of Messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
+from opencode_cloud.gateway.formats.sealing import seal
+from opencode_cloud.gateway.formats.usage import read_usage, write_usage
+
+REASONS = {
+    Stop.END: "end_turn",
+    Stop.LENGTH: "max_tokens",
+    Stop.TOOLS: "tool_use",
+    Stop.SEQUENCE: "stop_sequence",
+    Stop.REFUSAL: "refusal",
+}
+_STOPS = {reason: stop for stop, reason in REASONS.items()} | {"model_context_window_exceeded": Stop.LENGTH}
+EMPTY_USAGE = {"input_tokens": 0, "output_tokens": 0}
+
+
+def stop_of(reason: str) -> Stop:
+    """Return why an answer ended."""
+    return _STOPS.get(reason, Stop.END)
+
+
+def read(node: Node) -> Reply:
+    """Read an answer. Raises :class:`Malformed`."""
+    if node.text("type") != "message":
+        raise node.at("type").wrong("must be message")
+    return Reply(
+        id=node.text("id"),
+        blocks=tuple(_read_blocks(node)),
+        stop=stop_of(node.text("stop_reason")),
+        stop_sequence=node.text("stop_sequence"),
+        tokens=read_usage(Format.MESSAGES, node.raw("usage")),
+    )
+
+
+def _read_blocks(node: Node) -> Iterator[Text | ToolCall | Reasoning]:
+    for block in node.each("content"):
+        match block.text("type"):
+            case "text":
+                yield Text(block.text("text"))
+            case "tool_use":
+                arguments = compact(block.mapping("input") or {})
+                yield ToolCall(id=block.text("id") or ids.new("toolu_"), name=block.needed("name"), arguments=arguments)
+            case "thinking":
+                text, signature = block.text("thinking"), block.text("signature")
+                yield Reasoning(text=text, origin=Format.MESSAGES, signature=signature)
+            case "redacted_thinking":
+                yield Reasoning(origin=Format.MESSAGES, signature=block.text("data"), redacted=True)
+            case _:
+                pass  # what tools of the provider said; these are not asked for in a conversion
+
+
+def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+    """Write an answer."""
+    return {
+        "id": ids.new("msg_"),
+        "type": "message",
+        "role": "assistant",
+        "model": asked.model,
+        "content": [_write_block(block) for block in reply.blocks if not isinstance(block, Text) or block.text],
+        "stop_reason": REASONS[reply.stop],
+        "stop_sequence": reply.stop_sequence or None,
+        "usage": write_usage(Format.MESSAGES, reply.tokens) if reply.tokens else EMPTY_USAGE,
+    }
+
+
+def _write_block(block: Text | ToolCall | Reasoning) -> dict[str, Any]:
+    match block:
+        case Text():
+            return {"type": "text", "text": block.text}
+        case ToolCall():
+            arguments = arguments_object(block.arguments)
+            return {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
+        case Reasoning():
+            return {"type": "thinking", "thinking": block.text, "signature": seal(block)}

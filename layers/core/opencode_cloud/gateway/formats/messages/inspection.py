@@ -1,0 +1,66 @@
+"""What must be known of a request of Messages."""
+
+from __future__ import annotations
+
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.reading import Node
+
+_CLIENT_TOOLS = ("", "custom")
+_CLIENT_FAMILIES = ("bash_", "text_editor_", "memory_", "computer_", "browser_")  # Anthropic's, run by the client
+
+
+def inspect(node: Node, facts: Facts) -> None:
+    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    for message in node.each("messages"):
+        message.needed("role")
+        _inspect_content(message, facts)
+    for tool in node.each("tools"):
+        kind = tool.text("type")
+        if kind not in _CLIENT_TOOLS and not kind.startswith(_CLIENT_FAMILIES):
+            facts.hosts(kind)
+    for server in node.each("mcp_servers"):
+        facts.hosts(f"mcp {server.text('name')}".strip())
+    if node.raw("container"):
+        facts.hosts("container")
+    if (speed := node.text("speed")) not in ("", "standard"):
+        facts.tier = speed
+    if (tier := node.text("service_tier")) not in ("", "auto", "standard_only"):
+        facts.tier = tier
+    if (region := node.text("inference_geo")) not in ("", "global"):
+        facts.tier = f"inference_geo {region}"
+
+
+def _inspect_content(node: Node, facts: Facts) -> None:
+    if not isinstance(node.raw("content"), list):
+        return
+    for block in node.each("content"):
+        match block.needed("type"):
+            case "image":
+                facts.images += 1
+                _inspect_source(block, facts)
+            case "document":
+                _inspect_document(block, facts)
+            case "container_upload":
+                facts.documents += 1
+                facts.unknown_size(f"a file given by its id ({block.path})")
+            case "tool_result":
+                _inspect_content(block, facts)
+            case _:
+                pass
+
+
+def _inspect_document(block: Node, facts: Facts) -> None:
+    source = block.at("source")
+    if source.text("type") == "text":
+        return  # counted as text
+    if source.text("type") == "content":
+        _inspect_content(source, facts)
+        return
+    facts.documents += 1
+    _inspect_source(block, facts)
+
+
+def _inspect_source(block: Node, facts: Facts) -> None:
+    kind = block.at("source").needed("type")
+    if kind != "base64":
+        facts.unknown_size(f"a file given by its {'address' if kind == 'url' else 'id'} ({block.path})")

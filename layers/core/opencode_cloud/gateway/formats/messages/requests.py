@@ -1,0 +1,365 @@
+"""Requests of Messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    Request,
+    Shape,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, without_empty
+from opencode_cloud.gateway.formats.sealing import unseal
+from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged, split_results
+
+DEFAULT_OUTPUT = 32_000
+"""Tokens. Messages must name a limit; this one is used where neither the client nor the catalogue knows one."""
+
+LEAST_BUDGET = 1024
+"""Tokens. Anthropic accepts no smaller budget for thinking."""
+
+_UNCARRIED = ("container", "mcp_servers", "context_management")
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
+_CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
+_CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
+_EFFORTS = {"minimal": "low"}
+
+
+def read(node: Node) -> Request:
+    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    for key in _UNCARRIED:
+        if node.raw(key):
+            raise cannot_carry(node.at(key))
+    messages = tuple(_read_message(message) for message in node.each("messages"))
+    if not messages:
+        raise node.at("messages").wrong("must have a message")
+    choice = node.at("tool_choice")
+    serial = choice.flag("disable_parallel_tool_use")
+    return Request(
+        system=tuple(_read_texts(node, "system")),
+        messages=messages,
+        tools=tuple(_read_tool(tool) for tool in node.each("tools")),
+        tool_choice=_read_choice(choice),
+        parallel=None if serial is None else not serial,
+        max_output=node.positive("max_tokens"),
+        temperature=node.number("temperature"),
+        top_p=node.number("top_p"),
+        top_k=node.integer("top_k"),
+        stop=node.texts("stop_sequences"),
+        shape=_read_shape(node.at("output_config").at("format")),
+        thinking=_read_thinking(node),
+        user=node.at("metadata").text("user_id"),
+        stream=bool(node.flag("stream")),
+    )
+
+
+def _read_message(message: Node) -> Message:
+    role = message.needed("role")
+    if role == "system":
+        return Message("system", tuple(_read_texts(message, "content")))
+    if role not in ("user", "assistant"):
+        raise message.at("role").wrong("must be user, assistant or system")
+    if isinstance(text := message.raw("content"), str):
+        return Message(role, (Text(text),))
+    return Message(role, tuple(_read_block(block) for block in message.each("content")))
+
+
+def _read_texts(node: Node, key: str) -> Iterator[Text]:
+    if isinstance(text := node.raw(key), str):
+        yield Text(text)
+        return
+    for block in node.each(key):
+        if block.needed("type") != "text":
+            raise block.wrong("must be text")
+        yield Text(block.text("text"), cache=_cache(block))
+
+
+def _read_block(block: Node) -> Block:
+    match kind := block.needed("type"):
+        case "text" | "image" | "document" | "search_result":
+            return _read_content(block)
+        case "tool_use":
+            arguments = compact(block.mapping("input") or {})
+            return ToolCall(id=block.needed("id"), name=block.needed("name"), arguments=arguments, cache=_cache(block))
+        case "tool_result":
+            return ToolResult(
+                id=block.needed("tool_use_id"),
+                content=tuple(_read_result(block)),
+                error=bool(block.flag("is_error")),
+                cache=_cache(block),
+            )
+        case "thinking":
+            text, signature = block.text("thinking"), block.text("signature")
+            return unseal(signature) or Reasoning(text=text, origin=Format.MESSAGES, signature=signature)
+        case "redacted_thinking":
+            data = block.needed("data")
+            return unseal(data) or Reasoning(origin=Format.MESSAGES, signature=data, redacted=True)
+        case _:
+            raise cannot_carry(block, kind)
+
+
+def _read_result(block: Node) -> Iterator[Text | Image | Document]:
+    if isinstance(text := block.raw("content"), str):
+        yield Text(text)
+        return
+    for part in block.each("content"):
+        yield _read_content(part)
+
+
+def _read_content(block: Node) -> Text | Image | Document:
+    kind = block.needed("type")
+    if kind == "text":
+        return Text(block.text("text"), cache=_cache(block))
+    if kind == "search_result":
+        passages = [passage.text("text") for passage in block.each("content")]
+        return Text("\n".join([block.text("title"), block.text("source"), *passages]), cache=_cache(block))
+    source = block.at("source")
+    by = source.needed("type")
+    if kind == "image" and by == "base64":
+        return Image(media_type=source.needed("media_type"), data=source.needed("data"), cache=_cache(block))
+    if kind == "image" and by == "url":
+        return Image(url=source.needed("url"), cache=_cache(block))
+    if kind == "document" and by == "text":
+        title = block.text("title")
+        return Text(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=_cache(block))
+    if kind == "document" and by == "base64":
+        return Document(
+            media_type=source.needed("media_type"),
+            data=source.needed("data"),
+            name=block.text("title"),
+            cache=_cache(block),
+        )
+    if kind == "document" and by == "url":
+        return Document(url=source.needed("url"), name=block.text("title"), cache=_cache(block))
+    raise cannot_carry(block, f"{kind} by {by}")
+
+
+def _cache(block: Node) -> str:
+    mark = block.at("cache_control")
+    return (mark.text("ttl") or "5m") if mark.present() else ""
+
+
+def _read_tool(tool: Node) -> Tool:
+    if (kind := tool.text("type")) not in ("", "custom"):
+        raise cannot_carry(tool, kind)
+    return Tool(
+        name=tool.needed("name"),
+        description=tool.text("description"),
+        schema=tool.mapping("input_schema"),
+        strict=tool.flag("strict"),
+        cache=_cache(tool),
+    )
+
+
+def _read_choice(choice: Node) -> ToolChoice | None:
+    if not choice.present():
+        return None
+    kind = choice.needed("type")
+    if kind == "tool":
+        return ToolChoice(Choice.NAMED, (choice.needed("name"),))
+    if kind not in _CHOICES:
+        raise choice.at("type").wrong("must be auto, any, tool or none")
+    return ToolChoice(_CHOICES[kind])
+
+
+def _read_shape(format_: Node) -> Shape | None:
+    if not format_.present():
+        return None
+    if format_.needed("type") != "json_schema":
+        raise cannot_carry(format_, format_.text("type"))
+    return Shape(schema=format_.mapping("schema") or {})
+
+
+def _read_thinking(node: Node) -> Thinking | None:
+    thinking, effort = node.at("thinking"), node.at("output_config").text("effort")
+    kind = thinking.text("type")
+    if kind == "disabled":
+        return Thinking(effort="none")
+    if not kind:
+        return Thinking(effort=effort) if effort else None
+    return Thinking(
+        effort=effort,
+        budget=thinking.positive("budget_tokens"),
+        shown=thinking.text("display") != "omitted",
+    )
+
+
+def write(request: Request, model: str) -> dict[str, Any]:
+    """Write a request."""
+    system, messages = _hoisted(request)
+    limit = request.max_output or DEFAULT_OUTPUT
+    thinking = _write_thinking(request, model, limit)
+    thinks = thinking.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    config = {**thinking.pop("output_config", {}), **_write_shape(request.shape)}
+    members = {
+        "model": model,
+        "max_tokens": limit,
+        "system": [_write_text(text) for text in system if text.text] or None,
+        "messages": [_write_message(message) for message in merged(messages)],
+        "tools": [_write_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _write_choice(request),
+        # While it thinks, the model takes neither of these.
+        "temperature": None if thinks or request.temperature is None else min(request.temperature, 1),
+        "top_k": None if thinks else request.top_k,
+        "top_p": request.top_p if not thinks or (request.top_p or 0) >= 0.95 else None,
+        "stop_sequences": list(request.stop) or None,
+        "output_config": config or None,
+        "metadata": {"user_id": request.user} if request.user else None,
+        "stream": request.stream or None,
+        **thinking,
+    }
+    return without_empty(members)
+
+
+def _hoisted(request: Request) -> tuple[list[Text], list[Message]]:
+    """Return the system's texts, those from within the conversation too, and the other messages."""
+    system = list(request.system)
+    for message in request.messages:
+        if message.role == "system":
+            system += [block for block in message.blocks if isinstance(block, Text)]
+    return system, [message for message in request.messages if message.role != "system"]
+
+
+def _marked(members: dict[str, Any], cache: str) -> dict[str, Any]:
+    if cache:
+        members["cache_control"] = {"type": "ephemeral"} if cache == "5m" else {"type": "ephemeral", "ttl": cache}
+    return members
+
+
+def _write_message(message: Message) -> dict[str, Any]:
+    results, rest = split_results(message.blocks)
+    blocks = [_write_block(block) for block in (*results, *rest)]
+    return {"role": message.role, "content": [block for block in blocks if block]}
+
+
+def _write_block(block: Block) -> dict[str, Any]:
+    match block:
+        case Text():
+            return _write_text(block) if block.text else {}
+        case Image() | Document():
+            return _write_media(block)
+        case ToolCall():
+            arguments = arguments_object(block.arguments)
+            call = {"type": "tool_use", "id": ids.acceptable(block.id), "name": block.name, "input": arguments}
+            return _marked(call, block.cache)
+        case ToolResult():
+            result: dict[str, Any] = {"type": "tool_result", "tool_use_id": ids.acceptable(block.id)}
+            if content := [written for part in block.content if (written := _write_block(part))]:
+                result["content"] = content
+            if block.error:
+                result["is_error"] = True
+            return _marked(result, block.cache)
+        case Reasoning():
+            return _write_reasoning(block)
+
+
+def _write_text(text: Text) -> dict[str, Any]:
+    return _marked({"type": "text", "text": text.text}, text.cache)
+
+
+def _write_media(block: Image | Document) -> dict[str, Any]:
+    kind = "image" if isinstance(block, Image) else "document"
+    if block.url:
+        source = {"type": "url", "url": block.url}
+    elif kind == "image" or block.media_type == "application/pdf":
+        source = {"type": "base64", "media_type": block.media_type, "data": block.data}
+    else:
+        raise cannot_carry(Node(None, f"a file of type {block.media_type}"))
+    members: dict[str, Any] = {"type": kind, "source": source}
+    if isinstance(block, Document) and block.name:
+        members["title"] = block.name
+    return _marked(members, block.cache)
+
+
+def _write_reasoning(block: Reasoning) -> dict[str, Any]:
+    """Write reasoning that Anthropic signed; it refuses any other."""
+    if block.origin != Format.MESSAGES or not block.signature:
+        return {}
+    if block.redacted:
+        return {"type": "redacted_thinking", "data": block.signature}
+    return {"type": "thinking", "thinking": block.text, "signature": block.signature}
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    members: dict[str, Any] = {"name": tool.name, "input_schema": tool.schema or {"type": "object", "properties": {}}}
+    if tool.description:
+        members["description"] = tool.description
+    if tool.strict:
+        members["strict"] = True
+    return _marked(members, tool.cache)
+
+
+def _write_choice(request: Request) -> dict[str, Any] | None:
+    choice = request.tool_choice
+    if choice is None and (request.parallel is not False or not request.tools):
+        return None
+    if choice is not None and choice.choice is Choice.NAMED:
+        if len(choice.names) != 1:
+            raise cannot_carry(Node(None, "a choice among several tools"))
+        members: dict[str, Any] = {"type": "tool", "name": choice.names[0]}
+    else:
+        members = {"type": _CHOICE_NAMES[choice.choice] if choice else "auto"}
+    if request.parallel is False and members["type"] != "none":
+        members["disable_parallel_tool_use"] = True
+    return members
+
+
+def _write_shape(shape: Shape | None) -> dict[str, Any]:
+    if shape is None:
+        return {}
+    if shape.schema is None:
+        raise cannot_carry(Node(None, "an answer that is JSON of any form"))
+    return {"format": {"type": "json_schema", "schema": shape.schema}}
+
+
+def _write_thinking(request: Request, model: str, limit: int) -> dict[str, Any]:
+    """Write how much to think, in the way of the model's generation."""
+    wanted = request.thinking
+    if wanted is None:
+        return {}
+    if wanted.effort == "none" or wanted.budget == 0:
+        return {"thinking": {"type": "disabled"}}
+    forced = request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED)
+    if forced or _unsigned_call(request.messages):
+        return {}  # refused together
+    if _is_adaptive(model):
+        effort = effort_of(wanted)
+        config = {"output_config": {"effort": _EFFORTS.get(effort, effort)}} if effort else {}
+        return {"thinking": {"type": "adaptive", "display": "summarized" if wanted.shown else "omitted"}, **config}
+    budget = budget_of(wanted)
+    budget = min(limit - 1, budget if budget is not None and budget > 0 else 10_000)
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else {}
+
+
+def _is_adaptive(model: str) -> bool:
+    """Whether a model decides by itself how long it thinks: Claude from 4.6 on. The later ones refuse budgets."""
+    found = _VERSION.search(model)
+    return found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 6)
+
+
+def _unsigned_call(messages: tuple[Message, ...]) -> bool:
+    """Whether the last turn of the assistant calls tools without the thoughts that Anthropic wants back with these."""
+    last = next((message for message in reversed(messages) if message.role == "assistant"), None)
+    if last is None or messages[-1].role == "assistant":
+        return False
+    calls = any(isinstance(block, ToolCall) for block in last.blocks)
+    signed = any(
+        isinstance(block, Reasoning) and block.origin == Format.MESSAGES and block.signature for block in last.blocks
+    )
+    return calls and not signed

@@ -1,0 +1,277 @@
+"""What a model call says, in no particular wire format: the form through which all conversions go.
+
+A request is read into :class:`Request`, an answer into :class:`Reply`, a stream into events; each format has a reader
+and a writer, so that twelve conversions are four of each. What a format cannot express is named where it is written.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.kit.errors import BadRequest
+
+
+class InvalidRequest(BadRequest):
+    """400 ``invalid_request``: the body is not of its format, or cannot be carried over; the message says what."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_request", message)
+
+
+class UpstreamGarbage(Exception):
+    """The upstream sent what is not of its format."""
+
+
+class Malformed(Exception):
+    """A document has something of the wrong form at ``path``. Whoever has it read knows whose fault that is."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} {reason}" if path else f"The body {reason}")
+
+
+class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
+    """An error that an upstream reported."""
+
+    status: int
+    """As HTTP has it; for an error within a stream, what it would have been."""
+    code: str = ""
+    type: str = ""
+    message: str = ""
+    """At most 500 characters."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as its client sent it, and what must be known of it before it is forwarded."""
+
+    format: Format
+    body: bytes
+    model: str
+    stream: bool = False
+    max_output: int | None = None
+    """In tokens, for each answer."""
+    answers: int = 1
+    """How many are generated for this prompt."""
+    images: int = 0
+    documents: int = 0
+    """Files, audio and video within the body."""
+    unbounded: str = ""
+    """Names what makes the size of the prompt unknowable from the body; empty: nothing does."""
+    hosted_tools: tuple[str, ...] = ()
+    """Tools that the provider runs, and other things that it bills by other prices than those of text."""
+    tier: str = ""
+    """A service tier that costs more than the standard one."""
+    usage_wanted: bool = True
+    """Whether the client wants to be told the usage at the end of a stream."""
+    document: dict[str, Any] = {}
+    """The body, decoded."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer in the client's format."""
+
+    body: bytes
+    tokens: Tokens | None
+    """None: the upstream did not say."""
+    generated: int
+    """UTF-8 bytes of generated text, arguments and reasoning."""
+
+
+class Text(msgspec.Struct, frozen=True):
+    """Text, in a prompt or an answer."""
+
+    text: str
+    cache: str = ""
+    """``5m`` or ``1h``: the prompt is to be cached up to here. Only Messages has such marks."""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture: either ``data`` (base64) with its media type, or a ``url``."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    detail: str = ""
+    cache: str = ""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, also audio and video: either ``data`` (base64) with its media type, or a ``url``."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    name: str = ""
+    cache: str = ""
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The model wants a tool to be run; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str = ""
+    cache: str = ""
+
+
+class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool returned for the call ``id``."""
+
+    id: str
+    name: str = ""
+    content: tuple[Text | Image | Document, ...] = ()
+    error: bool = False
+    cache: str = ""
+
+
+class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model thought. Upstreams accept back only what they signed themselves."""
+
+    text: str = ""
+    origin: str = ""
+    """The format of the upstream that made it; empty: not known."""
+    signature: str = ""
+    """Opaque: a signature, encrypted content, or a thought signature, by ``origin``."""
+    redacted: bool = False
+    """Whether ``signature`` is all there is."""
+    id: str = ""
+
+
+Block: TypeAlias = Text | Image | Document | ToolCall | ToolResult | Reasoning
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A turn: of the ``user`` (tools' results too), the ``assistant`` or the ``system``."""
+
+    role: str
+    blocks: tuple[Block, ...]
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the client can run; ``schema`` is JSON Schema, None: it takes nothing."""
+
+    name: str
+    description: str = ""
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+    cache: str = ""
+
+
+class Choice(StrEnum):
+    """Whether the model may, must or must not call tools."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+    NAMED = "named"
+
+
+class ToolChoice(msgspec.Struct, frozen=True):
+    """A choice; with the tools' names if the model must call one of these."""
+
+    choice: Choice
+    names: tuple[str, ...] = ()
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer must be JSON; ``schema`` None: any."""
+
+    schema: dict[str, Any] | None = None
+    name: str = ""
+    strict: bool | None = None
+
+
+class Thinking(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the model should think."""
+
+    effort: str = ""
+    """``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh`` or ``max``; empty: the model's own."""
+    budget: int | None = None
+    """In tokens; where the client said it that way."""
+    shown: bool = False
+    """Whether the client wants to see the thoughts, or a summary of them."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole request. Members that are None or empty were not given."""
+
+    messages: tuple[Message, ...]
+    system: tuple[Text, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel: bool | None = None
+    max_output: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    shape: Shape | None = None
+    thinking: Thinking | None = None
+    verbosity: str = ""
+    user: str = ""
+    cache_key: str = ""
+    stream: bool = False
+
+
+class Stop(StrEnum):
+    """Why an answer ended."""
+
+    END = "end"
+    LENGTH = "length"
+    TOOLS = "tools"
+    SEQUENCE = "sequence"
+    REFUSAL = "refusal"
+    """The model or a filter refused, or the upstream gave up; what was generated so far stands."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    id: str
+    blocks: tuple[Text | ToolCall | Reasoning, ...]
+    stop: Stop
+    stop_sequence: str = ""
+    tokens: Tokens | None = None
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """Event: a block begins. Of tool calls id and name are known, all else follows as deltas."""
+
+    index: int
+    block: Text | ToolCall | Reasoning
+
+
+class Grown(msgspec.Struct, frozen=True):
+    """Event: a block has more text, arguments or thoughts."""
+
+    index: int
+    text: str
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """Event: a block of reasoning got its opaque part; its text is what had been streamed."""
+
+    index: int
+    reasoning: Reasoning
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """Event: a block is complete."""
+
+    index: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Event: the answer is complete."""
+
+    stop: Stop
+    stop_sequence: str = ""
+
+
+Event: TypeAlias = Opened | Grown | Signed | Closed | Ended

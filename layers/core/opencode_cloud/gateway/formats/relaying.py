@@ -1,0 +1,275 @@
+"""An upstream's answer on its way to the client: as it is, or converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, cast
+
+import msgspec
+
+from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.gateway.formats import conversions, sse
+from opencode_cloud.gateway.formats.asking import node_of
+from opencode_cloud.gateway.formats.faults import error_event, fault_of
+from opencode_cloud.gateway.formats.metering import METERS, ResponsesMeter
+from opencode_cloud.gateway.formats.models import (
+    Answer,
+    Asked,
+    Event,
+    Grown,
+    Malformed,
+    Reasoning,
+    Reply,
+    Text,
+    UpstreamFault,
+    UpstreamGarbage,
+)
+from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
+from opencode_cloud.gateway.formats.usage import read_usage
+
+
+class StreamRelay(Protocol):
+    """Takes an upstream's stream in chunks and gives the client's, in whole events only.
+
+    So a heartbeat or an error event may be put in after whatever it returned.
+    """
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Usage as the upstream last reported it; None: it has not."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has its proper end."""
+        ...
+
+    @property
+    def fault(self) -> UpstreamFault | None:
+        """An error that the upstream reported within the stream; the client was given it, in its format."""
+        ...
+
+    @property
+    def generated(self) -> int:
+        """UTF-8 bytes of generated text, arguments and reasoning so far."""
+        ...
+
+    @property
+    def garbage(self) -> bool:
+        """Whether bytes came that are not of the upstream's format; nothing is passed on from there."""
+        ...
+
+    @property
+    def between(self) -> bool:
+        """Whether the client's stream is at a border between events: always."""
+        ...
+
+    @property
+    def sequence(self) -> int:
+        """The number that the next event has, in formats that number them."""
+        ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the client is to be sent for a chunk of the upstream's stream; often nothing."""
+        ...
+
+    def end(self) -> bytes:
+        """Return what is still to be sent now that the upstream has closed its stream."""
+        ...
+
+
+class _Relay:
+    """What both ways of relaying share: cutting into events, and no more after garbage or an error."""
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
+        self.garbage = False
+        self.between = True
+
+    def _pass(self, chunk: bytes, one: Callable[[bytes], bytes]) -> bytes:
+        if self.garbage:
+            return b""
+        passed: list[bytes] = []
+        try:
+            passed.extend(one(event) for event in self._splitter.feed(chunk))
+        except (ValueError, Malformed):  # msgspec's errors of decoding are ValueErrors
+            self.garbage = True
+        if self._splitter.held > MAXIMUM_EVENT:
+            self.garbage = True
+        return passed[0] if len(passed) == 1 else b"".join(passed)
+
+
+class PassThrough(_Relay):
+    """Passes a stream on byte for byte, and reads along."""
+
+    def __init__(self, asked: Asked, source: Format) -> None:
+        super().__init__()
+        self._meter = METERS[source]()
+        self._drop_usage = not asked.usage_wanted
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Usage as last reported."""
+        return self._meter.tokens
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has its proper end."""
+        return self._meter.complete
+
+    @property
+    def fault(self) -> UpstreamFault | None:
+        """An error that the upstream reported."""
+        return self._meter.fault
+
+    @property
+    def generated(self) -> int:
+        """UTF-8 bytes generated so far."""
+        return self._meter.generated
+
+    @property
+    def sequence(self) -> int:
+        """The number that the next event has."""
+        return self._meter.events if isinstance(self._meter, ResponsesMeter) else 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the whole events that there are now."""
+        return self._pass(chunk, self._one)
+
+    def end(self) -> bytes:
+        """Return a last event that no empty line followed, if it is whole."""
+        rest = self._splitter.rest()
+        last = b""
+        if rest.strip() and not self.garbage:
+            try:
+                last = self._one(rest)
+            except ValueError:
+                self.garbage = True
+        # Compatible servers leave out what follows the reason why an answer ended.
+        self._meter.complete = self._meter.complete or (self._meter.ending and not self.fault and not self.garbage)
+        return last
+
+    def _one(self, event: bytes) -> bytes:
+        data = sse.data_of(event)
+        if data is None:
+            return event
+        try:
+            only_usage = self._meter.read(data)
+        except msgspec.ValidationError:  # JSON, and not of the form that is known here: the client may know it
+            return event
+        return b"" if only_usage and self._drop_usage else event
+
+
+class Conversion(_Relay):
+    """Reads a stream of one format and writes one of another."""
+
+    def __init__(self, asked: Asked, source: Format) -> None:
+        super().__init__()
+        self._format = asked.format
+        self._reader = conversions.reader(source)
+        self._writer = conversions.writer(asked)
+        self._generated = 0
+
+    @property
+    def generated(self) -> int:
+        """UTF-8 bytes generated so far."""
+        return self._generated
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Usage as last reported."""
+        return self._reader.tokens
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has its proper end."""
+        return self._reader.complete
+
+    @property
+    def fault(self) -> UpstreamFault | None:
+        """An error that the upstream reported."""
+        return self._reader.fault
+
+    @property
+    def sequence(self) -> int:
+        """The number that the next event has."""
+        return self._writer.sequence
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the events for those that are whole now."""
+        return self._pass(chunk, self._one)
+
+    def end(self) -> bytes:
+        """Return the events of the end, if the upstream said why it ended."""
+        rest = self._splitter.rest()
+        if self.garbage or self.fault:
+            return b""
+        try:
+            last = self._one(rest) if rest.strip() else b""
+            return last if self.fault else last + self._write(self._reader.finish())
+        except (ValueError, Malformed):
+            self.garbage = True
+            return b""
+
+    def _one(self, event: bytes) -> bytes:
+        data = sse.data_of(event)
+        if data is None or self.fault:
+            return b""
+        written = self._write(self._reader.read(data))
+        if self._reader.fault is not None:
+            fault = self._reader.fault
+            code = fault.code or fault.type or "upstream_error"
+            written += error_event(
+                self._format, code=code, message=fault.message, details={}, sequence=self._writer.sequence
+            )
+        return written
+
+    def _write(self, events: Iterable[Event]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            if isinstance(event, Grown):
+                self._generated += size(event.text)
+            written.append(self._writer.write(event, self._reader.tokens))
+        return b"".join(written)
+
+
+def relay_stream(asked: Asked, source: Format) -> StreamRelay:
+    """Return what relays an upstream's stream in ``source`` to the client that asked."""
+    return PassThrough(asked, source) if asked.format is source else Conversion(asked, source)
+
+
+def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
+    """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
+    try:
+        node = node_of(source, msgspec.json.decode(body))
+        if node.raw("error") and not any(key in node.members() for key in _MEMBERS):
+            raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
+        if asked.format is source:
+            usage = node.raw("usageMetadata" if source is Format.GENERATE else "usage")
+            return Answer(body=body, tokens=read_usage(source, usage), generated=_text_size(node.members()))
+        reply = conversions.read_answer(source, node)
+        converted = msgspec.json.encode(conversions.write_answer(reply, asked))
+    except (ValueError, Malformed) as error:
+        raise UpstreamGarbage(str(error)) from error
+    return Answer(body=converted, tokens=reply.tokens, generated=_generated(reply))
+
+
+_MEMBERS = ("choices", "content", "output", "candidates")
+
+
+def _generated(reply: Reply) -> int:
+    return sum(size(block.text if isinstance(block, (Text, Reasoning)) else block.arguments) for block in reply.blocks)
+
+
+def _text_size(value: object) -> int:
+    """Return the bytes of all text in an answer, names not counted: a little more than what was generated."""
+    if isinstance(value, str):
+        return size(value)
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return sum(_text_size(each) for key, each in members.items() if key not in _FRAME)
+    return sum(_text_size(each) for each in cast("list[object]", value)) if isinstance(value, list) else 0
+
+
+_FRAME = ("id", "model", "object", "type", "role", "instructions", "tools", "metadata", "signature", "thoughtSignature")

@@ -1,0 +1,127 @@
+"""Whole answers of Responses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.sealing import seal
+from opencode_cloud.gateway.formats.usage import read_usage, write_usage
+
+_ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "truncation", "user", "prompt_cache_key")
+
+
+def stop_of(status: str, reason: str, *, called: bool, refused: bool) -> Stop:
+    """Return why an answer ended."""
+    if status == "incomplete":
+        return Stop.REFUSAL if reason == "content_filter" else Stop.LENGTH
+    if status == "failed":
+        return Stop.REFUSAL
+    return Stop.TOOLS if called else Stop.REFUSAL if refused else Stop.END
+
+
+def read(node: Node) -> Reply:
+    """Read an answer. Raises :class:`Malformed`."""
+    if not isinstance(node.raw("output"), list):
+        raise node.at("output").wrong("must be an array")
+    blocks = tuple(block for item in node.each("output") for block in read_item(item))
+    called = any(isinstance(block, ToolCall) for block in blocks)
+    refused = any(part.text("type") == "refusal" for item in node.each("output") for part in item.each("content"))
+    reason = node.at("incomplete_details").text("reason")
+    return Reply(
+        id=node.text("id"),
+        blocks=blocks,
+        stop=stop_of(node.text("status"), reason, called=called, refused=refused),
+        tokens=read_usage(Format.RESPONSES, node.raw("usage")),
+    )
+
+
+def read_item(item: Node) -> Iterator[Text | ToolCall | Reasoning]:
+    """Yield the blocks of one item of the output."""
+    match item.text("type"):
+        case "message":
+            for part in item.each("content"):
+                if text := part.text("text") or part.text("refusal"):
+                    yield Text(text)
+        case "function_call":
+            yield ToolCall(
+                id=item.text("call_id") or item.text("id") or ids.new("call_"),
+                name=item.needed("name"),
+                arguments=item.text("arguments"),
+            )
+        case "reasoning":
+            texts = [part.text("text") for key in ("summary", "content") for part in item.each(key)]
+            yield Reasoning(
+                text="\n\n".join(texts),
+                origin=Format.RESPONSES,
+                signature=item.text("encrypted_content"),
+                id=item.text("id"),
+            )
+        case _:
+            pass  # what tools of the provider did; these are not asked for in a conversion
+
+
+def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+    """Write an answer."""
+    output = [write_item(block) for block in reply.blocks if not isinstance(block, Text) or block.text]
+    return finished(frame(asked), output, reply.stop, reply.tokens)
+
+
+def write_item(block: Text | ToolCall | Reasoning, item_id: str = "") -> dict[str, Any]:
+    """Return a finished item of the output."""
+    match block:
+        case Text():
+            part: dict[str, Any] = {"type": "output_text", "text": block.text, "annotations": [], "logprobs": []}
+            message = {"type": "message", "id": item_id or ids.new("msg_"), "role": "assistant"}
+            return {**message, "status": "completed", "content": [part]}
+        case ToolCall():
+            call = {"call_id": block.id, "name": block.name, "arguments": block.arguments or "{}"}
+            return {"type": "function_call", "id": item_id or ids.new("fc_"), "status": "completed", **call}
+        case Reasoning():
+            summary = [{"type": "summary_text", "text": block.text}] if block.text else []
+            item: dict[str, Any] = {"type": "reasoning", "id": item_id or ids.new("rs_"), "summary": summary}
+            # Also what nobody signed goes back: some upstreams want their reasoning again.
+            return {**item, "encrypted_content": seal(block)}
+
+
+def frame(asked: Asked) -> dict[str, Any]:
+    """Return an answer that has just begun. It repeats the request's settings, but not its long texts."""
+    echoed = {key: asked.document.get(key) for key in _ECHOED}
+    return {
+        "id": ids.new("resp_"),
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "model": asked.model,
+        "output": [],
+        "parallel_tool_calls": asked.document.get("parallel_tool_calls", True),
+        "previous_response_id": None,
+        "service_tier": "default",
+        "store": False,
+        "tool_choice": asked.document.get("tool_choice", "auto"),
+        "tools": [],
+        "usage": None,
+        "metadata": asked.document.get("metadata") or {},
+        **{key: value for key, value in echoed.items() if value is not None},
+    }
+
+
+def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, tokens: Tokens | None) -> dict[str, Any]:
+    """Return an answer that is complete."""
+    reason = {Stop.LENGTH: "max_output_tokens", Stop.REFUSAL: "content_filter"}.get(stop)
+    return {
+        **begun,
+        "status": "incomplete" if reason else "completed",
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": output,
+        "usage": write_usage(Format.RESPONSES, tokens) if tokens else None,
+    }

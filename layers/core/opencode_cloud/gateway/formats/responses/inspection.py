@@ -1,0 +1,62 @@
+"""What must be known of a request of Responses."""
+
+from __future__ import annotations
+
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.reading import Node
+
+_CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
+_STANDARD_TIERS = ("", "auto", "default", "flex")
+_REFERENCES = ("previous_response_id", "conversation", "prompt")
+
+
+def inspect(node: Node, facts: Facts) -> None:
+    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    if node.flag("background"):
+        raise node.at("background").wrong("is not accepted: what it used could not be counted")
+    for key in _REFERENCES:
+        if node.raw(key):
+            facts.unknown_size(key)
+    if isinstance(node.raw("input"), list):
+        for item in node.each("input"):
+            _inspect_item(item, facts)
+    for tool in node.each("tools"):
+        _inspect_tool(tool, facts)
+    if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
+        facts.tier = tier
+    if (mode := node.at("reasoning").text("mode")) not in ("", "standard"):
+        facts.tier = f"reasoning mode {mode}"
+
+
+def _inspect_item(item: Node, facts: Facts) -> None:
+    kind = item.text("type") or ("message" if item.raw("role") else "item_reference")
+    if kind == "item_reference":
+        facts.unknown_size(f"an item given by its id ({item.path})")
+    elif kind == "additional_tools":
+        for tool in item.each("tools"):
+            _inspect_tool(tool, facts)
+    for key in ("content", "output"):
+        if isinstance(item.raw(key), list):
+            for part in item.each(key):
+                _inspect_part(part, facts)
+
+
+def _inspect_tool(tool: Node, facts: Facts) -> None:
+    kind = tool.needed("type")
+    local = kind == "shell" and tool.at("environment").text("type") == "local"
+    if kind not in _CLIENT_TOOLS and not kind.startswith("computer_use") and not local:
+        facts.hosts(kind)
+
+
+def _inspect_part(part: Node, facts: Facts) -> None:
+    match part.text("type"):
+        case "input_image":
+            facts.image(part.text("image_url"), part.path)
+        case "input_file":
+            facts.documents += 1
+            if not part.text("file_data"):
+                facts.unknown_size(f"a file given by its id or address ({part.path})")
+        case "input_audio":
+            facts.documents += 1
+        case _:
+            pass

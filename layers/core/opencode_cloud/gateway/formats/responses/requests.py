@@ -1,0 +1,298 @@
+"""Requests of Responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.media import document_at, image_at, image_url, to_data_url
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Choice,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    Request,
+    Shape,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node, without_empty
+from opencode_cloud.gateway.formats.sealing import unseal
+from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of
+
+_UNCARRIED = ("previous_response_id", "conversation", "prompt", "max_tool_calls", "top_logprobs", "context_management")
+_ENCRYPTED = "reasoning.encrypted_content"
+
+
+def read(node: Node) -> Request:
+    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    for key in _UNCARRIED:
+        if node.raw(key):
+            raise cannot_carry(node.at(key))
+    system, messages = _read_input(node)
+    text = node.at("text")
+    return Request(
+        system=system,
+        messages=messages,
+        tools=tuple(_read_tool(tool) for tool in node.each("tools")),
+        tool_choice=_read_choice(node.at("tool_choice")),
+        parallel=node.flag("parallel_tool_calls"),
+        max_output=node.positive("max_output_tokens"),
+        temperature=node.number("temperature"),
+        top_p=node.number("top_p"),
+        shape=_read_shape(text.at("format")),
+        thinking=_read_thinking(node.at("reasoning")),
+        verbosity=text.text("verbosity"),
+        user=node.text("safety_identifier") or node.text("user"),
+        cache_key=node.text("prompt_cache_key"),
+        stream=bool(node.flag("stream")),
+    )
+
+
+def _read_input(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
+    system = [Text(instructions)] if (instructions := node.text("instructions")) else []
+    if isinstance(text := node.raw("input"), str):
+        return tuple(system), (Message("user", (Text(text),)),)
+    messages: list[Message] = []
+    for item in node.each("input"):
+        role, blocks = _read_item(item)
+        if role == "system" and not messages:
+            system += [block for block in blocks if isinstance(block, Text)]
+        elif blocks:
+            _append(messages, role, blocks)
+    if not messages:
+        raise node.at("input").wrong("must have a message of the user")
+    return tuple(system), tuple(messages)
+
+
+def _append(messages: list[Message], role: str, blocks: tuple[Block, ...]) -> None:
+    """Add an item to the turn that it belongs to: the assistant's own, or that of its calls' results."""
+    if messages and messages[-1].role == role and (role == "assistant" or _are_results(messages[-1].blocks + blocks)):
+        messages[-1] = Message(role, messages[-1].blocks + blocks)
+    else:
+        messages.append(Message(role, blocks))
+
+
+def _are_results(blocks: tuple[Block, ...]) -> bool:
+    return all(isinstance(block, ToolResult) for block in blocks)
+
+
+def _read_item(item: Node) -> tuple[str, tuple[Block, ...]]:
+    match kind := item.text("type") or "message":
+        case "message":
+            role = item.needed("role")
+            role = "system" if role == "developer" else role
+            if role not in ("system", "user", "assistant"):
+                raise item.at("role").wrong("must be user, assistant, system or developer")
+            return role, tuple(_read_parts(item, "content"))
+        case "function_call":
+            call = ToolCall(id=item.needed("call_id"), name=item.needed("name"), arguments=item.text("arguments"))
+            return "assistant", (call,)
+        case "function_call_output":
+            return "user", (ToolResult(id=item.needed("call_id"), content=tuple(_read_parts(item, "output"))),)
+        case "reasoning":
+            return "assistant", (_read_reasoning(item),)
+        case _:
+            raise cannot_carry(item, kind)
+
+
+def _read_parts(item: Node, key: str) -> Iterator[Text | Image | Document]:
+    if isinstance(text := item.raw(key), str):
+        yield Text(text)
+        return
+    for part in item.each(key):
+        match kind := part.needed("type"):
+            case "input_text" | "output_text" | "text":
+                yield Text(part.text("text"))
+            case "refusal":
+                yield Text(part.text("refusal"))
+            case "input_image" if part.text("image_url"):
+                yield image_at(part.text("image_url"), part.path, part.text("detail"))
+            case "input_file" if part.text("file_data").startswith("data:"):
+                yield document_at(part.text("file_data"), part.text("filename"), part.path)
+            case "input_file" if part.text("file_url"):
+                yield Document(url=part.text("file_url"), name=part.text("filename"))
+            case _:
+                raise cannot_carry(part, kind)
+
+
+def _read_reasoning(item: Node) -> Reasoning:
+    texts = [part.text("text") for key in ("summary", "content") for part in item.each(key)]
+    encrypted = item.text("encrypted_content")
+    return unseal(encrypted) or Reasoning(
+        text="\n\n".join(texts), origin=Format.RESPONSES, signature=encrypted, id=item.text("id")
+    )
+
+
+def _read_tool(tool: Node) -> Tool:
+    if tool.needed("type") != "function":
+        raise cannot_carry(tool, tool.needed("type"))
+    return Tool(
+        name=tool.needed("name"),
+        description=tool.text("description"),
+        schema=tool.mapping("parameters"),
+        strict=tool.flag("strict"),
+    )
+
+
+def _read_choice(choice: Node) -> ToolChoice | None:
+    if not choice.present():
+        return None
+    if isinstance(choice.value, str):
+        if choice.value not in ("auto", "none", "required"):
+            raise choice.wrong("must be auto, none, required or a function")
+        return ToolChoice(Choice(choice.value))
+    kind = choice.needed("type")
+    if kind == "function":
+        return ToolChoice(Choice.NAMED, (choice.needed("name"),))
+    if kind == "allowed_tools" and choice.text("mode") == "required":
+        return ToolChoice(Choice.NAMED, tuple(tool.needed("name") for tool in choice.each("tools")))
+    raise cannot_carry(choice, kind)
+
+
+def _read_shape(format_: Node) -> Shape | None:
+    kind = format_.text("type")
+    if kind in ("", "text"):
+        return None
+    if kind == "json_object":
+        return Shape()
+    if kind != "json_schema":
+        raise cannot_carry(format_, kind)
+    return Shape(schema=format_.mapping("schema") or {}, name=format_.text("name"), strict=format_.flag("strict"))
+
+
+def _read_thinking(reasoning: Node) -> Thinking | None:
+    effort = reasoning.text("effort")
+    shown = bool(reasoning.text("summary") or reasoning.text("generate_summary"))
+    return Thinking(effort=effort, shown=shown) if effort or shown else None
+
+
+def write(request: Request, model: str) -> dict[str, Any]:
+    """Write a request. It is kept nowhere, so that reasoning comes back encrypted where it is asked for."""
+    if request.stop:
+        raise cannot_carry(Node(None, "stop sequences"))
+    for name, penalty in (("frequency", request.frequency_penalty), ("presence", request.presence_penalty)):
+        if penalty:
+            raise cannot_carry(Node(None, f"a {name} penalty"))
+    text = without_empty({"format": _write_shape(request.shape), "verbosity": request.verbosity or None})
+    items = [item for message in request.messages for item in _write_message(message)]
+    reasons = request.thinking is not None or any(item.get("type") == "reasoning" for item in items)
+    members = {
+        "model": model,
+        "instructions": "\n\n".join(text.text for text in request.system) or None,
+        "input": items,
+        "tools": [_write_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _write_choice(request.tool_choice),
+        "parallel_tool_calls": request.parallel if request.tools else None,
+        "max_output_tokens": request.max_output,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "text": text or None,
+        "reasoning": _write_thinking(request.thinking),
+        "include": [_ENCRYPTED] if reasons else None,
+        "store": False,
+        "safety_identifier": request.user or None,
+        "prompt_cache_key": request.cache_key or None,
+        "stream": request.stream or None,
+    }
+    return without_empty(members)
+
+
+def _write_message(message: Message) -> Iterator[dict[str, Any]]:
+    role = "developer" if message.role == "system" else message.role
+    content: list[dict[str, Any]] = []
+    for block in message.blocks:
+        if isinstance(block, (ToolCall, ToolResult, Reasoning)):
+            if content:
+                yield {"type": "message", "role": role, "content": content}
+                content = []
+            yield from _write_item(block)
+        elif not isinstance(block, Text) or block.text:
+            content.append(_write_part(block, role))
+    if content:
+        yield {"type": "message", "role": role, "content": content}
+
+
+def _write_item(block: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, Any]]:
+    match block:
+        case ToolCall():
+            call = {"call_id": ids.acceptable(block.id), "name": block.name, "arguments": block.arguments or "{}"}
+            yield {"type": "function_call", **call}
+        case ToolResult():
+            output = _write_output(block)
+            yield {"type": "function_call_output", "call_id": ids.acceptable(block.id), "output": output}
+        case Reasoning() if block.origin == Format.RESPONSES and block.signature:
+            summary = [{"type": "summary_text", "text": block.text}] if block.text else []
+            item: dict[str, Any] = {"type": "reasoning", "summary": summary, "encrypted_content": block.signature}
+            yield {**item, "id": block.id} if block.id else item
+        case Reasoning():
+            pass  # of another upstream: it would be refused
+
+
+def _write_output(result: ToolResult) -> str | list[dict[str, Any]]:
+    parts = list(result.content)
+    first = parts[0] if parts else Text("")
+    if result.error and not (isinstance(first, Text) and first.text.lower().startswith("error")):
+        parts = [Text(f"Error: {first.text}"), *parts[1:]] if isinstance(first, Text) else [Text("Error:"), *parts]
+    if all(isinstance(part, Text) for part in parts):
+        return "\n".join(part.text for part in parts if isinstance(part, Text))
+    return [_write_part(part, "user") for part in parts]
+
+
+def _write_part(block: Block, role: str) -> dict[str, Any]:
+    match block:
+        case Text() if role == "assistant":
+            return {"type": "output_text", "text": block.text, "annotations": []}
+        case Text():
+            return {"type": "input_text", "text": block.text}
+        case Image():
+            return {"type": "input_image", "image_url": image_url(block), "detail": block.detail or "auto"}
+        case Document(url=url) if url:
+            return {"type": "input_file", "file_url": url}
+        case Document() if not block.media_type.startswith(("audio/", "video/")):
+            data = to_data_url(block.media_type, block.data)
+            return {"type": "input_file", "filename": block.name or "file", "file_data": data}
+        case _:
+            raise cannot_carry(Node(None, "sound or video"))
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    # Left out, strictness would be on, which changes what the schema means.
+    members: dict[str, Any] = {"type": "function", "name": tool.name, "strict": bool(tool.strict)}
+    if tool.description:
+        members["description"] = tool.description
+    members["parameters"] = tool.schema if tool.schema is not None else {"type": "object", "properties": {}}
+    return members
+
+
+def _write_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+    if choice is None:
+        return None
+    if choice.choice is not Choice.NAMED:
+        return choice.choice.value
+    functions = [{"type": "function", "name": name} for name in choice.names]
+    return functions[0] if len(functions) == 1 else {"type": "allowed_tools", "mode": "required", "tools": functions}
+
+
+def _write_shape(shape: Shape | None) -> dict[str, Any] | None:
+    if shape is None:
+        return None
+    if shape.schema is None:
+        return {"type": "json_object"}
+    members = {"type": "json_schema", "name": shape.name or "answer", "schema": shape.schema}
+    return {**members, "strict": bool(shape.strict)}
+
+
+def _write_thinking(thinking: Thinking | None) -> dict[str, Any] | None:
+    if thinking is None:
+        return None
+    members = {"effort": effort_of(thinking) or None, "summary": "auto" if thinking.shown else None}
+    return without_empty(members) or None

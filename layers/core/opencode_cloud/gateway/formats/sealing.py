@@ -1,0 +1,70 @@
+"""Reasoning on its way through a client that speaks another format than the upstream that signed it.
+
+An upstream takes back only reasoning that carries its own signature, byte for byte. Where a client's format has a place
+for an opaque string (a signature, encrypted content), all that the upstream must get back is put there, under a mark;
+when the client sends it again, it is opened. What carries the mark is never sent to an upstream as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, cast
+
+import msgspec
+
+from opencode_cloud.gateway.formats.models import Reasoning
+
+_LABEL = b"opencode-cloud/1/ "  # a multiple of three bytes, so that its base64 is the beginning of each sealed string
+MARK = base64.b64encode(_LABEL).decode()
+_OPAQUE = ("signature", "encrypted_content", "thoughtSignature", "thought_signature", "data")
+_WHOLE = ("thinking", "redacted_thinking", "reasoning", "reasoning.text", "reasoning.encrypted")
+
+
+def seal(reasoning: Reasoning) -> str:
+    """Return a string (base64) that holds the whole block."""
+    return base64.b64encode(_LABEL + msgspec.json.encode(reasoning)).decode()
+
+
+def unseal(text: str) -> Reasoning | None:
+    """Return the block that a sealed string holds; None if it is an upstream's own string, or was tampered with."""
+    if not text.startswith(MARK):
+        return None
+    try:
+        plain = base64.b64decode(text.translate(_PLAIN) + "=" * (-len(text) % 4))
+        return msgspec.json.decode(plain[len(_LABEL) :], type=Reasoning)
+    except (binascii.Error, msgspec.DecodeError):
+        return None
+
+
+_PLAIN = str.maketrans("-_", "+/")  # Google's SDK writes bytes in the alphabet for URLs
+
+
+def is_sealed(text: object) -> bool:
+    """Whether a value is a string that only the gateway can open."""
+    return isinstance(text, str) and text.startswith(MARK)
+
+
+def without_sealed(value: object) -> object:
+    """Return a request without what the gateway sealed, for an upstream of the same format.
+
+    That happens when a conversation moves on to another upstream. Blocks of reasoning go as a whole; of other blocks
+    only the signature goes.
+    """
+    if isinstance(value, list):
+        parts = cast("list[object]", value)
+        return [without_sealed(part) for part in parts if not _is_foreign(part)]
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {
+            key: without_sealed(member) for key, member in members.items() if not (key in _OPAQUE and is_sealed(member))
+        }
+    return value
+
+
+def _is_foreign(part: object) -> bool:
+    if not isinstance(part, dict):
+        return False
+    members = cast("dict[str, Any]", part)
+    whole = members.get("type") in _WHOLE or members.get("thought") is True
+    return whole and any(is_sealed(members.get(key)) for key in _OPAQUE)

@@ -1,0 +1,69 @@
+"""What several writers of requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opencode_cloud.gateway.formats.models import (
+    Block,
+    Document,
+    Image,
+    Malformed,
+    Message,
+    Text,
+    Thinking,
+    ToolResult,
+)
+from opencode_cloud.gateway.formats.reading import Node
+
+_EFFORTS = ((0, "none"), (4096, "low"), (16_384, "medium"))
+_BUDGETS = {"minimal": 1024, "low": 4096, "medium": 10_000, "high": 24_000, "xhigh": 32_000, "max": 64_000}
+
+
+def cannot_carry(node: Node, what: str = "") -> Malformed:
+    """Return the error that names what the upstream's format cannot express."""
+    subject = f" ({what})" if what else ""
+    return node.wrong(f"{subject.strip()} cannot be carried over to the format of this model's upstream".strip())
+
+
+def split_results(blocks: Iterable[Block]) -> tuple[list[ToolResult], list[Block]]:
+    """Return the tools' results of a turn, and what else it has; results come first in every format."""
+    blocks = tuple(blocks)
+    results = [block for block in blocks if isinstance(block, ToolResult)]
+    return results, [block for block in blocks if not isinstance(block, ToolResult)]
+
+
+def result_text(result: ToolResult) -> tuple[str, list[Image | Document]]:
+    """Return a result as text, and what of it is not text; for formats without a mark for errors the text says it."""
+    text = "\n".join(block.text for block in result.content if isinstance(block, Text))
+    media = [block for block in result.content if not isinstance(block, Text)]
+    if result.error and not text.lower().startswith("error"):
+        text = f"Error: {text}"
+    return text or ("(see below)" if media else ""), media
+
+
+def effort_of(thinking: Thinking) -> str:
+    """Return the effort nearest to a budget; empty: the model's own."""
+    if thinking.effort or thinking.budget is None:
+        return thinking.effort
+    if thinking.budget < 0:
+        return ""
+    return next((effort for most, effort in _EFFORTS if thinking.budget <= most), "high")
+
+
+def budget_of(thinking: Thinking) -> int | None:
+    """Return the budget nearest to an effort, in tokens; None: the model's own."""
+    if thinking.budget is not None:
+        return thinking.budget
+    return 0 if thinking.effort == "none" else _BUDGETS.get(thinking.effort)
+
+
+def merged(messages: Iterable[Message]) -> list[Message]:
+    """Return messages of alternating roles: neighbours of one role become one, so that results stand together."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and merged[-1].role == message.role:
+            merged[-1] = Message(message.role, merged[-1].blocks + message.blocks)
+        else:
+            merged.append(message)
+    return merged
