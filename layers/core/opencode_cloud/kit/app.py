@@ -19,10 +19,15 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 def correlation_id(event: dict[str, Any], context: Any) -> str:
     """Return the id that follows a request through every log: the client's trace, else the gateway's request id."""
-    match = _TRACEPARENT.fullmatch(http.header(event, "traceparent"))
-    if match:
-        return match[1]
+    if trace := trace_of(http.header(event, "traceparent")):
+        return trace
     return event.get("requestContext", {}).get("requestId") or context.aws_request_id
+
+
+def trace_of(traceparent: str) -> str:
+    """Return the trace id in a header ``traceparent`` (W3C Trace Context); empty when it is none."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match else ""
 
 
 def handler(function: Handler) -> Handler:

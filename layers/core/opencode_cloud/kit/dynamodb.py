@@ -1,8 +1,8 @@
 """DynamoDB from an event loop, for the gateway: its calls wait on streams for minutes, by the hundred.
 
-Through boto3 each call would take a thread and 1.5 ms of processor time, twice or three times before the first byte of
+Through boto3 each call would take a thread and over a millisecond of processor time, twice before the first byte of
 every model call. This client speaks DynamoDB's JSON protocol over kept connections of aiohttp, signed by the signer
-that fan-out uses: 0.3 ms. Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
+that fan-out uses: a tenth of that. Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
 """
 
 from __future__ import annotations

@@ -28,3 +28,8 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A time as a field of a model."""
+
+
+def rfc3339_of(seconds: int) -> str:
+    """Return an epoch time in seconds as the API writes it."""
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,312 @@
+"""The gateway's HTTP, as an ASGI application: paths and headers in, streams and errors out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opencode_cloud.access.models import WORKSPACE_HEADER
+from opencode_cloud.access.service import Request as Sender
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import answer_error
+from opencode_cloud.gateway.listing import listed
+from opencode_cloud.gateway.models import BrokenOff, Incoming, Refused
+from opencode_cloud.kit.app import trace_of
+from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.kit.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, TooManyRequests
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from opencode_cloud.gateway.service import Calls
+    from opencode_cloud.gateway.service.admission import Admission
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "x-request-id, x-opencode-upstream, retry-after",
+}
+PREFLIGHT = {
+    **CORS,
+    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-headers": "*, Authorization, Content-Type, x-api-key, x-goog-api-key, api-key, "
+    "anthropic-version, anthropic-beta, x-org-id, traceparent",
+    "access-control-max-age": "86400",
+}
+PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta", "traceparent", "tracestate")
+"""Headers of the client that an upstream of the same format gets; nothing else that a client sends leaves."""
+SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
+METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
+LONGEST_METADATA = 200
+_GENERATE = {"generateContent": False, "streamGenerateContent": True}
+
+
+class Gateway:
+    """Translates between HTTP and the rules."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        admission: Admission,
+        *,
+        longest_body: int,
+    ) -> None:
+        """Serve ``calls``; ``admission`` knows who may use what. A request may have ``longest_body`` bytes."""
+        self._calls = calls
+        self._admission = admission
+        self._longest_body = longest_body
+
+    def app(self, lifespan: Any) -> ASGIApp:
+        """Return the application."""
+        routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
+        routes += [Route(path, _Endpoint(self, format_), methods=["POST", "OPTIONS"]) for path, format_ in PATHS]
+        routes += [Route(path, self._models, methods=["GET", "OPTIONS"]) for path in LISTS]
+        routes.append(Route("/{anything:path}", self._nothing, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"]))
+        return Starlette(routes=routes, lifespan=lifespan)
+
+    async def call(self, request: Request, format_: Format, send: Send) -> None:
+        """Answer one model call."""
+        correlation = trace_of(request.headers.get("traceparent", "")) or new_id("req")
+        sink = _AsgiSink(send, correlation)
+        try:
+            incoming = await self._incoming(request, format_, correlation)
+            await self._until_gone(request, self._calls.serve(incoming, sink))
+        except ServiceError as error:
+            await _refuse(sink, format_, error)
+        except ClientDisconnect:
+            return
+        except BrokenOff:
+            # Without the end that its framing demands, the answer is seen to be incomplete.
+            raise
+        except Exception:  # noqa: BLE001 - the outermost frame: whatever it is, the client gets an answer
+            logger.exception("a call failed", extra={"correlation_id": correlation})
+            await _refuse(sink, format_, _internal())
+        else:
+            await sink.end()
+
+    async def _until_gone(self, request: Request, work: Any) -> None:
+        """Carry out ``work`` until it is done or the client has gone; then it is cancelled, and settles by itself."""
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(_disconnected(request))
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                raise ClientDisconnect
+            task.result()
+        finally:
+            gone.cancel()
+            if not task.done():
+                task.cancel()
+
+    async def _incoming(self, request: Request, format_: Format, correlation: str) -> Incoming:
+        headers = request.headers
+        model, stream = _of_path(request) if format_ is Format.GENERATE else ("", False)
+        sender = self._sender(request, correlation)
+        body = await self._body(request)
+        return Incoming(
+            format=format_,
+            body=body,
+            request=sender,
+            workspace=headers.get(WORKSPACE_HEADER, ""),
+            model=model,
+            stream=stream,
+            session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), "")[:LONGEST_METADATA],
+            client_request=headers.get("x-opencode-request", ""),
+            passed_on={name: headers[name] for name in PASSED_ON if name in headers},
+            metadata=_metadata(request, sender.address),
+            at=now_ms(),
+        )
+
+    def _sender(self, request: Request, correlation: str) -> Sender:
+        return Sender(bearer=_credential(request.headers), address=_address(request), correlation_id=correlation)
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self._longest_body
+        too_large = PayloadTooLarge("body_too_large", f"A request may have at most {limit} bytes.")
+        if int(request.headers.get("content-length") or 0) > limit:
+            raise too_large
+        parts: list[bytes] = []
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise too_large
+            parts.append(part)
+        if "gzip" in request.headers.get("content-encoding", ""):
+            raise BadRequest("content_encoding", "Send the body without Content-Encoding.")
+        return b"".join(parts)
+
+    async def _models(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _preflight()
+        correlation = trace_of(request.headers.get("traceparent", "")) or new_id("req")
+        try:
+            incoming = Incoming(
+                format=Format.CHAT,
+                body=b"",
+                request=self._sender(request, correlation),
+                workspace=request.headers.get(WORKSPACE_HEADER, ""),
+                passed_on={},
+                metadata={},
+                at=now_ms(),
+            )
+            catalogue, found = await self._admission.models(incoming)
+        except ServiceError as error:
+            return Response(
+                _error_body(Format.CHAT, error), error.status, {**_error_headers(error, correlation), **CORS}
+            )
+        body = msgspec.json.encode(listed(catalogue, found))
+        return Response(body, headers={**CORS, "content-type": "application/json", "cache-control": "no-store"})
+
+    async def _health(self, _request: Request) -> Response:
+        return Response(b'{"status":"ok"}', headers={**CORS, "content-type": "application/json"})
+
+    async def _nothing(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _preflight()
+        error = NotFound("route_not_found", "There is nothing at this address.")
+        return Response(_error_body(Format.CHAT, error), error.status, {**_error_headers(error, ""), **CORS})
+
+
+class _Endpoint:
+    """One path in one format, as an ASGI application of its own: it sends as it goes."""
+
+    def __init__(self, gateway: Gateway, format_: Format) -> None:
+        self._gateway = gateway
+        self._format = format_
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method == "OPTIONS":
+            await _preflight()(scope, receive, send)
+            return
+        await self._gateway.call(request, self._format, send)
+
+
+class _AsgiSink:
+    """The client's connection."""
+
+    def __init__(self, send: Send, correlation: str) -> None:
+        self._send = send
+        self._correlation = correlation
+        self.begun = False
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send status and headers."""
+        self.begun = True
+        given = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
+        if given.get("content-type") == "text/event-stream":
+            given["x-accel-buffering"] = "no"
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def send(self, data: bytes) -> None:
+        """Send a part of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """End the body."""
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+PATHS: tuple[tuple[str, Format], ...] = (
+    ("/zen/v1/chat/completions", Format.CHAT),
+    ("/zen/v1/messages", Format.MESSAGES),
+    ("/zen/v1/responses", Format.RESPONSES),
+    ("/zen/v1/models/{call}", Format.GENERATE),
+    ("/zen/v1beta/models/{call}", Format.GENERATE),
+    ("/inference/openai/v1/chat/completions", Format.CHAT),
+    ("/inference/openai/v1/responses", Format.RESPONSES),
+    ("/inference/anthropic/v1/messages", Format.MESSAGES),
+    ("/inference/google/v1beta/models/{call}", Format.GENERATE),
+)
+"""Where models are called, and in which format: clients 1.x, then clients 2.x (docs/protocol.md)."""
+
+LISTS = (
+    "/zen/v1/models",
+    "/inference/v1/models",
+    "/inference/openai/v1/models",
+    "/inference/anthropic/v1/models",
+)
+
+
+async def _disconnected(request: Request) -> None:
+    while True:
+        message: Message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+def _of_path(request: Request) -> tuple[str, bool]:
+    model, _, method = str(request.path_params["call"]).rpartition(":")
+    if method not in _GENERATE or not model:
+        raise NotFound("route_not_found", "Call `models/<model>:generateContent` or `:streamGenerateContent`.")
+    return model, _GENERATE[method]
+
+
+def _credential(headers: Mapping[str, str]) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key") or ""
+
+
+def _address(request: Request) -> str:
+    """Return the client's address: the edge is the only one that reaches us, and adds it last but one at most."""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    if hops:
+        return hops[-2:][0]
+    return request.client.host if request.client else ""
+
+
+def _metadata(request: Request, address: str) -> dict[str, str]:
+    found = {name: request.headers.get(header, "")[:LONGEST_METADATA] for name, header in METADATA.items()}
+    return {name: value for name, value in {**found, "address": address}.items() if value}
+
+
+def _preflight() -> Response:
+    return Response(b"", HTTPStatus.NO_CONTENT, PREFLIGHT)
+
+
+async def _refuse(sink: _AsgiSink, format_: Format, error: ServiceError) -> None:
+    await sink.begin(int(error.status), _error_headers(error, ""))
+    await sink.send(_error_body(format_, error))
+    await sink.end()
+
+
+def _error_headers(error: ServiceError, correlation: str) -> dict[str, str]:
+    headers = {"content-type": "application/json"}
+    if correlation:
+        headers["x-request-id"] = correlation
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, TooManyRequests):
+        headers |= {name.lower(): value for name, value in error.headers.items()}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return headers
+
+
+def _error_body(format_: Format, error: ServiceError) -> bytes:
+    if isinstance(error, Refused) and error.body and error.format is format_:
+        return error.body
+    return answer_error(
+        format_, status=int(error.status), code=error.code, message=error.message, details=dict(error.details)
+    )
+
+
+def _internal() -> ServiceError:
+    return ServiceError("internal_error", "Something failed on our side. Try again; the logs name this request.")

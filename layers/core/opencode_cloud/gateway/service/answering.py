@@ -1,0 +1,340 @@
+"""Asking upstreams until one answers, and carrying its answer to the client.
+
+Until the first bytes of an answer have been passed on, a failing upstream costs the client nothing but time: the next
+one is asked. Whatever is silent for long (we, or the upstream) is covered by heartbeats, so that nobody between us and
+the client takes the connection for dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opencode_cloud.catalogue.models import Timers
+from opencode_cloud.gateway.formats import (
+    InvalidRequest,
+    StreamRelay,
+    UpstreamGarbage,
+    forward_request,
+    heartbeat,
+    relay_answer,
+    relay_stream,
+    upstream_fault,
+)
+from opencode_cloud.gateway.models import AttemptFailed, Failure, Target
+from opencode_cloud.gateway.service.verdict import interrupted, verdict
+from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    from opencode_cloud.gateway.service.calls import Answer, Sink
+    from opencode_cloud.gateway.service.health import Health
+    from opencode_cloud.gateway.service.run import Run
+
+Result = TypeVar("Result")
+HEARTBEAT_SECONDS = 10.0
+"""Of silence; CloudFront gives an origin 30 to 60 seconds between packets."""
+JSON_HEARTBEAT_SECONDS = 40.0
+"""Before an answer that is not streamed its status is decided on by a heartbeat, so it comes late."""
+ROUNDS = 3
+MOST_ATTEMPTS = 6
+BACK_OFF_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+"""An upstream that wants to be left alone for longer is not waited for: the client hears of it."""
+EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
+_OK = 200
+_FINAL = frozenset({400, 413, 415, 422})
+_BUSY = frozenset({408, 429, 503, 529})
+_CREDENTIAL = frozenset({401, 402, 403})
+
+
+class Answering:
+    """Carries one call's answer."""
+
+    def __init__(
+        self,
+        run: Run,
+        sink: Sink,
+        health: Health,
+        open_: Callable[[Target, bytes, Mapping[str, str], bool], Awaitable[Answer]],
+    ) -> None:
+        self._run = run
+        self._sink = sink
+        self._health = health
+        self._open = open_
+        self._deadline = run.started + max(target.upstream.timers.total for target in run.targets)
+        self._bodies: dict[Target, bytes] = {}
+
+    async def go(self) -> None:
+        """Answer; raises a :class:`ServiceError` when that comes to nothing, or breaks off."""
+        if self._run.asked.stream:
+            await self._stream()
+        else:
+            await self._whole()
+
+    # ------------------------------------------------------------------------------------ one piece
+
+    async def _whole(self) -> None:
+        run = self._run
+        body, target = await self._until_one_answers(self._attempt_whole)
+        run.complete = True
+        if not self._sink.begun:
+            await self._begin(target, JSON)
+        await self._sink.send(body)
+
+    async def _attempt_whole(self, target: Target) -> tuple[bytes, Target]:
+        answer = await self._ask(target)
+        whole = False
+        try:
+            self._run.accepted = True
+            async with asyncio.timeout(self._left(target.upstream.timers)):
+                body = await answer.body()
+            whole = True
+            relayed = relay_answer(self._run.asked, target.format, body)
+        except TimeoutError:
+            raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
+        except UpstreamGarbage as error:
+            raise AttemptFailed(Failure.BROKEN, str(error), status=answer.status) from error
+        finally:
+            answer.close(used_up=whole)
+        self._run.reported, self._run.generated = relayed.tokens, relayed.generated
+        self._note_first_byte()
+        return relayed.body, target
+
+    # --------------------------------------------------------------------------------------- stream
+
+    async def _stream(self) -> None:
+        answer, relay, first, target = await self._until_one_answers(self._attempt_stream)
+        ended = False
+        try:
+            if not self._sink.begun:
+                await self._begin(target, EVENT_STREAM)
+            if first:
+                await self._sink.send(first)
+            await self._carry(answer, relay, target)
+            ended = True
+        finally:
+            self._note(relay)
+            answer.close(used_up=ended)
+
+    async def _attempt_stream(self, target: Target) -> tuple[Answer, StreamRelay, bytes, Target]:
+        """Return an answer that has begun: its head is fine, and so is the first that came of its body."""
+        answer = await self._ask(target)
+        relay = relay_stream(self._run.asked, target.format)
+        fine = False
+        try:
+            if answer.content_type not in {EVENT_STREAM, "application/x-ndjson"}:
+                raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` in place of a stream")
+            async with asyncio.timeout(min(target.upstream.timers.first_byte, self._left(target.upstream.timers))):
+                first = await self._first(answer, relay)
+            fine = True
+        except TimeoutError:
+            raise AttemptFailed(Failure.SLOW, "no first event in time") from None
+        finally:
+            if not fine:
+                answer.close(used_up=False)
+        self._run.accepted, self._run.relay = True, relay
+        self._note_first_byte()
+        return answer, relay, first, target
+
+    async def _first(self, answer: Answer, relay: StreamRelay) -> bytes:
+        while True:
+            chunk = await answer.chunk()
+            if not chunk:
+                raise AttemptFailed(Failure.BROKEN, "the stream ended before it began")
+            out = relay.feed(chunk)
+            if relay.fault is not None:
+                failure = _failure_of(relay.fault.status)
+                raise AttemptFailed(failure, relay.fault.message, status=relay.fault.status, fault=relay.fault)
+            if relay.garbage:
+                raise AttemptFailed(Failure.BROKEN, "it sent something that is no stream of this format")
+            if out or relay.generated or relay.complete:
+                return out
+
+    async def _carry(self, answer: Answer, relay: StreamRelay, target: Target) -> None:
+        timers, send, chunk_of = target.upstream.timers, self._sink.send, answer.chunk
+        while True:
+            chunk = await self._next(chunk_of, relay, timers)
+            if not chunk:
+                break
+            if out := relay.feed(chunk):
+                await send(out)
+            _check(relay, target)
+        if out := relay.end():
+            await send(out)
+        _check(relay, target)
+        if not relay.complete:
+            raise interrupted(target.id, "the stream ended in the middle")
+
+    async def _next(self, chunk_of: Callable[[], Awaitable[bytes]], relay: StreamRelay, timers: Timers) -> bytes:
+        """Return the next chunk; while it does not come, the client gets heartbeats."""
+        silent = 0.0
+        while True:
+            pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._left(timers))
+            before = time.monotonic()
+            try:
+                async with asyncio.timeout(pause):
+                    return await chunk_of()
+            except AttemptFailed as error:
+                raise interrupted(self._run.target.id if self._run.target else "", error.message) from error
+            except TimeoutError:
+                silent += time.monotonic() - before
+            if self._left(timers) <= 0:
+                raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
+            if silent >= timers.between_chunks:
+                raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
+            if relay.between:
+                await self._sink.send(heartbeat(self._run.incoming.format))
+
+    # ------------------------------------------------------------------------------------- attempts
+
+    async def _until_one_answers(self, attempt: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
+        return await self._beating(self._attempts(attempt))
+
+    async def _attempts(self, attempt: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
+        run, failures = self._run, list[tuple[Target, AttemptFailed]]()
+        for round_ in range(ROUNDS):
+            for target in run.targets:
+                if run.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
+                    raise verdict(run, failures)
+                if round_ and not _last_of(failures, target).passes:
+                    continue
+                run.target, run.accepted = target, False
+                run.attempts += 1
+                try:
+                    answered = await attempt(target)
+                except AttemptFailed as error:
+                    run.accepted = False
+                    failures.append((target, error))
+                    self._note_failure(target, error)
+                    if error.failure is Failure.REFUSED:
+                        raise verdict(run, failures) from error
+                else:
+                    self._health.succeeded(target.id, target.model)
+                    return answered
+            pause = _pause(round_, [_last_of(failures, target) for target in run.targets])
+            if pause is None or round_ == ROUNDS - 1 or time.monotonic() + pause >= self._deadline:
+                break
+            await asyncio.sleep(pause)
+        raise verdict(run, failures)
+
+    async def _ask(self, target: Target) -> Answer:
+        """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
+        run = self._run
+        if target not in self._bodies:
+            try:
+                self._bodies[target] = forward_request(run.asked, target.format, target.model)
+            except InvalidRequest as error:
+                raise AttemptFailed(Failure.REFUSED, error.message, status=400) from error
+        same = target.format is run.incoming.format
+        answer = await self._open(
+            target, self._bodies[target], run.incoming.passed_on if same else {}, run.asked.stream
+        )
+        if answer.status == _OK:
+            return answer
+        try:
+            async with asyncio.timeout(max(1.0, min(10.0, self._left(target.upstream.timers)))):
+                body = await answer.body(64 * 1024)
+        except (TimeoutError, AttemptFailed):
+            body = b""
+        finally:
+            answer.close(used_up=False)
+        fault = upstream_fault(target.format, answer.status, body)
+        raise AttemptFailed(
+            _failure_of(answer.status),
+            fault.message,
+            status=answer.status,
+            fault=fault,
+            body=body if same else b"",
+            retry_after=answer.retry_after,
+        )
+
+    async def _beating(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Carry out ``work``; when it takes long, the answer is begun, and heartbeats go to the client."""
+        task = asyncio.create_task(work)
+        streamed = self._run.asked.stream
+        every = HEARTBEAT_SECONDS if streamed else JSON_HEARTBEAT_SECONDS
+        try:
+            while True:
+                done, _ = await asyncio.wait({task}, timeout=every)
+                if done:
+                    return task.result()
+                if not self._sink.begun:
+                    await self._begin(self._run.target, EVENT_STREAM if streamed else JSON)
+                # Blanks before a JSON document mean nothing (RFC 8259, section 2).
+                await self._sink.send(heartbeat(self._run.incoming.format) if streamed else b" ")
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _begin(self, target: Target | None, content_type: str) -> None:
+        named = {"x-opencode-upstream": target.id} if target else {}
+        await self._sink.begin(_OK, {"content-type": content_type, **named})
+
+    # --------------------------------------------------------------------------------------- notes
+
+    @property
+    def _target_id(self) -> str:
+        return self._run.target.id if self._run.target else ""
+
+    def _left(self, timers: Timers) -> float:
+        return min(self._deadline, self._run.started + timers.total) - time.monotonic()
+
+    def _note(self, relay: StreamRelay) -> None:
+        run = self._run
+        run.reported, run.generated, run.complete = relay.tokens, relay.generated, relay.complete
+
+    def _note_first_byte(self) -> None:
+        if self._run.first_byte is None:
+            self._run.first_byte = self._run.elapsed()
+
+    def _note_failure(self, target: Target, error: AttemptFailed) -> None:
+        self._health.failed(target.id, target.model, error.failure)
+        logger.info(
+            "an upstream failed",
+            extra={
+                "call": self._run.id,
+                "upstream": target.id,
+                "failure": error.failure,
+                "status": error.status,
+                "correlation_id": self._run.incoming.request.correlation_id,
+            },
+        )
+
+
+def _check(relay: StreamRelay, target: Target) -> None:
+    if relay.fault is not None:
+        raise interrupted(target.id, relay.fault.message, told=True)
+    if relay.garbage:
+        raise interrupted(target.id, "it sent something that is no stream of this format")
+
+
+def _failure_of(status: int) -> Failure:
+    if status in _FINAL:
+        return Failure.REFUSED
+    if status in _BUSY:
+        return Failure.BUSY
+    if status in _CREDENTIAL:
+        return Failure.CREDENTIAL
+    if status == HTTPStatus.NOT_FOUND:
+        return Failure.UNKNOWN_MODEL
+    return Failure.BROKEN
+
+
+def _last_of(failures: list[tuple[Target, AttemptFailed]], target: Target) -> AttemptFailed:
+    return next(error for tried, error in reversed(failures) if tried == target)
+
+
+def _pause(round_: int, failures: list[AttemptFailed]) -> float | None:
+    """Return how long to wait before the next round; None when it would be of no use."""
+    waits = [
+        max(error.retry_after or 0.0, BACK_OFF_SECONDS * 2**round_ * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+        for error in failures
+        if error.passes
+    ]
+    return min(waits) if waits and min(waits) <= LONGEST_PAUSE_SECONDS else None

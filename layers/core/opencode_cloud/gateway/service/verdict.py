@@ -1,0 +1,72 @@
+"""What a client is told when no upstream answered, or an answer broke off."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from opencode_cloud.gateway.models import (
+    AttemptFailed,
+    BadGateway,
+    Failure,
+    GatewayTimeout,
+    Interrupted,
+    Refused,
+    Target,
+    UpstreamBusy,
+)
+from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
+
+if TYPE_CHECKING:
+    from opencode_cloud.gateway.service.run import Run
+
+TOO_MANY = 429
+
+
+def verdict(run: Run, failures: list[tuple[Target, AttemptFailed]]) -> ServiceError:
+    """Return the one error that all failures of a call come to; the most useful to the client wins."""
+    if not failures:
+        return GatewayTimeout("upstream_timeout", "There was no time left to ask an upstream.")
+    target, last = failures[-1]
+    kinds = {error.failure for _, error in failures}
+    if last.failure is Failure.REFUSED:
+        return _refused(target, last)
+    if kinds == {Failure.CREDENTIAL}:
+        return _locked_out(target, last)
+    busy = [error for _, error in failures if error.failure is Failure.BUSY]
+    if busy:
+        return _busy(run, busy)
+    tried = ", ".join(sorted({each.id for each, _ in failures}))
+    if kinds == {Failure.SLOW}:
+        return GatewayTimeout("upstream_timeout", f"No upstream of `{run.model.id}` answered in time ({tried}).")
+    return BadGateway("upstream_failed", f"No upstream of `{run.model.id}` answered ({tried}): {last.message}")
+
+
+def interrupted(upstream: str, reason: str, *, told: bool = False) -> Interrupted:
+    """Return the error of an answer that broke off; ``told``: the client has it already, in the upstream's words."""
+    return Interrupted("upstream_interrupted", f"The answer of {upstream} broke off: {reason}", told=told)
+
+
+def _refused(target: Target, error: AttemptFailed) -> ServiceError:
+    code = (error.fault.code if error.fault else "") or "invalid_request"
+    return Refused(error.status or 400, code, error.message, target.format, error.body)
+
+
+def _locked_out(target: Target, error: AttemptFailed) -> ServiceError:
+    # Not 401: that would tell clients that their key for us is wrong.
+    if target.byok:
+        return Forbidden(
+            "credential_refused",
+            f"{target.id} refuses the workspace's own key ({error.status}): {error.message} An admin replaces it.",
+        )
+    return BadGateway("upstream_locked", f"{target.id} refuses the platform's key. Tell the operators.")
+
+
+def _busy(run: Run, errors: list[AttemptFailed]) -> ServiceError:
+    waits = [error.retry_after for error in errors if error.retry_after is not None]
+    after = math.ceil(min(waits)) if waits else None
+    if any(error.status == TOO_MANY for error in errors):
+        found = UpstreamBusy("upstream_rate_limited", f"The upstreams of `{run.model.id}` take no more calls for now.")
+        found.retry_after = after
+        return found
+    return Unavailable("upstream_overloaded", f"The upstreams of `{run.model.id}` are overloaded.", after)

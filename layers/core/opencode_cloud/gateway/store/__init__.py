@@ -1,0 +1,7 @@
+"""Where the gateway reaches out: upstreams, and the keys for them. The only room that knows HTTP clients and AWS."""
+
+from opencode_cloud.gateway.store.health import SharedHealth
+from opencode_cloud.gateway.store.secrets import UpstreamKeys
+from opencode_cloud.gateway.store.upstreams import Upstreams
+
+__all__ = ["SharedHealth", "UpstreamKeys", "Upstreams"]

@@ -1,0 +1,49 @@
+"""How each kind of upstream is asked: address, headers, credential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from opencode_cloud.catalogue.models import Format, UpstreamKind
+from opencode_cloud.gateway.models import Target
+
+ANTHROPIC_VERSION = "2023-06-01"
+USER_AGENT = "opencode-cloud"
+
+
+def address(target: Target, *, stream: bool) -> str:
+    """Return the URL to post to; of Bedrock, see ``store/bedrock.py``."""
+    match target.format:
+        case Format.CHAT:
+            return f"{target.base_url}/chat/completions"
+        case Format.RESPONSES:
+            return f"{target.base_url}/responses"
+        case Format.MESSAGES:
+            return f"{target.base_url}/messages"
+        case Format.GENERATE:
+            method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+            return f"{target.base_url}/models/{quote(target.model, safe='')}:{method}"
+
+
+def headers(target: Target, passed_on: Mapping[str, str], *, stream: bool) -> dict[str, str]:
+    """Return the headers of a request; ``passed_on`` are those of the client that concern the upstream."""
+    found = {
+        **passed_on,
+        "content-type": "application/json",
+        "accept": "text/event-stream" if stream else "application/json",
+        "accept-encoding": "identity",
+        "user-agent": USER_AGENT,
+    }
+    match target.upstream.kind:
+        case UpstreamKind.ANTHROPIC:
+            found["x-api-key"] = target.secret
+            found.setdefault("anthropic-version", ANTHROPIC_VERSION)
+        case UpstreamKind.GOOGLE:
+            found["x-goog-api-key"] = target.secret
+        case UpstreamKind.OPENAI | UpstreamKind.OPENAI_COMPATIBLE:
+            if target.secret:
+                found["authorization"] = f"Bearer {target.secret}"
+        case UpstreamKind.BEDROCK:
+            pass  # signed
+    return found

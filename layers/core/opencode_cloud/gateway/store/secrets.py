@@ -1,0 +1,75 @@
+"""Keys for upstreams: the platform's from Secrets Manager, a workspace's own unsealed by KMS. They are never logged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opencode_cloud.kit import aws, envelope
+from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.log import logger
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.models import KnownCredential
+
+KEPT_SECONDS = 300
+"""How long a key is used before it is fetched anew: so long after its change the old one may still be sent."""
+RETRY_SECONDS = 5
+MOST_KEPT = 1000
+
+
+class UpstreamKeys:
+    """What upstreams are paid with. The clients are boto3's, in threads: each is asked once in five minutes."""
+
+    def __init__(self, secret_arn: str, credentials_key: str) -> None:
+        """``secret_arn``: of the secret with the platform's keys, a JSON object from upstream to key."""
+        self._secret_arn = secret_arn
+        self._credentials_key = credentials_key
+        self._platform: Mapping[str, str] = {}
+        self._fresh_until = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+        self._opened: dict[tuple[str, bytes], tuple[float, str]] = {}
+
+    async def platform(self) -> Mapping[str, str]:
+        """Return the platform's keys by upstream; old ones are served while new ones are fetched."""
+        if time.monotonic() >= self._fresh_until:
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self._refresh())
+            if not self._fresh_until:
+                await asyncio.shield(self._refreshing)
+        return self._platform
+
+    async def open(self, workspace: str, credential: KnownCredential) -> str:
+        """Return a workspace's own key; raises ``keys_unavailable`` (503)."""
+        name = (credential.id, credential.sealed)
+        kept = self._opened.get(name)
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        sealed = envelope.Sealed(credential.sealed, credential.data_key)
+        context = {"workspace": workspace, "credential": credential.id}
+        try:
+            plain = await asyncio.to_thread(envelope.unseal, self._credentials_key, sealed, context)
+        except (ClientError, BotoCoreError) as error:
+            logger.exception("KMS did not open a data key", extra={"credential": credential.id})
+            raise Unavailable("keys_unavailable", "The key store cannot be reached now. Try again.", 1) from error
+        if len(self._opened) >= MOST_KEPT:
+            self._opened.clear()
+        self._opened[name] = time.monotonic() + KEPT_SECONDS, plain.decode()
+        return plain.decode()
+
+    async def _refresh(self) -> None:
+        try:
+            self._platform = await asyncio.to_thread(self._fetch)
+            self._fresh_until = time.monotonic() + KEPT_SECONDS
+        except (ClientError, BotoCoreError, msgspec.DecodeError):
+            logger.exception("the keys of upstreams could not be fetched")
+            self._fresh_until = time.monotonic() + RETRY_SECONDS
+
+    def _fetch(self) -> Mapping[str, str]:
+        text = aws.secrets_manager().get_secret_value(SecretId=self._secret_arn)["SecretString"]
+        return msgspec.json.decode(text, type=dict[str, str])

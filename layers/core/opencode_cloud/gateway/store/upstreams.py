@@ -1,0 +1,166 @@
+"""Calls of upstreams over kept connections of one event loop, with a timer for each phase."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from opencode_cloud.catalogue.models import UpstreamKind
+from opencode_cloud.gateway.models import AttemptFailed, Failure, Target
+from opencode_cloud.gateway.store import requests
+from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
+from opencode_cloud.keys.endpoints import is_private
+from opencode_cloud.kit.clock import now_seconds
+
+CHUNK_BYTES = 64 * 1024
+LONGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer that is not streamed."""
+LONGEST_ERROR = 64 * 1024
+KEPT_SECONDS = 60
+
+
+class Upstreams:
+    """The gateway's way out; :meth:`close` ends all connections."""
+
+    def __init__(self, *, private: bool) -> None:
+        """``private``: whether addresses that a workspace wrote may lie in private networks."""
+        self._private = private
+        self._bedrock: Bedrock | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def close(self) -> None:
+        """End all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], *, stream: bool) -> Opened:
+        """Send a request and wait for the head of its answer, whatever its status.
+
+        Raises :class:`AttemptFailed` when nobody answers in time.
+        """
+        timers = target.upstream.timers
+        if target.upstream.kind is UpstreamKind.BEDROCK:
+            url, headers, body = self._sign(target, body, passed_on, stream=stream)
+        else:
+            url = requests.address(target, stream=stream)
+            headers = requests.headers(target, passed_on, stream=stream)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
+        try:
+            async with asyncio.timeout(timers.connect + timers.first_byte):
+                response = await self._session(guarded=target.byok).post(
+                    url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                )
+        except (aiohttp.ServerTimeoutError, aiohttp.ClientConnectorError) as error:
+            raise AttemptFailed(Failure.UNREACHABLE, f"no connection ({type(error).__name__})") from error
+        except TimeoutError as error:
+            raise AttemptFailed(Failure.SLOW, f"no answer within {timers.first_byte:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise AttemptFailed(Failure.UNREACHABLE, f"the connection broke ({type(error).__name__})") from error
+        return Opened(response)
+
+    def _sign(
+        self, target: Target, body: bytes, passed_on: Mapping[str, str], *, stream: bool
+    ) -> tuple[str, dict[str, str], bytes]:
+        if self._bedrock is None:
+            self._bedrock = Bedrock()
+        return self._bedrock.request(target, body, passed_on, stream=stream)
+
+    def _session(self, *, guarded: bool) -> aiohttp.ClientSession:
+        if guarded not in self._sessions:
+            resolver = PublicResolver() if guarded and not self._private else None
+            self._sessions[guarded] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS, resolver=resolver),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                read_bufsize=4 * CHUNK_BYTES,
+            )
+        return self._sessions[guarded]
+
+
+class Opened:
+    """An answer whose head has come."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._decoder = EventStreamDecoder() if response.content_type == EVENT_STREAM else None
+        self.status = response.status
+        self.content_type = "text/event-stream" if self._decoder else response.content_type
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to come again, as the upstream says; None: it does not."""
+        given = self._response.headers
+        milliseconds, seconds = given.get("retry-after-ms", ""), given.get("retry-after", "")
+        try:
+            if milliseconds:
+                return max(0.0, float(milliseconds) / 1000)
+            return max(0.0, float(seconds)) if seconds else None
+        except ValueError:
+            return _until(seconds)
+
+    async def chunk(self) -> bytes:
+        """Return what comes next, as soon as it comes; empty at the end.
+
+        Raises :class:`AttemptFailed` when the connection breaks. Who stops waiting may ask again.
+        """
+        try:
+            while data := await self._response.content.readany():
+                if self._decoder is None:
+                    return data
+                if events := self._decoder.feed(data):
+                    return events
+        except (aiohttp.ClientError, OSError) as error:
+            raise AttemptFailed(Failure.UNREACHABLE, f"the connection broke ({type(error).__name__})") from error
+        return b""
+
+    async def body(self, longest: int = LONGEST_ANSWER) -> bytes:
+        """Return the whole body; raises :class:`AttemptFailed` when it breaks off or has over ``longest`` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.chunk():
+            parts.append(data)
+            size += len(data)
+            if size > longest:
+                raise AttemptFailed(Failure.BROKEN, f"the answer has more than {longest} bytes")
+        return b"".join(parts)
+
+    def close(self, *, used_up: bool) -> None:
+        """Let go of the answer. Unless it is ``used_up``, the connection is cut, so that the upstream stops."""
+        if used_up:
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only: what a workspace writes must not reach into our networks."""
+
+    def __init__(self) -> None:
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of ``host``; raises :class:`OSError` when one of them is private."""
+        found = await self._resolver.resolve(host, port, family)
+        if any(is_private(each["host"]) for each in found):
+            raise OSError("a private address")
+        return found
+
+    async def close(self) -> None:
+        """Let go of the resolver."""
+        await self._resolver.close()
+
+
+def _until(date: str) -> float | None:
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - now_seconds())
+    except ValueError:
+        return None

@@ -1,0 +1,209 @@
+"""A gateway of rules only: upstreams, budgets and the client's connection are scripted, everything between is real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencode_cloud.access.models import KnownCredentials, KnownWorkspace
+from opencode_cloud.access.service import Request
+from opencode_cloud.access.service.inference import Caller
+from opencode_cloud.budgets.models import Reservation
+from opencode_cloud.catalogue.models import Catalogue, Format, Model
+from opencode_cloud.gateway.models import AttemptFailed, Incoming, Target
+from opencode_cloud.gateway.service import Calls, Health
+from opencode_cloud.gateway.service.admission import Admission
+from opencode_cloud.gateway.service.anonymous import Anonymous
+from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.usage.models import UsageEvent
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+Step = bytes | float | Exception
+"""What comes of an answer's body: bytes, a pause in seconds, or a break."""
+
+
+def sse(*events: Any) -> bytes:
+    return b"".join(b"data: " + (e if isinstance(e, bytes) else json.dumps(e).encode()) + b"\n\n" for e in events)
+
+
+def delta(text: str) -> dict[str, Any]:
+    return {"id": "c1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+END = {
+    "id": "c1",
+    "object": "chat.completion.chunk",
+    "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+}
+WHOLE = sse(delta("Hello"), END, {"id": "c1", "choices": [], "usage": USAGE}, b"[DONE]")
+COMPLETION = json.dumps(
+    {
+        "id": "c1",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+        "usage": USAGE,
+    }
+).encode()
+
+
+@dataclass
+class Scripted:
+    """An upstream's answer, as the script has it."""
+
+    steps: Sequence[Step] = (WHOLE,)
+    status: int = 200
+    content_type: str = "text/event-stream"
+    retry_after: float | None = None
+    closed: list[bool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._left = list(self.steps)
+
+    async def chunk(self) -> bytes:
+        while self._left:
+            step = self._left.pop(0)
+            if isinstance(step, float):
+                now = asyncio.get_running_loop().time
+                until = now() + step
+                try:
+                    await asyncio.sleep(step)
+                except asyncio.CancelledError:
+                    # Who stopped waiting may ask again: the pause goes on.
+                    self._left.insert(0, max(0.0, until - now()))
+                    raise
+            elif isinstance(step, Exception):
+                raise step
+            else:
+                return bytes(step)
+        return b""
+
+    async def body(self, longest: int = 0) -> bytes:
+        parts: list[bytes] = []
+        while part := await self.chunk():
+            parts.append(part)
+        return b"".join(parts)
+
+    def close(self, *, used_up: bool) -> None:
+        self.closed.append(used_up)
+
+
+class Ledger:
+    """Stands for the budgets: it notes, and refuses when it is told to."""
+
+    def __init__(self) -> None:
+        self.reserved: list[Reservation] = []
+        self.events: list[UsageEvent] = []
+        self.refusal: Exception | None = None
+
+    async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.reserved.append(reservation)
+
+    async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
+        self.events.append(event)
+        return True
+
+
+class Connection:
+    """The client's end."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.parts: list[bytes] = []
+        self.reached = asyncio.Event()
+        """Set when something of the body has come."""
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        assert not self.begun
+        self.begun, self.status, self.headers = True, status, headers
+
+    async def send(self, data: bytes) -> None:
+        assert self.begun
+        self.parts.append(data)
+        self.reached.set()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.parts)
+
+
+class _Access:
+    """Lets everybody in as the rig's caller."""
+
+    def __init__(self, rig: Any) -> None:
+        self._rig = rig
+
+    async def caller(self, _request: Request, _workspace: str) -> Caller:
+        return self._rig.caller
+
+
+class Rig:
+    """Calls against one catalogue; ``script`` answers each attempt by its upstream."""
+
+    def __init__(self, catalogue: Catalogue, script: Callable[[Target], Scripted | AttemptFailed]) -> None:
+        self.catalogue = catalogue
+        self.script = script
+        self.asked: list[tuple[Target, bytes]] = []
+        self.answers: list[Scripted] = []
+        self.ledger = Ledger()
+        self.told: list[tuple[UsageEvent, bool]] = []
+        self.health = Health()
+        actor = Actor(kind=ActorKind.MEMBER, id="mem_1", workspace="wrk_1", role="member")
+        workspace = KnownWorkspace(id="wrk_1", name="One")
+        self.caller = Caller(actor=actor, workspace=workspace, credentials=KnownCredentials())
+        rig: Any = self
+        access: Any = _Access(self)
+        admission = Admission(access, rig, rig, self.health, Anonymous(allowed=False, requests_a_day=0))
+        ledger: Any = self.ledger
+        self.calls = Calls(admission, ledger, self.health, self.open, self.tell)
+
+    # What admission asks: what there is, and the platform's keys.
+    async def current(self) -> Catalogue:
+        return self.catalogue
+
+    async def platform(self) -> Mapping[str, str]:
+        return {name: f"key-{name}" for name in self.catalogue.upstreams}
+
+    def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], stream: bool) -> Awaitable[Scripted]:
+        self.asked.append((target, body))
+        return self._open(target)
+
+    async def _open(self, target: Target) -> Scripted:
+        answer = self.script(target)
+        if isinstance(answer, AttemptFailed):
+            raise answer
+        self.answers.append(answer)
+        return answer
+
+    def tell(self, event: UsageEvent, *, settled: bool) -> None:
+        self.told.append((event, settled))
+
+    @property
+    def model(self) -> Model:
+        return next(iter(self.catalogue.models.values()))
+
+    async def call(self, *, stream: bool = True, sink: Connection | None = None, **body: Any) -> Connection:
+        sink = sink or Connection()
+        await self.calls.serve(self.incoming(stream=stream, **body), sink)
+        return sink
+
+    def incoming(self, *, stream: bool = True, session: str = "ses_1", **body: Any) -> Incoming:
+        given = {"model": self.model.id, "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **body}
+        if stream:
+            given.setdefault("stream_options", {"include_usage": True})
+        return Incoming(
+            format=Format.CHAT,
+            body=json.dumps(given).encode(),
+            request=Request(bearer="oc_sk_x", correlation_id="trace"),
+            session=session,
+            passed_on={},
+            metadata={"client": "cli"},
+            at=now_ms(),
+        )

@@ -1,0 +1,276 @@
+"""One call from arrival to settlement: what the client sees, what upstreams are asked, what is billed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opencode_cloud.catalogue.models import Limits, Route, Timers
+from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, Target
+from opencode_cloud.gateway.service import answering
+from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.usage.models import Outcome, UsageEvent
+from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
+from tests.unit.gateway.catalogues import catalogue, model, upstream
+
+QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
+REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
+Script = Callable[[Target], Scripted | AttemptFailed]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "BACK_OFF_SECONDS", 0.01)
+
+
+def rig(script: Script, *names: str, **changes: Any) -> Rig:
+    names = names or ("a",)
+    routes = [Route(upstream=name, model=f"m-{name}", priority=n) for n, name in enumerate(names)]
+    return Rig(catalogue(model(*routes, **changes), **{name: upstream(timers=QUICK) for name in names}), script)
+
+
+def in_turn(*answers: Scripted | AttemptFailed) -> Script:
+    left = list(answers)
+    return lambda _target: left.pop(0)
+
+
+def by_name(**answers: Callable[[], Scripted | AttemptFailed]) -> Script:
+    return lambda target: answers[target.id]()
+
+
+def refused(status: int, body: bytes = REFUSAL, retry_after: float | None = None) -> Scripted:
+    return Scripted((body,), status, "application/json", retry_after)
+
+
+async def error(work: Any) -> ServiceError:
+    with pytest.raises(ServiceError) as raised:
+        await work
+    return raised.value
+
+
+def only(found: Rig) -> UsageEvent:
+    [event] = found.ledger.events
+    assert found.told == [(event, True)]
+    return event
+
+
+class TestStream:
+    async def test_bytes_pass_untouched_and_are_billed_as_reported(self) -> None:
+        found = rig(in_turn(Scripted()))
+        sink = await found.call()
+        assert (sink.status, sink.body) == (200, WHOLE)
+        assert sink.headers["content-type"] == "text/event-stream"
+        assert sink.headers["x-opencode-upstream"] == "a"
+        event = only(found)
+        assert (event.outcome, event.tokens.input, event.tokens.output, event.estimated) == ("completed", 10, 5, False)
+        assert event.cost == 10 * 300 + 5 * 1500
+        assert found.answers[0].closed == [True]
+
+    async def test_each_chunk_goes_on_as_it_comes(self) -> None:
+        parts = [sse(delta(str(n))) for n in range(5)]
+        found = rig(in_turn(Scripted([*parts, WHOLE])))
+        assert (await found.call()).parts[:5] == parts
+
+    async def test_a_silent_upstream_is_covered_by_heartbeats(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(answering, "HEARTBEAT_SECONDS", 0.03)
+        found = rig(in_turn(Scripted([0.1, sse(delta("a")), 0.1, WHOLE])))
+        sink = await found.call()
+        beats = [part for part in sink.parts if part.startswith(b":")]
+        assert len(beats) >= 4
+        assert b"".join(part for part in sink.parts if not part.startswith(b":")) == sse(delta("a")) + WHOLE
+
+    @pytest.mark.parametrize(
+        ("steps", "reason"),
+        [
+            ([sse(delta("half"))], "ended in the middle"),
+            ([sse(delta("half")), AttemptFailed(Failure.UNREACHABLE, "the connection broke")], "connection broke"),
+            ([sse(delta("half")), 1.0, WHOLE], "nothing came"),
+            ([sse(delta("half")), b"<html>what</html>\n\n"], "no stream"),
+        ],
+        ids=["cut", "reset", "stalled", "garbage"],
+    )
+    async def test_what_breaks_off_ends_in_an_error_and_is_billed(self, steps: list[Any], reason: str) -> None:
+        found = rig(in_turn(Scripted(steps)))
+        sink = await found.call()
+        last = sink.body.strip().split(b"\n\n")[-1]
+        told = json.loads(last.removeprefix(b"data: "))["error"]
+        assert told["code"] == "upstream_interrupted"
+        assert reason in told["message"]
+        assert b"[DONE]" not in sink.body
+        event = only(found)
+        assert (event.outcome, event.error, event.estimated) == ("interrupted", "upstream_interrupted", True)
+        assert event.tokens.input > 0
+        assert event.tokens.output > 0
+        assert found.answers[0].closed == [False]
+
+    async def test_an_answer_that_takes_too_long_is_ended(self) -> None:
+        found = rig(in_turn(Scripted([sse(delta("a")), *[0.2, sse(delta("b"))] * 20])))
+        found.catalogue.upstreams["a"] = upstream(timers=Timers(first_byte=1, between_chunks=1, total=0.5))
+        sink = await found.call()
+        assert b"took longer" in sink.body
+        assert only(found).outcome == Outcome.INTERRUPTED
+
+    async def test_who_leaves_cancels_the_upstream_and_pays_for_what_came(self) -> None:
+        found = rig(in_turn(Scripted([sse(delta("some text")), 60.0, WHOLE])))
+        sink = Connection()
+        task = asyncio.create_task(found.call(sink=sink))
+        await sink.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await found.calls.settled()
+        event = only(found)
+        assert (event.outcome, event.status, event.estimated) == ("cancelled", 499, True)
+        assert event.cost > 0
+        assert found.answers[0].closed == [False]
+
+
+class TestFailover:
+    @pytest.mark.parametrize(
+        "first",
+        [
+            lambda: AttemptFailed(Failure.UNREACHABLE, "no connection"),
+            lambda: AttemptFailed(Failure.SLOW, "no answer"),
+            lambda: refused(500),
+            lambda: refused(503),
+            lambda: refused(529),
+            lambda: refused(429),
+            lambda: refused(401),
+            lambda: refused(404),
+            lambda: Scripted((b"<html>",), 200, "text/html"),
+            lambda: Scripted((b"garbage\n\n",)),
+            lambda: Scripted(()),
+            lambda: Scripted((1.0, WHOLE)),
+            lambda: Scripted((sse({"error": {"message": "overloaded", "type": "server_error", "code": 503}}),)),
+        ],
+        ids=[
+            *("unreachable", "slow", "500", "503", "529", "429", "401", "404"),
+            *("html", "garbage", "empty", "no first byte", "error first"),
+        ],
+    )
+    async def test_the_client_sees_nothing_of_a_failure_before_the_first_byte(
+        self, first: Callable[[], Scripted | AttemptFailed]
+    ) -> None:
+        found = rig(by_name(a=first, b=Scripted), "a", "b")
+        sink = await found.call()
+        assert (sink.status, sink.body) == (200, WHOLE)
+        assert sink.headers["x-opencode-upstream"] == "b"
+        event = only(found)
+        assert (event.upstream, event.attempts, event.cost) == ("b", 2, 10 * 300 + 5 * 1500)
+
+    async def test_a_request_that_is_at_fault_goes_to_nobody_else(self) -> None:
+        found = rig(by_name(a=lambda: refused(400), b=Scripted), "a", "b")
+        told = await error(found.call())
+        assert (told.status, told.code) == (400, "bad")
+        assert "no such parameter" in told.message
+        assert len(found.asked) == 1
+        event = only(found)
+        assert (event.outcome, event.cost, event.status) == ("refused", 0, 400)
+
+    async def test_who_is_busy_is_asked_again_in_a_moment(self) -> None:
+        found = rig(in_turn(refused(529), refused(529), Scripted()))
+        assert (await found.call()).body == WHOLE
+        assert only(found).attempts == 3
+
+    async def test_nobody_is_asked_for_ever(self) -> None:
+        found = rig(lambda _: refused(503), "a", "b", "c", "d")
+        assert (await error(found.call())).code == "upstream_overloaded"
+        assert len(found.asked) == answering.MOST_ATTEMPTS
+
+    async def test_who_wants_to_be_left_alone_for_long_is(self) -> None:
+        found = rig(lambda _: refused(429, retry_after=120))
+        told = await error(found.call())
+        assert (told.status, told.code, told.retry_after) == (429, "upstream_rate_limited", 120)
+        assert len(found.asked) == 1
+
+    @pytest.mark.parametrize(
+        ("answer", "status", "code"),
+        [
+            (AttemptFailed(Failure.SLOW, "no answer"), 504, "upstream_timeout"),
+            (AttemptFailed(Failure.UNREACHABLE, "no connection"), 502, "upstream_failed"),
+            (AttemptFailed(Failure.CREDENTIAL, "who are you", status=401), 502, "upstream_locked"),
+            (AttemptFailed(Failure.UNKNOWN_MODEL, "no model", status=404), 502, "upstream_failed"),
+        ],
+    )
+    async def test_when_all_fail_the_client_is_told_why(self, answer: AttemptFailed, status: int, code: str) -> None:
+        found = rig(lambda _: answer, "a", "b")
+        told = await error(found.call())
+        assert (told.status, told.code) == (status, code)
+        event = only(found)
+        assert (event.outcome, event.cost, event.error) == ("failed", 0, code)
+
+    async def test_after_a_heartbeat_the_error_comes_inside_the_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(answering, "HEARTBEAT_SECONDS", 0.05)
+        found = rig(lambda _: Scripted((1.0,)))
+        sink = await found.call()
+        assert sink.status == 200
+        assert sink.body.startswith(b":")
+        assert b"upstream_timeout" in sink.body
+
+
+class TestWholeAnswers:
+    async def test_an_answer_in_one_piece_is_passed_on_and_billed(self) -> None:
+        found = rig(in_turn(Scripted((COMPLETION,), 200, "application/json")))
+        sink = await found.call(stream=False)
+        assert (sink.status, sink.body) == (200, COMPLETION)
+        assert (only(found).cost, only(found).streamed) == (10 * 300 + 5 * 1500, False)
+
+    async def test_blanks_keep_the_connection_while_it_takes_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(answering, "JSON_HEARTBEAT_SECONDS", 0.03)
+        found = rig(in_turn(Scripted((0.1, COMPLETION), 200, "application/json")))
+        sink = await found.call(stream=False)
+        assert json.loads(sink.body) == json.loads(COMPLETION)
+        assert sink.body.startswith(b" ")
+
+    async def test_after_a_blank_an_error_cuts_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(answering, "JSON_HEARTBEAT_SECONDS", 0.03)
+        found = rig(lambda _: Scripted((0.1, b"no json"), 200, "application/json"))
+        with pytest.raises(BrokenOff):
+            await found.call(stream=False)
+        assert only(found).outcome == Outcome.FAILED
+
+
+class TestAdmission:
+    async def test_an_unknown_model_is_404_and_nothing_is_held_back(self) -> None:
+        found = rig(in_turn())
+        told = await error(found.call(model="M1"))
+        assert (told.status, told.code) == (404, "model_not_found")
+        assert not found.ledger.reserved
+        assert not found.asked
+
+    async def test_the_worst_case_is_held_back_before_anybody_is_asked(self) -> None:
+        found = rig(in_turn(Scripted()))
+        await found.call(max_tokens=100, n=2)
+        [held] = found.ledger.reserved
+        assert held.claim.cost >= 2 * 100 * 1500 + 10 * 300
+        assert held.claim.cost <= 2 * 100 * 1500 + 1000 * 300
+
+    async def test_without_a_limit_of_its_own_the_models_counts(self) -> None:
+        found = rig(in_turn(Scripted()), limits=Limits(context=1000, output=77))
+        await found.call()
+        [held] = found.ledger.reserved
+        assert 77 * 1500 < held.claim.cost <= 77 * 1500 + 1000 * 300
+
+    async def test_what_does_not_fit_reaches_no_upstream(self) -> None:
+        found = rig(in_turn())
+        found.ledger.refusal = ServiceError("budget_exhausted", "no")
+        assert (await error(found.call())).code == "budget_exhausted"
+        assert not found.asked
+        assert not found.ledger.events
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ({"tools": [{"type": "web_search"}]}, "hosted_tool"),
+            ({"service_tier": "priority"}, "tier_not_priced"),
+            ({"messages": "no list"}, "invalid_request"),
+        ],
+    )
+    async def test_what_has_no_price_is_refused(self, body: dict[str, Any], code: str) -> None:
+        found = rig(in_turn())
+        assert (await error(found.call(**body))).code == code
+        assert not found.asked

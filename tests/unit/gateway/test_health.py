@@ -1,0 +1,74 @@
+"""Who fails several times in a row is left alone for a while, and then tried by one caller."""
+
+from __future__ import annotations
+
+import pytest
+
+from opencode_cloud.gateway.models import Failure
+from opencode_cloud.gateway.service.health import FAILURES, FIRST_REST_SECONDS, LONGEST_REST_SECONDS, Health
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def failing(health: Health, times: int, failure: Failure = Failure.SLOW) -> None:
+    for _ in range(times):
+        health.failed("a", "m", failure)
+
+
+def test_few_failures_change_nothing(clock: Clock) -> None:
+    health = Health(clock)
+    failing(health, FAILURES - 1)
+    assert health.is_well("a", "m")
+
+
+def test_several_in_a_row_give_an_upstream_a_rest(clock: Clock) -> None:
+    health = Health(clock)
+    failing(health, FAILURES)
+    assert not health.is_well("a", "m")
+    assert health.is_well("a", "another model")
+    assert health.is_well("b", "m")
+
+
+def test_after_the_rest_one_caller_tries_it_and_the_others_wait(clock: Clock) -> None:
+    health = Health(clock)
+    failing(health, FAILURES)
+    clock.now = FIRST_REST_SECONDS
+    assert [health.is_well("a", "m") for _ in range(3)] == [True, False, False]
+
+
+def test_rests_grow_up_to_a_minute(clock: Clock) -> None:
+    health = Health(clock)
+    failing(health, FAILURES)
+    for _ in range(10):
+        clock.now += LONGEST_REST_SECONDS
+        assert health.is_well("a", "m")
+        failing(health, 1)
+        assert not health.is_well("a", "m")
+    clock.now += LONGEST_REST_SECONDS
+    assert health.is_well("a", "m")
+
+
+def test_one_success_forgets_all_failures(clock: Clock) -> None:
+    health = Health(clock)
+    failing(health, FAILURES)
+    health.succeeded("a", "m")
+    failing(health, FAILURES - 1)
+    assert health.is_well("a", "m")
+
+
+@pytest.mark.parametrize("failure", [Failure.REFUSED, Failure.CREDENTIAL, Failure.UNKNOWN_MODEL])
+def test_what_is_no_fault_of_the_servers_does_not_count(clock: Clock, failure: Failure) -> None:
+    health = Health(clock)
+    failing(health, 10 * FAILURES, failure)
+    assert health.is_well("a", "m")
