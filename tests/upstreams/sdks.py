@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import anthropic
 import httpx
@@ -56,6 +56,14 @@ class Answer:
     """With those of reasoning."""
     turn: tuple[Any, ...] = ()
     """The answer as the SDK wants it back in the next request."""
+
+
+class BrokenStream(Exception):
+    """The stream says that it broke off, where the SDK leaves it to its user to notice."""
+
+
+class SilentEnd(Exception):
+    """The stream just ended."""
 
 
 class Sdk(Protocol):
@@ -124,6 +132,8 @@ class OpenAIChat:
                 for call in choice.delta.tool_calls or ():
                     begun = calls.setdefault(call.index, [call.id or "", call.function.name or "", ""])
                     begun[2] += call.function.arguments or ""
+        if not answer.stop:
+            raise SilentEnd
         answer.calls = [(call, tool, json.loads(arguments)) for call, tool, arguments in calls.values()]
         return answer
 
@@ -188,8 +198,21 @@ class OpenAIResponses:
         if not stream:
             return self._answer(self.client.responses.create(**wish))
         with self.client.responses.stream(**wish) as events:
-            final: list[Any] = [cast("Any", event).response for event in events if event.type in FINAL]
-        return self._answer(final[-1])
+            return self._answer(self._final(events))
+
+    @staticmethod
+    def _final(events: Any) -> Any:
+        """Return the whole answer: the SDK's own way knows no end but a completed one."""
+        final = None
+        for event in events:
+            if event.type == "error":
+                raise BrokenStream(event.message)
+            if event.type == "response.failed":
+                raise BrokenStream(event.response.error.message)
+            final = event.response if event.type in FINAL else final
+        if final is None:
+            raise SilentEnd
+        return final
 
     def _answer(self, response: Any) -> Answer:
         answer = Answer(response.output_text)
@@ -251,6 +274,8 @@ class Anthropic:
             return self._answer(events.get_final_message())
 
     def _answer(self, message: Any) -> Answer:
+        if message.stop_reason is None:
+            raise SilentEnd
         answer = Answer(stop=self.STOPS[message.stop_reason])
         for block in message.content:
             match block.type:
@@ -320,6 +345,8 @@ class Google:
                 answer.prompt_tokens = usage.prompt_token_count or 0
                 answer.cached_tokens = usage.cached_content_token_count or 0
                 answer.output_tokens = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+        if not answer.stop:
+            raise SilentEnd
         for part in parts:
             if part.function_call:
                 call = part.function_call

@@ -1,0 +1,300 @@
+"""Upstreams that fail in every way, behind the deployed gateway: no call hangs, ends silently, goes unbilled or is
+billed twice.
+
+All trials run at once when the first test asks for them, since most of them wait for timers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+from google.genai import errors as google_errors
+
+from tests.e2e.opencode import eventually
+from tests.upstreams import Fault, Kind, Script, Usage
+from tests.upstreams.faults import HUGE
+from tests.upstreams.sdks import SDKS, Answer, BrokenStream
+from tests.upstreams.world import REQUEST, TIMERS, UPSTREAM_OF, Shop, World, ask, cost_of, model_of
+
+FORMATS = sorted(SDKS)
+SAY = "one two three four five six seven eight nine ten eleven twelve"
+USED = Usage(input=500, output=12)
+AFTER = 7
+"""Events before a fault: in each format some text has been sent by then."""
+LONGEST_SECONDS = TIMERS["total"] + 6
+"""The longest timer, and what a busy machine takes."""
+AT_ONCE = 24
+
+BEFORE = {
+    "500": Fault(Kind.STATUS, status=500),
+    "503": Fault(Kind.STATUS, status=503),
+    "529": Fault(Kind.STATUS, status=529),
+    "429": Fault(Kind.STATUS, status=429),
+    "401": Fault(Kind.STATUS, status=401),
+    "403": Fault(Kind.STATUS, status=403),
+    "404": Fault(Kind.STATUS, status=404),
+    "reset": Fault(Kind.RESET),
+    "hang": Fault(Kind.HANG),
+    "headers, then hang": Fault(Kind.HEADERS_THEN_HANG),
+    "web page": Fault(Kind.HTML),
+    "empty": Fault(Kind.EMPTY),
+    "garbage at once": Fault(Kind.GARBAGE, after=0),
+    "error event at once": Fault(Kind.ERROR_EVENT, after=0),
+}
+"""Nothing useful ever comes: the client gets an HTTP error."""
+STATUSES = {"429": {429}, "503": {503}, "529": {503}, "hang": {504}, "headers, then hang": {504}}
+"""Where they say more than 502."""
+AMIDST = {
+    "stall": Fault(Kind.STALL, after=AFTER),
+    "cut": Fault(Kind.CUT, after=AFTER),
+    "truncated": Fault(Kind.TRUNCATE, after=AFTER),
+    "ended early": Fault(Kind.END, after=AFTER),
+    "garbage": Fault(Kind.GARBAGE, after=AFTER),
+    "error event": Fault(Kind.ERROR_EVENT, after=AFTER),
+}
+"""It breaks off after some text."""
+HARMLESS = {
+    "storm of 503": Fault(Kind.STATUS, status=503, times=2),
+    "storm of 429": Fault(Kind.STATUS, status=429, times=1, retry_after="1"),
+    "two resets": Fault(Kind.RESET, times=2),
+    "drip": Fault(Kind.DRIP),
+    "10 MB at once": Fault(Kind.HUGE),
+    "usage missing": Fault(Kind.NO_USAGE),
+}
+"""The whole answer comes in the end."""
+FAULTS = {**BEFORE, **AMIDST, **HARMLESS}
+STREAMED = {True: "streamed", False: "whole"}
+ERRORS = (openai.APIError, anthropic.APIError, google_errors.APIError, BrokenStream)
+
+
+@dataclass
+class Trial:
+    """What came of one call."""
+
+    script: Script
+    seconds: float = 0.0
+    answer: Answer | None = None
+    error: Exception | None = None
+
+    @property
+    def status(self) -> int:
+        """The status of an answer that is an error."""
+        return getattr(self.error, "status_code", None) or getattr(self.error, "code", None) or 0
+
+
+Trials = dict[tuple[str, str, bool], Trial]
+
+
+@pytest.fixture(scope="module")
+def shop(world: World) -> Shop:
+    return world.shop()
+
+
+@pytest.fixture(scope="module")
+def trials(shop: Shop) -> Trials:
+    wanted = list(itertools.product(FAULTS, FORMATS, STREAMED))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(lambda each: attempt(shop, *each), wanted), strict=True))
+
+
+def attempt(shop: Shop, fault: str, format_: str, stream: bool, model: str = "") -> Trial:
+    script = Script(say=SAY, usage=USED, faults={UPSTREAM_OF[format_]: FAULTS[fault]})
+    trial, began = Trial(script), time.monotonic()
+    try:
+        trial.answer = ask(shop.sdk(format_), model or model_of(format_), script, stream=stream)
+    except Exception as error:  # noqa: BLE001 - judged by the test
+        trial.error = error
+    trial.seconds = time.monotonic() - began
+    return trial
+
+
+def streamed_and_whole(faults: dict[str, Fault]) -> Any:
+    each = list(itertools.product(faults, FORMATS, STREAMED))
+    return pytest.mark.parametrize(
+        ("fault", "asked", "stream"), each, ids=[f"{fault}-{asked}-{STREAMED[stream]}" for fault, asked, stream in each]
+    )
+
+
+@streamed_and_whole(FAULTS)
+def test_no_call_outlasts_the_timers(trials: Trials, fault: str, asked: str, stream: bool) -> None:
+    assert trials[fault, asked, stream].seconds < LONGEST_SECONDS
+
+
+@streamed_and_whole(BEFORE)
+def test_an_upstream_that_never_answers_is_an_http_error_and_costs_nothing(
+    shop: Shop, trials: Trials, fault: str, asked: str, stream: bool
+) -> None:
+    trial = trials[fault, asked, stream]
+    assert isinstance(trial.error, ERRORS), trial
+    assert trial.status in STATUSES.get(fault, {502}), trial.error
+    event = shop.event(trial.script)
+    assert (event.outcome, event.cost, event.tokens.total, event.status) == ("failed", 0, 0, trial.status)
+    assert event.attempts == len(shop.world.upstreams.of(trial.script))
+
+
+@streamed_and_whole(AMIDST)
+def test_an_answer_that_breaks_off_says_so_and_what_was_streamed_is_charged(
+    shop: Shop, trials: Trials, fault: str, asked: str, stream: bool
+) -> None:
+    trial = trials[fault, asked, stream]
+    assert isinstance(trial.error, ERRORS), trial
+    event = shop.event(trial.script)
+    if not stream:  # nothing has reached the client, so it was tried again
+        assert (event.outcome, event.cost) == ("failed", 0)
+        return
+    assert (event.outcome, event.attempts) == ("interrupted", 1)
+    assert event.tokens.prompt > 0
+    assert 0 < event.tokens.output <= 12
+    assert event.cost == cost_of(event)
+
+
+@streamed_and_whole(HARMLESS)
+def test_what_comes_in_the_end_comes_whole_and_is_charged_once(
+    shop: Shop, trials: Trials, fault: str, asked: str, stream: bool
+) -> None:
+    trial = trials[fault, asked, stream]
+    assert trial.answer is not None, trial.error
+    expected = "x" * HUGE + SAY if fault == "10 MB at once" else SAY
+    assert (trial.answer.text == expected, trial.answer.stop) == (True, "end")
+    event = shop.event(trial.script)
+    assert (event.outcome, event.cost) == ("completed", cost_of(event))
+    if fault == "usage missing":
+        assert event.estimated
+        assert event.tokens.prompt > 0 < event.tokens.output
+    else:
+        assert (event.tokens.input, event.tokens.output, event.estimated) == (500, 12, False)
+    assert event.attempts == 1 + FAULTS[fault].times
+
+
+FAILING_OVER = [
+    "500",
+    "429",
+    "401",
+    "404",
+    "reset",
+    "hang",
+    "headers, then hang",
+    "web page",
+    "empty",
+    "garbage at once",
+]
+
+
+@pytest.fixture(scope="module")
+def failed_over(shop: Shop) -> dict[tuple[str, str], Trial]:
+    wanted = list(itertools.product(FAILING_OVER, FORMATS))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = pool.map(lambda each: attempt(shop, *each, stream=True, model=f"steady-{each[1]}"), wanted)
+        return dict(zip(wanted, made, strict=True))
+
+
+@pytest.mark.parametrize("asked", FORMATS)
+@pytest.mark.parametrize("fault", FAILING_OVER)
+def test_another_upstream_answers_in_place_of_one_that_fails(
+    shop: Shop, failed_over: dict[tuple[str, str], Trial], fault: str, asked: str
+) -> None:
+    trial = failed_over[fault, asked]
+    assert trial.answer is not None, trial.error
+    assert (trial.answer.text, trial.answer.stop) == (SAY, "end")
+    event = shop.event(trial.script)
+    assert (event.upstream, event.outcome, event.cost) == ("second", "completed", cost_of(event))
+    assert (event.tokens.input, event.tokens.output) == (500, 12)
+
+
+def test_an_address_at_which_nobody_listens(shop: Shop) -> None:
+    began, script = time.monotonic(), Script()
+    assert ask(shop.sdk("chat"), "unreachable-first", script).text == "Done."
+    assert shop.event(script).upstream == "second"
+    with pytest.raises(openai.APIStatusError) as raised:
+        ask(shop.sdk("chat"), "unreachable", Script())
+    assert raised.value.status_code == 502
+    assert time.monotonic() - began < LONGEST_SECONDS
+
+
+def body_of(format_: str, script: Script, model: str) -> tuple[str, dict[str, Any]]:
+    """Path and body of a streamed request."""
+    prompt = script.prompt()
+    message = {"role": "user", "content": prompt}
+    match format_:
+        case "chat":
+            return "/zen/v1/chat/completions", {"model": model, "stream": True, "messages": [message]}
+        case "responses":
+            return "/zen/v1/responses", {"model": model, "stream": True, "input": prompt}
+        case "messages":
+            wish = {"model": model, "stream": True, "max_tokens": 100, "messages": [message]}
+            return "/zen/v1/messages", wish
+        case _:
+            path = f"/zen/v1/models/{model}:streamGenerateContent?alt=sse"
+            return path, {"contents": [{"role": "user", "parts": [{"text": prompt}]}]}
+
+
+def streaming(shop: Shop, format_: str, script: Script, model: str) -> Any:
+    path, body = body_of(format_, script, model)
+    headers = {"authorization": f"Bearer {shop.key}", REQUEST: script.tag}
+    return httpx.stream("POST", f"{shop.world.stack.url}{path}", json=body, headers=headers, timeout=10)
+
+
+def gone(shop: Shop, script: Script) -> None:
+    """The upstream has noticed that nobody wants its answer."""
+    (record,) = shop.world.upstreams.of(script)
+    assert record.disconnected
+
+
+@pytest.mark.parametrize("spoken", ["same", "other"])
+@pytest.mark.parametrize("asked", FORMATS)
+def test_a_client_that_leaves_ends_the_upstream_s_work_and_pays_for_what_was_made(
+    shop: Shop, asked: str, spoken: str
+) -> None:
+    other = FORMATS[(FORMATS.index(asked) + 1) % len(FORMATS)]
+    model = model_of(asked if spoken == "same" else other)
+    script = Script(say="word " * 200, pause=0.05)
+    with streaming(shop, asked, script, model) as answer:
+        seen = b""
+        for chunk in answer.iter_bytes():
+            seen += chunk
+            if seen.count(b"word") >= 5:
+                break
+    left = time.monotonic()
+    eventually(lambda: gone(shop, script), timeout=3)
+    (record,) = shop.world.upstreams.of(script)
+    assert record.ended is not None
+    assert record.ended - left < 1
+    event = shop.event(script)
+    assert (event.outcome, event.status, event.cost) == ("cancelled", 499, cost_of(event))
+    assert event.tokens.prompt > 0
+    assert 0 < event.tokens.output < 200
+
+
+def test_a_client_that_leaves_before_the_first_byte_ends_the_upstream_s_work(shop: Shop) -> None:
+    script = Script(faults={"*": Fault(Kind.HANG)})
+    path, body = body_of("chat", script, model_of("chat"))
+    headers = {"authorization": f"Bearer {shop.key}", REQUEST: script.tag}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{shop.world.stack.url}{path}", json=body, headers=headers, timeout=0.5)
+    eventually(lambda: gone(shop, script), timeout=1)
+    assert shop.event(script).outcome == "cancelled"
+
+
+def words_of(answer: httpx.Response) -> Iterator[float]:
+    """The times at which words come."""
+    for chunk in answer.iter_bytes():
+        yield from [time.monotonic()] * chunk.count(b"word")
+
+
+@pytest.mark.parametrize("spoken", ["same", "other"])
+@pytest.mark.parametrize("asked", FORMATS)
+def test_an_answer_is_passed_on_as_it_comes(shop: Shop, asked: str, spoken: str) -> None:
+    other = FORMATS[(FORMATS.index(asked) + 1) % len(FORMATS)]
+    script = Script(say=" ".join(["word"] * 10), pause=0.1)
+    with streaming(shop, asked, script, model_of(asked if spoken == "same" else other)) as answer:
+        times = list(words_of(answer))
+    assert times[9] - times[0] > 0.6
