@@ -1,0 +1,174 @@
+"""What clients are told of the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opencode_cloud.access.models import EnforcedPolicy, Rules
+from opencode_cloud.catalogue import links, listing
+from opencode_cloud.catalogue.document import date, form_of
+from opencode_cloud.catalogue.models import Catalogue
+from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.policies.offering import with_gateway
+from opencode_cloud.policies.second_generation import providers
+from opencode_cloud.policies.validation import form_faults
+from tests.unit.catalogue.documents import DAY, document, with_model
+from tests.unit.catalogue.strategies import NOW, documents
+
+BASE = "https://cloud.example.com/zen/v1"
+CATALOGUE = form_of(document()).catalogue(3)
+
+
+def offered(config: dict[str, Any], policy: EnforcedPolicy | None = None) -> dict[str, Any]:
+    permits = policy.permits_model if policy else listing.anything
+    return with_gateway(config, CATALOGUE, permits, "wrk_1", BASE, NOW)
+
+
+def test_api_json_is_in_the_form_that_the_client_reads() -> None:
+    told = listing.listed(CATALOGUE, listing.anything, BASE, NOW)["acme"]
+    assert {name: told[name] for name in ("id", "name", "npm", "api", "env")} == {
+        "id": "acme",
+        "name": "Acme",
+        "npm": "@ai-sdk/openai-compatible",
+        "api": BASE,
+        "env": ["OPENCODE_API_KEY"],
+    }
+    assert told["models"]["big"] == {
+        "id": "big",
+        "name": "Big",
+        "family": "big",
+        "attachment": True,
+        "reasoning": True,
+        "tool_call": True,
+        "temperature": False,
+        "open_weights": False,
+        "release_date": "2026-01-01",
+        "modalities": {"input": ["text", "image"], "output": ["text"]},
+        "limit": {"context": 200_000, "output": 64_000},
+        "provider": {"npm": "@ai-sdk/anthropic"},
+        "cost": {
+            "input": 3.0,
+            "output": 15.0,
+            "cache_read": 0.3,
+            "cache_write": 3.75,
+            "context_over_200k": {"input": 6.0, "output": 22.5},
+            "tiers": [{"input": 6.0, "output": 22.5, "tier": {"type": "context", "size": 200_000}}],
+        },
+    }
+
+
+def test_each_model_is_asked_by_the_library_of_its_format() -> None:
+    told = listing.listed(CATALOGUE, listing.anything, BASE, NOW)["acme"]["models"]
+    libraries = {name: model["provider"]["npm"] for name, model in told.items()}
+    assert libraries == {"big": "@ai-sdk/anthropic", "own": "@ai-sdk/openai-compatible", "tiny": "@ai-sdk/openai"}
+
+
+def test_the_price_is_the_one_in_force() -> None:
+    prices = [{"from": date(NOW + day * DAY), "input": amount, "output": "1"} for day, amount in ((-1, "1"), (1, "2"))]
+    catalogue = form_of(with_model("own", prices=prices)).catalogue(1)
+
+    def told(at: int) -> float:
+        return listing.configured(catalogue, listing.anything, BASE, at)["models"]["own"]["cost"]["input"]
+
+    assert [told(NOW), told(NOW + DAY - 1), told(NOW + DAY)] == [1.0, 1.0, 2.0]
+
+
+PATTERNS = st.lists(
+    st.sampled_from(["acme/big", "acme/*", "*/tiny", "other/*", "acme/?wn", "*", "acme/b*"]), max_size=3
+).map(tuple)
+RULES = st.builds(Rules, allow=st.none() | PATTERNS, deny=PATTERNS)
+PROVIDERS = st.sampled_from([Rules(), Rules(allow=("acme",)), Rules(deny=("ac*",)), Rules(allow=("other",))])
+
+
+@given(PROVIDERS, RULES)
+def test_what_is_listed_is_what_the_policy_permits(of_providers: Rules, of_models: Rules) -> None:
+    policy = EnforcedPolicy(version=1, providers=of_providers, models=of_models)
+    permitted = {name for name in CATALOGUE.models if policy.permits_model("acme", name)}
+    assert set(listing.listed(CATALOGUE, policy.permits_model, BASE, NOW)["acme"]["models"]) == permitted
+    config = offered({}, policy)
+    assert set(config.get("provider", {}).get("acme", {}).get("models", {})) == permitted
+
+
+# ------------------------------------------------------------------------------------- configuration
+
+
+@settings(max_examples=25)
+@given(documents())
+def test_the_client_starts_with_whatever_may_be_published(written: dict[str, Any]) -> None:
+    catalogue = form_of(written).catalogue(1)
+    config = with_gateway({"username": "acme"}, catalogue, listing.anything, "wrk_1", BASE, NOW)
+    assert form_faults(config) == []
+
+
+def test_who_has_logged_in_uses_the_gateway_by_token_and_names_the_workspace() -> None:
+    config = offered({"share": "manual"})
+    assert config["provider"]["acme"]["options"] == {
+        "baseURL": BASE,
+        "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}",
+        "headers": {"x-org-id": "wrk_1"},
+    }
+    assert (config["share"], config["small_model"]) == ("manual", "acme/tiny")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"provider": {"acme": {"npm": "@ai-sdk/openai", "models": {}}}},
+        {"provider": {"acme": {"options": {"baseURL": "https://elsewhere.example"}}}},
+        {"enabled_providers": ["anthropic"]},
+        {"disabled_providers": ["acme"]},
+    ],
+)
+def test_a_workspace_that_says_something_else_of_the_provider_is_left_alone(config: dict[str, Any]) -> None:
+    assert offered(config) == config
+
+
+def test_other_providers_and_a_small_model_of_the_workspace_stay() -> None:
+    own = {"provider": {"other": {"name": "Other"}}, "small_model": "other/m"}
+    config = offered(own)
+    assert (set(config["provider"]), config["small_model"]) == ({"other", "acme"}, "other/m")
+    assert own["provider"] == {"other": {"name": "Other"}}
+
+
+def test_what_a_policy_has_said_of_the_provider_stays_beside_ours() -> None:
+    policy = EnforcedPolicy(version=1, models=Rules(allow=("acme/big",)))
+    config = offered({"provider": {"acme": {"whitelist": ["big"]}}, "enabled_providers": ["acme"]}, policy)
+    entry = config["provider"]["acme"]
+    assert (entry["whitelist"], list(entry["models"])) == (["big"], ["big"])
+    assert "small_model" not in config  # it is not permitted
+
+
+def test_who_may_use_nothing_is_told_nothing() -> None:
+    assert offered({}, EnforcedPolicy(version=1, providers=Rules(deny=("acme",)))) == {}
+
+
+def test_clients_of_the_second_generation_are_told_the_same_without_credentials() -> None:
+    told = providers(offered({}), EnforcedPolicy())["acme"]
+    assert (told["settings"], told["headers"]) == ({"baseURL": BASE}, {"x-org-id": "wrk_1"})
+    assert told["models"]["big"]["package"] == "@ai-sdk/anthropic"
+    assert [each["input"] for each in told["models"]["big"]["cost"]] == [3.0, 6.0]
+
+
+# --------------------------------------------------------------------------------------------- links
+
+
+@given(st.text(min_size=1), st.text(alphabet=st.characters(exclude_characters="."), min_size=1), st.text())
+def test_only_the_deployment_can_make_an_address_of_a_workspace(key: str, workspace: str, other: str) -> None:
+    token = links.models_url("", key, workspace).removeprefix(links.PATH)
+    assert links.workspace_of(key, token) == workspace
+    for wrong in (workspace, f"{token}x", token[:-1], f"{other}.{token.partition('.')[2]}"):
+        if wrong.partition(".")[0] == workspace and wrong == token:
+            continue
+        with pytest.raises(NotFound):
+            links.workspace_of(key, wrong)
+    if other != key:
+        with pytest.raises(NotFound):
+            links.workspace_of(other, token)
+
+
+def test_an_empty_catalogue_has_an_empty_list() -> None:
+    assert listing.listed(Catalogue(version=1), listing.anything, BASE, NOW)["opencode-cloud"]["models"] == {}
