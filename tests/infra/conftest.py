@@ -14,6 +14,12 @@ name = "share.example.com"
 zone_id = "Z0123456789ABCDEFGHIJ"
 zone_name = "example.com"
 """
+CONTAINERS = """
+region = "us-east-1"
+account = "111122223333"
+[gateway]
+runtime = "container"
+"""
 KINDS = ("local", "dev", "production", "alice")
 ON_AWS = ("dev", "production", "alice")
 
@@ -29,6 +35,15 @@ def syntheses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis]:
         stage = load(kind, domain if kind == "production" else None, environ={})
         made[kind] = synthesize(stage, root / kind)
     return made
+
+
+@pytest.fixture(scope="session")
+def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """A stage that serves model calls by containers."""
+    root = tmp_path_factory.mktemp("contained")
+    file = root / "stage.toml"
+    file.write_text(CONTAINERS)
+    return synthesize(load("dev", file, environ={}), root / "out")
 
 
 @pytest.fixture(params=KINDS)

@@ -11,8 +11,11 @@ from infra.routes import API_ROUTES, ROUTES, Target, match
 from tests.infra.synthesis import Synthesis
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("identity", "console", "relay", "mail", "operate", "github", "migrate")
-WITH_DATABASE = {"console", "relay", "mail", "operate", "migrate"}
+FUNCTIONS = ("identity", "console", "relay", "mail", "ledger", "operate", "github", "migrate")
+WITH_DATABASE = {"console", "relay", "mail", "ledger", "operate", "migrate"}
+TABLES = {"GetAttAccess": "access", "GetAttBudgets": "budgets", "GetAttUsage": "usage"}
+LOOK = {"GetItem", "BatchGetItem", "Query"}
+STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
 MAY = {
     "identity": {
         "access": {"GetItem", "BatchGetItem", "Query"},
@@ -28,7 +31,9 @@ MAY = {
             "kms:Decrypt",
             "secretsmanager:GetSecretValue",
             "sqs:SendMessage",
+            "s3:GetObject",
         },
+        "budgets": LOOK,
     },
     "operate": {
         "access": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
@@ -40,6 +45,8 @@ MAY = {
             "s3:GetObject",
             "s3:PutObject",
         },
+        "budgets": LOOK,
+        "usage": LOOK,
     },
     "mail": {"access": set[str](), "sessions": set[str](), "other": {"ses:SendEmail"}},
     "migrate": {"access": set[str](), "sessions": set[str](), "other": {"s3:GetObject", "s3:PutObject"}},
@@ -49,6 +56,7 @@ QUEUE = {"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl",
 QUEUE |= {"sqs:GetQueueAttributes", "sqs:SendMessage"}
 NETWORK = {"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
 NETWORK |= {"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"}
+LIST_STREAMS = "dynamodb:ListStreams"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -63,15 +71,16 @@ def _actions(statement: dict[str, Any]) -> set[str]:
 
 def _granted(synthesis: Synthesis, name: str) -> dict[str, set[str]]:
     """Return what a function may do, by what it does it to."""
-    granted: dict[str, set[str]] = {"access": set(), "sessions": set(), "other": set()}
+    granted: dict[str, set[str]] = {name: set() for name in (*TABLES.values(), "sessions", "other")}
     for statement in _statements(synthesis, name):
         if statement["Effect"] != "Allow":
             continue
         for action in _actions(statement):
             service, _, verb = action.partition(":")
             text = json.dumps(statement["Resource"])
-            table = "access" if "GetAttAccess" in text else "sessions"
-            granted[table if service == "dynamodb" else "other"].add(verb if service == "dynamodb" else action)
+            tables = [table for name, table in TABLES.items() if name in text] or ["sessions"]
+            for table in tables if service == "dynamodb" else ["other"]:
+                granted[table].add(verb if service == "dynamodb" else action)
     return granted
 
 
@@ -82,6 +91,8 @@ def test_each_function_may_do_what_it_does_and_no_more(synthesis: Synthesis, nam
     database = {"rds-db:connect"} if name in WITH_DATABASE and not synthesis.stage.local else set[str]()
     assert granted["access"] == MAY[name]["access"]
     assert granted["sessions"] == MAY[name]["sessions"]
+    assert granted["budgets"] == MAY[name].get("budgets", set())
+    assert granted["usage"] == MAY[name].get("usage", set())
     if name == "mail":
         assert others == {"ses:SendEmail", "secretsmanager:GetSecretValue"} | QUEUE | database
     elif name == "migrate":
@@ -96,7 +107,19 @@ def test_no_action_is_a_wildcard(synthesis: Synthesis, name: str) -> None:
         assert not [action for action in _actions(statement) if "*" in action]
         if statement["Resource"] == "*":
             # The emulator knows no ARNs of senders.
-            assert _actions(statement) == ({"ses:SendEmail"} if synthesis.stage.local else NETWORK)
+            allowed = {"ses:SendEmail"} if synthesis.stage.local else NETWORK
+            assert _actions(statement) == allowed or (name == "ledger" and _actions(statement) == {LIST_STREAMS})
+
+
+def test_the_ledger_reads_what_was_used_and_changes_nothing_but_its_exports(synthesis: Synthesis) -> None:
+    granted = _granted(synthesis, "ledger")
+    assert granted["budgets"] == LOOK | {"Scan"}
+    assert granted["usage"] - STREAM == LOOK | {"Scan"}
+    objects = {action for action in granted["other"] if action.startswith("s3:")}
+    assert objects == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}
+    for statement in _statements(synthesis, "ledger"):
+        if _actions(statement) & objects:
+            assert "UsageExports" in json.dumps(statement["Resource"])
 
 
 def test_only_identity_signs(synthesis: Synthesis) -> None:
@@ -164,7 +187,7 @@ def test_every_path_of_the_api_reaches_it() -> None:
 
 def test_the_queues_wake_the_functions_behind_the_alias(synthesis: Synthesis) -> None:
     mappings = synthesis.properties("console", "AWS::Lambda::EventSourceMapping")
-    assert len(mappings) == 3
+    assert len(mappings) == 6
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert "Alias" in json.dumps(mapping["FunctionName"])

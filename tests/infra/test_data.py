@@ -3,7 +3,7 @@ from tests.infra.synthesis import Synthesis
 
 def test_tables_are_encrypted_recoverable_and_expire_rows(synthesis: Synthesis) -> None:
     tables = synthesis.properties("data", "AWS::DynamoDB::GlobalTable")
-    assert len(tables) == 4
+    assert len(tables) == 6
     for table in tables:
         (replica,) = table["Replicas"]
         assert table["SSESpecification"]["SSEEnabled"]
@@ -54,10 +54,9 @@ def test_the_bucket_lets_in_nothing_but_tls_on_aws(on_aws: Synthesis) -> None:
 def test_secrets_are_generated(synthesis: Synthesis) -> None:
     secrets = synthesis.properties("data", "AWS::SecretsManager::Secret")
     generated = [secret for secret in secrets if "GenerateSecretString" in secret]
-    assert len(generated) == 3
+    assert len(generated) == 4
     assert all(secret["GenerateSecretString"]["PasswordLength"] >= 43 for secret in generated)
-    (logins,) = [secret for secret in secrets if "SecretString" in secret]
-    assert logins["SecretString"] == "{}"
+    assert [secret["SecretString"] for secret in secrets if "SecretString" in secret] == ["{}", "{}"]
 
 
 def test_only_production_survives_its_stack(synthesis: Synthesis) -> None:
@@ -77,11 +76,35 @@ def test_tables_of_the_console_plane(synthesis: Synthesis) -> None:
 
 def test_tokens_are_signed_by_keys_that_never_leave_and_credentials_sealed_by_another(synthesis: Synthesis) -> None:
     signing = synthesis.properties("data", "AWS::KMS::Key", "SigningKey")
-    assert [(key["KeySpec"], key["KeyUsage"]) for key in signing] == [("RSA_2048", "SIGN_VERIFY")] * 2
+    assert [(key["KeySpec"], key["KeyUsage"]) for key in signing] == [("RSA_2048", "SIGN_VERIFY")] * len(
+        synthesis.stage.signing_keys
+    )
     assert synthesis.one("data", "AWS::KMS::Key", "CredentialsKey")["EnableKeyRotation"]
 
 
 def test_messages_between_functions_survive_a_long_absence_of_the_database(synthesis: Synthesis) -> None:
-    for name in ("Relay", "Audit", "Mail"):
+    for name in ("Relay", "Audit", "Mail", "Alerts", "Export"):
         (queue,) = [q for q in synthesis.properties("data", "AWS::SQS::Queue", name) if "RedrivePolicy" in q]
         assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 1800
+
+
+def test_tables_of_the_gateway_plane(synthesis: Synthesis) -> None:
+    budgets = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Budgets")
+    usage = synthesis.one("data", "AWS::DynamoDB::GlobalTable", "Usage")
+    for table in (budgets, usage):
+        assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+    (leases,) = budgets["GlobalSecondaryIndexes"]
+    assert leases["IndexName"] == "leases"
+    assert [key["AttributeName"] for key in leases["KeySchema"]] == ["lease_shard", "lease_until"]
+    assert {"AttributeName": "lease_until", "AttributeType": "N"} in budgets["AttributeDefinitions"]
+    assert "StreamSpecification" not in budgets
+    assert usage["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_exports_are_private_and_end(synthesis: Synthesis) -> None:
+    bucket = synthesis.one("data", "AWS::S3::Bucket", "UsageExports")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "VersioningConfiguration" not in bucket
+    assert "CorsConfiguration" not in bucket
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 30

@@ -1,7 +1,9 @@
+import json
 from typing import Any
 
 import pytest
 
+from infra.routes import ORIGIN_HEADER
 from tests.infra.synthesis import Synthesis
 
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -28,9 +30,9 @@ def test_only_assets_are_cached(on_aws: Synthesis) -> None:
         assert (behavior["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST) == (pattern != SITE)
 
 
-def test_security_headers_are_on_http_only(on_aws: Synthesis) -> None:
+def test_security_headers_are_on_all_but_sockets(on_aws: Synthesis) -> None:
     for pattern, behavior in _behaviors(on_aws).items():
-        assert ("ResponseHeadersPolicyId" in behavior) == (pattern in ("/*", "/assets/*", SITE))
+        assert ("ResponseHeadersPolicyId" in behavior) == (pattern not in ("/live", "/share_poll"))
 
 
 def test_every_request_is_rewritten_and_goes_on_by_tls(on_aws: Synthesis) -> None:
@@ -40,7 +42,7 @@ def test_every_request_is_rewritten_and_goes_on_by_tls(on_aws: Synthesis) -> Non
         (association,) = behavior["FunctionAssociations"]
         assert association["EventType"] == "viewer-request"
     apis = [origin for origin in _config(on_aws)["Origins"] if "CustomOriginConfig" in origin]
-    assert len(apis) == 4
+    assert len(apis) == 5
     for origin in apis:
         assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
         assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
@@ -70,3 +72,42 @@ def test_the_site_is_read_by_cloudfront_alone(on_aws: Synthesis) -> None:
     assert allowed["Action"] == "s3:GetObject"
     assert allowed["Principal"] == {"Service": "cloudfront.amazonaws.com"}
     assert "AWS:SourceAccount" in allowed["Condition"]["StringEquals"]
+
+
+STREAMED = ("/zen/*", "/inference/*")
+
+
+def _stream_origin(synthesis: Synthesis) -> dict[str, Any]:
+    targets = {_behaviors(synthesis)[pattern]["TargetOriginId"] for pattern in STREAMED}
+    (origin,) = [origin for origin in _config(synthesis)["Origins"] if origin["Id"] in targets]
+    return origin
+
+
+def test_model_calls_flow_through_as_they_come(on_aws: Synthesis) -> None:
+    for pattern in STREAMED:
+        behavior = _behaviors(on_aws)[pattern]
+        assert behavior["CachePolicyId"] == CACHING_DISABLED
+        assert behavior["Compress"] is False
+        assert "POST" in behavior["AllowedMethods"]
+        assert behavior["ViewerProtocolPolicy"] == "https-only"
+
+
+def test_the_gateway_s_address_is_the_function_s_and_is_waited_for_as_long_as_the_cdn_allows(on_aws: Synthesis) -> None:
+    origin = _stream_origin(on_aws)
+    assert "FunctionUrl" in json.dumps(origin["DomainName"])
+    assert origin["CustomOriginConfig"]["OriginReadTimeout"] == on_aws.stage.gateway.read_seconds == 120
+    assert origin["CustomOriginConfig"]["OriginKeepaliveTimeout"] == 60
+
+
+def test_the_cdn_shows_the_gateway_a_secret_that_no_template_holds(on_aws: Synthesis) -> None:
+    (header,) = _stream_origin(on_aws)["OriginCustomHeaders"]
+    assert header["HeaderName"] == ORIGIN_HEADER
+    assert "{{resolve:secretsmanager:" in json.dumps(header["HeaderValue"])
+
+
+def test_containers_are_reached_by_their_private_balancer(contained: Synthesis) -> None:
+    origin = _stream_origin(contained)
+    assert origin["VpcOriginConfig"]["OriginReadTimeout"] == 120
+    assert [header["HeaderName"] for header in origin["OriginCustomHeaders"]] == [ORIGIN_HEADER]
+    endpoint = contained.one("edge", "AWS::CloudFront::VpcOrigin")["VpcOriginEndpointConfig"]
+    assert "Balancer" in json.dumps(endpoint["Arn"])

@@ -15,18 +15,39 @@ def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
 
 def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
-    names = [alarm["MetricName"] for alarm in alarms]
+    names = [alarm["MetricName"] for alarm in alarms if "MetricName" in alarm]
     assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount"} <= set(names)
     assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
     assert "ApproximateAgeOfOldestMessage" in names
     assert ("ACUUtilization" in names) == (not watched.stage.local)
-    assert names.count("ApproximateNumberOfMessagesVisible") == 6
+    assert names.count("ApproximateNumberOfMessagesVisible") == 10
+    assert {"SettleFailures", "ReservationsLost", "LedgerDrift", "FirstByte"} <= set(names)
+    assert names.count("IteratorAge") == 3
 
 
 def test_the_dashboard_shows_every_metric_of_ours(watched: Synthesis) -> None:
     body = json.dumps(watched.one("observability", "AWS::CloudWatch::Dashboard"))
     counted = ("CommitCount", "ItemCount", "ByteCount", "FailedPostCount", "ResumeCount", "PurgeLeftOverCount")
     assert all(name in body for name in (*counted, "FanOutLatency", "BodyTooLargeCount"))
+    calls = ("Requests", "TokensIn", "TokensOut", "CostMicroCents", "FirstByte", "Failovers", "UpstreamFailures")
+    money = ("ReservationsOutstanding", "ReservationsLost", "SettleFailures", "LateSettles", "LedgerDrift")
+    assert all(name in body for name in (*calls, *money, "BudgetAlerts"))
+
+
+def test_a_share_of_failures_counts_when_there_are_calls_enough(watched: Synthesis) -> None:
+    alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
+    expressions = [metric.get("Expression") for alarm in alarms for metric in alarm.get("Metrics", [])]
+    shares = [expression for expression in expressions if expression]
+    assert len(shares) == (1 if watched.stage.local else 2)
+    assert all(expression.startswith("IF(FILL(whole, 0) >= 20") for expression in shares)
+
+
+def test_whoever_stands_before_the_gateway_counts_its_answers(
+    syntheses: dict[str, Synthesis], contained: Synthesis
+) -> None:
+    for synthesis, name in ((syntheses["dev"], "Url5xxCount"), (contained, "HTTPCode_Target_5XX_Count")):
+        alarms = json.dumps(synthesis.properties("observability", "AWS::CloudWatch::Alarm", "GatewayServerErrors"))
+        assert name in alarms
 
 
 def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) -> None:

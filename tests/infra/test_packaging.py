@@ -52,7 +52,23 @@ def test_a_function_s_code_is_its_folder_alone(syntheses: dict[str, Synthesis]) 
     handlers = [path for path in syntheses["dev"].folder.glob("asset.*") if (path / "handler.py").exists()]
     assert len(handlers) == len(list((ROOT / "functions").iterdir()))
     contents = sorted(sorted(file.name for file in path.iterdir()) for path in handlers)
-    assert contents == [["handler.py"]] * (len(handlers) - 1) + [["handler.py", "migrations"]]
+    more = [["handler.py", "migrations"], ["handler.py", "run.sh"]]
+    assert contents == [["handler.py"]] * (len(handlers) - 2) + more
+
+
+def test_what_starts_the_gateway_may_be_executed(syntheses: dict[str, Synthesis]) -> None:
+    (script,) = syntheses["dev"].folder.glob("asset.*/run.sh")
+    assert os.access(script, os.X_OK)
+
+
+def test_docker_gets_what_the_container_copies_and_nothing_else(contained: Synthesis) -> None:
+    (context,) = (path.parents[2] for path in contained.folder.glob("asset.*/functions/gateway/Dockerfile"))
+    files = {path.relative_to(context) for path in context.rglob("*") if path.is_file()}
+    assert {path.parts[0] for path in files} == {"functions", "layers"}
+    assert not [path for path in files if "__pycache__" in path.parts]
+    for line in (context / "functions/gateway/Dockerfile").read_text().splitlines():
+        if line.startswith("COPY") and "--from" not in line:
+            assert all((context / source).exists() for source in line.split()[1:-1]), line
 
 
 def test_the_console_s_layer_repeats_nothing_of_the_one_beneath() -> None:

@@ -1,0 +1,71 @@
+"""Model calls served by containers, where a stage says so."""
+
+import json
+from typing import Any
+
+from infra.constructs.containers import DRAINING, IDLE
+from tests.infra.synthesis import Synthesis
+from tests.infra.test_gateway import COMMON, GATEWAY, SETTINGS, _rows
+
+
+def _container(contained: Synthesis) -> dict[str, Any]:
+    (container,) = contained.one("gateway", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    return container
+
+
+def test_there_is_no_function_then(contained: Synthesis) -> None:
+    handlers = [function["Handler"] for function in contained.properties("gateway", "AWS::Lambda::Function")]
+    assert handlers == ["handler.handler"]
+    assert not contained.resources("gateway", "AWS::Lambda::Url")
+
+
+def test_a_container_is_told_and_may_do_what_the_function_is_and_may(contained: Synthesis) -> None:
+    given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
+    assert given.keys() == SETTINGS | COMMON | {"HOST", "PORT", "GATEWAY_STREAMS", "LONGEST_BODY"}
+    assert given["GATEWAY_STREAMS"] == str(contained.stage.gateway.streams_per_task)
+    assert _rows(contained, "GatewayRole") == GATEWAY
+
+
+def test_a_container_cannot_change_itself_and_has_time_for_its_streams(contained: Synthesis) -> None:
+    container = _container(contained)
+    assert container["ReadonlyRootFilesystem"] is True
+    assert container["StopTimeout"] == DRAINING.to_seconds()
+
+
+def test_streams_outlast_the_balancer_s_patience(contained: Synthesis) -> None:
+    balancer = contained.one("gateway", "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    attributes = {a["Key"]: a["Value"] for a in balancer["LoadBalancerAttributes"]}
+    assert attributes["idle_timeout.timeout_seconds"] == str(IDLE.to_seconds())
+    assert balancer["Scheme"] == "internal"
+
+
+def test_nobody_but_the_balancer_reaches_a_task(contained: Synthesis) -> None:
+    ingress = contained.properties("gateway", "AWS::EC2::SecurityGroupIngress")
+    assert ingress
+    assert all("SourceSecurityGroupId" in rule and rule["FromPort"] == 8080 for rule in ingress)
+
+
+def test_the_balancer_has_no_way_from_the_internet(contained: Synthesis) -> None:
+    subnets = json.dumps(contained.one("gateway", "AWS::ElasticLoadBalancingV2::LoadBalancer")["Subnets"])
+    assert "BalancerSubnet" in subnets
+    routes = json.dumps(contained.properties("gateway", "AWS::EC2::Route"))
+    assert "TasksSubnet" in routes
+    assert "BalancerSubnet" not in routes
+
+
+def test_tasks_grow_with_work(contained: Synthesis) -> None:
+    target = contained.one("gateway", "AWS::ApplicationAutoScaling::ScalableTarget")
+    settings = contained.stage.gateway
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (settings.least_tasks, settings.most_tasks)
+    policies = contained.properties("gateway", "AWS::ApplicationAutoScaling::ScalingPolicy")
+    followed = {
+        policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]["PredefinedMetricType"]
+        for policy in policies
+    }
+    assert followed == {"ECSServiceAverageCPUUtilization", "ALBRequestCountPerTarget"}
+
+
+def test_a_synthesis_asks_no_account_for_its_zones(contained: Synthesis) -> None:
+    subnets = contained.properties("gateway", "AWS::EC2::Subnet")
+    assert len(subnets) == 4
+    assert all("Fn::GetAZs" in str(subnet["AvailabilityZone"]) for subnet in subnets)
