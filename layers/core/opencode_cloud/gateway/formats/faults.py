@@ -106,18 +106,18 @@ def upstream_fault(source: Format, status: int, body: bytes) -> UpstreamFault:  
     """Return what the body of an upstream's error says, whatever it is: JSON of any shape, HTML, text or nothing."""
     try:
         document: object = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return UpstreamFault(status=status, message=bounded(_plain(body)))
     return fault_of(document, status)
 
 
 def fault_of(document: object, status: int = 0) -> UpstreamFault:
     """Return what a decoded error says; ``status`` 0: it came within a stream, and is derived."""
-    if isinstance(document, list) and document:
-        return fault_of(cast("list[object]", document)[0], status)
+    while isinstance(document, list) and document:
+        document = cast("list[object]", document)[0]
     if isinstance(document, str):
         return UpstreamFault(status=status or 500, message=bounded(document))
-    outer = _members(document)
+    outer = _members(cast("object", document))
     inner = outer.get("error", outer)
     if isinstance(inner, str):
         inner = {**outer, "message": outer.get("message") or inner}

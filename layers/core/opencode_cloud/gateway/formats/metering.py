@@ -6,7 +6,8 @@ else it has is skipped by the decoder.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -15,6 +16,9 @@ from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import UpstreamFault
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.usage import merge, read_usage
+from opencode_cloud.kit import json
+
+Form = TypeVar("Form")
 
 
 class Meter(Protocol):
@@ -52,6 +56,20 @@ class _Meter:
             self.tokens = merge(self.tokens, read_usage(self.source, msgspec.json.decode(usage)))
 
 
+def _decoder(form: type[Form]) -> Callable[[bytes], Form]:
+    strict = msgspec.json.Decoder(form)
+
+    def decode(data: bytes) -> Form:
+        try:
+            return strict.decode(data)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            return json.decode(data, form)  # slower, and reads what strict decoders refuse: halves of surrogate pairs
+
+    return decode
+
+
 class _ChatFunction(msgspec.Struct):
     arguments: Any = None
 
@@ -79,7 +97,7 @@ class _ChatChunk(msgspec.Struct):
     error: Any = None
 
 
-_chat = msgspec.json.Decoder(_ChatChunk)
+_chat = _decoder(_ChatChunk)
 
 
 class ChatMeter(_Meter):
@@ -92,9 +110,9 @@ class ChatMeter(_Meter):
         if data == b"[DONE]" or data.strip() == b"[DONE]":
             self.complete = True
             return False
-        chunk = _chat.decode(data)
+        chunk = _chat(data)
         if chunk.error:
-            self.fault = fault_of(msgspec.json.decode(data))
+            self.fault = fault_of(json.decode(data, dict[str, Any]))
             return False
         self._count(chunk.usage)
         for choice in chunk.choices or ():
@@ -130,7 +148,7 @@ class _MessagesEvent(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
-_messages = msgspec.json.Decoder(_MessagesEvent)
+_messages = _decoder(_MessagesEvent)
 
 
 class MessagesMeter(_Meter):
@@ -140,7 +158,7 @@ class MessagesMeter(_Meter):
 
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
-        event = _messages.decode(data)
+        event = _messages(data)
         if event.delta is not None:
             delta = event.delta
             text = delta.text or delta.thinking or delta.partial_json
@@ -152,7 +170,7 @@ class MessagesMeter(_Meter):
         self._count(event.usage)
         self.complete = self.complete or event.type == "message_stop"
         if event.type == "error":
-            self.fault = fault_of(msgspec.json.decode(data))
+            self.fault = fault_of(json.decode(data, dict[str, Any]))
         return False
 
 
@@ -166,7 +184,7 @@ class _ResponsesResponse(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
-_responses = msgspec.json.Decoder(_ResponsesEvent)
+_responses = _decoder(_ResponsesEvent)
 _response = msgspec.json.Decoder(_ResponsesResponse)
 _RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
@@ -184,7 +202,7 @@ class ResponsesMeter(_Meter):
         """Count the data of one event."""
         if data.strip() == b"[DONE]":
             return False
-        event = _responses.decode(data)
+        event = _responses(data)
         self.events += 1
         if isinstance(event.delta, str):
             self.generated += size(event.delta)
@@ -193,7 +211,7 @@ class ResponsesMeter(_Meter):
                 self._count(_response.decode(event.response).usage)
             self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
         if event.type in ("error", "response.failed"):
-            self.fault = fault_of(failure_of(msgspec.json.decode(data)))
+            self.fault = fault_of(failure_of(json.decode(data, dict[str, Any])))
         return False
 
 
@@ -229,7 +247,7 @@ class _GenerateChunk(msgspec.Struct):
     error: Any = None
 
 
-_generate = msgspec.json.Decoder(_GenerateChunk)
+_generate = _decoder(_GenerateChunk)
 
 
 class GenerateMeter(_Meter):
@@ -239,9 +257,9 @@ class GenerateMeter(_Meter):
 
     def read(self, data: bytes) -> bool:
         """Count the data of one event."""
-        chunk = _generate.decode(data)
+        chunk = _generate(data)
         if chunk.error:
-            self.fault = fault_of(msgspec.json.decode(data))
+            self.fault = fault_of(json.decode(data, dict[str, Any]))
         self._count(chunk.usageMetadata)
         for candidate in chunk.candidates or ():
             self.complete = self.complete or candidate.finishReason is not None

@@ -27,6 +27,10 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
 from opencode_cloud.gateway.formats.usage import read_usage
+from opencode_cloud.kit import json
+
+_GARBAGE = (ValueError, RecursionError, Malformed)
+"""What decoding and reading raise; msgspec's errors are ValueErrors."""
 
 
 class StreamRelay(Protocol):
@@ -93,7 +97,7 @@ class _Relay:
         passed: list[bytes] = []
         try:
             passed.extend(one(event) for event in self._splitter.feed(chunk))
-        except (ValueError, Malformed):  # msgspec's errors of decoding are ValueErrors
+        except _GARBAGE:
             self.garbage = True
         if self._splitter.held > MAXIMUM_EVENT:
             self.garbage = True
@@ -144,7 +148,7 @@ class PassThrough(_Relay):
         if rest.strip() and not self.garbage:
             try:
                 last = self._one(rest)
-            except ValueError:
+            except _GARBAGE:
                 self.garbage = True
         # Compatible servers leave out what follows the reason why an answer ended.
         self._meter.complete = self._meter.complete or (self._meter.ending and not self.fault and not self.garbage)
@@ -208,7 +212,7 @@ class Conversion(_Relay):
         try:
             last = self._one(rest) if rest.strip() else b""
             return last if self.fault else last + self._write(self._reader.finish())
-        except (ValueError, Malformed):
+        except _GARBAGE:
             self.garbage = True
             return b""
 
@@ -242,7 +246,7 @@ def relay_stream(asked: Asked, source: Format) -> StreamRelay:
 def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
     """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
     try:
-        node = node_of(source, msgspec.json.decode(body))
+        node = node_of(source, json.decode(body, object))
         if node.raw("error") and not any(key in node.members() for key in _MEMBERS):
             raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
         if asked.format is source:
@@ -250,7 +254,7 @@ def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
             return Answer(body=body, tokens=read_usage(source, usage), generated=_text_size(node.members()))
         reply = conversions.read_answer(source, node)
         converted = msgspec.json.encode(conversions.write_answer(reply, asked))
-    except (ValueError, Malformed) as error:
+    except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
     return Answer(body=converted, tokens=reply.tokens, generated=_generated(reply))
 

@@ -29,6 +29,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import Blocks
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.kit import json
 
 _DONE = b"[DONE]"
 
@@ -61,7 +62,7 @@ class Reader:
         if data.strip() == _DONE:
             yield from self._end()
             return
-        chunk = Node(msgspec.json.decode(data))
+        chunk = Node(json.decode(data, object))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return

@@ -29,6 +29,7 @@ from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import Blocks, Sequence
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.kit import json
 
 
 class Reader:
@@ -44,7 +45,7 @@ class Reader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield what one chunk says. Its end comes with :meth:`finish`, since usage may follow the last part."""
-        chunk = ProtoNode(msgspec.json.decode(data))
+        chunk = ProtoNode(json.decode(data, object))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return

@@ -28,6 +28,7 @@ from opencode_cloud.gateway.formats.reading import Node, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import Sequence
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.kit import json
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
@@ -72,7 +73,7 @@ class Reader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield what one event says."""
-        event = Node(msgspec.json.decode(data))
+        event = Node(json.decode(data, object))
         match event.text("type"):
             case "content_block_delta":
                 yield from self._grow(event)

@@ -28,6 +28,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
 from opencode_cloud.gateway.formats.usage import merge, read_usage
+from opencode_cloud.kit import json
 
 _DELTAS = {
     "response.output_text.delta": "text",
@@ -65,7 +66,7 @@ class Reader:
         """Yield what one event says."""
         if data.strip() == b"[DONE]":
             return
-        event = Node(msgspec.json.decode(data))
+        event = Node(json.decode(data, object))
         kind = event.text("type")
         output = event.integer("output_index") or 0
         if kind in _DELTAS:
