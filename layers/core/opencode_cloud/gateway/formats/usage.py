@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
+
 from opencode_cloud.catalogue.models import Format, Tokens
 
 
@@ -18,16 +20,16 @@ def read_usage(source: Format, usage: object) -> Tokens | None:
 
 
 def merge(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
-    """Return what two reports of one call say together. Counts grow while an answer does, so the higher one holds."""
+    """Return what two reports of one call say together. Counts grow while an answer does, so the higher one holds.
+
+    The prompt is taken from one of them: an early report may not say yet which part of it came from a cache.
+    """
     if earlier is None or later is None:
         return later or earlier
-    return Tokens(
-        input=max(earlier.input, later.input),
+    return msgspec.structs.replace(
+        later if later.prompt >= earlier.prompt else earlier,
         output=max(earlier.output, later.output),
         reasoning=max(earlier.reasoning, later.reasoning),
-        cache_read=max(earlier.cache_read, later.cache_read),
-        cache_write=max(earlier.cache_write, later.cache_write),
-        cache_write_1h=max(earlier.cache_write_1h, later.cache_write_1h),
     )
 
 
