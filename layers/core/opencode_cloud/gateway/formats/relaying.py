@@ -144,7 +144,7 @@ class PassThrough(_Relay):
     def end(self) -> bytes:
         """Return a last event that no empty line followed, if it is whole."""
         rest = self._splitter.rest()
-        last = b""
+        last = b"" if self.garbage or rest.strip() else rest
         if rest.strip() and not self.garbage:
             try:
                 last = self._one(rest)

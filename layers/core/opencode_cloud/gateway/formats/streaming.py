@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from opencode_cloud.catalogue.models import Tokens
 from opencode_cloud.gateway.formats.models import (
     Closed,
@@ -93,6 +95,7 @@ class Blocks:
     def __init__(self) -> None:
         self._count = 0
         self._running: tuple[type[Text | Reasoning], int] | None = None
+        self._thoughts: list[str] = []
 
     def next(self) -> int:
         """Return the number of a new block."""
@@ -103,8 +106,10 @@ class Blocks:
         """Yield the events for more text or reasoning; a change between these ends one block and begins another."""
         if self._running is None or self._running[0] is not type(block):
             yield from self.end()
-            self._running = (type(block), self.next())
+            self._running, self._thoughts = (type(block), self.next()), []
             yield Opened(self._running[1], block)
+        if isinstance(block, Reasoning):
+            self._thoughts.append(text)
         if text:
             yield Grown(self._running[1], text)
 
@@ -112,7 +117,7 @@ class Blocks:
         """Yield the events that give the running reasoning its opaque part, or make a block that has nothing else."""
         yield from self.grow(Reasoning(origin=reasoning.origin), "")
         if self._running is not None:
-            yield Signed(self._running[1], reasoning)
+            yield Signed(self._running[1], msgspec.structs.replace(reasoning, text="".join(self._thoughts)))
         yield from self.end()
 
     def end(self) -> Iterator[Event]:
