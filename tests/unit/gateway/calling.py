@@ -151,6 +151,7 @@ class Rig:
         self.catalogue = catalogue
         self.script = script
         self.asked: list[tuple[Target, bytes]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.answers: list[Scripted] = []
         self.ledger = Ledger()
         self.told: list[tuple[UsageEvent, bool]] = []
@@ -173,6 +174,7 @@ class Rig:
 
     def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], stream: bool) -> Awaitable[Scripted]:
         self.asked.append((target, body))
+        self.headers.append(passed_on)
         return self._open(target)
 
     async def _open(self, target: Target) -> Scripted:
@@ -203,7 +205,8 @@ class Rig:
             body=json.dumps(given).encode(),
             request=Request(bearer="oc_sk_x", correlation_id="trace"),
             session=session,
-            passed_on={},
+            tracing={"traceparent": "00-1-2-01"},
+            passed_on={"anthropic-version": "1"},
             metadata={"client": "cli"},
             at=now_ms(),
         )

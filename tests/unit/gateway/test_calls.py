@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.catalogue.models import Limits, Route, Timers
+from opencode_cloud.catalogue.models import Limits, Route, Timers, UpstreamKind
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, Target
 from opencode_cloud.gateway.service import answering
 from opencode_cloud.kit.errors import ServiceError
@@ -210,6 +210,30 @@ class TestFailover:
         assert sink.status == 200
         assert sink.body.startswith(b":")
         assert b"upstream_timeout" in sink.body
+
+
+class TestOtherFormats:
+    async def test_the_trace_goes_on_everywhere_and_a_vendors_headers_only_to_its_format(self) -> None:
+        found = rig(lambda _: refused(500), "a", "b")
+        found.catalogue.upstreams["b"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        await error(found.call())
+        assert found.headers[:2] == [
+            {"traceparent": "00-1-2-01", "anthropic-version": "1"},
+            {"traceparent": "00-1-2-01"},
+        ]
+
+    async def test_what_one_format_has_no_place_for_goes_to_an_upstream_that_has(self) -> None:
+        found = rig(by_name(b=Scripted), "a", "b")
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        sink = await found.call(n=2)
+        assert sink.headers["x-opencode-upstream"] == "b"
+
+    async def test_when_none_has_the_request_is_refused(self) -> None:
+        found = rig(in_turn())
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        told = await error(found.call(n=2))
+        assert (told.status, told.code) == (400, "invalid_request")
+        assert not found.asked
 
 
 class TestWholeAnswers:

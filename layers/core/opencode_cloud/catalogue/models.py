@@ -62,7 +62,8 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
 
     connect: float = 5
     first_byte: float = 60
-    between_chunks: float = 120
+    between_chunks: float = 300
+    """As long as clients themselves wait: models may think for minutes without a word."""
     total: float = 840
     """Less than the 15 minutes of a Lambda function, so that the call can still be settled."""
 

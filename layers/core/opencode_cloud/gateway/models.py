@@ -33,6 +33,8 @@ class Incoming:
     session: str = ""
     """The client's session; it stays within this call."""
     client_request: str = ""
+    tracing: Mapping[str, str]
+    """Headers of the client's trace, which go on in the upstream's."""
     passed_on: Mapping[str, str]
     """Headers that upstreams of the same format get too."""
     metadata: Mapping[str, str]
@@ -74,6 +76,8 @@ class Failure(StrEnum):
     """404."""
     CREDENTIAL = "credential"
     """401, 402, 403: it does not let us in."""
+    INCONVERTIBLE = "inconvertible"
+    """The request says something that the upstream's format has no place for; another one's may."""
     REFUSED = "refused"
     """The request itself is at fault, as every upstream would say."""
 

@@ -9,6 +9,13 @@ from opencode_cloud.kit.log import logger, metrics
 from opencode_cloud.usage.models import Outcome, UsageEvent
 
 
+def refusal(code: str, status: int, correlation: str) -> None:
+    """Write down that a call ended in an error, whether or not it got as far as an upstream."""
+    log.count("Refusals")
+    metrics.flush_metrics()
+    logger.info("refused", extra={"error": code, "status": status, "correlation_id": correlation})
+
+
 def observe(event: UsageEvent, *, settled: bool) -> None:
     """Write the metrics of a call, as one EMF record, and its log line."""
     log.count("Requests")

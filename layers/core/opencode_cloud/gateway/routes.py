@@ -20,6 +20,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import answer_error
 from opencode_cloud.gateway.listing import listed
 from opencode_cloud.gateway.models import BrokenOff, Incoming, Refused
+from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.app import trace_of
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, TooManyRequests
@@ -43,7 +44,9 @@ PREFLIGHT = {
     "anthropic-version, anthropic-beta, x-org-id, traceparent",
     "access-control-max-age": "86400",
 }
-PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta", "traceparent", "tracestate")
+TRACING = ("traceparent", "tracestate")
+"""Headers of W3C Trace Context: the client's trace goes on at the upstream."""
+PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta")
 """Headers of the client that an upstream of the same format gets; nothing else that a client sends leaves."""
 SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
@@ -82,6 +85,7 @@ class Gateway:
             incoming = await self._incoming(request, format_, correlation)
             await self._until_gone(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
+            refusal(error.code, int(error.status), correlation)
             await _refuse(sink, format_, error)
         except ClientDisconnect:
             return
@@ -125,6 +129,7 @@ class Gateway:
             stream=stream,
             session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), "")[:LONGEST_METADATA],
             client_request=headers.get("x-opencode-request", ""),
+            tracing={name: headers[name] for name in TRACING if name in headers},
             passed_on={name: headers[name] for name in PASSED_ON if name in headers},
             metadata=_metadata(request, sender.address),
             at=now_ms(),
@@ -159,6 +164,7 @@ class Gateway:
                 body=b"",
                 request=self._sender(request, correlation),
                 workspace=request.headers.get(WORKSPACE_HEADER, ""),
+                tracing={},
                 passed_on={},
                 metadata={},
                 at=now_ms(),

@@ -229,11 +229,10 @@ class Answering:
             try:
                 self._bodies[target] = forward_request(run.asked, target.format, target.model)
             except InvalidRequest as error:
-                raise AttemptFailed(Failure.REFUSED, error.message, status=400) from error
+                raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is run.incoming.format
-        answer = await self._open(
-            target, self._bodies[target], run.incoming.passed_on if same else {}, run.asked.stream
-        )
+        passed_on = {**run.incoming.tracing, **(run.incoming.passed_on if same else {})}
+        answer = await self._open(target, self._bodies[target], passed_on, run.asked.stream)
         if answer.status == _OK:
             return answer
         try:

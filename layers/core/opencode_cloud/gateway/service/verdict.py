@@ -29,7 +29,7 @@ def verdict(run: Run, failures: list[tuple[Target, AttemptFailed]]) -> ServiceEr
         return GatewayTimeout("upstream_timeout", "There was no time left to ask an upstream.")
     target, last = failures[-1]
     kinds = {error.failure for _, error in failures}
-    if last.failure is Failure.REFUSED:
+    if last.failure is Failure.REFUSED or kinds == {Failure.INCONVERTIBLE}:
         return _refused(target, last)
     if kinds == {Failure.CREDENTIAL}:
         return _locked_out(target, last)

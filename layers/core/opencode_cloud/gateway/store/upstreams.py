@@ -46,6 +46,8 @@ class Upstreams:
         Raises :class:`AttemptFailed` when nobody answers in time.
         """
         timers = target.upstream.timers
+        # An answer in one piece has no first byte before its last token.
+        patience = timers.first_byte if stream else timers.total
         if target.upstream.kind is UpstreamKind.BEDROCK:
             url, headers, body = self._sign(target, body, passed_on, stream=stream)
         else:
@@ -53,14 +55,14 @@ class Upstreams:
             headers = requests.headers(target, passed_on, stream=stream)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
         try:
-            async with asyncio.timeout(timers.connect + timers.first_byte):
+            async with asyncio.timeout(timers.connect + patience):
                 response = await self._session(guarded=target.byok).post(
                     url, data=body, headers=headers, timeout=timeout, allow_redirects=False
                 )
         except (aiohttp.ServerTimeoutError, aiohttp.ClientConnectorError) as error:
             raise AttemptFailed(Failure.UNREACHABLE, f"no connection ({type(error).__name__})") from error
         except TimeoutError as error:
-            raise AttemptFailed(Failure.SLOW, f"no answer within {timers.first_byte:g} s") from error
+            raise AttemptFailed(Failure.SLOW, f"no answer within {patience:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AttemptFailed(Failure.UNREACHABLE, f"the connection broke ({type(error).__name__})") from error
         return Opened(response)
