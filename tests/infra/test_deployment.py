@@ -26,7 +26,8 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
 COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "migrations", "web")
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
-CONSOLE = ("Identity", "Console", "Relay", "Mail", "Operate", "Github", "Migrate")
+CONSOLE = ("Identity", "Console", "Relay", "Mail", "Ledger", "Operate", "Github", "Migrate")
+GATEWAY = ("Gateway", "Budgets")
 READY_SECONDS = 60
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -145,7 +146,7 @@ def test_what_was_deployed_answers(deployment: Deployment) -> None:
 def test_no_change_deploys_nothing(deployment: Deployment) -> None:
     versions = deployment.versions("Share")
     said = deployment.deploy()
-    assert said.count("(no changes)") == 4
+    assert said.count("(no changes)") == 5
     assert deployment.versions("Share") == versions
 
 
@@ -160,7 +161,7 @@ def test_new_code_is_served_at_once_and_republishes_only_its_function(deployment
 
 
 def test_a_new_library_republishes_every_function(deployment: Deployment) -> None:
-    before = {name: deployment.versions(name)[-1] for name in (*FUNCTIONS, *CONSOLE)}
+    before = {name: deployment.versions(name)[-1] for name in (*FUNCTIONS, *CONSOLE, *GATEWAY)}
     module = deployment.sources / "layers" / "core" / "opencode_cloud" / "__init__.py"
     module.write_text(module.read_text() + "\nUPDATED = True\n")
     deployment.deploy()

@@ -38,7 +38,7 @@ def test_a_share_of_failures_counts_when_there_are_calls_enough(watched: Synthes
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     expressions = [metric.get("Expression") for alarm in alarms for metric in alarm.get("Metrics", [])]
     shares = [expression for expression in expressions if expression]
-    assert len(shares) == (1 if watched.stage.local else 2)
+    assert len(shares) == (0 if watched.stage.local else 2)
     assert all(expression.startswith("IF(FILL(whole, 0) >= 20") for expression in shares)
 
 
