@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from opencode_cloud.keys.models import Provider, invalid_base_url
+from opencode_cloud.kit.outward import is_private as is_private
+from opencode_cloud.kit.outward import is_private_host
 
 DEFAULTS: Mapping[Provider, str] = {
     Provider.OPENAI: "https://api.openai.com/v1",
@@ -23,7 +24,7 @@ def clean_base_url(provider: Provider, base_url: str | None, *, private: bool) -
 
     Unless the deployment allows ``private`` addresses, it must be https, and no address of a private network: those
     who can write it must not reach through us what they cannot reach themselves. Names are looked at when they are
-    called (keys/store/providers.py), since what they resolve to may change.
+    called (kit/outward.py), since what they resolve to may change.
     """
     if base_url is None:
         if provider is Provider.OPENAI_COMPATIBLE:
@@ -37,16 +38,9 @@ def clean_base_url(provider: Provider, base_url: str | None, *, private: bool) -
     if not _WRITTEN.fullmatch(base_url.strip()):
         raise invalid_base_url("write it in ASCII, without blanks; names in other letters as `xn--...`")
     _check_form(parts, private=private)
-    if not private and _is_private_literal(host or ""):
+    if not private and is_private_host(host or ""):
         raise invalid_base_url("this deployment does not call private addresses")
     return parts.geturl().rstrip("/")
-
-
-def is_private(address: str) -> bool:
-    """Tell whether an IP address is not one of the public internet."""
-    found = ipaddress.ip_address(address)
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return not (mapped or found).is_global or (mapped or found).is_multicast
 
 
 def models_request(provider: Provider, base_url: str | None, secret: str) -> tuple[str, dict[str, str]]:
@@ -66,10 +60,3 @@ def _check_form(parts: SplitResult, *, private: bool) -> None:
         raise invalid_base_url("it must begin with `https://`")
     if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
         raise invalid_base_url("it must be host and path only, without user, query or fragment")
-
-
-def _is_private_literal(host: str) -> bool:
-    try:
-        return is_private(host)
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))

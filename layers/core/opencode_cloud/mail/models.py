@@ -29,6 +29,9 @@ class Template(StrEnum):
     """``workspace``, ``name``, ``visible`` (first and last characters), ``creator``."""
     KEY_ROTATED = "key-rotated"
     """``workspace``, ``name``, ``visible``, ``creator``, ``until`` (when the old key ends)."""
+    BUDGET_ALERT = "budget-alert"
+    """``workspace``, ``budget`` (in words), ``threshold`` (percent), ``used``, ``limit``, ``refused`` (whether a call
+    was), ``resets`` (when it begins anew; empty: never)."""
 
 
 class MailState(StrEnum):

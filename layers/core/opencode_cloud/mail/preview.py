@@ -41,6 +41,15 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
             "creator": "ada@example.com",
             "until": "1 July 2026, 12:00 UTC",
         },
+        Template.BUDGET_ALERT: {
+            "workspace": "Research & Development",
+            "budget": "the monthly budget of intern@example.com",
+            "threshold": 80,
+            "used": "$16.02",
+            "limit": "$20.00",
+            "refused": False,
+            "resets": "1 December 2026, 00:00 UTC",
+        },
     }
 )
 

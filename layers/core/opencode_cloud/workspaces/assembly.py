@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.budgets.service import BudgetSubjects
+from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.keys.service import Credentials, Keys
 from opencode_cloud.keys.service.keys import Uses
 from opencode_cloud.keys.store import CredentialStore, KeyStore, ProviderClient, Vault
@@ -79,7 +81,8 @@ class Team:
         mailer = Mailer(MailStore(database))
         stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
         joining = Joining(stores.members, audit)
-        keys = Keys(database, outbox, audit, KeyStore(), mailer, key_uses)
+        budgets = BudgetSubjects(BudgetStore())
+        keys = Keys(database, outbox, audit, KeyStore(), mailer, key_uses, budgets)
         invitations = Invitations(
             database,
             outbox,
@@ -94,10 +97,14 @@ class Team:
         )
         return cls(
             workspaces=Workspaces(database, outbox, audit, stores, joining, keys, forget_shares),
-            members=Members(database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer),
+            members=Members(
+                database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer, budgets
+            ),
             invitations=invitations,
             domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),
-            service_accounts=ServiceAccounts(database, outbox, audit, stores.workspaces, stores.service_accounts, keys),
+            service_accounts=ServiceAccounts(
+                database, outbox, audit, stores.workspaces, stores.service_accounts, keys, budgets
+            ),
             keys=keys,
             credentials=Credentials(
                 database,

@@ -62,20 +62,25 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     USAGE_OWN = "usage:own"
     USAGE_READ = "usage:read"
+    BUDGET_OWN = "budget:own"
+    """See the budgets that bound oneself, and where they stand."""
+    BUDGET_READ = "budget:read"
+    BUDGET_MANAGE = "budget:manage"
     BILLING_READ = "billing:read"
     BILLING_MANAGE = "billing:manage"
 
 
 _P = Permission
-_EVERYONE = {_P.WORKSPACE_READ, _P.MEMBER_READ, _P.POLICY_READ, _P.REMOTE_CONFIG, _P.SHARE_VIEW, _P.USAGE_OWN}
+_SEEN = {_P.WORKSPACE_READ, _P.MEMBER_READ, _P.POLICY_READ, _P.REMOTE_CONFIG, _P.SHARE_VIEW}
+_EVERYONE = _SEEN | {_P.USAGE_OWN, _P.BUDGET_OWN}
 _MEMBER = _EVERYONE | {_P.KEY_OWN, _P.INFERENCE, _P.SHARE_OWN}
-_BILLING = _EVERYONE | {_P.BILLING_READ, _P.BILLING_MANAGE, _P.USAGE_READ}
+_BILLING = _EVERYONE | {_P.BILLING_READ, _P.BILLING_MANAGE, _P.USAGE_READ, _P.BUDGET_READ, _P.BUDGET_MANAGE}
 _ADMIN = (
     _MEMBER
     | {_P.WORKSPACE_UPDATE, _P.DOMAIN_READ, _P.DOMAIN_MANAGE, _P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE}
     | {_P.SERVICE_ACCOUNT_READ, _P.SERVICE_ACCOUNT_MANAGE, _P.KEY_MANAGE, _P.PROVIDER_READ, _P.PROVIDER_MANAGE}
     | {_P.POLICY_MANAGE, _P.CONFIGURATION_READ, _P.CONFIGURATION_MANAGE, _P.SHARE_MANAGE, _P.AUDIT_READ}
-    | {_P.USAGE_READ, _P.BILLING_READ}
+    | {_P.USAGE_READ, _P.BILLING_READ, _P.BUDGET_READ, _P.BUDGET_MANAGE}
 )
 GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
@@ -91,7 +96,9 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
     {
         Scope.INFERENCE: frozenset({_P.INFERENCE, _P.REMOTE_CONFIG}),
-        Scope.USAGE: frozenset({_P.USAGE_OWN, _P.USAGE_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}),
+        Scope.USAGE: frozenset(
+            {_P.USAGE_OWN, _P.USAGE_READ, _P.BUDGET_OWN, _P.BUDGET_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}
+        ),
         Scope.ADMIN: frozenset(Permission)
         # Letting people in, out and up needs a person, and so does giving the workspace away.
         - {_P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE, _P.WORKSPACE_TRANSFER, _P.WORKSPACE_DELETE}

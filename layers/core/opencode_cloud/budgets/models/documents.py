@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -132,19 +131,6 @@ class Filter:
     subject: str | None = None
     visible_to: str | None = None
     """A member or service account that sees only what bounds itself; None: all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """An alert of which people were told, and where its webhook lies if that has still to take it."""
-
-    alert: Alert
-    workspace: str
-    workspace_name: str
-    at: datetime
-    url: str | None
-    generation: int = 0
-    """Of the secret that the webhook's requests are signed under."""
 
 
 def budget_not_found() -> NotFound:

@@ -4,5 +4,6 @@ Only what the planes without SQL need is offered here; the rooms with SQL are im
 """
 
 from opencode_cloud.budgets.store.counters import CounterStore
+from opencode_cloud.budgets.store.queue import AlertQueue
 
-__all__ = ["CounterStore"]
+__all__ = ["AlertQueue", "CounterStore"]

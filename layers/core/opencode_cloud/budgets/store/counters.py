@@ -15,7 +15,7 @@ from typing import Any
 
 from opencode_cloud.budgets.models import Counter, Refused, Reservation, Shortage, Standing, budget_contention
 from opencode_cloud.budgets.store import rows
-from opencode_cloud.budgets.store.rows import Held, Kept
+from opencode_cloud.budgets.store.rows import CounterRow, Held, Kept
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused
 from opencode_cloud.usage.models import UsageEvent
@@ -25,6 +25,7 @@ RESERVE_SECONDS = 5.0
 """How long a reservation is tried on while others are in the way: nobody waits longer for their first byte."""
 SETTLE_SECONDS = 20.0
 _PAUSE_SECONDS = (0.02, 0.25)
+_BATCH = 100
 _FAILED = "ConditionalCheckFailed"
 _ABSENT = "attribute_not_exists(pk)"
 _PRESENT = "attribute_exists(pk)"
@@ -107,7 +108,40 @@ class CounterStore:
         except ConditionFailed:
             return
 
+    async def forget_refusal(self, key: str) -> None:
+        """Take a counter out of those that the sweep has to look at."""
+        request = {
+            "TableName": self._budgets,
+            "Key": rows.counter_key(key),
+            "UpdateExpression": "REMOVE lease_shard, lease_until",
+            "ConditionExpression": _PRESENT,
+        }
+        await self._dynamodb.call("UpdateItem", request)
+
+    async def note_alerts(self, key: str, marks: Sequence[str]) -> None:
+        """Note on a counter of which crossings people were told."""
+        request = {
+            "TableName": self._budgets,
+            "Key": rows.counter_key(key),
+            "UpdateExpression": "ADD alerted :marks",
+            "ConditionExpression": _PRESENT,
+            "ExpressionAttributeValues": {":marks": {"SS": list(marks)}},
+        }
+        await self._dynamodb.call("UpdateItem", request)
+
     # ------------------------------------------------------------------------------------- reading
+
+    async def counters(self, keys: Sequence[str]) -> list[CounterRow]:
+        """Return counters by key, those that exist."""
+        found: list[CounterRow] = []
+        for start in range(0, len(keys), _BATCH):
+            wanted = [rows.counter_key(key) for key in keys[start : start + _BATCH]]
+            found += [rows.counter_row(row) for row in await self._get(self._budgets, wanted)]
+        return found
+
+    async def refused(self, now: int, limit: int) -> list[str]:
+        """Return the keys of counters that refused a call and were not looked at since."""
+        return [row["pk"]["S"] for row in await self._leases(rows.REFUSED_SHARD, now, limit)]
 
     async def standings(self, keys: Sequence[str]) -> dict[str, Standing]:
         """Return how much of counters is taken, by key."""

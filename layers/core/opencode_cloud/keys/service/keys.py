@@ -34,6 +34,7 @@ from opencode_cloud.workspaces.permissions import Permission, Scope, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.service import BudgetSubjects
     from opencode_cloud.keys.store import KeyStore
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.mail.service import Mailer
@@ -77,7 +78,14 @@ class Keys:
     """Rules of keys. What a key may do is bounded by its holder's role wherever it is used; here by limits too."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, audit: AuditTrail, store: KeyStore, mailer: Mailer, uses: Uses
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        store: KeyStore,
+        mailer: Mailer,
+        uses: Uses,
+        budgets: BudgetSubjects,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -85,6 +93,7 @@ class Keys:
         self._store = store
         self._mailer = mailer
         self._uses = uses
+        self._budgets = budgets
 
     def of_workspace(
         self,
@@ -160,6 +169,7 @@ class Keys:
             made = self._make(unit, actor, workspace, old.name, limits, old.member_id, old.service_account_id)
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             self._set(unit, old.id, {"expires_at": ends, "replaced_by": made.id})
+            self._budgets.hand_over(unit, old.id, made.id)
             after = {"replaced_by": made.id, "ends_in_seconds": int((ends - now).total_seconds())}
             self._record(unit, actor, "key.rotated", workspace, old, after=after)
             self._notify(unit, Template.KEY_ROTATED, actor, workspace, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
@@ -196,18 +206,19 @@ class Keys:
             if found.revoked_at is not None:
                 return
             self._set(unit, key, {"revoked_at": utc_now()})
+            self._budgets.forget(unit, [key])
             self._record(unit, actor, "key.revoked", workspace, found)
 
     # ------------------------------------------------------------------------------------- for other features
 
     def revoke_of_member(self, unit: Unit, workspace: str, member: str) -> int:
         """Revoke all keys of a member, in ``unit``; return how many."""
-        return self._told(unit, self._store.revoke_all(unit.connection, workspace, utc_now(), member=member))
+        return self._ended(unit, self._store.revoke_all(unit.connection, workspace, utc_now(), member=member))
 
     def revoke_of_service_account(self, unit: Unit, workspace: str, account: str) -> int:
         """Revoke all keys of a service account, in ``unit``; return how many."""
         revoked = self._store.revoke_all(unit.connection, workspace, utc_now(), service_account=account)
-        return self._told(unit, revoked)
+        return self._ended(unit, revoked)
 
     def tell_all(self, unit: Unit, workspace: str) -> None:
         """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
@@ -305,6 +316,10 @@ class Keys:
     def _set(self, unit: Unit, key: str, values: dict[str, Any]) -> None:
         self._store.change(unit.connection, key, values)
         self._told(unit, [self._store.stored(unit.connection, key)])
+
+    def _ended(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
+        self._budgets.forget(unit, [each.id for each in stored])
+        return self._told(unit, stored)
 
     def _told(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
         for each in stored:

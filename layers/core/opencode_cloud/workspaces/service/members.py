@@ -15,6 +15,7 @@ from opencode_cloud.workspaces.service.rules import locked, require_owner_for, r
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.service import BudgetSubjects
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Database
@@ -37,6 +38,7 @@ class Members:
         invitations: Invitations,
         keys: Keys,
         mailer: Mailer,
+        budgets: BudgetSubjects,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -46,6 +48,7 @@ class Members:
         self._invitations = invitations
         self._keys = keys
         self._mailer = mailer
+        self._budgets = budgets
 
     def members_of(
         self,
@@ -129,6 +132,7 @@ class Members:
         self._members.change(unit.connection, member.id, {"removed_at": now}, now)
         unit.tell(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
         keys = self._keys.revoke_of_member(unit, workspace.id, member.id)
+        self._budgets.forget(unit, [member.id])
         # An older invitation must not be a way back in.
         addresses = self._members.addresses(unit.connection, member.account_id)
         self._invitations.withdraw(unit, actor, workspace.id, addresses)

@@ -14,6 +14,7 @@ from opencode_cloud.workspaces.service.rules import clean_name, locked
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.service import BudgetSubjects
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Connection, Database
@@ -32,6 +33,7 @@ class ServiceAccounts:
         workspaces: WorkspaceStore,
         service_accounts: ServiceAccountStore,
         keys: Keys,
+        budgets: BudgetSubjects,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -39,6 +41,7 @@ class ServiceAccounts:
         self._workspaces = workspaces
         self._accounts = service_accounts
         self._keys = keys
+        self._budgets = budgets
 
     def of_workspace(
         self, workspace: str, after: str | None = None, limit: int | None = None
@@ -90,6 +93,7 @@ class ServiceAccounts:
             present = self._of(unit.connection, workspace, account)
             self._set(unit, workspace, account, {"deleted_at": utc_now()})
             keys = self._keys.revoke_of_service_account(unit, workspace, account)
+            self._budgets.forget(unit, [account])
             self._record(unit, actor, "service_account.deleted", workspace, present, after={"revoked_keys": keys})
 
     def _of(self, connection: Connection, workspace: str, account: str) -> ServiceAccount:

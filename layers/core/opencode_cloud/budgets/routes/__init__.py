@@ -1,0 +1,33 @@
+"""HTTP to budgets, alerts and settings of usage, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.budgets.routes.alerts import AlertRoutes
+from opencode_cloud.budgets.routes.budgets import BudgetRoutes
+from opencode_cloud.budgets.routes.settings import SettingsRoutes
+from opencode_cloud.identity.gate import Gate
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.budgets.assembly import Budgeting
+
+__all__ = ["BudgetsRoutes"]
+
+
+class BudgetsRoutes:
+    """All routes of budgets."""
+
+    def __init__(self, budgeting: Budgeting, access: Access) -> None:
+        self._budgeting = budgeting
+        self._access = access
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        gate, budgeting = Gate(app, self._access), self._budgeting
+        BudgetRoutes(budgeting.allowances, budgeting.balance, gate).mount()
+        AlertRoutes(budgeting.alerts, budgeting.webhooks, gate).mount()
+        SettingsRoutes(budgeting.settings, gate).mount()

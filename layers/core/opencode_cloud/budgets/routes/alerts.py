@@ -1,0 +1,69 @@
+"""`/api/v1/workspaces/{workspace}/budget-alerts`: what people were told of budgets, and the webhook that is too."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.budgets.models.documents import Alert, NewWebhook, Webhook
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.service.alerts import Alerts
+    from opencode_cloud.budgets.service.webhooks import Webhooks
+
+TAG = "Budgets"
+
+
+class WebhookSetting(BaseModel):
+    """Where alerts are to be posted."""
+
+    url: Annotated[str, Field(min_length=8, max_length=2048, description="An `https://` address.")]
+
+
+class AlertRoutes:
+    """Routes of alerts."""
+
+    def __init__(self, alerts: Alerts, webhooks: Webhooks, gate: Gate) -> None:
+        self._alerts = alerts
+        self._webhooks = webhooks
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, root = self._gate.add, f"{WORKSPACE}/budget-alerts"
+        read, manage, hook = Permission.BUDGET_READ, Permission.BUDGET_MANAGE, f"{root}/webhook"
+        add(f"GET {root}", self.list, read, "List alerts of budgets", TAG)
+        add(f"GET {hook}", self.webhook, read, "Read the webhook of alerts", TAG)
+        add(f"PUT {hook}", self.set_webhook, manage, "Set the webhook of alerts", TAG)
+        add(f"DELETE {hook}", self.remove_webhook, manage, "Remove the webhook of alerts", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Alert]]:
+        """List the alerts that people got, the newest first: one for each 50, 80 and 100 % of a budget in a window."""
+        before = decode_cursor(cursor, tuple[datetime, str])
+        rows = self._alerts.of_workspace(workspace, before, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.created_at, row.id), lambda row: row))
+
+    def webhook(self, workspace: str) -> Response[Webhook]:
+        """Read where alerts are posted to, without the signing secret."""
+        return document(self._webhooks.get(workspace))
+
+    def set_webhook(self, workspace: str, body: WebhookSetting) -> Response[NewWebhook]:
+        """Have alerts posted to an address. The answer holds a new signing secret, this once; the old one ends.
+
+        Each request carries `opencode-signature: t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>` under the
+        secret. The same alert may come twice; `idempotency-key` tells.
+        """
+        return document(self._webhooks.set(self._gate.actor, workspace, body.url))
+
+    def remove_webhook(self, workspace: str) -> Response[None]:
+        """Have alerts posted nowhere any more. Mails still go out."""
+        self._webhooks.remove(self._gate.actor, workspace)
+        return nothing()

@@ -1,0 +1,138 @@
+"""`/api/v1/workspaces/{workspace}/budgets`: budgets and rate limits, and where they stand."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field
+
+from opencode_cloud.budgets.models import Period, Scope, Unit
+from opencode_cloud.budgets.models.documents import LARGEST, Budget, Grant, MemberStanding, Wish
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.versions import version_of_request
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.service.allowances import Allowances
+    from opencode_cloud.budgets.service.balance import Balance
+
+TAG = "Budgets"
+Amount = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=LARGEST,
+        description="In the budget's unit: micro-cents (a dollar is 100,000,000), requests or tokens. 0: nothing.",
+    ),
+]
+OfScope = Annotated[Scope | None, Query(description="Only budgets of this scope.")]
+OfSubject = Annotated[
+    str | None, Query(alias="subject", max_length=30, description="Only those of this member, account or key.")
+]
+
+
+class NewBudget(BaseModel):
+    """A budget or rate limit to be set."""
+
+    scope: Scope = Field(description="Whose calls it bounds. `each_member` is for members without an own budget.")
+    subject_id: str | None = Field(
+        default=None, max_length=30, description="The member, service account or key, where the scope is one."
+    )
+    unit: Unit
+    period: Period = Field(description="How often it begins anew, in UTC. `minute` is for requests and tokens.")
+    limit: Amount
+    alerts: bool = Field(default=True, description="Whether people are told at 50, 80 and 100 %.")
+
+
+class BudgetChange(BaseModel):
+    """What shall change; what is left out stays."""
+
+    limit: Amount | None = None
+    alerts: bool | None = None
+
+
+class BudgetRoutes:
+    """Routes of budgets."""
+
+    def __init__(self, allowances: Allowances, balance: Balance, gate: Gate) -> None:
+        self._allowances = allowances
+        self._balance = balance
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, one = self._gate.add, f"{WORKSPACE}/budgets", f"{WORKSPACE}/budgets/<budget>"
+        own, read, manage = Permission.BUDGET_OWN, Permission.BUDGET_READ, Permission.BUDGET_MANAGE
+        add(f"GET {all_}", self.list, own, "List budgets", TAG)
+        add(f"POST {all_}", self.create, manage, "Set a budget", TAG, HTTPStatus.CREATED)
+        add(f"GET {one}", self.get, own, "Read a budget", TAG)
+        add(f"PATCH {one}", self.change, manage, "Change a budget", TAG)
+        add(f"DELETE {one}", self.delete, manage, "Delete a budget", TAG, HTTPStatus.NO_CONTENT)
+        add(f"GET {one}/standings", self.standings, read, "See where each subject of a budget stands", TAG)
+        add(f"GET {WORKSPACE}/balance/grants", self.grants, read, "List what was granted to the balance", TAG)
+
+    def list(
+        self,
+        workspace: str,
+        scope: OfScope = None,
+        subject: OfSubject = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Response[Page[Budget]]:
+        """List budgets and rate limits with where they stand: all of them, or those that bound you."""
+        after = decode_cursor(cursor, tuple[str])
+        start = after[0] if after else None
+        rows = self._allowances.of_workspace(self._gate.actor, workspace, scope, subject, start, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
+
+    def create(self, workspace: str, body: NewBudget) -> Response[Budget]:
+        """Set a budget. It holds within seconds, and bounds calls that begin from then on.
+
+        A call counts on every budget that applies to it. A member's own budget takes the place of `each_member` of the
+        same unit and period.
+        """
+        wish = Wish(
+            scope=body.scope,
+            subject=body.subject_id or "",
+            unit=body.unit,
+            period=body.period,
+            limit=body.limit,
+            alerts=body.alerts,
+        )
+        made = self._allowances.create(self._gate.actor, workspace, wish)
+        return document(made, HTTPStatus.CREATED, version=made.version)
+
+    def get(self, workspace: str, budget: str) -> Response[Budget]:
+        """Read a budget and where it stands. The header `ETag` is what a change must send as `If-Match`."""
+        found = self._allowances.get(self._gate.actor, workspace, budget)
+        return document(found, version=found.version)
+
+    def change(self, workspace: str, budget: str, body: BudgetChange) -> Response[Budget]:
+        """Set another limit, or whether there are alerts. What is spent stays spent. Needs `If-Match`."""
+        version, values = version_of_request(self._gate.event), body.model_dump(exclude_none=True)
+        changed = self._allowances.change(self._gate.actor, workspace, budget, version, values)
+        return document(changed, version=changed.version)
+
+    def delete(self, workspace: str, budget: str) -> Response[None]:
+        """Delete a budget; calls are bounded by those that are left."""
+        self._allowances.delete(self._gate.actor, workspace, budget)
+        return nothing()
+
+    def standings(
+        self, workspace: str, budget: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[MemberStanding]]:
+        """See where each subject of a budget stands in its present window: every member, for `each_member`."""
+        after = decode_cursor(cursor, tuple[str])
+        rows = self._allowances.standings(workspace, budget, after[0] if after else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))
+
+    def grants(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Grant]]:
+        """List what was granted to the prepaid balance, the newest first. The balance itself is among the budgets."""
+        before = decode_cursor(cursor, tuple[str])
+        rows = self._balance.grants(workspace, before[0] if before else None, limit + 1)
+        return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))

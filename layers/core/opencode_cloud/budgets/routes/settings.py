@@ -1,0 +1,47 @@
+"""`/api/v1/workspaces/{workspace}/usage/settings`: what is kept of calls besides what they cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.service.settings import UsageSetting
+
+TAG = "Usage"
+LONGEST_DAYS = 365
+
+
+class UsageSettingsChange(BaseModel):
+    """How long metadata of calls is kept."""
+
+    metadata_days: Annotated[int, Field(ge=0, le=LONGEST_DAYS, description="0: metadata is not kept at all.")]
+
+
+class SettingsRoutes:
+    """Routes of these settings."""
+
+    def __init__(self, settings: UsageSetting, gate: Gate) -> None:
+        self._settings = settings
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, root = self._gate.add, f"{WORKSPACE}/usage/settings"
+        add(f"GET {root}", self.get, Permission.USAGE_READ, "Read what is kept of calls", TAG)
+        add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Set what is kept of calls", TAG)
+
+    def get(self, workspace: str) -> Response[UsageSettings]:
+        """Read how long client, user agent and address of calls are kept. Prompts and answers never are."""
+        return document(self._settings.get(workspace))
+
+    def put(self, workspace: str, body: UsageSettingsChange) -> Response[UsageSettings]:
+        """Set how long client, user agent and address of calls are kept."""
+        return document(self._settings.keep_metadata(self._gate.actor, workspace, body.metadata_days))

@@ -1,0 +1,154 @@
+"""Telling people that a budget reached a threshold: once by mail, and until it is taken by webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from opencode_cloud.budgets.messages import amount, rfc3339, title
+from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.models.documents import Alert
+from opencode_cloud.budgets.service.webhooks import signature, signing_secret
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.mail.models import Template
+
+if TYPE_CHECKING:
+    from opencode_cloud.budgets.store.alerts import AlertStore, Hook
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.outbox.service import Unit as OutboxUnit
+
+EVENT = "budget.threshold"
+
+
+class Post(Protocol):
+    """Posts to webhooks."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Post ``body``; tell whether it was taken."""
+        ...
+
+
+class NotTaken(Exception):
+    """A workspace's webhook did not take an alert; people were told by mail."""
+
+
+class Alerts:
+    """Rules of telling. An alert's row is written in the transaction of its mails, so both happen once."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        mailer: Mailer,
+        store: AlertStore,
+        hooks: Post,
+        deployment_key: Callable[[], str],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._mailer = mailer
+        self._store = store
+        self._hooks = hooks
+        self._deployment_key = deployment_key
+
+    def of_workspace(
+        self, workspace: str, before: tuple[datetime, str] | None = None, limit: int | None = None
+    ) -> Sequence[Alert]:
+        """Return alerts, the newest first."""
+        with self._database.transaction() as connection:
+            return self._store.of_workspace(connection, workspace, before, limit)
+
+    def deliver(self, crossing: Crossing) -> None:
+        """Tell people of a crossing, and the workspace's webhook; what was told before is not told again.
+
+        Raises :class:`NotTaken` when the webhook is to be tried again.
+        """
+        with self._outbox.unit() as unit:
+            workspace = self._store.workspace_name(unit.connection, crossing.workspace)
+            if workspace is None:
+                return
+            if self._store.add_once(unit.connection, _row(crossing)):
+                self._mail(unit, crossing, workspace)
+            alert = self._store.get(unit.connection, crossing.id)
+            hook = self._store.hook(unit.connection, crossing.workspace)
+        if hook is not None and alert is not None and alert.webhook_at is None:
+            self._post(hook, crossing, workspace)
+
+    def _mail(self, unit: OutboxUnit, crossing: Crossing, workspace: str) -> None:
+        """Mail owners, admins, who does the billing, and the person whose budget it is."""
+        budget, resets_at = crossing.budget, crossing.resets_at
+        variables = {
+            "workspace": workspace,
+            "budget": title(budget),
+            "threshold": crossing.threshold,
+            "used": amount(budget.unit, crossing.used),
+            "limit": amount(budget.unit, budget.limit),
+            "refused": crossing.refused,
+            "resets": "" if resets_at is None else f"{datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC",
+        }
+        for recipient in self._store.recipients(unit.connection, crossing.workspace, budget.subject):
+            self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, crossing.workspace)
+
+    def _post(self, hook: Hook, crossing: Crossing, workspace: str) -> None:
+        body, now = msgspec.json.encode(_body(crossing, workspace)), now_seconds()
+        secret = signing_secret(self._deployment_key(), crossing.workspace, hook.generation)
+        headers = {
+            "content-type": "application/json",
+            "idempotency-key": crossing.id,
+            "opencode-signature": signature(secret, now, body),
+        }
+        if not self._hooks.post(hook.url, headers, body):
+            raise NotTaken(crossing.id)
+        with self._database.transaction() as connection:
+            self._store.taken(connection, crossing.id, utc_now())
+
+
+def _row(crossing: Crossing) -> dict[str, Any]:
+    budget, resets_at = crossing.budget, crossing.resets_at
+    return {
+        "id": crossing.id,
+        "workspace_id": crossing.workspace,
+        "budget_id": budget.id,
+        "subject_id": budget.subject,
+        "name": title(budget)[:255],
+        "threshold": crossing.threshold,
+        "unit": budget.unit,
+        "used": crossing.used,
+        "amount": budget.limit,
+        "window_start": _moment(crossing.starts_at),
+        "resets_at": None if resets_at is None else _moment(resets_at),
+        "created_at": utc_now(),
+    }
+
+
+def _body(crossing: Crossing, workspace: str) -> dict[str, Any]:
+    budget = crossing.budget
+    return {
+        "id": crossing.id,
+        "type": EVENT,
+        "created_at": rfc3339(crossing.at),
+        "workspace": {"id": crossing.workspace, "name": workspace},
+        "budget": {
+            "id": budget.id,
+            "name": title(budget),
+            "scope": budget.scope,
+            "subject_id": budget.subject or None,
+            "unit": budget.unit,
+            "period": budget.period,
+            "limit": budget.limit,
+        },
+        "threshold": crossing.threshold,
+        "used": crossing.used,
+        "refused": crossing.refused,
+        "window_start": rfc3339(crossing.starts_at),
+        "resets_at": None if crossing.resets_at is None else rfc3339(crossing.resets_at),
+    }
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

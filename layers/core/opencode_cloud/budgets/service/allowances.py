@@ -1,0 +1,267 @@
+"""What people decide about budgets: set, changed, deleted, and looked at together with where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.budgets.messages import title
+from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.budgets.models.documents import (
+    LARGEST,
+    Budget,
+    Filter,
+    MemberStanding,
+    StandingNow,
+    Subject,
+    Wish,
+    balance_is_granted,
+    budget_exists,
+    budget_not_found,
+    invalid_budget,
+    too_many_budgets,
+)
+from opencode_cloud.budgets.windows import counter
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.versions import check_version
+from opencode_cloud.workspaces.permissions import Permission, allows
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.store.budgets import BudgetStore
+    from opencode_cloud.kit.sql import Connection, Database
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.outbox.service import Unit as OutboxUnit
+
+MOST_BUDGETS = 2000
+"""Of one workspace."""
+_WITH_SUBJECT = frozenset({Scope.MEMBER, Scope.SERVICE_ACCOUNT, Scope.KEY})
+
+
+class Standings(Protocol):
+    """Where counters stand."""
+
+    def of(self, keys: Sequence[str]) -> Mapping[str, Standing]:
+        """Return how much of counters is taken, by key."""
+        ...
+
+
+class Allowances:
+    """Rules of deciding about budgets. Who may not read all of them sees those that bound themselves."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore, standings: Standings
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+        self._standings = standings
+
+    # ------------------------------------------------------------------------------------- looking
+
+    def of_workspace(
+        self,
+        actor: Actor,
+        workspace: str,
+        scope: Scope | None = None,
+        subject: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Budget]:
+        """Return budgets by id, with where they stand now."""
+        wanted = Filter(scope=scope, subject=subject, visible_to=None if _reads_all(actor) else actor.id)
+        with self._database.transaction() as connection:
+            found = self._store.of_workspace(connection, workspace, wanted, after, limit)
+        return self._standing(actor, found)
+
+    def get(self, actor: Actor, workspace: str, budget: str) -> Budget:
+        """Return a budget, with where it stands now; raises ``budget_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._of(connection, workspace, budget)
+            if not _reads_all(actor) and not self._store.visible(connection, budget, actor.id):
+                raise budget_not_found()
+        return self._standing(actor, [found])[0]
+
+    def standings(
+        self, workspace: str, budget: str, after: str | None = None, limit: int = 100
+    ) -> Sequence[MemberStanding]:
+        """Return where each subject of a budget stands: every member, or the one that it has.
+
+        Raises ``budget_not_found``.
+        """
+        with self._database.transaction() as connection:
+            found = self._of(connection, workspace, budget)
+            if found.scope is not Scope.EACH_MEMBER:
+                members = [] if after is not None else [(found.subject_id, found.subject)]
+            else:
+                members = list(self._store.members_of(connection, workspace, after, limit))
+        counters = [_counter(found, subject if found.scope is Scope.EACH_MEMBER else None) for subject, _ in members]
+        stands = self._standings.of([each.key for each in counters])
+        return [
+            MemberStanding(subject_id=subject, subject=name, standing=_now(each, stands[each.key]))
+            for (subject, name), each in zip(members, counters, strict=True)
+        ]
+
+    # ------------------------------------------------------------------------------------- deciding
+
+    def create(self, actor: Actor, workspace: str, wish: Wish) -> Budget:
+        """Set a budget; it holds within seconds.
+
+        Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
+        """
+        _check(wish)
+        now, budget = utc_now(), new_id("bud")
+        row = {
+            "id": budget,
+            "workspace_id": workspace,
+            "scope": wish.scope,
+            "subject_id": wish.subject,
+            "unit": wish.unit,
+            "period": wish.period,
+            "amount": wish.limit,
+            "alerts": int(wish.alerts),
+            "created_by": actor.name,
+            "created_at": now,
+            "updated_at": now,
+        }
+        with self._outbox.unit() as unit:
+            self._store.lock(unit.connection, workspace)
+            subject = self._store.subject(unit.connection, workspace, wish.scope, wish.subject)
+            if subject is None:
+                raise invalid_budget("subject_id", f"the workspace has no {wish.scope.replace('_', ' ')} with this id")
+            if self._store.same(unit.connection, workspace, wish.scope, wish.subject, wish.unit, wish.period):
+                raise budget_exists()
+            if self._store.count(unit.connection, workspace) >= MOST_BUDGETS:
+                raise too_many_budgets(MOST_BUDGETS)
+            self._store.add(unit.connection, row)
+            made = self._of(unit.connection, workspace, budget)
+            _tell(unit, subject)
+            self._record(unit, actor, "budget.created", workspace, made, after=_as_record(made))
+        return self._standing(actor, [made])[0]
+
+    def change(self, actor: Actor, workspace: str, budget: str, version: int, values: Mapping[str, Any]) -> Budget:
+        """Set ``limit`` or ``alerts``; it holds within seconds, for what was spent before as well.
+
+        Raises ``budget_not_found``, ``balance_is_granted``, or ``stale_version`` when ``version`` is not the present.
+        """
+        columns = {"amount" if name == "limit" else name: int(value) for name, value in values.items()}
+        with self._outbox.unit() as unit:
+            present, subject = self._changeable(unit, workspace, budget)
+            check_version(version, present.version)
+            if columns:
+                self._store.change(unit.connection, budget, columns, utc_now())
+                _tell(unit, subject)
+            changed = self._of(unit.connection, workspace, budget)
+            before, after = _as_record(present), _as_record(changed)
+            self._record(unit, actor, "budget.updated", workspace, present, before=before, after=after)
+        return self._standing(actor, [changed])[0]
+
+    def delete(self, actor: Actor, workspace: str, budget: str) -> None:
+        """Delete a budget: what it bounded is bounded by the others. Raises ``budget_not_found``."""
+        with self._outbox.unit() as unit:
+            present, subject = self._changeable(unit, workspace, budget)
+            self._store.delete(unit.connection, budget)
+            _tell(unit, subject)
+            self._record(unit, actor, "budget.deleted", workspace, present, before=_as_record(present))
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _of(self, connection: Connection, workspace: str, budget: str) -> Budget:
+        found = self._store.get(connection, workspace, budget)
+        if found is None:
+            raise budget_not_found()
+        return found
+
+    def _changeable(self, unit: OutboxUnit, workspace: str, budget: str) -> tuple[Budget, Subject | None]:
+        self._store.lock(unit.connection, workspace)
+        present = self._of(unit.connection, workspace, budget)
+        if present.scope is Scope.BALANCE:
+            raise balance_is_granted()
+        return present, self._store.subject(unit.connection, workspace, present.scope, present.subject_id or "")
+
+    def _standing(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
+        """Return budgets with where they stand; of each member's budget the actor's own share, if they are one."""
+        shares = {
+            budget.id: _counter(budget, actor.id if budget.scope is Scope.EACH_MEMBER else None)
+            for budget in budgets
+            if budget.scope is not Scope.EACH_MEMBER or actor.kind is ActorKind.MEMBER
+        }
+        stands = self._standings.of([share.key for share in shares.values()])
+        now = {budget: _now(share, stands[share.key]) for budget, share in shares.items()}
+        return [budget.model_copy(update={"standing": now.get(budget.id)}) for budget in budgets]
+
+    def _record(
+        self,
+        unit: OutboxUnit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        budget: Budget,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        target = Target("budget", budget.id, title(known(budget)))
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+
+
+def known(budget: Budget) -> KnownBudget:
+    """Return a budget as calls know it."""
+    return KnownBudget(
+        id=budget.id,
+        scope=budget.scope,
+        unit=budget.unit,
+        period=budget.period,
+        limit=budget.limit,
+        subject=budget.subject_id or "",
+        name=budget.subject or "",
+        alerts=budget.alerts,
+    )
+
+
+def _counter(budget: Budget, subject: str | None) -> Counter:
+    return counter(known(budget), now_seconds(), subject or "")
+
+
+def _now(share: Counter, standing: Standing) -> StandingNow:
+    return StandingNow(
+        spent=standing.spent,
+        reserved=standing.reserved,
+        remaining=max(0, share.budget.limit - standing.spent - standing.reserved),
+        resets_at=None if share.resets_at is None else datetime.fromtimestamp(share.resets_at, UTC),
+    )
+
+
+def _check(wish: Wish) -> None:
+    if wish.scope is Scope.BALANCE:
+        raise balance_is_granted()
+    if (wish.scope in _WITH_SUBJECT) is not bool(wish.subject):
+        raise invalid_budget(
+            "subject_id", "a budget of a member, service account or key names it, and no other budget does"
+        )
+    if wish.period is Period.MINUTE and wish.unit is Unit.COST:
+        raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
+    if not 0 <= wish.limit <= LARGEST:
+        raise invalid_budget("limit", f"it lies between 0 and {LARGEST}")
+
+
+def _reads_all(actor: Actor) -> bool:
+    if actor.kind is ActorKind.OPERATOR:
+        return True
+    scopes = actor.scopes if actor.credential is Credential.KEY else None
+    return allows(actor.role, scopes, Permission.BUDGET_READ)
+
+
+def _tell(unit: OutboxUnit, subject: Subject | None) -> None:
+    if subject is not None:
+        for row, payload in subject.rows:
+            unit.tell(subject.topic, row, payload)
+
+
+def _as_record(budget: Budget) -> dict[str, Any]:
+    """Return what audit entries show of a budget."""
+    return budget.model_dump(include={"scope", "subject_id", "unit", "period", "limit", "alerts"}, mode="json")

@@ -1,0 +1,88 @@
+"""The prepaid balance: granted, never set. It is a budget whose limit is the sum of all grants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.models import workspace_not_found
+from opencode_cloud.audit.models import Target
+from opencode_cloud.budgets.messages import dollars
+from opencode_cloud.budgets.models import Period, Scope, Unit
+from opencode_cloud.budgets.models.documents import LARGEST, Grant, grant_differs, invalid_grant
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.outbox.models import Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.store.budgets import BudgetStore
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.outbox.service import Unit as OutboxUnit
+
+
+class Balance:
+    """Rules of grants. A workspace that was never granted anything has no balance, and none bounds it."""
+
+    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+
+    def grants(self, workspace: str, before: str | None = None, limit: int | None = None) -> Sequence[Grant]:
+        """Return what was granted, the newest first."""
+        with self._database.transaction() as connection:
+            return self._store.grants(connection, workspace, before, limit)
+
+    def grant(self, actor: Actor, workspace: str, amount: int, reason: str, key: str) -> Grant:
+        """Add ``amount`` micro-cents to the balance, or take them from it; once for each idempotency ``key``.
+
+        Raises ``workspace_not_found``, ``invalid_grant``, or ``grant_differs`` when the key came with another amount.
+        """
+        if not amount:
+            raise invalid_grant("the amount is zero")
+        with self._outbox.unit() as unit:
+            self._store.lock(unit.connection, workspace)
+            if not self._store.workspace_exists(unit.connection, workspace):
+                raise workspace_not_found()
+            known = self._store.grant(unit.connection, workspace, key)
+            if known is not None:
+                if known.amount != amount:
+                    raise grant_differs()
+                return known
+            return self._add(unit, actor, workspace, amount, reason, key)
+
+    def _add(self, unit: OutboxUnit, actor: Actor, workspace: str, amount: int, reason: str, key: str) -> Grant:
+        made = Grant(id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now())
+        row = {**made.model_dump(), "workspace_id": workspace, "idempotency_key": key}
+        self._store.add_grant(unit.connection, row)
+        before, after = self._raise(unit, actor, workspace, amount)
+        unit.tell(Topic.BUDGETS, workspace)
+        self._audit.record(
+            unit.connection,
+            actor,
+            "balance.granted",
+            Target("grant", made.id, dollars(amount)),
+            workspace=workspace,
+            before={"balance": before},
+            after={"balance": after, "reason": reason},
+        )
+        return made
+
+    def _raise(self, unit: OutboxUnit, actor: Actor, workspace: str, amount: int) -> tuple[int, int]:
+        """Bring the budget to the sum of the grants; return what it was and what it is."""
+        present, now = self._store.balance(unit.connection, workspace), utc_now()
+        before = present.limit if present else 0
+        after = before + amount
+        if not 0 <= after <= LARGEST:
+            raise invalid_grant(f"all grants together would be {dollars(after)}")
+        if present is not None:
+            self._store.change(unit.connection, present.id, {"amount": after}, now)
+            return before, after
+        row = {"scope": Scope.BALANCE, "unit": Unit.COST, "period": Period.TOTAL, "amount": after}
+        dated = {"created_by": actor.name, "created_at": now, "updated_at": now}
+        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace, **row, **dated})
+        return before, after

@@ -1,0 +1,50 @@
+"""What a workspace has set about its usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.outbox.models import Topic
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.store.budgets import BudgetStore
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+
+
+class UsageSetting:
+    """Rules of these settings."""
+
+    def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+
+    def get(self, workspace: str) -> UsageSettings:
+        """Return the settings; metadata is not kept unless a workspace wants it."""
+        with self._database.transaction() as connection:
+            return self._store.settings(connection, workspace)
+
+    def keep_metadata(self, actor: Actor, workspace: str, days: int) -> UsageSettings:
+        """Have client, user agent and address of calls kept for ``days``, 0 for not at all; it holds within seconds."""
+        with self._outbox.unit() as unit:
+            self._store.lock(unit.connection, workspace)
+            before = self._store.settings(unit.connection, workspace)
+            self._store.set_settings(unit.connection, workspace, days, actor.name, utc_now())
+            unit.tell(Topic.BUDGETS, workspace)
+            self._audit.record(
+                unit.connection,
+                actor,
+                "usage_settings.updated",
+                Target("workspace", workspace),
+                workspace=workspace,
+                before=before.model_dump(),
+                after={"metadata_days": days},
+            )
+        return UsageSettings(metadata_days=days)

@@ -1,0 +1,129 @@
+"""Where a workspace has alerts posted to, and how it knows that they are ours."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.ids import base64url
+from opencode_cloud.kit.outward import is_private_host
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.store.alerts import AlertStore
+    from opencode_cloud.budgets.store.budgets import BudgetStore
+    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.outbox.service import Unit as OutboxUnit
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
+_WRITTEN = re.compile(r"[\x21-\x7e]+")
+
+
+class Webhooks:
+    """Rules of webhooks. The signing secret is derived from the deployment's key, so no table holds it."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        audit: AuditTrail,
+        store: AlertStore,
+        budgets: BudgetStore,
+        deployment_key: Callable[[], str],
+        *,
+        private: bool = False,
+    ) -> None:
+        """``private``: whether webhooks may lie in private networks and be called by plain http."""
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+        self._budgets = budgets
+        self._deployment_key = deployment_key
+        self._private = private
+
+    def get(self, workspace: str) -> Webhook:
+        """Return a webhook without its secret; raises ``webhook_not_found``."""
+        with self._database.transaction() as connection:
+            found = self._store.webhook(connection, workspace)
+        if found is None:
+            raise webhook_not_found()
+        return found
+
+    def set(self, actor: Actor, workspace: str, url: str) -> NewWebhook:
+        """Have alerts posted to ``url`` from now on, under a new secret; raises ``invalid_webhook``."""
+        address = clean_url(url, private=self._private)
+        with self._outbox.unit() as unit:
+            self._budgets.lock(unit.connection, workspace)
+            present = self._store.hook(unit.connection, workspace)
+            # Random, so that a secret does not come back after the webhook was removed and set again.
+            generation, now = secrets.randbelow(2**31), utc_now()
+            values = {"url": address, "generation": generation, "updated_by": actor.name, "updated_at": now}
+            self._store.set_hook(unit.connection, workspace, values)
+            before = {"host": urlsplit(present.url).hostname} if present else None
+            after = {"host": urlsplit(address).hostname}
+            self._record(unit, actor, "budget_webhook.set", workspace, before=before, after=after)
+        secret = signing_secret(self._deployment_key(), workspace, generation)
+        return NewWebhook(url=address, updated_by=actor.name, updated_at=now, secret=secret)
+
+    def remove(self, actor: Actor, workspace: str) -> None:
+        """Have alerts posted nowhere; raises ``webhook_not_found``."""
+        with self._outbox.unit() as unit:
+            if not self._store.remove_hook(unit.connection, workspace):
+                raise webhook_not_found()
+            self._record(unit, actor, "budget_webhook.removed", workspace)
+
+    def _record(
+        self,
+        unit: OutboxUnit,
+        actor: Actor,
+        action: str,
+        workspace: str,
+        before: dict[str, str | None] | None = None,
+        after: dict[str, str | None] | None = None,
+    ) -> None:
+        # Of the address the host only: webhooks' paths are often secrets.
+        target = Target("budget_webhook", workspace)
+        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+
+
+def signing_secret(key: str, workspace: str, generation: int) -> str:
+    """Return the secret under which requests to a workspace's webhook are signed."""
+    return SECRET_PREFIX + base64url(derive(key, "budget-webhook", workspace, generation))
+
+
+def signature(secret: str, seconds: int, body: bytes) -> str:
+    """Return the header ``opencode-signature`` of a request sent at ``seconds``: who checks both takes no old one."""
+    digest = hmac.digest(secret.encode(), str(seconds).encode() + b"." + body, "sha256")
+    return f"t={seconds},v1={digest.hex()}"
+
+
+def clean_url(url: str, *, private: bool) -> str:
+    """Return the address of a webhook as it is called; raises ``invalid_webhook``.
+
+    Unless the deployment allows ``private`` addresses, it must be https and in no private network.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise invalid_webhook("this is no address such as `https://hooks.example.com/budgets`") from error
+    if not _WRITTEN.fullmatch(url.strip()):
+        raise invalid_webhook("write it in ASCII, without blanks; names in other letters as `xn--...`")
+    if parts.scheme not in ({"https", "http"} if private else {"https"}):
+        raise invalid_webhook("it must begin with `https://`")
+    if not host or parts.username or parts.password or parts.fragment:
+        raise invalid_webhook("it must name a host, and have no user, password or fragment")
+    if not private and is_private_host(host):
+        raise invalid_webhook("this deployment does not call private addresses")
+    return parts.geturl()

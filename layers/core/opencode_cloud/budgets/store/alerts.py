@@ -1,0 +1,118 @@
+"""Alerts and webhooks in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, delete, func, or_, select, update
+
+from opencode_cloud.budgets.models.documents import Alert, Webhook
+from opencode_cloud.budgets.store.tables import budget_alerts, budget_webhooks
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.workspaces.store.tables import members, workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+_TOLD_ROLES = ("owner", "admin", "billing")
+_ALERT = select(
+    budget_alerts.c.id,
+    budget_alerts.c.budget_id,
+    func.nullif(budget_alerts.c.subject_id, "").label("subject_id"),
+    budget_alerts.c.name,
+    budget_alerts.c.threshold,
+    budget_alerts.c.unit,
+    budget_alerts.c.used,
+    budget_alerts.c.amount.label("limit"),
+    budget_alerts.c.window_start,
+    budget_alerts.c.resets_at,
+    budget_alerts.c.created_at,
+    budget_alerts.c.webhook_at,
+)
+
+
+class Hook(NamedTuple):
+    """Where a workspace's alerts are posted to, and the generation of the secret that signs them."""
+
+    url: str
+    generation: int
+
+
+class AlertStore:
+    """The tables ``budget_alerts`` and ``budget_webhooks``."""
+
+    def add_once(self, connection: Connection, row: Mapping[str, Any]) -> bool:
+        """Write an alert; False when it is there. Others with the same alert wait until the transaction ends."""
+        return connection.execute(budget_alerts.insert().prefix_with("IGNORE"), dict(row)).rowcount > 0
+
+    def get(self, connection: Connection, alert: str) -> Alert | None:
+        """Return an alert."""
+        row = connection.execute(_ALERT.where(budget_alerts.c.id == alert)).first()
+        return Alert.model_validate(row) if row else None
+
+    def of_workspace(
+        self,
+        connection: Connection,
+        workspace: str,
+        before: tuple[datetime, str] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Alert]:
+        """Return alerts of a workspace, the newest first."""
+        query = _ALERT.where(budget_alerts.c.workspace_id == workspace)
+        if before is not None:
+            at, alert = before
+            same = and_(budget_alerts.c.created_at == at, budget_alerts.c.id < alert)
+            query = query.where(or_(budget_alerts.c.created_at < at, same))
+        ordered = query.order_by(budget_alerts.c.created_at.desc(), budget_alerts.c.id.desc()).limit(limit)
+        return [Alert.model_validate(row) for row in connection.execute(ordered)]
+
+    def taken(self, connection: Connection, alert: str, at: datetime) -> None:
+        """Note that the webhook took an alert."""
+        connection.execute(update(budget_alerts).where(budget_alerts.c.id == alert).values(webhook_at=at))
+
+    def workspace_name(self, connection: Connection, workspace: str) -> str | None:
+        """Return the name of a workspace; None when it is gone."""
+        alive = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
+        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace, *alive)).scalar()
+
+    def recipients(self, connection: Connection, workspace: str, subject: str) -> Sequence[str]:
+        """Return the addresses of who is told: owners, admins, billing, and the person whose budget or key it is."""
+        holder = select(keys.c.member_id).where(keys.c.id == subject, keys.c.member_id.is_not(None))
+        concerned = or_(members.c.role.in_(_TOLD_ROLES), members.c.id == subject, members.c.id.in_(holder))
+        query = (
+            select(accounts.c.email)
+            .join(members, members.c.account_id == accounts.c.id)
+            .where(members.c.workspace_id == workspace, members.c.removed_at.is_(None), concerned)
+            .where(accounts.c.blocked_at.is_(None))
+        )
+        return list(connection.execute(query.order_by(members.c.id)).scalars())
+
+    # ------------------------------------------------------------------------------------- webhooks
+
+    def hook(self, connection: Connection, workspace: str) -> Hook | None:
+        """Return where alerts are posted to."""
+        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace)
+        row = connection.execute(query).first()
+        return Hook(row.url, row.generation) if row else None
+
+    def webhook(self, connection: Connection, workspace: str) -> Webhook | None:
+        """Return a webhook as people see it."""
+        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace)
+        row = connection.execute(query).first()
+        return Webhook.model_validate(row) if row else None
+
+    def set_hook(self, connection: Connection, workspace: str, values: Mapping[str, Any]) -> None:
+        """Write where alerts are posted to."""
+        changed = connection.execute(
+            update(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace).values(dict(values))
+        )
+        if not changed.rowcount:
+            connection.execute(budget_webhooks.insert(), {"workspace_id": workspace, **values})
+
+    def remove_hook(self, connection: Connection, workspace: str) -> bool:
+        """Remove a webhook; False when there is none."""
+        gone = connection.execute(delete(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace))
+        return gone.rowcount > 0

@@ -1,0 +1,245 @@
+"""Budgets, grants and settings in MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, or_, select, update
+
+from opencode_cloud.budgets.models import Scope
+from opencode_cloud.budgets.models.documents import Budget, Filter, Grant, Subject, UsageSettings
+from opencode_cloud.budgets.store.tables import balance_grants, budgets, usage_settings
+from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.outbox.models import Topic
+from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection
+
+_BUDGET = (
+    select(
+        budgets.c.id,
+        budgets.c.scope,
+        func.nullif(budgets.c.subject_id, "").label("subject_id"),
+        func.coalesce(accounts.c.email, service_accounts.c.name, keys.c.name).label("subject"),
+        budgets.c.unit,
+        budgets.c.period,
+        budgets.c.amount.label("limit"),
+        budgets.c.alerts,
+        budgets.c.version,
+        budgets.c.created_by,
+        budgets.c.created_at,
+        budgets.c.updated_at,
+    )
+    .outerjoin(members, members.c.id == budgets.c.subject_id)
+    .outerjoin(accounts, accounts.c.id == members.c.account_id)
+    .outerjoin(service_accounts, service_accounts.c.id == budgets.c.subject_id)
+    .outerjoin(keys, keys.c.id == budgets.c.subject_id)
+)
+
+
+class BudgetStore:
+    """The tables ``budgets``, ``balance_grants`` and ``usage_settings``."""
+
+    def lock(self, connection: Connection, workspace: str) -> None:
+        """Keep others from changing who is in a workspace and what its budgets are until the transaction ends.
+
+        As every change of who is in a workspace does, this locks the workspace's row, before any other.
+        """
+        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace).with_for_update())
+
+    def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        """Write a new budget."""
+        connection.execute(budgets.insert(), dict(row))
+
+    def change(self, connection: Connection, budget: str, values: Mapping[str, Any], at: datetime) -> None:
+        """Set columns of a budget; its version grows."""
+        changed = {**values, "version": budgets.c.version + 1, "updated_at": at}
+        connection.execute(update(budgets).where(budgets.c.id == budget).values(changed))
+
+    def delete(self, connection: Connection, budget: str) -> None:
+        """Delete a budget."""
+        connection.execute(delete(budgets).where(budgets.c.id == budget))
+
+    def get(self, connection: Connection, workspace: str, budget: str) -> Budget | None:
+        """Return a budget of a workspace."""
+        row = connection.execute(_BUDGET.where(budgets.c.id == budget, budgets.c.workspace_id == workspace)).first()
+        return Budget.model_validate(row) if row else None
+
+    def same(self, connection: Connection, workspace: str, scope: str, subject: str, unit: str, period: str) -> bool:
+        """Tell whether there is a budget of this subject, unit and period."""
+        query = select(budgets.c.id).where(
+            budgets.c.workspace_id == workspace,
+            budgets.c.scope == scope,
+            budgets.c.subject_id == subject,
+            budgets.c.unit == unit,
+            budgets.c.period == period,
+        )
+        return connection.execute(query).first() is not None
+
+    def count(self, connection: Connection, workspace: str) -> int:
+        """Count the budgets of a workspace."""
+        query = select(func.count()).select_from(budgets).where(budgets.c.workspace_id == workspace)
+        return connection.execute(query).scalar_one()
+
+    def of_workspace(
+        self,
+        connection: Connection,
+        workspace: str,
+        wanted: Filter,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Budget]:
+        """Return budgets of a workspace by id."""
+        query = _BUDGET.where(budgets.c.workspace_id == workspace)
+        if wanted.scope is not None:
+            query = query.where(budgets.c.scope == wanted.scope)
+        if wanted.subject is not None:
+            query = query.where(budgets.c.subject_id == wanted.subject)
+        if wanted.visible_to is not None:
+            query = query.where(_bounds(wanted.visible_to))
+        if after is not None:
+            query = query.where(budgets.c.id > after)
+        return [Budget.model_validate(row) for row in connection.execute(query.order_by(budgets.c.id).limit(limit))]
+
+    def visible(self, connection: Connection, budget: str, subject: str) -> bool:
+        """Tell whether a budget bounds a member or service account, or one of their keys."""
+        query = select(budgets.c.id).outerjoin(keys, keys.c.id == budgets.c.subject_id)
+        return connection.execute(query.where(budgets.c.id == budget, _bounds(subject))).first() is not None
+
+    # ------------------------------------------------------------------------------------- subjects
+
+    def subject(self, connection: Connection, workspace: str, scope: Scope, subject: str) -> Subject | None:
+        """Return whom a budget of this scope bounds; None when there is nobody of this id any more."""
+        match scope:
+            case Scope.MEMBER:
+                return self._member(connection, workspace, subject)
+            case Scope.SERVICE_ACCOUNT:
+                return self._service_account(connection, workspace, subject)
+            case Scope.KEY:
+                return self._key(connection, workspace, subject)
+            case Scope.WORKSPACE | Scope.EACH_MEMBER | Scope.BALANCE:
+                name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace)).scalar_one()
+                return Subject(name, Topic.BUDGETS, ((workspace, None),))
+
+    def members_of(
+        self, connection: Connection, workspace: str, after: str | None, limit: int
+    ) -> Sequence[tuple[str, str]]:
+        """Return ids and addresses of members, by id."""
+        query = select(members.c.id, accounts.c.email).join(accounts, accounts.c.id == members.c.account_id)
+        query = query.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        if after is not None:
+            query = query.where(members.c.id > after)
+        return [(row.id, row.email) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
+
+    def forget(self, connection: Connection, subjects: Sequence[str], now: datetime) -> int:
+        """Delete the budgets of subjects that are gone; return how many.
+
+        Those of a key stay while a key that it replaced can still be used: both share them.
+        """
+        older = keys.alias("older")
+        alive = or_(older.c.expires_at.is_(None), older.c.expires_at > now)
+        shared = select(older.c.replaced_by).where(
+            older.c.replaced_by.in_(subjects), older.c.revoked_at.is_(None), alive
+        )
+        kept = set(connection.execute(shared).scalars())
+        gone = [subject for subject in subjects if subject not in kept]
+        return connection.execute(delete(budgets).where(budgets.c.subject_id.in_(gone))).rowcount if gone else 0
+
+    def hand_over(self, connection: Connection, old: str, new: str) -> None:
+        """Give the budgets of a key to the one that replaces it."""
+        connection.execute(update(budgets).where(budgets.c.subject_id == old).values(subject_id=new))
+
+    def _member(self, connection: Connection, workspace: str, member: str) -> Subject | None:
+        query = (
+            select(accounts.c.email, accounts.c.id)
+            .join(members, members.c.account_id == accounts.c.id)
+            .where(members.c.id == member, members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        )
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        return Subject(row.email, Topic.MEMBER, ((member, {"workspace": workspace, "account": row.id}),))
+
+    def _service_account(self, connection: Connection, workspace: str, account: str) -> Subject | None:
+        table = service_accounts.c
+        query = select(table.name).where(
+            table.id == account, table.workspace_id == workspace, table.deleted_at.is_(None)
+        )
+        name = connection.execute(query).scalar()
+        return None if name is None else Subject(name, Topic.SERVICE_ACCOUNT, ((account, {"workspace": workspace}),))
+
+    def _key(self, connection: Connection, workspace: str, key: str) -> Subject | None:
+        query = select(keys.c.name, keys.c.hash).where(
+            keys.c.id == key, keys.c.workspace_id == workspace, keys.c.revoked_at.is_(None)
+        )
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        found, latest = [(key, {"hash": row.hash.hex()})], [key]
+        while latest:  # keys that were replaced by it share its budgets
+            older = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.replaced_by.in_(latest))).all()
+            found += [(each.id, {"hash": each.hash.hex()}) for each in older]
+            latest = [each.id for each in older]
+        return Subject(row.name, Topic.KEY, tuple(found))
+
+    # ------------------------------------------------------------------------------------- balance
+
+    def balance(self, connection: Connection, workspace: str) -> Budget | None:
+        """Return the budget that is the workspace's balance; None when nothing was ever granted."""
+        query = _BUDGET.where(budgets.c.workspace_id == workspace, budgets.c.scope == Scope.BALANCE)
+        row = connection.execute(query).first()
+        return Budget.model_validate(row) if row else None
+
+    def grant(self, connection: Connection, workspace: str, key: str) -> Grant | None:
+        """Return what was granted under an idempotency key."""
+        query = select(balance_grants).where(
+            balance_grants.c.workspace_id == workspace, balance_grants.c.idempotency_key == key
+        )
+        row = connection.execute(query).first()
+        return Grant.model_validate(row) if row else None
+
+    def add_grant(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        """Write a grant."""
+        connection.execute(balance_grants.insert(), dict(row))
+
+    def grants(
+        self, connection: Connection, workspace: str, before: str | None = None, limit: int | None = None
+    ) -> Sequence[Grant]:
+        """Return what was granted to a workspace, the newest first."""
+        query = select(balance_grants).where(balance_grants.c.workspace_id == workspace)
+        if before is not None:
+            query = query.where(balance_grants.c.id < before)
+        rows = connection.execute(query.order_by(balance_grants.c.id.desc()).limit(limit))
+        return [Grant.model_validate(row) for row in rows]
+
+    def workspace_exists(self, connection: Connection, workspace: str) -> bool:
+        """Tell whether there is a workspace of this id that is not deleted."""
+        query = select(workspaces.c.id).where(workspaces.c.id == workspace, workspaces.c.deleted_at.is_(None))
+        return connection.execute(query).first() is not None
+
+    # ------------------------------------------------------------------------------------- settings of usage
+
+    def settings(self, connection: Connection, workspace: str) -> UsageSettings:
+        """Return what a workspace has set about its usage."""
+        row = connection.execute(select(usage_settings).where(usage_settings.c.workspace_id == workspace)).first()
+        return UsageSettings(metadata_days=row.metadata_days if row else 0)
+
+    def set_settings(self, connection: Connection, workspace: str, days: int, by: str, at: datetime) -> None:
+        """Set what a workspace keeps of its calls."""
+        values = {"metadata_days": days, "updated_by": by, "updated_at": at}
+        changed = connection.execute(
+            update(usage_settings).where(usage_settings.c.workspace_id == workspace).values(values)
+        )
+        if not changed.rowcount:
+            connection.execute(usage_settings.insert(), {"workspace_id": workspace, **values})
+
+
+def _bounds(subject: str) -> Any:
+    """Return the condition that a budget bounds a member or service account: itself, its keys, each member."""
+    own = or_(keys.c.member_id == subject, keys.c.service_account_id == subject)
+    each = (budgets.c.scope == Scope.EACH_MEMBER) & (subject.startswith("mem_"))
+    return or_(budgets.c.subject_id == subject, own, each)

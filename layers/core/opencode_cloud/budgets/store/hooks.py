@@ -1,0 +1,28 @@
+"""Posting alerts to the webhooks of workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.outward import FAILURES, Outward
+
+LONGEST_ANSWER = 4096
+"""Bytes; nothing of the answer is used but its status."""
+
+
+class HookClient:
+    """Calls webhooks, and nothing else."""
+
+    def __init__(self, *, private: bool) -> None:
+        """``private``: whether addresses of private networks may be called."""
+        self._outward = Outward(private=private)
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Post ``body``; tell whether the webhook took it (2xx)."""
+        try:
+            status, _ = self._outward.request("POST", url, headers, body, longest=LONGEST_ANSWER)
+        except FAILURES as error:
+            logger.info("webhook unreachable", extra={"reason": type(error).__name__})
+            return False
+        return 200 <= status < 300

@@ -1,0 +1,84 @@
+"""Requests to addresses that people wrote: nobody may reach through us what they cannot reach themselves."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+TIMEOUT = urllib3.Timeout(connect=4, read=10)
+FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
+"""What :meth:`Outward.request` raises when nobody answered. Never log their text, which may quote what was sent."""
+
+
+class Outward:
+    """Sends requests. Names are resolved once, and the address that was looked at is called; redirects are answers."""
+
+    def __init__(self, *, private: bool) -> None:
+        """``private``: whether addresses of private networks may be called."""
+        self._private = private
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, longest: int
+    ) -> tuple[int, bytes]:
+        """Send one request; return the status, and the answer up to ``longest`` bytes. Raises :data:`FAILURES`."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        pool = _pool(parts.scheme, host, self._address(host, port), port)
+        path = parts.path or "/"
+        answer: Any = pool.urlopen(
+            method,
+            f"{path}?{parts.query}" if parts.query else path,
+            body=body,
+            headers={**headers, "host": parts.netloc, "user-agent": "opencode-cloud"},
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            return answer.status, answer.read(longest, decode_content=True)
+        finally:
+            answer.close()
+            pool.close()
+
+    def _address(self, host: str, port: int) -> str:
+        """Resolve a name; raises :class:`OSError` when one of its addresses may not be called."""
+        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        if not self._private and any(is_private(address) for address in addresses):
+            raise OSError("a private address")
+        return addresses[0]
+
+
+def is_private(address: str) -> bool:
+    """Tell whether an IP address is not one of the public internet."""
+    found = ipaddress.ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return not (mapped or found).is_global or (mapped or found).is_multicast
+
+
+def is_private_host(host: str) -> bool:
+    """Tell from how it is written that a host is in a private network. Others are looked at when they are called."""
+    try:
+        return is_private(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+
+
+def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
+    if scheme == "http":
+        return urllib3.HTTPConnectionPool(address, port, timeout=TIMEOUT)
+    return urllib3.HTTPSConnectionPool(
+        address, port, timeout=TIMEOUT, ssl_context=_trust(), server_hostname=host, assert_hostname=host
+    )
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()
