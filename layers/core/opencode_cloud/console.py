@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from opencode_cloud import wiring
 from opencode_cloud.audit.routes import AuditRoutes
+from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
 from opencode_cloud.identity.frame import pages_app
 from opencode_cloud.identity.gate import only_once
@@ -34,6 +35,7 @@ def api() -> APIGatewayHttpResolver:
     KeysRoutes(team.keys, team.credentials, access).mount(app)
     PolicyRoutes(wiring.publisher(), access).mount(app)
     AuditRoutes(wiring.audit_reading(), access).mount(app)
+    BudgetsRoutes(wiring.budgeting(), access).mount(app)
     public_url = settings.text("PUBLIC_URL", "")
     ModelRoutes(wiring.catalogue(), access, wiring.deployment_key, public_url).mount(app)
     UsageRoutes(wiring.books().reading, access).mount(app)

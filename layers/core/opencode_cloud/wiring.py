@@ -15,6 +15,7 @@ from opencode_cloud.administration.assembly import AdministrationPages
 from opencode_cloud.administration.desk import Desk
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
+from opencode_cloud.budgets.assembly import Budgeting
 from opencode_cloud.catalogue.service import CatalogueCache
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.current import CatalogueStore
@@ -138,6 +139,18 @@ def team() -> Team:
 def books() -> Books:
     """Return what is done with usage."""
     return Books.over(database())
+
+
+@cache
+def budgeting() -> Budgeting:
+    """Return the services of budgets, their alerts and the balance."""
+    return Budgeting.over(
+        database(),
+        outbox(),
+        deployment_key,
+        settings.text("BUDGETS_TABLE"),
+        private_webhooks=settings.number("PRIVATE_PROVIDERS", 0) == 1,
+    )
 
 
 @cache
