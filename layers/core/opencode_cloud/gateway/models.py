@@ -162,6 +162,14 @@ def model_not_permitted(name: str, by: str) -> Forbidden:
     return Forbidden("model_not_permitted", f"The model `{name}` is not permitted by {by}. Ask an admin.")
 
 
+def tool_not_permitted(name: str) -> Forbidden:
+    """The policy does not allow a tool that the request offers."""
+    return Forbidden(
+        "tool_not_permitted",
+        f"The tool `{name[:100]}` is not permitted by the workspace's policy. Turn it off, or ask an admin.",
+    )
+
+
 def hosted_tool(name: str) -> BadRequest:
     """A tool that the provider runs has costs of its own, which no budget could hold."""
     return BadRequest(

@@ -23,6 +23,7 @@ def to_data_url(media_type: str, data: str) -> str:
 
 def image_at(url: str, path: str, detail: str = "") -> Image:
     """Return the picture that a URL of any kind stands for."""
+    detail = "" if detail == "auto" else detail
     if not url.startswith("data:"):
         return Image(url=url, detail=detail)
     media_type, data = from_data_url(url, path)

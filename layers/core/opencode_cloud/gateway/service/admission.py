@@ -16,6 +16,7 @@ from opencode_cloud.gateway.models import Incoming, Target
 from opencode_cloud.gateway.service import bounds, routing
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.service.run import Run
+from opencode_cloud.gateway.service.tools import offered
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 
@@ -65,6 +66,8 @@ class Admission:
         asked = read_request(incoming.format, incoming.body, model=incoming.model, stream=incoming.stream)
         catalogue = await self._catalogue.current()
         model = self._model(caller, catalogue, asked)
+        if denied := next((name for name in offered(asked) if not caller.workspace.policy.tools.permit(name)), None):
+            raise models.tool_not_permitted(denied)
         if asked.hosted_tools:
             raise models.hosted_tool(asked.hosted_tools[0])
         if asked.tier:

@@ -9,7 +9,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
-from opencode_cloud.gateway.formats.generate.writing import write
+from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -92,6 +92,7 @@ class _Turns:
 
     def _part(self, part: Node, turn: int, position: int) -> Iterator[Block]:
         signature = part.text("thoughtSignature")
+        signature = "" if signature == UNSIGNED else signature
         if part.flag("thought"):
             signed = unseal(signature) if signature else None
             yield signed or Reasoning(text=part.text("text"), origin=Format.GENERATE, signature=signature)
