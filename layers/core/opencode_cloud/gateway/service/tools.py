@@ -1,0 +1,28 @@
+"""The tools that a request offers to the model, by name: what the policy's rules of tools are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from opencode_cloud.gateway.formats import Asked
+
+
+def offered(asked: Asked) -> Iterator[str]:
+    """Yield the names of a request's tools, in whichever format it is."""
+    for tool in _objects(asked.document.get("tools")):
+        # Google's entries hold several functions; OpenAI's one, beside its kind.
+        declared = tool.get("functionDeclarations") or tool.get("function_declarations")
+        yield from _names(_objects([tool, tool.get("function"), tool.get("custom")]))
+        yield from _names(_objects(declared))
+    yield from _names(_objects(asked.document.get("functions")))
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    entries = cast("list[object]", value) if isinstance(value, list) else []
+    return (cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict))
+
+
+def _names(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+    return (entry["name"] for entry in entries if isinstance(entry.get("name"), str))

@@ -1,0 +1,103 @@
+"""A workspace's policy and a key's limits hold at the gateway, whatever the client is configured with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from opencode_cloud.access.models import EnforcedPolicy, KnownKey, Rules
+from opencode_cloud.catalogue.models import Format, Route
+from opencode_cloud.gateway.formats import read_request
+from opencode_cloud.gateway.service.tools import offered
+from opencode_cloud.kit.errors import ServiceError
+from tests.unit.gateway.calling import WHOLE, Rig, Scripted
+from tests.unit.gateway.catalogues import catalogue, model, upstream
+
+
+def rig(policy: EnforcedPolicy | None = None, key: KnownKey | None = None) -> Rig:
+    found = Rig(
+        catalogue(model(Route(upstream="a", model="m"), aliases=("alias",)), a=upstream()), lambda _: Scripted()
+    )
+    workspace = msgspec.structs.replace(found.caller.workspace, policy=policy or EnforcedPolicy())
+    found.caller = replace(found.caller, workspace=workspace, key=key)
+    return found
+
+
+async def refusal(found: Rig, **body: Any) -> str:
+    with pytest.raises(ServiceError) as raised:
+        await found.call(**body)
+    assert not found.asked
+    assert not found.ledger.reserved
+    return raised.value.code
+
+
+def key(*models: str) -> KnownKey:
+    return KnownKey(id="key_1", workspace="wrk_1", models=models)
+
+
+@pytest.mark.parametrize("name", ["m1", "alias"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        EnforcedPolicy(models=Rules(deny=("opencode-cloud/m1",))),
+        EnforcedPolicy(models=Rules(allow=("opencode-cloud/other",))),
+        EnforcedPolicy(models=Rules(deny=("*/m?",))),
+        EnforcedPolicy(providers=Rules(deny=("opencode-cloud",))),
+        EnforcedPolicy(providers=Rules(allow=("another",))),
+    ],
+)
+async def test_a_model_that_the_policy_denies_is_refused_by_all_its_names(policy: EnforcedPolicy, name: str) -> None:
+    assert await refusal(rig(policy), model=name) == "model_not_permitted"
+
+
+@pytest.mark.parametrize("name", ["M1", "m1 ", "opencode-cloud/m1", "m1\n", "m", ""])
+async def test_another_spelling_is_no_model(name: str) -> None:
+    assert await refusal(rig(), model=name) in {"model_not_found", "invalid_request"}
+
+
+async def test_a_key_may_be_for_some_models_only() -> None:
+    assert await refusal(rig(key=key("opencode-cloud/other"))) == "model_not_permitted"
+    assert (await rig(key=key("opencode-cloud/m*")).call()).body == WHOLE
+
+
+async def test_a_denied_upstream_is_no_way() -> None:
+    policy = EnforcedPolicy(providers=Rules(deny=("a",)))
+    assert await refusal(rig(policy)) == "upstream_not_configured"
+
+
+async def test_a_denied_tool_must_not_be_offered_to_the_model() -> None:
+    tools = [{"type": "function", "function": {"name": "webfetch", "parameters": {}}}]
+    assert await refusal(rig(EnforcedPolicy(tools=Rules(deny=("web*",)))), tools=tools) == "tool_not_permitted"
+    assert await refusal(rig(EnforcedPolicy(tools=Rules(allow=("bash",)))), tools=tools) == "tool_not_permitted"
+    assert (await rig(EnforcedPolicy(tools=Rules(deny=("bash",)))).call(tools=tools)).body == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("format_", "body"),
+    [
+        (
+            Format.CHAT,
+            b'{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function",'
+            b'"function":{"name":"bash"}},{"type":"function","function":{"name":"edit"}}]}',
+        ),
+        (
+            Format.MESSAGES,
+            b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],'
+            b'"tools":[{"name":"bash","input_schema":{}},{"name":"edit","input_schema":{}}]}',
+        ),
+        (
+            Format.RESPONSES,
+            b'{"model":"m","input":"x","tools":[{"type":"function","name":"bash"},{"type":"function","name":"edit"}]}',
+        ),
+        (
+            Format.GENERATE,
+            b'{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"functionDeclarations":'
+            b'[{"name":"bash"},{"name":"edit"}]}]}',
+        ),
+    ],
+)
+def test_tools_are_found_in_every_format(format_: Format, body: bytes) -> None:
+    assert list(offered(read_request(format_, body, model="m"))) == ["bash", "edit"]
