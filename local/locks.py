@@ -7,10 +7,11 @@ from pathlib import Path
 LOCKS = {
     "layers/dependencies/core": "",
     "layers/dependencies/console": "layers/dependencies/core.txt",
+    "layers/dependencies/analytics": "layers/dependencies/core.txt layers/dependencies/console.txt",
     "layers/dependencies/gateway": "layers/dependencies/core.txt",
     "layers/dependencies/container": "layers/dependencies/core.txt layers/dependencies/gateway.txt",
     "requirements/dev": " ".join(
-        f"layers/dependencies/{name}.txt" for name in ("core", "console", "gateway", "container")
+        f"layers/dependencies/{name}.txt" for name in ("core", "console", "analytics", "gateway", "container")
     ),
     "requirements/litellm": "",
     "requirements/ministack": "",

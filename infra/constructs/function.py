@@ -26,6 +26,7 @@ NAMESPACE = "OpencodeCloud"
 CORE = "core"
 CONSOLE = "console"
 GATEWAY = "gateway"
+ANALYTICS = "analytics"
 """Lists of third-party libraries in layers/dependencies."""
 
 
@@ -49,6 +50,11 @@ class Layers:
             _layer(scope, "Library", packaging.library(stage), stage),
             tuple(more),
         )
+
+    def with_list(self, scope: Construct, stage: Stage, name: str) -> "Layers":
+        """Return these layers with the libraries of one more list on top."""
+        code = packaging.dependencies(stage, name, CORE)
+        return self.under(_layer(scope, f"{name.capitalize()}Dependencies", code, stage))
 
     def under(self, layer: lambda_.ILayerVersion) -> "Layers":
         """Return these layers with `layer` on top."""

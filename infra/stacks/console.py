@@ -16,7 +16,7 @@ from constructs import Construct
 
 from infra import packaging
 from infra.constructs.apis import route
-from infra.constructs.function import CONSOLE, Function, Layers, Size
+from infra.constructs.function import ANALYTICS, CONSOLE, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.routes import API_ROUTES
@@ -82,12 +82,12 @@ class ConsoleStack(Stack):
             CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
         CfnOutput(self, "LedgerFailedQueueUrl", value=self.failed["ledger"].queue_url)
 
-    def _function(self, name: str, **environment: str) -> Function:
+    def _function(self, name: str, layers: Layers | None = None, **environment: str) -> Function:
         function = Function(
             self,
             name,
             stage=self._stage,
-            layers=self._layers,
+            layers=layers or self._layers,
             size=SIZES[name],
             environment={**(self._database.environment if name in WITH_DATABASE else {}), **environment},
             place=self._database.place if name in WITH_DATABASE else None,
@@ -218,6 +218,7 @@ class ConsoleStack(Stack):
         data = self._data
         function = self._function(
             "ledger",
+            self._layers.with_list(self, self._stage, ANALYTICS),
             **self._known(),
             DEPLOYMENT_KEY_SECRET=data.console_key_arn,
             RELAY_QUEUE_URL=data.queues["relay"].queue_url,
@@ -235,6 +236,8 @@ class ConsoleStack(Stack):
         read = ("GetItem", "BatchGetItem", "Query", "Scan")
         tables = [data.usage.table_arn, data.budgets.table_arn]
         function.allow(*(f"dynamodb:{action}" for action in read), on=tables)
+        # Metadata of calls goes earlier than the calls themselves.
+        function.allow("dynamodb:UpdateItem", on=[data.usage.table_arn])
         self._allow_exports(function, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
         window = Duration.seconds(1 if self._stage.local else 30)
         # As with the queues: it must outlast a database that is away for half an hour.

@@ -38,7 +38,7 @@ def api() -> APIGatewayHttpResolver:
     BudgetsRoutes(wiring.budgeting(), access).mount(app)
     public_url = settings.text("PUBLIC_URL", "")
     ModelRoutes(wiring.catalogue(), access, wiring.deployment_key, public_url).mount(app)
-    UsageRoutes(wiring.books().reading, access).mount(app)
+    UsageRoutes(wiring.books().reading, wiring.books().exports, access).mount(app)
     DocumentRoutes().mount(app)
     return app
 

@@ -138,7 +138,13 @@ def team() -> Team:
 @cache
 def books() -> Books:
     """Return what is done with usage."""
-    return Books.over(database())
+    return Books.over(
+        database(),
+        outbox(),
+        audit(),
+        exports_queue=settings.text("EXPORTS_QUEUE_URL", ""),
+        exports_bucket=settings.text("EXPORTS_BUCKET", ""),
+    )
 
 
 @cache

@@ -9,14 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.kit.actor import Actor
 from opencode_cloud.usage.models import Entry
 from opencode_cloud.usage.routes import UsageRoutes
-from opencode_cloud.usage.service import Ingest, Reading
+from opencode_cloud.usage.service import Exports, Ingest, Reading
 from opencode_cloud.usage.store.events import EventArchive
+from opencode_cloud.usage.store.exports import ExportFiles, ExportStore
 from opencode_cloud.usage.store.figures import Figures
 from opencode_cloud.usage.store.ledger import Ledger
 from tests.unit.usage.events import DAY, NOON, event
+from tests.unit.usage.test_exports import Inbox
 from tests.unit.workspaces.calls import Api
 from tests.unit.workspaces.team import Place
 
@@ -28,8 +32,11 @@ class Office:
 
     def __init__(self, place: Place) -> None:
         self.api = Api(place)
+        trail, bucket = AuditTrail(AuditStore()), ExportFiles("no bucket")
+        self.inbox = Inbox()
+        exports = Exports(place.outbox, trail, ExportStore(place.database), self.inbox, bucket)
         reading = Reading(Figures(place.database), EventArchive(place.database))
-        UsageRoutes(reading, self.api.access).mount(self.api.app)
+        UsageRoutes(reading, exports, self.api.access).mount(self.api.app)
         owner = place.person("ann@example.com")
         self.workspace = place.founded(owner).id
         self.ann = place.member(owner, self.workspace)
@@ -151,3 +158,31 @@ def test_no_name_becomes_a_formula_in_a_spreadsheet(office: Office) -> None:
 def test_what_cannot_be_meant_is_refused(office: Office, query: dict[str, str], code: str) -> None:
     answer = office.get("totals", None, **query)
     assert (answer.status, answer.body["code"]) == (400, code)
+
+
+class TestExports:
+    def path(self, office: Office, rest: str = "") -> str:
+        return f"/api/v1/workspaces/{office.workspace}/usage/exports{rest}"
+
+    def test_an_export_is_accepted_and_listed(self, office: Office) -> None:
+        ann = office.bearers[office.ann.id]
+        made = office.api(ann, f"POST {self.path(office)}", {**NOVEMBER, "format": "parquet"})
+        assert (made.status, made.body["state"], made.body["from"]) == (202, "queued", "2025-11-01T00:00:00.000000Z")
+        assert [request.export for request in office.inbox.sent] == [made.body["id"]]
+        assert office.api(ann, f"GET {self.path(office)}").body["data"] == [made.body]
+        assert office.api(ann, f"GET {self.path(office, '/' + made.body['id'])}").body == {**made.body, "files": []}
+
+    def test_only_who_reads_the_workspaces_usage_exports_it(self, office: Office) -> None:
+        ben = office.bearers[office.ben.id]
+        for route in ("GET", "POST"):
+            refused = office.api(ben, f"{route} {self.path(office)}", NOVEMBER if route == "POST" else None)
+            assert (refused.status, refused.body["code"]) == (403, "not_permitted")
+
+    def test_a_schedule_is_set_read_and_ended(self, office: Office) -> None:
+        ann, schedule = office.bearers[office.ann.id], self.path(office, "/schedule")
+        assert office.api(ann, f"GET {schedule}").status == 404
+        set_ = office.api(ann, f"PUT {schedule}", {"every": "weekly", "format": "csv"})
+        assert (set_.status, set_.body["every"], set_.body["changed_by"]) == (200, "weekly", "ann@example.com")
+        assert office.api(ann, f"GET {schedule}").body == set_.body
+        assert office.api(ann, f"DELETE {schedule}").status == 204
+        assert office.api(ann, f"DELETE {schedule}").status == 404

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from opencode_cloud.catalogue.models import Tokens
-from opencode_cloud.kit.errors import BadRequest, NotFound
+from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound
 
 
 class Outcome(StrEnum):
@@ -191,3 +191,92 @@ def sessions_by_day() -> BadRequest:
     return BadRequest(
         "sessions_by_day", "Usage of sessions is kept by day. Ask for the interval `day` or `month`, or for events."
     )
+
+
+class ExportFormat(StrEnum):
+    """How exported events are written."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class ExportState(StrEnum):
+    """How far an export is."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Every(StrEnum):
+    """How often a scheduled export is made, in UTC."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    """From Monday to Sunday."""
+    MONTHLY = "monthly"
+
+
+class ExportFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of an export, complete in itself."""
+
+    name: str
+    events: int
+    bytes: int
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """The events of a period in files. Times are UTC without a zone."""
+
+    id: str
+    workspace_id: str
+    period: str | None = None
+    """Of a scheduled export, such as ``daily-2026-11-24``."""
+    since: datetime
+    until: datetime
+    format: ExportFormat
+    state: ExportState = ExportState.QUEUED
+    files: tuple[ExportFile, ...] = ()
+    after_at: datetime | None = None
+    """Arrival of the last event that was written."""
+    after_id: str | None = None
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None = None
+
+    def folder(self) -> str:
+        """Return where in the bucket its files are."""
+        return f"usage/{self.workspace_id}/{self.id}/"
+
+
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A message: an export is to be gone on with."""
+
+    export: str
+    sent_at: int
+    """Seconds since the epoch; the export's row is committed right after."""
+
+
+class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which exports are made by themselves."""
+
+    workspace_id: str
+    every: Every
+    format: ExportFormat
+    changed_by: str
+    changed_at: datetime
+
+
+def export_not_found() -> NotFound:
+    """There is no such export in the workspace."""
+    return NotFound("export_not_found", "There is no export with this id.")
+
+
+def schedule_not_found() -> NotFound:
+    """No exports are scheduled in the workspace."""
+    return NotFound("schedule_not_found", "No exports are scheduled. Set a schedule with PUT.")
+
+
+def too_many_exports(most: int) -> Conflict:
+    """So many exports of a workspace are still being made."""
+    return Conflict("too_many_exports", f"{most} exports are still being made. Wait for one of them to be done.")

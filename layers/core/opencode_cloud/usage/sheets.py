@@ -61,17 +61,20 @@ def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
     )
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, first: bool = True) -> bytes:
-    """Write rows, after the names of the columns if they are the ``first``."""
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, first: bool = True, plain: bool = False) -> bytes:
+    """Write rows, after the names of the columns if they are the ``first``.
+
+    Texts that a spreadsheet would take for a formula are quoted, unless they are for a program: ``plain``.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     if first:
         writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([_cell(value, plain=plain) for value in row] for row in rows)
     return out.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, *, plain: bool) -> Any:
     match value:
         case None:
             return ""
@@ -79,7 +82,7 @@ def _cell(value: Any) -> Any:
             return str(value).lower()
         case datetime():
             return rfc3339(value)
-        case str() if value.startswith(_FORMULA):
+        case str() if not plain and value.startswith(_FORMULA):
             # Names are other people's: a spreadsheet must not take one for a formula.
             return f"'{value}"
         case _:

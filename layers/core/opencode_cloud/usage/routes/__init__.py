@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.identity.gate import Gate
 from opencode_cloud.usage.routes.events import EventRoutes
+from opencode_cloud.usage.routes.exports import ExportRoutes
 from opencode_cloud.usage.routes.figures import FigureRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.usage.service import Reading
+    from opencode_cloud.usage.service import Exports, Reading
 
 __all__ = ["UsageRoutes"]
 
@@ -20,8 +21,9 @@ __all__ = ["UsageRoutes"]
 class UsageRoutes:
     """All routes of usage."""
 
-    def __init__(self, reading: Reading, access: Access) -> None:
+    def __init__(self, reading: Reading, exports: Exports, access: Access) -> None:
         self._reading = reading
+        self._exports = exports
         self._access = access
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
@@ -29,3 +31,4 @@ class UsageRoutes:
         gate = Gate(app, self._access)
         FigureRoutes(self._reading, gate).mount()
         EventRoutes(self._reading, gate).mount()
+        ExportRoutes(self._exports, gate).mount()

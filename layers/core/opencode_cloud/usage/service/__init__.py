@@ -1,6 +1,7 @@
 """The rules of usage."""
 
+from opencode_cloud.usage.service.exporting import Exporting, Exports
 from opencode_cloud.usage.service.ingesting import Ingest
 from opencode_cloud.usage.service.reading import Reading
 
-__all__ = ["Ingest", "Reading"]
+__all__ = ["Exporting", "Exports", "Ingest", "Reading"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, Select, and_, func, or_, select
+from sqlalchemy import RowMapping, Select, func, or_, select
 
 from opencode_cloud.catalogue.models import Tokens
 from opencode_cloud.identity.store.tables import accounts
@@ -52,7 +52,8 @@ class EventArchive:
         """Return selected events, the newest first, that follow the key ``after`` (time, id)."""
         query, column = self._selected(workspace, wanted), usage_events.c
         if after is not None:
-            query = query.where(or_(column.at < after[0], and_(column.at == after[0], column.id < after[1])))
+            # The first condition says nothing new, but it is what the index is searched by.
+            query = query.where(column.at <= after[0], or_(column.at < after[0], column.id < after[1]))
         return self._read(query.order_by(column.at.desc(), column.id.desc()).limit(limit))
 
     def oldest(
@@ -61,7 +62,7 @@ class EventArchive:
         """The same from the oldest to the newest."""
         query, column = self._selected(workspace, wanted), usage_events.c
         if after is not None:
-            query = query.where(or_(column.at > after[0], and_(column.at == after[0], column.id > after[1])))
+            query = query.where(column.at >= after[0], or_(column.at > after[0], column.id > after[1]))
         return self._read(query.order_by(column.at, column.id).limit(limit))
 
     def _selected(self, workspace: str, wanted: Selection) -> Select[Any]:

@@ -1,0 +1,161 @@
+"""`/api/v1/workspaces/{workspace}/usage/exports`: files of events, made in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.kit.answers import document, nothing
+from opencode_cloud.kit.moments import Instant
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.usage.models import Every, Export, ExportFile, ExportFormat, ExportSchedule, ExportState
+from opencode_cloud.usage.routes.sheet import TAG
+from opencode_cloud.workspaces.permissions import Permission
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.service import Exports
+
+
+class ExportWish(BaseModel):
+    """Which events are to be exported, by the time at which calls arrived."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Instant = Field(alias="from", description="The earliest time.")
+    until: Instant = Field(alias="to", description="The time before which; at most now.")
+    format: ExportFormat = ExportFormat.CSV
+
+
+class ExportedFile(BaseModel):
+    """One file of an export. Each is complete in itself, with up to 500,000 events, the earliest first."""
+
+    name: str
+    events: int
+    bytes: int
+    url: str = Field(description="Address at which it can be read for five minutes.")
+
+
+class ExportView(BaseModel):
+    """An export, and how far it is."""
+
+    id: str
+    since: Instant = Field(serialization_alias="from")
+    until: Instant = Field(serialization_alias="to")
+    format: ExportFormat
+    state: ExportState
+    scheduled: str | None = Field(description="The period of a scheduled export, such as `daily-2026-11-24`.")
+    events: int = Field(description="That are in its files up to now.")
+    created_by: str
+    created_at: Instant
+    finished_at: Instant | None
+
+
+class ExportDetail(ExportView):
+    """An export with its files."""
+
+    files: list[ExportedFile] = Field(description="Empty until the export is done, and after 30 days.")
+
+
+class ScheduleWish(BaseModel):
+    """Which exports are to be made by themselves."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    every: Every = Field(description="Days, weeks from Monday, or months; in UTC.")
+    format: ExportFormat = ExportFormat.CSV
+
+
+class ScheduleView(BaseModel):
+    """Which exports are made by themselves."""
+
+    every: Every
+    format: ExportFormat
+    changed_by: str
+    changed_at: Instant
+
+
+class ExportRoutes:
+    """Routes of exports."""
+
+    def __init__(self, exports: Exports, gate: Gate) -> None:
+        self._exports = exports
+        self._gate = gate
+
+    def mount(self) -> None:
+        """Add every route to the gate's app."""
+        add, all_, read = self._gate.add, f"{WORKSPACE}/usage/exports", Permission.USAGE_READ
+        add(f"GET {all_}", self.list, read, "List exports", TAG)
+        add(f"POST {all_}", self.create, read, "Export model calls", TAG, HTTPStatus.ACCEPTED)
+        add(f"GET {all_}/schedule", self.schedule, read, "Read the schedule of exports", TAG)
+        add(f"PUT {all_}/schedule", self.put_schedule, read, "Schedule exports", TAG)
+        add(f"DELETE {all_}/schedule", self.unschedule, read, "Stop scheduled exports", TAG, HTTPStatus.NO_CONTENT)
+        add(f"GET {all_}/<export>", self.get, read, "Read an export", TAG)
+
+    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[ExportView]]:
+        """List exports of the last 30 days, the newest first."""
+        after = decode_cursor(cursor, tuple[str])
+        found = self._exports.of_workspace(workspace, after[0] if after else None, limit + 1)
+        return document(page_of(found, limit, lambda export: (export.id,), show))
+
+    def create(self, workspace: str, body: ExportWish) -> Response[ExportView]:
+        """Have all model calls of a period written to files. The answer comes before they are: read the export later.
+
+        Files are kept for 30 days. Amounts are written in micro-cents and in dollars.
+        """
+        made = self._exports.create(self._gate.actor, workspace, body.since, body.until, body.format)
+        return document(show(made), HTTPStatus.ACCEPTED)
+
+    def get(self, workspace: str, export: str) -> Response[ExportDetail]:
+        """Read how far an export is, and where its files can be read for the next five minutes."""
+        found, files = self._exports.fetch(self._gate.actor, workspace, export)
+        return document(show_detail(found, files))
+
+    def schedule(self, workspace: str) -> Response[ScheduleView]:
+        """Read which exports are made by themselves."""
+        return document(_show_schedule(self._exports.schedule(workspace)))
+
+    def put_schedule(self, workspace: str, body: ScheduleWish) -> Response[ScheduleView]:
+        """Have an export made in the night after each day, week or month; it is in the list like any other."""
+        made = self._exports.put_schedule(self._gate.actor, workspace, body.every, body.format)
+        return document(_show_schedule(made))
+
+    def unschedule(self, workspace: str) -> Response[None]:
+        """Have no more exports made by themselves; those that were made stay."""
+        self._exports.delete_schedule(self._gate.actor, workspace)
+        return nothing()
+
+
+def show(export: Export) -> ExportView:
+    """Return an export as the API lists it."""
+    return ExportView(
+        id=export.id,
+        since=export.since,
+        until=export.until,
+        format=export.format,
+        state=export.state,
+        scheduled=export.period,
+        events=sum(file.events for file in export.files),
+        created_by=export.created_by,
+        created_at=export.created_at,
+        finished_at=export.finished_at,
+    )
+
+
+def show_detail(export: Export, files: Sequence[tuple[ExportFile, str]]) -> ExportDetail:
+    """Return an export with its files."""
+    shown = [ExportedFile(name=file.name, events=file.events, bytes=file.bytes, url=url) for file, url in files]
+    return ExportDetail(files=shown, **dict(show(export)))
+
+
+def _show_schedule(schedule: ExportSchedule) -> ScheduleView:
+    return ScheduleView(
+        every=schedule.every,
+        format=schedule.format,
+        changed_by=schedule.changed_by,
+        changed_at=schedule.changed_at,
+    )

@@ -1,0 +1,280 @@
+"""Exports: the events of a period in files, asked for by people or a schedule and made in the background."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from opencode_cloud.audit.models import Target
+from opencode_cloud.kit import log
+from opencode_cloud.kit.actor import Actor
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.log import logger
+from opencode_cloud.usage.models import (
+    Every,
+    Export,
+    ExportFile,
+    ExportFormat,
+    ExportRequest,
+    ExportSchedule,
+    ExportState,
+    Selection,
+    Stored,
+    export_not_found,
+    schedule_not_found,
+    too_many_exports,
+)
+from opencode_cloud.usage.service.reading import checked
+from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.sheets import EVENT_COLUMNS, as_csv, event_row
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.usage.store.events import EventArchive
+    from opencode_cloud.usage.store.exports import ExportFiles, ExportQueue, ExportStore
+
+MOST_UNFINISHED = 10
+EVENTS_A_FILE = 500_000
+"""Of CSV about 200 MB, which a function's own disk bears."""
+EVENTS_A_READ = 5000
+STEP_SECONDS = 90
+"""After so long a message is done, and another one goes on: a file more takes less than the rest of the time limit."""
+KEPT = timedelta(days=30)
+"""How long files are kept: by the bucket's own rule."""
+COMMITTED_SECONDS = 60
+Convert = Callable[[Path, Sequence[str], Path], None]
+SCHEDULER = "schedule"
+
+
+class Exports:
+    """What people do with exports of a workspace."""
+
+    def __init__(
+        self, outbox: Outbox, audit: AuditTrail, store: ExportStore, queue: ExportQueue, files: ExportFiles
+    ) -> None:
+        self._outbox = outbox
+        self._audit = audit
+        self._store = store
+        self._queue = queue
+        self._files = files
+
+    def create(self, actor: Actor, workspace: str, since: datetime, until: datetime, form: ExportFormat) -> Export:
+        """Have the events of a period written to files; raises ``invalid_period`` or ``too_many_exports``."""
+        now = utc_now()
+        checked(Selection(since=since, until=min(until, now)))
+        export = Export(
+            id=new_id("exp"),
+            workspace_id=workspace,
+            since=since,
+            until=min(until, now),
+            format=form,
+            created_by=actor.name,
+            created_at=now,
+        )
+        with self._outbox.unit() as unit:
+            if self._store.unfinished(unit.connection, workspace) >= MOST_UNFINISHED:
+                raise too_many_exports(MOST_UNFINISHED)
+            self._store.add(unit.connection, export)
+            after = {"from": str(since), "to": str(export.until), "format": form.value}
+            self._audit.record(unit.connection, actor, "export.created", Target("export", export.id), after=after)
+            self._queue.send(request(export.id))
+        return export
+
+    def of_workspace(self, workspace: str, after: str | None, limit: int) -> Sequence[Export]:
+        """Return exports, the newest first, that follow the id ``after``."""
+        return self._store.of_workspace(workspace, after, limit)
+
+    def get(self, workspace: str, export: str) -> Export:
+        """Return an export; raises ``export_not_found``."""
+        found = self._store.get(export, workspace)
+        if found is None:
+            raise export_not_found()
+        return found
+
+    def fetch(self, actor: Actor, workspace: str, export: str) -> tuple[Export, Sequence[tuple[ExportFile, str]]]:
+        """Return an export and its files, each with an address for some minutes; that they were handed out is recorded.
+
+        Raises ``export_not_found``. An export that is not done has no files, nor has one whose time is over.
+        """
+        found = self.get(workspace, export)
+        if found.state is not ExportState.DONE or found.created_at + KEPT < utc_now():
+            return found, []
+        with self._outbox.unit() as unit:
+            self._audit.record(unit.connection, actor, "export.fetched", Target("export", export))
+        return found, list(self._files.addresses(found))
+
+    def schedule(self, workspace: str) -> ExportSchedule:
+        """Return the schedule; raises ``schedule_not_found``."""
+        found = self._store.schedule(workspace)
+        if found is None:
+            raise schedule_not_found()
+        return found
+
+    def put_schedule(self, actor: Actor, workspace: str, every: Every, form: ExportFormat) -> ExportSchedule:
+        """Have exports made by themselves, each when its period is over."""
+        schedule = ExportSchedule(
+            workspace_id=workspace, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
+        )
+        with self._outbox.unit() as unit:
+            self._store.put_schedule(unit.connection, schedule)
+            after = {"every": every.value, "format": form.value}
+            target = Target("export_schedule", workspace)
+            self._audit.record(unit.connection, actor, "export_schedule.changed", target, after=after)
+        return schedule
+
+    def delete_schedule(self, actor: Actor, workspace: str) -> None:
+        """Have no more exports made by themselves; raises ``schedule_not_found``."""
+        with self._outbox.unit() as unit:
+            if not self._store.delete_schedule(unit.connection, workspace):
+                raise schedule_not_found()
+            target = Target("export_schedule", workspace)
+            self._audit.record(unit.connection, actor, "export_schedule.deleted", target)
+
+
+class Exporting:
+    """Makes exports: each message brings one some files further."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: ExportStore,
+        queue: ExportQueue,
+        archive: EventArchive,
+        files: ExportFiles,
+        convert: Convert,
+        *,
+        events_a_file: int = EVENTS_A_FILE,
+    ) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._queue = queue
+        self._archive = archive
+        self._files = files
+        self._convert = convert
+        self._events_a_file = events_a_file
+
+    def go_on(self, asked: ExportRequest) -> bool:
+        """Write the next files of an export; False when its row may still be committed, so ask again.
+
+        To ask twice is safe: of two who write the same file, one gets to go on.
+        """
+        export = self._store.get(asked.export)
+        if export is None:
+            return now_seconds() - asked.sent_at > COMMITTED_SECONDS
+        began = monotonic()
+        while export.state is ExportState.QUEUED:
+            if monotonic() - began > STEP_SECONDS:
+                self._queue.send(request(export.id))
+                break
+            following = self._write_one(export)
+            if following is None:
+                break
+            export = following
+        return True
+
+    def give_up(self, asked: ExportRequest) -> None:
+        """Mark an export as failed that could not be made in several attempts."""
+        export = self._store.get(asked.export)
+        if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
+            log.count("ExportsFailed")
+            logger.error("an export is given up", extra={"export": export.id})
+
+    def make_scheduled(self, now: datetime | None = None) -> int:
+        """Begin the exports whose period is over, each once, and those again that were left behind; return how many."""
+        now = now or utc_now()
+        begun = 0
+        for schedule in self._store.schedules():
+            since, until = last_period(schedule.every, now)
+            export = Export(
+                id=new_id("exp"),
+                workspace_id=schedule.workspace_id,
+                period=f"{schedule.every}-{since:%Y-%m-%d}",
+                since=since,
+                until=until,
+                format=schedule.format,
+                created_by=SCHEDULER,
+                created_at=now,
+            )
+            with self._outbox.unit() as unit:
+                if self._store.add(unit.connection, export):
+                    self._queue.send(request(export.id))
+                    begun += 1
+        left = self._store.left_behind(now - timedelta(hours=1))
+        for left_behind in left:
+            self._queue.send(request(left_behind))
+        return begun + len(left)
+
+    def purge(self) -> int:
+        """Delete the rows of exports whose files are gone; return how many."""
+        total = 0
+        while purged := self._store.purge(utc_now() - KEPT):
+            total += purged
+        return total
+
+    def _write_one(self, export: Export) -> Export | None:
+        """Write the next file; return the export as it is now, None when somebody else was faster."""
+        after = (export.after_at, export.after_id) if export.after_at and export.after_id else None
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "events.csv")
+            written, last = self._write_csv(export, after, source)
+            files = export.files
+            if written or not files:
+                name = f"part-{len(files) + 1:05d}.{export.format}"
+                ready = source
+                if export.format is ExportFormat.PARQUET:
+                    ready = Path(folder, name)
+                    self._convert(source, EVENT_COLUMNS, ready)
+                self._files.put(export, name, ready)
+                files = (*files, ExportFile(name=name, events=written, bytes=ready.stat().st_size))
+        values = {"files": [{"name": each.name, "events": each.events, "bytes": each.bytes} for each in files]}
+        if last:
+            values |= {"after_at": last[0], "after_id": last[1]}
+        if written < self._events_a_file:
+            values |= {"state": ExportState.DONE, "finished_at": utc_now()}
+        return self._store.get(export.id) if self._store.advance(export, values) else None
+
+    def _write_csv(
+        self, export: Export, after: tuple[datetime, str] | None, target: Path
+    ) -> tuple[int, tuple[datetime, str] | None]:
+        """Write up to a file of events that follow ``after``; return how many, and the key of the last."""
+        selection = Selection(since=export.since, until=export.until)
+        plain = export.format is ExportFormat.PARQUET
+        written = 0
+        with target.open("wb") as out:
+            if not plain:
+                out.write(as_csv(EVENT_COLUMNS, []))
+            while written < self._events_a_file:
+                limit = min(EVENTS_A_READ, self._events_a_file - written)
+                found: Sequence[Stored] = self._archive.oldest(export.workspace_id, selection, after, limit)
+                out.write(as_csv(EVENT_COLUMNS, map(event_row, found), first=False, plain=plain))
+                written += len(found)
+                if found:
+                    after = found[-1].at, found[-1].event.id
+                if len(found) < limit:
+                    break
+        return written, after
+
+
+def request(export: str) -> ExportRequest:
+    """Return the message that brings an export further."""
+    return ExportRequest(export=export, sent_at=now_seconds())
+
+
+def last_period(every: Every, now: datetime) -> tuple[datetime, datetime]:
+    """Return the latest period that is over: a day, a week from Monday, or a month, UTC."""
+    today = day_start(now)
+    match every:
+        case Every.DAILY:
+            return today - timedelta(days=1), today
+        case Every.WEEKLY:
+            monday = today - timedelta(days=today.weekday())
+            return monday - timedelta(days=7), monday
+        case Every.MONTHLY:
+            first = today.replace(day=1)
+            return (first - timedelta(days=1)).replace(day=1), first

@@ -1,0 +1,151 @@
+"""Exports and their schedules in MySQL, their messages in a queue, their files in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.dialects.mysql import insert
+
+from opencode_cloud.kit import aws
+from opencode_cloud.usage.models import Export, ExportFile, ExportRequest, ExportSchedule, ExportState
+from opencode_cloud.usage.store.tables import usage_export_schedules, usage_exports
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Connection, Database
+
+ADDRESS_SECONDS = 300
+"""How long the address of a file can be used."""
+COMMIT_SECONDS = 1
+PURGED_AT_ONCE = 500
+
+
+class ExportStore:
+    """The tables ``usage_exports`` and ``usage_export_schedules``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, connection: Connection, export: Export) -> bool:
+        """Write a new export; False when there is one of the same period and format."""
+        row = msgspec.to_builtins(export, builtin_types=(datetime,))
+        statement = insert(usage_exports).values(row).on_duplicate_key_update(id=usage_exports.c.id)
+        connection.execute(statement)
+        ours = select(usage_exports.c.id).where(usage_exports.c.id == export.id)
+        return connection.execute(ours).first() is not None
+
+    def unfinished(self, connection: Connection, workspace: str) -> int:
+        """Return how many exports of a workspace are still being made."""
+        column = usage_exports.c
+        query = select(func.count()).where(column.workspace_id == workspace, column.state == ExportState.QUEUED)
+        return connection.execute(query).scalar_one()
+
+    def get(self, export: str, workspace: str | None = None) -> Export | None:
+        """Return an export, of ``workspace`` if given."""
+        query = select(usage_exports).where(usage_exports.c.id == export)
+        if workspace is not None:
+            query = query.where(usage_exports.c.workspace_id == workspace)
+        with self._database.transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return _export(row) if row else None
+
+    def of_workspace(self, workspace: str, after: str | None, limit: int) -> Sequence[Export]:
+        """Return exports of a workspace, the newest first, that follow the id ``after``."""
+        query = select(usage_exports).where(usage_exports.c.workspace_id == workspace)
+        if after is not None:
+            query = query.where(usage_exports.c.id < after)
+        with self._database.transaction() as connection:
+            rows = connection.execute(query.order_by(usage_exports.c.id.desc()).limit(limit)).mappings()
+            return [_export(row) for row in rows]
+
+    def advance(self, export: Export, values: Mapping[str, Any]) -> bool:
+        """Set columns of an export, unless somebody has gone on with it since ``export`` was read; False then."""
+        column = usage_exports.c
+        same_place = column.after_id.is_(None) if export.after_id is None else column.after_id == export.after_id
+        query = usage_exports.update().where(column.id == export.id, column.state == ExportState.QUEUED, same_place)
+        with self._database.transaction() as connection:
+            return connection.execute(query.values(dict(values))).rowcount == 1
+
+    def left_behind(self, before: datetime) -> Sequence[str]:
+        """Return exports that were asked for before a time and are not done."""
+        column = usage_exports.c
+        query = select(column.id).where(column.state == ExportState.QUEUED, column.created_at < before)
+        with self._database.transaction() as connection:
+            return connection.execute(query).scalars().all()
+
+    def purge(self, before: datetime) -> int:
+        """Delete exports that were made before a time, some at once; return how many."""
+        column = usage_exports.c
+        with self._database.transaction() as connection:
+            ids = connection.execute(select(column.id).where(column.created_at < before).limit(PURGED_AT_ONCE))
+            found = ids.scalars().all()
+            if found:
+                connection.execute(usage_exports.delete().where(column.id.in_(found)))
+        return len(found)
+
+    def schedule(self, workspace: str) -> ExportSchedule | None:
+        """Return the schedule of a workspace."""
+        query = select(usage_export_schedules).where(usage_export_schedules.c.workspace_id == workspace)
+        with self._database.transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return _schedule(row) if row else None
+
+    def schedules(self) -> Sequence[ExportSchedule]:
+        """Return all schedules."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(select(usage_export_schedules)).mappings()
+            return [_schedule(row) for row in rows]
+
+    def put_schedule(self, connection: Connection, schedule: ExportSchedule) -> None:
+        """Write the schedule of a workspace over the one that it had."""
+        row = msgspec.to_builtins(schedule, builtin_types=(datetime,))
+        statement = insert(usage_export_schedules).values(row)
+        changes: dict[str, Any] = {name: statement.inserted[name] for name in row if name != "workspace_id"}
+        connection.execute(statement.on_duplicate_key_update(**changes))
+
+    def delete_schedule(self, connection: Connection, workspace: str) -> bool:
+        """Delete the schedule of a workspace; False when it had none."""
+        query = usage_export_schedules.delete().where(usage_export_schedules.c.workspace_id == workspace)
+        return connection.execute(query).rowcount == 1
+
+
+class ExportQueue:
+    """Exports that ``functions/ledger`` is to make, or to go on with."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, request: ExportRequest) -> None:
+        """Have an export made; it is looked for a second later."""
+        aws.sqs().send_message(
+            QueueUrl=self._url, MessageBody=msgspec.json.encode(request).decode(), DelaySeconds=COMMIT_SECONDS
+        )
+
+
+class ExportFiles:
+    """The files of exports in their bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def put(self, export: Export, name: str, content: Path) -> None:
+        """Store a file, in parts where it is large."""
+        aws.s3().upload_file(str(content), self._bucket, export.folder() + name)
+
+    def addresses(self, export: Export) -> Iterator[tuple[ExportFile, str]]:
+        """Return the files, each with an address at which it can be read for :data:`ADDRESS_SECONDS`."""
+        for file in export.files:
+            place = {"Bucket": self._bucket, "Key": export.folder() + file.name}
+            yield file, aws.s3().generate_presigned_url("get_object", Params=place, ExpiresIn=ADDRESS_SECONDS)
+
+
+def _export(row: RowMapping) -> Export:
+    return msgspec.convert({name: row[name] for name in Export.__struct_fields__}, Export)
+
+
+def _schedule(row: RowMapping) -> ExportSchedule:
+    return msgspec.convert({name: row[name] for name in ExportSchedule.__struct_fields__}, ExportSchedule)
