@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.budgets.service.balance import Balance
+from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.versions import VersionStore
 from opencode_cloud.identity.store.accounts import AccountsStore
@@ -40,7 +42,17 @@ def operations(place: Place) -> Operations:
     site = WellKnown(shelf, "https://cloud.example.com")
     catalogue = CataloguePublisher(VersionStore(place.database), place.outbox, audit)
     return Operations(
-        place.outbox, AccountsStore(), place.team, audit, mailer, nothing, nothing, site, catalogue, nothing
+        place.outbox,
+        AccountsStore(),
+        place.team,
+        audit,
+        mailer,
+        nothing,
+        nothing,
+        site,
+        catalogue,
+        nothing,
+        Balance(place.database, place.outbox, audit, BudgetStore()),
     )
 
 
@@ -103,3 +115,16 @@ def test_a_refused_command_leaves_nothing_behind(place: Place, operations: Opera
 )
 def test_what_is_no_command_is_refused(operations: Operations, event: dict[str, Any]) -> None:
     assert operations.handle(event, "r")["error"] == "invalid_command"
+
+
+def test_a_grant_is_made_once_for_its_key_and_is_on_record(place: Place, operations: Operations) -> None:
+    workspace = first(operations)["result"]["workspace"]
+    command = {"workspace": workspace, "micro_cents": 25 * 100_000_000, "reason": "pilot", "key": "order-1"}
+
+    made = [run(operations, "grant", **command)["result"] for _ in range(2)]
+
+    assert made[0] == made[1]
+    assert (made[0]["amount"], made[0]["reason"], made[0]["granted_by"]) == (2_500_000_000, "pilot", OPERATOR)
+    assert place.actions().count("balance.granted") == 1
+    assert place.told(Topic.BUDGETS) == [workspace]
+    assert run(operations, "grant", **{**command, "micro_cents": 1})["error"] == "grant_differs"

@@ -8,7 +8,7 @@ CloudTrail, which records who invoked the function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from opencode_cloud.workspaces.permissions import Role, Scope
 if TYPE_CHECKING:
     from opencode_cloud.access.service.projection import Projection
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.service.balance import Balance
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
     from opencode_cloud.catalogue.store.current import CatalogueStore
     from opencode_cloud.identity.store.accounts import AccountsStore
@@ -74,6 +75,15 @@ class Block(msgspec.Struct, tag="block"):
     blocked: bool
 
 
+class Grant(msgspec.Struct, tag="grant"):
+    """Add money to a workspace's prepaid balance, or take some from it; once for each idempotency key."""
+
+    workspace: str
+    micro_cents: int
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
 class Project(msgspec.Struct, tag="project"):
     """Project the truth anew, all of it or a workspace's."""
 
@@ -100,6 +110,7 @@ Command = (
     | FirstOwner
     | CreateKey
     | Block
+    | Grant
     | Project
     | RotateSigningKey
     | PublishWellKnown
@@ -129,6 +140,7 @@ class Operations:
         well_known: WellKnown,
         catalogue: CataloguePublisher,
         catalogue_in_force: CatalogueStore,
+        balance: Balance,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
@@ -140,6 +152,7 @@ class Operations:
         self._well_known = well_known
         self._catalogue = catalogue
         self._catalogue_in_force = catalogue_in_force
+        self._balance = balance
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -172,6 +185,15 @@ class Operations:
                 return self._create_key(command, actor)
             case Block():
                 return self._block(command, actor)
+            case Grant():
+                given = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
+                return given.model_dump(mode="json")
+            case _:
+                return self._keep(command, actor)
+
+    def _keep(self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand, actor: Actor) -> Any:
+        """Carry out what is about the deployment itself."""
+        match command:
             case Project():
                 return self._project(command, actor)
             case RotateSigningKey():

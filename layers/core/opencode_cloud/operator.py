@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
+from opencode_cloud.budgets.messages import DOLLAR
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.deployed import Deployed, Refused
 
@@ -82,6 +85,11 @@ def _people(commands: Any) -> None:
     for name in ("block", "unblock"):
         blocked = add(name, help=f"{name} a person or a workspace; in force within seconds")
         blocked.add_argument("subject", help="address, acc_... or wrk_...")
+    grant = add("grant", help="add to a workspace's prepaid balance, which bounds its calls from then on")
+    grant.add_argument("workspace", help="wrk_...")
+    grant.add_argument("usd", type=micro_cents, help="dollars, such as 25 or -2.50")
+    grant.add_argument("--reason", required=True, help="for the audit trail")
+    grant.add_argument("--key", help="idempotency key: what was granted under it is not granted again")
     project = add("project", help="bring what the other planes know to what the database says")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
     known = add("well-known", help="show or publish what clients begin with after `opencode auth login`")
@@ -123,6 +131,10 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"workspace": options.workspace, "name": options.name, "scopes": options.scopes}
         case "block" | "unblock":
             return {"subject": options.subject, "blocked": options.command == "block"}
+        case "grant":
+            key = options.key or secrets.token_hex(16)
+            said = {"workspace": options.workspace, "micro_cents": options.usd, "reason": options.reason}
+            return {**said, "key": key}
         case "project":
             return {"workspace": options.workspace}
         case "well-known":
@@ -145,6 +157,17 @@ def _text(file: Path) -> str:
         return file.read_text()
     except (OSError, ValueError) as error:
         raise OperatorError(f"{file} cannot be read: {error}") from error
+
+
+def micro_cents(dollars: str) -> int:
+    """Return an amount of dollars in micro-cents; raises ``ArgumentTypeError`` for what is none, or finer than that."""
+    try:
+        amount = Decimal(dollars) * DOLLAR
+    except InvalidOperation as error:
+        raise argparse.ArgumentTypeError(f"{dollars} is no amount of dollars") from error
+    if not amount.is_finite() or amount != int(amount):
+        raise argparse.ArgumentTypeError(f"{dollars} is no amount of dollars, or finer than eight decimals")
+    return int(amount)
 
 
 def _json(file: Path) -> Any:
