@@ -15,6 +15,8 @@ from typing import Any
 from .scripts import MARK
 
 Json = dict[str, Any]
+URL_SAFE = str.maketrans("-_", "+/")
+"""Google's SDK writes base64 in its other alphabet, which only Google reads."""
 
 
 @dataclass
@@ -49,8 +51,8 @@ class Heard:
         self.reasoning.clear()
 
     def image(self, data: str) -> None:
-        """Note an inline image in base64."""
-        self.images.append(hashlib.sha256(base64.b64decode(data)).hexdigest())
+        """Note an inline image in base64; raises ValueError for what is none."""
+        self.images.append(hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest())
 
     def call(self, tool: str, arguments: Any) -> None:
         """Note a call of a tool."""
@@ -157,7 +159,7 @@ def of_generate(body: Json) -> Heard:
             elif "functionResponse" in part:
                 heard.results.append(json.dumps(part["functionResponse"]["response"]))
             elif "inlineData" in part:
-                heard.image(part["inlineData"]["data"])
+                heard.image(part["inlineData"]["data"].translate(URL_SAFE))
             elif "text" in part and content.get("role", "user") == "user":
                 heard.user(part["text"])
     return heard

@@ -23,7 +23,7 @@ def whole(reply: Reply) -> Json:
     for index, call in enumerate(reply.calls):
         used = {"type": "tool_use", "id": reply.call_id(index), "name": call.tool, "input": call.arguments}
         content.append(used)
-    told = {**usage(reply.usage), "output_tokens": reply.usage.output} if reply.usage else None
+    told = {**usage(reply.usage), "output_tokens": reply.usage.output if reply.usage else 0}
     return {**_head(reply), "content": content, "stop_reason": STOPS[reply.stop], "usage": told}
 
 
@@ -35,8 +35,9 @@ def events(reply: Reply) -> Iterator[bytes]:
 def documents(reply: Reply) -> Iterator[Json]:
     """Yield the events, before they are framed."""
     places = itertools.count()
-    told = {"usage": {**usage(reply.usage), "output_tokens": 1}} if reply.usage else {}
-    yield {"type": "message_start", "message": {**_head(reply), "content": [], "stop_reason": None, **told}}
+    told = {**usage(reply.usage), "output_tokens": 1 if reply.usage else 0}
+    head = {**_head(reply), "content": [], "stop_reason": None, "usage": told}
+    yield {"type": "message_start", "message": head}
     if reply.think:
         deltas = [{"type": "thinking_delta", "thinking": word} for word in reply.think]
         deltas.append({"type": "signature_delta", "signature": SIGNATURE})
@@ -50,13 +51,15 @@ def documents(reply: Reply) -> Iterator[Json]:
         parts = ["", *pieces(compact(call.arguments))]
         deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
         yield from _block(next(places), begun, deltas)
-    told = {"usage": {"output_tokens": reply.usage.output}} if reply.usage else {}
-    yield {"type": "message_delta", "delta": {"stop_reason": STOPS[reply.stop], "stop_sequence": None}, **told}
+    told = {"output_tokens": reply.usage.output if reply.usage else 0}
+    stop = {"stop_reason": STOPS[reply.stop], "stop_sequence": None}
+    yield {"type": "message_delta", "delta": stop, "usage": told}
     yield {"type": "message_stop"}
 
 
-def usage(used: Usage) -> Json:
-    """Say what the prompt used."""
+def usage(used: Usage | None) -> Json:
+    """Say what the prompt used; a server that does not know says nothing of it, since clients demand numbers."""
+    used = used or Usage(input=0, output=0)
     return {
         "input_tokens": used.input,
         "cache_creation_input_tokens": used.cache_write,
