@@ -193,3 +193,26 @@ def test_a_rate_limit_is_waited_for(world: World, make_home: MakeHome) -> None:
     first, second = (event.at // 1000 for event in shop.events())
     assert second // 60 == first // 60 + 1
     assert second % 60 < 10
+
+
+def test_a_tool_that_the_policy_denies_is_off_in_a_client_that_is_logged_in_and_refused_of_others(
+    world: World, make_home: MakeHome
+) -> None:
+    shop = world.shop()
+    policy = {"policy": {"tools": {"deny": ["webfetch"]}}}
+    published = shop.owner.http.put(f"{shop.path}/policy", json=policy, headers={"If-Match": '"0"'})
+    assert published.status_code == 200, published.text
+    time.sleep(1)  # until it is in force
+    home, script = make_home({}), Script(say="Fine.")
+    home.become(shop.owner.account, access_token(world.stack, shop.owner), shop.workspace)
+    with home.serve() as client:
+        session = client.start_session("Titled")
+        assert text_of(prompt(client, session.id, model_of("chat"), script)) == "Fine."
+    [record] = world.upstreams.of(script)
+    offered = {tool["function"]["name"] for tool in record.body["tools"]}
+    assert "bash" in offered
+    assert "webfetch" not in offered
+    made = make_home(with_key(shop))
+    keyed = KeyedHome(made.root, made.binary, made.model, made.share_url, key=shop.key)
+    said = keyed.try_to_run("run", "--model", f"{PROVIDER}/{model_of('chat')}", Script().prompt())
+    assert "The tool `webfetch` is not permitted by the workspace's policy" in said
