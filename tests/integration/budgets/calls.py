@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.access.models import KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.budgets.models import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Tokens
@@ -73,11 +73,3 @@ class Caller:
             charged=cost if charged is None else charged,
             tokens=Tokens(output=tokens),
         )
-
-
-class Machine:
-    """A service account in a workspace."""
-
-    def __init__(self, workspace: KnownWorkspace, *budgets: KnownBudget) -> None:
-        self.workspace = workspace
-        self.account = KnownServiceAccount(id=new_id("svc"), workspace=workspace.id, name="ci", budgets=budgets)

@@ -1,0 +1,124 @@
+"""Invariant I6: whatever calls, processes and crashes do at once, no budget is overrun, none is refused falsely, and
+nothing that a crash held back is lost for longer than its lease."""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.budgets.models import Scope
+from opencode_cloud.budgets.service import Budgets, Sweep
+from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.usage.store.rows import from_row
+from tests.integration.budgets.calls import DOLLAR, Caller, budget
+from tests.integration.budgets.conftest import Tables
+from tests.local.conftest import ROOT
+
+CALLS, PROCESSES, KILLED = 500, 5, 2
+CLAIM = DOLLAR // 100
+PATHS = os.pathsep.join(str(ROOT / each) for each in (".", "layers/core"))
+
+
+async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_dollar(tables: Tables) -> None:
+    caller = Caller(
+        workspace=(budget(Scope.WORKSPACE, DOLLAR),),
+        member=(budget(Scope.MEMBER, DOLLAR),),
+        key=(budget(Scope.KEY, DOLLAR),),
+        at=int(time.time()),
+    )
+    processes = [await _start(tables, caller, seed) for seed in range(PROCESSES)]
+    deaths = [random.randint(5, 20) for _ in range(KILLED)] + [None] * (PROCESSES - KILLED)
+    heard = [asyncio.create_task(_listen(*each)) for each in zip(processes, deaths, strict=True)]
+    over = asyncio.Event()
+    watching = asyncio.create_task(_watch(tables, over))
+    said = [line for lines in await asyncio.gather(*heard) for line in lines]
+    over.set()
+
+    # No overrun, at no instant that anybody saw.
+    seen = await watching
+    assert len(seen) > 10
+    assert max(row["committed"] for row in seen) <= DOLLAR
+    assert [row for row in seen if row["spent"] + row["reserved"] != row["committed"]] == []
+
+    # No refusal of what would have fitted at the moment it was decided.
+    refused = [line for line in said if line["what"] == "refused"]
+    assert refused, "the budget was never full: the test shows nothing"
+    assert [line for line in refused if line["used"] + line["reserved"] + line["asked"] <= line["limit"]] == []
+    # None failed otherwise: each of a process that lived to the end was settled or refused.
+    for process, lines in zip(processes[KILLED:], [task.result() for task in heard[KILLED:]], strict=True):
+        assert process.returncode == 0
+        assert len([line for line in lines if line["what"] in {"settled", "refused"}]) == CALLS // PROCESSES
+
+    # What the killed ones held is returned when their leases end; what was used is what the events say.
+    dynamodb = DynamoDB()
+    lost = await Sweep(tables.store(dynamodb)).run(int(time.time()) + 60)
+    events = [from_row(row) for row in tables.rows(tables.usage)]
+    assert tables.reservations() == []
+    assert lost > 0
+    assert len([event for event in events if event.outcome == "lost"]) == lost
+    for row in tables.counters().values():
+        assert row["reserved"] == 0
+        assert row["spent"] == sum(event.cost for event in events)
+    settled = {line["call"]: line["cost"] for line in said if line["what"] == "settled"}
+    assert settled.items() <= {event.id: event.cost for event in events}.items()
+
+    # And all of the room that is left can be used.
+    left = DOLLAR - sum(event.cost for event in events)
+    reservation = caller.reservation(left)
+    await Budgets(tables.store(dynamodb)).reserve(reservation, caller.facts(reservation))
+    await dynamodb.close()
+
+
+async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.budgets.worker",
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": PATHS, "POWERTOOLS_METRICS_NAMESPACE": "Test", "POWERTOOLS_SERVICE_NAME": "t"},
+        stdin=PIPE,
+        stdout=PIPE,
+    )
+    asked = {
+        "budgets": tables.budgets,
+        "usage": tables.usage,
+        "workspace": msgspec.to_builtins(caller.workspace),
+        "member": msgspec.to_builtins(caller.member),
+        "key": msgspec.to_builtins(caller.key),
+        "at": caller.at,
+        "seed": seed,
+        "claim": CLAIM,
+        "calls": CALLS // PROCESSES,
+    }
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asked).encode() + b"\n")
+    await process.stdin.drain()
+    return process
+
+
+async def _listen(process: Process, death: int | None) -> list[dict[str, Any]]:
+    """Read what a process says; kill it when it has reserved ``death`` calls."""
+    assert process.stdout is not None
+    said: list[dict[str, Any]] = []
+    async for line in process.stdout:
+        if line.endswith(b"}\n"):  # the last line of a killed process may be cut
+            said.append(json.loads(line))
+        if len([each for each in said if each["what"] == "reserved"]) == death and process.returncode is None:
+            process.kill()
+    await process.wait()
+    return said
+
+
+async def _watch(tables: Tables, over: asyncio.Event) -> list[dict[str, int]]:
+    """Look at the counters again and again; return every row that was seen."""
+    seen: list[dict[str, int]] = []
+    while not over.is_set():
+        seen += (await asyncio.to_thread(tables.counters)).values()
+        await asyncio.sleep(0.05)
+    return seen

@@ -1,0 +1,54 @@
+"""A process of the gateway in small: calls that are reserved, take a while, and are settled. It may be killed any time.
+
+It reads the callers (JSON) from its first line of input, and writes a line for each thing that has happened.
+"""
+
+import asyncio
+import json
+import random
+import sys
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.access.models import KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted
+from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.store import CounterStore
+from opencode_cloud.kit.dynamodb import DynamoDB
+from tests.integration.budgets.calls import Caller
+
+
+def say(what: str, **more: Any) -> None:
+    sys.stdout.write(json.dumps({"what": what, **more}) + "\n")
+    sys.stdout.flush()
+
+
+async def call(budgets: Budgets, caller: Caller, claim: int, chance: random.Random) -> None:
+    reservation = caller.reservation(claim, lease=20)
+    try:
+        await budgets.reserve(reservation, caller.facts(reservation))
+    except (BudgetBusy, BudgetExhausted) as refused:
+        say("refused", code=refused.code, **dict(refused.details))
+        return
+    say("reserved", call=reservation.id)
+    await asyncio.sleep(chance.uniform(0, 0.4))
+    used = chance.randint(0, claim)
+    await budgets.settle(reservation, caller.used(reservation, used))
+    say("settled", call=reservation.id, cost=used)
+
+
+async def work(asked: dict[str, Any]) -> None:
+    dynamodb = DynamoDB()
+    budgets = Budgets(CounterStore(dynamodb, asked["budgets"], asked["usage"]))
+    caller = Caller(at=asked["at"])
+    caller.workspace = msgspec.convert(asked["workspace"], KnownWorkspace)
+    caller.member = msgspec.convert(asked["member"], KnownMember)
+    caller.key = msgspec.convert(asked["key"], KnownKey)
+    chance = random.Random(asked["seed"])
+    await asyncio.gather(*(call(budgets, caller, asked["claim"], chance) for _ in range(asked["calls"])))
+    await dynamodb.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(json.loads(sys.stdin.readline())))
