@@ -25,6 +25,7 @@ from opencode_cloud.policies.service.well_known import ENVIRONMENT
 from opencode_cloud.policies.store import SiteStore
 from opencode_cloud.policies.validation import faults_of
 from tests.client_schema import COPY, configuration_schema, encode
+from tests.integration.offered import own_config
 from tests.integration.outbox.conftest import KEY, Planes, Team, forget_clients, publisher_of
 
 from .conftest import MakeHome
@@ -141,7 +142,7 @@ def test_an_edited_client_changes_nothing_about_what_is_enforced(office: Office)
     session = {"sessionID": "ses_dfa24518fffel34FgoBVQtoY1M"}
     answer = httpx.post(f"{office.stack.url}/api/shares", headers=bearer, json=session, timeout=30)
     assert answer.status_code == 403, answer.text
-    assert httpx.get(f"{office.stack.url}/api/config", headers=bearer).json()["config"] == {"share": "disabled"}
+    assert own_config(httpx.get(f"{office.stack.url}/api/config", headers=bearer)) == {"share": "disabled"}
 
 
 RICH: dict[str, Any] = {

@@ -15,6 +15,7 @@ from local.stack import LocalStack
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.store.tables import configurations
+from tests.integration.offered import own_config
 
 from .conftest import KEY, Planes, Team, forget_clients
 
@@ -80,7 +81,7 @@ def seconds_until_refused(stack: LocalStack, planes: Planes, limit: float) -> fl
     """Has a process revoke a key and die, and says how long the key still worked."""
     team = configured(planes)
     with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {KEY}{team.key}"}, timeout=30) as client:
-        assert client.get("/api/config").json() == {"config": {"username": "acme"}}
+        assert own_config(client.get("/api/config")) == {"username": "acme"}
         revoke_and_die(planes, team)
         began = time.monotonic()
         while client.get("/api/config").status_code == 200:
