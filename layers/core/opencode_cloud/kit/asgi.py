@@ -43,7 +43,7 @@ class FromEdge:
         if not self._secret:
             self._secret = (await asyncio.to_thread(self._ask)).encode()
         given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
-        return hmac.compare_digest(given, self._secret)
+        return bool(self._secret) and hmac.compare_digest(given, self._secret)
 
 
 class Shedding:
