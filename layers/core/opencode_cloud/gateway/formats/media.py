@@ -5,6 +5,7 @@ from __future__ import annotations
 from opencode_cloud.gateway.formats.models import Document, Image, Malformed
 
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+_PLAIN = str.maketrans("-_", "+/")
 _AUDIO_NAMES = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -14,6 +15,11 @@ def from_data_url(url: str, path: str) -> tuple[str, str]:
     if not comma or not head.endswith(";base64"):
         raise Malformed(path, "must be a data URL with base64 data")
     return head[len("data:") : -len(";base64")].partition(";")[0], data
+
+
+def plain_base64(data: str) -> str:
+    """Return base64 in the common alphabet: Google's SDK writes the one for URLs, which only Google reads."""
+    return data.translate(_PLAIN)
 
 
 def to_data_url(media_type: str, data: str) -> str:

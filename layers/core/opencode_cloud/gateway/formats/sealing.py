@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
+from opencode_cloud.gateway.formats.media import plain_base64
 from opencode_cloud.gateway.formats.models import Reasoning
 
 _LABEL = b"opencode-cloud/1/ "  # a multiple of three bytes, so that its base64 is the beginning of each sealed string
@@ -31,13 +32,10 @@ def unseal(text: str) -> Reasoning | None:
     if not text.startswith(MARK):
         return None
     try:
-        plain = base64.b64decode(text.translate(_PLAIN) + "=" * (-len(text) % 4))
+        plain = base64.b64decode(plain_base64(text) + "=" * (-len(text) % 4))
         return msgspec.json.decode(plain[len(_LABEL) :], type=Reasoning)
     except (binascii.Error, msgspec.DecodeError):
         return None
-
-
-_PLAIN = str.maketrans("-_", "+/")  # Google's SDK writes bytes in the alphabet for URLs
 
 
 def is_sealed(text: object) -> bool:

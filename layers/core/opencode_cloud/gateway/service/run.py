@@ -87,8 +87,8 @@ class Run:
         """Return what the call used, and whether some of it is our own estimate."""
         if not self.accepted:
             return Tokens(), False
-        if self.reported is not None and self.complete:
-            return self.reported, False
+        if self.reported is not None and self.complete and (self.reported.total or not self.generated):
+            return self.reported, False  # a server that says 0 of an answer with text does not count
         known = self.reported or Tokens()
         output = max(known.output, bounds.estimated_output(self.generated))
         if known.prompt:

@@ -10,6 +10,7 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.generate.schemas import to_json_schema
 from opencode_cloud.gateway.formats.generate.writing import UNSIGNED, write
+from opencode_cloud.gateway.formats.media import plain_base64
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
@@ -146,7 +147,7 @@ def read_media(part: Node) -> Image | Document:
     """Read a part that is a picture or file."""
     inline, file = part.at("inlineData"), part.at("fileData")
     if inline.present():
-        media_type, data = inline.needed("mimeType"), inline.needed("data")
+        media_type, data = inline.needed("mimeType"), plain_base64(inline.needed("data"))
         if media_type.startswith("image/"):
             return Image(media_type=media_type, data=data)
         return Document(media_type=media_type, data=data, name=inline.text("displayName"))
