@@ -79,14 +79,19 @@ async def test_whoever_looks_after_our_health_needs_no_secret(edge: FromEdge) ->
     assert (await ask(edge, HEALTH + "/more"))[0] == 403
 
 
-async def test_the_secret_is_asked_for_once(served: Served) -> None:
+async def test_the_secret_is_asked_for_once_as_the_process_starts(served: Served) -> None:
     asked: list[None] = []
 
     def secret() -> str:
         asked.append(None)
         return "the secret"
 
+    async def nothing(*_: Any) -> Message:
+        return {}
+
     edge = FromEdge(served, secret, open_paths=())
+    await edge({"type": "lifespan"}, nothing, nothing)  # pyright: ignore[reportArgumentType]
+    assert len(asked) == 1
     for _ in range(3):
         await ask(edge, headers=[(ORIGIN_HEADER, b"the secret")])
     assert len(asked) == 1

@@ -26,7 +26,10 @@ class FromEdge:
     """
 
     def __init__(self, application: Application, secret: Callable[[], str], *, open_paths: Collection[str]) -> None:
-        """``secret`` may block: it is asked once, on a thread. ``open_paths`` are for who looks after our health."""
+        """``secret`` may block: it is asked once, on a thread, as the process starts, so that no request waits for it.
+
+        ``open_paths`` are for who looks after our health.
+        """
         self._application = application
         self._ask = secret
         self._open = frozenset(open_paths)
@@ -34,14 +37,19 @@ class FromEdge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, or answer 403."""
+        if scope["type"] == "lifespan":
+            await self._learn()
         if scope["type"] != "http" or scope["path"] in self._open or await self._knows(scope):
             await self._application(scope, receive, send)
         else:
             await answer(send, 403, "forbidden", "Ask at the public address.")
 
+    async def _learn(self) -> None:
+        self._secret = (await asyncio.to_thread(self._ask)).encode()
+
     async def _knows(self, scope: Scope) -> bool:
         if not self._secret:
-            self._secret = (await asyncio.to_thread(self._ask)).encode()
+            await self._learn()
         given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
         return bool(self._secret) and hmac.compare_digest(given, self._secret)
 
