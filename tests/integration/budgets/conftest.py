@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import _lru_cache_wrapper
+from functools import _lru_cache_wrapper, cache, cached_property
 from typing import Any
 
 import pytest
@@ -24,11 +24,15 @@ class Tables:
     budgets: str
     usage: str
 
+    @cached_property
+    def client(self) -> Any:
+        return client_of(self.emulator)
+
     def store(self, dynamodb: DynamoDB) -> CounterStore:
         return CounterStore(dynamodb, self.budgets, self.usage)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        pages = self.emulator.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        pages = self.client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [row for page in pages for row in page["Items"]]
 
     def counters(self) -> dict[str, dict[str, int]]:
@@ -42,9 +46,15 @@ class Tables:
         return [key.removeprefix("call#") for key in found]
 
 
+@cache
+def client_of(emulator: Emulator) -> Any:
+    """Making a client takes longer than a hundred calls."""
+    return emulator.client("dynamodb")
+
+
 def create_tables(emulator: Emulator) -> Tables:
     """Make the tables with the keys and the index that the deployment gives them (infra/stacks/data.py)."""
-    mark, client = secrets.token_hex(4), emulator.client("dynamodb")
+    mark, client = secrets.token_hex(4), client_of(emulator)
     text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
     keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
     lease = [

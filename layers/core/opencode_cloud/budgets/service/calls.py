@@ -64,6 +64,7 @@ class Budgets:
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
         """Count what a call used and write its event, exactly once however often this is called.
 
+        ``event`` has the id and the time of arrival that the facts had.
         A call whose lease was swept meanwhile is counted all the same, with a second event. False when it had been
         settled before. Raises ``store_unavailable`` or ``store_contended`` (503): call again.
         """

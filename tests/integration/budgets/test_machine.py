@@ -1,0 +1,211 @@
+"""Any sequence of calls, crashes, late settlements, changed limits and new windows keeps every counter exact."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from opencode_cloud.budgets.models import Counter, Period, Reservation, Scope, Unit
+from opencode_cloud.budgets.service import Budgets, Sweep
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import from_row
+from tests.integration.budgets.calls import NOON, Caller, budget
+from tests.integration.budgets.conftest import Tables, create_tables
+from tests.local.conftest import Emulator
+
+SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+Index = st.integers(0, 1000)
+
+
+@dataclass
+class Call:
+    caller: Caller
+    reservation: Reservation
+    at: int
+    lost: bool
+    """Whether its process died: the next sweep takes it."""
+    swept: bool = False
+
+    def event(self, share: int) -> UsageEvent:
+        """What it used: ``share`` percent of what it might have."""
+        claim = self.reservation.claim
+        part = [amount * share // 100 for amount in (claim.cost, claim.tokens, claim.charged)]
+        used = self.caller.used(self.reservation, part[0], tokens=part[1], charged=part[2])
+        return msgspec.structs.replace(used, at=self.at * 1000)
+
+
+@dataclass
+class Ledger:
+    """What the counters must be, by key."""
+
+    spent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    reserved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    cost: int = 0
+
+    def fits(self, call: Reservation) -> bool:
+        claims = [(counter, call.claim.of(counter.budget)) for counter in call.counters]
+        return all(self.spent[c.key] + self.reserved[c.key] + claim <= c.budget.limit for c, claim in claims if claim)
+
+    def hold(self, call: Reservation, sign: int = 1, *, requests: bool = True) -> None:
+        for counter in call.counters:
+            amount = sign * call.claim.of(counter.budget)
+            if not _exact(counter):
+                self.reserved[counter.key] += amount
+            elif requests:
+                self.spent[counter.key] += amount
+
+    def use(self, call: Reservation, event: UsageEvent) -> None:
+        for counter in call.counters:
+            if not _exact(counter):
+                amounts = {Unit.COST: event.cost, Unit.TOKENS: event.tokens.total}
+                balance = counter.budget.scope is Scope.BALANCE
+                self.spent[counter.key] += event.charged if balance else amounts[counter.budget.unit]
+        self.cost += event.cost
+
+
+def _exact(counter: Counter) -> bool:
+    return counter.budget.unit is Unit.REQUESTS
+
+
+class Calls(RuleBasedStateMachine):
+    """Two callers of one workspace, with a budget of each kind, small enough to be reached."""
+
+    emulator: Emulator
+
+    @initialize(limits=st.lists(st.integers(0, 60), min_size=6, max_size=6), own=st.booleans())
+    def begin(self, limits: list[int], own: bool) -> None:
+        self.tables: Tables = create_tables(self.emulator)
+        self.loop, self.dynamodb = asyncio.Runner(), DynamoDB()
+        store = self.tables.store(self.dynamodb)
+        self.budgets, self.sweeper = Budgets(store), Sweep(store)
+        shared = (
+            budget(Scope.WORKSPACE, 40 + limits[0], period=Period.HOUR),
+            budget(Scope.WORKSPACE, 3 + limits[1] % 10, Unit.REQUESTS, Period.MINUTE),
+            budget(Scope.BALANCE, 60 + limits[2], period=Period.TOTAL),
+            budget(Scope.EACH_MEMBER, limits[3], period=Period.DAY),
+        )
+        first = Caller(shared, key=(budget(Scope.KEY, limits[4], Unit.TOKENS, Period.MINUTE),))
+        second = Caller(member=(budget(Scope.MEMBER, limits[5], period=Period.DAY),) if own else ())
+        second.workspace = first.workspace
+        self.callers, self.now, self.ledger = (first, second), NOON, Ledger()
+        self.open: list[Call] = []
+        self.ended: list[Call] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.run(self.dynamodb.close())
+            self.loop.close()
+
+    # --------------------------------------------------------------------------------- calls
+
+    @rule(
+        who=st.integers(0, 1),
+        cost=st.integers(0, 30),
+        tokens=st.integers(0, 30),
+        byok=st.booleans(),
+        lost=st.booleans(),
+    )
+    def reserve(self, who: int, cost: int, tokens: int, byok: bool, lost: bool) -> None:
+        caller = self.callers[who]
+        caller.at = self.now
+        lease, charged = -10 if lost else 900, 0 if byok else cost
+        made = caller.reservation(cost, tokens=tokens, charged=charged, lease=lease)
+        fits = self.ledger.fits(made)
+        try:
+            self.loop.run(self.budgets.reserve(made, caller.facts(made)))
+        except (PaymentRequired, TooManyRequests) as refused:
+            assert not fits, "a call was refused that fits"
+            said = refused.details
+            assert said["used"] + said["reserved"] + said["asked"] > said["limit"]
+            return
+        assert fits, "a call was let through that does not fit"
+        self.ledger.hold(made)
+        self.open.append(Call(caller, made, self.now, lost))
+
+    @precondition(lambda self: self.open)
+    @rule(index=Index, share=st.integers(0, 100), times=st.integers(1, 3))
+    def settle(self, index: int, share: int, times: int) -> None:
+        call = self._take(index)
+        event = call.event(share)
+        settled = [self.loop.run(self.budgets.settle(call.reservation, event)) for _ in range(times)]
+        assert settled == [True, False, False][:times]
+        if not call.swept:
+            self.ledger.hold(call.reservation, -1, requests=False)
+        self.ledger.use(call.reservation, event)
+        self.ended.append(call)
+
+    @precondition(lambda self: self.open)
+    @rule(index=Index)
+    def release(self, index: int) -> None:
+        call = self._take(index)
+        self.loop.run(self.budgets.release(call.reservation))
+        if not call.swept:
+            self.ledger.hold(call.reservation, -1)
+
+    @precondition(lambda self: self.ended)
+    @rule(index=Index, share=st.integers(0, 100))
+    def settle_and_release_what_has_ended(self, index: int, share: int) -> None:
+        call = self.ended[index % len(self.ended)]
+        assert not self.loop.run(self.budgets.settle(call.reservation, call.event(share)))
+        self.loop.run(self.budgets.release(call.reservation))
+
+    @rule()
+    def sweep(self) -> None:
+        due = [call for call in self.open if call.lost and not call.swept]
+        assert self.loop.run(self.sweeper.run(now_seconds())) == len(due)
+        for call in due:
+            call.swept = True
+            self.ledger.hold(call.reservation, -1, requests=False)
+
+    # --------------------------------------------------------------------------------- the world around them
+
+    @rule(limit=st.integers(0, 120), which=st.integers(0, 3))
+    def change_a_limit(self, limit: int, which: int) -> None:
+        shared = list(self.callers[0].workspace.budgets)
+        shared[which] = msgspec.structs.replace(shared[which], limit=limit)
+        for caller in self.callers:
+            caller.workspace = msgspec.structs.replace(caller.workspace, budgets=tuple(shared))
+
+    @rule(period=st.sampled_from(sorted(SECONDS)))
+    def let_time_pass(self, period: str) -> None:
+        self.now += SECONDS[period]
+
+    # --------------------------------------------------------------------------------- what always holds
+
+    @invariant()
+    def counters_are_exact(self) -> None:
+        for key, row in self.tables.counters().items():
+            assert (row["spent"], row["reserved"]) == (self.ledger.spent[key], self.ledger.reserved[key]), key
+            assert row["committed"] == row["spent"] + row["reserved"]
+
+    @invariant()
+    def what_is_under_way_is_on_record(self) -> None:
+        assert set(self.tables.reservations()) == {call.reservation.id for call in self.open if not call.swept}
+
+    @invariant()
+    def the_events_say_what_was_spent(self) -> None:
+        assert sum(from_row(row).cost for row in self.tables.rows(self.tables.usage)) == self.ledger.cost
+
+    def _take(self, index: int) -> Call:
+        return self.open.pop(index % len(self.open))
+
+
+def test_every_sequence_of_calls_and_crashes_keeps_the_counters_exact(tables: Tables) -> None:
+    machine = type("Machine", (Calls,), {"emulator": tables.emulator})
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    limits = settings(max_examples=30, stateful_step_count=30, suppress_health_check=slow, deadline=None)
+    run_state_machine_as_test(machine, settings=limits)
