@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,7 @@ def golden(format_: Format, kind: str = "sse") -> bytes:
 def chunks(stream: bytes, cuts: list[int]) -> list[bytes]:
     """Cut a stream at positions."""
     borders = [0, *sorted({cut % (len(stream) + 1) for cut in cuts}), len(stream)]
-    return [stream[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(borders)]
 
 
 def data_events(stream: bytes) -> list[Any]:
@@ -178,7 +180,9 @@ json_values = st.recursive(
 arguments = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), json_values, max_size=3).map(
     lambda members: json.dumps(members, ensure_ascii=False).encode("utf-8", "replace").decode()
 )
-images = st.binary(min_size=1, max_size=12).map(lambda raw: Image(media_type="image/png", data=raw.hex()))
+images = st.binary(min_size=1, max_size=12).map(
+    lambda raw: Image(media_type="image/png", data=base64.b64encode(raw).decode())
+)
 schemas = st.dictionaries(names, st.sampled_from([{"type": "string"}, {"type": "integer"}]), max_size=3).map(
     lambda properties: {"type": "object", "properties": properties}
 )
@@ -250,7 +254,7 @@ def _events(reply: Reply, cuts: list[int]) -> list[Event]:
         empty = {"arguments": ""} if isinstance(block, ToolCall) else {"text": ""}
         events.append(Opened(index, msgspec.structs.replace(block, **empty)))
         borders = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
-        events += [Grown(index, text[a:b]) for a, b in zip(borders, borders[1:], strict=False) if text[a:b]]
+        events += [Grown(index, text[a:b]) for a, b in pairwise(borders) if text[a:b]]
         if isinstance(block, Reasoning) and block.signature:
             events.append(Signed(index, block))
         events.append(Closed(index))

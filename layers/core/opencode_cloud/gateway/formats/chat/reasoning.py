@@ -36,9 +36,7 @@ def _sealed(message: Node) -> Iterator[Reasoning]:
 def read_call_signature(call: Node) -> Reasoning | None:
     """Return the thought signature that a tool call carries in the way of Google's own compatible endpoint."""
     signature = call.at("extra_content").at("google").text("thought_signature")
-    if not signature:
-        return None
-    return unseal(signature) or Reasoning(origin=Format.GENERATE, signature=signature)
+    return Reasoning(origin=Format.GENERATE, signature=signature) if signature else None
 
 
 def detail_of(reasoning: Reasoning) -> dict[str, Any]:

@@ -211,12 +211,12 @@ def _write_message(message: Message) -> Iterator[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, (ToolCall, ToolResult, Reasoning)):
-            if content:
-                yield {"type": "message", "role": role, "content": content}
-                content = []
             yield from _write_item(block)
+        elif isinstance(block, Text) and role == "assistant":
+            if block.text:
+                yield {"type": "message", "role": role, "content": block.text}
         elif not isinstance(block, Text) or block.text:
-            content.append(_write_part(block, role))
+            content.append(_write_part(block))
     if content:
         yield {"type": "message", "role": role, "content": content}
 
@@ -244,13 +244,11 @@ def _write_output(result: ToolResult) -> str | list[dict[str, Any]]:
         parts = [Text(f"Error: {first.text}"), *parts[1:]] if isinstance(first, Text) else [Text("Error:"), *parts]
     if all(isinstance(part, Text) for part in parts):
         return "\n".join(part.text for part in parts if isinstance(part, Text))
-    return [_write_part(part, "user") for part in parts]
+    return [_write_part(part) for part in parts]
 
 
-def _write_part(block: Block, role: str) -> dict[str, Any]:
+def _write_part(block: Block) -> dict[str, Any]:
     match block:
-        case Text() if role == "assistant":
-            return {"type": "output_text", "text": block.text, "annotations": []}
         case Text():
             return {"type": "input_text", "text": block.text}
         case Image():

@@ -1,0 +1,144 @@
+"""Errors: what upstreams say in any shape, and what clients of each format are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import answer_error, error_event, relay_stream, upstream_fault
+from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "body", "code", "kind", "message"),
+    [
+        (
+            Format.CHAT,
+            429,
+            b'{"error":{"message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}',
+            "rate_limit_exceeded",
+            "requests",
+            "Slow down",
+        ),
+        (
+            Format.MESSAGES,
+            529,
+            b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}',
+            "",
+            "overloaded_error",
+            "Overloaded",
+        ),
+        (
+            Format.GENERATE,
+            400,
+            b'[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]',
+            "INVALID_ARGUMENT",
+            "INVALID_ARGUMENT",
+            "API key not valid",
+        ),
+        (Format.CHAT, 404, b'{"detail":"Not Found"}', "", "", "Not Found"),
+        (Format.CHAT, 500, b'{"error":"model not loaded"}', "", "", "model not loaded"),
+        (
+            Format.MESSAGES,
+            403,
+            b'{"Message":"not authorized to perform: bedrock"}',
+            "",
+            "",
+            "not authorized to perform: bedrock",
+        ),
+        (Format.CHAT, 502, b"<html><head><style>x{}</style></head><h1>Bad  gateway</h1></html>", "", "", "Bad gateway"),
+        (Format.CHAT, 503, b"", "", "", ""),
+        (Format.CHAT, 400, b'"no"', "", "", "no"),
+        (Format.CHAT, 400, b"[]", "", "", ""),
+        (Format.CHAT, 400, b"null", "", "", ""),
+    ],
+)
+def test_errors_of_any_shape_are_understood(
+    source: Format, status: int, body: bytes, code: str, kind: str, message: str
+) -> None:
+    fault = upstream_fault(source, status, body)
+    assert (fault.status, fault.code, fault.type, fault.message) == (status, code, kind, message)
+
+
+@given(st.binary() | st.text().map(lambda text: json.dumps({"error": {"message": text}}).encode()))
+def test_no_body_of_an_error_is_too_odd_or_too_long(body: bytes) -> None:
+    assert len(upstream_fault(Format.CHAT, 500, body).message) <= 500
+    assert len(upstream_fault(Format.CHAT, 500, body * 1000).message) <= 500
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_an_error_has_our_code_where_each_client_looks_for_it(format_: Format) -> None:
+    details = {"limit": 20, "resets_at": "2026-12-01T00:00:00Z"}
+    body = json.loads(
+        answer_error(format_, status=402, code="budget_exhausted", message="Stopped at $20.00.", details=details)
+    )
+    assert body["type"] == "error"
+    assert body["error"]["type"] == "budget_exhausted"
+    assert body["error"]["message"] == "Stopped at $20.00."
+    assert body["error"]["limit"] == 20
+    if format_ is Format.GENERATE:
+        assert body["error"]["code"] == 402
+        assert body["error"]["status"] == "FAILED_PRECONDITION"
+    else:
+        assert body["error"]["code"] == "budget_exhausted"
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_details_never_hide_what_the_error_is(format_: Format) -> None:
+    body = json.loads(answer_error(format_, status=429, code="c", message="m", details={"message": "x", "type": "y"}))
+    assert (body["error"]["type"], body["error"]["message"]) == ("c", "m")
+
+
+FAULTS = {
+    Format.CHAT: b'data: {"error":{"message":"Overloaded","type":"server_error","code":"server_is_overloaded"}}\n\n',
+    Format.MESSAGES: b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",'
+    b'"message":"Overloaded"}}\n\n',
+    Format.RESPONSES: b'data: {"type":"response.failed","response":{"id":"r","error":{"code":"server_error",'
+    b'"message":"Overloaded"},"usage":{"input_tokens":9,"output_tokens":1}}}\n\n',
+    Format.GENERATE: b'data: {"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}}\n\n',
+}
+STATUSES = {Format.CHAT: 503, Format.MESSAGES: 529, Format.RESPONSES: 500, Format.GENERATE: 503}
+
+
+@pytest.mark.parametrize("upstream", FORMATS)
+@pytest.mark.parametrize("client", FORMATS)
+def test_an_error_within_a_stream_reaches_the_client_in_its_format_and_nothing_after_it(
+    client: Format, upstream: Format
+) -> None:
+    relay = relay_stream(ask(client, stream=True), upstream)
+    out = relay.feed(FAULTS[upstream]) + relay.end()
+    assert relay.fault is not None
+    assert relay.fault.message == "Overloaded"
+    assert relay.fault.status == STATUSES[upstream]
+    assert not relay.complete
+    assert b"Overloaded" in out
+    if client is not upstream:
+        assert len(data_events(out)) == 1
+
+
+def test_usage_of_a_failed_response_is_not_lost() -> None:
+    for client in FORMATS:
+        relay = relay_stream(ask(client, stream=True), Format.RESPONSES)
+        relay.feed(FAULTS[Format.RESPONSES])
+        assert relay.tokens is not None
+        assert relay.tokens.total == 10
+
+
+@pytest.mark.parametrize("upstream", FORMATS)
+def test_an_error_of_responses_alone_is_understood(upstream: Format) -> None:
+    event = (
+        b'event: error\ndata: {"type":"error","code":"rate_limit_exceeded","message":"Slow","sequence_number":3}\n\n'
+    )
+    relay = relay_stream(ask(upstream, stream=True), Format.RESPONSES)
+    relay.feed(event)
+    assert relay.fault is not None
+    assert (relay.fault.status, relay.fault.code, relay.fault.message) == (429, "rate_limit_exceeded", "Slow")
+
+
+def test_an_error_event_of_responses_is_numbered() -> None:
+    event = data_events(error_event(Format.RESPONSES, code="c", message="m", details={}, sequence=7))[0]
+    assert event["sequence_number"] == 7
