@@ -73,13 +73,19 @@ class SharedHealth:
             "ReturnValues": "ALL_NEW",
         }
         same = {"UpdateExpression": "SET #ttl = :ttl ADD failures :one", "ConditionExpression": "#window = :window"}
-        begin = {"UpdateExpression": "SET failures = :one, #window = :window, #ttl = :ttl"}
-        try:
-            answer = await self._dynamodb.call("UpdateItem", {**request, **same})
-        except ConditionFailed:
-            answer = await self._dynamodb.call("UpdateItem", {**request, **begin})
-        if int(answer["Attributes"]["failures"]["N"]) >= FAILURES:
-            await self._rest(circuit)
+        begin = {
+            "UpdateExpression": "SET failures = :one, #window = :window, #ttl = :ttl",
+            "ConditionExpression": "attribute_not_exists(#window) OR #window < :window",
+        }
+        # If another process begins the window in between, the first form holds again.
+        for form in (same, begin, same):
+            try:
+                answer = await self._dynamodb.call("UpdateItem", {**request, **form})
+            except ConditionFailed:
+                continue
+            if int(answer["Attributes"]["failures"]["N"]) >= FAILURES:
+                await self._rest(circuit)
+            return
 
     async def _rest(self, circuit: Circuit) -> None:
         now = now_seconds()
