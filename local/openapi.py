@@ -30,6 +30,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "DATABASE_PASSWORD": "none",
     "RELAY_QUEUE_URL": "none",
     "AUDIT_QUEUE_URL": "none",
+    "BUDGETS_TABLE": "none",
     "MAIL_QUEUE_URL": "none",
     "SIGNING_KEYS": "none",
     "CREDENTIALS_KEY": "none",
@@ -44,7 +45,13 @@ ENVIRONMENT: Mapping[str, str] = {
 WORKSPACE = f"{openapi.PREFIX}workspaces/{{workspace}}"
 VERSIONED = frozenset(
     f"{method} {WORKSPACE}{part}"
-    for method, part in (("PATCH", ""), ("DELETE", ""), ("PUT", "/policy"), ("PUT", "/configuration"))
+    for method, part in (
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("PUT", "/policy"),
+        ("PUT", "/configuration"),
+        ("PATCH", "/budgets/{budget}"),
+    )
 )
 """What is changed only by naming the version that was read."""
 

@@ -57,6 +57,7 @@ def fill(world: World) -> None:
         "key": make("keys", name=f"{CANARY} key"),
         "domain": make("domains", domain=f"{CANARY}.example.com"),
         "credential": make("providers", provider="anthropic", name=CANARY, secret="sk-ant-" + secrets.token_hex(16)),
+        "budget": make("budgets", scope="workspace", unit="cost", period="month", limit=2_000_000_000),
         "version": "1",
     }
     world.ids["share"] = shared(world)
@@ -80,7 +81,7 @@ def shared(world: World) -> str:
 
 def state(world: World) -> dict[str, Any]:
     """Return what the workspace's things are, to its owner."""
-    names = ("share", "member", "invitation", "service_account", "key", "domain", "credential")
+    names = ("share", "member", "invitation", "service_account", "key", "domain", "credential", "budget")
     folders = {"service_account": "service-accounts", "credential": "providers"}
     paths = [f"/{folders.get(name, f'{name}s')}/{world.ids[name]}" for name in names]
     base = f"/api/v1/workspaces/{world.workspace}"
