@@ -3,15 +3,21 @@
 from typing import Any
 
 from opencode_cloud import wiring
+from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.stream import UsageStream
 
+books = wiring.books()
 dispatch = Dispatch(
-    {},
-    dict,
-    {settings.text("USAGE_TABLE"): UsageStream(wiring.books().ingest).handle},
+    {
+        settings.text("ALERTS_QUEUE_URL"): AlertDeliveries(wiring.budgeting().alerts).handle,
+        settings.text("EXPORTS_QUEUE_URL"): ExportDeliveries(books.exporting).handle,
+    },
+    books.nightly().run,
+    {settings.text("USAGE_TABLE"): UsageStream(books.ingest).handle},
 )
 
 

@@ -43,12 +43,20 @@ def upgrade() -> None:
         sa.Column("tokens", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("requests", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_at", mysql.DATETIME(fsp=6), nullable=False, comment="arrival of the latest call"),
+        sa.Column(
+            "reconciled_at",
+            mysql.DATETIME(fsp=6),
+            nullable=True,
+            comment="when it was held against the counter, with no event since",
+        ),
         sa.PrimaryKeyConstraint("counter", name=op.f("pk_usage_counters")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
         mysql_engine="InnoDB",
     )
-    op.create_index(op.f("ix_usage_counters_last_at"), "usage_counters", ["last_at"], unique=False)
+    op.create_index(
+        op.f("ix_usage_counters_reconciled_at_counter"), "usage_counters", ["reconciled_at", "counter"], unique=False
+    )
     op.create_index(op.f("ix_usage_counters_workspace_id"), "usage_counters", ["workspace_id"], unique=False)
     op.create_table(
         "usage_days",

@@ -53,6 +53,7 @@ def operations(place: Place) -> Operations:
         catalogue,
         nothing,
         Balance(place.database, place.outbox, audit, BudgetStore()),
+        nothing,
     )
 
 

@@ -21,6 +21,8 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceErr
 from opencode_cloud.kit.log import logger
 from opencode_cloud.mail.models import Template
 from opencode_cloud.outbox.models import Topic
+from opencode_cloud.usage.commands import UsageCommand
+from opencode_cloud.usage.commands import carry_out as keep_books
 from opencode_cloud.workspaces.permissions import Role, Scope
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit
     from opencode_cloud.policies.service import WellKnown
+    from opencode_cloud.usage.service import Reconciliation
     from opencode_cloud.workspaces.assembly import Team
 
 MOST_SHOWN = 100
@@ -115,6 +118,7 @@ Command = (
     | RotateSigningKey
     | PublishWellKnown
     | CatalogueCommand
+    | UsageCommand
 )
 
 
@@ -141,6 +145,7 @@ class Operations:
         catalogue: CataloguePublisher,
         catalogue_in_force: CatalogueStore,
         balance: Balance,
+        reconciliation: Reconciliation,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
@@ -153,6 +158,7 @@ class Operations:
         self._catalogue = catalogue
         self._catalogue_in_force = catalogue_in_force
         self._balance = balance
+        self._reconciliation = reconciliation
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
@@ -191,7 +197,9 @@ class Operations:
             case _:
                 return self._keep(command, actor)
 
-    def _keep(self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand, actor: Actor) -> Any:
+    def _keep(
+        self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand, actor: Actor
+    ) -> Any:
         """Carry out what is about the deployment itself."""
         match command:
             case Project():
@@ -202,6 +210,8 @@ class Operations:
                 return self._publish_well_known(command, actor)
             case CatalogueCommand():
                 return carry_out(command, self._catalogue, actor)
+            case UsageCommand():
+                return keep_books(command, self._reconciliation)
 
     # ---------------------------------------------------------------------------------------- looking
 

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _people(commands)
     _catalogue(commands)
+    _usage(commands)
     for name, (_, purpose) in SHARE_COMMANDS.items():
         command = commands.add_parser(name, help=purpose)
         command.add_argument("share", help="the share's id, the last part of its link")
@@ -118,6 +119,17 @@ def _catalogue(commands: Any) -> None:
     export.add_argument("version", type=int, nargs="?", help="default: the one in force")
 
 
+def _usage(commands: Any) -> None:
+    usage = commands.add_parser("usage", help="bring the books of usage to what was settled")
+    add = usage.add_subparsers(dest="action", required=True).add_parser
+    replay = add("replay", help="take a day's events in again; what is there stays")
+    replay.add_argument("day", help="UTC, such as 2026-11-25")
+    replay.add_argument("--workspace", help="wrk_...; default: all")
+    reconcile = add("reconcile", help="compare a workspace's day as every night does, and mend what is missing")
+    reconcile.add_argument("day", help="UTC, such as 2026-11-25")
+    reconcile.add_argument("--workspace", help="wrk_...", required=True)
+
+
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return the command as the function understands it."""
     match options.command:
@@ -139,13 +151,15 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"workspace": options.workspace}
         case "well-known":
             return {"config": _json(options.config) if options.config else None, "default": options.default}
-        case "catalogue":
-            return _catalogue_command(options)
+        case "catalogue" | "usage":
+            return _with_action(options)
         case _:
             return {}
 
 
-def _catalogue_command(options: argparse.Namespace) -> dict[str, Any]:
+def _with_action(options: argparse.Namespace) -> dict[str, Any]:
+    if options.command == "usage":
+        return {"action": options.action, "day": options.day, "workspace": options.workspace}
     command: dict[str, Any] = {"action": options.action, "version": getattr(options, "version", None)}
     if "file" in options:
         command["document"] = _text(options.file)
@@ -185,7 +199,12 @@ def _invoke(options: argparse.Namespace) -> Any:
         shown = _call(options, {**command, "action": "diff"})
         sys.stderr.writelines(f"{line}\n" for line in shown["changes"])
         command["version"] = shown["version"]
-    return _call(options, command)
+    answer = _call(options, command)
+    while name == "usage" and answer.get("after"):
+        # A busy day takes longer than one invocation may.
+        more = _call(options, {**command, "after": answer["after"]})
+        answer = {**more, "events": answer["events"] + more["events"], "new": answer["new"] + more["new"]}
+    return answer
 
 
 def _call(options: argparse.Namespace, command: dict[str, Any]) -> Any:

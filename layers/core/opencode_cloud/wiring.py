@@ -41,7 +41,7 @@ from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher, WellKnown
 from opencode_cloud.policies.store import DocumentStore, SiteStore
 from opencode_cloud.sharing.store import Tasks
-from opencode_cloud.usage.assembly import Books
+from opencode_cloud.usage.assembly import Books, Places
 from opencode_cloud.workspaces.assembly import Team
 from opencode_cloud.workspaces.pages import InvitationPages
 
@@ -140,13 +140,7 @@ def team() -> Team:
 @cache
 def books() -> Books:
     """Return what is done with usage."""
-    return Books.over(
-        database(),
-        outbox(),
-        audit(),
-        exports_queue=settings.text("EXPORTS_QUEUE_URL", ""),
-        exports_bucket=settings.text("EXPORTS_BUCKET", ""),
-    )
+    return Books.over(database(), outbox(), audit(), Places.from_environment())
 
 
 @cache
@@ -221,4 +215,5 @@ def operations() -> Operations:
         catalogue_publisher(),
         catalogue_in_force(),
         Balance(database(), outbox(), audit(), BudgetStore()),
+        books().reconciliation,
     )

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def test_parquet_has_the_types_of_what_it_holds(office: Office) -> None:
     assert sums.fetchone() == (
         7,
         7 * 10**8 + 21,
-        pytest.approx(7.00000021),
+        Decimal("7.00000021"),
         datetime(2025, 11, 25, 12, 0, 0, 3000),  # noqa: DTZ001
         "=1+1",
     )

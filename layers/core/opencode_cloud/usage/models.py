@@ -280,3 +280,50 @@ def schedule_not_found() -> NotFound:
 def too_many_exports(most: int) -> Conflict:
     """So many exports of a workspace are still being made."""
     return Conflict("too_many_exports", f"{most} exports are still being made. Wait for one of them to be done.")
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared of one set of events, kept in two places."""
+
+    calls: int = 0
+    cost: int = 0
+    charged: int = 0
+    tokens: int = 0
+    checksum: int | None = None
+    """Of the events' ids and amounts; None where only sums are kept."""
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the events of one counter of a budget add up to."""
+
+    counter: str
+    workspace_id: str
+    cost: int
+    charged: int
+    tokens: int
+    requests: int
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the counter itself says."""
+
+    scope: str
+    unit: str
+    spent: int
+    reserved: int
+    resets_at: int | None
+    """Seconds since the epoch; None: never."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A drift: two places that ought to say the same do not."""
+
+    workspace_id: str
+    day: str
+    kind: str
+    """``events``, ``hours``, ``days``, ``sessions`` or ``counter``."""
+    subject: str = ""
+    """Key of the counter."""
+    expected: dict[str, int | None]
+    found: dict[str, int | None]
+    repaired: bool = False

@@ -3,5 +3,7 @@
 from opencode_cloud.usage.service.exporting import Exporting, Exports
 from opencode_cloud.usage.service.ingesting import Ingest
 from opencode_cloud.usage.service.reading import Reading
+from opencode_cloud.usage.service.reconciling import Reconciliation
+from opencode_cloud.usage.service.retention import Retention
 
-__all__ = ["Exporting", "Exports", "Ingest", "Reading"]
+__all__ = ["Exporting", "Exports", "Ingest", "Reading", "Reconciliation", "Retention"]

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, null, select
 from sqlalchemy.dialects.mysql import insert
 
+from opencode_cloud.budgets.service.calls import LATE
 from opencode_cloud.usage.models import Entry, Sums, UsageEvent
 from opencode_cloud.usage.service.rollups import Group, moment
 from opencode_cloud.usage.store.tables import (
@@ -83,14 +84,15 @@ class Ledger:
                 row["cost"] += event.cost
                 row["charged"] += event.charged
                 row["tokens"] += event.tokens.total
-                row["requests"] += 1
+                row["requests"] += not event.id.endswith(LATE)
                 row["last_at"] = max(row["last_at"], moment(event))
         if not found:
             return
         statement = insert(usage_counters)
         new, column = statement.inserted, usage_counters.c
         changes = {name: column[name] + new[name] for name in ("cost", "charged", "tokens", "requests")}
-        statement = statement.on_duplicate_key_update(**changes, last_at=func.greatest(column.last_at, new.last_at))
+        later = func.greatest(column.last_at, new.last_at)
+        statement = statement.on_duplicate_key_update(**changes, last_at=later, reconciled_at=null())
         connection.execute(statement, [found[counter] for counter in sorted(found)])
 
 

@@ -1,0 +1,31 @@
+"""What operators can do with usage: a part of ``functions/operate``."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.service import Reconciliation
+
+
+class UsageCommand(msgspec.Struct, tag="usage"):
+    """Take a day's events into the books again, or hold the books of a workspace's day against what was settled."""
+
+    action: Literal["replay", "reconcile"]
+    day: date
+    """UTC."""
+    workspace: str | None = None
+    """None: all; only for a replay."""
+    after: tuple[str, str] | None = None
+    """Where the replay before this one ended."""
+
+
+def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str, Any]:
+    """Carry out a command, and return what the operator is shown; a replay that is not done says where to go on."""
+    if command.action == "reconcile":
+        return {"drifts": reconciliation.check_day(command.workspace or "", datetime.combine(command.day, time()))}
+    done = reconciliation.replay(command.day.isoformat(), command.workspace, command.after)
+    return {"events": done.events, "new": done.new, "after": done.after}

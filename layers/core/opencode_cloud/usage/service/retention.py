@@ -1,0 +1,72 @@
+"""Ending what has been kept long enough. Sums by hour and day stay, as long as their workspace is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from opencode_cloud.kit import log
+from opencode_cloud.kit.clock import utc_now
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.store.purges import PurgeStore
+    from opencode_cloud.usage.store.table import UsageTable
+
+DEFAULT_DAYS = 400
+MOST_BATCHES = 500
+"""Of one workspace and kind a night: half a million events. The rest is done the next nights."""
+COUNTERS = timedelta(days=60)
+"""How long sums of counters stay after they were compared: events may still be replayed."""
+
+
+class Retention:
+    """Deletes events, metadata and sums of sessions, and everything of workspaces that are gone."""
+
+    def __init__(self, store: PurgeStore, table: UsageTable, days: int = DEFAULT_DAYS) -> None:
+        """Keep events for ``days``."""
+        self._store = store
+        self._table = table
+        self._kept = timedelta(days=days)
+
+    def run(self) -> int:
+        """Delete what has been kept long enough; return how many rows."""
+        now = utc_now()
+        alive = self._store.alive()
+        total = 0
+        for workspace in self._store.users():
+            if workspace not in alive:
+                total += self._metadata(workspace, 0)
+                total += _batches(partial(self._store.purge_workspace, workspace))
+                continue
+            before = now - self._kept
+            total += self._metadata(workspace, min(alive[workspace], self._kept.days))
+            total += _batches(partial(self._store.purge_events, workspace, before))
+            total += _batches(partial(self._store.purge_sessions, workspace, before))
+            total += _batches(partial(self._store.purge_counters, workspace, now - COUNTERS))
+        log.count("UsageRowsPurged", total)
+        return total
+
+    def _metadata(self, workspace: str, days: int) -> int:
+        """Remove metadata that is older than ``days``, in DynamoDB first: SQL knows where it is."""
+        before = utc_now() - timedelta(days=days)
+
+        def batch() -> int:
+            found = self._store.metadata(workspace, before)
+            if found:
+                self._table.remove_metadata([(workspace, f"{at:%Y-%m-%d}", call) for call, at in found])
+                self._store.purge_metadata([call for call, _ in found])
+            return len(found)
+
+        return _batches(batch)
+
+
+def _batches(batch: Callable[[], int]) -> int:
+    total = 0
+    for _ in range(MOST_BATCHES):
+        done = batch()
+        total += done
+        if not done:
+            break
+    return total

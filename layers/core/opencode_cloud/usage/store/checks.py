@@ -1,0 +1,130 @@
+"""What SQL says of a day and of counters, and what reconciliation found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Table, func, literal, null, select, union, union_all
+
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.usage.models import Finding, Spent, Tally
+from opencode_cloud.usage.store.tables import (
+    reconciliations,
+    usage_counters,
+    usage_days,
+    usage_events,
+    usage_hours,
+    usage_sessions,
+)
+from opencode_cloud.workspaces.store.tables import workspaces
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+    from opencode_cloud.kit.sql import Database
+
+EVENTS = "events"
+ROLLUPS: Mapping[str, Table] = {"hours": usage_hours, "days": usage_days, "sessions": usage_sessions}
+_COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_1h_tokens")
+"""Reasoning is a part of output."""
+
+
+class CheckStore:
+    """Sums over tables of usage, and the table ``reconciliations``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def workspaces(self, since: datetime, until: datetime) -> Sequence[str]:
+        """Return the workspaces that there are, and those that used something in a period."""
+        used = select(usage_days.c.workspace_id).where(usage_days.c.start >= since, usage_days.c.start < until)
+        with self._database.transaction() as connection:
+            return sorted(connection.execute(union(select(workspaces.c.id), used)).scalars())
+
+    def tallies(self, workspace: str, since: datetime, until: datetime) -> Mapping[str, Tally]:
+        """Return what events and each rollup of a workspace's period add up to, all of one moment."""
+        parts = [_events(workspace, since, until)]
+        parts += [_rollup(name, table, workspace, since, until) for name, table in ROLLUPS.items()]
+        with self._database.transaction() as connection:
+            found = connection.execute(union_all(*parts)).mappings()
+            return {row["kind"]: _tally(row) for row in found}
+
+    def spent(self, after: str, before: datetime, limit: int) -> Sequence[Spent]:
+        """Return sums of counters that have had no event since ``before`` and are yet to be compared, by key."""
+        column = usage_counters.c
+        query = select(*(column[name] for name in Spent.__struct_fields__)).where(
+            column.reconciled_at.is_(None), column.counter > after, column.last_at < before
+        )
+        with self._database.transaction() as connection:
+            rows = connection.execute(query.order_by(column.counter).limit(limit)).mappings()
+            return [_spent(row) for row in rows]
+
+    def spent_on(self, counter: str) -> Spent:
+        """Return the sums of one counter."""
+        column = usage_counters.c
+        query = select(*(column[name] for name in Spent.__struct_fields__)).where(column.counter == counter)
+        with self._database.transaction() as connection:
+            return _spent(connection.execute(query).mappings().one())
+
+    def mark(self, counters: Sequence[Spent]) -> None:
+        """Note that counters were compared, unless they have had events since they were read."""
+        column = usage_counters.c
+        with self._database.transaction() as connection:
+            for each in sorted(counters, key=lambda each: each.counter):
+                same = [column[name] == getattr(each, name) for name in ("requests", "cost", "charged", "tokens")]
+                query = usage_counters.update().where(column.counter == each.counter, *same)
+                connection.execute(query.values(reconciled_at=utc_now()))
+
+    def record(self, finding: Finding) -> None:
+        """Write down what was found."""
+        row = {"id": new_id("rec"), "found_at": utc_now(), **msgspec.structs.asdict(finding)}
+        with self._database.transaction() as connection:
+            connection.execute(reconciliations.insert(), row)
+
+
+def _events(workspace: str, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
+    column = usage_events.c
+    # As `checksum` of opencode_cloud.usage.service.reconciling does it.
+    text = func.concat_ws("|", column.id, column.cost, column.charged, *(column[name] for name in _COUNTED))
+    query = select(
+        literal(EVENTS).label("kind"),
+        func.count().label("calls"),
+        func.coalesce(func.sum(column.cost), 0).label("cost"),
+        func.coalesce(func.sum(column.charged), 0).label("charged"),
+        func.coalesce(func.sum(sum((column[name] for name in _COUNTED[1:]), column[_COUNTED[0]])), 0).label("tokens"),
+        func.coalesce(func.sum(func.crc32(text)), 0).label("checksum"),
+    )
+    return query.where(column.workspace_id == workspace, column.at >= since, column.at < until)
+
+
+def _rollup(name: str, table: Table, workspace: str, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
+    column = table.c
+    tokens = sum((column[each] for each in _COUNTED[1:]), column[_COUNTED[0]])
+    query = select(
+        literal(name).label("kind"),
+        func.coalesce(func.sum(column.calls), 0).label("calls"),
+        func.coalesce(func.sum(column.cost), 0).label("cost"),
+        func.coalesce(func.sum(column.charged), 0).label("charged"),
+        func.coalesce(func.sum(tokens), 0).label("tokens"),
+        null().label("checksum"),
+    )
+    return query.where(column.workspace_id == workspace, column.start >= since, column.start < until)
+
+
+def _tally(row: Mapping[Any, Any]) -> Tally:
+    checksum = row["checksum"]
+    return Tally(
+        calls=int(row["calls"]),
+        cost=int(row["cost"]),
+        charged=int(row["charged"]),
+        tokens=int(row["tokens"]),
+        checksum=None if checksum is None else int(checksum),
+    )
+
+
+def _spent(row: Mapping[Any, Any]) -> Spent:
+    return Spent(**{name: row[name] for name in Spent.__struct_fields__})

@@ -1,0 +1,86 @@
+"""Deleting what has been kept long enough, some rows at a time: nobody is to wait for a lock of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Table, select, tuple_, union
+
+from opencode_cloud.budgets.store.tables import usage_settings
+from opencode_cloud.usage.store.tables import (
+    usage_counters,
+    usage_days,
+    usage_events,
+    usage_hours,
+    usage_metadata,
+    usage_sessions,
+)
+from opencode_cloud.workspaces.store.tables import workspaces
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Database
+
+AT_ONCE = 1000
+METADATA_AT_ONCE = 200
+ALL = (usage_events, usage_metadata, usage_sessions, usage_hours, usage_days, usage_counters)
+"""Tables in which a workspace has rows."""
+
+
+class PurgeStore:
+    """Deletes rows of usage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def users(self) -> Sequence[str]:
+        """Return the workspaces of which there are events or sums."""
+        query = union(select(usage_events.c.workspace_id).distinct(), select(usage_days.c.workspace_id).distinct())
+        with self._database.transaction() as connection:
+            return connection.execute(query).scalars().all()
+
+    def alive(self) -> Mapping[str, int]:
+        """Return the workspaces that there are, with the days for which each keeps metadata of calls."""
+        query = select(workspaces.c.id, usage_settings.c.metadata_days).outerjoin(
+            usage_settings, usage_settings.c.workspace_id == workspaces.c.id
+        )
+        with self._database.transaction() as connection:
+            return {row.id: row.metadata_days or 0 for row in connection.execute(query)}
+
+    def purge_events(self, workspace: str, before: datetime) -> int:
+        """Delete some events of a workspace from before a time; return how many."""
+        return self._delete(usage_events, workspace, usage_events.c.at < before)
+
+    def purge_sessions(self, workspace: str, before: datetime) -> int:
+        """Delete some sums of sessions of a workspace from before a time; return how many."""
+        return self._delete(usage_sessions, workspace, usage_sessions.c.start < before)
+
+    def purge_counters(self, workspace: str, before: datetime) -> int:
+        """Delete some sums of counters that were compared before a time; return how many."""
+        return self._delete(usage_counters, workspace, usage_counters.c.reconciled_at < before)
+
+    def metadata(self, workspace: str, before: datetime) -> Sequence[tuple[str, datetime]]:
+        """Return some events (id, arrival) of a workspace from before a time that still have metadata."""
+        column = usage_metadata.c
+        query = select(column.event_id, column.at).where(column.workspace_id == workspace, column.at < before)
+        with self._database.transaction() as connection:
+            return [(row.event_id, row.at) for row in connection.execute(query.limit(METADATA_AT_ONCE))]
+
+    def purge_metadata(self, events: Sequence[str]) -> None:
+        """Delete the metadata of events."""
+        with self._database.transaction() as connection:
+            connection.execute(usage_metadata.delete().where(usage_metadata.c.event_id.in_(events)))
+
+    def purge_workspace(self, workspace: str) -> int:
+        """Delete some of all that there is of a workspace; return how many rows."""
+        return sum(self._delete(table, workspace) for table in ALL)
+
+    def _delete(self, table: Table, workspace: str, *conditions: object) -> int:
+        keys = list(table.primary_key)
+        query = select(*keys).where(table.c.workspace_id == workspace, *conditions).limit(AT_ONCE)  # pyright: ignore[reportArgumentType]
+        with self._database.transaction() as connection:
+            # Two statements: MySQL takes no LIMIT in a subquery of IN.
+            if found := [tuple(row) for row in connection.execute(query)]:
+                connection.execute(table.delete().where(tuple_(*keys).in_(found)))
+        return len(found)

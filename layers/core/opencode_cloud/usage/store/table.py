@@ -1,0 +1,104 @@
+"""Reading the DynamoDB tables ``usage`` and ``budgets``: what the books are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.log import count, logger
+from opencode_cloud.kit.parallel import each
+from opencode_cloud.usage.models import Counted, Entry
+from opencode_cloud.usage.store.rows import counters_of, from_row, partition
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+AT_ONCE = 100
+"""Keys of one BatchGetItem."""
+
+
+class UsageTable:
+    """The events as they were settled."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def day(self, workspace: str, day: str, after: str | None = None) -> Iterator[Sequence[Entry]]:
+        """Return the events of a workspace's UTC day (``YYYY-MM-DD``) by id, in pages, that follow the id ``after``."""
+        pk = partition(workspace, day)
+        pages = (
+            _dynamodb()
+            .get_paginator("query")
+            .paginate(
+                TableName=self._name,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND sk > :after",
+                ExpressionAttributeValues={":pk": {"S": pk}, ":after": {"S": after or "!"}},
+            )
+        )
+        for page in pages:
+            yield [entry for row in page["Items"] if (entry := _entry(row)) is not None]
+
+    def remove_metadata(self, places: Sequence[tuple[str, str, str]]) -> None:
+        """Remove the metadata of events, each given by workspace, day and id."""
+        each(self._remove_metadata_of, places)
+
+    def _remove_metadata_of(self, place: tuple[str, str, str]) -> None:
+        workspace, day, call = place
+        try:
+            _dynamodb().update_item(
+                TableName=self._name,
+                Key={"pk": {"S": partition(workspace, day)}, "sk": {"S": call}},
+                UpdateExpression="REMOVE metadata",
+                ConditionExpression="attribute_exists(metadata)",
+            )
+        except ClientError as error:
+            if aws.error_code(error) != "ConditionalCheckFailedException":
+                raise
+
+
+class CounterTable:
+    """The counters of budgets as calls were settled on them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def get(self, counters: Sequence[str]) -> Mapping[str, Counted]:
+        """Return what counters say, by key; those that are not there are left out."""
+        found: dict[str, Counted] = {}
+        for start in range(0, len(counters), AT_ONCE):
+            keys: list[Any] = [{"pk": {"S": key}, "sk": {"S": "COUNTER"}} for key in counters[start : start + AT_ONCE]]
+            while keys:
+                wanted: Any = {self._name: {"Keys": keys, "ConsistentRead": True}}
+                answer: Any = _dynamodb().batch_get_item(RequestItems=wanted)
+                found |= {row["pk"]["S"]: _counted(row) for row in answer["Responses"].get(self._name, [])}
+                keys = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+        return found
+
+
+def _entry(row: Mapping[str, Any]) -> Entry | None:
+    try:
+        return Entry(event=from_row(row), counters=counters_of(row))
+    except (KeyError, TypeError, msgspec.MsgspecError):
+        # It must not keep the others out of the books; that it is not counted is told here.
+        logger.exception("a row of the table of usage is no event", extra={"row": row.get("sk")})
+        count("UsageEventsPoisoned")
+        return None
+
+
+def _dynamodb() -> DynamoDBClient:
+    return aws.dynamodb()
+
+
+def _counted(row: Mapping[str, Any]) -> Counted:
+    return Counted(
+        scope=row["scope"]["S"],
+        unit=row["unit"]["S"],
+        spent=int(row.get("spent", {}).get("N", "0")),
+        reserved=int(row.get("reserved", {}).get("N", "0")),
+        resets_at=int(row["resets_at"]["N"]) if "resets_at" in row else None,
+    )

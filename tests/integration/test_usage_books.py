@@ -1,0 +1,292 @@
+"""The books are held against what was settled in a real DynamoDB: each kind of drift is found, what is missing comes.
+
+And what has been kept long enough goes, in both places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Table
+
+from opencode_cloud.budgets.models import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.store.tables import usage_settings
+from opencode_cloud.budgets.windows import counter
+from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.usage.models import Entry, UsageEvent
+from opencode_cloud.usage.service import Ingest, Reconciliation, Retention
+from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.store.checks import CheckStore
+from opencode_cloud.usage.store.ledger import Ledger
+from opencode_cloud.usage.store.purges import PurgeStore
+from opencode_cloud.usage.store.rows import counters_of, from_row, to_row
+from opencode_cloud.usage.store.table import CounterTable, UsageTable
+from opencode_cloud.usage.store.tables import (
+    reconciliations,
+    usage_counters,
+    usage_days,
+    usage_events,
+    usage_hours,
+    usage_metadata,
+    usage_sessions,
+)
+from opencode_cloud.workspaces.store.tables import workspaces
+from tests.integration.budgets.conftest import Tables, emulator_of_budgets, tables  # noqa: F401 - fixtures
+from tests.unit.usage.events import OTHER, WORKSPACE, event, rows, totals
+
+BEFORE = day_start(utc_now()) - timedelta(days=2)
+"""A day that is compared in every night."""
+AT = int((BEFORE - datetime(1970, 1, 1)).total_seconds() * 1000) + 60_000  # noqa: DTZ001 - UTC without a zone
+
+
+@dataclass
+class Books:
+    """Both places, and what compares them."""
+
+    database: Database
+    tables: Tables
+
+    def __post_init__(self) -> None:
+        self.ingest = Ingest(Ledger(self.database))
+        self.table = UsageTable(self.tables.usage)
+        self.reconciliation = Reconciliation(
+            CheckStore(self.database), self.table, CounterTable(self.tables.budgets), self.ingest
+        )
+        now = utc_now()
+        row = {"id": WORKSPACE, "name": "Acme", "created_at": now, "updated_at": now}
+        with self.database.transaction() as connection:
+            connection.execute(workspaces.insert(), row)
+
+    def settle(self, *events: UsageEvent) -> None:
+        """Put events into DynamoDB, as if calls had been settled."""
+        for each in events:
+            self.tables.emulator.client("dynamodb").put_item(TableName=self.tables.usage, Item=to_row(each))
+
+    def take(self, *events: UsageEvent) -> None:
+        """Take events into MySQL, as the stream does."""
+        self.ingest.take([Entry(event=each) for each in events])
+
+    def findings(self) -> list[tuple[str, str, bool]]:
+        return [(row["kind"], row["subject"], row["repaired"]) for row in rows(self.database, reconciliations)]
+
+    def change(self, table: Table, **values: Any) -> None:
+        with self.database.transaction() as connection:
+            connection.execute(table.update().values(**values))
+
+
+@pytest.fixture
+def books(database: Database, tables: Tables) -> Books:  # noqa: F811 - pytest hands fixtures over by their names
+    return Books(database, tables)
+
+
+calls = [event(number, at=AT + number) for number in range(5)]
+
+
+def test_books_that_agree_are_found_to_agree(books: Books) -> None:
+    books.settle(*calls)
+    books.take(*calls)
+    assert books.reconciliation.run() == 0
+    assert books.findings() == []
+
+
+def test_events_that_never_came_are_found_and_taken_in(books: Books) -> None:
+    books.settle(*calls)
+    books.take(*calls[:2])
+    assert books.reconciliation.run() == 1
+    assert books.findings() == [("events", "", True)]
+    for rollup in (usage_hours, usage_days, usage_sessions):
+        assert totals(books.database, rollup)["calls"] == 5
+    assert books.reconciliation.run() == 0
+
+
+def test_an_event_that_nobody_settled_is_found(books: Books) -> None:
+    books.settle(*calls)
+    books.take(*calls, event(9, at=AT))
+    assert books.reconciliation.run() == 1
+    assert books.findings() == [("events", "", False)]
+
+
+@pytest.mark.parametrize("change", [{"cost": 150_000_001}, {"input_tokens": 101}, {"charged": 1}])
+def test_an_event_whose_amounts_were_changed_is_found(books: Books, change: dict[str, int]) -> None:
+    books.settle(*calls)
+    books.take(*calls)
+    books.change(usage_events, **change)
+    books.reconciliation.run()
+    assert ("events", "", False) in books.findings()
+
+
+def test_amounts_that_were_swapped_are_found(books: Books) -> None:
+    dear, cheap = event(1, at=AT, cost=5), event(2, at=AT, cost=3)
+    books.settle(dear, cheap)
+    books.take(msgspec.structs.replace(dear, cost=3), msgspec.structs.replace(cheap, cost=5))
+    assert books.reconciliation.run() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"), [("hours", usage_hours), ("days", usage_days), ("sessions", usage_sessions)]
+)
+@pytest.mark.parametrize("column", ["calls", "cost", "charged", "cache_read_tokens"])
+def test_a_rollup_that_is_not_the_sum_of_its_events_is_found(
+    books: Books, kind: str, table: Table, column: str
+) -> None:
+    books.settle(*calls)
+    books.take(*calls)
+    books.change(table, **{column: 1})
+    assert books.reconciliation.run() == 1
+    assert books.findings() == [(kind, "", False)]
+
+
+def test_a_day_of_another_workspace_changes_nothing(books: Books) -> None:
+    books.settle(*calls, event(50, workspace=OTHER, at=AT))
+    books.take(*calls)
+    assert books.reconciliation.run() == 0
+    assert len(rows(books.database, usage_events)) == 5
+
+
+class TestReplay:
+    def test_a_day_is_taken_in_again_and_what_is_there_stays(self, books: Books) -> None:
+        books.settle(*calls)
+        books.take(calls[0])
+        day = f"{BEFORE:%Y-%m-%d}"
+        replayed = [books.reconciliation.replay(day, WORKSPACE, None) for _ in range(2)]
+        assert [(each.events, each.new, each.after) for each in replayed] == [(5, 4, None), (5, 0, None)]
+        assert totals(books.database, usage_days)["calls"] == 5
+
+    def test_a_replay_goes_on_where_it_was(self, books: Books) -> None:
+        books.settle(*calls)
+        replayed = books.reconciliation.replay(f"{BEFORE:%Y-%m-%d}", None, (WORKSPACE, calls[2].id))
+        assert (replayed.events, replayed.new) == (2, 2)
+
+    def test_what_is_no_event_keeps_nothing_else_out(self, books: Books) -> None:
+        books.settle(*calls)
+        poison = to_row(event(7, at=AT)) | {"event": {"S": "{"}}
+        books.tables.emulator.client("dynamodb").put_item(TableName=books.tables.usage, Item=poison)
+        assert books.reconciliation.replay(f"{BEFORE:%Y-%m-%d}", None, None).new == 5
+
+
+class TestCounters:
+    """Budgets' own machine settles; the books count what events say."""
+
+    limit = 10**9
+
+    def counters(self, at: int) -> list[Counter]:
+        units = [
+            (Scope.WORKSPACE, Unit.COST, Period.DAY),
+            (Scope.BALANCE, Unit.COST, Period.TOTAL),
+            (Scope.KEY, Unit.REQUESTS, Period.MINUTE),
+            (Scope.MEMBER, Unit.TOKENS, Period.HOUR),
+        ]
+        return [
+            counter(KnownBudget(id=f"bud_{scope}", scope=scope, unit=unit, period=period, limit=self.limit), at)
+            for scope, unit, period in units
+        ]
+
+    def settle(self, books: Books, events: Sequence[UsageEvent]) -> None:
+        async def settle_all() -> None:
+            dynamodb = DynamoDB()
+            budgets = Budgets(books.tables.store(dynamodb))
+            for each in events:
+                claim = Claim(cost=each.cost, charged=each.charged, tokens=each.tokens.total)
+                held = Reservation(
+                    id=each.id,
+                    counters=self.counters(each.at // 1000),
+                    claim=claim,
+                    lease_until=now_seconds() + 900,
+                )
+                await budgets.reserve(held, each)
+                await budgets.settle(held, each)
+            await dynamodb.close()
+
+        asyncio.run(settle_all())
+        found = books.tables.rows(books.tables.usage)
+        books.ingest.take([Entry(event=from_row(row), counters=counters_of(row)) for row in found])
+
+    @pytest.fixture(autouse=True)
+    def _settled(self, books: Books) -> None:
+        self.settle(books, [event(number, at=AT + number, cost=10 + number, charged=number) for number in range(3)])
+
+    def test_counters_hold_what_their_events_add_up_to(self, books: Books) -> None:
+        assert books.reconciliation.run() == 0
+        compared = {row["counter"]: row["reconciled_at"] is not None for row in rows(books.database, usage_counters)}
+        assert sorted(compared.values()) == [False, True, True, True], "the balance never ends"
+
+    @pytest.mark.parametrize("scope", [Scope.WORKSPACE, Scope.BALANCE, Scope.KEY, Scope.MEMBER])
+    def test_a_counter_that_says_something_else_is_found_once(self, books: Books, scope: Scope) -> None:
+        (key,) = [each.key for each in self.counters(AT // 1000) if each.budget.scope is scope]
+        books.tables.emulator.client("dynamodb").update_item(
+            TableName=books.tables.budgets,
+            Key={"pk": {"S": key}, "sk": {"S": "COUNTER"}},
+            UpdateExpression="ADD spent :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+        assert books.reconciliation.run() == 1
+        assert books.findings() == [("counter", key, False)]
+        assert books.reconciliation.run() == (1 if scope is Scope.BALANCE else 0)
+
+    def test_a_counter_that_is_gone_is_found(self, books: Books) -> None:
+        key = self.counters(AT // 1000)[0].key
+        books.tables.emulator.client("dynamodb").delete_item(
+            TableName=books.tables.budgets, Key={"pk": {"S": key}, "sk": {"S": "COUNTER"}}
+        )
+        assert books.reconciliation.run() == 1
+
+    def test_a_balance_whose_latest_call_has_not_come_yet_is_no_drift(self, books: Books) -> None:
+        late = event(9, at=now_seconds() * 1000, cost=1, charged=1)
+        taken, books.ingest.take = books.ingest.take, lambda _: 0  # type: ignore[method-assign]
+        self.settle(books, [late])
+        books.ingest.take = taken  # type: ignore[method-assign]
+        assert books.reconciliation.check_counters() == 0
+
+    def test_an_event_that_comes_later_is_compared_again(self, books: Books) -> None:
+        books.reconciliation.run()
+        stray = event(8, at=AT, cost=1)
+        books.ingest.take([Entry(event=stray, counters=(self.counters(AT // 1000)[0].key,))])
+        assert books.reconciliation.check_counters() == 1
+
+
+class TestRetention:
+    def purge(self, books: Books, days: int = 400) -> int:
+        return Retention(PurgeStore(books.database), books.table, days).run()
+
+    def test_old_events_go_and_their_sums_by_hour_and_day_stay(self, books: Books) -> None:
+        old = event(1, at=AT - 40 * 86_400_000)
+        books.take(old, *calls[2:])
+        self.purge(books, days=30)
+        assert [row["id"] for row in rows(books.database, usage_events)] == [each.id for each in calls[2:]]
+        assert totals(books.database, usage_days)["calls"] == totals(books.database, usage_hours)["calls"] == 4
+        assert totals(books.database, usage_sessions)["calls"] == 3
+
+    def test_metadata_goes_in_both_places_when_the_workspace_says_so(self, books: Books) -> None:
+        old, new = (event(n, at=AT - n * 10 * 86_400_000, metadata={"client": "opencode"}) for n in (1, 0))
+        books.settle(old, new)
+        books.take(old, new)
+        values = {"workspace_id": WORKSPACE, "metadata_days": 5, "updated_by": "ann", "updated_at": utc_now()}
+        with books.database.transaction() as connection:
+            connection.execute(usage_settings.insert(), values)
+        self.purge(books)
+        assert [row["event_id"] for row in rows(books.database, usage_metadata)] == [new.id]
+        kept = {row["sk"]["S"] for row in books.tables.rows(books.tables.usage) if "metadata" in row}
+        assert kept == {new.id}
+        books.change(usage_settings, metadata_days=0)
+        self.purge(books)
+        assert rows(books.database, usage_metadata) == []
+        assert len(rows(books.database, usage_events)) == len(books.tables.rows(books.tables.usage)) == 2
+
+    def test_nothing_is_left_of_a_workspace_that_is_gone(self, books: Books) -> None:
+        gone = event(1, workspace=OTHER, at=AT, metadata={"client": "opencode"})
+        books.settle(gone)
+        books.ingest.take([Entry(event=gone, counters=("budget#x#total",)), Entry(event=calls[0])])
+        self.purge(books)
+        for table in (usage_events, usage_metadata, usage_hours, usage_days, usage_sessions, usage_counters):
+            assert {row["workspace_id"] for row in rows(books.database, table)} <= {WORKSPACE}
+        assert len(rows(books.database, usage_events)) == 1
+        assert not any("metadata" in row for row in books.tables.rows(books.tables.usage))

@@ -1,0 +1,59 @@
+"""What operators do with usage, from the command line to the rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from opencode_cloud import operator
+from opencode_cloud.usage.commands import UsageCommand, carry_out
+from opencode_cloud.usage.service.reconciling import Replayed
+
+
+class Told:
+    """Keeps what it was asked to do; a replay takes two steps."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def replay(self, day: str, workspace: str | None, after: tuple[str, str] | None) -> Replayed:
+        self.asked.append((day, workspace, after))
+        return Replayed(5, 1, None if after else ("wrk_1", "call_5"))
+
+    def check_day(self, workspace: str, day: datetime) -> int:
+        self.asked.append((workspace, day))
+        return 2
+
+
+def test_a_replay_is_asked_for_until_the_day_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: Any = Told()
+
+    class Deployed:
+        def __init__(self, stage: str) -> None:
+            assert stage == "dev"
+
+        def call(self, command: dict[str, Any]) -> dict[str, Any]:
+            # As the function does: whatever is sent must be a command.
+            return {"result": carry_out(msgspec.convert(command, UsageCommand), told)}
+
+    monkeypatch.setattr(operator, "Deployed", Deployed)
+    assert operator.main(["--stage", "dev", "usage", "replay", "2026-11-25"]) == 0
+    assert told.asked == [("2026-11-25", None, None), ("2026-11-25", None, ("wrk_1", "call_5"))]
+    assert '"events": 10' in capsys.readouterr().out
+
+
+def test_a_day_is_reconciled_by_hand() -> None:
+    told: Any = Told()
+    command = {"type": "usage", "action": "reconcile", "day": "2026-11-25", "workspace": "wrk_1"}
+    assert carry_out(msgspec.convert(command, UsageCommand), told) == {"drifts": 2}
+    assert told.asked == [("wrk_1", datetime(2026, 11, 25))]  # noqa: DTZ001 - UTC without a zone
+
+
+def test_what_is_no_day_is_no_command() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"type": "usage", "action": "replay", "day": "yesterday"}, UsageCommand)
