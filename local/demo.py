@@ -1,4 +1,4 @@
-"""A demo workspace for the local stage (`DEMO=1 make dev`): people, roles, a policy, a configuration document.
+"""A demo workspace for the local stage (`DEMO=1 make dev`): people, roles, a policy, a configuration document, models.
 
 Runs in a process of its own with the environment of the deployed function `console`, over the same services, so what it
 makes is what people would have made by signing in and clicking; also in the audit trail.
@@ -62,6 +62,8 @@ def main() -> None:
         person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
         return signing_in.account_of(person, methods, "127.0.0.1", "demo")
 
+    if not wiring.catalogue_publisher().present().number:
+        wiring.catalogue_publisher().restore(_operator(), 0)
     owner = _actor(account(OWNER), OWNER)
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account)):
         return
@@ -73,6 +75,12 @@ def main() -> None:
     wiring.publisher().publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
     wiring.publisher().publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
     sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
+
+
+def _operator() -> Any:
+    from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+
+    return Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR, name="demo", correlation_id="demo")
 
 
 def _actor(account: str, email: str, workspace: str = "") -> Any:

@@ -1,0 +1,16 @@
+"""`DEMO=1 make dev`: what there is to look at on a fresh stage."""
+
+from local.demo import NAME, OWNER, seed
+from local.stack import LocalStack
+from tests.integration.test_operators import Command
+
+
+def test_the_demo_workspace_and_its_models_are_made_once(stack: LocalStack) -> None:
+    command = Command(stack)
+    seed(stack)
+    published = command("catalogue", "show")
+    assert published["version"] > 0
+    seed(stack)
+    assert command("catalogue", "show") == published
+    names = [each["name"] for each in command("look-up", OWNER)["workspaces"]]
+    assert names.count(NAME) == 1
