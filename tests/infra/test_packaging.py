@@ -82,3 +82,27 @@ def test_the_console_s_layer_repeats_nothing_of_the_one_beneath() -> None:
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(packaging.PackagingError, match="functions/nothing"):
         packaging.function("nothing")
+
+
+UNZIPPED = 250 * 1024 * 1024
+"""Bytes of a function and all its layers that Lambda takes."""
+
+ADAPTER = 16 * 1024 * 1024
+"""Of the Web Adapter's layer, which is not ours to measure; generously."""
+
+
+def test_every_function_fits_into_lambda(syntheses: dict[str, Synthesis]) -> None:
+    dev = syntheses["dev"]
+    for stack in ("sharing", "console", "gateway"):
+        layers = dev.resources(stack, "AWS::Lambda::LayerVersion")
+        sizes = {name: _size(dev, layer["Properties"]["Content"]["S3Key"]) for name, layer in layers.items()}
+        for function in dev.properties(stack, "AWS::Lambda::Function"):
+            ours = [sizes[layer["Ref"]] for layer in function["Layers"] if "Ref" in layer]
+            adapter = ADAPTER * (len(function["Layers"]) - len(ours))
+            assert sum(ours) + adapter + _size(dev, function["Code"]["S3Key"]) < UNZIPPED
+            assert len(function["Layers"]) <= 5
+
+
+def _size(synthesis: Synthesis, key: str) -> int:
+    folder = synthesis.folder / f"asset.{key.removesuffix('.zip')}"
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
