@@ -122,6 +122,7 @@ UNBOUNDED: list[tuple[Format, dict[str, Any]]] = [
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "image", "source": {"type": "url", "url": "https://x/a.png"}})),
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "document", "source": {"type": "file", "file_id": "file_1"}})),
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "container_upload", "file_id": "file_1"})),
+    (Format.MESSAGES, {"thread": {"type": "continue", "previous_message_id": "msg_1"}}),
     (Format.RESPONSES, {"previous_response_id": "resp_1"}),
     (Format.RESPONSES, {"conversation": "conv_1"}),
     (Format.RESPONSES, {"prompt": {"id": "pmpt_1"}}),
@@ -281,6 +282,13 @@ def test_every_word_of_a_request_is_counted(format_: Format, request: Request) -
         assert tool.name in text
         assert json.dumps(tool.description, ensure_ascii=False)[1:-1] in text or tool.description in text
     assert prompt_bytes(asked) == len(text.encode()) + overhead_of(asked)
+
+
+def test_what_a_server_may_add_to_the_prompt_by_members_of_its_own_is_counted() -> None:
+    asked = ask(Format.CHAT, documents=[{"title": "t", "text": "retrieved"}], chat_template="injected", user="u-1")
+    assert "retrieved" in text_of(asked)
+    assert "injected" in text_of(asked)
+    assert "u-1" not in text_of(asked)
 
 
 def test_names_within_tools_and_arguments_are_counted_as_the_model_sees_them() -> None:

@@ -120,6 +120,16 @@ def test_an_error_within_a_stream_reaches_the_client_in_its_format_and_nothing_a
         assert len(data_events(out)) == 1
 
 
+@pytest.mark.parametrize("client", FORMATS)
+def test_an_error_before_the_mark_of_the_end_is_no_normal_end(client: Format) -> None:
+    event = b'data: {"object":"error","message":"Out of memory","type":"server_error","code":500}\n\n'
+    relay = relay_stream(ask(client, stream=True), Format.CHAT)
+    relay.feed(event + b"data: [DONE]\n\n")
+    assert relay.fault is not None
+    assert (relay.fault.status, relay.fault.message) == (500, "Out of memory")
+    assert not relay.complete
+
+
 def test_usage_of_a_failed_response_is_not_lost() -> None:
     for client in FORMATS:
         relay = relay_stream(ask(client, stream=True), Format.RESPONSES)

@@ -78,6 +78,13 @@ def test_usage_beside_text_is_not_dropped() -> None:
     assert relay.feed(chunk) == chunk
 
 
+def test_chunks_without_choices_that_have_no_usage_are_not_dropped() -> None:
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n'
+    filters = b'data: {"choices":[],"prompt_filter_results":[{}],"usage":null}\n\n'
+    relay = relay_stream(ask(Format.CHAT, stream=True, stream_options={}), Format.CHAT)
+    assert relay.feed(filters + usage + filters) == filters + filters
+
+
 def test_messages_usage_is_merged_from_the_first_and_the_last_event() -> None:
     relay = relay_stream(ask(Format.MESSAGES, stream=True), Format.MESSAGES)
     relay.feed(golden(Format.MESSAGES))

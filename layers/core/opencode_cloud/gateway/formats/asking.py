@@ -54,25 +54,26 @@ _VERBATIM = frozenset(  # JSON that the model sees with its names
         "output_config",
     }
 )
-_PROMPT = frozenset(  # members of a body that become part of the prompt
+_SETTINGS = frozenset(  # members of a body that are no part of the prompt; what is not known here may be one
     {
-        "messages",
-        "system",
-        "tools",
-        "functions",
-        "input",
-        "instructions",
-        "prompt",
-        "prediction",
-        "text",
-        "response_format",
-        "output_config",
-        "output_format",
-        "contents",
-        "systemInstruction",
-        "system_instruction",
-        "generationConfig",
-        "generation_config",
+        "model",
+        "metadata",
+        "labels",
+        "user",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "service_tier",
+        "stream_options",
+        "include",
+        "tool_choice",
+        "toolConfig",
+        "tool_config",
+        "safetySettings",
+        "safety_settings",
+        "thinking",
+        "reasoning",
+        "reasoning_effort",
     }
 )
 _INSPECTIONS: dict[Format, Callable[[Node, Facts], None]] = {
@@ -174,7 +175,7 @@ def _answers(format_: Format, node: Node) -> int:
 
 def text_of(asked: Asked) -> str:
     """Return everything that becomes part of the prompt, as text for a tokenizer; base64 payloads are left out."""
-    return "\n".join(_texts(asked.document, _PROMPT))
+    return "\n".join(_texts({key: value for key, value in asked.document.items() if key not in _SETTINGS}))
 
 
 def overhead_of(asked: Asked) -> int:
@@ -203,9 +204,9 @@ def _turns(value: object) -> Iterator[object]:
                 yield from _turns(member)
 
 
-def _texts(members: dict[str, Any], only: frozenset[str] | None = None) -> Iterator[str]:
+def _texts(members: dict[str, Any]) -> Iterator[str]:
     for key, value in members.items():
-        if key in _NAMES or (only is not None and key not in only) or _is_payload(key, value, members):
+        if key in _NAMES or _is_payload(key, value, members):
             continue
         if key in _VERBATIM and isinstance(value, (dict, list)):
             yield compact(cast("object", value))

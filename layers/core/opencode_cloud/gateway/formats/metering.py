@@ -51,9 +51,13 @@ class _Meter:
         self.fault: UpstreamFault | None = None
         self.generated: int = 0
 
-    def _count(self, usage: msgspec.Raw | None) -> None:
-        if usage:
-            self.tokens = merge(self.tokens, read_usage(self.source, msgspec.json.decode(usage)))
+    def _count(self, usage: msgspec.Raw) -> bool:
+        """Take up a usage object, if it is one; returns whether it is."""
+        if len(usage) <= len(b"null"):
+            return False
+        found = read_usage(self.source, msgspec.json.decode(usage))
+        self.tokens = merge(self.tokens, found)
+        return found is not None
 
 
 def _decoder(form: type[Form]) -> Callable[[bytes], Form]:
@@ -92,6 +96,7 @@ class _ChatChoice(msgspec.Struct):
 
 
 class _ChatChunk(msgspec.Struct):
+    object: Any = None
     choices: list[_ChatChoice] | None = None
     usage: msgspec.Raw = msgspec.Raw()
     error: Any = None
@@ -111,15 +116,15 @@ class ChatMeter(_Meter):
             self.complete = True
             return False
         chunk = _chat(data)
-        if chunk.error:
+        if chunk.error or chunk.object == "error":  # the second is an older form of vLLM's
             self.fault = fault_of(json.decode(data, dict[str, Any]))
             return False
-        self._count(chunk.usage)
+        counted = self._count(chunk.usage)
         for choice in chunk.choices or ():
             self.ending = self.ending or choice.finish_reason is not None
             if choice.delta is not None:
                 self._generated(choice.delta)
-        return not chunk.choices and self.tokens is not None and bool(chunk.usage)
+        return counted and not chunk.choices
 
     def _generated(self, delta: _ChatDelta) -> None:
         for text in (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal):

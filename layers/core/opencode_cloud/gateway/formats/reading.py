@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Self, cast
 
 import msgspec
@@ -139,6 +140,7 @@ class ProtoNode(Node):
         return members[other]
 
 
+@cache
 def snake(key: str) -> str:
     """Return a camelCase name in snake_case."""
     return _HUMP.sub(lambda match: "_" + match[0].lower(), key)

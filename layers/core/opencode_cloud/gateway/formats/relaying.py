@@ -120,7 +120,7 @@ class PassThrough(_Relay):
     @property
     def complete(self) -> bool:
         """Whether the answer has its proper end."""
-        return self._meter.complete
+        return self._meter.complete and self._meter.fault is None
 
     @property
     def fault(self) -> UpstreamFault | None:
@@ -151,7 +151,7 @@ class PassThrough(_Relay):
             except _GARBAGE:
                 self.garbage = True
         # Compatible servers leave out what follows the reason why an answer ended.
-        self._meter.complete = self._meter.complete or (self._meter.ending and not self.fault and not self.garbage)
+        self._meter.complete = self._meter.complete or (self._meter.ending and not self.garbage)
         return last
 
     def _one(self, event: bytes) -> bytes:

@@ -63,7 +63,7 @@ class Reader:
             yield from self._end()
             return
         chunk = Node(json.decode(data, object))
-        if chunk.raw("error"):
+        if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM's
             self.fault = fault_of(chunk.value)
             return
         self.tokens = merge(self.tokens, read_usage(Format.CHAT, chunk.raw("usage")))

@@ -20,14 +20,18 @@ def inspect(node: Node, facts: Facts) -> None:
             facts.hosts(kind)
     for server in node.each("mcp_servers"):
         facts.hosts(f"mcp {server.text('name')}".strip())
+    if node.raw("thread"):
+        facts.unknown_size("thread")
     if node.raw("container"):
         facts.hosts("container")
-    if (speed := node.text("speed")) not in ("", "standard"):
-        facts.tier = speed
-    if (tier := node.text("service_tier")) not in ("", "auto", "standard_only"):
-        facts.tier = tier
+    facts.tier = _tier(node)
+
+
+def _tier(node: Node) -> str:
     if (region := node.text("inference_geo")) not in ("", "global"):
-        facts.tier = f"inference_geo {region}"
+        return f"inference_geo {region}"
+    tier, speed = node.text("service_tier"), node.text("speed")
+    return speed if speed not in ("", "standard") else tier if tier not in ("", "auto", "standard_only") else ""
 
 
 def _inspect_content(node: Node, facts: Facts) -> None:

@@ -34,7 +34,7 @@ DEFAULT_OUTPUT = 32_000
 LEAST_BUDGET = 1024
 """Tokens. Anthropic accepts no smaller budget for thinking."""
 
-_UNCARRIED = ("container", "mcp_servers", "context_management")
+_UNCARRIED = ("container", "mcp_servers", "context_management", "thread", "compaction")
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
 _CHOICES = {"auto": Choice.AUTO, "none": Choice.NONE, "any": Choice.REQUIRED}
 _CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
