@@ -23,6 +23,7 @@ from opencode_cloud.mail.store.tables import mails
 from opencode_cloud.operations import Operations
 from opencode_cloud.outbox.models import Topic
 from opencode_cloud.policies.service import WellKnown
+from tests.unit.catalogue.documents import document, text
 from tests.unit.policies.test_well_known import Shelf
 from tests.unit.workspaces.team import Place
 
@@ -89,6 +90,28 @@ def test_what_clients_begin_with_is_published_shown_and_taken_back(place: Place,
     back = run(operations, "well-known", default=True)["result"]
     assert back["config"] == {"enterprise": {"url": "https://cloud.example.com"}}
     assert place.actions() == ["well_known.published"] * 2
+
+
+def test_the_catalogue_is_checked_compared_published_and_exported(place: Place, operations: Operations) -> None:
+    def catalogue(action: str, **more: Any) -> dict[str, Any]:
+        return run(operations, "catalogue", action=action, **more)
+
+    assert catalogue("show")["result"]["version"] == 0
+    starting = catalogue("export")["result"]
+    written = text(document())
+    assert catalogue("check", document=written)["result"] == {"valid": True}
+    assert catalogue("diff", document=written)["result"]["version"] == 0
+    assert catalogue("publish", document=written, comment="first")["result"]["version"] == 1
+    assert catalogue("publish", document=written, version=0)["error"] == "stale_version"
+    assert catalogue("show")["result"]["models"]["tiny"] == ["openai:gpt-tiny"]
+    assert catalogue("export")["result"] == document()
+    assert catalogue("export", version=0)["result"] == starting
+    assert [each["comment"] for each in catalogue("versions")["result"]] == ["first"]
+    assert catalogue("restore", version=7)["error"] == "catalogue_version_not_found"
+    wrong = catalogue("check", document=text(document(small_model="none", other=1)))
+    assert (wrong["error"], "/other: there is no such member" in wrong["message"]) == ("invalid_catalogue", True)
+    assert place.actions() == ["catalogue.published"]
+    assert place.told(Topic.CATALOGUE) == ["catalogue"]
 
 
 def test_there_is_one_first_owner(place: Place, operations: Operations) -> None:

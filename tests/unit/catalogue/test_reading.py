@@ -58,16 +58,16 @@ class Clock:
     """A clock that only the test moves."""
 
     def __init__(self) -> None:
-        self.seconds = 1000.0
+        self.seconds = 1_795_000_000.0
 
-    def __call__(self) -> float:
-        return self.seconds
+    def __call__(self) -> int:
+        return int(self.seconds * 1000)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(reading, "monotonic", made)
+    monkeypatch.setattr(reading, "now_ms", made)
     return made
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from opencode_cloud.catalogue.service.starting import starting_catalogue
+from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class CatalogueReader:
     def __init__(self, store: AsyncCatalogueStore) -> None:
         self._store = store
         self._known: Catalogue | None = None
-        self._looked = 0.0
+        self._looked = 0
         self._reading: asyncio.Task[Catalogue] | None = None
 
     async def current(self) -> Catalogue:
         """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be now."""
-        age = monotonic() - self._looked
+        age = _age(self._looked)
         if self._known is None:
             return await asyncio.shield(self._read())
         if age > FRESH_SECONDS:
@@ -56,7 +56,7 @@ class CatalogueReader:
             self._known = starting_catalogue()
         elif self._known is None or self._known.version != version:
             self._known = await self._store.catalogue()
-        self._looked = monotonic()
+        self._looked = now_ms()
         return self._known
 
 
@@ -66,7 +66,7 @@ class CatalogueCache:
     def __init__(self, store: CatalogueStore) -> None:
         self._store = store
         self._known: Catalogue | None = None
-        self._looked = -FRESH_SECONDS
+        self._looked = 0
 
     def current(self) -> Catalogue:
         """Return the catalogue, at most ``FRESH_SECONDS`` old."""
@@ -74,14 +74,19 @@ class CatalogueCache:
 
     def published(self) -> Catalogue | None:
         """Return the same, but None before anything was published."""
-        if monotonic() - self._looked > FRESH_SECONDS:
+        if _age(self._looked) > FRESH_SECONDS:
             version = self._store.version()
             if version == 0:
                 self._known = None
             elif self._known is None or self._known.version != version:
                 self._known = self._store.catalogue()
-            self._looked = monotonic()
+            self._looked = now_ms()
         return self._known
+
+
+def _age(looked: int) -> float:
+    """Return the seconds since ``looked``, by the clock on the wall: others may stand still in a frozen process."""
+    return (now_ms() - looked) / 1000
 
 
 def _note(reading: asyncio.Task[Catalogue]) -> None:

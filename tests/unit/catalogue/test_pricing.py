@@ -1,0 +1,77 @@
+"""What calls cost: integers, never less than the exact amount, never more than what is reserved."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tier, Tokens
+from opencode_cloud.catalogue.pricing import cost, rates_for, worst_cost
+
+CENT = 1_000_000
+"""In micro-cents."""
+RATE = st.integers(0, 10**12)
+RATES = st.builds(
+    Rates,
+    input=RATE,
+    output=RATE,
+    cache_read=st.none() | RATE,
+    cache_write=st.none() | RATE,
+    cache_write_1h=st.none() | RATE,
+)
+
+
+@st.composite
+def prices(draw: st.DrawFn) -> Price:
+    limits = sorted(draw(st.sets(st.integers(1, 5000), max_size=3)))
+    tiers = tuple(Tier(above=above, rates=draw(RATES)) for above in limits)
+    return Price(version="v", since=0, rates=draw(RATES), tiers=tiers)
+
+
+COUNT = st.integers(0, 3000)
+TOKENS = st.builds(
+    Tokens, input=COUNT, output=COUNT, reasoning=COUNT, cache_read=COUNT, cache_write=COUNT, cache_write_1h=COUNT
+)
+
+
+def test_a_million_tokens_cost_what_the_price_says() -> None:
+    price = Price(version="v", since=0, rates=Rates(input=300 * CENT, output=1500 * CENT, cache_read=30 * CENT))
+    assert cost(price, Tokens(input=MILLION)) == 300 * CENT
+    assert cost(price, Tokens(output=MILLION, reasoning=MILLION)) == 1500 * CENT  # reasoning is a part of output
+    assert cost(price, Tokens(cache_read=MILLION, cache_write=MILLION, cache_write_1h=MILLION)) == (30 + 600) * CENT
+
+
+def test_an_hour_costs_as_five_minutes_where_nothing_else_is_said() -> None:
+    price = Price(version="v", since=0, rates=Rates(input=100, output=0, cache_write=700))
+    assert cost(price, Tokens(cache_write_1h=MILLION)) == 700
+
+
+def test_above_a_tiers_limit_the_whole_call_costs_its_rates() -> None:
+    tiers = (Tier(above=100, rates=Rates(input=2, output=20)), Tier(above=1000, rates=Rates(input=3, output=30)))
+    price = Price(version="v", since=0, rates=Rates(input=1, output=10), tiers=tiers)
+    found = [rates_for(price, prompt).input for prompt in (0, 100, 101, 1000, 1001)]
+    assert found == [1, 1, 2, 2, 3]
+    assert cost(price, Tokens(input=50, cache_read=51, output=MILLION)) == 21  # all of the prompt counts for the tier
+
+
+@given(prices(), TOKENS)
+def test_a_cost_is_the_exact_amount_rounded_up(price: Price, tokens: Tokens) -> None:
+    rates = rates_for(price, tokens.prompt)
+    write = rates.input if rates.cache_write is None else rates.cache_write
+    exact = Fraction(
+        tokens.input * rates.input
+        + tokens.output * rates.output
+        + tokens.cache_read * (rates.input if rates.cache_read is None else rates.cache_read)
+        + tokens.cache_write * write
+        + tokens.cache_write_1h * (write if rates.cache_write_1h is None else rates.cache_write_1h),
+        MILLION,
+    )
+    assert 0 <= cost(price, tokens) - exact < 1
+
+
+@given(prices(), TOKENS, COUNT, COUNT)
+def test_no_call_costs_more_than_was_reserved_for_it(price: Price, tokens: Tokens, more: int, longer: int) -> None:
+    assert cost(price, tokens) <= worst_cost(price, tokens.prompt + more, tokens.output + longer)
+    assert worst_cost(price, 0, 0) == 0
