@@ -1,0 +1,129 @@
+"""Crossings are noticed from settled calls and first refusals, and told under one id whatever is killed in between."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from opencode_cloud.budgets.models import BudgetExhausted, Scope
+from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.service import Alerting, Budgets, Sweep
+from opencode_cloud.budgets.stream import BudgetsKeeper
+from opencode_cloud.kit.dynamodb import DynamoDB
+from tests.integration.budgets.calls import Caller, budget
+from tests.integration.budgets.conftest import Tables
+
+LIMIT = 1000
+
+
+class Queue:
+    """Keeps what is sent; `broken` takes nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[Crossing] = []
+        self.broken = False
+
+    def send(self, crossings: Sequence[Crossing]) -> None:
+        if self.broken:
+            raise ConnectionError("no queue")
+        self.sent += crossings
+
+    @property
+    def told(self) -> list[int]:
+        return [each.threshold for each in self.sent]
+
+
+class House:
+    """A caller with a budget, and functions/budgets, which keeps an event loop of its own."""
+
+    def __init__(self, tables: Tables) -> None:
+        store = tables.store(DynamoDB())
+        self.tables, self.queue, self.budgets = tables, Queue(), Budgets(store)
+        self.keeper = BudgetsKeeper(Sweep(store), Alerting(store, self.queue))
+        self.caller = Caller(member=(budget(Scope.MEMBER, LIMIT, name="intern@example.com"),), at=int(time.time()))
+
+    def spend(self, cost: int) -> None:
+        reservation = self.caller.reservation(cost)
+
+        async def call() -> None:
+            await self.budgets.reserve(reservation, self.caller.facts(reservation))
+            await self.budgets.settle(reservation, self.caller.used(reservation, cost))
+
+        self.keeper._loop.run(call())
+
+    def stream(self) -> dict[str, Any]:
+        """Hands over every event that there is, as a stream that repeats itself."""
+        images = self.tables.rows(self.tables.usage)
+        records = [
+            {"dynamodb": {"NewImage": image, "SequenceNumber": str(n)}} for n, image in enumerate(images, start=1)
+        ]
+        return self.keeper.follow({"Records": records})
+
+
+@pytest.fixture
+def house(tables: Tables) -> Iterator[House]:
+    house = House(tables)
+    yield house
+    house.keeper._loop.close()
+
+
+def test_each_threshold_is_told_once_however_often_the_stream_repeats(house: House) -> None:
+    for cost, told in ((400, []), (150, [50]), (300, [50, 80]), (150, [50, 80, 100])):
+        house.spend(cost)
+        assert [house.stream(), house.stream()] == [{"batchItemFailures": []}] * 2
+        assert house.queue.told == told
+    first = house.queue.sent[0]
+    assert (first.workspace, first.used, first.budget.limit, first.budget.name) == (
+        house.caller.workspace.id,
+        550,
+        LIMIT,
+        "intern@example.com",
+    )
+    assert first.resets_at == house.caller.counters()[0].resets_at
+
+
+def test_the_first_refusal_in_a_window_is_told_within_the_minute_and_once(house: House) -> None:
+    house.spend(400)
+    for _ in range(3):
+        with pytest.raises(BudgetExhausted):
+            house.spend(700)
+    assert house.keeper.tick() == {"lost": 0, "alerts": 1}
+    assert house.keeper.tick() == {"lost": 0, "alerts": 0}
+    assert [(each.threshold, each.refused, each.used) for each in house.queue.sent] == [(100, True, 400)]
+    house.spend(600)
+    house.stream()
+    assert house.queue.told == [100, 50, 80]
+
+
+def test_a_crossing_that_could_not_be_told_is_told_later(house: House) -> None:
+    house.spend(600)
+    house.queue.broken = True
+    assert house.stream() == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    house.queue.broken = False
+    assert house.stream() == {"batchItemFailures": []}
+    assert house.queue.told == [50]
+
+
+def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after it was told and before that was noted."""
+    house.spend(600)
+
+    async def killed(*_: Any) -> None:
+        raise ConnectionError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.keeper._alerting._store, "note_alerts", killed)
+        house.stream()
+    house.stream()
+    assert house.queue.told == [50, 50]
+    assert len({each.id for each in house.queue.sent}) == 1
+
+
+def test_a_new_window_is_told_of_anew(house: House) -> None:
+    house.spend(600)
+    house.caller.at += 32 * 86_400
+    house.spend(600)
+    house.stream()
+    assert house.queue.told == [50, 50]
+    assert len({each.id for each in house.queue.sent}) == 2

@@ -1,0 +1,85 @@
+"""Budgets over the real database; where they stand is what a test says, and webhooks are kept in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from opencode_cloud.access.models import Kind, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace, Place
+from opencode_cloud.access.service.authentication import hash_of_key
+from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.budgets.models import KnownBudget, Standing
+from opencode_cloud.budgets.service.alerts import Alerts
+from opencode_cloud.budgets.service.allowances import Allowances
+from opencode_cloud.budgets.service.balance import Balance
+from opencode_cloud.budgets.service.settings import UsageSetting
+from opencode_cloud.budgets.service.webhooks import Webhooks
+from opencode_cloud.budgets.store.alerts import AlertStore
+from opencode_cloud.budgets.store.budgets import BudgetStore
+from opencode_cloud.kit.actor import Actor
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.policies.service import Compiler
+from opencode_cloud.policies.store import DocumentStore
+from tests.unit.workspaces.team import KEY
+from tests.unit.workspaces.team import Place as TeamPlace
+
+
+@dataclass
+class Office:
+    """A team with budgets."""
+
+    place: TeamPlace
+    stands: dict[str, Standing] = field(default_factory=dict[str, Standing])
+    posts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list[Any])
+    takes: bool = True
+    """Whether webhooks take what is posted."""
+
+    def __post_init__(self) -> None:
+        database, outbox = self.place.database, self.place.outbox
+        audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
+        self.allowances = Allowances(database, outbox, audit, budgets, self)
+        self.balance = Balance(database, outbox, audit, budgets)
+        self.settings = UsageSetting(database, outbox, audit, budgets)
+        self.webhooks = Webhooks(database, outbox, audit, alerts, budgets, lambda: KEY)
+        self.alerts = Alerts(database, outbox, Mailer(MailStore(database)), alerts, self, lambda: KEY)
+        self._truth = Truth(Compiler(DocumentStore(database)))
+
+    def of(self, keys: Sequence[str]) -> Mapping[str, Standing]:
+        return {key: self.stands.get(key.split("#")[1], Standing()) for key in keys}
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+        self.posts.append((url, headers, body))
+        return self.takes
+
+    # --------------------------------------------------------------------------------- what the gateway will know
+
+    def known_to_workspace(self, workspace: str) -> tuple[KnownBudget, ...]:
+        return self._known(Place(Kind.WORKSPACE, workspace), KnownWorkspace).budgets
+
+    def known_to_member(self, actor: Actor) -> tuple[KnownBudget, ...]:
+        return self._known(Place(Kind.MEMBER, actor.id, actor.workspace, actor.account), KnownMember).budgets
+
+    def known_to_machine(self, workspace: str, account: str) -> tuple[KnownBudget, ...]:
+        return self._known(Place(Kind.SERVICE_ACCOUNT, account, workspace), KnownServiceAccount).budgets
+
+    def known_to_key(self, secret: str) -> tuple[KnownBudget, ...]:
+        return self._known(Place(Kind.KEY, hash_of_key(secret).hex()), KnownKey).budgets
+
+    def _known(self, place: Place, kind: type[Any]) -> Any:
+        with self.place.database.transaction() as connection:
+            found = self._truth.at(connection, place)
+        assert isinstance(found, kind)
+        return found
+
+    def letters(self) -> list[tuple[str, dict[str, Any]]]:
+        """Recipients and variables of the alerts that were queued."""
+        query = select(mails.c.recipient, mails.c.variables).where(mails.c.template == "budget-alert")
+        with self.place.database.transaction() as connection:
+            return [(row.recipient, row.variables) for row in connection.execute(query.order_by(mails.c.id))]

@@ -1,0 +1,78 @@
+"""Which budgets a call counts against."""
+
+from typing import Any
+
+from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.budgets.models import Claim, KnownBudget, Period, Scope, Unit
+from opencode_cloud.budgets.service import counters_of
+
+NOON = 1_790_251_200
+
+
+def budget(name: str, scope: Scope, **more: Any) -> KnownBudget:
+    kind = {"unit": Unit.COST, "period": Period.MONTH, "limit": 100, **more}
+    return KnownBudget(id=name, scope=scope, **kind)
+
+
+def ids(
+    workspace: KnownWorkspace,
+    member: KnownMember | None,
+    machine: KnownServiceAccount | None,
+    key: KnownKey | None,
+) -> list[str]:
+    return [counter.budget.id for counter in counters_of(workspace, member, machine, key, NOON)]
+
+
+def workspace(*budgets: KnownBudget) -> KnownWorkspace:
+    return KnownWorkspace(id="wrk_1", name="Acme", budgets=budgets)
+
+
+def member(*budgets: KnownBudget) -> KnownMember:
+    return KnownMember(
+        id="mem_1", account="acc_1", workspace="wrk_1", role="member", email="ada@example.com", budgets=budgets
+    )
+
+
+def key(*budgets: KnownBudget) -> KnownKey:
+    return KnownKey(id="key_1", workspace="wrk_1", budgets=budgets)
+
+
+def test_a_members_call_counts_on_everything_that_bounds_it() -> None:
+    place = workspace(
+        budget("all", Scope.WORKSPACE), budget("balance", Scope.BALANCE), budget("each", Scope.EACH_MEMBER)
+    )
+    assert ids(place, member(), None, key(budget("key", Scope.KEY))) == ["all", "balance", "each", "key"]
+
+
+def test_an_own_budget_takes_the_place_of_that_of_each_member_of_the_same_kind_only() -> None:
+    place = workspace(
+        budget("each month", Scope.EACH_MEMBER),
+        budget("each day", Scope.EACH_MEMBER, period=Period.DAY),
+        budget("each minute", Scope.EACH_MEMBER, unit=Unit.TOKENS, period=Period.MINUTE),
+    )
+    found = ids(place, member(budget("own month", Scope.MEMBER, subject="mem_1")), None, None)
+    assert found == ["own month", "each day", "each minute"]
+
+
+def test_a_machines_call_counts_on_no_members_budget() -> None:
+    place = workspace(budget("all", Scope.WORKSPACE), budget("each", Scope.EACH_MEMBER))
+    machine = KnownServiceAccount(
+        id="svc_1", workspace="wrk_1", name="ci", budgets=(budget("ci", Scope.SERVICE_ACCOUNT),)
+    )
+    assert ids(place, None, machine, key(budget("key", Scope.KEY))) == ["all", "ci", "key"]
+
+
+def test_the_share_of_a_member_is_named_after_them() -> None:
+    [share] = counters_of(workspace(budget("each", Scope.EACH_MEMBER)), member(), None, None, NOON)
+    assert (share.budget.subject, share.budget.name) == ("mem_1", "ada@example.com")
+
+
+def test_what_counts_depends_on_the_unit_and_on_who_pays() -> None:
+    claim = Claim(cost=500, charged=0, tokens=70)
+    budgets = [
+        budget("money", Scope.WORKSPACE),
+        budget("balance", Scope.BALANCE),
+        budget("tokens", Scope.KEY, unit=Unit.TOKENS),
+        budget("requests", Scope.KEY, unit=Unit.REQUESTS),
+    ]
+    assert [claim.of(each) for each in budgets] == [500, 0, 70, 1]

@@ -1,0 +1,73 @@
+"""What people read when a budget refuses a call."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.budgets.messages import DOLLAR, amount, dollars, refusal
+from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Scope, Shortage, Standing, Unit
+
+DECEMBER = 1_796_083_200
+"""2026-12-01T00:00:00Z, in seconds."""
+
+
+def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR, **more: object) -> Shortage:
+    kind = {"scope": Scope.MEMBER, "unit": Unit.COST, "period": Period.MONTH, "name": "intern@example.com", **more}
+    known = KnownBudget(id="bud_1", limit=limit, **kind)  # pyright: ignore[reportArgumentType]
+    resets_at = None if known.period is Period.TOTAL else DECEMBER
+    counter = Counter(key="x", budget=known, resets_at=resets_at)
+    return Shortage(counter=counter, asked=asked, standing=Standing(spent=spent, reserved=reserved))
+
+
+@pytest.mark.parametrize(
+    ("short", "text"),
+    [
+        (
+            shortage(1, 20 * DOLLAR),
+            "The monthly budget of intern@example.com is used up: $20.00 of $20.00 used. "
+            "It begins anew on 1 December 2026, 00:00 UTC.",
+        ),
+        (
+            shortage(DOLLAR, 19 * DOLLAR + 1, DOLLAR // 4),
+            "The monthly budget of intern@example.com is too low for this call, which may take up to $1.00: "
+            "$19.0000 of $20.00 used, $0.25 held back by calls under way. "
+            "It begins anew on 1 December 2026, 00:00 UTC.",
+        ),
+        (
+            shortage(DOLLAR, 15 * DOLLAR, 5 * DOLLAR),
+            "The monthly budget of intern@example.com has no room at this moment: $15.00 of $20.00 used, "
+            "$5.00 held back by calls under way; this call may take up to $1.00.",
+        ),
+        (
+            shortage(5 * DOLLAR, 0, limit=DOLLAR),
+            "This call may take up to $5.00, and the monthly budget of intern@example.com is $1.00 in all. "
+            "Ask for fewer output tokens.",
+        ),
+        (
+            shortage(1, 3, limit=3, unit=Unit.REQUESTS, period=Period.MINUTE, scope=Scope.KEY, name="ci"),
+            "The limit of requests per minute of ci is used up: 3 requests of 3 requests used. "
+            "It begins anew on 1 December 2026, 00:00 UTC.",
+        ),
+        (
+            shortage(1, 25 * DOLLAR, limit=25 * DOLLAR, scope=Scope.BALANCE, period=Period.TOTAL, name="Acme"),
+            "The prepaid balance of Acme is used up: $25.00 of $25.00 used. It must be topped up first.",
+        ),
+        (
+            shortage(1, 0, limit=0, scope=Scope.KEY, name="ci"),
+            "The monthly budget of ci is used up: $0.00 of $0.00 used. It begins anew on 1 December 2026, 00:00 UTC.",
+        ),
+    ],
+)
+def test_a_refusal_says_which_budget_how_much_and_until_when(short: Shortage, text: str) -> None:
+    assert refusal(short) == text
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_dollars_never_say_more_than_there_is(micro_cents: int) -> None:
+    text = dollars(micro_cents).replace("$", "").replace(",", "")
+    assert abs(round(float(text) * DOLLAR)) <= abs(micro_cents) + 1
+    assert abs(abs(float(text)) * DOLLAR - abs(micro_cents)) < DOLLAR // 10_000
+
+
+def test_units_are_counted_in_words() -> None:
+    assert [amount(Unit.REQUESTS, 1), amount(Unit.TOKENS, 1500)] == ["1 request", "1,500 tokens"]
