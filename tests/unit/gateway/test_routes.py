@@ -1,0 +1,241 @@
+"""The gateway's HTTP: paths and headers in, answers and errors out, and what becomes of a client that leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from opencode_cloud.access.models import login_required
+from opencode_cloud.access.service import Request
+from opencode_cloud.catalogue.models import Format, Route
+from opencode_cloud.gateway.models import Incoming
+from opencode_cloud.gateway.routes import LISTS, PATHS, Gateway
+from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
+from tests.unit.gateway.catalogues import catalogue, model, upstream
+
+BODY = {"model": "m1", "messages": [{"role": "user", "content": "Hi"}]}
+STREAMED = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
+LIMIT = 10_000
+KEY = {"x-api-key": "oc_sk_x"}
+
+
+class Seen:
+    """Takes the place of the rules, and notes what reached them."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self.incoming: list[Incoming] = []
+
+    async def serve(self, incoming: Incoming, sink: Any) -> None:
+        self.incoming.append(incoming)
+        await self._rig.calls.serve(incoming, sink)
+
+    async def models(self, incoming: Incoming) -> Any:
+        self.incoming.append(incoming)
+        if not incoming.request.bearer:
+            raise login_required()
+        return self._rig.catalogue, [self._rig.model]
+
+
+@asynccontextmanager
+async def nothing(_app: Any) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+def rig() -> Rig:
+    found = catalogue(model(Route(upstream="a", model="m")), a=upstream())
+    return Rig(found, lambda _: Scripted((COMPLETION,), 200, "application/json"))
+
+
+@pytest.fixture
+def seen(rig: Rig) -> Seen:
+    return Seen(rig)
+
+
+@pytest.fixture
+def app(seen: Seen) -> Any:
+    rules: Any = seen
+    return Gateway(rules, rules, longest_body=LIMIT).app(nothing)
+
+
+@pytest.fixture
+async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer secret"},
+        {"authorization": "bearer  secret "},
+        {"x-api-key": "secret"},
+        {"x-goog-api-key": "secret"},
+        {"api-key": "secret"},
+    ],
+)
+async def test_a_key_may_come_in_any_header_that_clients_use(
+    client: httpx.AsyncClient, seen: Seen, headers: dict[str, str]
+) -> None:
+    assert (await client.post("/zen/v1/chat/completions", json=BODY, headers=headers)).status_code == 200
+    assert seen.incoming[0].request.bearer == "secret"
+
+
+async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncClient, seen: Seen) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {
+        "x-org-id": "wrk_1",
+        "x-opencode-session": "ses_1",
+        "x-opencode-request": "msg_1",
+        "x-opencode-client": "cli",
+        "x-forwarded-for": "203.0.113.9, 192.0.2.1",
+        "traceparent": trace,
+        "cookie": "secret",
+    }
+    answer = await client.post("/zen/v1/chat/completions", json=BODY, headers=headers)
+    [incoming] = seen.incoming
+    assert (incoming.workspace, incoming.session, incoming.client_request) == ("wrk_1", "ses_1", "msg_1")
+    assert incoming.request == Request(address="203.0.113.9", correlation_id=trace.split("-")[1])
+    assert incoming.tracing == {"traceparent": trace}
+    assert incoming.metadata["client"] == "cli"
+    assert "secret" not in repr(incoming)
+    assert answer.headers["x-request-id"] == trace.split("-")[1]
+
+
+@pytest.mark.parametrize(("path", "format_"), PATHS)
+async def test_each_path_has_its_format_and_its_errors(
+    client: httpx.AsyncClient, seen: Seen, path: str, format_: Format
+) -> None:
+    answer = await client.post(path.replace("{call}", "none:generateContent"), content=b"{", headers=KEY)
+    assert answer.status_code == 400
+    assert seen.incoming[0].format is format_
+    told = answer.json()["error"]
+    assert "JSON" in told["message"]
+    if format_ is Format.GENERATE:
+        assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
+    else:
+        assert (answer.json()["type"], told["type"]) == ("error", "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("call", "model_name", "stream"),
+    [
+        ("m1:generateContent", "m1", False),
+        ("m1:streamGenerateContent?alt=sse", "m1", True),
+        ("vendor:m1:generateContent", "vendor:m1", False),
+    ],
+)
+async def test_googles_paths_name_model_and_method(
+    client: httpx.AsyncClient, seen: Seen, call: str, model_name: str, stream: bool
+) -> None:
+    await client.post(f"/zen/v1/models/{call}", json={"contents": []})
+    assert (seen.incoming[0].model, seen.incoming[0].stream) == (model_name, stream)
+
+
+@pytest.mark.parametrize("call", ["m1:countTokens", "m1", ":generateContent"])
+async def test_other_methods_of_google_are_not_there(client: httpx.AsyncClient, seen: Seen, call: str) -> None:
+    answer = await client.post(f"/zen/v1/models/{call}", json={})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"]
+    assert not seen.incoming
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_long_is_refused(client: httpx.AsyncClient, seen: Seen, chunked: bool) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b" " * LIMIT
+        yield b"{}"
+
+    content: Any = parts() if chunked else b" " * (LIMIT + 1)
+    answer = await client.post("/zen/v1/chat/completions", content=content)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+    assert not seen.incoming
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_the_list_of_models_is_what_both_vendors_clients_read(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"x-api-key": "secret"})
+    listed = answer.json()
+    assert (listed["object"], listed["has_more"], listed["first_id"]) == ("list", False, "m1")
+    [entry] = listed["data"]
+    assert (entry["id"], entry["object"], entry["type"], entry["owned_by"]) == (
+        *("m1", "model", "model", "opencode-cloud"),
+    )
+    refused = await client.get(path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "login_required")
+    assert refused.headers["www-authenticate"] == "Bearer"
+
+
+async def test_browsers_may_call_from_anywhere(client: httpx.AsyncClient) -> None:
+    for path in ("/zen/v1/chat/completions", "/zen/v1/models", "/zen/v1/anything"):
+        answer = await client.options(path)
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == "*"
+    answer = await client.post("/zen/v1/chat/completions", json=BODY)
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_anything_else_is_a_404_in_json(client: httpx.AsyncClient) -> None:
+    for method, path in (("GET", "/zen/v1/nothing"), ("POST", "/zen/v1/embeddings"), ("PUT", "/inference/x")):
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "route_not_found")
+
+
+async def test_a_stream_is_passed_on_as_it_is(client: httpx.AsyncClient, rig: Rig) -> None:
+    rig.script = lambda _: Scripted()
+    answer = await client.post("/zen/v1/chat/completions", json=STREAMED, headers=KEY)
+    assert answer.content == WHOLE
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_what_fails_on_our_side_says_no_more_than_that(client: httpx.AsyncClient, rig: Rig) -> None:
+    rig.ledger.refusal = RuntimeError("a secret detail")
+    answer = await client.post("/zen/v1/chat/completions", json=BODY, headers=KEY)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+
+
+async def test_who_leaves_ends_the_call(app: Any, rig: Rig) -> None:
+    rig.script = lambda _: Scripted((sse(delta("some")), 60.0))
+    sent: list[Any] = []
+    came = asyncio.Event()
+    messages = [{"type": "http.request", "body": json.dumps(STREAMED).encode(), "more_body": False}]
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop(0)
+        await came.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            came.set()
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/zen/v1/chat/completions",
+        "raw_path": b"",
+        "query_string": b"",
+        "headers": [(b"x-api-key", b"oc_sk_x")],
+        "client": ("192.0.2.1", 1),
+        "server": ("gateway", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+    async with asyncio.timeout(5):
+        await app(scope, receive, send)
+        await rig.calls.settled()
+    [event] = rig.ledger.events
+    assert (event.outcome, event.estimated) == ("cancelled", True)
+    assert rig.answers[0].closed == [False]
+    assert sent[-1].get("more_body") is True
