@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, false, func, literal, or_, select, union_all
 
 from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.store.tables import keys
@@ -73,14 +73,13 @@ class Figures:
         Intervals without calls are left out.
         """
         source = _source(workspace, wanted, interval, by)
-        keys_ = [source.c.start] if by is None else [source.c.start, source.c.group]
+        start = func.date_format(source.c.start, literal(_FORMS[interval])).label("start")
+        keys_: list[ColumnElement[Any]] = [start] if by is None else [start, source.c.group]
         query = select(*keys_, *(each.label(name) for name, each in _sums(source))).group_by(*keys_)
         if after is not None:
-            start = after[0].strftime("%Y-%m-%d %H:%M:%S")
-            later = source.c.start > start
-            query = query.where(
-                later if by is None else or_(later, and_(source.c.start == start, _follows(source, after[1])))
-            )
+            last = after[0].strftime("%Y-%m-%d %H:%M:%S")
+            follows = and_(start == last, source.c.group > after[1]) if by is not None else false()
+            query = query.where(or_(start > last, follows))
         return self._lines(query.order_by(*keys_).limit(limit))
 
     def names(self, by: Dimension, ids: Sequence[str]) -> Mapping[str, str]:
@@ -141,7 +140,8 @@ def _part(
     column = table.c
     keys_: list[ColumnElement[Any]] = []
     if interval is not None:
-        keys_.append(func.date_format(column.start, literal(_FORMS[interval])).label("start"))
+        # As it is, rows come in the order of the primary key; longer intervals are made of the few sums.
+        keys_.append(column.start)
     if by is not None:
         keys_.append(column[COLUMNS[by]].label("group"))
     query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
@@ -155,10 +155,6 @@ def _part(
 
 def _sums(source: Subquery) -> list[tuple[str, ColumnElement[Any]]]:
     return [(name, func.sum(source.c[name])) for name in SUMS]
-
-
-def _follows(source: Subquery, group: str) -> ColumnElement[bool]:
-    return source.c.group > group
 
 
 def _line(row: RowMapping) -> Line:

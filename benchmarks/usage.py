@@ -1,0 +1,162 @@
+"""How fast the dashboard of usage is over many events: `python -m benchmarks.usage [--events 10000000]`.
+
+Fills a MariaDB of its own with a month of one workspace's events and their rollups, all made by SQL from a seed, then
+reads what a dashboard shows through the code of the API, each in a fresh transaction. Not a part of `make test`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from local.database import OWNER, LocalDatabase
+from opencode_cloud.kit import migration
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.sql import Database
+from opencode_cloud.usage.models import Dimension, Interval, Selection
+from opencode_cloud.usage.service import Reading
+from opencode_cloud.usage.store.events import EventArchive
+from opencode_cloud.usage.store.figures import Figures
+from opencode_cloud.usage.store.tables import SUMS, TOKENS
+from opencode_cloud.workspaces.permissions import Role
+
+ROOT = Path(__file__).parent.parent
+WORKSPACE = "wrk_01K0000000000000000000000A"
+SINCE, UNTIL = datetime(2026, 10, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
+MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 200, 8, 2, 30
+CHUNK = 250_000
+RUNS = 5
+GOAL_SECONDS = 2.0
+LEDGER = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace=WORKSPACE, role=Role.OWNER)
+
+_EVENTS = """
+INSERT INTO usage_events (id, at, workspace_id, member_id, key_id, model, upstream, upstream_model, format, streamed,
+  byok, input_tokens, output_tokens, cache_read_tokens, estimated, cost, charged, reserved, price, catalogue,
+  first_byte_ms, total_ms, attempts, outcome, status, session, request, correlation, batch)
+SELECT CONCAT('call_', LPAD(n, 26, '0')), TIMESTAMPADD(SECOND, FLOOR(n * 2678400.0 / :events), :since), :workspace,
+  CONCAT('mem_', LPAD(member, 26, '0')), CONCAT('key_', LPAD(member * :keys + n MOD :keys, 26, '0')),
+  CONCAT('model-', (n DIV 7) MOD :models), CONCAT('upstream-', (n DIV 7) MOD 3), 'm', 'messages', 1, 0,
+  n MOD 5000, n MOD 900, n MOD 40000, 0, n MOD 3000000, n MOD 3000000, 9000000, 'p1', 1, n MOD 900, n MOD 20000, 1,
+  IF(n MOD 50 = 0, 'failed', 'completed'), 200, CONCAT('ses_', LPAD(n DIV :events_a_session, 26, '0')), 'msg', 't', 'b'
+FROM (SELECT seq AS n, (seq DIV :events_a_session) MOD :members AS member FROM seq_{first}_to_{last}) AS numbers
+"""
+
+
+def _rollup(table: str, start: str, session: str = "") -> str:
+    told = f"{session} model, upstream, member_id, service_account_id, key_id, byok, outcome"
+    sums = ["COUNT(*)", *(f"SUM({name})" for name in TOKENS), "SUM(cost)", "SUM(charged)", "SUM(estimated)"]
+    sums += ["SUM(attempts)", "SUM(total_ms)", "SUM(first_byte_ms)", "COUNT(first_byte_ms)"]
+    return (
+        f"INSERT INTO {table} (workspace_id, start, grouping, {told}, {', '.join(SUMS)}) "  # noqa: S608 - our own names
+        f"SELECT workspace_id, {start}, UNHEX(SHA2(CONCAT_WS('|', {told}), 256)), {told}, {', '.join(sums)} "
+        f"FROM usage_events WHERE at >= :since AND at < :until GROUP BY workspace_id, {start}, {told}"
+    )
+
+
+def fill(owner: Database, events: int) -> None:
+    """Make the events and their rollups, a day at a time."""
+    values: dict[str, Any] = {"events": events, "since": SINCE, "workspace": WORKSPACE, "models": MODELS}
+    values |= {"members": MEMBERS, "keys": KEYS_A_MEMBER, "events_a_session": EVENTS_A_SESSION}
+    for first in range(0, events, CHUNK):
+        last = min(first + CHUNK, events) - 1
+        with owner.engine.begin() as connection:
+            connection.execute(text(_EVENTS.format(first=first, last=last)), values)
+        sys.stderr.write(f"\r{last + 1:,} events")
+    day = SINCE
+    while day < UNTIL:
+        with owner.engine.begin() as connection:
+            period = {"since": day, "until": day + timedelta(days=1)}
+            connection.execute(text(_rollup("usage_hours", "DATE_FORMAT(at, '%Y-%m-%d %H:00:00')")), period)
+            connection.execute(text(_rollup("usage_days", "DATE(at)")), period)
+            connection.execute(text(_rollup("usage_sessions", "DATE(at)", "session,")), period)
+        day += timedelta(days=1)
+    sys.stderr.write("\n")
+
+
+def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
+    """Return what a dashboard asks, by name."""
+    month = Selection(since=SINCE, until=UNTIL)
+    # As on any day within the month: the last hours are read by the hour.
+    part = Selection(since=SINCE, until=UNTIL - timedelta(hours=7, minutes=12))
+    one = Selection(since=SINCE, until=UNTIL, only={Dimension.MEMBER: f"mem_{7:026d}"})
+
+    def top(by: Dimension) -> Callable[[], Any]:
+        return lambda: reading.groups(LEDGER, WORKSPACE, month, by, None, 10)
+
+    def dashboard() -> None:
+        reading.total(LEDGER, WORKSPACE, part)
+        reading.series(LEDGER, WORKSPACE, part, Interval.DAY, None, None, 1000)
+        for by in (Dimension.MODEL, Dimension.MEMBER, Dimension.KEY):
+            reading.groups(LEDGER, WORKSPACE, part, by, None, 10)
+
+    return {
+        "dashboard: total, days, top models, members, keys": dashboard,
+        "total of the month": lambda: reading.total(LEDGER, WORKSPACE, month),
+        "series by day": lambda: reading.series(LEDGER, WORKSPACE, month, Interval.DAY, None, None, 1000),
+        "series by day and model": lambda: reading.series(
+            LEDGER, WORKSPACE, month, Interval.DAY, Dimension.MODEL, None, 1000
+        ),
+        "series by hour": lambda: reading.series(LEDGER, WORKSPACE, month, Interval.HOUR, None, None, 1000),
+        "top models": top(Dimension.MODEL),
+        "top members": top(Dimension.MEMBER),
+        "top keys": top(Dimension.KEY),
+        "top sessions": top(Dimension.SESSION),
+        "one member's total": lambda: reading.total(LEDGER, WORKSPACE, one),
+        "first page of calls": lambda: reading.events(LEDGER, WORKSPACE, month, None, 51),
+        "first page of a member's calls": lambda: reading.events(LEDGER, WORKSPACE, one, None, 51),
+    }
+
+
+def measure(database: Database) -> dict[str, dict[str, float]]:
+    """Return, by question, the seconds of the first run and the median of all."""
+    reading = Reading(Figures(database), EventArchive(database))
+    found: dict[str, dict[str, float]] = {}
+    for name, ask in questions(reading).items():
+        taken: list[float] = []
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            ask()
+            taken.append(time.perf_counter() - began)
+        found[name] = {"first": round(taken[0], 3), "median": round(statistics.median(taken), 3)}
+    return found
+
+
+def main() -> int:
+    """Run the benchmark; 0 if the dashboard keeps its promise."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="usage-") as folder:
+        server = LocalDatabase(Path(folder), ROOT)
+        server.start("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin")
+        try:
+            owner = Database(server.access.url(OWNER))
+            migration.upgrade(owner.engine, ROOT / "migrations")
+            began = time.perf_counter()
+            fill(owner, options.events)
+            filled = time.perf_counter() - began
+            with owner.engine.begin() as connection:
+                rows = {
+                    name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one()  # noqa: S608
+                    for name in ("usage_events", "usage_hours", "usage_days", "usage_sessions")
+                }
+            figures = measure(Database(server.access.url()))
+        finally:
+            server.stop()
+    print(json.dumps({"rows": rows, "filled_seconds": round(filled), "seconds": figures}, indent=2))
+    slowest = max(figures["dashboard: total, days, top models, members, keys"].values())
+    return 0 if slowest < GOAL_SECONDS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
