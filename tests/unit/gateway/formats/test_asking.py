@@ -227,6 +227,7 @@ def test_requests_that_could_mean_something_else_upstream_are_refused_by_name(
         b"null",
         b'"x"',
         b"\xff\xfe",
+        b'{"model":"\x80"}',
         b'{"model":1e999}',
         b"[" * 100_000,
         b'{"a":' * 300 + b"1" + b"}" * 300,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-import msgspec
-
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.chat import inspection as chat
 from opencode_cloud.gateway.formats.chat.requests import max_output as chat_max_output
@@ -136,7 +134,7 @@ def node_of(format_: Format, document: object) -> Node:
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
         document: object = json.decode(body, object)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 are a ValueError of another kind
         raise InvalidRequest(f"The body must be JSON ({error}).") from error
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.")

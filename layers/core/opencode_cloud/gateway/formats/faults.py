@@ -106,7 +106,7 @@ def upstream_fault(source: Format, status: int, body: bytes) -> UpstreamFault:  
     """Return what the body of an upstream's error says, whatever it is: JSON of any shape, HTML, text or nothing."""
     try:
         document: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return UpstreamFault(status=status, message=bounded(_plain(body)))
     return fault_of(document, status)
 

@@ -156,7 +156,7 @@ def arguments_object(arguments: str) -> dict[str, Any]:
         return {}
     try:
         value: object = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
+    except ValueError:
         return {"invalid_json": arguments}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {"value": value}
 

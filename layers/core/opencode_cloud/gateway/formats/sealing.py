@@ -8,7 +8,6 @@ when the client sends it again, it is opened. What carries the mark is never sen
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, cast
 
 import msgspec
@@ -34,7 +33,7 @@ def unseal(text: str) -> Reasoning | None:
     try:
         plain = base64.b64decode(plain_base64(text) + "=" * (-len(text) % 4))
         return msgspec.json.decode(plain[len(_LABEL) :], type=Reasoning)
-    except (binascii.Error, msgspec.DecodeError):
+    except ValueError:
         return None
 
 
