@@ -14,6 +14,9 @@ PROTOCOL_PARAMETER = "protocol"
 ORIGIN_HEADER = "x-opencode-origin"
 """In which the CDN sends the gateway the secret that only it knows."""
 
+VIEWER_HEADER = "x-opencode-viewer"
+"""In which the CDN tells the gateway who asked: a function URL keeps of `x-forwarded-for` what the viewer made up."""
+
 
 class Target(StrEnum):
     """What serves a route."""

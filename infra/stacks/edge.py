@@ -18,7 +18,7 @@ from constructs import Construct
 
 from infra.constructs.apis import WEBSOCKET_STAGE
 from infra.constructs.nag import acknowledge
-from infra.routes import ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, Route, Target
+from infra.routes import ORIGIN_HEADER, PROTOCOL_PARAMETER, ROUTES, VIEWER_HEADER, Route, Target
 from infra.stacks.data import DataStack
 from infra.stacks.gateway import GatewayStack
 from infra.stacks.sharing import SharingStack
@@ -55,7 +55,7 @@ class EdgeStack(Stack):
         self._rewrite = cloudfront.Function(
             self,
             "Rewrite",
-            comment="Copies Host to X-Forwarded-Host, and rewrites WebSocket paths to the stage of their API.",
+            comment="Says for what host and for whom; rewrites WebSocket paths to the stage of their API.",
             code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE)),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
@@ -201,6 +201,7 @@ def viewer_request_code(routes: Sequence[Route], websocket_stage: str) -> str:
 function handler(event) {{
   const request = event.request;
   request.headers['x-forwarded-host'] = {{ value: request.headers.host.value }};
+  request.headers['{VIEWER_HEADER}'] = {{ value: event.viewer.ip }};
   const protocol = PROTOCOLS[request.uri];
   if (protocol) {{
     request.uri = '/{websocket_stage}';

@@ -4,7 +4,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from infra.routes import ORIGIN_HEADER
+from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door import refusals
 from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
 from local.front_door.http import SKIPPED, named, read_event
@@ -73,8 +73,9 @@ class StreamDoor:
     def _headers(self, request: web.BaseRequest) -> list[tuple[str, str]]:
         given = request.headers
         ours = forwarded(request.host, request.remote or "", given, trust_proxy=self._settings.trust_proxy)
-        kept = [(name, value) for name, value in passed_on(given.items()) if name.lower() != ORIGIN_HEADER]
-        return [*kept, *ours.items(), (ORIGIN_HEADER, self._settings.origin_secret)]
+        kept = [pair for pair in passed_on(given.items()) if pair[0].lower() not in (ORIGIN_HEADER, VIEWER_HEADER)]
+        told = {**ours, VIEWER_HEADER: ours["x-forwarded-for"], ORIGIN_HEADER: self._settings.origin_secret}
+        return [*kept, *told.items()]
 
 
 def _cut(request: web.BaseRequest) -> None:

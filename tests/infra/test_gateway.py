@@ -11,7 +11,7 @@ import pytest
 from infra import routes
 from infra.stacks.gateway import CALL_SECONDS
 from infra.stage import InvalidStage, load
-from opencode_cloud.kit.asgi import ORIGIN_HEADER
+from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER
 from tests.infra.synthesis import Synthesis, synthesize
 
 ROOT = Path(__file__).parents[2]
@@ -100,8 +100,9 @@ def test_the_laptop_serves_it_without_adapter_and_address(syntheses: dict[str, S
     assert "753240598075" not in json.dumps(local.templates["gateway"])
 
 
-def test_the_cdn_and_the_application_mean_the_same_header() -> None:
+def test_the_cdn_and_the_application_mean_the_same_headers() -> None:
     assert routes.ORIGIN_HEADER.encode() == ORIGIN_HEADER
+    assert routes.VIEWER_HEADER.encode() == VIEWER_HEADER
 
 
 def test_neither_function_sits_in_a_network(synthesis: Synthesis) -> None:

@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.constructs.apis import WEBSOCKET_STAGE
-from infra.routes import ROUTES, Route, Target, match
+from infra.routes import ROUTES, VIEWER_HEADER, Route, Target, match
 from infra.stacks.edge import viewer_request_code
 from tests.infra.synthesis import Synthesis
 
+HEADERS = {"host": {"value": "share.example.com"}, VIEWER_HEADER: {"value": "6.6.6.6"}}
 PATHS = [
+    ("/zen/v1/models", Target.STREAM, ""),
+    ("/inference/anthropic/v1/messages", Target.STREAM, ""),
+    ("/zen", Target.HTTP, ""),
     ("/live", Target.WEBSOCKET, "live"),
     ("/live/", Target.HTTP, ""),
     ("/lively", Target.HTTP, ""),
@@ -55,7 +59,8 @@ def test_other_queries_stay_as_they_are() -> None:
 
 
 def _viewer_requests(code: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    script = f"{code}\nconsole.log(JSON.stringify({json.dumps(requests)}.map(request => handler({{request}}))))"
+    event = "{request, viewer: {ip: '192.0.2.1'}}"
+    script = f"{code}\nconsole.log(JSON.stringify({json.dumps(requests)}.map(request => handler({event}))))"
     return json.loads(subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout)
 
 
@@ -63,11 +68,12 @@ def _viewer_requests(code: str, requests: list[dict[str, Any]]) -> list[dict[str
 def test_cloudfront_rewrites_as_the_front_door(syntheses: dict[str, Synthesis], path: str) -> None:
     code = syntheses["dev"].one("edge", "AWS::CloudFront::Function")["FunctionCode"]
     query = {"id": {"value": "abc"}, "protocol": {"value": "theirs"}}
-    request = {"uri": path, "querystring": query, "headers": {"host": {"value": "share.example.com"}}}
+    request = {"uri": path, "querystring": query, "headers": HEADERS}
     (sent,) = _viewer_requests(code, [request])
     route = match(path)
     expected = dict(parse_qsl(route.rewrite_query("id=abc&protocol=theirs")))
     assert sent["headers"]["x-forwarded-host"] == {"value": "share.example.com"}
+    assert sent["headers"][VIEWER_HEADER] == {"value": "192.0.2.1"}
     assert sent["uri"] == (f"/{WEBSOCKET_STAGE}" if route.target is Target.WEBSOCKET else path)
     assert {key: value["value"] for key, value in sent["querystring"].items()} == expected
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from infra.routes import ORIGIN_HEADER
+from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door.server import serve_until
 from local.front_door.settings import UNLIMITED, Quotas, Settings
 from local.processes import free_port
@@ -117,13 +117,14 @@ async def test_what_the_gateway_says_arrives_before_it_says_more(
 
 async def test_the_gateway_knows_the_door_and_who_asked(door: Door, client: aiohttp.ClientSession) -> None:
     await door.gateway.chunks.put(None)
-    told = {ORIGIN_HEADER: "a guess", "X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer key", "X-Session": "s"}
+    told = {ORIGIN_HEADER: "a guess", VIEWER_HEADER: "7.7.7.7", "X-Forwarded-For": "6.6.6.6"}
+    told |= {"Authorization": "Bearer key", "X-Session": "s"}
     async with client.post(f"{door.url}/zen/v1/messages", data=b"\x00body", headers=told) as answer:
         assert answer.status == 200
     (request,) = door.gateway.requests
     sent = request["headers"]
     assert sent.getall(ORIGIN_HEADER) == [SECRET]
-    assert sent.getall("X-Forwarded-For") == ["127.0.0.1"]
+    assert sent.getall("X-Forwarded-For") == sent.getall(VIEWER_HEADER) == ["127.0.0.1"]
     assert (sent["Authorization"], sent["X-Session"]) == ("Bearer key", "s")
     assert request["body"] == b"\x00body"
 

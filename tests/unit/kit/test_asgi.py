@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.kit.asgi import ORIGIN_HEADER, FromEdge, Message, Receive, Scope, Send, Shedding
+from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER, FromEdge, Message, Receive, Scope, Send, Shedding
 
 HEALTH = "/zen/v1/health"
 
@@ -55,6 +55,18 @@ def edge(served: Served) -> FromEdge:
 async def test_what_came_by_the_cdn_is_served(edge: FromEdge, served: Served) -> None:
     assert (await ask(edge, headers=[(ORIGIN_HEADER, b"the secret")]))[0] == 200
     assert len(served.scopes) == 1
+
+
+async def test_where_a_request_came_from_is_what_the_cdn_saw(edge: FromEdge, served: Served) -> None:
+    made_up = [(b"x-forwarded-for", b"6.6.6.6"), (b"accept", b"*/*")]
+    seen = [(VIEWER_HEADER, b"192.0.2.1"), (ORIGIN_HEADER, b"the secret")]
+    assert (await ask(edge, headers=[*made_up, *seen]))[0] == 200
+    assert served.scopes[0]["headers"] == [(b"accept", b"*/*"), (b"x-forwarded-for", b"192.0.2.1")]
+
+
+async def test_without_word_of_the_cdn_it_came_from_nowhere(edge: FromEdge, served: Served) -> None:
+    await ask(edge, headers=[(b"x-forwarded-for", b"6.6.6.6"), (ORIGIN_HEADER, b"the secret")])
+    assert served.scopes[0]["headers"] == []
 
 
 @pytest.mark.parametrize("headers", [[], [(ORIGIN_HEADER, b"")], [(ORIGIN_HEADER, b"the secre")], [(b"x", b"y")]])

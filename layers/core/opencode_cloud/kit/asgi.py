@@ -16,13 +16,15 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ORIGIN_HEADER = b"x-opencode-origin"
+VIEWER_HEADER = b"x-opencode-viewer"
+FORWARDED_FOR = b"x-forwarded-for"
 
 
 class FromEdge:
     """Lets in what came by the CDN: only it sends the secret.
 
-    So nobody goes around the CDN to an address of ours that the internet can reach, and headers that say where a
-    request came from are the CDN's own.
+    So nobody goes around the CDN to an address of ours that the internet can reach. What ``x-forwarded-for`` says is
+    replaced by the viewer's address as the CDN saw it: a function URL would keep what the viewer made up.
     """
 
     def __init__(self, application: Application, secret: Callable[[], str], *, open_paths: Collection[str]) -> None:
@@ -39,8 +41,10 @@ class FromEdge:
         """Serve, or answer 403."""
         if scope["type"] == "lifespan":
             await self._learn()
-        if scope["type"] != "http" or scope["path"] in self._open or await self._knows(scope):
+        if scope["type"] != "http" or scope["path"] in self._open:
             await self._application(scope, receive, send)
+        elif await self._knows(scope):
+            await self._application({**scope, "headers": _from_viewer(scope["headers"])}, receive, send)
         else:
             await answer(send, 403, "forbidden", "Ask at the public address.")
 
@@ -52,6 +56,13 @@ class FromEdge:
             await self._learn()
         given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
         return bool(self._secret) and hmac.compare_digest(given, self._secret)
+
+
+def _from_viewer(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return a request's headers with the viewer's address, which the CDN sends, as where it came from."""
+    viewer = [value for name, value in headers if name == VIEWER_HEADER]
+    kept = [pair for pair in headers if pair[0] not in (VIEWER_HEADER, ORIGIN_HEADER, FORWARDED_FOR)]
+    return [*kept, *((FORWARDED_FOR, value) for value in viewer)]
 
 
 class Shedding:
