@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import to_row
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id, session
 from tests.integration.tokens import access_token
@@ -61,6 +66,9 @@ def fill(world: World) -> None:
         "version": "1",
     }
     world.ids["share"] = shared(world)
+    world.ids["call"] = used(world)
+    period = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
+    world.ids["export"] = make("usage/exports", **period)
     policy = {"policy": {"models": {"allow": [f"{CANARY}/*"]}}, "comment": CANARY}
     must(http.put(f"{base}/policy", json=policy, headers={"If-Match": '"0"'}))
     configuration = {"configuration": {"username": CANARY}, "comment": CANARY}
@@ -77,6 +85,19 @@ def shared(world: World) -> str:
     item = session(session_id, f"{CANARY} session")
     must(client.post(f"/api/shares/{made['id']}/sync", json={"secret": made["secret"], "data": [item]}))
     return made["id"]
+
+
+def used(world: World) -> str:
+    """Leave the event of a model call behind, as the gateway does, and return the call's id once it is in the books."""
+    call, now = new_id("call"), now_ms()
+    event = UsageEvent(
+        id=call, at=now, workspace=world.workspace, member=world.ids["member"], model=f"{CANARY}/model", cost=1
+    )
+    world.stack.client("dynamodb").put_item(TableName=world.stack.outputs["UsageTableName"], Item=to_row(event))
+    address, deadline = f"/api/v1/workspaces/{world.workspace}/usage/events/{call}", time.monotonic() + 60
+    while (answer := world.owner.http.get(address)).status_code == 404 and time.monotonic() < deadline:
+        time.sleep(0.25)
+    return must(answer)["id"]
 
 
 def state(world: World) -> dict[str, Any]:

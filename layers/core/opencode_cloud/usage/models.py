@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from opencode_cloud.catalogue.models import Tokens
-from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound
+from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 
 
 class Outcome(StrEnum):
@@ -181,14 +181,14 @@ def call_not_found() -> NotFound:
     return NotFound("call_not_found", "There is no call with this id, or it is not yours to see.")
 
 
-def invalid_period() -> BadRequest:
+def invalid_period() -> Unprocessable:
     """A period ends before it begins, or is too long."""
-    return BadRequest("invalid_period", "`to` must be later than `from`, and at most 400 days.")
+    return Unprocessable("invalid_period", "`to` must be later than `from`, and at most 400 days.")
 
 
-def sessions_by_day() -> BadRequest:
+def sessions_by_day() -> Unprocessable:
     """Rollups tell sessions apart by day only."""
-    return BadRequest(
+    return Unprocessable(
         "sessions_by_day", "Usage of sessions is kept by day. Ask for the interval `day` or `month`, or for events."
     )
 

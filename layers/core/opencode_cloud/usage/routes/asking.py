@@ -8,9 +8,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.moments import to_utc
-from opencode_cloud.usage.models import Dimension, Outcome, Selection
+from opencode_cloud.usage.models import Dimension, Outcome, Selection, invalid_period
 
 
 class Asked(BaseModel):
@@ -44,7 +43,7 @@ class Asked(BaseModel):
             since = to_utc(self.since) if self.since else month
             until = to_utc(self.until) if self.until else now
         except ValueError as error:
-            raise BadRequest("invalid_period", f"{error}.") from error
+            raise invalid_period() from error
         return Selection(since=since, until=until, only=only, byok=self.byok)
 
 
