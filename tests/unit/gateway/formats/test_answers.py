@@ -83,6 +83,15 @@ def test_calls_without_ids_get_ids_that_differ() -> None:
     assert all(ids)
 
 
+def test_two_calls_under_one_id_are_told_apart() -> None:
+    document = json.loads(golden(Format.CHAT, "json"))
+    for call in document["choices"][0]["message"]["tool_calls"]:
+        call["id"] = "call_same"
+    calls = essence(received(Format.MESSAGES, Format.CHAT, encode(document)))[2:]
+    assert calls[0][1] == "call_same"
+    assert calls[1][1] != "call_same"
+
+
 def test_a_thought_signature_of_gemini_reaches_a_client_of_chat_where_googles_own_endpoint_has_it() -> None:
     answer = json.loads(relay_answer(ask(Format.CHAT), Format.GENERATE, golden(Format.GENERATE, "json")).body)
     calls = answer["choices"][0]["message"]["tool_calls"]

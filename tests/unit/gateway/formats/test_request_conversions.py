@@ -406,6 +406,16 @@ def test_documents_and_remote_pictures_are_carried(client: Format, upstream: For
     assert "https://example.com/a.png" in text
 
 
+def test_blank_texts_that_anthropic_refuses_are_left_out() -> None:
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": " "},
+        {"role": "user", "content": "y"},
+    ]
+    document = forwarded(ask(Format.CHAT, messages=messages), Format.MESSAGES)
+    assert [message["role"] for message in document["messages"]] == ["user", "user"]
+
+
 def test_messages_of_the_system_within_a_conversation_are_not_lost() -> None:
     messages = [*USER, {"role": "assistant", "content": "Fine."}, {"role": "system", "content": "Be rude."}, *USER]
     asked = ask(Format.CHAT, messages=messages)
@@ -424,6 +434,7 @@ REFUSED: list[tuple[Format, Format, dict[str, Any], str]] = [
     (Format.CHAT, Format.MESSAGES, {"response_format": {"type": "json_object"}}, "JSON of any form"),
     (Format.CHAT, Format.RESPONSES, {"stop": ["x"]}, "stop sequences"),
     (Format.CHAT, Format.RESPONSES, {"presence_penalty": 1}, "presence penalty"),
+    (Format.CHAT, Format.MESSAGES, {"frequency_penalty": 1}, "frequency penalty"),
     (Format.CHAT, Format.MESSAGES, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "custom"),
     (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "bash_20250124"),
     (Format.MESSAGES, Format.CHAT, {"tools": [{"type": "web_search_20250305", "name": "w"}]}, "web_search_20250305"),

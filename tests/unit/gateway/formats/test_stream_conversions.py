@@ -191,6 +191,16 @@ def test_servers_that_number_all_calls_0_are_understood() -> None:
     assert calls == [("call", "a", "f", {"city": "Paris"}), ("call", "b", "f", {"city": "Rome"})]
 
 
+def test_two_calls_under_one_id_are_told_apart() -> None:
+    stream = golden(Format.CHAT)
+    for call in (b"call_DdmO9pD3xa9XTPNJ32zg2hcA", b"call_RotOsVxDkYx2pF4qTpYgZzRk"):
+        stream = stream.replace(call, b"call_get_weather")
+    for client in (Format.MESSAGES, Format.RESPONSES, Format.GENERATE):
+        calls = essence(said(client, relayed(client, Format.CHAT, [stream])))[2:]
+        assert calls[0][1] == "call_get_weather"
+        assert calls[1][1] != "call_get_weather"
+
+
 def test_an_answer_of_responses_whose_text_was_not_streamed_is_not_lost() -> None:
     item = {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "output_text", "text": "all"}]}
     response = {"id": "r", "status": "completed", "output": [item], "usage": {"input_tokens": 1, "output_tokens": 1}}

@@ -11,6 +11,7 @@ import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import sse
+from opencode_cloud.gateway.formats.final import final_json, final_text, is_final
 from opencode_cloud.gateway.formats.models import UpstreamFault
 
 MAXIMUM_MESSAGE = 500
@@ -56,6 +57,12 @@ _GOOGLE = {
 
 def answer_error(format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any]) -> bytes:
     """Return the body of an error, in the form that the clients of a format read."""
+    if is_final(status):
+        return final_json(_answer_error(format_, status, code, final_text(message), details))
+    return _answer_error(format_, status, code, message, details)
+
+
+def _answer_error(format_: Format, status: int, code: str, message: str, details: Mapping[str, Any]) -> bytes:
     if format_ is not Format.GENERATE:
         return msgspec.json.encode({"type": "error", "error": _error(code, message, details)})
     error = {

@@ -27,3 +27,16 @@ def acceptable(call: str) -> str:
 def positional(turn: int, position: int, name: str) -> str:
     """Return the id of a call that has none: by its place in the conversation, so the same in every later request."""
     return acceptable(f"call_{turn}_{position}_{name}"[:MAXIMUM])
+
+
+class Unique:
+    """Tells ids of calls within an answer apart: servers have been seen to give two calls the same one, or none."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def of(self, call: str) -> str:
+        """Return the id under which a call is passed on: its own, unless that is taken."""
+        own = new("call_") if not call or call in self._seen else call
+        self._seen.add(own)
+        return own

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import msgspec
 
 from opencode_cloud.catalogue.models import Format, Tokens
-from opencode_cloud.gateway.formats import conversions, sse
+from opencode_cloud.gateway.formats import conversions, ids, sse
 from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.faults import error_event, fault_of
 from opencode_cloud.gateway.formats.metering import METERS, ResponsesMeter
@@ -18,9 +18,11 @@ from opencode_cloud.gateway.formats.models import (
     Event,
     Grown,
     Malformed,
+    Opened,
     Reasoning,
     Reply,
     Text,
+    ToolCall,
     UpstreamFault,
     UpstreamGarbage,
 )
@@ -173,6 +175,7 @@ class Conversion(_Relay):
         self._format = asked.format
         self._reader = conversions.reader(source)
         self._writer = conversions.writer(asked)
+        self._calls = ids.Unique()
         self._generated = 0
 
     @property
@@ -234,6 +237,9 @@ class Conversion(_Relay):
         for event in events:
             if isinstance(event, Grown):
                 self._generated += size(event.text)
+            elif isinstance(event, Opened) and isinstance(event.block, ToolCall):
+                call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
+                event = Opened(event.index, call)
             written.append(self._writer.write(event, self._reader.tokens))
         return b"".join(written)
 
@@ -252,7 +258,7 @@ def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
         if asked.format is source:
             usage = node.raw("usageMetadata" if source is Format.GENERATE else "usage")
             return Answer(body=body, tokens=read_usage(source, usage), generated=_text_size(node.members()))
-        reply = conversions.read_answer(source, node)
+        reply = _with_unique_ids(conversions.read_answer(source, node))
         converted = msgspec.json.encode(conversions.write_answer(reply, asked))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
@@ -260,6 +266,15 @@ def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
 
 
 _MEMBERS = ("choices", "content", "output", "candidates")
+
+
+def _with_unique_ids(reply: Reply) -> Reply:
+    calls = ids.Unique()
+    blocks = [
+        msgspec.structs.replace(block, id=calls.of(block.id)) if isinstance(block, ToolCall) else block
+        for block in reply.blocks
+    ]
+    return msgspec.structs.replace(reply, blocks=tuple(blocks))
 
 
 def _generated(reply: Reply) -> int:

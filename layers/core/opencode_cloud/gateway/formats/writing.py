@@ -10,6 +10,7 @@ from opencode_cloud.gateway.formats.models import (
     Image,
     Malformed,
     Message,
+    Request,
     Text,
     Thinking,
     ToolResult,
@@ -24,6 +25,13 @@ def cannot_carry(node: Node, what: str = "") -> Malformed:
     """Return the error that names what the upstream's format cannot express."""
     subject = f" ({what})" if what else ""
     return node.wrong(f"{subject.strip()} cannot be carried over to the format of this model's upstream".strip())
+
+
+def refuse_penalties(request: Request) -> None:
+    """Raise the error that names a penalty, for formats that have none."""
+    for name, penalty in (("frequency", request.frequency_penalty), ("presence", request.presence_penalty)):
+        if penalty:
+            raise cannot_carry(Node(None, f"a {name} penalty"))
 
 
 def split_results(blocks: Iterable[Block]) -> tuple[list[ToolResult], list[Block]]:

@@ -26,7 +26,14 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, without_empty
 from opencode_cloud.gateway.formats.sealing import unseal
-from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged, split_results
+from opencode_cloud.gateway.formats.writing import (
+    budget_of,
+    cannot_carry,
+    effort_of,
+    merged,
+    refuse_penalties,
+    split_results,
+)
 
 DEFAULT_OUTPUT = 32_000
 """Tokens. Messages must name a limit; this one is used where neither the client nor the catalogue knows one."""
@@ -202,7 +209,9 @@ def _read_thinking(node: Node) -> Thinking | None:
 
 def write(request: Request, model: str) -> dict[str, Any]:
     """Write a request."""
+    refuse_penalties(request)
     system, messages = _hoisted(request)
+    turns = [_write_message(message) for message in merged(messages)]
     limit = request.max_output or DEFAULT_OUTPUT
     thinking = _write_thinking(request, model, limit)
     thinks = thinking.get("thinking", {}).get("type") in ("enabled", "adaptive")
@@ -210,8 +219,8 @@ def write(request: Request, model: str) -> dict[str, Any]:
     members = {
         "model": model,
         "max_tokens": limit,
-        "system": [_write_text(text) for text in system if text.text] or None,
-        "messages": [_write_message(message) for message in merged(messages)],
+        "system": [_write_text(text) for text in system if text.text.strip()] or None,
+        "messages": [turn for turn in turns if turn["content"]],
         "tools": [_write_tool(tool) for tool in request.tools] or None,
         "tool_choice": _write_choice(request),
         # While it thinks, the model takes neither of these.
@@ -251,7 +260,7 @@ def _write_message(message: Message) -> dict[str, Any]:
 def _write_block(block: Block) -> dict[str, Any]:
     match block:
         case Text():
-            return _write_text(block) if block.text else {}
+            return _write_text(block) if block.text.strip() else {}  # Anthropic refuses blank ones
         case Image() | Document():
             return _write_media(block)
         case ToolCall():
@@ -297,7 +306,7 @@ def _write_reasoning(block: Reasoning) -> dict[str, Any]:
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:
-    members: dict[str, Any] = {"name": tool.name, "input_schema": tool.schema or {"type": "object", "properties": {}}}
+    members: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **(tool.schema or {})}}
     if tool.description:
         members["description"] = tool.description
     if tool.strict:

@@ -26,7 +26,7 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node, without_empty
 from opencode_cloud.gateway.formats.sealing import unseal
-from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of
+from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, refuse_penalties
 
 _UNCARRIED = ("previous_response_id", "conversation", "prompt", "max_tool_calls", "top_logprobs", "context_management")
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -179,9 +179,7 @@ def write(request: Request, model: str) -> dict[str, Any]:
     """Write a request. It is kept nowhere, so that reasoning comes back encrypted where it is asked for."""
     if request.stop:
         raise cannot_carry(Node(None, "stop sequences"))
-    for name, penalty in (("frequency", request.frequency_penalty), ("presence", request.presence_penalty)):
-        if penalty:
-            raise cannot_carry(Node(None, f"a {name} penalty"))
+    refuse_penalties(request)
     text = without_empty({"format": _write_shape(request.shape), "verbosity": request.verbosity or None})
     items = [item for message in request.messages for item in _write_message(message)]
     reasons = request.thinking is not None or any(item.get("type") == "reasoning" for item in items)

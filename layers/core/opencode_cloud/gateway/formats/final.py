@@ -1,0 +1,52 @@
+"""Keeps opencode from sending a call again that was refused for good.
+
+Client 1.18.33 searches message and body of each HTTP error, whatever its status, for what reads like a passing failure:
+``429``, ``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, also within an amount of $500.00 or an id. What it finds
+it takes for worth repeating, and waits for ``retry-after``: of a monthly budget, for weeks. So these digits are parted:
+in messages by a character without width, elsewhere by writing the same JSON differently.
+"""
+
+from __future__ import annotations
+
+import re
+
+_JOINER = "\u2060"
+_LOOKS_PASSING = r"(?=429|500|502|503|504|524)[45]"
+_IN_TEXT = re.compile(_LOOKS_PASSING)
+_IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _LOOKS_PASSING.encode())
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]+(?![0-9.eE])')
+PASSING = frozenset({408, 409, 429})
+"""Statuses below 500 that say by themselves that a call may be repeated."""
+
+
+def is_final(status: int) -> bool:
+    """Tell whether a status says that the same call would be refused again."""
+    return status < 500 and status not in PASSING
+
+
+def final_text(message: str) -> str:
+    """Return a message that looks the same to people, and final to the client."""
+    return _IN_TEXT.sub(lambda found: found[0] + _JOINER, message)
+
+
+def final_json(body: bytes) -> bytes:
+    """Return the same JSON document in other letters: digits of strings escaped, whole numbers with an exponent.
+
+    A number with two of the sequences that no single point can part stays as it is; of amounts it is one in a thousand.
+    """
+    return _TOKEN.sub(lambda token: _string(token[0]) if token[0][:1] == b'"' else _number(token[0]), body)
+
+
+def _string(text: bytes) -> bytes:
+    return _IN_STRING.sub(lambda found: found[0] if found[0][:1] == b"\\" else b"\\u003" + found[0], text)
+
+
+def _number(digits: bytes) -> bytes:
+    if not _IN_TEXT.search(digits.decode()):
+        return digits
+    for whole in range(1, len(digits)):
+        rest = digits[whole:].rstrip(b"0")
+        written = digits[:whole] + (b"." + rest if rest else b"") + b"e%d" % (len(digits) - whole)
+        if not _IN_TEXT.search(written.decode()):
+            return written
+    return digits

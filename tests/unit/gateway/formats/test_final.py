@@ -1,0 +1,45 @@
+"""What is refused for good never reads like a passing failure to the client, and says the same to everybody else."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats import answer_error
+
+CLIENT = re.compile("429|500|502|503|504|524")
+"""What opencode 1.18.33 looks for in messages and bodies."""
+amounts = st.integers(0, 9_000_000_000_000_000) | st.sampled_from([500, 5_000_000, 42_900_000, 50_234, 1_524_000])
+texts = st.text(max_size=20) | st.sampled_from(
+    ['$500.00 of "$5,024.29"', "bud_01M8A50050350442952400", "\\429\n\x1f500"]
+)
+
+
+def error(format_: Format, status: int, message: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    body = answer_error(format_, status=status, code="budget_exhausted", message=message, details=details).decode()
+    return body, json.loads(body)["error"]
+
+
+@given(format_=st.sampled_from(Format), message=texts, limit=amounts, used=amounts, budget=texts)
+def test_the_client_finds_nothing_worth_repeating(
+    format_: Format, message: str, limit: int, used: int, budget: str
+) -> None:
+    details = {"limit": limit, "used": used, "budget": budget}
+    body, said = error(format_, 402, message, details)
+    assert {name: said[name] for name in details} == details
+    assert said["message"].replace("\u2060", "") == message.replace("\u2060", "")
+    assume(all(len(CLIENT.findall(str(amount))) < 2 for amount in (limit, used)))  # no point parts both
+    assert not CLIENT.search(said["message"])
+    assume("\x1f" not in message + budget or not CLIENT.search(body))  # an escape of JSON may end with a digit
+    assert not CLIENT.search(body)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_said_as_it_is(status: int) -> None:
+    body, said = error(Format.CHAT, status, "Come back for $500.00", {"limit": 500})
+    assert said["message"] == "Come back for $500.00"
+    assert '"limit":500' in body
