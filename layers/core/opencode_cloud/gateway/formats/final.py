@@ -1,9 +1,9 @@
 """Keeps opencode from sending a call again that was refused for good.
 
 Client 1.18.33 searches message and body of each HTTP error, whatever its status, for what reads like a passing failure:
-``429``, ``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, also within an amount of $500.00 or an id. What it finds
-it takes for worth repeating, and waits for ``retry-after``: of a monthly budget, for weeks. So these digits are parted:
-in messages by a character without width, elsewhere by writing the same JSON differently.
+``429``, ``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, also within an amount of $500.00 or an id. Then it
+sends the call again after ``retry-after``, which for a monthly budget may be weeks. So these digits are parted: in
+messages by a character without width, elsewhere by writing the same JSON differently.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 
 _JOINER = "\u2060"
-_LOOKS_PASSING = r"(?=429|500|502|503|504|524)[45]"
-_IN_TEXT = re.compile(_LOOKS_PASSING)
-_IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _LOOKS_PASSING.encode())
+_MIDDLE = r"(?<=4)2(?=9)|(?<=5)0(?=[0234])|(?<=5)2(?=4)"
+"""The second digit of each."""
+_IN_TEXT = re.compile(_MIDDLE)
+_IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _MIDDLE.encode())
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]+(?![0-9.eE])')
 PASSING = frozenset({408, 409, 429})
 """Statuses below 500 that say by themselves that a call may be repeated."""
@@ -26,7 +27,7 @@ def is_final(status: int) -> bool:
 
 def final_text(message: str) -> str:
     """Return a message that looks the same to people, and final to the client."""
-    return _IN_TEXT.sub(lambda found: found[0] + _JOINER, message)
+    return _IN_TEXT.sub(lambda found: _JOINER + found[0], message)
 
 
 def final_json(body: bytes) -> bytes:
