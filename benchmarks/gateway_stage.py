@@ -64,12 +64,12 @@ def _limit(url: str, somebody: Somebody) -> None:
     owner = {"authorization": f"Bearer {somebody.access_token}"}
     path = f"/api/v1/workspaces/{somebody.workspace}"
     with httpx.Client(base_url=url, headers=owner, timeout=60) as http:
-        (member,) = _got(http.get(f"{path}/members"))["items"]
-        (key,) = _got(http.get(f"{path}/keys"))["items"]
+        (member,) = _got(http.get(f"{path}/members"))["data"]
+        (key,) = _got(http.get(f"{path}/keys"))["data"]
         for wish in (
             {"scope": "workspace", "period": "month"},
-            {"scope": "member", "subject": member["id"], "period": "day"},
-            {"scope": "key", "subject": key["id"], "period": "day"},
+            {"scope": "member", "subject_id": member["id"], "period": "day"},
+            {"scope": "key", "subject_id": key["id"], "period": "day"},
         ):
             _got(http.post(f"{path}/budgets", json={**wish, "unit": "cost", "limit": THOUSAND_DOLLARS}))
 

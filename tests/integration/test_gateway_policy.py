@@ -244,7 +244,7 @@ def test_what_is_taken_away_is_refused_within_five_seconds(world: World) -> None
     assert [token.call(shop, shop.workspace), with_key(own), with_key({"x-api-key": shop.key})] == [200] * 3
     assert shop.owner.http.delete(f"{shop.path}/keys/{shop.key_id}").status_code == 204
     soon(lambda: with_key({"x-api-key": shop.key}) == 401)
-    members = shop.owner.http.get(f"{shop.path}/members").json()["items"]
+    members = shop.owner.http.get(f"{shop.path}/members").json()["data"]
     member = next(each["id"] for each in members if each["email"] == person.email)
     assert shop.owner.http.delete(f"{shop.path}/members/{member}").status_code == 204
     soon(lambda: with_key(own) == 401)
