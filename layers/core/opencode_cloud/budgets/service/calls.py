@@ -20,8 +20,8 @@ from opencode_cloud.budgets.models import (
     Unit,
 )
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.kit.log import count
+from opencode_cloud.kit.errors import ServiceError, Unavailable
+from opencode_cloud.kit.log import count, logger
 from opencode_cloud.usage.models import Outcome, UsageEvent
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ class Budgets:
         try:
             await self._store.hold(reservation, facts)
         except Refused as refused:
-            for shortage in refused.shortages:
-                if shortage.lasting and shortage.counter.budget.watched and not shortage.standing.refused:
-                    await self._store.note_refusal(shortage.counter, now_seconds())
+            await self._note(refused.shortages)
             raise _answer(refused.shortages) from None
 
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
@@ -85,6 +83,16 @@ class Budgets:
     async def release(self, reservation: Reservation) -> None:
         """Give everything back and leave no event: no upstream was called."""
         await self._store.give_back(reservation)
+
+    async def _note(self, shortages: Sequence[Shortage]) -> None:
+        """Have people told of budgets that refuse a call for the first time in their window."""
+        for shortage in shortages:
+            if shortage.lasting and shortage.counter.budget.watched and not shortage.standing.refused:
+                try:
+                    await self._store.note_refusal(shortage.counter, now_seconds())
+                except Unavailable:
+                    # The refusal stands all the same, and the next one notes it.
+                    logger.warning("a refusal was not noted", extra={"counter": shortage.counter.key})
 
 
 def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:

@@ -36,7 +36,11 @@ class Sweep:
 
         async def take(call: str) -> bool:
             async with turn:
-                return await self._end(call, now)
+                try:
+                    return await self._end(call, now)
+                except Exception:  # noqa: BLE001 - one bad row must not keep the others; it is logged, and taken up again
+                    logger.exception("a lease was not ended", extra={"call": call})
+                    return False
 
         ended = sum(await asyncio.gather(*(take(call) for call in calls)))
         count("ReservationsLost", ended)

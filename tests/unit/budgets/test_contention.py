@@ -1,0 +1,55 @@
+"""Many calls on one counter get into each other's way in DynamoDB, which no emulator does: none is refused falsely."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from opencode_cloud.budgets.models import Claim, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.store import CounterStore, counters
+from opencode_cloud.budgets.windows import counter
+from opencode_cloud.kit.dynamodb import Contended
+from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.usage.models import UsageEvent
+
+NOON = 1_790_251_200
+EVENT = UsageEvent(id="call_1", at=NOON * 1000, workspace="wrk_1")
+
+
+class Busy:
+    """DynamoDB as its client tells it, with others in the way for `times` calls."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.requests: list[Mapping[str, Any]] = []
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.requests.append(request)
+        if len(self.requests) <= self.times:
+            raise Contended("store_contended", "busy", retry_after=1)
+        return {}
+
+
+def budgets(busy: Busy) -> Budgets:
+    return Budgets(CounterStore(busy, "budgets", "usage"))  # pyright: ignore[reportArgumentType]
+
+
+def reservation() -> Reservation:
+    budget = KnownBudget(id="bud_1", scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=100)
+    claim = Claim(cost=1, charged=1, tokens=1)
+    return Reservation(id="call_1", counters=[counter(budget, NOON)], claim=claim, lease_until=NOON + 900)
+
+
+async def test_a_reservation_is_tried_on_under_one_token_so_that_it_is_made_once() -> None:
+    busy = Busy(3)
+    await budgets(busy).reserve(reservation(), EVENT)
+    assert len(busy.requests) == 4
+    assert len({request["ClientRequestToken"] for request in busy.requests}) == 1
+
+
+async def test_a_reservation_that_never_comes_through_is_no_full_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "RESERVE_SECONDS", 0.2)
+    with pytest.raises(Unavailable) as refused:
+        await budgets(Busy(1000)).reserve(reservation(), EVENT)
+    assert (refused.value.status, refused.value.code, refused.value.retry_after) == (503, "budget_contention", 1)
