@@ -37,6 +37,7 @@ MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 200, 8, 2, 30
 CHUNK = 250_000
 RUNS = 5
 GOAL_SECONDS = 2.0
+DASHBOARD = "dashboard: total, days, top models, members, keys"
 LEDGER = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace=WORKSPACE, role=Role.OWNER)
 
 _EVENTS = """
@@ -100,7 +101,7 @@ def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
             reading.groups(LEDGER, WORKSPACE, part, by, None, 10)
 
     return {
-        "dashboard: total, days, top models, members, keys": dashboard,
+        DASHBOARD: dashboard,
         "total of the month": lambda: reading.total(LEDGER, WORKSPACE, month),
         "series by day": lambda: reading.series(LEDGER, WORKSPACE, month, Interval.DAY, None, None, 1000),
         "series by day and model": lambda: reading.series(
@@ -154,7 +155,7 @@ def main() -> int:
         finally:
             server.stop()
     print(json.dumps({"rows": rows, "filled_seconds": round(filled), "seconds": figures}, indent=2))
-    slowest = max(figures["dashboard: total, days, top models, members, keys"].values())
+    slowest = max(figures[DASHBOARD].values())
     return 0 if slowest < GOAL_SECONDS else 1
 
 

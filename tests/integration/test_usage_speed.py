@@ -1,0 +1,28 @@
+"""The dashboard of a month over half a million calls; `python -m benchmarks.usage` measures ten million."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import usage
+from local.database import OWNER, LocalDatabase
+from opencode_cloud.kit import migration
+from opencode_cloud.kit.sql import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_a_months_dashboard_is_there_within_two_seconds(tmp_path: Path) -> None:
+    server = LocalDatabase(tmp_path, ROOT)
+    server.start("--innodb-flush-log-at-trx-commit=0")
+    try:
+        owner = Database(server.access.url(OWNER))
+        migration.upgrade(owner.engine, ROOT / "migrations")
+        usage.fill(owner, 500_000)
+        figures = usage.measure(Database(server.access.url()))
+    finally:
+        server.stop()
+    assert figures[usage.DASHBOARD]["first"] < usage.GOAL_SECONDS, figures
