@@ -123,5 +123,6 @@ def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, to
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
-        "usage": write_usage(Format.RESPONSES, tokens) if tokens else None,
+        # Clients of this format do without much, but not without usage; what is not known is nothing to them.
+        "usage": write_usage(Format.RESPONSES, tokens or Tokens()),
     }
