@@ -328,4 +328,15 @@ async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench
     assert sorted(settled) == [False] * 4 + [True]
     assert sorted(row["spent"] for row in bench.tables.counters().values()) == [1, 600]
     assert bench.events() == {reservation.id: "lost", f"{reservation.id}.late": "completed"}
-    assert sum(from_row(row).cost for row in bench.tables.rows(bench.tables.usage)) == 600
+    rows = bench.tables.rows(bench.tables.usage)
+    assert sum(from_row(row).cost for row in rows) == 600
+    # Each event names the counters that it counts on: the request is that of the first.
+    counted = {row["sk"]["S"]: len(counters_of(row)) for row in rows}
+    assert counted == {reservation.id: 2, f"{reservation.id}.late": 1}
+
+
+async def test_an_event_names_no_counter_that_the_call_did_not_touch(bench: Bench) -> None:
+    caller = Caller(workspace=(budget(Scope.BALANCE, 10, period=Period.TOTAL), budget(Scope.WORKSPACE, DOLLAR)))
+    await bench.spend(caller, 500, charged=0)
+    [row] = bench.tables.rows(bench.tables.usage)
+    assert list(counters_of(row)) == list(bench.tables.counters())

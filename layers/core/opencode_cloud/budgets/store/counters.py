@@ -77,12 +77,13 @@ class CounterStore:
         """
         held = {each.key: each for each in rows.held_of(reservation)}
         changes = self._charges(reservation.counters, held, used, event.workspace)
-        return await self._finish(reservation.id, changes, to_row(event, _keys(reservation)))
+        touched = [each.key for each in reservation.counters if each.key in held or used.get(each.key)]
+        return await self._finish(reservation.id, changes, to_row(event, touched))
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
         """Add what was ``used`` by a call that holds nothing back, with its event; False when the event is there."""
         changes = self._charges(reservation.counters, {}, used, event.workspace)
-        return await self._finish(None, changes, to_row(event, _keys(reservation)))
+        return await self._finish(None, changes, to_row(event, [key for key, amount in used.items() if amount]))
 
     async def give_back(self, reservation: Reservation) -> bool:
         """Take a reservation back as if it had never been made; False when there is none."""
@@ -286,7 +287,3 @@ class CounterStore:
 
 def _assignments(said: Mapping[str, Any]) -> str:
     return ", ".join(f"#{name} = :{name}" for name in said)
-
-
-def _keys(reservation: Reservation) -> list[str]:
-    return [counter.key for counter in reservation.counters]
