@@ -124,7 +124,7 @@ def test_an_error_within_a_stream_reaches_the_client_in_its_format_and_nothing_a
 def test_an_error_before_the_mark_of_the_end_is_no_normal_end(client: Format) -> None:
     event = b'data: {"object":"error","message":"Out of memory","type":"server_error","code":500}\n\n'
     relay = relay_stream(ask(client, stream=True), Format.CHAT)
-    relay.feed(event + b"data: [DONE]\n\n")
+    assert b"[DONE]" not in relay.feed(event + b"data: [DONE]\n\n") + relay.end()
     assert relay.fault is not None
     assert (relay.fault.status, relay.fault.message) == (500, "Out of memory")
     assert not relay.complete

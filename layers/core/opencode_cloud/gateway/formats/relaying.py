@@ -157,6 +157,8 @@ class PassThrough(_Relay):
         return last
 
     def _one(self, event: bytes) -> bytes:
+        if self._meter.fault is not None:
+            return b""  # some servers end a failed stream like any other
         data = sse.data_of(event)
         if data is None:
             return event
