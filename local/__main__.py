@@ -146,6 +146,7 @@ def welcome(stack: LocalStack) -> Panel:
         "  }\n\n"
         "Then type /share in a session and open the link. Or log in, with any address:\n\n"
         f"  opencode console login {stack.url}\n\n"
+        f"Models        {stack.url}/zen/v1 (which ones: docs/catalogue.md)\n"
         f"Mailbox       {stack.mailbox.url} (sign-in codes and all other mails end up here)\n"
         f"{demo}AWS emulator  {stack.emulator_url} (region us-east-1, key and secret: test)\n"
         f"Logs          {stack.state / 'logs'}\n"

@@ -49,6 +49,9 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
         errors, requests = answers
         refused = share(errors, requests, at_least=FEWEST_CALLS, label="5xx, %")
         yield Signal("GatewayServerErrors", refused, 5, "The gateway answers 5xx to one request of twenty.")
+    if gateway.containers:
+        ill = gateway.containers.targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum")
+        yield Signal("GatewayUnhealthy", ill, 0, "A container of the gateway does not answer: ECS replaces it.")
     alerts = gateway.budgets.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
     yield Signal("BudgetAlertsBehind", alerts, 60_000, "Budgets are watched over a minute late: alerts come late.")
     usage = ledger.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
@@ -66,7 +69,11 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
     drift = [written("LedgerDrift", "ledger"), written("BudgetAlerts", "budgets")]
     return [
         graph("Model calls", [written("Requests", "gateway")], right=tokens),
-        graph("Cost, micro-cents", [written("CostMicroCents", "gateway")]),
+        graph(
+            "Cost, micro-cents, and calls at one time",
+            [written("CostMicroCents", "gateway")],
+            right=_at_one_time(gateway),
+        ),
         graph("First byte, ms", first_byte),
         graph("Model calls in trouble", trouble, right=_answers(gateway) or ()),
         graph("Reservations", held, right=[written("ReservationsLost", "budgets")]),
@@ -74,6 +81,13 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
         graph("Usage behind, ms", ages),
         graph("Drift and alerts", drift),
     ]
+
+
+def _at_one_time(gateway: GatewayStack) -> list[cloudwatch.IMetric]:
+    """Return how many calls are under way, or connections where those are what is counted."""
+    if gateway.containers:
+        return [gateway.containers.balancer.metrics.active_connection_count()]
+    return [gateway.gateway.function.metric("ConcurrentExecutions", statistic="Maximum")] if gateway.gateway else []
 
 
 def _answers(gateway: GatewayStack) -> tuple[cloudwatch.IMetric, cloudwatch.IMetric] | None:

@@ -43,7 +43,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     root = tmp_path_factory.mktemp("contained")
     file = root / "stage.toml"
     file.write_text(CONTAINERS)
-    return synthesize(load("dev", file, environ={}), root / "out")
+    return synthesize(load("dev", file, environ={}), root / "out", bundling=False)
 
 
 @pytest.fixture(params=KINDS)

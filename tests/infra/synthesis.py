@@ -32,9 +32,12 @@ class Synthesis:
         return found
 
 
-def synthesize(stage: Stage, folder: Path) -> Synthesis:
-    """Synthesize `stage` into `folder`; cdk-nag runs with it, and a finding fails it."""
-    build(stage, outdir=str(folder)).synth()
+def synthesize(stage: Stage, folder: Path, *, bundling: bool = True) -> Synthesis:
+    """Synthesize `stage` into `folder`; cdk-nag runs with it, and a finding fails it.
+
+    Without `bundling` layers and functions are not packaged, which is quicker.
+    """
+    build(stage, outdir=str(folder), bundling=bundling).synth()
     return Synthesis(stage, folder, dict(_templates(folder)))
 
 

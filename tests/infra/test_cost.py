@@ -24,9 +24,21 @@ def test_production_pays_for_being_awake_and_for_a_stand_by(syntheses: dict[str,
     assert items["public IPv4 address"].quantity == 1
 
 
-def test_every_resource_is_priced_or_known_to_be_free(syntheses: dict[str, Synthesis]) -> None:
+def test_containers_cost_what_runs_and_functions_for_model_calls_nothing_while_idle(
+    syntheses: dict[str, Synthesis], contained: Synthesis
+) -> None:
+    items = {item.name: item for item in idle(resources_of(contained.templates.values()), PRICES)}
+    assert items["gateway's container"].quantity == contained.stage.gateway.least_tasks == 2
+    assert items["gateway's container"].monthly == pytest.approx(2 * 730 * (0.03238 + 2 * 0.00356))
+    assert items["load balancer"].monthly == pytest.approx(16.425)
+    assert items["public IPv4 address"].quantity == 3
+    functions = {item.name for item in idle(resources_of(syntheses["dev"].templates.values()), PRICES)}
+    assert not functions & {"gateway's container", "load balancer"}
+
+
+def test_every_resource_is_priced_or_known_to_be_free(syntheses: dict[str, Synthesis], contained: Synthesis) -> None:
     assert not FREE & PRICED.keys()
-    for synthesis in syntheses.values():
+    for synthesis in (*syntheses.values(), contained):
         idle(resources_of(synthesis.templates.values()), PRICES)
 
 

@@ -188,7 +188,7 @@ def test_leases_are_looked_at_every_minute_and_books_every_night(synthesis: Synt
 def test_calls_are_shed_by_reserved_concurrency_where_a_stage_says_so(tmp_path: Path) -> None:
     file = tmp_path / "stage.toml"
     file.write_text("anonymous_models = true\n[gateway]\nconcurrency = 50\nmemory = 1024\n")
-    made = synthesize(load("alice", file, environ={}), tmp_path / "out")
+    made = synthesize(load("alice", file, environ={}), tmp_path / "out", bundling=False)
     function = _function(made, "Gateway")
     assert (function["ReservedConcurrentExecutions"], function["MemorySize"]) == (50, 1024)
     assert function["Environment"]["Variables"]["ANONYMOUS_MODELS"] == "1"

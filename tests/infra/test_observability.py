@@ -50,6 +50,11 @@ def test_whoever_stands_before_the_gateway_counts_its_answers(
         assert name in alarms
 
 
+def test_containers_that_do_not_answer_wake_an_operator(contained: Synthesis) -> None:
+    alarm = contained.one("observability", "AWS::CloudWatch::Alarm", "GatewayUnhealthy")
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("UnHealthyHostCount", 0)
+
+
 def test_the_operator_s_address_subscribes_where_one_is_set(watched: Synthesis) -> None:
     subscribed = [s["Endpoint"] for s in watched.properties("observability", "AWS::SNS::Subscription")]
     assert subscribed == ([watched.stage.alarm_email] if watched.stage.alarm_email else [])

@@ -16,8 +16,10 @@ IGNORED = ["W3005", "W3010"]
 """Dependencies that CDK writes although they are implied, and availability zones that it writes out."""
 
 
-def test_cfn_lint(syntheses: dict[str, Synthesis]) -> None:
+def test_cfn_lint(syntheses: dict[str, Synthesis], contained: Synthesis) -> None:
     templates = [str(path) for s in syntheses.values() for path in s.folder.glob("*.template.json")]
+    # What is not as in the stages above.
+    templates += [str(contained.folder / f"opencode-cloud-dev-{name}.template.json") for name in ("gateway", "edge")]
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run([linter, "--ignore-checks", *IGNORED, "--", *templates], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
