@@ -10,6 +10,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from time import monotonic
 from typing import Any
 
@@ -189,7 +190,7 @@ class CounterStore:
             "Update": {
                 "TableName": self._budgets,
                 "Key": rows.counter_key(counter.key),
-                "UpdateExpression": f"SET {_assignments(said)} ADD committed :claim, {kind} :claim",
+                "UpdateExpression": f"SET {_assignments(*said)} ADD committed :claim, {kind} :claim",
                 "ConditionExpression": "attribute_not_exists(committed) OR committed <= :room",
                 "ExpressionAttributeNames": {f"#{name}": name for name in said},
                 "ExpressionAttributeValues": {
@@ -229,7 +230,7 @@ class CounterStore:
             "ExpressionAttributeValues": {f":{name}_more": {"N": str(value)} for name, value in numbers.items()},
         }
         if said:
-            update["UpdateExpression"] = f"SET {_assignments(said)} ADD {added}"
+            update["UpdateExpression"] = f"SET {_assignments(*said)} ADD {added}"
             update["ExpressionAttributeNames"] = {f"#{name}": name for name in said}
             update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in said.items()}
         return {"Update": update}
@@ -285,5 +286,6 @@ class CounterStore:
         return found
 
 
-def _assignments(said: Mapping[str, Any]) -> str:
-    return ", ".join(f"#{name} = :{name}" for name in said)
+@cache
+def _assignments(*names: str) -> str:
+    return ", ".join(f"#{name} = :{name}" for name in names)
