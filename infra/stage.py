@@ -151,6 +151,7 @@ class Stage(_Settings):
     )
     gateway: Gateway = Gateway()
     anonymous_models: bool = Field(default=False, description="whether free models may be called without a key")
+    anonymous_requests_per_day: int = Field(default=50, gt=0, description="without a key, per source address")
     usage_retention_days: int = Field(default=400, ge=31, description="that single model calls are kept, without text")
     check_mail_domains: bool = Field(default=True, description="DNS is asked whether an invited address can get mail")
     dns_server: str = Field(default="", description="asked for proofs of domains (address:port); none: the usual one")

@@ -125,6 +125,7 @@ class GatewayStack(ZonedStack):
             "ORIGIN_SECRET": data.origin_secret_arn,
             "PUBLIC_URL": stage.public_url,
             "ANONYMOUS_MODELS": str(int(stage.anonymous_models)),
+            "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
             "PRIVATE_PROVIDERS": str(int(stage.private_providers)),
         }
 

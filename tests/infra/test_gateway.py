@@ -15,6 +15,7 @@ from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER
 from tests.infra.synthesis import Synthesis, synthesize
 
 ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
 SETTINGS = {
     "ACCESS_TABLE",
     "SESSIONS_TABLE",
@@ -26,6 +27,7 @@ SETTINGS = {
     "ORIGIN_SECRET",
     "PUBLIC_URL",
     "ANONYMOUS_MODELS",
+    "ANONYMOUS_REQUESTS_PER_DAY",
     "PRIVATE_PROVIDERS",
 }
 COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
@@ -66,6 +68,19 @@ def test_it_is_told_where_everything_is(synthesis: Synthesis) -> None:
     adapter = {name for name in given if name.startswith("AWS_L")}
     assert given - adapter == SETTINGS | COMMON
     assert bool(adapter) != synthesis.stage.local
+
+
+def test_each_gets_the_settings_that_it_reads(synthesis: Synthesis) -> None:
+    read = {
+        name: set(re.findall(r'settings\.(?:text|number)\("(\w+)"', "".join(map(Path.read_text, files))))
+        for name, files in {
+            "Gateway": (ROOT / "functions/gateway/handler.py", LIBRARY / "gateway_wiring.py"),
+            "Budgets": (ROOT / "functions/budgets/handler.py",),
+        }.items()
+    }
+    read["Gateway"] -= {"GATEWAY_STREAMS", "LONGEST_BODY"}  # of containers
+    for name, names in read.items():
+        assert names <= set(_function(synthesis, name)["Environment"]["Variables"]), name
 
 
 def test_it_streams_by_the_web_adapter(on_aws: Synthesis) -> None:
