@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
 
 from local.database import OWNER, LocalDatabase
 from opencode_cloud.kit import migration
@@ -60,23 +60,24 @@ def _rollup(table: str, start: str, session: str = "") -> str:
     return (
         f"INSERT INTO {table} (workspace_id, start, grouping, {told}, {', '.join(SUMS)}) "  # noqa: S608 - our own names
         f"SELECT workspace_id, {start}, UNHEX(SHA2(CONCAT_WS('|', {told}), 256)), {told}, {', '.join(sums)} "
-        f"FROM usage_events WHERE at >= :since AND at < :until GROUP BY workspace_id, {start}, {told}"
+        "FROM usage_events WHERE workspace_id = :workspace AND at >= :since AND at < :until "
+        f"GROUP BY workspace_id, {start}, {told}"
     )
 
 
-def fill(owner: Database, events: int) -> None:
-    """Make the events and their rollups, a day at a time."""
+def fill(owner: Engine, events: int) -> None:
+    """Make the events and their rollups, a day at a time; ``owner`` must wait longer than functions do."""
     values: dict[str, Any] = {"events": events, "since": SINCE, "workspace": WORKSPACE, "models": MODELS}
     values |= {"members": MEMBERS, "keys": KEYS_A_MEMBER, "events_a_session": EVENTS_A_SESSION}
     for first in range(0, events, CHUNK):
         last = min(first + CHUNK, events) - 1
-        with owner.engine.begin() as connection:
+        with owner.begin() as connection:
             connection.execute(text(_EVENTS.format(first=first, last=last)), values)
         sys.stderr.write(f"\r{last + 1:,} events")
     day = SINCE
     while day < UNTIL:
-        with owner.engine.begin() as connection:
-            period = {"since": day, "until": day + timedelta(days=1)}
+        with owner.begin() as connection:
+            period = {"workspace": WORKSPACE, "since": day, "until": day + timedelta(days=1)}
             connection.execute(text(_rollup("usage_hours", "DATE_FORMAT(at, '%Y-%m-%d %H:00:00')")), period)
             connection.execute(text(_rollup("usage_days", "DATE(at)")), period)
             connection.execute(text(_rollup("usage_sessions", "DATE(at)", "session,")), period)
@@ -141,12 +142,12 @@ def main() -> int:
         server = LocalDatabase(Path(folder), ROOT)
         server.start("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin")
         try:
-            owner = Database(server.access.url(OWNER))
-            migration.upgrade(owner.engine, ROOT / "migrations")
+            owner = create_engine(server.access.url(OWNER))
+            migration.upgrade(owner, ROOT / "migrations")
             began = time.perf_counter()
             fill(owner, options.events)
             filled = time.perf_counter() - began
-            with owner.engine.begin() as connection:
+            with owner.begin() as connection:
                 rows = {
                     name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one()  # noqa: S608
                     for name in ("usage_events", "usage_hours", "usage_days", "usage_sessions")

@@ -22,6 +22,7 @@ PAGES = {
     "": Permission.WORKSPACE_READ,
     "/members": Permission.MEMBER_READ,
     "/keys": Permission.KEY_OWN,
+    "/usage": Permission.USAGE_OWN,
     "/policy": Permission.POLICY_READ,
     "/configuration": Permission.CONFIGURATION_READ,
     "/audit": Permission.AUDIT_READ,

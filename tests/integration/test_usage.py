@@ -69,6 +69,15 @@ def test_a_settled_call_is_in_the_books_within_a_minute(office: Office) -> None:
     assert sum(call["cost"] for call in office.get("usage/events")["data"]) == 3 * 10**8 + 3
 
 
+def test_the_page_shows_the_month_with_its_days_and_who_used_most(office: Office) -> None:
+    page = office.owner.http.get(f"/console/{office.workspace}/usage").text
+    assert "<b>$3.00</b> Cost" in page
+    assert page.count("<rect") >= 28
+    assert office.owner.email in page
+    earlier = office.owner.http.get(f"/console/{office.workspace}/usage", params={"month": "2026-01"}).text
+    assert "No calls in this month." in earlier
+
+
 def test_a_row_that_is_no_event_holds_nobody_up(office: Office) -> None:
     event = UsageEvent(id=new_id("call"), at=now_ms(), workspace=office.workspace)
     poison = to_row(event) | {"event": {"S": "{"}}

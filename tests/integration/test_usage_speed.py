@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from benchmarks import usage
 from local.database import OWNER, LocalDatabase
@@ -19,8 +20,8 @@ def test_a_months_dashboard_is_there_within_two_seconds(tmp_path: Path) -> None:
     server = LocalDatabase(tmp_path, ROOT)
     server.start("--innodb-flush-log-at-trx-commit=0")
     try:
-        owner = Database(server.access.url(OWNER))
-        migration.upgrade(owner.engine, ROOT / "migrations")
+        owner = create_engine(server.access.url(OWNER))
+        migration.upgrade(owner, ROOT / "migrations")
         usage.fill(owner, 500_000)
         figures = usage.measure(Database(server.access.url()))
     finally:

@@ -184,7 +184,7 @@ def identity_pages() -> IdentityPages:
 def administration_pages() -> AdministrationPages:
     """Return the pages on which members run their workspaces."""
     desk = Desk(access(), deployment_key, identity_pages().note_use, settings.text("PUBLIC_URL", ""))
-    return AdministrationPages(desk, access(), team(), publisher(), audit_reading())
+    return AdministrationPages(desk, access(), team(), publisher(), audit_reading(), books().reading)
 
 
 @cache

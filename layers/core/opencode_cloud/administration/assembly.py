@@ -10,6 +10,7 @@ from opencode_cloud.administration.keys import KeyPages
 from opencode_cloud.administration.members import MemberPages
 from opencode_cloud.administration.overview import Overview
 from opencode_cloud.administration.policies import ConfigurationPages, PolicyPages
+from opencode_cloud.administration.usage import UsagePages
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from opencode_cloud.administration.desk import Desk
     from opencode_cloud.audit.service import AuditReading
     from opencode_cloud.policies.service import Publisher
+    from opencode_cloud.usage.service import Reading
     from opencode_cloud.workspaces.assembly import Team
 
 
@@ -30,6 +32,7 @@ class AdministrationPages:
     team: Team
     publisher: Publisher
     reading: AuditReading
+    usage: Reading
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every page to ``app``."""
@@ -40,3 +43,4 @@ class AdministrationPages:
         PolicyPages(self.desk, self.publisher).mount()
         ConfigurationPages(self.desk, self.publisher).mount()
         AuditPages(self.desk, self.reading).mount()
+        UsagePages(self.desk, self.usage).mount()
