@@ -44,7 +44,9 @@ def verdict(run: Run, failures: list[tuple[Target, AttemptFailed]]) -> ServiceEr
 
 def interrupted(upstream: str, reason: str, *, told: bool = False) -> Interrupted:
     """Return the error of an answer that broke off; ``told``: the client has it already, in the upstream's words."""
-    return Interrupted("upstream_interrupted", f"The answer of {upstream} broke off: {reason}", told=told)
+    # Where a message has the words "connection lost", opencode tries again by itself.
+    message = f"The answer of {upstream} broke off, connection lost: {reason}"
+    return Interrupted("upstream_interrupted", message, told=told)
 
 
 def _refused(target: Target, error: AttemptFailed) -> ServiceError:
