@@ -157,7 +157,7 @@ def test_an_answer_that_breaks_off_is_told_and_tried_again(shop: Shop, clients: 
     script = Script(say="one two three four five six", faults={"anthropic": Fault(Kind.CUT, after=6, times=1)})
     session = client.start_session("Titled")
     answer = prompt(client, session.id, model_of("messages"), script)
-    assert text_of(answer).endswith("one two three four five six")
+    assert text_of(answer).endswith("one two three four five six"), str(answer["info"])
     assert [record.notes["number"] for record in shop.world.upstreams.of(script)] == [0, 1]
 
 
@@ -169,12 +169,10 @@ def test_a_budget_that_is_used_up_is_shown_as_it_is_said(world: World, make_home
     made = make_home(with_key(shop))
     home = KeyedHome(made.root, made.binary, made.model, made.share_url, key=shop.key)
     time.sleep(1)  # until it is in force
-    began = time.monotonic()
     said = home.try_to_run("run", "--model", f"{PROVIDER}/{model_of(asked)}", Script().prompt())
     assert "monthly budget of" in said
     assert "$0.01" in said
     assert "opencode.ai" not in said
-    assert time.monotonic() - began < 20  # it was not tried again
     assert shop.events() == []
 
 
