@@ -25,9 +25,7 @@ def upgrade() -> None:
         sa.Column("model", sa.String(length=80, collation="utf8mb4_bin"), nullable=False),
         sa.Column("since", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("price", sa.JSON(), nullable=False, comment="micro-cents per million tokens"),
-        sa.Column(
-            "published_in", sa.Integer(), nullable=False, comment="the number of the first version that had it"
-        ),
+        sa.Column("published_in", sa.Integer(), nullable=False, comment="the number of the first version that had it"),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_catalogue_prices")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
