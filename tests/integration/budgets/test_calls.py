@@ -100,6 +100,22 @@ async def test_a_released_call_leaves_neither_money_nor_requests_nor_an_event(be
     assert bench.events() == {}
 
 
+async def test_a_client_that_leaves_while_its_call_is_reserved_holds_nothing_back(bench: Bench) -> None:
+    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    for turns in range(12):
+        reservation = caller.reservation(1000)
+        call = asyncio.create_task(bench.budgets.reserve(reservation, caller.facts(reservation)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    while bench.budgets._returning:
+        await asyncio.gather(*bench.budgets._returning)
+    assert bench.tables.reservations() == []
+    assert [row["committed"] for row in bench.tables.counters().values()] == [0]
+
+
 async def test_a_call_without_budgets_leaves_a_trace_while_it_runs_and_an_event_after_it(bench: Bench) -> None:
     caller = Caller()
     reservation = caller.reservation(1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class Budgets:
 
     def __init__(self, store: CounterStore) -> None:
         self._store = store
+        self._returning: set[asyncio.Task[None]] = set()
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
         """Hold back what a call may take at most, on all of its counters or on none.
@@ -53,8 +55,12 @@ class Budgets:
             standings = await self._store.standings([counter.key for counter in hopeless])
             claim = reservation.claim
             raise _answer([Shortage(counter=c, asked=claim.of(c.budget), standing=standings[c.key]) for c in hopeless])
+        holding = asyncio.ensure_future(self._store.hold(reservation, facts))
         try:
-            await self._store.hold(reservation, facts)
+            await asyncio.shield(holding)
+        except asyncio.CancelledError:
+            self._return_later(reservation, holding)
+            raise
         except Refused as refused:
             await self._note(refused.shortages)
             raise _answer(refused.shortages) from None
@@ -83,6 +89,20 @@ class Budgets:
     async def release(self, reservation: Reservation) -> None:
         """Give everything back and leave no event: no upstream was called."""
         await self._store.give_back(reservation)
+
+    def _return_later(self, reservation: Reservation, holding: asyncio.Future[None]) -> None:
+        """Give back what is held for a client that left meanwhile: else it would be held until the lease ends."""
+
+        async def give_back() -> None:
+            try:
+                await holding
+                await self._store.give_back(reservation)
+            except (Refused, ServiceError):
+                logger.info("nothing to give back of an abandoned call", extra={"call": reservation.id})
+
+        task = asyncio.ensure_future(give_back())
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
 
     async def _note(self, shortages: Sequence[Shortage]) -> None:
         """Have people told of budgets that refuse a call for the first time in their window."""
