@@ -45,7 +45,7 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
         ),
         (
             shortage(1, 3, limit=3, unit=Unit.REQUESTS, period=Period.MINUTE, scope=Scope.KEY, name="ci"),
-            "The limit of requests per minute of ci is used up: 3 requests of 3 requests used. "
+            "The limit of requests per minute of ci is used up: 3 of 3 requests used. "
             "It begins anew on 1 December 2026, 00:00 UTC.",
         ),
         (

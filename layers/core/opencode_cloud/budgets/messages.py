@@ -67,7 +67,8 @@ def refusal(shortage: Shortage) -> str:
     budget, standing = shortage.counter.budget, shortage.standing
     name, limit = title(budget), amount(budget.unit, budget.limit)
     asked = amount(budget.unit, shortage.asked)
-    taken = f"{amount(budget.unit, standing.spent)} of {limit} used"
+    spent = dollars(standing.spent) if budget.unit is Unit.COST else f"{standing.spent:,}"
+    taken = f"{spent} of {limit} used"
     if standing.reserved:
         taken += f", {amount(budget.unit, standing.reserved)} held back by calls under way"
     if shortage.hopeless and budget.limit:
