@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.kit.actor import Actor
+from opencode_cloud.kit.pages import encode_cursor
 from opencode_cloud.usage.models import Entry
 from opencode_cloud.usage.routes import UsageRoutes
 from opencode_cloud.usage.service import Exports, Ingest, Reading
@@ -151,9 +153,11 @@ def test_no_name_becomes_a_formula_in_a_spreadsheet(office: Office) -> None:
     [
         ({"from": "2025-11-02T00:00:00Z", "to": "2025-11-01T00:00:00Z"}, 422, "invalid_period"),
         ({"from": "0001-01-01T00:00:00+14:00"}, 422, "invalid_period"),
+        ({"from": "9999-12-31T23:30:00Z", "to": "9999-12-31T23:45:00Z"}, 422, "invalid_period"),
         ({"from": "yesterday"}, 400, "invalid_request"),
         ({"group_by": "colour"}, 400, "invalid_request"),
         ({"group_by": "model", "cursor": "nonsense"}, 400, "invalid_cursor"),
+        ({"group_by": "model", "cursor": encode_cursor((10**300, "x"))}, 400, "invalid_cursor"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(office: Office, query: dict[str, str], status: int, code: str) -> None:
@@ -187,3 +191,12 @@ class TestExports:
         assert office.api(ann, f"GET {schedule}").body == set_.body
         assert office.api(ann, f"DELETE {schedule}").status == 204
         assert office.api(ann, f"DELETE {schedule}").status == 404
+
+
+@pytest.mark.parametrize("year", ["0001", "0999", "9998"])
+def test_times_that_no_call_has_are_asked_for_in_vain_and_without_harm(office: Office, year: str) -> None:
+    period = {"from": f"{year}-02-01T00:30:00Z", "to": f"{year}-03-01T00:30:00Z"}
+    for path in ("totals", "series", "events"):
+        assert office.get(path, None, **period).status == 200
+    start = encode_cursor((datetime(1, 2, 3), ""))  # noqa: DTZ001 - UTC without a zone
+    assert office.get("series", cursor=start).status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
@@ -27,6 +28,7 @@ MOST_ROWS = 5000
 """Rows of one sheet: about 1 MB, of the 6 MB that a function may answer."""
 
 GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="By what to group.")]
+Cost = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Every = Annotated[Interval, Query(alias="interval", description="How long each point lasts, in UTC.")]
 Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The most points of one page.")]
 
@@ -134,7 +136,7 @@ class FigureRoutes:
     def _groups(self, workspace: str, asked: Asked, by: Dimension | None, limit: int, cursor: str | None) -> list[Line]:
         if by is None:
             return []
-        after = decode_cursor(cursor, tuple[int, str])
+        after = decode_cursor(cursor, tuple[Cost, str])
         return list(self._reading.groups(self._gate.actor, workspace, asked.selection(), by, after, limit))
 
     def _points(

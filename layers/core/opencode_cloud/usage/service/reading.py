@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -107,7 +107,8 @@ def visible(actor: Actor, wanted: Selection) -> Selection:
 
 def checked(wanted: Selection) -> Selection:
     """Return ``wanted``; raises ``invalid_period``."""
-    if not wanted.since < wanted.until <= wanted.since + LONGEST:
+    # The calendar ends with 9999, and what is reckoned from a time must not lead beyond.
+    if not timedelta(0) < wanted.until - wanted.since <= LONGEST or wanted.until.year == MAXYEAR:
         raise invalid_period()
     return wanted
 

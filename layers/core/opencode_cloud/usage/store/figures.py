@@ -77,7 +77,7 @@ class Figures:
         keys_: list[ColumnElement[Any]] = [start] if by is None else [start, source.c.group]
         query = select(*keys_, *(each.label(name) for name, each in _sums(source))).group_by(*keys_)
         if after is not None:
-            last = after[0].strftime("%Y-%m-%d %H:%M:%S")
+            last = after[0].isoformat(" ", "seconds")
             follows = and_(start == last, source.c.group > after[1]) if by is not None else false()
             query = query.where(or_(start > last, follows))
         return self._lines(query.order_by(*keys_).limit(limit))
