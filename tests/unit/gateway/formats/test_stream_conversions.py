@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import relay_stream
-from opencode_cloud.gateway.formats.models import Reply, Stop
+from opencode_cloud.gateway.formats.models import Reasoning, Reply, Stop
+from opencode_cloud.gateway.formats.sealing import unseal
 from tests.unit.gateway.formats.speaking import (
     FORMATS,
     PAIRS,
@@ -240,3 +241,15 @@ def test_a_server_that_leaves_out_the_mark_still_gives_a_whole_answer() -> None:
         assert relay.complete
         if client is not Format.CHAT:
             assert essence(said(client, out))[:2] == SAID
+
+
+@pytest.mark.parametrize("client", [Format.CHAT, Format.MESSAGES, Format.RESPONSES])
+def test_the_signature_of_a_streamed_call_of_gemini_reaches_the_client(client: Format) -> None:
+    signature = "CpcHAdHtim9+q4rstcbvQC0ic4x1/vqQlCJW"
+    stream = relayed(client, Format.GENERATE, [golden(Format.GENERATE)])
+    if client is Format.CHAT:
+        assert signature.encode() in stream
+        return
+    blocks = [block for block in said(client, stream).blocks if isinstance(block, Reasoning)]
+    sealed = [unseal(block.signature) for block in blocks]
+    assert [block.signature for block in sealed if block is not None and block.signature] == [signature]
