@@ -47,6 +47,6 @@ def new_id(prefix: str) -> str:
     Prefixes: ``acc`` account, ``lgn`` login, ``sid`` session, ``wrk`` workspace, ``mem`` member, ``inv`` invitation,
     ``svc`` service account, ``key`` key, ``prv`` provider credential, ``pol`` policy, ``cfg`` configuration,
     ``dom`` domain, ``aud`` audit entry, ``mai`` mail, ``txn`` transaction of the outbox,
-    ``exp`` export, ``rec`` finding of a reconciliation.
+    ``bud`` budget, ``grn`` grant, ``exp`` export, ``rec`` finding of a reconciliation.
     """
     return f"{prefix}_{ULID()}"
