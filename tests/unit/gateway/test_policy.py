@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -101,3 +102,15 @@ async def test_a_denied_tool_must_not_be_offered_to_the_model() -> None:
 )
 def test_tools_are_found_in_every_format(format_: Format, body: bytes) -> None:
     assert list(offered(read_request(format_, body, model="m"))) == ["bash", "edit"]
+
+
+def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
+    body = {
+        "model": "m",
+        "input": [
+            {"role": "user", "content": "x"},
+            {"type": "additional_tools", "tools": [{"type": "function", "name": "late"}]},
+        ],
+        "tools": [{"type": "namespace", "name": "group", "tools": [{"type": "function", "name": "inner"}]}],
+    }
+    assert list(offered(read_request(Format.RESPONSES, json.dumps(body).encode()))) == ["group", "inner", "late"]

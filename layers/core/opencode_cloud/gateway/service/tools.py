@@ -10,13 +10,22 @@ if TYPE_CHECKING:
 
 
 def offered(asked: Asked) -> Iterator[str]:
-    """Yield the names of a request's tools, in whichever format it is."""
-    for tool in _objects(asked.document.get("tools")):
+    """Yield the names of a request's tools, in whichever format it is.
+
+    Responses may offer some in groups (``namespace``), or in the middle of its input (``additional_tools``).
+    """
+    yield from _of(asked.document.get("tools"))
+    yield from _named(_objects(asked.document.get("functions")))
+    for item in _objects(asked.document.get("input")):
+        yield from _of(item.get("tools"))
+
+
+def _of(tools: object) -> Iterator[str]:
+    for tool in _objects(tools):
+        yield from _named(_objects([tool, tool.get("function"), tool.get("custom")]))
         # Google's entries hold several functions; OpenAI's one, beside its kind.
-        declared = tool.get("functionDeclarations") or tool.get("function_declarations")
-        yield from _names(_objects([tool, tool.get("function"), tool.get("custom")]))
-        yield from _names(_objects(declared))
-    yield from _names(_objects(asked.document.get("functions")))
+        yield from _named(_objects(tool.get("functionDeclarations") or tool.get("function_declarations")))
+        yield from _of(tool.get("tools"))
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
@@ -24,5 +33,5 @@ def _objects(value: object) -> Iterator[dict[str, Any]]:
     return (cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict))
 
 
-def _names(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _named(entries: Iterator[dict[str, Any]]) -> Iterator[str]:
     return (entry["name"] for entry in entries if isinstance(entry.get("name"), str))
