@@ -40,13 +40,14 @@ GOAL_SECONDS = 2.0
 DASHBOARD = "dashboard: total, days, top models, members, keys"
 LEDGER = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace=WORKSPACE, role=Role.OWNER)
 
+TOLD_APART = "model, upstream, member_id, service_account_id, key_id, byok, outcome"
 _EVENTS = """
 INSERT INTO usage_events (id, at, workspace_id, member_id, key_id, model, upstream, upstream_model, format, streamed,
   byok, input_tokens, output_tokens, cache_read_tokens, estimated, cost, charged, reserved, price, catalogue,
   first_byte_ms, total_ms, attempts, outcome, status, session, request, correlation, batch)
 SELECT CONCAT('call_', LPAD(n, 26, '0')), TIMESTAMPADD(SECOND, FLOOR(n * 2678400.0 / :events), :since), :workspace,
   CONCAT('mem_', LPAD(member, 26, '0')), CONCAT('key_', LPAD(member * :keys + n MOD :keys, 26, '0')),
-  CONCAT('model-', (n DIV 7) MOD :models), CONCAT('upstream-', (n DIV 7) MOD 3), 'm', 'messages', 1, 0,
+  CONCAT('model-', (n DIV 7) MOD :models), CONCAT('upstream-', (n DIV 7) MOD :models MOD 3), 'm', 'messages', 1, 0,
   n MOD 5000, n MOD 900, n MOD 40000, 0, n MOD 3000000, n MOD 3000000, 9000000, 'p1', 1, n MOD 900, n MOD 20000, 1,
   IF(n MOD 50 = 0, 'failed', 'completed'), 200, CONCAT('ses_', LPAD(n DIV :events_a_session, 26, '0')), 'msg', 't', 'b'
 FROM (SELECT seq AS n, (seq DIV :events_a_session) MOD :members AS member FROM seq_{first}_to_{last}) AS numbers
@@ -54,7 +55,7 @@ FROM (SELECT seq AS n, (seq DIV :events_a_session) MOD :members AS member FROM s
 
 
 def _rollup(table: str, start: str, session: str = "") -> str:
-    told = f"{session} model, upstream, member_id, service_account_id, key_id, byok, outcome"
+    told = f"{session} {TOLD_APART}"
     sums = ["COUNT(*)", *(f"SUM({name})" for name in TOKENS), "SUM(cost)", "SUM(charged)", "SUM(estimated)"]
     sums += ["SUM(attempts)", "SUM(total_ms)", "SUM(first_byte_ms)", "COUNT(first_byte_ms)"]
     return (
@@ -63,6 +64,16 @@ def _rollup(table: str, start: str, session: str = "") -> str:
         "FROM usage_events WHERE workspace_id = :workspace AND at >= :since AND at < :until "
         f"GROUP BY workspace_id, {start}, {told}"
     )
+
+
+_HOURS = _rollup("usage_hours", "DATE_FORMAT(at, '%Y-%m-%d %H:00:00')")
+_SESSIONS = _rollup("usage_sessions", "DATE(at)", "session,")
+_DAYS = (
+    f"INSERT INTO usage_days (workspace_id, start, grouping, {TOLD_APART}, {', '.join(SUMS)}) "  # noqa: S608
+    f"SELECT workspace_id, DATE(start), grouping, {TOLD_APART}, {', '.join(f'SUM({name})' for name in SUMS)} "
+    "FROM usage_hours WHERE workspace_id = :workspace AND start >= :since AND start < :until "
+    f"GROUP BY workspace_id, DATE(start), grouping, {TOLD_APART}"
+)
 
 
 def fill(owner: Engine, events: int) -> None:
@@ -78,9 +89,8 @@ def fill(owner: Engine, events: int) -> None:
     while day < UNTIL:
         with owner.begin() as connection:
             period = {"workspace": WORKSPACE, "since": day, "until": day + timedelta(days=1)}
-            connection.execute(text(_rollup("usage_hours", "DATE_FORMAT(at, '%Y-%m-%d %H:00:00')")), period)
-            connection.execute(text(_rollup("usage_days", "DATE(at)")), period)
-            connection.execute(text(_rollup("usage_sessions", "DATE(at)", "session,")), period)
+            for statement in (_HOURS, _DAYS, _SESSIONS):
+                connection.execute(text(statement), period)
         day += timedelta(days=1)
     sys.stderr.write("\n")
 
