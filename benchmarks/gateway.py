@@ -7,10 +7,12 @@ client, which also asks the upstream directly. A process of its own, with the en
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ import uvloop
 
 from benchmarks.gateway_calls import Counted
 from benchmarks.gateway_load import Streamed, Target, memory_per_stream, short_calls, streams
+from benchmarks.gateway_probe import probe
 from benchmarks.gateway_stage import MODEL, UPSTREAM, Prepared, prepare
 from benchmarks.litellm_proxy import MASTER_KEY, Proxy, build, import_ms, proxy
 from benchmarks.litellm_proxy import MODEL as LITELLM_MODEL
@@ -32,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 Json = dict[str, Any]
 SHORT_CALLS_AT_ONCE = 8
 WARM_UP_SECONDS = 3.0
+OURS = "ours"
 
 
 def main() -> None:
@@ -72,7 +76,7 @@ async def _measure(arguments: argparse.Namespace, prepared: Prepared, upstream_u
     pids = tuple(int(pid) for pid in arguments.pids.split(","))
     key = {"authorization": f"Bearer {MASTER_KEY}"}
     direct = Target("direct", f"{upstream_url}/{UPSTREAM}/v1", {}, MODEL)
-    ours = Target("ours", f"{arguments.gateway}/zen/v1", prepared.headers, MODEL, pids)
+    ours = Target(OURS, f"{arguments.gateway}/zen/v1", prepared.headers, MODEL, pids)
     theirs = Target("LiteLLM", f"{beside.url}/v1", key, LITELLM_MODEL, (beside.pid,))
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http:
@@ -94,12 +98,20 @@ async def _measure(arguments: argparse.Namespace, prepared: Prepared, upstream_u
 
 
 async def _latencies(http: aiohttp.ClientSession, targets: Sequence[Target], arguments: argparse.Namespace) -> Json:
-    """Measure each target in each round, and return the medians of the rounds' percentiles by target."""
+    """Measure each target in each round, and return the medians of the rounds' percentiles by target.
+
+    While ours is measured, a bare client makes the emulator's calls that ours makes before the first byte.
+    """
     found: dict[str, list[Streamed]] = {target.name: [] for target in targets}
+    emulator: list[dict[str, float]] = []
     for _ in range(arguments.rounds):
         for target in targets:
+            until = time.monotonic() + arguments.seconds
+            probing = asyncio.create_task(probe(until)) if target.name == OURS else None
             found[target.name].append(await streams(http, target, arguments.concurrency, arguments.seconds))
-    return {name: _summary(rounds) for name, rounds in found.items()}
+            if probing is not None:
+                emulator.append(milliseconds(await probing))
+    return {name: _summary(rounds) for name, rounds in found.items()} | {"emulator": {"first": _medians(emulator)}}
 
 
 def _summary(rounds: Sequence[Streamed]) -> Json:

@@ -57,7 +57,8 @@ def _print_latency(console: Console, result: Json) -> None:
     table.add_column("")
     for column in ("first byte p50", "p99", "added p50", "p99", "later piece p50", "p99", "added p50", "p99"):
         table.add_column(column, justify="right")
-    for who, found in result["latency"].items():
+    for who in ("direct", "ours", "LiteLLM"):
+        found = result["latency"][who]
         cells: list[str] = []
         for what in ("first", "pieces"):
             cells += [f"{found[what][name]:.2f}" for name in ("p50_ms", "p99_ms")]
@@ -65,6 +66,11 @@ def _print_latency(console: Console, result: Json) -> None:
             cells += ["", ""] if who == "direct" else more
         table.add_row(who, *cells)
     console.print(table)
+    emulator = result["latency"]["emulator"]["first"]
+    console.print(
+        f"Of what we add to the first byte, the emulator takes {emulator['p50_ms']:.1f} ms (p50) and "
+        f"{emulator['p99_ms']:.1f} ms (p99): a bare client's calls of the same kind, made meanwhile.\n"
+    )
 
 
 def _print_costs(console: Console, result: Json) -> None:
