@@ -25,6 +25,14 @@ from .opencode import Client, Home, eventually
 
 pytestmark = pytest.mark.e2e
 FORMATS = sorted(SDKS)
+OTHERS = [format_ for format_ in FORMATS if format_ != "messages"]
+TURNS = [
+    pytest.param(credential, asked, id=f"{credential}-{asked}", marks=[] if quick else [pytest.mark.slow])
+    for credential, asked, quick in (
+        *(("logged in", asked, True) for asked in FORMATS),
+        *(("with a key", asked, asked == "responses") for asked in FORMATS),
+    )
+]
 MakeHome = Callable[[dict[str, Any]], Home]
 DOLLAR = 100_000_000
 
@@ -106,8 +114,7 @@ def bash(command: str) -> Call:
     return Call("bash", {"command": command, "description": f"runs {command}"})
 
 
-@pytest.mark.parametrize("asked", FORMATS)
-@pytest.mark.parametrize("credential", ["logged in", "with a key"])
+@pytest.mark.parametrize(("credential", "asked"), TURNS)
 def test_a_turn_with_tools_runs_and_is_charged_to_its_session(
     shop: Shop, clients: dict[str, Client], credential: str, asked: str
 ) -> None:
@@ -161,7 +168,7 @@ def test_an_answer_that_breaks_off_is_told_and_tried_again(shop: Shop, clients: 
     assert [record.notes["number"] for record in shop.world.upstreams.of(script)] == [0, 1]
 
 
-@pytest.mark.parametrize("asked", FORMATS)
+@pytest.mark.parametrize("asked", ["messages", *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)])
 def test_a_budget_that_is_used_up_is_shown_as_it_is_said(world: World, make_home: MakeHome, asked: str) -> None:
     shop = world.shop()
     wish = {"scope": "workspace", "unit": "cost", "period": "month", "limit": DOLLAR // 100}

@@ -319,3 +319,19 @@ def test_an_answer_is_passed_on_as_it_comes(shop: Shop, asked: str, spoken: str)
     with streaming(shop, asked, script, model_of(asked if spoken == "same" else other)) as answer:
         times = list(words_of(answer))
     assert times[9] - times[0] > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", FORMATS)
+def test_a_long_silence_is_covered_by_heartbeats_that_no_client_minds(shop: Shop, asked: str) -> None:
+    raw, script = Script(say="At last.", wait=11.5), Script(say="At last.", wait=11.5)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, shop.sdk(asked), "patient", script)
+        began = time.monotonic()
+        path, body = body_of(asked, raw, "patient")
+        headers = {"authorization": f"Bearer {shop.key}"}
+        with httpx.stream("POST", f"{shop.world.stack.url}{path}", json=body, headers=headers, timeout=30) as streamed:
+            first = next(streamed.iter_raw())
+        assert first == (b"\n" if asked == "generate" else b": keep-alive\n\n")
+        assert time.monotonic() - began < 11
+        assert (answer.result().text, answer.result().stop) == ("At last.", "end")

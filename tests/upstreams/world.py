@@ -29,6 +29,7 @@ CENTS_A_MILLION = {"input": 100, "output": 1000, "cache_read": 10, "cache_write"
 """Prices of all scripted models, in cents for a million tokens."""
 TIMERS = {"connect": 1.0, "first_byte": 1.5, "between_chunks": 1.0, "total": 6.0}
 """In seconds: short, so that tests see them run out."""
+PATIENT = {"connect": 1.0, "first_byte": 30.0, "between_chunks": 30.0, "total": 60.0}
 UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
 """By format, the upstream that speaks only this."""
 EVENT_SECONDS = 8.0
@@ -149,6 +150,7 @@ class World:
         for format_, upstream in UPSTREAM_OF.items():
             first = {"upstream": upstream, "model": "m", "formats": [format_], "priority": 1}
             models[f"steady-{format_}"] = _model(format_, first, {"upstream": "second", "model": "m", "priority": 2})
+        models["patient"] = _model("chat", {"upstream": "patient", "model": "m"})
         models["unreachable"] = _model("chat", {"upstream": "closed", "model": "m"})
         models["unreachable-first"] = _model(
             "chat", {"upstream": "closed", "model": "m"}, {"upstream": "second", "model": "m", "priority": 2}
@@ -160,6 +162,7 @@ class World:
         addresses = {
             "chat": ("openai-compatible", base("chat")),
             "second": ("openai-compatible", base("second")),
+            "patient": ("openai-compatible", base("patient")),
             "closed": ("openai-compatible", f"http://127.0.0.1:{self._closed_port}/v1"),
             "openai": ("openai", base("openai")),
             "anthropic": ("anthropic", base("anthropic")),
@@ -167,7 +170,12 @@ class World:
             "bedrock": ("bedrock", base("bedrock", "")),
         }
         return {
-            name: {"kind": kind, "name": name.capitalize(), "base_url": url, "timers": TIMERS}
+            name: {
+                "kind": kind,
+                "name": name.capitalize(),
+                "base_url": url,
+                "timers": PATIENT if name == "patient" else TIMERS,
+            }
             for name, (kind, url) in addresses.items()
         }
 
