@@ -65,10 +65,12 @@ def application() -> ASGIApp:
     shared = SharedHealth(dynamodb, settings.text("BUDGETS_TABLE"), lambda rests: health.heard(rests))
     health = Health(tell=shared.tell)
     upstreams = Upstreams(private=settings.number("PRIVATE_PROVIDERS", 0) == 1)
+    catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.text("ACCESS_TABLE")))
+    keys = UpstreamKeys(settings.text("UPSTREAM_KEYS_SECRET"), settings.text("CREDENTIALS_KEY"))
     admission = Admission(
         InferenceAccess(InferenceStore(dynamodb, settings.text("ACCESS_TABLE"), sessions), tokens.verify),
-        CatalogueReader(AsyncCatalogueStore(dynamodb, settings.text("ACCESS_TABLE"))),
-        UpstreamKeys(settings.text("UPSTREAM_KEYS_SECRET"), settings.text("CREDENTIALS_KEY")),
+        catalogue,
+        keys,
         health,
         Anonymous(
             allowed=settings.number("ANONYMOUS_MODELS", 0) == 1,
@@ -92,8 +94,9 @@ def application() -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        # What the first call would else wait for.
-        await asyncio.gather(asyncio.to_thread(bounds.warm_up), asyncio.to_thread(tokens.key_set))
+        await _warm_up(
+            asyncio.to_thread(bounds.warm_up), asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform()
+        )
         try:
             yield
         finally:
@@ -102,3 +105,10 @@ def application() -> ASGIApp:
             await dynamodb.close()
 
     return gateway.app(lifespan)
+
+
+async def _warm_up(*work: Awaitable[object]) -> None:
+    """Do what the first call would else wait for; what fails now is tried again by that call, which says so."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            logger.warning("the gateway starts cold", extra={"reason": type(result).__name__})
