@@ -2,13 +2,12 @@
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from local.stack import LocalStack
 from opencode_cloud.workspaces.permissions import Role
+from tests.integration.dumps import kept, leaks
 from tests.integration.people import People
 from tests.integration.publisher import new_session_id
 
@@ -51,37 +50,8 @@ def secrets(stack: LocalStack) -> dict[str, str]:
     }
 
 
-def forms(secret: str) -> Iterator[bytes]:
-    """Give the forms in which a dump may hold a text."""
-    yield secret.encode()
-    yield secret.encode().hex().encode()
-    yield secret.encode().hex().upper().encode()
-
-
-def kept(stack: LocalStack) -> Iterator[tuple[str, bytes]]:
-    """Give everything that is kept, by where."""
-    yield "MySQL", stack.database.dump()
-    dynamodb = stack.client("dynamodb")
-    for table in dynamodb.list_tables()["TableNames"]:
-        pages = dynamodb.get_paginator("scan").paginate(TableName=table)
-        yield table, repr([page["Items"] for page in pages]).encode()
-    sqs = stack.client("sqs")
-    for queue in sqs.list_queues().get("QueueUrls", []):
-        waiting = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
-        yield queue, repr(waiting.get("Messages", [])).encode()
-    for log in sorted(Path(stack.state / "logs").glob("*.log")):
-        if log.name != "mailbox.log":  # what the recipients' servers get is theirs
-            yield log.name, log.read_bytes()
-
-
 def test_no_secret_is_kept_anywhere(stack: LocalStack, secrets: dict[str, str]) -> None:
-    found = [
-        (what, where)
-        for where, content in kept(stack)
-        for what, secret in secrets.items()
-        if any(form in content for form in forms(secret))
-    ]
-    assert found == []
+    assert leaks(stack, secrets) == []
 
 
 def test_the_search_would_find_what_is_there(stack: LocalStack, secrets: dict[str, str]) -> None:

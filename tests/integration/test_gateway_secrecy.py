@@ -1,0 +1,60 @@
+"""Of a model call nothing is kept but its usage event: no prompt, no answer, no key, no session id (invariant I4)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import pytest
+
+from local.stack import LocalStack
+from tests.integration.dumps import kept, leaks
+from tests.integration.publisher import new_session_id
+from tests.upstreams import Call, Fault, Kind, Script
+from tests.upstreams.world import Shop, World, ask, model_of
+
+
+@pytest.fixture(scope="module")
+def shop(world: World) -> Shop:
+    return world.shop()
+
+
+@pytest.fixture(scope="module")
+def hidden(shop: Shop) -> dict[str, str]:
+    """Calls of every kind have been made; returns what nobody may find afterwards."""
+    hidden = {name: f"{secrets.token_hex(8)}canary" for name in ("answer", "thought", "argument", "broken answer")}
+    hidden["session id"] = new_session_id()
+    hidden["key"] = shop.key
+    hidden["own key of the workspace"] = f"sk-ant-{secrets.token_hex(24)}"
+    call = Call("bash", {"command": hidden["argument"]})
+    for format_ in ("chat", "messages", "responses", "generate"):
+        sdk = shop.sdk(format_, **{"x-opencode-session": hidden["session id"]})
+        ask(sdk, model_of("messages"), Script(say=hidden["answer"], think=hidden["thought"], steps=((call,),)))
+    own = {"provider": "anthropic", "name": "own", "secret": hidden["own key of the workspace"]}
+    made = shop.owner.http.post(f"{shop.path}/providers", json=own)
+    assert made.status_code == 201, made.text
+    time.sleep(1)  # until it is known
+    script = Script(say=hidden["answer"])
+    ask(shop.sdk("messages"), model_of("messages"), script)
+    [record] = shop.world.upstreams.of(script)
+    assert record.headers["x-api-key"] == hidden["own key of the workspace"]
+    assert shop.event(script).byok
+    broken = Script(say=hidden["broken answer"], faults={"anthropic": Fault(Kind.STATUS, status=500)})
+    refused = shop.post(
+        "/zen/v1/messages",
+        {"model": model_of("messages"), "max_tokens": 9, "messages": [{"role": "user", "content": broken.prompt()}]},
+    )
+    assert refused.status_code == 502
+    time.sleep(3)  # streams, queues, and the writing of logs
+    return hidden
+
+
+def test_nothing_of_a_call_is_kept_but_its_event(stack: LocalStack, hidden: dict[str, str]) -> None:
+    assert leaks(stack, hidden) == []
+
+
+def test_the_search_would_find_what_is_there(stack: LocalStack, shop: Shop, hidden: dict[str, str]) -> None:
+    places = dict(kept(stack))
+    assert shop.workspace.encode() in places["gateway.log"]
+    assert shop.workspace.encode() in places["MySQL"]
+    assert any(b'"outcome":"completed"' in content for content in places.values())
