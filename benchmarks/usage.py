@@ -98,21 +98,25 @@ def fill(owner: Engine, events: int) -> None:
 def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
     """Return what a dashboard asks, by name."""
     month = Selection(since=SINCE, until=UNTIL)
-    # As on any day within the month: the last hours are read by the hour.
+    # A past period that ends within a day: its last hours are read by the hour. What ends now is read by days.
     part = Selection(since=SINCE, until=UNTIL - timedelta(hours=7, minutes=12))
     one = Selection(since=SINCE, until=UNTIL, only={Dimension.MEMBER: f"mem_{7:026d}"})
 
     def top(by: Dimension) -> Callable[[], Any]:
         return lambda: reading.groups(LEDGER, WORKSPACE, month, by, None, 10)
 
-    def dashboard() -> None:
-        reading.total(LEDGER, WORKSPACE, part)
-        reading.series(LEDGER, WORKSPACE, part, Interval.DAY, None, None, 1000)
-        for by in (Dimension.MODEL, Dimension.MEMBER, Dimension.KEY):
-            reading.groups(LEDGER, WORKSPACE, part, by, None, 10)
+    def dashboard(period: Selection) -> Callable[[], None]:
+        def ask() -> None:
+            reading.total(LEDGER, WORKSPACE, period)
+            reading.series(LEDGER, WORKSPACE, period, Interval.DAY, None, None, 1000)
+            for by in (Dimension.MODEL, Dimension.MEMBER, Dimension.KEY):
+                reading.groups(LEDGER, WORKSPACE, period, by, None, 10)
+
+        return ask
 
     return {
-        DASHBOARD: dashboard,
+        DASHBOARD: dashboard(month),
+        "the same for a period that ends within a day": dashboard(part),
         "total of the month": lambda: reading.total(LEDGER, WORKSPACE, month),
         "series by day": lambda: reading.series(LEDGER, WORKSPACE, month, Interval.DAY, None, None, 1000),
         "series by day and model": lambda: reading.series(

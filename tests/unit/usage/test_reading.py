@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums, UsageEvent
@@ -142,6 +143,14 @@ def test_an_event_comes_back_as_it_was_settled(ingest: Ingest, reading: Reading)
     sent = event(7, metadata={"client": "opencode/1.18.33"}, first_byte_ms=None, at=NOON + 123)
     ingest.take([Entry(event=sent)])
     assert reading.event(owner, WORKSPACE, sent.id).event == sent
+
+
+def test_a_period_up_to_now_is_read_by_whole_days() -> None:
+    now = utc_now()
+    running = whole(Selection(since=now - timedelta(days=3), until=now), None, None)
+    assert running.until == day_start(now) + timedelta(days=1)
+    hourly = whole(Selection(since=now - timedelta(days=3), until=now), Interval.HOUR, None)
+    assert now <= hourly.until <= now + timedelta(hours=1)
 
 
 class TestWhoSeesWhat:

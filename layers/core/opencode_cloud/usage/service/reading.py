@@ -10,6 +10,7 @@ import msgspec
 
 from opencode_cloud.access.models import not_permitted
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import (
     Dimension,
     Interval,
@@ -126,6 +127,10 @@ def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) ->
     until = start(wanted.until)
     if until < wanted.until:
         until += length
+    now = utc_now()
+    if interval is not Interval.HOUR and until > now:
+        # Nothing lies after now: so today is read as a whole day, not hour by hour.
+        until = max(until, day_start(now) + _DAY)
     return msgspec.structs.replace(wanted, since=start(wanted.since), until=until)
 
 
