@@ -28,8 +28,11 @@ class Outcome(StrEnum):
     """The process that served it died; its reservation was returned when the lease ended, its cost is not known."""
 
 
-class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model call used. Times are milliseconds since the epoch, durations milliseconds, amounts micro-cents."""
+class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one model call used. Times are milliseconds since the epoch, durations milliseconds, amounts micro-cents.
+
+    What says nothing is not stored: rows are charged by the kilobyte. So a default never changes.
+    """
 
     id: str
     """Of the call: ``call_`` and a ULID. Each id is counted once."""
