@@ -94,12 +94,13 @@ def application() -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        await _warm_up(
-            asyncio.to_thread(bounds.warm_up), asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform()
-        )
+        # The tokenizer takes over half a second, and only some calls need it: nobody else is to wait for it.
+        warming = asyncio.create_task(_warm_up(asyncio.to_thread(bounds.warm_up)))
+        await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
         try:
             yield
         finally:
+            await warming
             await calls.settled()
             await upstreams.close()
             await dynamodb.close()
