@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,9 @@ def application() -> ASGIApp:
         # The tokenizer takes over half a second, and only some calls need it: nobody else is to wait for it.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(bounds.warm_up)))
         await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
+        # What is there by now stays: the collector need not look through it again while streams wait.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:
