@@ -28,7 +28,7 @@ def check_user_said(share: Share, text: str) -> None:
     ("arguments", "environment"),
     [
         pytest.param(["--share"], {}, id="asked for"),
-        pytest.param([], {"OPENCODE_AUTO_SHARE": "1"}, id="automatic"),
+        pytest.param([], {"OPENCODE_AUTO_SHARE": "1"}, id="automatic", marks=pytest.mark.slow),
     ],
 )
 def test_run_shares_and_a_later_share_completes_it(

@@ -60,6 +60,7 @@ def test_a_member_shares_a_session_with_the_workspace_and_takes_it_back(make_hom
         assert share.read_as(owner.client(workspace)).status_code == 410
 
 
+@pytest.mark.slow
 def test_a_session_shared_before_login_goes_on_under_its_owner(make_home: MakeHome, people: People) -> None:
     workspace = people.workspace(share_mode="workspace")
     owner = people.member(workspace)

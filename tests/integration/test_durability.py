@@ -84,6 +84,7 @@ def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalS
     assert_nothing_lost(share, acknowledged)
 
 
+@pytest.mark.slow
 def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     share.must_sync(part("before"))
