@@ -152,6 +152,9 @@ class Rig:
         self.script = script
         self.asked: list[tuple[Target, bytes]] = []
         self.headers: list[Mapping[str, str]] = []
+        self.unknown_keys: set[str] = set()
+        """Upstreams whose keys were set a moment ago."""
+        self.asked_anew = 0
         self.answers: list[Scripted] = []
         self.ledger = Ledger()
         self.told: list[tuple[UsageEvent, bool]] = []
@@ -169,8 +172,9 @@ class Rig:
     async def current(self) -> Catalogue:
         return self.catalogue
 
-    async def platform(self) -> Mapping[str, str]:
-        return {name: f"key-{name}" for name in self.catalogue.upstreams}
+    async def platform(self, *, anew: bool = False) -> Mapping[str, str]:
+        self.asked_anew += anew
+        return {name: f"key-{name}" for name in self.catalogue.upstreams if anew or name not in self.unknown_keys}
 
     def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], stream: bool) -> Awaitable[Scripted]:
         self.asked.append((target, body))

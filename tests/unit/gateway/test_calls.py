@@ -259,6 +259,15 @@ class TestWholeAnswers:
 
 
 class TestAdmission:
+    async def test_a_key_that_was_just_set_is_looked_for_when_it_is_missing(self) -> None:
+        found = rig(in_turn(Scripted(), Scripted()))
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=QUICK)
+        await found.call()
+        assert found.asked_anew == 0
+        found.unknown_keys = {"a"}
+        await found.call()
+        assert found.asked_anew == 1
+
     async def test_an_unknown_model_is_404_and_nothing_is_held_back(self) -> None:
         found = rig(in_turn())
         told = await error(found.call(model="M1"))

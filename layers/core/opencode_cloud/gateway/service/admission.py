@@ -133,6 +133,10 @@ class Admission:
         providers = caller.workspace.policy.providers
         ways = routing.targets(catalogue, model, incoming.format, providers, own, platform)
         if not ways:
+            # Whoever has just set the first key need not wait until the old state is forgotten.
+            platform = await self._keys.platform(anew=True)
+            ways = routing.targets(catalogue, model, incoming.format, providers, own, platform)
+        if not ways:
             raise models.upstream_not_configured(model.id)
         stick_to = incoming.session if model.sticky and incoming.session else new_id("call")
         return routing.order(ways, stick_to, self._health)

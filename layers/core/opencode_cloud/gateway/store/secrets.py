@@ -35,8 +35,13 @@ class UpstreamKeys:
         self._refreshing: asyncio.Task[None] | None = None
         self._opened: dict[tuple[str, bytes], tuple[float, str]] = {}
 
-    async def platform(self) -> Mapping[str, str]:
-        """Return the platform's keys by upstream; old ones are served while new ones are fetched."""
+    async def platform(self, *, anew: bool = False) -> Mapping[str, str]:
+        """Return the platform's keys by upstream; old ones are served while new ones are fetched.
+
+        ``anew``: wait for them, if they are older than some seconds: one was missing.
+        """
+        if anew and self._fresh_until - time.monotonic() < KEPT_SECONDS - RETRY_SECONDS:
+            self._fresh_until = 0.0
         if time.monotonic() >= self._fresh_until:
             if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.create_task(self._refresh())
