@@ -46,6 +46,7 @@ def test_run_shares_and_a_later_share_completes_it(
         wait_for_complete_copy(session, share)
 
 
+@pytest.mark.slow
 def test_import_of_a_link_reproduces_messages_and_parts(client: Client, make_home: MakeHome) -> None:
     session = client.start_session("To be imported")
     session.prompt(script(write("imported.txt", "one\n"), read("imported.txt"), bash("cat imported.txt")))

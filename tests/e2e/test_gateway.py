@@ -29,7 +29,7 @@ OTHERS = [format_ for format_ in FORMATS if format_ != "messages"]
 TURNS = [
     pytest.param(credential, asked, id=f"{credential}-{asked}", marks=[] if quick else [pytest.mark.slow])
     for credential, asked, quick in (
-        *(("logged in", asked, True) for asked in FORMATS),
+        *(("logged in", asked, asked in {"generate", "messages"}) for asked in FORMATS),
         *(("with a key", asked, asked == "responses") for asked in FORMATS),
     )
 ]

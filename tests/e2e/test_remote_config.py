@@ -273,6 +273,7 @@ def judge(make_home: MakeHome) -> Iterator[Client]:
         yield running
 
 
+@pytest.mark.slow
 def test_what_we_accept_the_client_accepts(judge: Client) -> None:
     accepted = 0
 

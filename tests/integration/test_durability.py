@@ -102,6 +102,7 @@ def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalSta
     assert len(share.items()["items"]) == 201
 
 
+@pytest.mark.slow
 def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     acknowledged: dict[str, str] = {}
