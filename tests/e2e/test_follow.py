@@ -24,6 +24,7 @@ def work(session: Session, share: Share) -> int:
     return share.get(f"/share/{share.id}/items").json()["seq"]
 
 
+@pytest.mark.slow
 async def test_a_follower_sees_every_turn_come_in_and_the_end(client: Client) -> None:
     session = client.start_session()
     share = Share.at(session.share())

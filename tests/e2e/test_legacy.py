@@ -75,6 +75,7 @@ def test_a_viewer_gets_everything_so_far_and_then_every_change(shared: Shared) -
         eventually(lambda: shared.check_viewer(viewer))
 
 
+@pytest.mark.slow
 def test_every_one_of_many_viewers_gets_everything_and_the_next_change(shared: Shared) -> None:
     """Replay begins while a socket is still being opened: none may be left out for that."""
     with ExitStack() as sockets:

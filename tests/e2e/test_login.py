@@ -133,6 +133,7 @@ def test_the_client_refreshes_a_token_that_expires_soon(stack: LocalStack, make_
     assert expiry / 1000 > time.time() + 29 * 86_400
 
 
+@pytest.mark.slow
 def test_two_processes_that_refresh_at_once_both_go_on(stack: LocalStack, make_home: MakeHome, page: Page) -> None:
     home = make_home()
     log_in(home, stack, page)

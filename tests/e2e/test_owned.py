@@ -89,6 +89,7 @@ def test_a_session_shared_before_login_goes_on_under_its_owner(make_home: MakeHo
         assert share.read_as(owner.client(workspace)).status_code == 410
 
 
+@pytest.mark.slow
 def test_only_a_member_s_client_imports_a_workspace_s_share(
     make_home: MakeHome, client: Client, people: People
 ) -> None:

@@ -206,6 +206,7 @@ def test_a_reader_without_a_network_is_told_and_resumes(
     reader.is_told("Live")
 
 
+@pytest.mark.slow
 def test_a_reader_who_can_have_no_socket_polls(shared: Shared, reader: Reader) -> None:
     def refuse(route: WebSocketRoute) -> None:
         route.close(code=1011)

@@ -31,6 +31,7 @@ def test_share_gives_a_complete_copy_of_the_session(client: Client) -> None:
     assert copied["session_diff"] == []
 
 
+@pytest.mark.slow
 def test_turns_after_the_share_arrive_part_by_part(client: Client) -> None:
     session = client.start_session()
     share = Share.at(session.share())

@@ -158,6 +158,7 @@ def content(follower: Follower) -> dict[str, tuple[int, int, Json]]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_hundred_cuts_while_publishers_run(stack: Stack) -> None:
     chance, done = random.Random(7), asyncio.Event()
 

@@ -106,6 +106,7 @@ def test_a_key_is_bound_to_its_networks(people: People, owner: Person) -> None:
         assert let_in.get(one).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_rotated_key_works_until_its_overlap_is_over(people: People, owner: Person) -> None:
     workspace = owner.found()
     one = f"/api/v1/workspaces/{workspace}"
