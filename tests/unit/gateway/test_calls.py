@@ -107,6 +107,16 @@ class TestStream:
         assert event.tokens.output > 0
         assert found.answers[0].closed == [False]
 
+    async def test_a_connection_that_stays_open_after_the_end_keeps_nobody(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(answering, "AFTER_END_SECONDS", 0.05)
+        found = rig(in_turn(Scripted([WHOLE, 60.0])))
+        async with asyncio.timeout(2):
+            sink = await found.call()
+        assert sink.body == WHOLE
+        assert only(found).outcome == Outcome.COMPLETED
+
     async def test_an_answer_that_takes_too_long_is_ended(self) -> None:
         found = rig(in_turn(Scripted([sse(delta("a")), *[0.2, sse(delta("b"))] * 20])))
         found.catalogue.upstreams["a"] = upstream(timers=Timers(first_byte=1, between_chunks=1, total=0.5))
@@ -210,6 +220,7 @@ class TestFailover:
         assert sink.status == 200
         assert sink.body.startswith(b":")
         assert b"upstream_timeout" in sink.body
+        assert "x-opencode-upstream" not in sink.headers
 
 
 class TestOtherFormats:

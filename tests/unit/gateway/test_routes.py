@@ -188,6 +188,27 @@ async def test_anything_else_is_a_404_in_json(client: httpx.AsyncClient) -> None
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "route_not_found")
 
 
+async def test_another_method_is_a_405_in_json(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/zen/v1/chat/completions")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])
+async def test_an_encoded_body_is_refused_by_what_it_is(client: httpx.AsyncClient, seen: Seen, encoding: str) -> None:
+    answer = await client.post("/zen/v1/messages", content=b"x", headers={**KEY, "content-encoding": encoding})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_encoding")
+    assert not seen.incoming
+
+
+async def test_what_fails_after_the_answer_has_begun_cuts_the_connection(client: httpx.AsyncClient, rig: Rig) -> None:
+    rig.script = lambda _: Scripted((sse(delta("some")), RuntimeError("a secret detail")))
+    with pytest.raises(RuntimeError):
+        await client.post("/zen/v1/chat/completions", json=STREAMED, headers=KEY)
+    [event] = rig.ledger.events
+    assert (event.outcome, event.error) == ("interrupted", "internal_error")
+
+
 async def test_a_stream_is_passed_on_as_it_is(client: httpx.AsyncClient, rig: Rig) -> None:
     rig.script = lambda _: Scripted()
     answer = await client.post("/zen/v1/chat/completions", json=STREAMED, headers=KEY)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -74,12 +75,12 @@ class Gateway:
         routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
         routes += [Route(path, _Endpoint(self, format_), methods=["POST", "OPTIONS"]) for path, format_ in PATHS]
         routes += [Route(path, self._models, methods=["GET", "OPTIONS"]) for path in LISTS]
-        routes.append(Route("/{anything:path}", self._nothing, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"]))
-        return Starlette(routes=routes, lifespan=lifespan)
+        elsewhere: Any = {HTTPStatus.NOT_FOUND: _nothing_there, HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method}
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=elsewhere)
 
     async def call(self, request: Request, format_: Format, send: Send) -> None:
         """Answer one model call."""
-        correlation = trace_of(request.headers.get("traceparent", "")) or new_id("req")
+        correlation = _correlation(request)
         sink = _AsgiSink(send, correlation)
         try:
             incoming = await self._incoming(request, format_, correlation)
@@ -92,8 +93,10 @@ class Gateway:
         except BrokenOff:
             # Without the end that its framing demands, the answer is seen to be incomplete.
             raise
-        except Exception:  # noqa: BLE001 - the outermost frame: whatever it is, the client gets an answer
+        except Exception:
             logger.exception("a call failed", extra={"correlation_id": correlation})
+            if sink.begun:
+                raise
             await _refuse(sink, format_, _internal())
         else:
             await sink.end()
@@ -139,6 +142,8 @@ class Gateway:
         return Sender(bearer=_credential(request.headers), address=_address(request), correlation_id=correlation)
 
     async def _body(self, request: Request) -> bytes:
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise BadRequest("content_encoding", "Send the body without Content-Encoding.")
         limit = self._longest_body
         too_large = PayloadTooLarge("body_too_large", f"A request may have at most {limit} bytes.")
         if int(request.headers.get("content-length") or 0) > limit:
@@ -150,14 +155,12 @@ class Gateway:
             if size > limit:
                 raise too_large
             parts.append(part)
-        if "gzip" in request.headers.get("content-encoding", ""):
-            raise BadRequest("content_encoding", "Send the body without Content-Encoding.")
         return b"".join(parts)
 
     async def _models(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return _preflight()
-        correlation = trace_of(request.headers.get("traceparent", "")) or new_id("req")
+        correlation = _correlation(request)
         try:
             incoming = Incoming(
                 format=Format.CHAT,
@@ -171,20 +174,12 @@ class Gateway:
             )
             catalogue, found = await self._admission.models(incoming)
         except ServiceError as error:
-            return Response(
-                _error_body(Format.CHAT, error), error.status, {**_error_headers(error, correlation), **CORS}
-            )
+            return _error_response(error, correlation)
         body = msgspec.json.encode(listed(catalogue, found))
         return Response(body, headers={**CORS, "content-type": "application/json", "cache-control": "no-store"})
 
     async def _health(self, _request: Request) -> Response:
         return Response(b'{"status":"ok"}', headers={**CORS, "content-type": "application/json"})
-
-    async def _nothing(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return _preflight()
-        error = NotFound("route_not_found", "There is nothing at this address.")
-        return Response(_error_body(Format.CHAT, error), error.status, {**_error_headers(error, ""), **CORS})
 
 
 class _Endpoint:
@@ -281,6 +276,29 @@ def _address(request: Request) -> str:
 def _metadata(request: Request, address: str) -> dict[str, str]:
     found = {name: request.headers.get(header, "")[:LONGEST_METADATA] for name, header in METADATA.items()}
     return {name: value for name, value in {**found, "address": address}.items() if value}
+
+
+def _correlation(request: Request) -> str:
+    return trace_of(request.headers.get("traceparent", "")) or new_id("req")
+
+
+def _error_response(error: ServiceError, correlation: str = "") -> Response:
+    """Answer with an error where no format is asked for."""
+    return Response(_error_body(Format.CHAT, error), error.status, {**_error_headers(error, correlation), **CORS})
+
+
+async def _nothing_there(request: Request, _error: HTTPException) -> Response:
+    if request.method == "OPTIONS":
+        return _preflight()
+    return _error_response(NotFound("route_not_found", "There is nothing at this address."))
+
+
+async def _wrong_method(_request: Request, error: HTTPException) -> Response:
+    refused = BadRequest("method_not_allowed", "This address takes other methods: see the header `Allow`.")
+    refused.status = HTTPStatus.METHOD_NOT_ALLOWED
+    answer = _error_response(refused)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _preflight() -> Response:

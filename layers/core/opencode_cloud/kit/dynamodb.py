@@ -45,7 +45,6 @@ _PASSING = frozenset(
 )
 _PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _SIGNING_SECONDS = 60  # a signature is valid for 15 minutes; its parts that only depend on time are kept for one
-UNCERTAIN = ("ConnectionError", "TimeoutError")
 
 
 class DynamoDBError(Exception):

@@ -11,12 +11,13 @@ from opencode_cloud.budgets.models import Claim, Reservation, Unit
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
 from opencode_cloud.gateway import models
-from opencode_cloud.gateway.formats import Asked, read_request
+from opencode_cloud.gateway.formats import read_request
 from opencode_cloud.gateway.models import Incoming, Target
 from opencode_cloud.gateway.service import bounds, routing
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.service.run import Run
 from opencode_cloud.gateway.service.tools import offered
+from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 
@@ -55,9 +56,8 @@ class Admission:
     async def models(self, incoming: Incoming) -> tuple[Catalogue, list[Model]]:
         """Return the models that a caller may use, by id."""
         caller, catalogue = await self._who(incoming), await self._catalogue.current()
-        return catalogue, [
-            model for _, model in sorted(catalogue.models.items()) if self._may(caller, catalogue, model)
-        ]
+        by_id = sorted(catalogue.models.items())
+        return catalogue, [model for _, model in by_id if _refusal(caller, catalogue, model) is None]
 
     async def admit(self, incoming: Incoming) -> Run:
         """Return the call, ready to be reserved for; raises the error that its client is to get."""
@@ -65,7 +65,11 @@ class Admission:
         caller = await self._who(incoming)
         asked = read_request(incoming.format, incoming.body, model=incoming.model, stream=incoming.stream)
         catalogue = await self._catalogue.current()
-        model = self._model(caller, catalogue, asked)
+        model = catalogue.find(asked.model)
+        if model is None:
+            raise models.model_not_found(asked.model, "/zen/v1/models")
+        if refusal := _refusal(caller, catalogue, model):
+            raise refusal
         if denied := next((name for name in offered(asked) if not caller.workspace.policy.tools.permit(name)), None):
             raise models.tool_not_permitted(denied)
         if asked.hosted_tools:
@@ -104,28 +108,8 @@ class Admission:
         if incoming.request.bearer in NOBODY:
             if not self._anonymous.allowed:
                 raise login_required()
-            return self._anonymous.caller(incoming)
+            return self._anonymous.caller()
         return await self._access.caller(incoming.request, incoming.workspace)
-
-    def _model(self, caller: Caller, catalogue: Catalogue, asked: Asked) -> Model:
-        model = catalogue.find(asked.model)
-        if model is None:
-            raise models.model_not_found(asked.model, "/zen/v1/models")
-        name = f"{catalogue.provider}/{model.id}"
-        if not caller.actor.id and not model.public:
-            raise login_required()
-        if not caller.workspace.policy.permits_model(catalogue.provider, model.id):
-            raise models.model_not_permitted(name, "the workspace's policy")
-        if caller.key and not Rules(allow=caller.key.models).permit(name):
-            raise models.model_not_permitted(name, "this key")
-        return model
-
-    def _may(self, caller: Caller, catalogue: Catalogue, model: Model) -> bool:
-        if not caller.actor.id and not model.public:
-            return False
-        permitted = caller.workspace.policy.permits_model(catalogue.provider, model.id)
-        by_key = caller.key is None or Rules(allow=caller.key.models).permit(f"{catalogue.provider}/{model.id}")
-        return permitted and by_key
 
     async def _targets(self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming) -> list[Target]:
         platform = await self._keys.platform()
@@ -153,3 +137,15 @@ class Admission:
         if opened:
             logger.debug("a workspace brings its own keys", extra={"upstreams": sorted(wanted)})
         return {upstream: (found, secret) for (upstream, found), secret in zip(wanted.items(), opened, strict=True)}
+
+
+def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError | None:
+    """Return why a caller may not use a model; None: they may."""
+    name = f"{catalogue.provider}/{model.id}"
+    if not caller.actor.id and not model.public:
+        return login_required()
+    if not caller.workspace.policy.permits_model(catalogue.provider, model.id):
+        return models.model_not_permitted(name, "the workspace's policy")
+    if caller.key and not Rules(allow=caller.key.models).permit(name):
+        return models.model_not_permitted(name, "this key")
+    return None

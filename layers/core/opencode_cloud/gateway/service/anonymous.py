@@ -28,9 +28,8 @@ class Anonymous:
         self.allowed = allowed
         self._requests = requests_a_day
 
-    def caller(self, incoming: Incoming) -> Caller:
+    def caller(self) -> Caller:
         """Return who calls: nobody."""
-        del incoming
         workspace = KnownWorkspace(id=WORKSPACE, name=WORKSPACE)
         return Caller(actor=ANONYMOUS, workspace=workspace, credentials=KnownCredentials())
 
@@ -44,6 +43,7 @@ class Anonymous:
             period=Period.DAY,
             limit=self._requests,
             name="your address",
+            alerts=False,
         )
         return [counter(budget, at, hashlib.sha256(network.encode()).hexdigest()[:24])]
 

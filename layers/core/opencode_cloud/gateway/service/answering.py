@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 HEARTBEAT_SECONDS = 10.0
-"""Of silence; CloudFront gives an origin 30 to 60 seconds between packets."""
+"""Of silence; CloudFront gives an origin two minutes between packets at most (docs/deploy.md)."""
 JSON_HEARTBEAT_SECONDS = 40.0
 """Before an answer that is not streamed its status is decided on by a heartbeat, so it comes late."""
 ROUNDS = 3
@@ -44,6 +44,10 @@ MOST_ATTEMPTS = 6
 BACK_OFF_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 """An upstream that wants to be left alone for longer is not waited for: the client hears of it."""
+AFTER_END_SECONDS = 2.0
+"""How long an upstream may keep its connection open after the mark of the end; usage may come behind it."""
+LONGEST_ERROR = 64 * 1024
+"""Bytes of an upstream's error that are read."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 _OK = 200
@@ -127,7 +131,7 @@ class Answering:
         relay = relay_stream(self._run.asked, target.format)
         fine = False
         try:
-            if answer.content_type not in {EVENT_STREAM, "application/x-ndjson"}:
+            if answer.content_type != EVENT_STREAM:
                 raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` in place of a stream")
             async with asyncio.timeout(min(target.upstream.timers.first_byte, self._left(target.upstream.timers))):
                 first = await self._first(answer, relay)
@@ -175,13 +179,17 @@ class Answering:
         silent = 0.0
         while True:
             pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._left(timers))
+            if relay.complete:
+                pause = min(pause, AFTER_END_SECONDS)
             before = time.monotonic()
             try:
                 async with asyncio.timeout(pause):
                     return await chunk_of()
             except AttemptFailed as error:
-                raise interrupted(self._run.target.id if self._run.target else "", error.message) from error
+                raise interrupted(self._target_id, error.message) from error
             except TimeoutError:
+                if relay.complete:
+                    return b""
                 silent += time.monotonic() - before
             if self._left(timers) <= 0:
                 raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
@@ -237,7 +245,7 @@ class Answering:
             return answer
         try:
             async with asyncio.timeout(max(1.0, min(10.0, self._left(target.upstream.timers)))):
-                body = await answer.body(64 * 1024)
+                body = await answer.body(LONGEST_ERROR)
         except (TimeoutError, AttemptFailed):
             body = b""
         finally:
@@ -263,7 +271,8 @@ class Answering:
                 if done:
                     return task.result()
                 if not self._sink.begun:
-                    await self._begin(self._run.target, EVENT_STREAM if streamed else JSON)
+                    # Who will answer is not known yet.
+                    await self._begin(None, EVENT_STREAM if streamed else JSON)
                 # Blanks before a JSON document mean nothing (RFC 8259, section 2).
                 await self._sink.send(heartbeat(self._run.incoming.format) if streamed else b" ")
         finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.budgets.models import Claim
 from opencode_cloud.catalogue.models import Model, Price, Tokens
 from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.gateway.models import Incoming, Refused, Target
@@ -95,12 +94,6 @@ class Run:
             return msgspec.structs.replace(known, output=output), True
         prompt = bounds.estimated_prompt(self.asked, self.model)
         return msgspec.structs.replace(known, input=prompt, output=output), True
-
-    def claim(self) -> Claim:
-        """Return what counts against budgets in the end."""
-        tokens, _ = self.used()
-        price = cost(self.price, tokens)
-        return Claim(cost=price, charged=0 if self._byok else price, tokens=tokens.total)
 
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known by now."""

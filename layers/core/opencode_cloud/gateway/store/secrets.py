@@ -31,7 +31,9 @@ class UpstreamKeys:
         self._secret_arn = secret_arn
         self._credentials_key = credentials_key
         self._platform: Mapping[str, str] = {}
-        self._fresh_until = 0.0
+        self._asked_at = float("-inf")
+        self._lasts = 0.0
+        """Seconds for which what was fetched counts as present."""
         self._refreshing: asyncio.Task[None] | None = None
         self._opened: dict[tuple[str, bytes], tuple[float, str]] = {}
 
@@ -40,12 +42,10 @@ class UpstreamKeys:
 
         ``anew``: wait for them, if they are older than some seconds: one was missing.
         """
-        if anew and self._fresh_until - time.monotonic() < KEPT_SECONDS - RETRY_SECONDS:
-            self._fresh_until = 0.0
-        if time.monotonic() >= self._fresh_until:
+        if time.monotonic() - self._asked_at >= (RETRY_SECONDS if anew else self._lasts):
             if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.create_task(self._refresh())
-            if not self._fresh_until:
+            if anew or not self._lasts:
                 await asyncio.shield(self._refreshing)
         return self._platform
 
@@ -70,10 +70,11 @@ class UpstreamKeys:
     async def _refresh(self) -> None:
         try:
             self._platform = await asyncio.to_thread(self._fetch)
-            self._fresh_until = time.monotonic() + KEPT_SECONDS
+            self._lasts = KEPT_SECONDS
         except (ClientError, BotoCoreError, msgspec.DecodeError):
             logger.exception("the keys of upstreams could not be fetched")
-            self._fresh_until = time.monotonic() + RETRY_SECONDS
+            self._lasts = RETRY_SECONDS
+        self._asked_at = time.monotonic()
 
     def _fetch(self) -> Mapping[str, str]:
         text = aws.secrets_manager().get_secret_value(SecretId=self._secret_arn)["SecretString"]

@@ -21,7 +21,6 @@ from opencode_cloud.kit.clock import now_seconds
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
-LONGEST_ERROR = 64 * 1024
 KEPT_SECONDS = 60
 
 
