@@ -1,10 +1,11 @@
-"""An emulator alone, without a deployment: quick to start and to kill."""
+"""What the parts of the local stage are tried with: an emulator alone, without a deployment, and a client."""
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import boto3
 import pytest
 
@@ -45,3 +46,9 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
     emulator.start()
     yield emulator
     emulator.program.stop()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as client:
+        yield client

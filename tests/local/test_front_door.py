@@ -17,10 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from yarl import URL
 
 from local.front_door.http import embedded_size
-from local.front_door.server import serve_until
 from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
 from local.processes import free_port
+from tests.local.doors import behind, front_door
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -72,30 +72,16 @@ class Door:
 @contextlib.asynccontextmanager
 async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[Door]:
     origin = Origin(free_port())
-    runner = web.ServerRunner(web.Server(origin.http))  # pyright: ignore[reportArgumentType]
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", origin.port).start()
     base = f"127.0.0.1:{origin.port}/_aws"
     settings = Settings(free_port(), f"http://{base}/http", f"ws://{base}/v1", quotas=quotas, trust_proxy=trust_proxy)
-    stopping = asyncio.Event()
-    serving = asyncio.create_task(serve_until(stopping, settings))
-    await asyncio.sleep(0.05)
-    yield Door(f"http://127.0.0.1:{settings.port}", origin)
-    stopping.set()
-    await serving
-    await runner.cleanup()
+    async with behind(origin.http, origin.port), front_door(settings) as url:
+        yield Door(url, origin)
 
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     async with opened(Quotas()) as door:
         yield door
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as client:
-        yield client
 
 
 async def error_of(response: aiohttp.ClientResponse) -> str:
@@ -192,20 +178,14 @@ async def test_without_quotas_large_bodies_pass(client: aiohttp.ClientSession) -
             assert await socket.recv() == "echo 300000"
 
 
-async def test_an_origin_that_is_gone_is_told_in_json(door: Door, client: aiohttp.ClientSession) -> None:
-    async with opened(Quotas()) as other:
-        pass
-    gone = Settings(free_port(), f"http://127.0.0.1:{other.origin.port}", f"ws://127.0.0.1:{other.origin.port}/v1")
-    stopping = asyncio.Event()
-    serving = asyncio.create_task(serve_until(stopping, gone))
-    await asyncio.sleep(0.05)
-    async with client.get(f"http://127.0.0.1:{gone.port}/") as answer:
-        assert (answer.status, await error_of(answer)) == (503, "unavailable")
-    with pytest.raises(InvalidStatus) as refused:
-        await connect(f"ws://127.0.0.1:{gone.port}/live")
-    assert json.loads(refused.value.response.body)["error"] == "unavailable"
-    stopping.set()
-    await serving
+async def test_an_origin_that_is_gone_is_told_in_json(client: aiohttp.ClientSession) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with front_door(Settings(free_port(), f"http://{nowhere}", f"ws://{nowhere}/v1")) as url:
+        async with client.get(url) as answer:
+            assert (answer.status, await error_of(answer)) == (503, "unavailable")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{url.replace('http', 'ws', 1)}/live")
+        assert json.loads(refused.value.response.body)["error"] == "unavailable"
 
 
 @pytest.mark.parametrize(

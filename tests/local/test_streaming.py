@@ -12,9 +12,9 @@ from aiohttp import web
 from yarl import URL
 
 from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
-from local.front_door.server import serve_until
 from local.front_door.settings import UNLIMITED, Quotas, Settings
 from local.processes import free_port
+from tests.local.doors import behind, front_door
 
 MIB = 1024 * 1024
 SECRET = "between the door and the gateway"
@@ -60,9 +60,6 @@ class Door:
 @contextlib.asynccontextmanager
 async def opened(quotas: Quotas) -> AsyncIterator[Door]:
     gateway = Gateway(free_port())
-    runner = web.ServerRunner(web.Server(gateway.serve, handler_cancellation=True))  # pyright: ignore[reportArgumentType]
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", gateway.port).start()
     nowhere = f"127.0.0.1:{free_port()}"
     settings = Settings(
         free_port(),
@@ -72,25 +69,14 @@ async def opened(quotas: Quotas) -> AsyncIterator[Door]:
         origin_secret=SECRET,
         quotas=quotas,
     )
-    stopping = asyncio.Event()
-    serving = asyncio.create_task(serve_until(stopping, settings))
-    await asyncio.sleep(0.05)
-    yield Door(f"http://127.0.0.1:{settings.port}", gateway)
-    stopping.set()
-    await serving
-    await runner.cleanup()
+    async with behind(gateway.serve, gateway.port, handler_cancellation=True), front_door(settings) as url:
+        yield Door(url, gateway)
 
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     async with opened(Quotas()) as door:
         yield door
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as client:
-        yield client
 
 
 async def error_of(response: aiohttp.ClientResponse) -> str:
@@ -185,16 +171,10 @@ async def test_a_stream_outlives_what_functions_may_take(client: aiohttp.ClientS
 
 
 async def test_a_gateway_that_is_gone_is_told_in_the_shape_of_model_errors(client: aiohttp.ClientSession) -> None:
-    async with opened(Quotas()) as door:
-        door.gateway.answer = say
-        stopping = asyncio.Event()
-        settings = Settings(free_port(), "http://127.0.0.1:1", "ws://127.0.0.1:1", gateway_url="http://127.0.0.1:1")
-        serving = asyncio.create_task(serve_until(stopping, settings))
-        await asyncio.sleep(0.05)
-        async with client.post(f"http://127.0.0.1:{settings.port}/zen/v1/messages", data=b"{}") as answer:
-            assert (answer.status, await error_of(answer)) == (503, "unavailable")
-        stopping.set()
-        await serving
+    nowhere = f"127.0.0.1:{free_port()}"
+    settings = Settings(free_port(), f"http://{nowhere}", f"ws://{nowhere}", gateway_url=f"http://{nowhere}")
+    async with front_door(settings) as url, client.post(f"{url}/zen/v1/messages", data=b"{}") as answer:
+        assert (answer.status, await error_of(answer)) == (503, "unavailable")
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"x" * (6 * MIB), 413), (b'"' * (3 * MIB + 1), 413), (b"x" * MIB, 200)])
