@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
-from opencode_cloud.budgets.models import BudgetExhausted, Scope
+from opencode_cloud.budgets.models import BudgetExhausted, Period, Scope
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.service import Alerting, Budgets, Sweep
 from opencode_cloud.budgets.stream import BudgetsKeeper
@@ -94,6 +95,28 @@ def test_the_first_refusal_in_a_window_is_told_within_the_minute_and_once(house:
     house.spend(600)
     house.stream()
     assert house.queue.told == [100, 50, 80]
+
+
+def test_a_balance_that_is_raised_is_used_up_again_before_people_are_told_again(house: House) -> None:
+    balance = budget(Scope.BALANCE, LIMIT, period=Period.TOTAL)
+    house.caller = Caller(workspace=(balance,), at=int(time.time()))
+    house.spend(LIMIT)
+    with pytest.raises(BudgetExhausted):
+        house.spend(1)
+    house.keeper.tick()
+    assert house.queue.told == [50, 80, 100]
+
+    raised = msgspec.structs.replace(balance, limit=10 * LIMIT)
+    house.caller.workspace = msgspec.structs.replace(house.caller.workspace, budgets=(raised,))
+    house.spend(1)
+    house.stream()
+    assert house.queue.told == [50, 80, 100]
+    with pytest.raises(BudgetExhausted):
+        house.spend(10 * LIMIT - 1)
+    assert house.keeper.tick() == {"lost": 0, "alerts": 1}
+    assert [(each.threshold, each.budget.limit, each.used) for each in house.queue.sent[3:]] == [
+        (100, 10 * LIMIT, 1001)
+    ]
 
 
 def test_a_crossing_that_could_not_be_told_is_told_later(house: House) -> None:

@@ -49,7 +49,7 @@ def row(spent: int, *alerted: str, refused: bool = False, **more: Any) -> Counte
         budget=known(**{"limit": 100, **more}),
         starts_at=DECEMBER - 30 * 86_400,
         resets_at=DECEMBER,
-        standing=Standing(spent=spent, refused=refused),
+        standing=Standing(spent=spent, refused_at=more.get("limit", 100) if refused else None),
         alerted=frozenset(alerted),
     )
 
@@ -124,6 +124,13 @@ def test_a_raised_balance_can_be_used_up_again() -> None:
     )
     assert [each.threshold for each in raised] == [50, 80, 100]
     assert not {each.id for each in used_up} & {each.id for each in raised}
+
+
+def test_a_refusal_before_a_balance_was_raised_is_none_of_the_raised_balance() -> None:
+    raised = msgspec.structs.replace(
+        row(10, limit=200, period=Period.TOTAL), standing=Standing(spent=10, refused_at=10)
+    )
+    assert crossed(raised, DECEMBER) == []
 
 
 # ------------------------------------------------------------------------------------- mails

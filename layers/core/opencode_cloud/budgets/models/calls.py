@@ -120,8 +120,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     spent: int = 0
     reserved: int = 0
     """Held back by calls that are under way."""
-    refused: bool = False
-    """Whether a call was refused in this window because too little was left."""
+    refused_at: int | None = None
+    """The limit at which a call was refused in this window because too little was left; None: none was."""
 
 
 class Shortage(msgspec.Struct, frozen=True, kw_only=True):

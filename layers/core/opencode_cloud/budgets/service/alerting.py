@@ -57,7 +57,7 @@ class Alerting:
 
 def crossed(row: CounterRow, now: int) -> list[Crossing]:
     """Return the thresholds that a counter has reached and that people were not told of."""
-    budget, refused = row.budget, row.standing.refused
+    budget, refused = row.budget, row.standing.refused_at == row.budget.limit
     if not budget.watched or budget.limit <= 0:
         return []
     reached = [

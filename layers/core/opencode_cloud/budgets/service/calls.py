@@ -105,9 +105,10 @@ class Budgets:
         task.add_done_callback(self._returning.discard)
 
     async def _note(self, shortages: Sequence[Shortage]) -> None:
-        """Have people told of budgets that refuse a call for the first time in their window."""
+        """Have people told of budgets that refuse a call for the first time in their window, or since they changed."""
         for shortage in shortages:
-            if shortage.lasting and shortage.counter.budget.watched and not shortage.standing.refused:
+            budget = shortage.counter.budget
+            if shortage.lasting and budget.watched and shortage.standing.refused_at != budget.limit:
                 try:
                     await self._store.note_refusal(shortage.counter, now_seconds())
                 except Unavailable:

@@ -97,13 +97,19 @@ class CounterStore:
         return await self._finish(kept.id, changes, to_row(event, [each.key for each in kept.held]))
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
-        """Have the sweep look at a counter that has refused a call at ``at`` (seconds); once in a counter's life."""
+        """Have the sweep look at a counter that has refused a call at ``at`` (seconds); once for each limit of it."""
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(counter.key),
-            "UpdateExpression": "SET refused_at = :now, lease_shard = :shard, lease_until = :now",
-            "ConditionExpression": f"{_PRESENT} AND attribute_not_exists(refused_at)",
-            "ExpressionAttributeValues": {":now": {"N": str(at)}, ":shard": {"S": rows.REFUSED_SHARD}},
+            # With the limit, which is that of the last call that was let through: it may have been raised since.
+            "UpdateExpression": "SET refused_at = :limit, #limit = :limit, lease_shard = :shard, lease_until = :now",
+            "ConditionExpression": f"{_PRESENT} AND (attribute_not_exists(refused_at) OR refused_at <> :limit)",
+            "ExpressionAttributeNames": {"#limit": "limit"},
+            "ExpressionAttributeValues": {
+                ":limit": {"N": str(counter.budget.limit)},
+                ":now": {"N": str(at)},
+                ":shard": {"S": rows.REFUSED_SHARD},
+            },
         }
         try:
             await self._dynamodb.call("UpdateItem", request)

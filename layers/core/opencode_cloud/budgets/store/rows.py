@@ -137,7 +137,8 @@ def standing(row: Mapping[str, Any] | None) -> Standing:
     """Read how much of a counter is taken; a counter without a row was never touched."""
     if not row:
         return Standing()
-    return Standing(spent=_number(row, "spent"), reserved=_number(row, "reserved"), refused="refused_at" in row)
+    refused_at = _number(row, "refused_at") if "refused_at" in row else None
+    return Standing(spent=_number(row, "spent"), reserved=_number(row, "reserved"), refused_at=refused_at)
 
 
 def counter_row(row: Mapping[str, Any]) -> CounterRow:
