@@ -9,7 +9,7 @@ from opencode_cloud.budgets.models import Claim, KnownBudget, Period, Reservatio
 from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.kit.dynamodb import Contended
+from opencode_cloud.kit.dynamodb import Contended, TransactionRefused
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.usage.models import UsageEvent
 
@@ -46,6 +46,15 @@ async def test_a_reservation_is_tried_on_under_one_token_so_that_it_is_made_once
     await budgets(busy).reserve(reservation(), EVENT)
     assert len(busy.requests) == 4
     assert len({request["ClientRequestToken"] for request in busy.requests}) == 1
+
+
+async def test_a_settlement_that_dynamodb_cannot_take_is_not_called_settled() -> None:
+    class Refusing(Busy):
+        async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+            raise TransactionRefused([("None", None), ("ValidationError", None)])
+
+    with pytest.raises(TransactionRefused):
+        await budgets(Refusing(0)).settle(reservation(), EVENT)
 
 
 async def test_a_reservation_that_never_comes_through_is_no_full_budget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,7 +242,10 @@ class CounterStore:
         return {"Update": update}
 
     async def _finish(self, call: str | None, changes: Sequence[Item], event: Item | None) -> bool:
-        """Make ``changes`` and put ``event``, if ``call`` still has its reservation, which ends thereby."""
+        """Make ``changes`` and put ``event``, if ``call`` still has its reservation, which ends thereby.
+
+        False when it has not, or the event is there. Whatever else DynamoDB refuses it for is raised: nothing is settled.
+        """
         actions = list(changes)
         if call is not None:
             key = rows.reservation_key(call)
@@ -251,7 +254,9 @@ class CounterStore:
             actions.append(self._put(self._usage, event))
         try:
             await self._write(actions, SETTLE_SECONDS)
-        except TransactionRefused:
+        except TransactionRefused as refused:
+            if not any(code == _FAILED for code, _ in refused.reasons):
+                raise
             return False
         return True
 
