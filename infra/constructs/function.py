@@ -41,15 +41,13 @@ class Layers:
     @classmethod
     def build(cls, scope: Construct, stage: Stage, *lists: str) -> "Layers":
         """Make the layers in `scope`: what every function has, and the libraries of `lists` on top."""
-        more = [
-            _layer(scope, f"{name.capitalize()}Dependencies", packaging.dependencies(stage, name, CORE), stage)
-            for name in lists
-        ]
-        return cls(
+        layers = cls(
             _layer(scope, "Dependencies", packaging.dependencies(stage, CORE), stage),
             _layer(scope, "Library", packaging.library(stage), stage),
-            tuple(more),
         )
+        for name in lists:
+            layers = layers.with_list(scope, stage, name)
+        return layers
 
     def with_list(self, scope: Construct, stage: Stage, name: str) -> "Layers":
         """Return these layers with the libraries of one more list on top."""
