@@ -107,7 +107,18 @@ class Gateway(_Settings):
     def _check(self) -> Self:
         if self.most_tasks < self.least_tasks:
             raise ValueError("most_tasks is less than least_tasks")
+        least, most = 2 * self.task_cpu, 8 * self.task_cpu
+        fits = self.task_memory == least or (self.task_memory % 1024 == 0 and self.task_memory <= most)
+        if self.runtime == "container" and not fits:
+            raise ValueError(
+                f"memory: with task_cpu = {self.task_cpu} Fargate has {least}, or whole 1024s up to {most}"
+            )
         return self
+
+    @property
+    def task_memory(self) -> int:
+        """MB of one container: Fargate gives no less than two for each unit of its processor."""
+        return max(self.memory, 2 * self.task_cpu)
 
 
 class Stage(_Settings):

@@ -32,6 +32,8 @@ DRAINING = Duration.seconds(120)
 """That a task which is to end has for its streams: as long as ECS waits before it kills."""
 
 CIDR = "10.75.0.0/22"
+VCPU = 1024
+"""Units of a whole processor, of which a process uses one at most."""
 
 
 class Containers(Workload):
@@ -75,7 +77,7 @@ class Containers(Workload):
             self,
             "Task",
             cpu=settings.task_cpu,
-            memory_limit_mib=max(settings.memory, 2 * settings.task_cpu),
+            memory_limit_mib=settings.task_memory,
             task_role=self.role,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64
@@ -91,7 +93,7 @@ class Containers(Workload):
         task.add_container(
             "Gateway",
             image=packaging.image("gateway", self._stage),
-            environment={**environment, "HOST": "0.0.0.0", "PORT": str(PORT), "GATEWAY_STREAMS": self._streams},  # noqa: S104 - inside its own network
+            environment={**environment, **self._serving()},
             logging=ecs.LogDrivers.aws_logs(stream_prefix="gateway", log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             stop_timeout=DRAINING,
@@ -99,9 +101,16 @@ class Containers(Workload):
         )
         return task
 
-    @property
-    def _streams(self) -> str:
-        return str(self._stage.gateway.streams_per_task)
+    def _serving(self) -> dict[str, str]:
+        """Return how to serve: by a process for each processor, each with its part of the container's streams."""
+        settings = self._stage.gateway
+        processes = max(1, settings.task_cpu // VCPU)
+        return {
+            "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
+            "PORT": str(PORT),
+            "GATEWAY_WORKERS": str(processes),
+            "GATEWAY_STREAMS": str(max(1, settings.streams_per_task // processes)),
+        }
 
     def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc)

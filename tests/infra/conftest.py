@@ -19,6 +19,7 @@ region = "us-east-1"
 account = "111122223333"
 [gateway]
 runtime = "container"
+task_cpu = 2048
 """
 KINDS = ("local", "dev", "production", "alice")
 ON_AWS = ("dev", "production", "alice")

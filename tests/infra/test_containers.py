@@ -21,9 +21,18 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
 
 def test_a_container_is_told_and_may_do_what_the_function_is_and_may(contained: Synthesis) -> None:
     given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
-    assert given.keys() == SETTINGS | COMMON | {"HOST", "PORT", "GATEWAY_STREAMS", "LONGEST_BODY"}
-    assert given["GATEWAY_STREAMS"] == str(contained.stage.gateway.streams_per_task)
+    assert given.keys() == SETTINGS | COMMON | {"HOST", "PORT", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
     assert _rows(contained, "GatewayRole") == GATEWAY
+
+
+def test_each_processor_of_a_container_has_a_process_and_each_process_its_part_of_the_streams(
+    contained: Synthesis,
+) -> None:
+    given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
+    settings = contained.stage.gateway
+    processes = int(given["GATEWAY_WORKERS"])
+    assert processes * 1024 == settings.task_cpu > 1024
+    assert processes * int(given["GATEWAY_STREAMS"]) == settings.streams_per_task
 
 
 def test_a_container_cannot_change_itself_and_has_time_for_its_streams(contained: Synthesis) -> None:

@@ -29,7 +29,7 @@ def test_containers_cost_what_runs_and_functions_for_model_calls_nothing_while_i
 ) -> None:
     items = {item.name: item for item in idle(resources_of(contained.templates.values()), PRICES)}
     assert items["gateway's container"].quantity == contained.stage.gateway.least_tasks == 2
-    assert items["gateway's container"].monthly == pytest.approx(2 * 730 * (0.03238 + 2 * 0.00356))
+    assert items["gateway's container"].monthly == pytest.approx(2 * 730 * 2 * (0.03238 + 2 * 0.00356))
     assert items["load balancer"].monthly == pytest.approx(16.425)
     assert items["public IPv4 address"].quantity == 3
     functions = {item.name for item in idle(resources_of(syntheses["dev"].templates.values()), PRICES)}

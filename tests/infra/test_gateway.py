@@ -220,6 +220,8 @@ def test_without_a_setting_nothing_is_reserved(synthesis: Synthesis) -> None:
     [
         ("dev", "[gateway]\nleast_tasks = 5\nmost_tasks = 4\n", "most_tasks"),
         ("dev", "[gateway]\nruntime = 'ec2'\n", "runtime"),
+        ("dev", "[gateway]\nruntime = 'container'\nmemory = 2500\n", "whole 1024s"),
+        ("dev", "[gateway]\nruntime = 'container'\ntask_cpu = 256\nmemory = 3072\n", "up to 2048"),
         ("local", "[gateway]\nruntime = 'container'\n", "stage local"),
     ],
 )
