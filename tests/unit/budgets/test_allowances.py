@@ -214,6 +214,9 @@ def test_a_rotated_key_and_the_one_before_it_share_their_budget(office: Office, 
     # Revoking the newest does not let the older ones go unbounded.
     keys.revoke(owner, owner.workspace, third.id)
     assert [known.id for known in office.known_to_key(secret)] == [made.id]
+    office.place.messages.clear()
+    office.allowances.change(owner, owner.workspace, made.id, 2, {"limit": 2})
+    assert set(office.place.told(Topic.KEY)) == {key, second.id}
 
 
 def test_a_revoked_key_takes_its_budget_along(office: Office, owner: Actor) -> None:

@@ -173,18 +173,17 @@ class BudgetStore:
         return None if name is None else Subject(name, Topic.SERVICE_ACCOUNT, ((account, {"workspace": workspace}),))
 
     def _key(self, connection: Connection, workspace: str, key: str) -> Subject | None:
-        query = select(keys.c.name, keys.c.hash).where(
-            keys.c.id == key, keys.c.workspace_id == workspace, keys.c.revoked_at.is_(None)
-        )
-        row = connection.execute(query).first()
-        if row is None:
+        columns = (keys.c.id, keys.c.name, keys.c.hash, keys.c.revoked_at)
+        own = connection.execute(select(*columns).where(keys.c.id == key, keys.c.workspace_id == workspace)).first()
+        if own is None:
             return None
-        found, latest = [(key, {"hash": row.hash.hex()})], [key]
-        while latest:  # keys that were replaced by it share its budgets
-            older = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.replaced_by.in_(latest))).all()
-            found += [(each.id, {"hash": each.hash.hex()}) for each in older]
+        found, latest = [own], [key]
+        while latest:  # keys that were replaced by it share its budgets, also when it is revoked before them
+            older = connection.execute(select(*columns).where(keys.c.replaced_by.in_(latest))).all()
+            found += older
             latest = [each.id for each in older]
-        return Subject(row.name, Topic.KEY, tuple(found))
+        rows = tuple((each.id, {"hash": each.hash.hex()}) for each in found if each.revoked_at is None)
+        return Subject(own.name, Topic.KEY, rows) if rows else None
 
     # ------------------------------------------------------------------------------------- balance
 
