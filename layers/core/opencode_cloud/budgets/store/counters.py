@@ -244,7 +244,7 @@ class CounterStore:
     async def _finish(self, call: str | None, changes: Sequence[Item], event: Item | None) -> bool:
         """Make ``changes`` and put ``event``, if ``call`` still has its reservation, which ends thereby.
 
-        False when it has not, or the event is there. Whatever else DynamoDB refuses it for is raised: nothing is settled.
+        False when it has not, or the event is there. Raises :class:`TransactionRefused` for any other reason.
         """
         actions = list(changes)
         if call is not None:
