@@ -32,10 +32,10 @@ SETTINGS = {
 }
 COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 LOOK = {"GetItem", "BatchGetItem"}
-HOLD = LOOK | {"Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
-TELL = {"GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"}
-GATEWAY = {"Access": LOOK, "Sessions": LOOK, "Budgets": HOLD, "Usage": TELL}
-KEEPER = {"Access": LOOK | {"Query"}, "Sessions": set[str](), "Budgets": HOLD, "Usage": TELL}
+HOLD = {"BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"}
+KEEP = LOOK | {"UpdateItem", "DeleteItem"}
+GATEWAY = {"Access": LOOK, "Sessions": LOOK, "Budgets": HOLD, "Usage": {"BatchGetItem", "PutItem"}}
+KEEPER = {"Access": set[str](), "Sessions": set[str](), "Budgets": KEEP | {"Query"}, "Usage": {"PutItem"}}
 
 
 def _function(synthesis: Synthesis, name: str) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def test_among_sessions_it_only_counts(synthesis: Synthesis) -> None:
         for actions, resources, condition in _statements(synthesis, "gateway", "Gateway")
         if condition and "GetAttSessions" in resources
     ]
-    assert written == [({"dynamodb:UpdateItem"}, ["key_use#*", "rate#*"])]
+    assert written == [({"dynamodb:UpdateItem"}, ["key_use#*"])]
 
 
 def test_nobody_else_opens_credentials_of_providers(synthesis: Synthesis, contained: Synthesis) -> None:
