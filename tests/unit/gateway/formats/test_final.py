@@ -43,3 +43,8 @@ def test_what_may_pass_is_said_as_it_is(status: int) -> None:
     body, said = error(Format.CHAT, status, "Come back for $500.00", {"limit": 500})
     assert said["message"] == "Come back for $500.00"
     assert '"limit":500' in body
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.429, 12.5003, -500.5, 1e-7, 5.24e300]))
+def test_fractions_are_said_as_they_are(used: float) -> None:
+    assert error(Format.CHAT, 402, "m", {"used": used})[1]["used"] == used

@@ -15,7 +15,7 @@ _MIDDLE = r"(?<=4)2(?=9)|(?<=5)0(?=[0234])|(?<=5)2(?=4)"
 """The second digit of each."""
 _IN_TEXT = re.compile(_MIDDLE)
 _IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _MIDDLE.encode())
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]+(?![0-9.eE])')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9][0-9.eE+-]*')
 PASSING = frozenset({408, 409, 429})
 """Statuses below 500 that say by themselves that a call may be repeated."""
 
@@ -33,7 +33,8 @@ def final_text(message: str) -> str:
 def final_json(body: bytes) -> bytes:
     """Return the same JSON document in other letters: digits of strings escaped, whole numbers with an exponent.
 
-    A number with two of the sequences that no single point can part stays as it is; of amounts it is one in a thousand.
+    A fraction stays as it is; so does a number with two of the sequences that no single point can part, of amounts one
+    in a thousand.
     """
     return _TOKEN.sub(lambda token: _string(token[0]) if token[0][:1] == b'"' else _number(token[0]), body)
 
@@ -43,7 +44,7 @@ def _string(text: bytes) -> bytes:
 
 
 def _number(digits: bytes) -> bytes:
-    if not _IN_TEXT.search(digits.decode()):
+    if not digits.isdigit() or not _IN_TEXT.search(digits.decode()):
         return digits
     for whole in range(1, len(digits)):
         rest = digits[whole:].rstrip(b"0")
