@@ -70,6 +70,12 @@ def test_no_body_of_an_error_is_too_odd_or_too_long(body: bytes) -> None:
     assert len(upstream_fault(Format.CHAT, 500, body * 1000).message) <= 500
 
 
+def test_a_code_of_very_many_digits_is_no_status() -> None:
+    digits = "9" * 5000
+    fault = upstream_fault(Format.CHAT, 500, json.dumps({"error": {"message": "no", "code": digits}}).encode())
+    assert (fault.status, fault.message) == (500, "no")
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_an_error_has_our_code_where_each_client_looks_for_it(format_: Format) -> None:
     details = {"limit": 20, "resets_at": "2026-12-01T00:00:00Z"}

@@ -18,6 +18,7 @@ MAXIMUM_MESSAGE = 500
 """Characters of an upstream's message that are passed on."""
 
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # of errors that come within a stream, where there is no HTTP status any more
     "authentication_error": 401,
     "billing_error": 402,
@@ -131,7 +132,7 @@ def fault_of(document: object, status: int = 0) -> UpstreamFault:
     error = _members(inner)
     kind = _text(error.get("type")) or _text(error.get("status"))
     code = error.get("code")
-    number = code if isinstance(code, int) else int(code) if isinstance(code, str) and code.isdecimal() else 0
+    number = code if isinstance(code, int) else int(code) if isinstance(code, str) and _HTTP.fullmatch(code) else 0
     name = _text(code) if isinstance(code, str) and not code.isdecimal() else _text(error.get("status"))
     message = next((text for key in ("message", "detail", "msg", "Message") if (text := _text(error.get(key)))), "")
     derived = number if 400 <= number <= 599 else _STATUS.get((name or kind).lower(), _STATUS.get(kind.lower(), 500))
