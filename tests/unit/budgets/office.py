@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Barrier
 from typing import Any
 
 from sqlalchemy import select
@@ -40,6 +41,8 @@ class Office:
     posts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list[Any])
     takes: bool = True
     """Whether webhooks take what is posted."""
+    together: Barrier | None = None
+    """Posts wait for each other there."""
 
     def __post_init__(self) -> None:
         database, outbox = self.place.database, self.place.outbox
@@ -55,6 +58,8 @@ class Office:
         return {key: self.stands.get(key.split("#")[1], Standing()) for key in keys}
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
+        if self.together is not None:
+            self.together.wait()
         self.posts.append((url, headers, body))
         return self.takes
 

@@ -2,6 +2,9 @@
 
 import hmac
 import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Standing, 
 from opencode_cloud.budgets.models.crossings import Crossing, crossing_id, mark
 from opencode_cloud.budgets.service.alerting import crossed
 from opencode_cloud.budgets.service.webhooks import clean_url
+from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
 from opencode_cloud.kit.actor import Actor
 from opencode_cloud.kit.errors import ServiceError
@@ -209,6 +213,35 @@ def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: 
     told = crossing(owner.workspace)
     assert deliver(office, told, attempt=MOST_ATTEMPTS - 1) == [told.id]
     assert deliver(office, told, attempt=MOST_ATTEMPTS) == []
+
+
+def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
+    office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/budgets")
+    office.together = threading.Barrier(3, timeout=10)
+    told = [crossing(owner.workspace, threshold) for threshold in (50, 80, 100)]
+    assert deliver(office, *told) == []
+    assert len(office.posts) == len(office.letters()) == 3
+
+
+def test_of_a_webhooks_answer_only_the_status_is_waited_for() -> None:
+    class Endless(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "1000")
+            self.end_headers()
+            left.wait(10)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+            pass
+
+    left = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        assert HookClient(private=True).post(f"http://127.0.0.1:{server.server_port}/", {}, b"{}")
+        assert time.monotonic() - began < 5
+        left.set()
+        server.shutdown()
 
 
 def test_a_webhook_set_anew_has_another_secret_and_no_audit_entry_its_address(office: Office, owner: Actor) -> None:

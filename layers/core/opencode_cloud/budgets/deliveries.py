@@ -10,6 +10,7 @@ import msgspec
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.service.alerts import NotTaken
 from opencode_cloud.kit.log import count, logger
+from opencode_cloud.kit.parallel import each
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.alerts import Alerts
@@ -25,21 +26,27 @@ class AlertDeliveries:
         self._alerts = alerts
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Deliver a batch; answer which messages are to come again."""
-        failures: list[dict[str, str]] = []
-        for message in event["Records"]:
-            try:
-                self._alerts.deliver(msgspec.json.decode(message["body"], type=Crossing))
-            except NotTaken:
-                if _attempts(message) < MOST_ATTEMPTS:
-                    failures.append({"itemIdentifier": message["messageId"]})
-                else:
-                    count("WebhooksGivenUp")
-                    logger.warning("a webhook did not take an alert; it is not tried again")
-            except Exception:  # noqa: BLE001 - one bad message must not fail the batch; it is logged and comes again
-                logger.exception("alert was not delivered")
-                failures.append({"itemIdentifier": message["messageId"]})
-        return {"batchItemFailures": failures}
+        """Deliver a batch; answer which messages are to come again.
+
+        All at once, so that no workspace waits for the webhook of another.
+        """
+        records = event["Records"]
+        delivered = each(self._deliver, records)
+        failed = [record for record, done in zip(records, delivered, strict=True) if not done]
+        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+    def _deliver(self, message: Mapping[str, Any]) -> bool:
+        try:
+            self._alerts.deliver(msgspec.json.decode(message["body"], type=Crossing))
+        except NotTaken:
+            if _attempts(message) < MOST_ATTEMPTS:
+                return False
+            count("WebhooksGivenUp")
+            logger.warning("a webhook did not take an alert; it is not tried again")
+        except Exception:  # noqa: BLE001 - one bad message must not fail the batch; it is logged and comes again
+            logger.exception("alert was not delivered")
+            return False
+        return True
 
 
 def _attempts(message: Mapping[str, Any]) -> int:

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.outward import FAILURES, Outward
 
-LONGEST_ANSWER = 4096
-"""Bytes; nothing of the answer is used but its status."""
-
 
 class HookClient:
     """Calls webhooks, and nothing else."""
@@ -21,7 +18,8 @@ class HookClient:
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Post ``body``; tell whether the webhook took it (2xx)."""
         try:
-            status, _ = self._outward.request("POST", url, headers, body, longest=LONGEST_ANSWER)
+            # Nothing is read of the answer but its status: it might never end.
+            status, _ = self._outward.request("POST", url, headers, body, longest=0)
         except FAILURES as error:
             logger.info("webhook unreachable", extra={"reason": type(error).__name__})
             return False
