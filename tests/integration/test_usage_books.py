@@ -21,6 +21,7 @@ from opencode_cloud.budgets.store.tables import usage_settings
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.errors import Conflict
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.usage.models import Entry, UsageEvent
 from opencode_cloud.usage.service import Ingest, Reconciliation, Retention
@@ -165,6 +166,17 @@ class TestReplay:
         books.settle(*calls)
         replayed = books.reconciliation.replay(f"{BEFORE:%Y-%m-%d}", None, (WORKSPACE, calls[2].id))
         assert (replayed.events, replayed.new) == (2, 2)
+
+    def test_events_that_retention_has_deleted_are_not_counted_a_second_time(self, books: Books) -> None:
+        books.settle(*calls)
+        books.take(*calls)
+        Retention(PurgeStore(books.database), books.table, 1).run()
+        assert rows(books.database, usage_events) == []
+        with pytest.raises(Conflict, match="count twice"):
+            books.reconciliation.replay(f"{BEFORE:%Y-%m-%d}", None, None)
+        assert books.reconciliation.check_day(WORKSPACE, BEFORE) > 0
+        assert books.findings()[0] == ("events", "", False)
+        assert totals(books.database, usage_days)["calls"] == totals(books.database, usage_hours)["calls"] == 5
 
     def test_what_is_no_event_keeps_nothing_else_out(self, books: Books) -> None:
         books.settle(*calls)

@@ -189,6 +189,14 @@ def invalid_period() -> Unprocessable:
     return Unprocessable("invalid_period", "`to` must be later than `from`, and at most 400 days.")
 
 
+def events_deleted(workspace: str, day: str) -> Conflict:
+    """Sums of a day count calls whose events were deleted."""
+    return Conflict(
+        "events_deleted",
+        f"Sums of {workspace} on {day} count calls whose events are deleted: taken in again, they would count twice.",
+    )
+
+
 def sessions_by_day() -> Unprocessable:
     """Rollups tell sessions apart by day only."""
     return Unprocessable(
@@ -283,6 +291,10 @@ def schedule_not_found() -> NotFound:
 def too_many_exports(most: int) -> Conflict:
     """So many exports of a workspace are still being made."""
     return Conflict("too_many_exports", f"{most} exports are still being made. Wait for one of them to be done.")
+
+
+EVENTS = "events"
+"""Beside the rollups ``hours``, ``days`` and ``sessions``: a place in which a day's calls can be added up."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import msgspec
 from opencode_cloud.budgets.models import Scope, Unit
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.usage.models import Counted, Finding, Spent, Tally, UsageEvent
+from opencode_cloud.usage.models import EVENTS, Counted, Finding, Spent, Tally, UsageEvent, events_deleted
 from opencode_cloud.usage.service.rollups import day_start
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ SETTLED_SECONDS = 3600
 """After so long nothing is under way any more: a call takes 15 minutes at most, its lease little longer."""
 COUNTERS_AT_ONCE = 500
 REPLAY_SECONDS = 60
-EVENTS = "events"
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -66,7 +65,7 @@ class Reconciliation:
     def check_day(self, workspace: str, day: datetime) -> int:
         """Compare a workspace's day in DynamoDB, in SQL, and in the rollups; return how many drifts there were.
 
-        Events that SQL lacks are taken in, which mends the rollups too.
+        Events that SQL lacks are taken in, which mends the rollups too; but not where they were deleted.
         """
         name, until = f"{day:%Y-%m-%d}", day + timedelta(days=1)
         truth = tally(entry.event for page in self._table.day(workspace, name) for entry in page)
@@ -74,9 +73,10 @@ class Reconciliation:
         drifts = 0
         if found[EVENTS] != truth:
             before = found[EVENTS]
-            for page in self._table.day(workspace, name):
-                self._ingest.take(page)
-            found = self._checks.tallies(workspace, day, until)
+            if not _deleted(found):
+                for page in self._table.day(workspace, name):
+                    self._ingest.take(page)
+                found = self._checks.tallies(workspace, day, until)
             drifts += self._report(workspace, name, EVENTS, truth, before, repaired=found[EVENTS] == truth)
         expected = msgspec.structs.replace(found[EVENTS], checksum=None)
         for kind, sums in found.items():
@@ -107,13 +107,19 @@ class Reconciliation:
         return drifts
 
     def replay(self, day: str, workspace: str | None, after: tuple[str, str] | None) -> Replayed:
-        """Take in a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute; what is there stays."""
+        """Take in a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute; what is there stays.
+
+        Raises ``events_deleted`` (409) where retention has been.
+        """
         start = datetime.fromisoformat(day)
-        known = [workspace] if workspace else self._checks.workspaces(start, start + timedelta(days=1))
+        until = start + timedelta(days=1)
+        known = [workspace] if workspace else self._checks.workspaces(start, until)
         began, read, new = monotonic(), 0, 0
         for each in known:
             if after is not None and each < after[0]:
                 continue
+            if _deleted(self._checks.tallies(each, start, until)):
+                raise events_deleted(each, day)
             call = after[1] if after is not None and each == after[0] else None
             for page in self._table.day(each, day, call):
                 read, new = read + len(page), new + self._ingest.take(page)
@@ -165,6 +171,11 @@ class Reconciliation:
         logger.error("the books drift", extra={"finding": msgspec.structs.asdict(finding)})
         self._checks.record(finding)
         return 1
+
+
+def _deleted(found: Mapping[str, Tally]) -> bool:
+    """Tell whether sums by day, which are kept longer, count calls whose events are gone."""
+    return found["days"].calls > found[EVENTS].calls
 
 
 def tally(events: Iterable[UsageEvent]) -> Tally:

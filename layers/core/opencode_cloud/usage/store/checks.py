@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, literal, null, select, union, union_all
 
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import Finding, Spent, Tally
+from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
 from opencode_cloud.usage.store.tables import (
     reconciliations,
     usage_counters,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from opencode_cloud.kit.sql import Database
 
-EVENTS = "events"
 ROLLUPS: Mapping[str, Table] = {"hours": usage_hours, "days": usage_days, "sessions": usage_sessions}
 _COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_1h_tokens")
 """Reasoning is a part of output."""
