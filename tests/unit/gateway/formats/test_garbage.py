@@ -73,6 +73,40 @@ def test_damage_anywhere_in_a_stream(client: Format, upstream: Format, at: int, 
     relay.end()
 
 
+@pytest.mark.parametrize("upstream", FORMATS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_events_in_any_order(upstream: Format, data: st.DataObject) -> None:
+    events = [event + b"\n\n" for event in golden(upstream).replace(b"\r\n", b"\n").split(b"\n\n")[:-1]]
+    order = data.draw(st.permutations(events) | st.lists(st.sampled_from(events), max_size=20))
+    for client in FORMATS:
+        relay = relay_stream(ask(client, stream=True), upstream)
+        for event in order:
+            relay.feed(event)
+        relay.end()
+
+
+def test_what_follows_an_item_that_is_done_is_garbage() -> None:
+    delta = b'data: {"type":"response.output_text.delta","output_index":0,"delta":"x"}\n\n'
+    done = b'data: {"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[]}}\n\n'
+    for client in (Format.CHAT, Format.MESSAGES, Format.GENERATE):
+        relay = relay_stream(ask(client, stream=True), Format.RESPONSES)
+        relay.feed(delta + done)
+        assert not relay.garbage
+        assert relay.feed(delta) == b""
+        assert relay.garbage
+
+
+@pytest.mark.parametrize("upstream", [Format.CHAT, Format.MESSAGES, Format.RESPONSES])
+def test_nothing_follows_the_end_of_a_converted_stream(upstream: Format) -> None:
+    for client in FORMATS:
+        if client is not upstream:
+            relay = relay_stream(ask(client, stream=True), upstream)
+            assert relay.feed(golden(upstream))
+            assert relay.feed(golden(upstream)) + relay.end() == b""
+            assert relay.complete
+
+
 @pytest.mark.parametrize(
     "page", [b"<html><body>Bad gateway</body></html>", b'{"object":"chat.completion"}\n\n', b"\n\nplain"]
 )

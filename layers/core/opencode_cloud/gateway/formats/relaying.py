@@ -15,6 +15,7 @@ from opencode_cloud.gateway.formats.metering import METERS, ResponsesMeter
 from opencode_cloud.gateway.formats.models import (
     Answer,
     Asked,
+    Ended,
     Event,
     Grown,
     Malformed,
@@ -179,6 +180,7 @@ class Conversion(_Relay):
         self._writer = conversions.writer(asked)
         self._calls = ids.Unique()
         self._generated = 0
+        self._ended = False
 
     @property
     def generated(self) -> int:
@@ -223,7 +225,7 @@ class Conversion(_Relay):
 
     def _one(self, event: bytes) -> bytes:
         data = sse.data_of(event)
-        if data is None or self.fault:
+        if data is None or self.fault or self._ended:
             return b""
         written = self._write(self._reader.read(data))
         if self._reader.fault is not None:
@@ -242,6 +244,7 @@ class Conversion(_Relay):
             elif isinstance(event, Opened) and isinstance(event.block, ToolCall):
                 call = msgspec.structs.replace(event.block, id=self._calls.of(event.block.id))
                 event = Opened(event.index, call)
+            self._ended = isinstance(event, Ended)
             written.append(self._writer.write(event, self._reader.tokens))
         return b"".join(written)
 

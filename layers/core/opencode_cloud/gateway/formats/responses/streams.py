@@ -37,6 +37,7 @@ _DELTAS = {
     "response.reasoning_text.delta": "reasoning",
     "response.function_call_arguments.delta": "call",
 }
+_BEGINNINGS = ("response.output_item.added", "response.reasoning_summary_part.added")
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -45,7 +46,6 @@ class _Item:
 
     def __init__(self) -> None:
         self.blocks: dict[int, int] = {}
-        self.thoughts: list[str] = []
         self.grown = False
 
 
@@ -69,6 +69,8 @@ class Reader:
         event = Node(json.decode(data, object))
         kind = event.text("type")
         output = event.integer("output_index") or 0
+        if output in self._done and kind in (*_DELTAS, *_BEGINNINGS):
+            raise event.at("output_index").wrong("names an item that is done")
         if kind in _DELTAS:
             yield from self._grow(event, _DELTAS[kind], output)
         elif kind == "response.output_item.added":
@@ -110,7 +112,6 @@ class Reader:
     def _grow(self, event: Node, kind: str, output: int) -> Iterator[Event]:
         text = event.text("delta")
         if kind == "reasoning":
-            yield from self._open(output, 0, Reasoning(origin=Format.RESPONSES))
             yield from self._think(output, text)
             return
         self._refused = self._refused or kind == "refusal"
@@ -125,8 +126,8 @@ class Reader:
     def _think(self, output: int, text: str) -> Iterator[Event]:
         item = self._item(output)
         if text:
+            yield from self._open(output, 0, Reasoning(origin=Format.RESPONSES))
             item.grown = True
-            item.thoughts.append(text)
             yield Grown(item.blocks[0], text)
 
     def _finish_item(self, node: Node, output: int) -> Iterator[Event]:
