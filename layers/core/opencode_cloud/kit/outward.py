@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 
 TIMEOUT = urllib3.Timeout(connect=4, read=10)
 FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
 """What :meth:`Outward.request` raises when nobody answered. Never log their text, which may quote what was sent."""
+_WRITTEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Outward:
@@ -54,6 +56,28 @@ class Outward:
         if not self._private and any(is_private(address) for address in addresses):
             raise OSError("a private address")
         return addresses[0]
+
+
+def checked(url: str, *, private: bool) -> SplitResult:
+    """Return the parts of an address that somebody wrote and we are to call; ValueError says what is wrong with it.
+
+    Unless ``private`` addresses are allowed, it must be https, and in no private network. Names are looked at when they
+    are called, since what they resolve to may change.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("this is no address such as `https://example.com/path`") from error
+    if not _WRITTEN.fullmatch(url.strip()):
+        raise ValueError("write it in ASCII, without blanks; names in other letters as `xn--...`")
+    if parts.scheme not in ({"https", "http"} if private else {"https"}):
+        raise ValueError("it must begin with `https://`")
+    if not host or parts.username or parts.password or parts.fragment:
+        raise ValueError("it must name a host, and have no user, password or fragment")
+    if not private and is_private_host(host):
+        raise ValueError("this deployment does not call private addresses")
+    return parts
 
 
 def is_private(address: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.ids import base64url
-from opencode_cloud.kit.outward import is_private_host
+from opencode_cloud.kit.outward import checked
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Unit as OutboxUnit
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
-_WRITTEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Webhooks:
@@ -114,16 +112,6 @@ def clean_url(url: str, *, private: bool) -> str:
     Unless the deployment allows ``private`` addresses, it must be https and in no private network.
     """
     try:
-        parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
+        return checked(url, private=private).geturl()
     except ValueError as error:
-        raise invalid_webhook("this is no address such as `https://hooks.example.com/budgets`") from error
-    if not _WRITTEN.fullmatch(url.strip()):
-        raise invalid_webhook("write it in ASCII, without blanks; names in other letters as `xn--...`")
-    if parts.scheme not in ({"https", "http"} if private else {"https"}):
-        raise invalid_webhook("it must begin with `https://`")
-    if not host or parts.username or parts.password or parts.fragment:
-        raise invalid_webhook("it must name a host, and have no user, password or fragment")
-    if not private and is_private_host(host):
-        raise invalid_webhook("this deployment does not call private addresses")
-    return parts.geturl()
+        raise invalid_webhook(str(error)) from error
