@@ -116,6 +116,37 @@ def test_a_picture_within_a_tools_result_is_counted() -> None:
     assert ask(Format.MESSAGES, **user(Format.MESSAGES, result)).images == 1
 
 
+def test_a_screenshot_of_a_computer_is_counted() -> None:
+    def returned(**shot: str) -> dict[str, Any]:
+        output = {"type": "computer_screenshot", **shot}
+        return {"input": [{"type": "computer_call_output", "call_id": "c", "output": output}]}
+
+    assert ask(Format.RESPONSES, **returned(image_url=DATA_URL)).images == 1
+    assert ask(Format.RESPONSES, **returned(file_id="file-1")).unbounded
+
+
+def test_a_file_within_what_a_tool_of_the_provider_returned_earlier_is_counted() -> None:
+    source = {"type": "base64", "media_type": "application/pdf", "data": "A"}
+    fetched = {"type": "web_fetch_result", "url": "https://x", "content": {"type": "document", "source": source}}
+    result = {"type": "web_fetch_tool_result", "tool_use_id": "s", "content": fetched}
+    assert ask(Format.MESSAGES, **user(Format.MESSAGES, result)).documents == 1
+
+
+def test_only_the_base64_of_pictures_and_files_is_left_out_of_the_text() -> None:
+    details = [{"type": "reasoning.encrypted", "data": "earlier thoughts", "format": "any"}]
+    answer = {"role": "assistant", "content": "x", "reasoning_details": details}
+    assert "earlier thoughts" in text_of(ask(Format.CHAT, messages=[answer]))
+    source = {"type": "text", "media_type": "text/plain", "data": "many words", "format": "any"}
+    document = {"type": "document", "source": source}
+    assert "many words" in text_of(ask(Format.MESSAGES, **user(Format.MESSAGES, document)))
+
+
+def test_a_role_of_any_length_is_counted() -> None:
+    role = "a role that says more than its message " * 10
+    assert role in text_of(ask(Format.CHAT, messages=[{"role": role, "content": "x"}]))
+    assert "user" not in text_of(ask(Format.CHAT))
+
+
 UNBOUNDED: list[tuple[Format, dict[str, Any]]] = [
     (Format.CHAT, user(Format.CHAT, {"type": "image_url", "image_url": {"url": "https://x/a.png"}})),
     (Format.CHAT, user(Format.CHAT, {"type": "file", "file": {"file_id": "file-1"}})),

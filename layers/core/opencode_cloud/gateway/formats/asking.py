@@ -36,6 +36,7 @@ MAXIMUM_DEPTH = 200
 
 _KINDS = frozenset({"mimeType", "mime_type", "format"})  # members beside the base64 of a file, except in Messages
 _NAMES = frozenset({"type", "role"})  # which :data:`MESSAGE_TOKENS` covers
+_LONGEST_NAME = 32  # characters; some servers put any role into the prompt as it is
 _VERBATIM = frozenset(  # JSON that the model sees with its names
     {
         "tools",
@@ -204,7 +205,7 @@ def _turns(value: object) -> Iterator[object]:
 
 def _texts(members: dict[str, Any]) -> Iterator[str]:
     for key, value in members.items():
-        if key in _NAMES or _is_payload(key, value, members):
+        if _is_name(key, value) or _is_payload(key, value, members):
             continue
         if key in _VERBATIM and isinstance(value, (dict, list)):
             yield compact(cast("object", value))
@@ -224,8 +225,13 @@ def _text(value: object) -> Iterator[str]:
             yield from _text(part)
 
 
+def _is_name(key: str, value: object) -> bool:
+    return key in _NAMES and isinstance(value, str) and len(value) <= _LONGEST_NAME
+
+
 def _is_payload(key: str, value: object, members: dict[str, Any]) -> bool:
     """Whether a member is the base64 of a picture or file; these are counted by number."""
     if key == "data":
-        return members.get("type") == "base64" or not _KINDS.isdisjoint(members)
+        kind = members.get("type")
+        return kind == "base64" or (kind is None and not _KINDS.isdisjoint(members))
     return key == "file_data" or (key in ("image_url", "url") and isinstance(value, str) and value.startswith("data:"))

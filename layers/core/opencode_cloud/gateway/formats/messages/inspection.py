@@ -47,10 +47,20 @@ def _inspect_content(node: Node, facts: Facts) -> None:
             case "container_upload":
                 facts.documents += 1
                 facts.unknown_size(f"a file given by its id ({block.path})")
-            case "tool_result":
-                _inspect_content(block, facts)
             case _:
-                pass
+                _inspect_result(block, facts)
+
+
+def _inspect_result(block: Node, facts: Facts) -> None:
+    """Gather from a tool's result; those of the provider's tools may be an object that has content of its own."""
+    if not isinstance(block.raw("content"), dict):
+        _inspect_content(block, facts)
+        return
+    inner = block.at("content")
+    if inner.text("type") == "document":
+        _inspect_document(inner, facts)
+    else:
+        _inspect_result(inner, facts)
 
 
 def _inspect_document(block: Node, facts: Facts) -> None:

@@ -35,6 +35,8 @@ def _inspect_item(item: Node, facts: Facts) -> None:
     elif kind == "additional_tools":
         for tool in item.each("tools"):
             _inspect_tool(tool, facts)
+    if isinstance(item.raw("output"), dict):
+        _inspect_part(item.at("output"), facts)
     for key in ("content", "output"):
         if isinstance(item.raw(key), list):
             for part in item.each(key):
@@ -50,7 +52,7 @@ def _inspect_tool(tool: Node, facts: Facts) -> None:
 
 def _inspect_part(part: Node, facts: Facts) -> None:
     match part.text("type"):
-        case "input_image":
+        case "input_image" | "computer_screenshot":
             facts.image(part.text("image_url"), part.path)
         case "input_file":
             facts.documents += 1
