@@ -138,6 +138,13 @@ def test_an_answer_that_is_none_is_garbage(upstream: Format, body: bytes) -> Non
             relay_answer(ask(client), upstream, body)
 
 
+def test_a_failed_response_is_no_answer() -> None:
+    body = b'{"object":"response","status":"failed","error":{"code":"server_error","message":"Fell over"},"output":[]}'
+    for client in FORMATS:
+        with pytest.raises(UpstreamGarbage, match="Fell over"):
+            relay_answer(ask(client), Format.RESPONSES, body)
+
+
 def test_halves_of_surrogate_pairs_are_no_garbage() -> None:
     event = b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n'
     for client in FORMATS:

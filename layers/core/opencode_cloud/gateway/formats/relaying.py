@@ -258,7 +258,7 @@ def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
     """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
     try:
         node = node_of(source, json.decode(body, object))
-        if node.raw("error") and not any(key in node.members() for key in _MEMBERS):
+        if node.raw("error") and not any(node.raw(key) for key in _MEMBERS):
             raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
         if asked.format is source:
             usage = node.raw("usageMetadata" if source is Format.GENERATE else "usage")
