@@ -23,9 +23,10 @@ from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import Conflict
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Entry, UsageEvent
-from opencode_cloud.usage.service import Ingest, Reconciliation, Retention
+from opencode_cloud.usage.models import Entry, Finding, UsageEvent
+from opencode_cloud.usage.service import Ingest, Reconciliation, Retention, retention
 from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.store import purges
 from opencode_cloud.usage.store.checks import CheckStore
 from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.store.purges import PurgeStore
@@ -297,8 +298,26 @@ class TestRetention:
         gone = event(1, workspace=OTHER, at=AT, metadata={"client": "opencode"})
         books.settle(gone)
         books.ingest.take([Entry(event=gone, counters=("budget#x#total",)), Entry(event=calls[0])])
+        finding = Finding(workspace_id=OTHER, day=f"{BEFORE:%Y-%m-%d}", kind="days", expected={}, found={})
+        CheckStore(books.database).record(finding)
         self.purge(books)
-        for table in (usage_events, usage_metadata, usage_hours, usage_days, usage_sessions, usage_counters):
+        sums = (usage_hours, usage_days, usage_sessions, usage_counters)
+        for table in (usage_events, usage_metadata, *sums, reconciliations):
             assert {row["workspace_id"] for row in rows(books.database, table)} <= {WORKSPACE}
         assert len(rows(books.database, usage_events)) == 1
         assert not any("metadata" in row for row in books.tables.rows(books.tables.usage))
+
+    def test_what_a_night_leaves_of_a_workspace_goes_the_next_one(
+        self, books: Books, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "MOST_BATCHES", 1)
+        monkeypatch.setattr(purges, "AT_ONCE", 1)
+        gone = [event(number, workspace=OTHER, at=AT, metadata={"client": "opencode"}) for number in range(2)]
+        books.settle(*gone)
+        books.ingest.take([Entry(event=each, counters=(f"budget#{n}#total",)) for n, each in enumerate(gone)])
+        left: list[tuple[int, int]] = []
+        for _ in range(2):
+            self.purge(books)
+            metadata = [row for row in books.tables.rows(books.tables.usage) if "metadata" in row]
+            left.append((len(metadata), len(rows(books.database, usage_counters))))
+        assert left == [(1, 1), (0, 0)]

@@ -10,6 +10,7 @@ from sqlalchemy import Table, select, tuple_, union
 
 from opencode_cloud.budgets.store.tables import usage_settings
 from opencode_cloud.usage.store.tables import (
+    reconciliations,
     usage_counters,
     usage_days,
     usage_events,
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database
 
 AT_ONCE = 1000
-METADATA_AT_ONCE = 200
-ALL = (usage_events, usage_metadata, usage_sessions, usage_hours, usage_days, usage_counters)
+ALL = (usage_events, usage_metadata, usage_sessions, usage_hours, usage_days, usage_counters, reconciliations)
 """Tables in which a workspace has rows."""
 
 
@@ -35,8 +35,8 @@ class PurgeStore:
         self._database = database
 
     def users(self) -> Sequence[str]:
-        """Return the workspaces of which there are events or sums."""
-        query = union(select(usage_events.c.workspace_id).distinct(), select(usage_days.c.workspace_id).distinct())
+        """Return the workspaces of which there is anything."""
+        query = union(*(select(table.c.workspace_id).distinct() for table in ALL))
         with self._database.transaction() as connection:
             return connection.execute(query).scalars().all()
 
@@ -65,7 +65,7 @@ class PurgeStore:
         column = usage_metadata.c
         query = select(column.event_id, column.at).where(column.workspace_id == workspace, column.at < before)
         with self._database.transaction() as connection:
-            return [(row.event_id, row.at) for row in connection.execute(query.limit(METADATA_AT_ONCE))]
+            return [(row.event_id, row.at) for row in connection.execute(query.limit(AT_ONCE))]
 
     def purge_metadata(self, events: Sequence[str]) -> None:
         """Delete the metadata of events."""
@@ -73,8 +73,11 @@ class PurgeStore:
             connection.execute(usage_metadata.delete().where(usage_metadata.c.event_id.in_(events)))
 
     def purge_workspace(self, workspace: str) -> int:
-        """Delete some of all that there is of a workspace; return how many rows."""
-        return sum(self._delete(table, workspace) for table in ALL)
+        """Delete some of all that there is of a workspace; return how many rows.
+
+        But metadata: its rows say where DynamoDB has the same, which goes first.
+        """
+        return sum(self._delete(table, workspace) for table in ALL if table is not usage_metadata)
 
     def _delete(self, table: Table, workspace: str, *conditions: object) -> int:
         keys = list(table.primary_key)
