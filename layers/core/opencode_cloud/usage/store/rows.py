@@ -33,9 +33,6 @@ def to_row(event: UsageEvent, counters: Sequence[str] = ()) -> Item:
     row: Item = {
         "pk": {"S": partition(event.workspace, day_of(seconds))},
         "sk": {"S": event.id},
-        "workspace": {"S": event.workspace},
-        "at": {"N": str(event.at)},
-        "cost": {"N": str(event.cost)},
         "event": {"S": msgspec.json.encode(msgspec.structs.replace(event, metadata={})).decode()},
         "counters": {"L": [{"S": key} for key in counters]},
         "ttl": {"N": str(seconds + KEPT_DAYS * DAY_SECONDS)},
