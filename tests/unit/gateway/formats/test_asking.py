@@ -225,6 +225,8 @@ def test_tiers_that_cost_more_are_named(format_: Format, members: dict[str, Any]
         (Format.RESPONSES, {"background": True}, "background"),
         (Format.CHAT, {"max_tokens": -1}, "max_tokens"),
         (Format.CHAT, {"max_tokens": 1.5}, "max_tokens"),
+        (Format.CHAT, {"max_tokens": 10**40}, "max_tokens must be at least 1 and at most 2147483647"),
+        (Format.GENERATE, {"generationConfig": {"candidateCount": 2**31}}, "candidateCount"),
         (Format.CHAT, {"max_tokens": "many"}, "max_tokens"),
         (Format.CHAT, {"n": 0}, "n must be"),
         (Format.CHAT, {"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),

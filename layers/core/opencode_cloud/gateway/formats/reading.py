@@ -11,6 +11,9 @@ import msgspec
 
 from opencode_cloud.gateway.formats.models import Malformed
 
+MOST = 2**31 - 1
+"""The highest limit that a request may name: what it costs at most must be a number that tables can keep."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
 
 
@@ -97,10 +100,10 @@ class Node:
         return None if value is None else int(value)
 
     def positive(self, key: str) -> int | None:
-        """Return a whole number of at least 1, None if it is absent."""
+        """Return a whole number from 1 to :data:`MOST`, None if it is absent."""
         value = self.integer(key)
-        if value is not None and value < 1:
-            raise self.at(key).wrong("must be at least 1")
+        if value is not None and not 1 <= value <= MOST:
+            raise self.at(key).wrong(f"must be at least 1 and at most {MOST}")
         return value
 
     def flag(self, key: str) -> bool | None:
