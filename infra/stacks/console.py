@@ -159,7 +159,7 @@ class ConsoleStack(Stack):
         self._allow_sessions(function)
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "audit", "mail", "export")
-        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[data.budgets.table_arn])
+        function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         # What it signs addresses of exports with are its own rights.
         self._allow_exports(function, "s3:GetObject")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn, data.login_secrets_arn])
@@ -233,11 +233,9 @@ class ConsoleStack(Stack):
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "mail", "export")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
-        read = ("GetItem", "BatchGetItem", "Query", "Scan")
-        tables = [data.usage.table_arn, data.budgets.table_arn]
-        function.allow(*(f"dynamodb:{action}" for action in read), on=tables)
+        function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         # Metadata of calls goes earlier than the calls themselves.
-        function.allow("dynamodb:UpdateItem", on=[data.usage.table_arn])
+        function.allow("dynamodb:Query", "dynamodb:UpdateItem", on=[data.usage.table_arn])
         self._allow_exports(function, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
         window = Duration.seconds(1 if self._stage.local else 30)
         # As with the queues: it must outlast a database that is away for half an hour.
@@ -267,8 +265,8 @@ class ConsoleStack(Stack):
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
-        read = ("GetItem", "BatchGetItem", "Query")
-        function.allow(*(f"dynamodb:{a}" for a in read), on=[data.usage.table_arn, data.budgets.table_arn])
+        function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
+        function.allow("dynamodb:Query", on=[data.usage.table_arn])
         return function
 
     def _github(self, settings: GitHub | None) -> Function:
