@@ -84,7 +84,9 @@ class Projection:
                 return [Place(Kind.SERVICE_ACCOUNT, message.subject, message.payload["workspace"])]
             case Topic.KEY:
                 return [Place(Kind.KEY, message.payload["hash"])]
-            case Topic.POLICY | Topic.BUDGETS:
+            case Topic.BUDGETS:
+                return [Place(Kind.WORKSPACE, message.subject)]
+            case Topic.POLICY:
                 return [Place(Kind.WORKSPACE, message.subject), Place(Kind.CONFIGURATION, message.subject)]
             case Topic.CONFIGURATION | Topic.CREDENTIALS:
                 return [Place(Kind(message.topic.value), message.subject)]
