@@ -58,7 +58,7 @@ class InferenceAccess:
     def __init__(self, store: InferenceStore, claims: TokenClaims) -> None:
         self._store = store
         self._claims = claims
-        self._holders: OrderedDict[bytes, KnownKey] = OrderedDict()
+        self._holders: OrderedDict[bytes, list[Place]] = OrderedDict()
 
     async def caller(self, request: Request, workspace: str) -> Caller:
         """Return who sent ``request``; ``workspace`` is the one that the client named, empty for a key's own.
@@ -145,23 +145,24 @@ class InferenceAccess:
 
     async def _key(self, digest: bytes) -> tuple[Rows, KnownKey | None]:
         """Return a key with the rows of its holder: by one round trip if its holder was looked up before, else two."""
-        seen, own = self._holders.get(digest), Place(Kind.KEY, digest.hex())
-        if seen is None:
+        holder, own = self._holders.get(digest), Place(Kind.KEY, digest.hex())
+        if holder is None:
             first = await self._store.read([own])
-            seen = first.key(digest)
-            if seen is None:
+            found = first.key(digest)
+            if found is None:
                 return first, None
-        rows = await self._store.read([own, *_holder(seen)])
+            holder = _holder(found)
+        rows = await self._store.read([own, *holder])
         key = rows.key(digest)
-        if key is not None and _holder(key) != _holder(seen):
+        if key is not None and _holder(key) != holder:
             rows = await self._store.read([own, *_holder(key)])
             key = rows.key(digest)
         if key is not None:
-            self._remember(digest, key)
+            self._remember(digest, _holder(key))
         return rows, key
 
-    def _remember(self, digest: bytes, key: KnownKey) -> None:
-        self._holders[digest] = key
+    def _remember(self, digest: bytes, holder: list[Place]) -> None:
+        self._holders[digest] = holder
         self._holders.move_to_end(digest)
         if len(self._holders) > REMEMBERED:
             self._holders.popitem(last=False)
