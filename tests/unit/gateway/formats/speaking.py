@@ -134,7 +134,7 @@ def assembled(events: list[Event]) -> Reply:
             case Ended():
                 raise AssertionError("an answer ends once")
     assert not open_
-    return Reply(id="", blocks=tuple(blocks.values()), stop=events[-1].stop, stop_sequence=events[-1].stop_sequence)
+    return Reply(blocks=tuple(blocks.values()), stop=events[-1].stop, stop_sequence=events[-1].stop_sequence)
 
 
 def essence(reply: Reply) -> list[tuple[Any, ...]]:
@@ -238,7 +238,7 @@ def replies(draw: st.DrawFn) -> Reply:
         blocks.append(ToolCall(id=f"call_{number}", name=draw(names), arguments=draw(arguments)))
     called = isinstance(blocks[-1], ToolCall)
     stop = Stop.TOOLS if called else draw(st.sampled_from([Stop.END, Stop.LENGTH, Stop.REFUSAL]))
-    return Reply(id="x", blocks=tuple(blocks), stop=stop, tokens=TOKENS)
+    return Reply(blocks=tuple(blocks), stop=stop, tokens=TOKENS)
 
 
 def streamed(reply: Reply, format_: Format, cuts: list[int]) -> bytes:

@@ -7,7 +7,7 @@ else it has is skipped by the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,33 +21,15 @@ from opencode_cloud.kit import json
 Form = TypeVar("Form")
 
 
-class Meter(Protocol):
-    """Counts along in one format."""
-
-    tokens: Tokens | None
-    complete: bool
-    ending: bool
-    """Whether the upstream said why it ended; some say no more after that."""
-    fault: UpstreamFault | None
-    generated: int
-
-    def read(self, data: bytes) -> bool:
-        """Count the data of one event; returns whether it has usage and nothing else.
-
-        Raises :class:`msgspec.DecodeError` for what is not JSON.
-        """
-        ...
-
-
 class _Meter:
-    """What the meters share."""
+    """What the meters share. Their ``read`` raises :class:`msgspec.DecodeError` for what is not JSON."""
 
     source: Format
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
         self.complete = False
-        self.ending = False
+        self.ending = False  # whether the upstream said why it ended; some say no more after that
         self.fault: UpstreamFault | None = None
         self.generated: int = 0
 

@@ -233,7 +233,6 @@ class Stop(StrEnum):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer."""
 
-    id: str
     blocks: tuple[Text | ToolCall | Reasoning, ...]
     stop: Stop
     stop_sequence: str = ""

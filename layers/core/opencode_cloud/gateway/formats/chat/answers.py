@@ -40,7 +40,6 @@ def read(node: Node) -> Reply:
     blocks = tuple(_read_blocks(message))
     called = any(isinstance(block, ToolCall) for block in blocks)
     return Reply(
-        id=node.text("id"),
         blocks=blocks,
         stop=stop_of(choice.text("finish_reason"), called=called, refused=bool(message.text("refusal"))),
         tokens=read_usage(Format.CHAT, node.raw("usage")),

@@ -16,11 +16,12 @@ def read_reasoning(message: Node) -> Iterator[Reasoning]:
     sealed = list(_sealed(message))
     if sealed:
         yield from sealed
-    elif text := _plain(message):
+    elif text := thought_in(message):
         yield Reasoning(text=text, origin=Format.CHAT)
 
 
-def _plain(message: Node) -> str:
+def thought_in(message: Node) -> str:
+    """Return the reasoning that a message, or a part of one in a stream, has as plain text."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := message.raw(key), str) and value:
             return value

@@ -11,7 +11,7 @@ import msgspec
 from opencode_cloud.catalogue.models import Format, Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
-from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature
+from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
     Asked,
@@ -78,7 +78,7 @@ class Reader:
 
     def _choice(self, choice: Node) -> Iterator[Event]:
         delta = choice.at("delta")
-        if thought := _thought(delta):
+        if thought := thought_in(delta):
             yield from self._blocks.grow(Reasoning(origin=Format.CHAT), thought)
         for key in ("content", "refusal"):
             if text := delta.text(key):
@@ -120,13 +120,6 @@ class Reader:
         for call in called:
             yield Closed(call.index)
         yield Ended(stop_of(self._finish, called=bool(called), refused=self._refused))
-
-
-def _thought(delta: Node) -> str:
-    for key in ("reasoning_content", "reasoning"):
-        if isinstance(value := delta.raw(key), str) and value:
-            return value
-    return ""
 
 
 class Writer:

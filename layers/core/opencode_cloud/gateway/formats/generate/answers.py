@@ -42,7 +42,6 @@ def read(node: Node) -> Reply:
     called = any(isinstance(block, ToolCall) for block in blocks)
     reason = candidate.text("finishReason") if candidate is not None else blocked
     return Reply(
-        id=node.text("responseId"),
         blocks=blocks,
         stop=stop_of(reason, called=called),
         tokens=read_usage(Format.GENERATE, node.raw("usageMetadata")),

@@ -33,7 +33,6 @@ def read(node: Node) -> Reply:
     if node.text("type") != "message":
         raise node.at("type").wrong("must be message")
     return Reply(
-        id=node.text("id"),
         blocks=tuple(_read_blocks(node)),
         stop=stop_of(node.text("stop_reason")),
         stop_sequence=node.text("stop_sequence"),

@@ -34,7 +34,6 @@ def read(node: Node) -> Reply:
     refused = any(part.text("type") == "refusal" for item in node.each("output") for part in item.each("content"))
     reason = node.at("incomplete_details").text("reason")
     return Reply(
-        id=node.text("id"),
         blocks=blocks,
         stop=stop_of(node.text("status"), reason, called=called, refused=refused),
         tokens=read_usage(Format.RESPONSES, node.raw("usage")),
