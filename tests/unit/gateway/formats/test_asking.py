@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import InvalidRequest, overhead_of, prompt_bytes, read_request, text_of
-from opencode_cloud.gateway.formats.asking import DOCUMENT_TOKENS, IMAGE_TOKENS
+from opencode_cloud.gateway.formats.asking import DOCUMENT_TOKENS, IMAGE_TOKENS, TOOL_TOKENS
 from opencode_cloud.gateway.formats.models import Request
 from tests.unit.gateway.formats.speaking import FORMATS, MODEL, ask, encode, requests
 from tests.unit.gateway.formats.test_request_conversions import as_asked
@@ -147,9 +147,17 @@ def test_a_role_of_any_length_is_counted() -> None:
     assert "user" not in text_of(ask(Format.CHAT))
 
 
+def test_every_tool_is_counted_also_where_one_entry_holds_several() -> None:
+    functions = [{"name": name, "parameters": {"type": "OBJECT"}} for name in ("f", "g", "h")]
+    one = ask(Format.GENERATE, tools=[{"functionDeclarations": functions[:1]}])
+    for key in ("functionDeclarations", "function_declarations"):
+        assert overhead_of(ask(Format.GENERATE, tools=[{key: functions}])) == overhead_of(one) + 2 * TOOL_TOKENS
+
+
 UNBOUNDED: list[tuple[Format, dict[str, Any]]] = [
     (Format.CHAT, user(Format.CHAT, {"type": "image_url", "image_url": {"url": "https://x/a.png"}})),
     (Format.CHAT, user(Format.CHAT, {"type": "file", "file": {"file_id": "file-1"}})),
+    (Format.CHAT, {"chat_template": "{% for _ in range(100000) %}x{% endfor %}"}),
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "image", "source": {"type": "url", "url": "https://x/a.png"}})),
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "document", "source": {"type": "file", "file_id": "file_1"}})),
     (Format.MESSAGES, user(Format.MESSAGES, {"type": "container_upload", "file_id": "file_1"})),

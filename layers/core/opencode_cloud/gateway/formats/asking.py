@@ -81,6 +81,7 @@ _INSPECTIONS: dict[Format, Callable[[Node, Facts], None]] = {
     Format.RESPONSES: responses.inspect,
     Format.GENERATE: generate.inspect,
 }
+_GROUPS = ("functionDeclarations", "function_declarations", "tools")
 _LIMITS = {Format.MESSAGES: "max_tokens", Format.RESPONSES: "max_output_tokens"}
 _PROMPTS = {
     Format.CHAT: "messages",
@@ -180,8 +181,7 @@ def text_of(asked: Asked) -> str:
 def overhead_of(asked: Asked) -> int:
     """Return the tokens that a prompt can have besides those of :func:`text_of`: a safe bound."""
     messages = sum(len(cast("list[object]", value)) for value in _turns(asked.document))
-    tools = asked.document.get("tools")
-    count = len(cast("list[object]", tools)) if isinstance(tools, list) else 0
+    count = _tools(asked.document.get("tools"))
     framing = (messages + 1) * MESSAGE_TOKENS + (TOOLS_TOKENS + count * TOOL_TOKENS if count else 0)
     return framing + asked.images * IMAGE_TOKENS[asked.format] + asked.documents * DOCUMENT_TOKENS
 
@@ -189,6 +189,14 @@ def overhead_of(asked: Asked) -> int:
 def prompt_bytes(asked: Asked) -> int:
     """Return the most tokens that the prompt can be where no tokenizer is known: no more than one for each byte."""
     return size(text_of(asked)) + overhead_of(asked)
+
+
+def _tools(value: object) -> int:
+    """Return how many tools there are; entries of Google's and namespaces of Responses hold several each."""
+    if not isinstance(value, list):
+        return 0
+    entries = (each for each in cast("list[object]", value) if isinstance(each, dict))
+    return sum(max(1, *(_tools(cast("dict[str, Any]", each).get(key)) for key in _GROUPS)) for each in entries)
 
 
 def _turns(value: object) -> Iterator[object]:

@@ -17,6 +17,8 @@ def inspect(node: Node, facts: Facts) -> None:
                 _inspect_part(part, facts)
         if message.raw("audio"):
             facts.unknown_size(f"an earlier sound given by its id ({message.path}.audio)")
+    if node.raw("chat_template"):
+        facts.unknown_size("chat_template")  # a program, which may repeat what it is given
     _inspect_hosted(node, facts)
     if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
         facts.tier = tier
