@@ -77,14 +77,14 @@ def test_any_answer_keeps_its_meaning(client: Format, upstream: Format, reply: R
 
 
 @pytest.mark.parametrize("upstream", FORMATS)
-def test_calls_without_text_are_passed_on(upstream: Format) -> None:
+def test_what_was_generated_is_counted_on_the_way(upstream: Format) -> None:
     for client in FORMATS:
         relay = relay_stream(ask(client, stream=True), upstream)
         relay.feed(golden(upstream))
         relay.end()
         arguments = sum(len(json.dumps({"city": city})) for city in ("Paris", "Rome"))
         expected = sum(len(text.encode()) for _, text in SAID) + arguments
-        assert relay.generated == pytest.approx(expected, abs=120)
+        assert expected - 4 <= relay.generated <= expected + 120
 
 
 def test_a_client_of_messages_gets_the_whole_envelope() -> None:
