@@ -27,9 +27,6 @@ class Prepared:
 
     headers: dict[str, str]
     """Of a call that goes to the gateway itself, as the edge would send it on."""
-    key_header: dict[str, str]
-    """Of a call through the front door."""
-    workspace: str
 
 
 def prepare(url: str, upstream_url: str) -> Prepared:
@@ -37,9 +34,8 @@ def prepare(url: str, upstream_url: str) -> Prepared:
     _publish(upstream_url)
     somebody = sign_in(deployed_sessions(), url)
     _limit(url, somebody)
-    key = {"authorization": f"Bearer {somebody.key}"}
     secret = aws.secret(settings.text("ORIGIN_SECRET"))
-    return Prepared({**key, ORIGIN_HEADER.decode(): secret}, key, somebody.workspace)
+    return Prepared({"authorization": f"Bearer {somebody.key}", ORIGIN_HEADER.decode(): secret})
 
 
 def _publish(upstream_url: str) -> None:

@@ -25,7 +25,6 @@ from .records import Record
 from .scripts import TITLE, Kind, Script, written_in
 
 LARGEST = 64 * 1024 * 1024
-RECORDS = "/_records"
 MODELS = "/models"
 
 
@@ -57,13 +56,8 @@ class Upstreams:
     def application(self) -> web.Application:
         """Return the application that serves it."""
         application = web.Application(client_max_size=LARGEST)
-        application.router.add_get(RECORDS, self._tell)
         application.router.add_route("*", "/{path:.*}", self._serve)
         return application
-
-    async def _tell(self, request: web.Request) -> web.Response:
-        """What was recorded, for tests that run in another process."""
-        return web.json_response([dataclasses.asdict(record) for record in self.records])
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET" and request.path.endswith(MODELS):
