@@ -14,7 +14,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.constructs.containers import Containers
+from infra.constructs.containers import HEALTH, PORT, Containers
 from infra.constructs.function import GATEWAY, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
@@ -36,8 +36,8 @@ ADAPTER_LAYERS = {"arm64": "LambdaAdapterLayerArm64:30", "x86_64": "LambdaAdapte
 ADAPTER_SETTINGS = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
     "AWS_LWA_INVOKE_MODE": "response_stream",
-    "AWS_LWA_PORT": "8080",
-    "AWS_LWA_READINESS_CHECK_PATH": "/zen/v1/health",
+    "AWS_LWA_PORT": str(PORT),
+    "AWS_LWA_READINESS_CHECK_PATH": HEALTH,
     "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS": "200",
 }
 BEDROCK_ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
