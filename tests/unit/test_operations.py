@@ -108,6 +108,8 @@ def test_the_catalogue_is_checked_compared_published_and_exported(place: Place, 
     assert catalogue("export", version=0)["result"] == starting
     assert [each["comment"] for each in catalogue("versions")["result"]] == ["first"]
     assert catalogue("restore", version=7)["error"] == "catalogue_version_not_found"
+    assert catalogue("restore")["error"] == "invalid_command"
+    assert catalogue("publish", document=written, comment="x" * 256)["error"] == "invalid_command"
     wrong = catalogue("check", document=text(document(small_model="none", other=1)))
     assert (wrong["error"], "/other: there is no such member" in wrong["message"]) == ("invalid_catalogue", True)
     assert place.actions() == ["catalogue.published"]

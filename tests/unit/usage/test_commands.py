@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from opencode_cloud import operator
+from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.usage.commands import UsageCommand, carry_out
 from opencode_cloud.usage.service.reconciling import Replayed
 
@@ -52,6 +53,14 @@ def test_a_day_is_reconciled_by_hand() -> None:
     command = {"type": "usage", "action": "reconcile", "day": "2026-11-25", "workspace": "wrk_1"}
     assert carry_out(msgspec.convert(command, UsageCommand), told) == {"drifts": 2}
     assert told.asked == [("wrk_1", datetime(2026, 11, 25))]  # noqa: DTZ001 - UTC without a zone
+
+
+def test_books_are_reconciled_of_a_named_workspace() -> None:
+    told: Any = Told()
+    command = {"type": "usage", "action": "reconcile", "day": "2026-11-25"}
+    with pytest.raises(BadRequest) as refused:
+        carry_out(msgspec.convert(command, UsageCommand), told)
+    assert (refused.value.code, told.asked) == ("invalid_command", [])
 
 
 def test_what_is_no_day_is_no_command() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.moments import rfc3339
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ class CatalogueCommand(msgspec.Struct, tag="catalogue"):
     """JSON as it was written; to check, compare or publish."""
     version: int | None = None
     """To restore or export; to publish, the version that the differences were shown to."""
-    comment: str = ""
+    comment: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
 def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: Actor) -> Any:
-    """Carry out a command, and return what the operator is shown. Raises what the publisher raises."""
+    """Carry out a command, and return what the operator is shown.
+
+    Raises ``invalid_command`` (400), and what the publisher raises.
+    """
     match command.action:
         case "show":
             return _summary(publisher.present())
@@ -43,7 +47,9 @@ def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: A
             read = publisher.present().number if command.version is None else command.version
             made, changes = publisher.publish(actor, command.document, read, command.comment)
         case "restore":
-            made, changes = publisher.restore(actor, command.version or 0)
+            if command.version is None:
+                raise BadRequest("invalid_command", "Name the version to restore.")
+            made, changes = publisher.restore(actor, command.version)
     return {**_head(made), "changes": changes}
 
 

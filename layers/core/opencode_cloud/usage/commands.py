@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from opencode_cloud.kit.errors import BadRequest
+
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Reconciliation
 
@@ -24,8 +26,13 @@ class UsageCommand(msgspec.Struct, tag="usage"):
 
 
 def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str, Any]:
-    """Carry out a command, and return what the operator is shown; a replay that is not done says where to go on."""
+    """Carry out a command, and return what the operator is shown; a replay that is not done says where to go on.
+
+    Raises ``invalid_command`` (400), and what reconciliation raises.
+    """
     if command.action == "reconcile":
-        return {"drifts": reconciliation.check_day(command.workspace or "", datetime.combine(command.day, time()))}
+        if command.workspace is None:
+            raise BadRequest("invalid_command", "Name the workspace whose day is to be reconciled.")
+        return {"drifts": reconciliation.check_day(command.workspace, datetime.combine(command.day, time()))}
     done = reconciliation.replay(command.day.isoformat(), command.workspace, command.after)
     return {"events": done.events, "new": done.new, "after": done.after}
