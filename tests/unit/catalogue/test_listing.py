@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.access.models import EnforcedPolicy, Rules
+from opencode_cloud.access.models import EnforcedPolicy, Rules
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
@@ -172,3 +173,11 @@ def test_only_the_deployment_can_make_an_address_of_a_workspace(key: str, worksp
 
 def test_an_empty_catalogue_has_an_empty_list() -> None:
     assert listing.listed(Catalogue(version=1), listing.anything, BASE, NOW)["opencode-cloud"]["models"] == {}
+
+
+def test_what_is_listed_is_within_the_policy_and_the_keys_own_patterns() -> None:
+    policy = EnforcedPolicy(models=Rules(deny=("cloud/secret-*",)))
+    of_key = listing.bounded(policy, ("cloud/secret-1", "cloud/plain"))
+    models = ("plain", "other", "secret-1")
+    assert [of_key("cloud", model) for model in models] == [True, False, False]
+    assert [listing.bounded(policy, None)("cloud", model) for model in models] == [True, True, False]

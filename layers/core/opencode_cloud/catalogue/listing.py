@@ -6,11 +6,15 @@ Of both the client reads prices in dollars per million tokens, and by which libr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.access.models import Rules
 from opencode_cloud.catalogue.models import MICRO_CENTS, Catalogue, Format, Model, Price, Rates
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.models import EnforcedPolicy
 
 Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]
@@ -32,6 +36,12 @@ CONFIGURABLE = frozenset(
     {"attachment", "reasoning", "temperature", "tool_call", "interleaved", "modalities", "status", "release_date"}
 )
 """What of a model's listing the client's configuration takes too; anything else would keep it from starting."""
+
+
+def bounded(policy: EnforcedPolicy, patterns: tuple[str, ...] | None) -> Permits:
+    """Permit what a workspace's policy does, and of it what a key's ``patterns`` name; None bounds nothing."""
+    by_key = Rules(allow=patterns)
+    return lambda provider, model: policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
 
 
 def anything(_provider: str, _model: str) -> bool:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, Field
 
-from opencode_cloud.access.models import Rules, workspace_not_found
+from opencode_cloud.access.models import workspace_not_found
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, dollars
 from opencode_cloud.catalogue.models import Format, Model, Rates
@@ -102,11 +102,7 @@ class ModelRoutes:
         known = self._access.workspace(workspace)
         if known is None:
             raise workspace_not_found()
-        catalogue, by_key = self._catalogue.current(), Rules(allow=self._gate.actor.models)
-
-        def permits(provider: str, model: str) -> bool:
-            return known.policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
-
+        catalogue, permits = self._catalogue.current(), listing.bounded(known.policy, self._gate.actor.models)
         base_url, now = http.base_url(self._gate.event, self._public_url), now_seconds()
         found = Models(
             version=catalogue.version,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy, Rules
+from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy
 from opencode_cloud.catalogue import listing
 from opencode_cloud.identity.web import request_of
 from opencode_cloud.kit import http
@@ -62,11 +62,7 @@ class RemoteConfigRoutes:
         config: Document = msgspec.json.decode(known.config) if known else {}
         # Before a catalogue is published nobody has said that the gateway is to be used.
         if place and (catalogue := self._catalogue.published()):
-            by_key = Rules(allow=actor.models)
-
-            def permits(provider: str, model: str) -> bool:
-                return policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
-
+            permits = listing.bounded(policy, actor.models)
             base_url = http.base_url(event, self._public_url) + listing.GATEWAY
             config = with_gateway(config, catalogue, permits, place.id, base_url, now_seconds())
         if not config:
