@@ -82,6 +82,12 @@ class TestByKey:
         assert (caller.actor.id, caller.actor.key, caller.workspace.id) == ("mem_1", "key_1", "wrk_1")
         assert caller.key == KEY
 
+    async def test_the_models_that_a_key_may_use_bound_who_acts_with_it(
+        self, access: InferenceAccess, table: Table
+    ) -> None:
+        table.put(Place(Kind.KEY, DIGEST.hex()), msgspec.structs.replace(KEY, models=("acme/*",)))
+        assert (await access.caller(by_key(), "")).actor.models == ("acme/*",)
+
     async def test_the_first_use_takes_two_reads_and_each_further_one(
         self, access: InferenceAccess, table: Table
     ) -> None:

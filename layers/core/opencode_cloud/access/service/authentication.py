@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import (
+    KnownAccount,
     KnownConfiguration,
     KnownKey,
     KnownMember,
+    KnownServiceAccount,
     KnownWorkspace,
     login_required,
     not_permitted,
@@ -179,21 +181,7 @@ class Access:
             raise workspace_not_found()
         if self._uses is not None and not proven:
             self._uses.note(key.id)
-        person, machine = holder.member, holder.service_account
-        return Actor(
-            kind=ActorKind.MEMBER if person else ActorKind.SERVICE_ACCOUNT,
-            credential=Credential.KEY,
-            id=person.id if person else machine.id if machine else "",
-            name=(holder.account.email if holder.account else "") if person else machine.name if machine else "",
-            account=key.account,
-            workspace=key.workspace,
-            role=person.role if person else Role.ADMIN,
-            key=key.id,
-            scopes=key.scopes,
-            models=key.models,
-            address=request.address,
-            correlation_id=request.correlation_id,
-        )
+        return actor_of_key(request, key, holder.account, holder.member, holder.service_account)
 
 
 def hash_of_key(key: str) -> bytes:
@@ -213,6 +201,30 @@ def proof_of(request: Request, actor: Actor) -> str:
 def session_of_cookie(cookie: str) -> str:
     """Return the id under which a browser's session is kept: a hash of the cookie's value, which is stored nowhere."""
     return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
+
+
+def actor_of_key(
+    request: Request,
+    key: KnownKey,
+    person: KnownAccount | None,
+    member: KnownMember | None,
+    machine: KnownServiceAccount | None,
+) -> Actor:
+    """Return who acts with ``key``: ``person`` as ``member``, or ``machine``."""
+    return Actor(
+        kind=ActorKind.MEMBER if member else ActorKind.SERVICE_ACCOUNT,
+        credential=Credential.KEY,
+        id=member.id if member else machine.id if machine else "",
+        name=(person.email if person else "") if member else machine.name if machine else "",
+        account=key.account,
+        workspace=key.workspace,
+        role=member.role if member else Role.ADMIN,
+        key=key.id,
+        scopes=key.scopes,
+        models=key.models,
+        address=request.address,
+        correlation_id=request.correlation_id,
+    )
 
 
 def usable(key: KnownKey, address: str, *, anywhere: bool = False) -> bool:

@@ -25,10 +25,10 @@ from opencode_cloud.access.models import (
     workspace_not_found,
     workspace_required,
 )
-from opencode_cloud.access.service.authentication import KEY_PREFIX, Request, hash_of_key, usable
+from opencode_cloud.access.service.authentication import KEY_PREFIX, Request, actor_of_key, hash_of_key, usable
 from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.workspaces.permissions import Permission, Role, allows
+from opencode_cloud.workspaces.permissions import Permission, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store.inference import InferenceStore, Rows
@@ -121,21 +121,8 @@ class InferenceAccess:
             raise login_required()
         if workspace and workspace != key.workspace:
             raise workspace_not_found()
-        actor = Actor(
-            kind=ActorKind.MEMBER if member else ActorKind.SERVICE_ACCOUNT,
-            credential=Credential.KEY,
-            id=member.id if member else machine.id if machine else "",
-            name=(person.email if person else "") if member else machine.name if machine else "",
-            account=key.account,
-            workspace=key.workspace,
-            role=member.role if member else Role.ADMIN,
-            key=key.id,
-            scopes=key.scopes,
-            address=request.address,
-            correlation_id=request.correlation_id,
-        )
         return Caller(
-            actor=actor,
+            actor=actor_of_key(request, key, person, member, machine),
             workspace=place,
             member=member,
             service_account=machine,
