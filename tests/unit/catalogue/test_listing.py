@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.access.models import EnforcedPolicy, Rules
-from opencode_cloud.access.models import EnforcedPolicy, Rules
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
