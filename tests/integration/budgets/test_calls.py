@@ -86,14 +86,14 @@ async def test_settling_again_changes_nothing(bench: Bench) -> None:
     assert len(bench.events()) == 1
 
 
-async def test_a_released_call_leaves_neither_money_nor_requests_nor_an_event(bench: Bench) -> None:
+async def test_a_call_that_is_taken_back_leaves_neither_money_nor_requests_nor_an_event(bench: Bench) -> None:
     limits = (budget(Scope.WORKSPACE, DOLLAR), budget(Scope.WORKSPACE, 5, Unit.REQUESTS, Period.MINUTE))
     caller = Caller(workspace=limits)
     reservation = caller.reservation(1000)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
 
-    await bench.budgets.release(reservation)
-    await bench.budgets.release(reservation)
+    assert await bench.store.give_back(reservation)
+    assert not await bench.store.give_back(reservation)
 
     assert {counter["committed"] for counter in bench.tables.counters().values()} == {0}
     assert bench.tables.reservations() == []

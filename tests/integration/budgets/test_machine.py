@@ -90,8 +90,8 @@ class Calls(RuleBasedStateMachine):
     def begin(self, limits: list[int], own: bool) -> None:
         self.tables: Tables = create_tables(self.emulator)
         self.loop, self.dynamodb = asyncio.Runner(), DynamoDB()
-        store = self.tables.store(self.dynamodb)
-        self.budgets, self.sweeper = Budgets(store), Sweep(store)
+        self.store = self.tables.store(self.dynamodb)
+        self.budgets, self.sweeper = Budgets(self.store), Sweep(self.store)
         shared = (
             budget(Scope.WORKSPACE, 40 + limits[0], period=Period.HOUR),
             budget(Scope.WORKSPACE, 3 + limits[1] % 10, Unit.REQUESTS, Period.MINUTE),
@@ -150,18 +150,18 @@ class Calls(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule(index=Index)
-    def release(self, index: int) -> None:
+    def take_back(self, index: int) -> None:
         call = self._take(index)
-        self.loop.run(self.budgets.release(call.reservation))
+        assert self.loop.run(self.store.give_back(call.reservation)) is not call.swept
         if not call.swept:
             self.ledger.hold(call.reservation, -1)
 
     @precondition(lambda self: self.ended)
     @rule(index=Index, share=st.integers(0, 100))
-    def settle_and_release_what_has_ended(self, index: int, share: int) -> None:
+    def settle_and_take_back_what_has_ended(self, index: int, share: int) -> None:
         call = self.ended[index % len(self.ended)]
         assert not self.loop.run(self.budgets.settle(call.reservation, call.event(share)))
-        self.loop.run(self.budgets.release(call.reservation))
+        assert not self.loop.run(self.store.give_back(call.reservation))
 
     @rule()
     def sweep(self) -> None:

@@ -35,7 +35,7 @@ LATE = ".late"
 
 
 class Budgets:
-    """Reserves, settles, releases: each one round trip as a rule. To settle or release twice does what once does."""
+    """Reserves and settles: each one round trip as a rule. To settle twice does what once does."""
 
     def __init__(self, store: CounterStore) -> None:
         self._store = store
@@ -85,10 +85,6 @@ class Budgets:
             return False
         count("LateSettles")
         return True
-
-    async def release(self, reservation: Reservation) -> None:
-        """Give everything back and leave no event: no upstream was called."""
-        await self._store.give_back(reservation)
 
     def _return_later(self, reservation: Reservation, holding: asyncio.Future[None]) -> None:
         """Give back what is held for a client that left meanwhile: else it would be held until the lease ends."""

@@ -38,7 +38,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     key: str
     amount: int
     spent: bool
-    """Whether it counted as spent at once (requests), so that nothing is to be given back but by a release."""
+    """Whether it counted as spent at once (requests), so that it is given back only if the call never was."""
 
 
 class Kept(msgspec.Struct, frozen=True):
