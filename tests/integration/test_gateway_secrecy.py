@@ -29,7 +29,10 @@ def hidden(shop: Shop) -> dict[str, str]:
     call = Call("bash", {"command": hidden["argument"]})
     for format_ in ("chat", "messages", "responses", "generate"):
         sdk = shop.sdk(format_, **{"x-opencode-session": hidden["session id"]})
-        ask(sdk, model_of("messages"), Script(say=hidden["answer"], think=hidden["thought"], steps=((call,),)))
+        asked = ask(sdk, model_of("messages"), Script(think=hidden["thought"], steps=((call,),)), tools=[call.tool])
+        assert [arguments for _, _, arguments in asked.calls] == [call.arguments]
+        said = ask(sdk, model_of("messages"), Script(say=hidden["answer"], think=hidden["thought"]))
+        assert said.text == hidden["answer"]
     own = {"provider": "anthropic", "name": "own", "secret": hidden["own key of the workspace"]}
     made = shop.owner.http.post(f"{shop.path}/providers", json=own)
     assert made.status_code == 201, made.text
