@@ -195,8 +195,8 @@ def _tools(value: object) -> int:
     """Return how many tools there are; entries of Google's and namespaces of Responses hold several each."""
     if not isinstance(value, list):
         return 0
-    entries = (each for each in cast("list[object]", value) if isinstance(each, dict))
-    return sum(max(1, *(_tools(cast("dict[str, Any]", each).get(key)) for key in _GROUPS)) for each in entries)
+    entries = [cast("dict[str, Any]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+    return sum(max(1, *(_tools(entry.get(key)) for key in _GROUPS)) for entry in entries)
 
 
 def _turns(value: object) -> Iterator[object]:
