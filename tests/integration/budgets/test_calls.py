@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
@@ -349,6 +350,19 @@ async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench
     # Each event names the counters that it counts on: the request is that of the first.
     counted = {row["sk"]["S"]: len(counters_of(row)) for row in rows}
     assert counted == {reservation.id: 2, f"{reservation.id}.late": 1}
+
+
+async def test_a_late_settlement_leaves_a_limit_that_was_raised_meanwhile(bench: Bench) -> None:
+    low = budget(Scope.WORKSPACE, 1000)
+    caller = Caller(workspace=(low,))
+    reservation = caller.reservation(1000, lease=-1)
+    await bench.budgets.reserve(reservation, caller.facts(reservation))
+    await bench.sweep.run(int(time.time()))
+    raised = msgspec.structs.replace(low, limit=DOLLAR)
+    caller.workspace = msgspec.structs.replace(caller.workspace, budgets=(raised,))
+    await bench.spend(caller, 5)
+    assert await bench.budgets.settle(reservation, caller.used(reservation, 600))
+    assert bench.only_counter() == {"committed": 605, "reserved": 0, "spent": 605, "limit": DOLLAR}
 
 
 async def test_an_event_names_no_counter_that_the_call_did_not_touch(bench: Bench) -> None:

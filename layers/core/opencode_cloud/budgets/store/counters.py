@@ -218,7 +218,7 @@ class CounterStore:
             back = own.amount if own and not own.spent else 0
             if not back and not spent:
                 continue
-            # A counter on which nothing was held back may not have a row yet.
+            # A counter on which nothing was held back may not have a row yet. If it has, its limit may be a newer one.
             said = {} if own else rows.description(counter, workspace)
             changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
         return changes
@@ -236,7 +236,7 @@ class CounterStore:
             "ExpressionAttributeValues": {f":{name}_more": {"N": str(value)} for name, value in numbers.items()},
         }
         if said:
-            update["UpdateExpression"] = f"SET {_assignments(*said)} ADD {added}"
+            update["UpdateExpression"] = f"SET {_defaults(*said)} ADD {added}"
             update["ExpressionAttributeNames"] = {f"#{name}": name for name in said}
             update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in said.items()}
         return {"Update": update}
@@ -300,3 +300,8 @@ class CounterStore:
 @cache
 def _assignments(*names: str) -> str:
     return ", ".join(f"#{name} = :{name}" for name in names)
+
+
+@cache
+def _defaults(*names: str) -> str:
+    return ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in names)
