@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -141,6 +142,25 @@ def test_sheets_of_totals_and_series_say_what_the_documents_say(office: Office) 
         "2025-11-25T00:00:00.000000Z",
         "2025-11-26T00:00:00.000000Z",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"), [("events.csv", {}), ("series.csv", {}), ("totals.csv", {"group_by": "member"})]
+)
+def test_a_long_sheet_leads_to_its_next_part_which_can_be_appended(
+    office: Office, monkeypatch: pytest.MonkeyPatch, path: str, query: dict[str, str]
+) -> None:
+    whole = office.get(path, None, **query).body
+    for module in ("sheet", "events", "figures"):
+        monkeypatch.setattr(f"opencode_cloud.usage.routes.{module}.MOST_ROWS", 1)
+    answer = office.get(path, None, **query)
+    parts = [answer.body]
+    while link := answer.headers.get("link"):
+        address = urlsplit(link.removeprefix("<").removesuffix('>; rel="next"'))
+        answer = office.get(path, None, **dict(parse_qsl(address.query)))
+        parts.append(answer.body)
+    assert len(parts) > 1
+    assert "".join(parts) == whole
 
 
 def test_no_name_becomes_a_formula_in_a_spreadsheet(office: Office) -> None:

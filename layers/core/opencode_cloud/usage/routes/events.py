@@ -9,19 +9,16 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.identity.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.usage.models import Stored
 from opencode_cloud.usage.routes.asking import Filters
-from opencode_cloud.usage.routes.sheet import TAG, sheet
+from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import Call, show_call
 from opencode_cloud.usage.sheets import EVENT_COLUMNS, event_row
 from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Reading
-
-MOST_ROWS = 5000
-"""Rows of one sheet: at most about 2.5 MB, of the 6 MB that a function may answer."""
 
 
 class EventRoutes:
@@ -56,9 +53,7 @@ class EventRoutes:
         """
         after = decode_cursor(cursor, tuple[datetime, str])
         found = self._reading.events(self._gate.actor, workspace, asked.selection(), after, MOST_ROWS + 1)
-        rows = [event_row(stored) for stored in found[:MOST_ROWS]]
-        following = encode_cursor(_place(found[MOST_ROWS - 1])) if len(found) > MOST_ROWS else None
-        return sheet(self._gate.event, f"calls-{workspace}", EVENT_COLUMNS, rows, cursor, following)
+        return sheet(self._gate.event, f"calls-{workspace}", EVENT_COLUMNS, found, event_row, _place, cursor)
 
     def get(self, workspace: str, call: str) -> Response[Call]:
         """Read what one model call used and cost."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
@@ -11,10 +12,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from opencode_cloud.identity.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.usage.models import Dimension, Interval, Line
 from opencode_cloud.usage.routes.asking import Asked, Filters
-from opencode_cloud.usage.routes.sheet import TAG, sheet
+from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import UsagePoint, UsageTotals, show_group, show_point, show_sums
 from opencode_cloud.usage.service.reading import whole
 from opencode_cloud.usage.sheets import LINE_COLUMNS, line_row
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.service import Reading
 
 MOST_POINTS = 1000
-MOST_ROWS = 5000
-"""Rows of one sheet: about 1 MB, of the 6 MB that a function may answer."""
 
 GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="By what to group.")]
 Cost = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -66,9 +65,7 @@ class FigureRoutes:
         total = self._reading.total(actor, workspace, wanted)
         lines = self._groups(workspace, asked, group_by, limit + 1, cursor)
         names = self._reading.names(group_by, lines)
-        page = page_of(
-            lines, limit, lambda line: (line.sums.cost, line.group or ""), lambda line: show_group(line, names)
-        )
+        page = page_of(lines, limit, _rank, lambda line: show_group(line, names))
         shown = whole(wanted, None, group_by)
         return document(
             UsageTotals(
@@ -92,11 +89,7 @@ class FigureRoutes:
             lines = [Line(start=None, group=None, sums=total)]
         else:
             lines = self._groups(workspace, asked, group_by, MOST_ROWS + 1, cursor)
-        names = self._reading.names(group_by, lines[:MOST_ROWS])
-        rows = [line_row(line, names) for line in lines[:MOST_ROWS]]
-        last = lines[MOST_ROWS - 1] if len(lines) > MOST_ROWS else None
-        following = encode_cursor((last.sums.cost, last.group or "")) if last else None
-        return sheet(self._gate.event, f"usage-{workspace}", LINE_COLUMNS, rows, cursor, following)
+        return self._sheet(f"usage-{workspace}", group_by, lines, _rank, cursor)
 
     def series(
         self,
@@ -128,10 +121,7 @@ class FigureRoutes:
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
         lines = self._points(workspace, asked, interval, group_by, MOST_ROWS + 1, cursor)
-        names = self._reading.names(group_by, lines[:MOST_ROWS])
-        rows = [line_row(line, names) for line in lines[:MOST_ROWS]]
-        following = encode_cursor(_place(lines[MOST_ROWS - 1])) if len(lines) > MOST_ROWS else None
-        return sheet(self._gate.event, f"usage-{workspace}-{interval}", LINE_COLUMNS, rows, cursor, following)
+        return self._sheet(f"usage-{workspace}-{interval}", group_by, lines, _place, cursor)
 
     def _groups(self, workspace: str, asked: Asked, by: Dimension | None, limit: int, cursor: str | None) -> list[Line]:
         if by is None:
@@ -144,6 +134,21 @@ class FigureRoutes:
     ) -> list[Line]:
         after = decode_cursor(cursor, tuple[datetime, str])
         return list(self._reading.series(self._gate.actor, workspace, asked.selection(), interval, by, after, limit))
+
+    def _sheet(
+        self,
+        name: str,
+        by: Dimension | None,
+        lines: Sequence[Line],
+        place: Callable[[Line], tuple[Any, ...]],
+        cursor: str | None,
+    ) -> Response[str]:
+        names = self._reading.names(by, lines)
+        return sheet(self._gate.event, name, LINE_COLUMNS, lines, lambda line: line_row(line, names), place, cursor)
+
+
+def _rank(line: Line) -> tuple[int, str]:
+    return line.sums.cost, line.group or ""
 
 
 def _place(line: Line) -> tuple[datetime, str]:

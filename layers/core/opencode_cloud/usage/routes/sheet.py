@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import http
+from opencode_cloud.kit.pages import encode_cursor
 from opencode_cloud.usage.sheets import as_csv
 
 TAG = "Usage"
+MOST_ROWS = 5000
+"""Of one sheet: sums are about 1 MB, events at most about 2.5 MB, of the 6 MB that a function may answer."""
+Found = TypeVar("Found")
 
 
 def sheet(
     event: http.Event,
     name: str,
     columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
+    found: Sequence[Found],
+    row: Callable[[Found], Sequence[Any]],
+    place: Callable[[Found], tuple[Any, ...]],
     cursor: str | None,
-    following: str | None,
 ) -> Response[str]:
-    """Answer with rows as CSV. The header ``Link`` leads to the part after it, whose cursor is ``following``."""
+    """Answer with up to ``MOST_ROWS`` of what was ``found`` as CSV.
+
+    Where there is more, the header ``Link`` leads to the part after it, which begins after the ``place`` of the last.
+    """
+    shown = found[:MOST_ROWS]
     headers = {**http.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    if following:
+    if len(found) > MOST_ROWS:
         asked: dict[str, str] = event.get("queryStringParameters") or {}
-        headers["Link"] = f'<{event["rawPath"]}?{urlencode(asked | {"cursor": following})}>; rel="next"'
-    body = as_csv(columns, rows, first=cursor is None)
+        following = urlencode(asked | {"cursor": encode_cursor(place(shown[-1]))})
+        headers["Link"] = f'<{event["rawPath"]}?{following}>; rel="next"'
+    body = as_csv(columns, map(row, shown), first=cursor is None)
     return http.reply(event, body, "text/csv; charset=utf-8", headers=headers)
