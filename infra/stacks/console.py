@@ -242,7 +242,8 @@ class ConsoleStack(Stack):
         read_stream(function, data.usage, window=window, failed=self.failed["ledger"], attempts=PROMPT_ATTEMPTS)
         for name in ("alerts", "export"):
             self._consume(function, name)
-        nightly = events.Rule(self, "Nightly", schedule=events.Schedule.cron(hour="2", minute="41"))
+        # Just after the relay's tick: the database is awake then, and need not wake twice.
+        nightly = events.Rule(self, "Nightly", schedule=events.Schedule.cron(hour="4", minute="19"))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
         nightly.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=5))
         return function

@@ -200,6 +200,16 @@ def test_leases_are_looked_at_every_minute_and_books_every_night(synthesis: Synt
     assert nightly["ScheduleExpression"].startswith("cron(")
 
 
+def test_a_sleeping_database_is_woken_once_a_night(synthesis: Synthesis) -> None:
+    ticks = synthesis.properties("console", "AWS::Events::Rule")
+    minutes = sorted(
+        60 * int(hour) + int(minute)
+        for tick in ticks
+        for minute, hour in [tick["ScheduleExpression"].removeprefix("cron(").split()[:2]]
+    )
+    assert 0 <= minutes[-1] - minutes[0] <= 3  # it stays awake for longer, by its pause and open connections
+
+
 def test_calls_are_shed_by_reserved_concurrency_where_a_stage_says_so(tmp_path: Path) -> None:
     file = tmp_path / "stage.toml"
     file.write_text("anonymous_models = true\n[gateway]\nconcurrency = 50\nmemory = 1024\n")

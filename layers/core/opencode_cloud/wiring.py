@@ -16,8 +16,6 @@ from opencode_cloud.administration.desk import Desk
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.budgets.assembly import Budgeting
-from opencode_cloud.budgets.service.balance import Balance
-from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.catalogue.service import CatalogueCache
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.current import CatalogueStore
@@ -214,6 +212,6 @@ def operations() -> Operations:
         WellKnown(SiteStore(settings.text("SITE_BUCKET")), settings.text("PUBLIC_URL", "")),
         catalogue_publisher(),
         catalogue_in_force(),
-        Balance(database(), outbox(), audit(), BudgetStore()),
+        budgeting().balance,
         books().reconciliation,
     )

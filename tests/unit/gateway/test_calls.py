@@ -239,6 +239,13 @@ class TestOtherFormats:
         sink = await found.call(n=2)
         assert sink.headers["x-opencode-upstream"] == "b"
 
+    async def test_messages_is_told_the_limit_that_was_reserved_for(self) -> None:
+        found = rig(lambda _: refused(400), limits=Limits(context=1000, output=77))
+        found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
+        await error(found.call())
+        [(_, body)] = found.asked
+        assert json.loads(body)["max_tokens"] == 77
+
     async def test_when_none_has_the_request_is_refused(self) -> None:
         found = rig(in_turn())
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)

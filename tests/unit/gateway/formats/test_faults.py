@@ -60,19 +60,19 @@ from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events
 def test_errors_of_any_shape_are_understood(
     source: Format, status: int, body: bytes, code: str, kind: str, message: str
 ) -> None:
-    fault = upstream_fault(source, status, body)
+    fault = upstream_fault(status, body)
     assert (fault.status, fault.code, fault.type, fault.message) == (status, code, kind, message)
 
 
 @given(st.binary() | st.text().map(lambda text: json.dumps({"error": {"message": text}}).encode()))
 def test_no_body_of_an_error_is_too_odd_or_too_long(body: bytes) -> None:
-    assert len(upstream_fault(Format.CHAT, 500, body).message) <= 500
-    assert len(upstream_fault(Format.CHAT, 500, body * 1000).message) <= 500
+    assert len(upstream_fault(500, body).message) <= 500
+    assert len(upstream_fault(500, body * 1000).message) <= 500
 
 
 def test_a_code_of_very_many_digits_is_no_status() -> None:
     digits = "9" * 5000
-    fault = upstream_fault(Format.CHAT, 500, json.dumps({"error": {"message": "no", "code": digits}}).encode())
+    fault = upstream_fault(500, json.dumps({"error": {"message": "no", "code": digits}}).encode())
     assert (fault.status, fault.message) == (500, "no")
 
 

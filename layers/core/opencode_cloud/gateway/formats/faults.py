@@ -110,7 +110,7 @@ def heartbeat(format_: Format) -> bytes:
     return b"\n" if format_ is Format.GENERATE else b": keep-alive\n\n"
 
 
-def upstream_fault(source: Format, status: int, body: bytes) -> UpstreamFault:  # noqa: ARG001 - shapes tell by themselves
+def upstream_fault(status: int, body: bytes) -> UpstreamFault:
     """Return what the body of an upstream's error says, whatever it is: JSON of any shape, HTML, text or nothing."""
     try:
         document: object = msgspec.json.decode(body)

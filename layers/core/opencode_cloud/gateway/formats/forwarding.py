@@ -9,6 +9,7 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import conversions
 from opencode_cloud.gateway.formats.asking import node_of
+from opencode_cloud.gateway.formats.messages.requests import DEFAULT_OUTPUT
 from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
 from opencode_cloud.kit import json
@@ -16,11 +17,12 @@ from opencode_cloud.kit import json
 _mark = MARK.encode()
 
 
-def forward_request(asked: Asked, target: Format, upstream_model: str) -> bytes:
+def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_output: int = DEFAULT_OUTPUT) -> bytes:
     """Return the body for an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
     In the client's own format every member keeps its bytes, but for the model's name, the usage that streams of Chat
-    Completions are asked to report, and what this gateway had sealed for another upstream.
+    Completions are asked to report, and what this gateway had sealed for another upstream. ``most_output`` is the limit
+    that Messages is told where the client named none: that format demands one.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
     if asked.format is target:
@@ -33,6 +35,8 @@ def forward_request(asked: Asked, target: Format, upstream_model: str) -> bytes:
     try:
         request = conversions.read_request(asked.format, node_of(asked.format, asked.document))
         request = msgspec.structs.replace(request, stream=asked.stream)
+        if target is Format.MESSAGES and request.max_output is None:
+            request = msgspec.structs.replace(request, max_output=most_output)
         return msgspec.json.encode(conversions.write_request(target, request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error

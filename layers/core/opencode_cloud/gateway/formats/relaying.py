@@ -68,11 +68,6 @@ class StreamRelay(Protocol):
         ...
 
     @property
-    def between(self) -> bool:
-        """Whether the client's stream is at a border between events: always."""
-        ...
-
-    @property
     def sequence(self) -> int:
         """The number that the next event has, in formats that number them."""
         ...
@@ -92,7 +87,6 @@ class _Relay:
     def __init__(self) -> None:
         self._splitter = Splitter()
         self.garbage = False
-        self.between = True
 
     def _pass(self, chunk: bytes, one: Callable[[bytes], bytes]) -> bytes:
         if self.garbage:

@@ -195,8 +195,8 @@ class Answering:
                 raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
             if silent >= timers.between_chunks:
                 raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
-            if relay.between:
-                await self._sink.send(heartbeat(self._run.incoming.format))
+            # A relay gives whole events only, so this is always between two of them.
+            await self._sink.send(heartbeat(self._run.incoming.format))
 
     # ------------------------------------------------------------------------------------- attempts
 
@@ -235,7 +235,8 @@ class Answering:
         run = self._run
         if target not in self._bodies:
             try:
-                self._bodies[target] = forward_request(run.asked, target.format, target.model)
+                most = run.model.limits.output
+                self._bodies[target] = forward_request(run.asked, target.format, target.model, most_output=most)
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is run.incoming.format
@@ -250,7 +251,7 @@ class Answering:
             body = b""
         finally:
             answer.close(used_up=False)
-        fault = upstream_fault(target.format, answer.status, body)
+        fault = upstream_fault(answer.status, body)
         raise AttemptFailed(
             _failure_of(answer.status),
             fault.message,

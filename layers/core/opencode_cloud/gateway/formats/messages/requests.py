@@ -36,7 +36,7 @@ from opencode_cloud.gateway.formats.writing import (
 )
 
 DEFAULT_OUTPUT = 32_000
-"""Tokens. Messages must name a limit; this one is used where the client names none."""
+"""Tokens. Messages must name a limit; this one is used where neither the client nor the catalogue names one."""
 
 LEAST_BUDGET = 1024
 """Tokens. Anthropic accepts no smaller budget for thinking."""
