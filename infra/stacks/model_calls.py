@@ -64,7 +64,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
     first_byte = [written("FirstByte", "gateway", statistic) for statistic in ("p50", "p99")]
     trouble = [written(name, "gateway") for name in ("UpstreamFailures", "Failovers")]
     held = [written("ReservationsOutstanding", "budgets", "Maximum")]
-    unsettled = [written(name, "gateway") for name in ("SettleFailures", "LateSettles", "ReservationsExceeded")]
+    unsettled = [written(name, "gateway") for name in ("SettleFailures", "LateSettles", "ClaimsExceeded")]
     ages = [f.function.metric("IteratorAge", statistic="Maximum") for f in (gateway.budgets, ledger)]
     drift = [written("LedgerDrift", "ledger"), written("BudgetAlerts", "budgets")]
     return [

@@ -19,6 +19,7 @@ from opencode_cloud.gateway.service.admission import Admission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.kit.actor import Actor, ActorKind
 from opencode_cloud.kit.clock import now_ms
+from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.usage.models import UsageEvent
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -98,6 +99,8 @@ class Ledger:
         self.reserved: list[Reservation] = []
         self.events: list[UsageEvent] = []
         self.refusal: Exception | None = None
+        self.outages = 0
+        """Settlements that fail, one after the other."""
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
         if self.refusal:
@@ -105,6 +108,9 @@ class Ledger:
         self.reserved.append(reservation)
 
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
+        if self.outages:
+            self.outages -= 1
+            raise Unavailable("store_unavailable", "no")
         self.events.append(event)
         return True
 

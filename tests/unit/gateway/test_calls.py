@@ -11,7 +11,7 @@ import pytest
 
 from opencode_cloud.catalogue.models import Limits, Route, Timers, UpstreamKind
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, Target
-from opencode_cloud.gateway.service import answering
+from opencode_cloud.gateway.service import answering, calls
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.models import Outcome, UsageEvent
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
@@ -137,6 +137,26 @@ class TestStream:
         assert (event.outcome, event.status, event.estimated) == ("cancelled", 499, True)
         assert event.cost > 0
         assert found.answers[0].closed == [False]
+
+
+class TestSettling:
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(calls, "SETTLE_AGAIN_SECONDS", (0.01, 0.01))
+
+    async def test_a_store_that_is_away_for_a_moment_loses_no_bill(self) -> None:
+        found = rig(in_turn(Scripted()))
+        found.ledger.outages = 2
+        await found.call()
+        assert only(found).cost > 0
+
+    async def test_a_bill_that_cannot_be_written_is_told_of_and_the_client_has_its_answer(self) -> None:
+        found = rig(in_turn(Scripted()))
+        found.ledger.outages = 3
+        assert (await found.call()).body == WHOLE
+        [(event, settled)] = found.told
+        assert (event.cost > 0, settled) == (True, False)
+        assert not found.ledger.events
 
 
 class TestFailover:

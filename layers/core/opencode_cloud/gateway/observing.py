@@ -31,9 +31,6 @@ def observe(event: UsageEvent, *, settled: bool) -> None:
         log.count("UpstreamFailures")
     if not settled:
         log.count("SettleFailures")
-    if event.cost > event.reserved:
-        # The bound was none: an upstream made more than it was asked for, or counts otherwise.
-        log.count("ReservationsExceeded")
     metrics.flush_metrics()
     logger.info(
         "call",

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from opencode_cloud.keys.models import Provider, invalid_base_url
 from opencode_cloud.kit.outward import checked
-from opencode_cloud.kit.outward import is_private as is_private
 
 DEFAULTS: Mapping[Provider, str] = {
     Provider.OPENAI: "https://api.openai.com/v1",

@@ -14,7 +14,7 @@ from opencode_cloud.gateway.formats import error_event
 from opencode_cloud.gateway.models import BrokenOff, Incoming, Interrupted, Target
 from opencode_cloud.gateway.service.answering import Answering
 from opencode_cloud.gateway.service.run import Run
-from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.admission import Admission
     from opencode_cloud.gateway.service.health import Health
     from opencode_cloud.usage.models import UsageEvent
+
+
+SETTLE_AGAIN_SECONDS = (0.5, 2.0, 8.0)
 
 
 class Sink(Protocol):
@@ -137,13 +140,24 @@ class Calls:
     async def _settle_once(self, run: Run) -> None:
         event = run.event()
         try:
-            await self._budgets.settle(run.reservation, event)
+            await self._settle_at_last(run, event)
         except Exception:  # noqa: BLE001 - whatever it is, the client has its answer
             # The reservation stands until its lease ends, and then is returned as lost: this needs an alarm.
             logger.exception("a call could not be settled", extra={"call": event.id, "cost": event.cost})
             self._told(event, settled=False)
-            return
-        self._told(event, settled=True)
+        else:
+            self._told(event, settled=True)
+
+    async def _settle_at_last(self, run: Run, event: UsageEvent) -> None:
+        """Settle; while the store cannot take it, again after growing pauses."""
+        for pause in SETTLE_AGAIN_SECONDS:
+            try:
+                await self._budgets.settle(run.reservation, event)
+            except Unavailable:
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._budgets.settle(run.reservation, event)
 
 
 def _as_event(run: Run, error: ServiceError) -> bytes:
