@@ -108,6 +108,8 @@ class Containers(Workload):
         return {
             "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
             "PORT": str(PORT),
+            # What is left after it is for settling.
+            "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
             "GATEWAY_WORKERS": str(processes),
             "GATEWAY_STREAMS": str(max(1, settings.streams_per_task // processes)),
         }

@@ -21,7 +21,8 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
 
 def test_a_container_is_told_and_may_do_what_the_function_is_and_may(contained: Synthesis) -> None:
     given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
-    assert given.keys() == SETTINGS | COMMON | {"HOST", "PORT", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
+    serving = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
+    assert given.keys() == SETTINGS | COMMON | serving
     assert _rows(contained, "GatewayRole") == GATEWAY
 
 
@@ -39,6 +40,8 @@ def test_a_container_cannot_change_itself_and_has_time_for_its_streams(contained
     container = _container(contained)
     assert container["ReadonlyRootFilesystem"] is True
     assert container["StopTimeout"] == DRAINING.to_seconds()
+    given = {variable["Name"]: variable["Value"] for variable in container["Environment"]}
+    assert 60 < int(given["GATEWAY_GRACE"]) < container["StopTimeout"]
 
 
 def test_streams_outlast_the_balancer_s_patience(contained: Synthesis) -> None:

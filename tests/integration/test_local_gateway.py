@@ -27,6 +27,7 @@ MAY = {
     "hold money and tell of usage",
     "give money back",
     "count the use of a key",
+    "look up what became of a call",
     "read the keys of upstreams",
     "read the origin's secret",
     "read signing keys",
@@ -92,6 +93,9 @@ def attempts(session: boto3.Session, out: dict[str, str]) -> dict[str, Any]:
             {"Put": {"TableName": budgets, "Item": key}}, {"Put": {"TableName": usage, "Item": key}}
         ),
         "give money back": lambda: transact({"Delete": {"TableName": budgets, "Key": key}}),
+        "look up what became of a call": lambda: client("dynamodb").batch_get_item(
+            RequestItems={usage: {"Keys": [key]}}
+        ),
         "count the use of a key": lambda: update(out["SessionsTableName"], "key_use#nobody"),
         "read the keys of upstreams": lambda: secret("UpstreamKeysSecretArn"),
         "read the origin's secret": lambda: secret("OriginSecretArn"),
