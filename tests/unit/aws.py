@@ -1,0 +1,126 @@
+"""Stores in process: moto answers for DynamoDB, S3, SQS, KMS and Secrets Manager, in milliseconds.
+
+What moto gets wrong has no test here: concurrent updates, conflicts of transactions, streams, IAM. Those run on the
+emulator (tests/emulator, tests/integration).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+import pytest
+import requests
+from moto import mock_aws
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb import CONTENT_TYPE, DynamoDB
+
+REGION = "us-east-1"
+MAKERS = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "kms", "s3", "secrets_manager", "sqs")}
+"""Functions of ``kit.aws`` that make a client, without their cache."""
+
+TABLES: dict[str, dict[str, Any]] = {
+    "shares": {
+        "keys": ("pk", "sk"),
+        "indexes": {
+            "expiry": ("expiry_day", "expires_at:N"),
+            "workspace": ("workspace", "created_at:N"),
+            "owner": ("owner", "created_at:N"),
+        },
+    },
+    "connections": {"keys": ("connection",)},
+    "access": {"keys": ("pk", "sk")},
+    "sessions": {"keys": ("pk",), "indexes": {"account": ("account",)}, "projection": "ALL"},
+    "budgets": {"keys": ("pk", "sk"), "indexes": {"leases": ("lease_shard", "lease_until:N")}},
+    "usage": {"keys": ("pk", "sk")},
+}
+"""Tables as the deployment declares them (tests/infra/test_data.py compares the two). ``:N`` marks a number."""
+
+
+def declaration(name: str) -> dict[str, Any]:
+    """Return what CreateTable is told of the table ``name``."""
+    table = TABLES[name]
+    indexes: dict[str, tuple[str, ...]] = table.get("indexes", {})
+    attributes = {attribute for keys in (table["keys"], *indexes.values()) for attribute in keys}
+    wanted: dict[str, Any] = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": part.partition(":")[0], "AttributeType": part.partition(":")[2] or "S"}
+            for part in sorted(attributes)
+        ],
+        "KeySchema": _schema(table["keys"]),
+    }
+    if indexes:
+        projection = {"ProjectionType": table.get("projection", "KEYS_ONLY")}
+        wanted["GlobalSecondaryIndexes"] = [
+            {"IndexName": index, "KeySchema": _schema(keys), "Projection": projection}
+            for index, keys in sorted(indexes.items())
+        ]
+    return wanted
+
+
+def _schema(keys: tuple[str, ...]) -> list[dict[str, str]]:
+    kinds: tuple[Literal["HASH", "RANGE"], ...] = ("HASH", "RANGE")
+    return [{"AttributeName": key.partition(":")[0], "KeyType": kind} for key, kind in zip(keys, kinds, strict=False)]
+
+
+class Cloud:
+    """An empty AWS account in this process, and the means to look into it."""
+
+    def table(self, name: str) -> str:
+        """Make a table of ``TABLES`` and return its name."""
+        aws.dynamodb().create_table(**declaration(name))
+        return name
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return all rows of ``table``."""
+        return list(aws.dynamodb().scan(TableName=table, ConsistentRead=True)["Items"])
+
+    def bucket(self, name: str, *, versioned: bool = False) -> str:
+        """Make a bucket and return its name."""
+        aws.s3().create_bucket(Bucket=name)
+        if versioned:
+            aws.s3().put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def queue(self, name: str) -> str:
+        """Make a queue and return its URL."""
+        return aws.sqs().create_queue(QueueName=name)["QueueUrl"]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Take up to ten messages from ``queue``."""
+        answer: Any = aws.sqs().receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return answer.get("Messages", [])
+
+
+class InProcessDynamoDB(DynamoDB):
+    """The event loop's client of DynamoDB, with `requests` for its transport: moto does not intercept aiohttp."""
+
+    async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "content-type": CONTENT_TYPE}
+        response = requests.post(self._url, data=body, headers=headers, timeout=5)  # noqa: ASYNC210 - nothing to wait for
+        return response.status_code, msgspec.json.decode(response.content)
+
+
+@cache
+def client(name: str) -> Any:
+    """Return a client that only ever calls moto. Making one takes longer than fifty calls, so it is kept."""
+    return MAKERS[name]()
+
+
+@contextmanager
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Give an empty account, to which all clients of ``kit.aws`` belong until the end."""
+    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        for name in MAKERS:
+            monkeypatch.setattr(aws, name, lambda name=name: client(name))
+        yield Cloud()
