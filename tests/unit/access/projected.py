@@ -1,0 +1,71 @@
+"""The projection of one workspace with a person, a service account and their keys, in tables of this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opencode_cloud.access.models import (
+    Kind,
+    Known,
+    KnownAccount,
+    KnownKey,
+    KnownMember,
+    KnownServiceAccount,
+    KnownWorkspace,
+    Place,
+)
+from opencode_cloud.access.service.authentication import hash_of_key
+from opencode_cloud.access.store.projection import ProjectionStore
+from opencode_cloud.kit import aws
+from tests.unit.aws import Cloud
+
+PERSONS_KEY = "oc_sk_" + "p" * 32
+MACHINES_KEY = "oc_sk_" + "m" * 32
+WORKSPACE = Place(Kind.WORKSPACE, "wrk_1")
+OTHER_WORKSPACE = Place(Kind.WORKSPACE, "wrk_2")
+ACCOUNT = Place(Kind.ACCOUNT, "acc_1")
+MEMBER = Place(Kind.MEMBER, "", "wrk_1", "acc_1")
+MACHINE = Place(Kind.SERVICE_ACCOUNT, "svc_1", "wrk_1")
+KEY = Place(Kind.KEY, hash_of_key(PERSONS_KEY).hex())
+MACHINE_KEY = Place(Kind.KEY, hash_of_key(MACHINES_KEY).hex())
+
+ROWS: dict[Place, Known] = {
+    WORKSPACE: KnownWorkspace(id="wrk_1", name="One"),
+    OTHER_WORKSPACE: KnownWorkspace(id="wrk_2", name="Two"),
+    ACCOUNT: KnownAccount(id="acc_1", email="ada@example.com"),
+    MEMBER: KnownMember(id="mem_1", account="acc_1", workspace="wrk_1", role="owner"),
+    MACHINE: KnownServiceAccount(id="svc_1", workspace="wrk_1", name="CI"),
+    KEY: KnownKey(id="key_1", workspace="wrk_1", account="acc_1", member="mem_1", scopes=frozenset({"inference"})),
+    MACHINE_KEY: KnownKey(id="key_2", workspace="wrk_1", service_account="svc_1", scopes=frozenset({"admin"})),
+}
+
+
+class Projected:
+    """Tables ``access`` and ``sessions`` with ``ROWS``, and a writer of further versions."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.access, self.sessions = cloud.table("access"), cloud.table("sessions")
+        no_database: Any = None  # it keeps the versions, which are given here
+        self.store = ProjectionStore(no_database, self.access)
+        self._version = 0
+        for place, known in ROWS.items():
+            self.put(place, known)
+
+    def put(self, place: Place, known: Known | None) -> None:
+        """Write the next version of a row; None: what it stood for is gone."""
+        self._version += 1
+        assert self.store.put(place, known, self._version)
+
+    def session(self, session_id: str, expires_at: int, **more: Any) -> None:
+        """Write a session of the person."""
+        aws.dynamodb().put_item(
+            TableName=self.sessions,
+            Item={
+                "pk": {"S": f"session#{session_id}"},
+                "account": {"S": "acc_1"},
+                "kind": {"S": "device"},
+                "expires_at": {"N": str(expires_at)},
+                **more,
+            },
+        )
