@@ -192,6 +192,19 @@ def test_servers_that_number_all_calls_0_are_understood() -> None:
     assert calls == [("call", "a", "f", {"city": "Paris"}), ("call", "b", "f", {"city": "Rome"})]
 
 
+@pytest.mark.parametrize("client", [Format.MESSAGES, Format.RESPONSES, Format.GENERATE])
+def test_arguments_that_come_before_the_name_of_their_call_are_kept(client: Format) -> None:
+    def chunk(**call: object) -> bytes:
+        choice = {"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\ndata: [DONE]\n\n'
+    stream = chunk(id="call_1", function={"arguments": '{"city": '}) + chunk(function={"arguments": '"Par'})
+    stream += chunk(function={"name": "f", "arguments": 'is"'}) + chunk(function={"arguments": "}"}) + end
+    calls = essence(said(client, relayed(client, Format.CHAT, [stream])))
+    assert [call[2:] for call in calls] == [("f", {"city": "Paris"})]
+
+
 def test_two_calls_under_one_id_are_told_apart() -> None:
     stream = golden(Format.CHAT)
     for call in (b"call_DdmO9pD3xa9XTPNJ32zg2hcA", b"call_RotOsVxDkYx2pF4qTpYgZzRk"):
