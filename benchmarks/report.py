@@ -15,7 +15,7 @@ from benchmarks.verdict import shares_of_time, verdict
 Json = dict[str, Any]
 QUIET_SHARE = 0.15
 TARGET_USD = 1.0
-"""What a million updates in batches of ten should stay under (design, section 5)."""
+"""Target cost of a million updates in batches of ten, in US dollars (docs/deploy.md, "What it costs")."""
 
 
 def print_report(console: Console, result: Json) -> None:

@@ -1,6 +1,6 @@
 """The nouns of the catalogue: upstreams, models, prices, routes; and what a call's tokens cost.
 
-Read on the gateway's hot path, so msgspec (ARCHITECTURE.md). Amounts are integers: a price is in micro-cents per
+Read on the gateway's hot path, so msgspec (docs/decisions/017). Amounts are integers: a price is in micro-cents per
 million tokens (US$1 is 100,000,000 micro-cents), a cost in micro-cents.
 """
 

@@ -1,4 +1,4 @@
-"""The session id as a capability (design D5): who knows it is the owner's client, and it is stored nowhere.
+"""The session id as a capability (docs/decisions/005): who knows it is the owner's client, and it is stored nowhere.
 
 From the session id and one key of the deployment come the name under which a share is found again and the share's
 secret; from the secret comes the key that seals the session id into the share's row. So a dump of the tables yields

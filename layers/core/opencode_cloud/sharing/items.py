@@ -103,7 +103,7 @@ def to_legacy_key(item: Item, pseudonym: str) -> str | None:
 
 
 def conceal(items: Sequence[Item], session_id: str, pseudonym: str) -> list[Item]:
-    """Replace the session id by the pseudonym wherever it occurs in keys and bodies (design D5, invariant I4)."""
+    """Replace the session id by the pseudonym in all keys and bodies (docs/decisions/005, invariant I4)."""
     old, new = session_id, pseudonym
     if len(session_id) - len("ses_") >= _SHORT_CORE:
         old, new = session_id.partition("_")[2], pseudonym.partition("_")[2]

@@ -1,6 +1,6 @@
 """Access tokens: JWTs (RFC 9068) that KMS signs with RS256, and their verification in every plane.
 
-A token says whose session it is of; that the session still stands is looked up at every use (design D10).
+A token says whose session it is of; that the session still stands is looked up at every use (docs/decisions/012).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pushing a commit to the sockets that follow its share.
 
-Push is best effort (design D4): a viewer that misses a frame sees the gap in the sequence numbers and resumes.
+Push is best effort (docs/decisions/004): a viewer that misses a frame sees the gap in the sequence numbers and resumes.
 """
 
 from __future__ import annotations

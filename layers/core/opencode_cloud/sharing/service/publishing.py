@@ -82,7 +82,7 @@ class Publishing:
         self._tails = Tails()
 
     def create(self, session_id: str, address: str, actor: Actor | None = None) -> Credentials:
-        """Return the session's share, made if it has none: idempotent, also for two calls at once (design D5).
+        """Return the session's share, made if it has none: idempotent, also for two calls at once (docs/decisions/005).
 
         With an ``actor`` the share is theirs: a new one from the start, and one without an owner from now on. A share
         that has an owner keeps it, whoever asks. Raises ``invalid_session_id`` (400); ``too_many_creates`` (429, for

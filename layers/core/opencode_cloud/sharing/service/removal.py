@@ -1,4 +1,4 @@
-"""Unshare is real (design D6): gone at once for everyone, then nothing left, and proof of it."""
+"""Unshare is real (docs/decisions/006): gone at once for everyone, then nothing left, and proof of it."""
 
 from __future__ import annotations
 
