@@ -71,12 +71,13 @@ def test_every_make_target_that_a_document_names_exists() -> None:
 
 def _code(text: str) -> list[str]:
     """Return the commands of a page: fenced blocks without their comments, and code in lines."""
-    blocks = re.findall(r"^(?:```|~~~)[^\n]*\n(.*?)^(?:```|~~~)", text, flags=re.MULTILINE | re.DOTALL)
-    return [*(re.sub(r"#.*", "", block) for block in blocks), *re.findall(r"`([^`]+)`", text)]
+    fence = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)^ *(?:```|~~~)", flags=re.MULTILINE | re.DOTALL)
+    blocks = [re.sub(r"#.*", "", block) for block in fence.findall(text)]
+    return [*blocks, *re.findall(r"`([^`\n]+)`", fence.sub("", text))]
 
 
 def _links(text: str) -> list[str]:
-    prose = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^ *(```|~~~).*?^ *\1", "", text, flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose))
     return [link for link in links if not re.match(r"[a-z]+:", link)]
 
