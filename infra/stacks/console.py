@@ -20,10 +20,11 @@ from infra.constructs.function import ANALYTICS, CONSOLE, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.routes import API_ROUTES
-from infra.stacks.data import ACCOUNT_INDEX, CONSOLE_TIMEOUTS, LEDGER_SECONDS, PROMPT_ATTEMPTS, DataStack
+from infra.stacks.data import CONSOLE_TIMEOUTS, LEDGER_SECONDS, PROMPT_ATTEMPTS, DataStack
 from infra.stacks.database import DatabaseAccess
 from infra.stacks.sharing import SharingStack
 from infra.stage import GitHub, Stage
+from infra.tables import ACCOUNT_INDEX
 
 SIZES = {
     "identity": Size(timeout=29, memory=1769),

@@ -20,12 +20,8 @@ from constructs import Construct
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP, dead_letter_queue, queue
 from infra.stage import Stage
+from infra.tables import TABLES, TTL_ATTRIBUTE, Index
 
-EXPIRY_INDEX = "expiry"
-WORKSPACE_INDEX = "workspace"
-OWNER_INDEX = "owner"
-ACCOUNT_INDEX = "account"
-LEASES_INDEX = "leases"
 LEDGER_SECONDS = 300
 """That the function behind the queues `alerts` and `export` may take: an export reads millions of rows."""
 
@@ -46,17 +42,17 @@ class DataStack(Stack):
         super().__init__(scope, name, **options)
         self._removal = RemovalPolicy.RETAIN if stage.retain_data else RemovalPolicy.DESTROY
         self._protected = stage.retain_data
-        self.shares = self._shares()
-        self.connections = self._connections()
+        self.shares = self._table("shares")
+        self.connections = self._table("connections")
         self.bucket = self._bucket(stage)
         self.objects_arn = f"{self.export_value(self.bucket.bucket_arn)}/shares/*"
         """ARN of all objects of shares, as other stacks write it."""
         self.session_key_arn = self._secret("SessionKey", "Key of the hashes of session ids and share secrets.")
         self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
-        self.access = self._access()
-        self.sessions = self._sessions()
-        self.budgets = self._budgets()
-        self.usage = self._usage()
+        self.access = self._table("access")
+        self.sessions = self._table("sessions")
+        self.budgets = self._table("budgets")
+        self.usage = self._table("usage")
         self.exports = self._exports(stage)
         self.exports_arn = f"{self.export_value(self.exports.bucket_arn)}/*"
         """ARN of all exports, as other stacks write it."""
@@ -104,80 +100,23 @@ class DataStack(Stack):
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
 
-    def _shares(self) -> dynamodb.TableV2:
+    def _table(self, name: str) -> dynamodb.TableV2:
+        """Make the table that `infra/tables.py` declares under `name`."""
+        declared = TABLES[name]
         return dynamodb.TableV2(
             self,
-            "Shares",
-            partition_key=_string("pk"),
-            sort_key=_string("sk"),
-            global_secondary_indexes=[
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=EXPIRY_INDEX,
-                    partition_key=_string("expiry_day"),
-                    sort_key=dynamodb.Attribute(name="expires_at", type=dynamodb.AttributeType.NUMBER),
-                    projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-                ),
-                *(_listing(name) for name in (WORKSPACE_INDEX, OWNER_INDEX)),
-            ],
-            dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE,
+            name.capitalize(),
+            partition_key=_string(declared.partition),
+            sort_key=_string(declared.sort) if declared.sort else None,
+            global_secondary_indexes=[_index(*index) for index in declared.indexes.items()] or None,
+            dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE if declared.streamed else None,
             **self._table_options(),
         )
-
-    def _connections(self) -> dynamodb.TableV2:
-        return dynamodb.TableV2(self, "Connections", partition_key=_string("connection"), **self._table_options())
 
     @property
     def signing_key_arns(self) -> str:
         """The signing keys' ARNs as functions get them: in the stage's order, with commas."""
         return ",".join(key.key_arn for key in self.signing_keys)
-
-    def _access(self) -> dynamodb.TableV2:
-        return dynamodb.TableV2(
-            self, "Access", partition_key=_string("pk"), sort_key=_string("sk"), **self._table_options()
-        )
-
-    def _sessions(self) -> dynamodb.TableV2:
-        return dynamodb.TableV2(
-            self,
-            "Sessions",
-            partition_key=_string("pk"),
-            global_secondary_indexes=[
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=ACCOUNT_INDEX,
-                    partition_key=_string("account"),
-                    projection_type=dynamodb.ProjectionType.ALL,
-                )
-            ],
-            **self._table_options(),
-        )
-
-    def _budgets(self) -> dynamodb.TableV2:
-        """Make the table of counters and reservations; the index leads to reservations whose lease has ended."""
-        return dynamodb.TableV2(
-            self,
-            "Budgets",
-            partition_key=_string("pk"),
-            sort_key=_string("sk"),
-            global_secondary_indexes=[
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name=LEASES_INDEX,
-                    partition_key=_string("lease_shard"),
-                    sort_key=dynamodb.Attribute(name="lease_until", type=dynamodb.AttributeType.NUMBER),
-                    projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-                )
-            ],
-            **self._table_options(),
-        )
-
-    def _usage(self) -> dynamodb.TableV2:
-        return dynamodb.TableV2(
-            self,
-            "Usage",
-            partition_key=_string("pk"),
-            sort_key=_string("sk"),
-            dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE,
-            **self._table_options(),
-        )
 
     def _signing_key(self, name: str) -> kms.Key:
         return kms.Key(
@@ -236,7 +175,7 @@ class DataStack(Stack):
             "point_in_time_recovery_specification": dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            "time_to_live_attribute": "ttl",
+            "time_to_live_attribute": TTL_ATTRIBUTE,
             "deletion_protection": self._protected,
             "removal_policy": self._removal,
         }
@@ -330,13 +269,13 @@ class DataStack(Stack):
         return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id
 
 
-def _listing(name: str) -> dynamodb.GlobalSecondaryIndexPropsV2:
-    """Return the index of shares by the attribute `name`, in the order in which they were made."""
+def _index(name: str, declared: Index) -> dynamodb.GlobalSecondaryIndexPropsV2:
+    number = dynamodb.AttributeType.NUMBER
     return dynamodb.GlobalSecondaryIndexPropsV2(
         index_name=name,
-        partition_key=_string(name),
-        sort_key=dynamodb.Attribute(name="created_at", type=dynamodb.AttributeType.NUMBER),
-        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        partition_key=_string(declared.partition),
+        sort_key=dynamodb.Attribute(name=declared.sort, type=number) if declared.sort else None,
+        projection_type=dynamodb.ProjectionType.ALL if declared.all_attributes else dynamodb.ProjectionType.KEYS_ONLY,
     )
 
 

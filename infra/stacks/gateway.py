@@ -20,8 +20,9 @@ from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
 from infra.constructs.workload import Workload
 from infra.constructs.zones import ZonedStack
-from infra.stacks.data import LEASES_INDEX, DataStack
+from infra.stacks.data import DataStack
 from infra.stage import Stage
+from infra.tables import LEASES_INDEX
 
 CALL_SECONDS = 900
 """The longest that one model call may take, as long as Lambda lets a function run."""

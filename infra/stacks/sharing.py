@@ -20,8 +20,9 @@ from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import dead_letter_queue, queue
 from infra.routes import API_ROUTES
-from infra.stacks.data import EXPIRY_INDEX, OWNER_INDEX, WORKSPACE_INDEX, DataStack
+from infra.stacks.data import DataStack
 from infra.stage import Stage
+from infra.tables import EXPIRY_INDEX, OWNER_INDEX, WORKSPACE_INDEX
 
 HTTP_API_ID = "share-http"
 WEBSOCKET_API_ID = "share-ws"
