@@ -25,8 +25,9 @@ from opencode_cloud.policies.service.well_known import ENVIRONMENT
 from opencode_cloud.policies.store import SiteStore
 from opencode_cloud.policies.validation import faults_of
 from tests.client_schema import COPY, configuration_schema, encode
+from tests.emulator.outbox.planes import KEY, Planes, Team, publisher_of
 from tests.integration.offered import own_config
-from tests.integration.outbox.conftest import KEY, Planes, Team, forget_clients, publisher_of
+from tests.ministack import forget_clients
 
 from .conftest import MakeHome
 from .opencode import Client, Home

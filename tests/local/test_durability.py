@@ -9,8 +9,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.processes import ProgramFailed
-
-from .conftest import Emulator
+from tests.ministack import Emulator
 
 TABLE = "things"
 

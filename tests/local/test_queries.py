@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Emulator
+from tests.ministack import Emulator
 
 KEYS = [f"L#{n:03}" for n in range(0, 60, 2)]
 

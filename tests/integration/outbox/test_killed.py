@@ -15,9 +15,9 @@ from local.stack import LocalStack
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.store.tables import configurations
+from tests.emulator.outbox.planes import KEY, Planes, Team
 from tests.integration.offered import own_config
-
-from .conftest import KEY, Planes, Team, forget_clients
+from tests.ministack import forget_clients
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 5.0

@@ -16,7 +16,7 @@ from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted
 from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.kit.dynamodb import DynamoDB
-from tests.integration.budgets.calls import Caller
+from tests.emulator.budgets.calls import Caller
 
 
 def say(what: str, **more: Any) -> None:

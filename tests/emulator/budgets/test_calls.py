@@ -13,8 +13,8 @@ from opencode_cloud.budgets.service import Budgets, Sweep
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.usage.store.rows import counters_of, from_row
-from tests.integration.budgets.calls import DOLLAR, NOON, Caller, budget
-from tests.integration.budgets.conftest import Tables
+from tests.emulator.budgets.calls import DOLLAR, NOON, Caller, budget
+from tests.emulator.budgets.conftest import Tables
 
 
 @dataclass

@@ -42,7 +42,7 @@ from opencode_cloud.usage.store.tables import (
     usage_sessions,
 )
 from opencode_cloud.workspaces.store.tables import workspaces
-from tests.integration.budgets.conftest import Tables, emulator_of_budgets, tables  # noqa: F401 - fixtures
+from tests.emulator.budgets.conftest import Tables, tables  # noqa: F401 - fixtures
 from tests.unit.usage.events import OTHER, WORKSPACE, event, rows, totals
 
 BEFORE = day_start(utc_now()) - timedelta(days=2)

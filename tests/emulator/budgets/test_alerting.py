@@ -12,8 +12,8 @@ from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.service import Alerting, Budgets, Sweep
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.kit.dynamodb import DynamoDB
-from tests.integration.budgets.calls import Caller, budget
-from tests.integration.budgets.conftest import Tables
+from tests.emulator.budgets.calls import Caller, budget
+from tests.emulator.budgets.conftest import Tables
 
 LIMIT = 1000
 

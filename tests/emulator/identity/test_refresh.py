@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from opencode_cloud.identity.service.refresh import GRACE_SECONDS
-from tests.integration.identity.conftest import Cloud
+from tests.emulator.identity.conftest import Cloud
 
 
 def session_key(cloud: Cloud, account: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.identity.conftest import DEVICE_GRANT, Cloud
+from tests.emulator.identity.conftest import DEVICE_GRANT, Cloud
 
 
 def test_the_code_response_has_what_the_client_requires(cloud: Cloud) -> None:

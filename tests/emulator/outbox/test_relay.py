@@ -15,8 +15,7 @@ from opencode_cloud.outbox.service import WakeUp, by_topic
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.outbox.store.tables import outbox
 from opencode_cloud.workspaces.store.tables import workspaces
-
-from .conftest import Planes
+from tests.emulator.outbox.planes import Planes
 
 
 class Killed(BaseException):

@@ -16,9 +16,9 @@ from opencode_cloud.budgets.models import Scope
 from opencode_cloud.budgets.service import Budgets, Sweep
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.usage.store.rows import from_row
-from tests.integration.budgets.calls import DOLLAR, Caller, budget
-from tests.integration.budgets.conftest import Tables
-from tests.local.conftest import ROOT
+from tests.emulator.budgets.calls import DOLLAR, Caller, budget
+from tests.emulator.budgets.conftest import Tables
+from tests.ministack import ROOT
 
 CALLS, PROCESSES, KILLED = 500, 5, 2
 CLAIM = DOLLAR // 100
@@ -79,7 +79,7 @@ async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.integration.budgets.worker",
+        "tests.emulator.budgets.worker",
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": PATHS, "POWERTOOLS_METRICS_NAMESPACE": "Test", "POWERTOOLS_SERVICE_NAME": "t"},
         stdin=PIPE,

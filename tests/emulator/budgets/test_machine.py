@@ -23,9 +23,9 @@ from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests
 from opencode_cloud.usage.models import UsageEvent
 from opencode_cloud.usage.store.rows import from_row
-from tests.integration.budgets.calls import NOON, Caller, budget
-from tests.integration.budgets.conftest import Tables, create_tables
-from tests.local.conftest import Emulator
+from tests.emulator.budgets.calls import NOON, Caller, budget
+from tests.emulator.budgets.conftest import Tables, create_tables
+from tests.ministack import Emulator
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 Index = st.integers(0, 1000)

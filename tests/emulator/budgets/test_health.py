@@ -11,8 +11,7 @@ from opencode_cloud.gateway.models import Failure
 from opencode_cloud.gateway.service.health import Health
 from opencode_cloud.gateway.store import SharedHealth, health
 from opencode_cloud.kit.dynamodb import DynamoDB
-
-from .conftest import Tables
+from tests.emulator.budgets.conftest import Tables
 
 SLOW = ("anthropic", "claude/with-a-slash")
 

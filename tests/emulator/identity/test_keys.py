@@ -5,7 +5,7 @@ import threading
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.integration.identity.conftest import ISSUER, Cloud
+from tests.emulator.identity.conftest import ISSUER, Cloud
 
 
 def test_the_discovery_document_names_addresses_that_exist(cloud: Cloud) -> None:

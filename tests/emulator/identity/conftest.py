@@ -8,20 +8,17 @@ import base64
 import hashlib
 import importlib.util
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import _lru_cache_wrapper
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from opencode_cloud.kit import aws, kms, log
 from opencode_cloud.kit.ids import new_id
-from tests.local.conftest import ROOT, Emulator
+from tests.ministack import ROOT, Emulator, pointed_at
 
 HOST = "cloud.example"
 ISSUER = f"https://{HOST}"
@@ -202,29 +199,11 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def emulator_of_identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path_factory.mktemp("identity"))
-    emulator.start()
-    yield emulator
-    emulator.program.stop()
-
-
-def forget_clients() -> None:
-    """Clients and secrets are kept for the life of an execution environment: each of these tests' modules is one."""
-    for module in (aws, kms):
-        for value in vars(module).values():
-            if isinstance(value, _lru_cache_wrapper):
-                value.cache_clear()
-
-
 @pytest.fixture(scope="module")
-def cloud(emulator_of_identity: Emulator) -> Iterator[Cloud]:
+def cloud(emulator: Emulator) -> Iterator[Cloud]:
     """Fresh tables and keys, and the function over them."""
-    emulator = emulator_of_identity
     mark = secrets.token_hex(4)
-    tables = {name: f"{name}-{mark}" for name in ("access", "sessions")}
-    make_tables(emulator, tables)
+    tables = {name: emulator.create_table(name) for name in ("access", "sessions")}
     keys = [
         emulator.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
         for _ in range(2)
@@ -237,40 +216,7 @@ def cloud(emulator_of_identity: Emulator) -> Iterator[Cloud]:
         "SESSIONS_TABLE": tables["sessions"],
         "SIGNING_KEYS": ",".join(keys),
         "DEPLOYMENT_KEY_SECRET": secret["ARN"],
-        "AWS_ENDPOINT_URL": emulator.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_SERVICE_NAME": "identity",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setitem(os.environ, name, value)
-        patch.setattr(log.metrics.provider, "namespace", "Test")  # it reads its environment when it is imported
-        forget_clients()
+    with pointed_at(emulator.url, **settings):
         yield Cloud(emulator, tables, keys, queue)
-    forget_clients()
-
-
-def make_tables(emulator: Emulator, tables: Mapping[str, str]) -> None:
-    dynamodb = emulator.client("dynamodb")
-    text = "S"
-    dynamodb.create_table(
-        TableName=tables["access"],
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": text} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    dynamodb.create_table(
-        TableName=tables["sessions"],
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": text} for name in ("pk", "account")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "account",
-                "KeySchema": [{"AttributeName": "account", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )

@@ -1,16 +1,10 @@
 """The outbox and the projection over a real database, and a real DynamoDB and SQS of the emulator."""
 
-import os
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import _lru_cache_wrapper
 from typing import Any
 
 import msgspec
-import pytest
 
-from local.deployment import CREDENTIALS, REGION
 from opencode_cloud.access.models import Known, Place
 from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.service.projection import Projection
@@ -20,7 +14,7 @@ from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.kit import aws, log
+from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection, Database
@@ -31,7 +25,6 @@ from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
-from tests.local.conftest import Emulator
 
 KEY = "oc_sk_test_"
 """What a test's keys begin with; then comes the id."""
@@ -123,38 +116,3 @@ class Planes:
 def publisher_of(planes: Planes) -> Publisher:
     """Publishes policies and configuration documents, as functions/console does."""
     return Publisher(DocumentStore(planes.database), planes.outbox, AuditTrail(AuditStore()))
-
-
-@pytest.fixture(scope="session")
-def emulator_of_outbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path_factory.mktemp("outbox"))
-    emulator.start()
-    yield emulator
-    emulator.program.stop()
-
-
-@pytest.fixture
-def planes(emulator_of_outbox: Emulator, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
-    """Both sides, empty."""
-    settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator_of_outbox.url, "AWS_DEFAULT_REGION": REGION}
-    for name, value in settings.items():
-        monkeypatch.setitem(os.environ, name, value)
-    monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
-    monkeypatch.setattr(log.metrics.provider, "service", "test")
-    forget_clients()
-    table, mark = f"access-{secrets.token_hex(4)}", secrets.token_hex(4)
-    emulator_of_outbox.client("dynamodb").create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    queue = emulator_of_outbox.client("sqs").create_queue(QueueName=f"relay-{mark}")
-    yield Planes(database, table, queue["QueueUrl"])
-    forget_clients()
-
-
-def forget_clients() -> None:
-    for value in vars(aws).values():
-        if isinstance(value, _lru_cache_wrapper):
-            value.cache_clear()

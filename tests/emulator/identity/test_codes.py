@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.integration.identity.conftest import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Cloud
+from tests.emulator.identity.conftest import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Cloud
 
 
 def test_a_code_is_exchanged_for_tokens_of_its_person(cloud: Cloud) -> None:

@@ -25,8 +25,7 @@ from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.policies.models import Revision, Versioned
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
-
-from .conftest import Planes, Team
+from tests.emulator.outbox.planes import Planes, Team
 
 Write = tuple[Place, Known | None, int]
 

@@ -1,0 +1,104 @@
+"""The emulator alone, without a deployed stage: start it, point the library at it, create tables in it."""
+
+from __future__ import annotations
+
+import secrets
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import _lru_cache_wrapper
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.tables import TABLES
+from local.deployment import CREDENTIALS, REGION
+from local.processes import Program, accepts, clean_environment, free_port
+from opencode_cloud.kit import aws, kms, log
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Emulator:
+    """MiniStack behind our launcher, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.program = Program("emulator", folder / "run", folder / "logs")
+        self._clients: dict[str, Any] = {}
+
+    def start(self) -> None:
+        command = [str(ROOT / ".tools/ministack/bin/python"), "-m", "local.emulator.launcher", "--with-parent"]
+        command += ["--port", str(self.port), "--state", str(self.folder / "state")]
+        self.program.start(command, clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION), ROOT)
+        self.program.wait_until(lambda: accepts(self.port), 60)
+
+    def save(self) -> None:
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_local/save", method="POST"), timeout=30):
+            pass
+
+    def client(self, service: str) -> Any:
+        """Return a client of the emulator, made once: making it takes longer than a hundred calls."""
+        if service not in self._clients:
+            settings = {"endpoint_url": self.url, "region_name": REGION}
+            keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+            self._clients[service] = boto3.client(service, **settings, **keys)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        return self._clients[service]
+
+    def create_table(self, name: str) -> str:
+        """Create a table with the keys, indexes and stream that `infra/tables.py` declares; return its name."""
+        declared, table = TABLES[name], f"{name}-{secrets.token_hex(4)}"
+        types = {declared.partition: "S", declared.sort: "S"}
+        indexes: list[dict[str, Any]] = []
+        for index_name, index in declared.indexes.items():
+            types |= {index.partition: "S", index.sort: "N"}
+            projection = "ALL" if index.all_attributes else "KEYS_ONLY"
+            keys = _keys(index.partition, index.sort)
+            indexes.append({"IndexName": index_name, "KeySchema": keys, "Projection": {"ProjectionType": projection}})
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"} if declared.streamed else None
+        self.client("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in types.items() if key],
+            KeySchema=_keys(declared.partition, declared.sort),
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+            **({"StreamSpecification": stream} if stream else {}),
+        )
+        return table
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return all rows of a table."""
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return [row for page in pages for row in page["Items"]]
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    keys = [{"AttributeName": partition, "KeyType": "HASH"}]
+    return [*keys, {"AttributeName": sort, "KeyType": "RANGE"}] if sort else keys
+
+
+@contextmanager
+def pointed_at(url: str, **settings: str) -> Iterator[None]:
+    """Give the library the environment of a function whose services are at `url`, and new clients."""
+    named = {**CREDENTIALS, "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **settings}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in named.items():
+            patch.setenv(name, value)
+        # They read their environment when they are imported.
+        patch.setattr(log.metrics.provider, "namespace", "Test")
+        patch.setattr(log.metrics.provider, "service", "test")
+        forget_clients()
+        yield
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """Drop clients and secrets, which the library keeps for the life of an execution environment."""
+    for module in (aws, kms):
+        for value in vars(module).values():
+            if isinstance(value, _lru_cache_wrapper):
+                value.cache_clear()
