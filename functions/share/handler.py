@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from opencode_cloud import hot_wiring
 from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.composition import data_plane
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
@@ -20,7 +20,7 @@ key, admin = settings.text("SESSION_KEY_SECRET"), settings.text("ADMIN_SECRET")
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"), settings.text("PURGE_QUEUE_URL"))
-access = hot_wiring.access()
+access = data_plane.access()
 gate = Gate(store, access)
 fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks, gate)
 owning = Owning(store, access, fan_out, AuditQueue(settings.text("AUDIT_QUEUE_URL")))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import People, Person
 
 from .browser import headless_chromium

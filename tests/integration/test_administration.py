@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from local.stack import LocalStack
+from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.mail.store.tables import mails
-from opencode_cloud.workspaces.permissions import Permission, Role, allows
+from opencode_cloud.schema.mail import mails
 from tests.browsing import Browser, Page
 from tests.integration.people import People, Person
 

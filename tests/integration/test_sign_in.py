@@ -14,8 +14,8 @@ import oidc_provider_mock
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.identity.store.tables import accounts, logins
 from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.identity import accounts, logins
 from tests.browsing import Browser, Page
 from tests.codes import code_of
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in

@@ -13,13 +13,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.identity.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.answers import nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Change, Listed, Mode, Place
 from opencode_cloud.sharing.service import Owning, Removal
-from opencode_cloud.workspaces.permissions import Permission
 
 TAG = "Shares"
 MOST_REVOKED = 50
@@ -132,7 +132,7 @@ class ShareApi:
         share, ownership = listed.share, listed.ownership
         return ShareView(
             id=share.id,
-            url=f"{http.base_url(self._gate.event, self._public_url)}/share/{share.id}",
+            url=f"{http_events.base_url(self._gate.event, self._public_url)}/share/{share.id}",
             title=ownership.title,
             owner=ownership.owner,
             mode=ownership.mode.value,

@@ -50,7 +50,7 @@ class Governing:
         return self._loaded(event, context)
 
     def _load(self) -> Answer:
-        from opencode_cloud.identity.gate import only_once
+        from opencode_cloud.http.gate import only_once
         from opencode_cloud.kit.api import api_app, limited_answer
         from opencode_cloud.kit.limits import RateLimiter
         from opencode_cloud.sharing.api import ShareApi

@@ -11,8 +11,8 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from opencode_cloud.identity.web import check_same_origin, cookie, request_of, set_cookie
-from opencode_cloud.kit import http, site
+from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
+from opencode_cloud.kit import http_events, site
 from opencode_cloud.kit.errors import (
     BadRequest,
     Forbidden,
@@ -43,18 +43,18 @@ def ticket_cookie(share_id: str) -> str:
     return f"opencode_share_{share_id}"
 
 
-def visitor_of(event: http.Event, share_id: str) -> Visitor:
+def visitor_of(event: http_events.Event, share_id: str) -> Visitor:
     """Return what a request says of who wants to read a share; nothing of it has been checked."""
-    return Visitor(request_of(event), http.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
+    return Visitor(request_of(event), http_events.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
 
 
 def document_reply(
-    event: http.Event, document: Document | Redirect, content_type: str = "application/json"
+    event: http_events.Event, document: Document | Redirect, content_type: str = "application/json"
 ) -> Response[str]:
     """Answer with a document, or where to fetch it."""
     if isinstance(document, Redirect):
-        return http.redirect(document.address)
-    return http.reply(event, document.body, content_type)
+        return http_events.redirect(document.address)
+    return http_events.reply(event, document.body, content_type)
 
 
 class ReaderRoutes:
@@ -83,7 +83,7 @@ class ReaderRoutes:
     def items(self, share_id: str) -> Response[str]:
         """``GET /share/{id}/items?after=`` -> what is new."""
         event = self._event()
-        after = _number("after", http.query(event, "after", "0"))
+        after = _number("after", http_events.query(event, "after", "0"))
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after))
 
     def item(self, share_id: str, seq: str) -> Response[str]:
@@ -104,18 +104,18 @@ class ReaderRoutes:
     def unlock(self, share_id: str) -> Response[str]:
         """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form's goes back to the page."""
         event = self._event()
-        if not http.header(event, "content-type").startswith(FORM):
-            password = http.decode_body(event, _Unlock).password
-            ticket = self._gate.unlock(share_id, password, http.source_address(event))
+        if not http_events.header(event, "content-type").startswith(FORM):
+            password = http_events.decode_body(event, _Unlock).password
+            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
             return self._json({"ticket": ticket or None, "expires_in": UNLOCK_SECONDS if ticket else None})
-        password = dict(parse_qsl(http.raw_body(event).decode(errors="replace"))).get("password", "")
+        password = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"))).get("password", "")
         try:
-            ticket = self._gate.unlock(share_id, password, http.source_address(event))
+            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
         except (Forbidden, TooManyRequests) as error:
             return self._notice(pages.render_password(share_id, error.message), error)
         except (NotFound, Gone) as error:
             return self._refusal(share_id, error)
-        back = http.redirect(f"/share/{share_id}", HTTPStatus.SEE_OTHER)
+        back = http_events.redirect(f"/share/{share_id}", HTTPStatus.SEE_OTHER)
         if ticket:
             back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
         return back
@@ -130,7 +130,7 @@ class ReaderRoutes:
             found = self._reading.document(share_id, visitor, "document", "application/json", _as_json)
             return document_reply(event, found)
         if kind == "md":
-            base = http.base_url(event, self._public_url)
+            base = http_events.base_url(event, self._public_url)
             found = self._reading.document(
                 share_id, visitor, "transcript", MARKDOWN, lambda s: render_markdown(s.share.id, s.items, base)
             )
@@ -145,7 +145,7 @@ class ReaderRoutes:
             state = self._reading.state(share_id, visitor)
         except (Gone, NotFound, Unauthorized) as error:
             return self._refusal(share_id, error)
-        base = http.base_url(event, self._public_url)
+        base = http_events.base_url(event, self._public_url)
         policy = pages.content_security_policy(self._reading.bodies_origin())
         return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
 
@@ -162,13 +162,15 @@ class ReaderRoutes:
 
     def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> Response[str]:
         headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
-        return http.reply(self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers)
+        return http_events.reply(
+            self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers
+        )
 
     def short_link(self, share_id: str) -> Response[str]:
         """``GET /s/{id}``: the legacy address of a share."""
         if not share_id.replace("-", "").replace("_", "").isalnum():
             raise share_not_found()
-        return http.redirect(f"/share/{share_id}")
+        return http_events.redirect(f"/share/{share_id}")
 
     def asset(self, name: str, version: str = "") -> Response[str]:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
@@ -176,19 +178,19 @@ class ReaderRoutes:
         if found is None:
             raise NotFound("asset_not_found", "There is no such file.")
         headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}
-        return http.reply(self._event(), found.body, found.media_type, headers=headers)
+        return http_events.reply(self._event(), found.body, found.media_type, headers=headers)
 
     def _json(self, value: Any) -> Response[str]:
-        return http.reply(self._event(), msgspec.json.encode(value))
+        return http_events.reply(self._event(), msgspec.json.encode(value))
 
 
 def _as_json(state: SharedState) -> str:
     return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
 
 
-def _preferred(event: http.Event) -> str:
+def _preferred(event: http_events.Event) -> str:
     """Tell which form a reader asks for: browsers name text/html, programs and agents what they want."""
-    accept = http.header(event, "accept")
+    accept = http_events.header(event, "accept")
     if "text/html" in accept:
         return ""
     if "text/markdown" in accept:

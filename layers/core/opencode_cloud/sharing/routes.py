@@ -12,9 +12,10 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.identity.web import request_of
-from opencode_cloud.kit import http
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.requests import request_of
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.items import from_legacy, parse
@@ -22,7 +23,6 @@ from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.readers import document_reply, visitor_of
 from opencode_cloud.sharing.service import Owning, Publishing, Reading, Removal
 from opencode_cloud.sharing.service.reading import legacy_data
-from opencode_cloud.workspaces.permissions import Permission
 
 
 class _Create(msgspec.Struct):
@@ -99,16 +99,16 @@ class SharingRoutes:
 
     def _created(self, actor: Actor | None) -> Response[str]:
         event = self._event()
-        session_id = http.decode_body(event, _Create).session_id
-        made = self._publishing.create(session_id, http.source_address(event), actor)
-        url = f"{http.base_url(event, self._public_url)}/share/{made.id}"
+        session_id = http_events.decode_body(event, _Create).session_id
+        made = self._publishing.create(session_id, http_events.source_address(event), actor)
+        url = f"{http_events.base_url(event, self._public_url)}/share/{made.id}"
         return self._json({"id": made.id, "url": url, "secret": made.secret})
 
     def sync(self, share_id: str) -> Response[str]:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
         event = self._event()
-        body = http.decode_body(event, _Sync)
-        commit = self._publishing.sync(share_id, body.secret, parse(body.data), http.arrival_ms(event))
+        body = http_events.decode_body(event, _Sync)
+        commit = self._publishing.sync(share_id, body.secret, parse(body.data), http_events.arrival_ms(event))
         return self._json({"seq": commit.seq})
 
     def delete(self, share_id: str) -> Response[str]:
@@ -120,7 +120,7 @@ class SharingRoutes:
     def _unshare(self, share_id: str, secret: str, actor: Actor | None = None) -> None:
         removed = self._removal.unshare(share_id, secret)
         if removed is not None:
-            self._owning.record_unshared(removed, actor, http.source_address(self._event()))
+            self._owning.record_unshared(removed, actor, http_events.source_address(self._event()))
 
     def data(self, share_id: str) -> Response[str]:
         """``GET /api/share/{id}/data`` -> the flat array of items."""
@@ -136,8 +136,8 @@ class SharingRoutes:
         router.delete("/api/shares/<share_id>")(self.delete_owned)
         router.get("/api/shares/<share_id>/data")(self.data_owned)
 
-    def _member(self, event: http.Event, *permissions: Permission) -> Actor:
-        return self._access.member(request_of(event), http.header(event, "x-org-id"), *permissions)
+    def _member(self, event: http_events.Event, *permissions: Permission) -> Actor:
+        return self._access.member(request_of(event), http_events.header(event, "x-org-id"), *permissions)
 
     def create_owned(self) -> Response[str]:
         """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
@@ -150,9 +150,9 @@ class SharingRoutes:
         """
         event = self._event()
         actor = pool().submit(self._member, event, Permission.SHARE_OWN)
-        body = http.decode_body(event, _Sync)
+        body = http_events.decode_body(event, _Sync)
         items = parse(body.data)
-        commit = self._publishing.sync(share_id, body.secret, items, http.arrival_ms(event), actor.result)
+        commit = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
         return self._json({"seq": commit.seq})
 
     def delete_owned(self, share_id: str) -> Response[str]:
@@ -173,7 +173,7 @@ class SharingRoutes:
                 self._member(event)
         return self._json({})
 
-    def _known(self, event: http.Event) -> Actor | None:
+    def _known(self, event: http_events.Event) -> Actor | None:
         """Return who sent a request whose secret suffices, for the record; None when they do not prove it."""
         try:
             return self._member(event)
@@ -199,15 +199,15 @@ class SharingRoutes:
     def legacy_sync(self) -> Response[str]:
         """``POST /share_sync {sessionID, secret, key, content}`` -> ``{}``."""
         event = self._event()
-        body = http.decode_body(event, _LegacySync)
+        body = http_events.decode_body(event, _LegacySync)
         item = from_legacy(body.key, body.content)
         share_id = self._publishing.share_of(body.session_id)
-        self._publishing.sync(share_id, body.secret, [item], http.arrival_ms(event))
+        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event))
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:
         """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when it is gone already."""
-        body = http.decode_body(self._event(), _LegacyDelete)
+        body = http_events.decode_body(self._event(), _LegacyDelete)
         try:
             share_id = self._publishing.share_of(body.session_id)
         except NotFound:
@@ -217,7 +217,7 @@ class SharingRoutes:
 
     def legacy_delete_admin(self) -> Response[str]:
         """``POST /share_delete_admin {sessionShortName, adminSecret}`` -> ``{}``."""
-        body = http.decode_body(self._event(), _LegacyAdminDelete)
+        body = http_events.decode_body(self._event(), _LegacyAdminDelete)
         self._check_admin(body.secret)
         self._removal.remove(body.share, "removed by the operator")
         return self._json({})
@@ -225,7 +225,7 @@ class SharingRoutes:
     def legacy_data(self) -> Response[str]:
         """``GET /share_data?id=`` -> ``{info, messages}``."""
         event = self._event()
-        share_id = http.query(event, "id")
+        share_id = http_events.query(event, "id")
         if not share_id:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
         visitor = visitor_of(event, share_id)
@@ -273,7 +273,7 @@ class SharingRoutes:
         return self._json({})
 
     def _bearer(self) -> str:
-        scheme, _, value = http.header(self._event(), "authorization").partition(" ")
+        scheme, _, value = http_events.header(self._event(), "authorization").partition(" ")
         return value.strip() if scheme.lower() == "bearer" else ""
 
     def _check_admin(self, secret: str) -> None:
@@ -287,9 +287,9 @@ class SharingRoutes:
     # ------------------------------------------------------------------------------------- internals
 
     def _json(self, value: Any, status: int = HTTPStatus.OK) -> Response[str]:
-        return http.reply(self._event(), msgspec.json.encode(value), status=status)
+        return http_events.reply(self._event(), msgspec.json.encode(value), status=status)
 
 
-def _secret(event: http.Event) -> str:
+def _secret(event: http_events.Event) -> str:
     """Return the secret in the body of a DELETE, which may have none."""
-    return http.decode_body(event, _Delete).secret if http.raw_body(event) else ""
+    return http_events.decode_body(event, _Delete).secret if http_events.raw_body(event) else ""

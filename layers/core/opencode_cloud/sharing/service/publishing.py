@@ -35,7 +35,7 @@ from opencode_cloud.sharing.service.tails import Tails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.service.access import Gate
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.owning import Owning, Terms
