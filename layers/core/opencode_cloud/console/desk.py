@@ -30,19 +30,19 @@ WORKSPACE = f"{ROOT}/<workspace>"
 _WORKSPACE = 2  # /console/{workspace}: the part of the path, from 0 before the first slash
 
 DONE = {
-    "invited": "The invitation is on its way.",
-    "resent": "A new link is on its way; the old one has ended.",
-    "withdrawn": "The invitation is withdrawn: its link has ended.",
-    "role": "The role is changed.",
-    "removed": "The person is removed. Their keys and sessions no longer reach this workspace.",
-    "revoked": "The key is revoked.",
-    "machine": "The service account is made. It can do nothing before it gets a key.",
-    "disabled": "The service account is disabled: its keys are refused.",
-    "enabled": "The service account is enabled: its keys work again.",
-    "published": "Published. Clients get it with their next start; rules are enforced within seconds.",
-    "restored": "The older version is published anew.",
+    "invited": "Invitation sent.",
+    "resent": "New link sent. The old link no longer works.",
+    "withdrawn": "Invitation withdrawn. Its link no longer works.",
+    "role": "Role changed.",
+    "removed": "Member removed. Their keys and sessions no longer reach this workspace.",
+    "revoked": "Key revoked.",
+    "machine": "Service account created. It needs a key before it can do anything.",
+    "disabled": "Service account disabled. Its keys are refused.",
+    "enabled": "Service account enabled. Its keys work again.",
+    "published": "Published. Clients get it at their next start. The server enforces it within seconds.",
+    "restored": "The older version is published again.",
 }
-"""What a page says after a form was sent, by the word in the query ``done``: an address cannot make it say else."""
+"""Messages after a submitted form, by the value of the query ``done``. A URL cannot inject another text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.workspaces.service import ServiceAccounts
 
-LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "": "no end"}
+LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
 """Days that a new key may live, as the form offers them."""
 SHOWN_MACHINES = 200
 SCOPES = {
-    Scope.INFERENCE: "use models, as a client does",
+    Scope.INFERENCE: "call models",
     Scope.USAGE: "read usage and members",
-    Scope.ADMIN: "run the workspace by the API, as far as the role of its holder goes",
+    Scope.ADMIN: "manage the workspace through the API, within the holder's role",
 }
 
 

@@ -29,9 +29,9 @@ RULES = {
     "tools": ("Tools", "Names, such as bash, edit, mymcp_*."),
 }
 MODES = {
-    ShareMode.LINK: "with whoever has the link",
-    ShareMode.WORKSPACE: "with members only",
-    ShareMode.OFF: "not at all",
+    ShareMode.LINK: "anyone with the link",
+    ShareMode.WORKSPACE: "members only",
+    ShareMode.OFF: "no one: sharing is disabled",
 }
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000

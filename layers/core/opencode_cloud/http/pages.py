@@ -97,7 +97,7 @@ def pages_app() -> APIGatewayHttpResolver:
 
     @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        return problem(NotFound("page_not_found", "There is nothing at this address."))
+        return problem(NotFound("page_not_found", "There is no page at this URL."))
 
     return app
 
@@ -105,11 +105,11 @@ def pages_app() -> APIGatewayHttpResolver:
 def problem(error: ServiceError) -> Response[str]:
     """Answer with a page that says what went wrong; it names the id by which the logs know it."""
     title = {
-        HTTPStatus.NOT_FOUND: "Not here",
+        HTTPStatus.NOT_FOUND: "Page not found",
         HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
-        HTTPStatus.INTERNAL_SERVER_ERROR: "Something failed",
-        HTTPStatus.SERVICE_UNAVAILABLE: "Not available now",
-    }.get(HTTPStatus(error.status), "That did not work")
+        HTTPStatus.INTERNAL_SERVER_ERROR: "Internal error",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
+    }.get(HTTPStatus(error.status), "Something went wrong")
     body = render(
         "identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id() or ""
     )
