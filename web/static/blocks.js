@@ -1,4 +1,4 @@
-// How a part is shown to a reader. opencode_cloud/sharing/blocks.py has the same rules: change both together.
+// How a part is shown to a reader. opencode_cloud/sharing/rendering/blocks.py has the same rules: change both together.
 
 // Only these are shown as pictures: SVG can contain scripts, and a remote URL would reveal the reader to its owner.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/

@@ -13,27 +13,20 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.access.models import (
-    EnforcedPolicy,
-    Kind,
-    Known,
-    KnownAccount,
-    KnownKey,
-    KnownMember,
-    KnownWorkspace,
-    Place,
-)
+from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key, session_of_cookie
 from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.queue import AuditQueue
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.items import parse
 from opencode_cloud.sharing.models import Change, Credentials, Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.purges import Purges
 from opencode_cloud.sharing.service import (
     FanOut,
@@ -48,7 +41,6 @@ from opencode_cloud.sharing.service import (
 )
 from opencode_cloud.sharing.service.viewing import join
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
-from opencode_cloud.workspaces.permissions import Scope
 from tests.emulator.sharing.gateway import Gateway, Socket
 from tests.emulator.sharing.steering import Steering
 from tests.integration.publisher import new_session_id

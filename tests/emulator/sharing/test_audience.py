@@ -8,8 +8,8 @@ import pytest
 
 from opencode_cloud.access.service import Request
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
-from opencode_cloud.sharing import tickets
 from opencode_cloud.sharing.models import Mode
+from opencode_cloud.sharing.protocol import tickets
 from opencode_cloud.sharing.service import Visitor, access
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.gateway import Socket

@@ -11,9 +11,9 @@ import msgspec
 from opencode_cloud.kit import http_events, json_codec
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.frames import ack_frame, error_frame, gone_frame
-from opencode_cloud.sharing.items import parse
 from opencode_cloud.sharing.models import Protocol
+from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
+from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service import Publishing, Viewing
 
 Answer = dict[str, Any]

@@ -11,8 +11,6 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import each
-from opencode_cloud.sharing import tickets
-from opencode_cloud.sharing.capability import is_secret_of
 from opencode_cloud.sharing.models import (
     Mode,
     Share,
@@ -27,6 +25,8 @@ from opencode_cloud.sharing.models import (
     wrong_password,
     wrong_secret,
 )
+from opencode_cloud.sharing.protocol import tickets
+from opencode_cloud.sharing.protocol.capability import is_secret_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

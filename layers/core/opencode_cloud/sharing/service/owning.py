@@ -12,7 +12,6 @@ from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
-from opencode_cloud.sharing import tickets
 from opencode_cloud.sharing.models import (
     Change,
     Listed,
@@ -28,6 +27,7 @@ from opencode_cloud.sharing.models import (
     share_not_found,
     sharing_off,
 )
+from opencode_cloud.sharing.protocol import tickets
 from opencode_cloud.sharing.service.access import existing, is_over, narrowed
 
 if TYPE_CHECKING:

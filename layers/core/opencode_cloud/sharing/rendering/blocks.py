@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from opencode_cloud.sharing.lenient import (
+from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
     array,
     compact,

@@ -12,9 +12,17 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from opencode_cloud.kit import site
-from opencode_cloud.sharing.blocks import Block, Diff, File, Note, block, size
-from opencode_cloud.sharing.tickets import VIEW_SECONDS
-from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
+from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
+from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
+from opencode_cloud.sharing.rendering.transcript import (
+    Entry,
+    Item,
+    Message,
+    Transcript,
+    model_names,
+    moment,
+    transcribe,
+)
 
 INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
 BUDGET = 750_000  # bytes of JSON that go into one page; the script fetches what follows

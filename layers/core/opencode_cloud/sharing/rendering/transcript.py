@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
-from opencode_cloud.sharing.blocks import Diff, diffs, failure, usage
-from opencode_cloud.sharing.lenient import (
+from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, usage
+from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
     array,
     decode,

@@ -18,9 +18,9 @@ from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import pool
-from opencode_cloud.sharing.items import from_legacy, parse
 from opencode_cloud.sharing.models import Share, share_not_found
-from opencode_cloud.sharing.readers import document_reply, visitor_of
+from opencode_cloud.sharing.protocol.items import from_legacy, parse
+from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
 from opencode_cloud.sharing.service import Owning, Publishing, Reading, Removal
 from opencode_cloud.sharing.service.reading import legacy_data
 

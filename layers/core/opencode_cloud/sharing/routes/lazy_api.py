@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1/"
 
 
-class Governing:
+class LazyShareApi:
     """Answers the requests of owners and admins."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Governing:
         from opencode_cloud.http.gate import only_once
         from opencode_cloud.kit.api import api_app, limited_answer
         from opencode_cloud.kit.limits import RateLimiter
-        from opencode_cloud.sharing.api import ShareApi
+        from opencode_cloud.sharing.routes.api import ShareApi
 
         app: Any = api_app()
         app.use([only_once(self._access, self._sessions_table, self._key)])

@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from opencode_cloud.sharing.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
-from opencode_cloud.sharing.transcript import Entry, Item, Message, Transcript, model_names, moment, transcribe
+from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
+from opencode_cloud.sharing.rendering.transcript import (
+    Entry,
+    Item,
+    Message,
+    Transcript,
+    model_names,
+    moment,
+    transcribe,
+)
 
 LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")

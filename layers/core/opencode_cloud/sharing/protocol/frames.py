@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.kit.sockets import FRAME_BYTES, MESSAGE_BYTES
-from opencode_cloud.sharing.items import to_legacy_key
 from opencode_cloud.sharing.models import Item
+from opencode_cloud.sharing.protocol.items import to_legacy_key
 
 _encode = msgspec.json.encode
 _FRAME_ITEMS = FRAME_BYTES - 128  # room for the frame's own fields

@@ -22,12 +22,12 @@ from opencode_cloud.kit.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from opencode_cloud.sharing import pages
-from opencode_cloud.sharing.markdown import render_markdown
 from opencode_cloud.sharing.models import share_not_found
+from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
+from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.transcript import to_document
 from opencode_cloud.sharing.service import Document, Gate, Reading, Redirect, SharedState, Visitor
-from opencode_cloud.sharing.tickets import UNLOCK_SECONDS, VIEW_SECONDS
-from opencode_cloud.sharing.transcript import to_document
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
