@@ -70,5 +70,15 @@ class Publisher:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def all_items(self) -> dict[str, dict[str, Any]]:
+        """Return each item by its key: all documents from the first to the end of the log."""
+        found: dict[str, dict[str, Any]] = {}
+        document = self.items()
+        found |= {item["key"]: item for item in document["items"]}
+        while document["more"]:
+            document = self.items(document["seq"])
+            found |= {item["key"]: item for item in document["items"]}
+        return found
+
     def delete(self) -> httpx.Response:
         return self.http.request("DELETE", f"/api/share/{self.id}", json={"secret": self.secret})

@@ -12,14 +12,18 @@ import anthropic
 import openai
 import pytest
 
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import counters_of, from_row
 from tests.upstreams import Fault, Kind, Script, Usage
 from tests.upstreams.sdks import SDKS
 from tests.upstreams.world import Shop, World, ask, model_of
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("gateway")
 
 FORMATS = sorted(SDKS)
 DOLLAR = 100_000_000
 """In micro-cents."""
-SECONDS = 5.0
 DEAR = Usage(input=0, output=1000)
 """One cent."""
 CENT: dict[str, Any] = {"max_output": 1000}
@@ -38,26 +42,19 @@ def budget(shop: Shop, **wish: Any) -> str:
     return made.json()["id"]
 
 
+def counted(shop: Shop, identity: str) -> list[UsageEvent]:
+    """Return the events of the calls that were held against a budget."""
+    return [from_row(row) for row in shop.rows() if any(identity in key for key in counters_of(row))]
+
+
 def in_force(shop: Shop, identity: str) -> None:
     """Wait until calls are held against a budget."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        script = Script(usage=Usage(input=1, output=1))
-        ask(shop.sdk("chat"), model_of("chat"), script, stream=False, max_output=1)
-        row = shop.world.stack.client("dynamodb").query(
-            TableName=shop.world.stack.outputs["UsageTableName"],
-            KeyConditionExpression="pk = :day",
-            FilterExpression="contains(#event, :tag)",
-            ExpressionAttributeNames={"#event": "event"},
-            ExpressionAttributeValues={
-                ":day": {"S": f"{shop.workspace}#{time.strftime('%Y-%m-%d', time.gmtime())}"},
-                ":tag": {"S": script.tag},
-            },
-        )
-        if any(identity in str(item["counters"]) for item in row["Items"]):
-            return
-        assert time.monotonic() < deadline, "the budget was not in force in time"
-        time.sleep(0.1)
+
+    def one_more() -> bool:
+        ask(shop.sdk("chat"), model_of("chat"), Script(usage=Usage(input=1, output=1)), stream=False, max_output=1)
+        return bool(counted(shop, identity))
+
+    until(one_more)
 
 
 def until_refused(call: Callable[[], Any]) -> tuple[int, Exception]:
@@ -118,9 +115,9 @@ def test_what_is_held_back_is_given_back_and_never_more_is_spent(shop: Shop) -> 
         answers = list(pool.map(one, range(20)))
     assert answers.count("answered") == 9
     assert set(answers) <= {"answered", "budget_busy", "budget_exhausted"}
-    deadline = time.monotonic() + 5
-    while (now := standing(shop, identity))["reserved"] and time.monotonic() < deadline:
-        time.sleep(0.1)  # a client may have its last event a moment before the call is settled
+    # A client may have its last event a moment before the call is settled.
+    until(lambda: standing(shop, identity)["reserved"] == 0)
+    now = standing(shop, identity)
     spent = sum(event.cost for event in shop.events())
     assert (now["spent"], now["reserved"]) == (spent, 0)
     assert spent <= limit
@@ -132,8 +129,7 @@ def test_a_call_that_fits_in_a_moment_is_told_to_come_again(shop: Shop) -> None:
     slow = Script(say="slow", usage=Usage(input=0, output=1), wait=1.0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(ask, shop.sdk("chat"), model_of("chat"), slow, **CENT)
-        while not shop.world.upstreams.of(slow):
-            time.sleep(0.02)
+        until(lambda: shop.world.upstreams.of(slow))
         with pytest.raises(openai.RateLimitError) as raised:
             ask(shop.sdk("chat"), model_of("chat"), Script(usage=DEAR), **CENT)
         assert running.result().text == "slow"
@@ -156,17 +152,18 @@ def test_what_an_upstream_did_not_do_is_not_spent(shop: Shop, asked: str) -> Non
 def test_a_rate_limit_says_when_its_minute_ends(shop: Shop) -> None:
     identity = budget(shop, scope="key", subject_id=shop.key_id, unit="requests", period="minute", limit=3)
     in_force(shop, identity)
-    if time.time() % 60 > 50:
-        time.sleep(61 - time.time() % 60)  # the calls below are to fall into one minute
-    made, error = until_refused(lambda: ask(shop.sdk("chat"), model_of("chat"), Script(), stream=False))
-    left = 60 - time.time() % 60
-    assert made <= 2  # besides those by which it was seen to be in force
+    _, error = until_refused(lambda: ask(shop.sdk("chat"), model_of("chat"), Script(), stream=False))
+    now = time.time()
     assert isinstance(error, openai.RateLimitError)
     body: Any = error.response.json()["error"]
-    headers = error.response.headers
     assert body["code"] == "rate_limited"
-    assert left - 2 <= int(headers["retry-after"]) <= left + 2
     assert "3 requests" in body["message"]
+    ends = datetime.fromisoformat(body["resets_at"]).timestamp()
+    assert ends % 60 == 0
+    # Whichever minute the refusal fell into: three calls of that minute were answered.
+    assert len([event for event in counted(shop, identity) if ends - 60 <= event.at / 1000 < ends]) == 3
+    asked = now - error.response.elapsed.total_seconds()
+    assert ends - now - 1 <= int(error.response.headers["retry-after"]) <= ends - asked + 1
 
 
 def test_a_limit_of_tokens_counts_what_was_used(shop: Shop) -> None:

@@ -17,8 +17,7 @@ def test_an_item_of_several_megabytes_comes_back_byte_for_byte(stack: Any) -> No
     texts = {item["data"].get("id"): item["data"].get("text") for item in share.data()}
     assert texts["prt_image"] == image
     assert texts["prt_small"] == "x"
-    listed = {item["key"]: item for item in share.items()["items"]}
-    reference = listed["part/msg_1/prt_image"]
+    reference = share.all_items()["part/msg_1/prt_image"]
     assert "data" not in reference
     assert share.http.get(reference["href"]).json()["data"]["text"] == image
 
@@ -39,11 +38,7 @@ def test_a_long_session_is_read_whole(stack: Any, items: int, size: int) -> None
     for start in range(0, items, 500):
         batch = [part(f"{n}", os.urandom(size // 2).hex()) for n in range(start, min(start + 500, items))]
         share.must_sync(*batch)
-    document = share.items()
-    have = {item["key"] for item in document["items"]}
-    while document["more"] or document["seq"] < items + 1:
-        document = share.items(document["seq"])
-        have |= {item["key"] for item in document["items"]}
+    have = share.all_items()
     assert len(have) == items + 1
     data = share.data()
     assert len(data) == items + 1

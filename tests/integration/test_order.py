@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -26,7 +25,7 @@ def write(share: Publisher, writer: int, batches: int, acknowledged: dict[int, t
 
 
 def follow(share: Publisher, done: threading.Event) -> dict[str, str]:
-    """Read the share again and again by cursor, as a viewer that only ever asks for what is new."""
+    """Read the share by cursor, as a viewer that asks for what is new alone, until all is read after the end."""
     mine = Publisher.create(str(share.http.base_url), share.session_id)
     cursor, seen = 0, dict[str, str]()
     while True:
@@ -37,7 +36,7 @@ def follow(share: Publisher, done: threading.Event) -> dict[str, str]:
             seen[item["key"]] = item["data"]["text"]
         assert document["seq"] >= cursor
         cursor = document["seq"]
-        if last:
+        if last and not document["more"]:
             return seen
 
 
@@ -58,7 +57,7 @@ def test_no_reader_that_resumes_misses_what_concurrent_writers_committed(
     total = writers * batches
     assert sorted(acknowledged) == [2 * (n + 1) for n in range(total)], "sequence numbers have no gap and no double"
     expected = {f"part/msg_1/prt_{w}_{b}": str(b) for w in range(writers) for b in range(batches)}
-    final = {item["key"]: item["data"]["text"] for item in share.items()["items"]}
+    final = {key: item["data"]["text"] for key, item in share.all_items().items()}
     hot = final.pop("part/msg_1/prt_hot")
     assert final == expected
     for view in views:
@@ -74,17 +73,16 @@ def test_each_read_after_an_acknowledgement_shows_it(stack: Stack) -> None:
 
 
 def test_the_last_arrival_wins_though_an_earlier_large_batch_ends_later(stack: Stack) -> None:
+    """Whichever batch arrives first: a part that only one batch has says when that batch arrived."""
     share = Publisher.create(stack.url)
     share.must_sync(part("warm"))
+    bulk = [part(f"bulk{n}", random.randbytes(2000).hex()) for n in range(900)]
     with ThreadPoolExecutor(2) as pool:
-        slow = pool.submit(
-            share.must_sync, *[part(f"bulk{n}", random.randbytes(2000).hex()) for n in range(900)], part("x", "old")
-        )
-        time.sleep(0.3)
+        slow = pool.submit(share.must_sync, *bulk, part("x", "of the large batch"))
         quick = Publisher.create(stack.url, share.session_id)
-        quick.must_sync(part("x", "new"))
+        quick.must_sync(part("quick"), part("x", "of the small batch"))
         slow.result()
-    final = {item["key"]: item for item in share.items()["items"]}
-    winner = final["part/msg_1/prt_x"]
-    bulk = final["part/msg_1/prt_bulk0"]
-    assert (winner["data"]["text"] == "new") == (winner["at"] > bulk["at"])
+    final = share.all_items()
+    winner, large, small = (final[f"part/msg_1/prt_{name}"] for name in ("x", "bulk0", "quick"))
+    last = max(large, small, key=lambda item: (item["at"], item["seq"]))
+    assert winner["data"]["text"] == f"of the {'large' if last is large else 'small'} batch"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +12,11 @@ import httpx
 
 from local.processes import free_port
 from local.stack import LocalStack
-from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.schema.usage_events import from_row, partition
+from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
+from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.usage.store.rows import from_row, partition
 from tests.integration.people import People, Person
+from tests.waiting import until
 
 from .scripts import Script
 from .sdks import SDKS, Question, Sdk
@@ -32,7 +33,6 @@ TIMERS = {"connect": 1.0, "first_byte": 1.5, "between_chunks": 1.0, "total": 6.0
 PATIENT = {"connect": 1.0, "first_byte": 30.0, "between_chunks": 30.0, "total": 60.0}
 UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
 """By format, the upstream that speaks only this."""
-EVENT_SECONDS = 8.0
 
 
 def model_of(format_: str) -> str:
@@ -66,23 +66,27 @@ class Shop:
         """Return the SDK that speaks a format, connected to the gateway."""
         return SDKS[format_](f"{self.world.stack.url}/zen", key or self.key, **headers)
 
+    def rows(self) -> list[Json]:
+        """Return the rows of the workspace's calls, oldest first: also of yesterday, for the day may have turned."""
+        now, client = now_seconds(), self.world.stack.client("dynamodb")
+        pages = [
+            client.get_paginator("query").paginate(
+                TableName=self.world.stack.outputs["UsageTableName"],
+                KeyConditionExpression="pk = :day",
+                ExpressionAttributeValues={":day": {"S": partition(self.workspace, day_of(at))}},
+                ConsistentRead=True,
+            )
+            for at in (now - DAY_SECONDS, now)
+        ]
+        return [row for day in pages for page in day for row in page["Items"]]
+
     def events(self) -> list[UsageEvent]:
-        """Return today's usage events, as the gateway wrote them."""
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        found = self.world.stack.client("dynamodb").query(
-            TableName=self.world.stack.outputs["UsageTableName"],
-            KeyConditionExpression="pk = :day",
-            ExpressionAttributeValues={":day": {"S": partition(self.workspace, day)}},
-            ConsistentRead=True,
-        )
-        return [from_row(item) for item in found["Items"]]
+        """Return the usage events, as the gateway wrote them, oldest first."""
+        return [from_row(row) for row in self.rows()]
 
     def event(self, script: Script) -> UsageEvent:
         """Return the one event of the calls that carried a script; waits for it, and fails if there are several."""
-        deadline = time.monotonic() + EVENT_SECONDS
-        while not (found := self.events_of(script)):
-            assert time.monotonic() < deadline, "the call left no usage event"
-            time.sleep(0.05)
+        found = until(lambda: self.events_of(script))
         assert len(found) == 1, found
         return found[0]
 
