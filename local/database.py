@@ -17,14 +17,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from local.mariadb import MariaDB, find
-from local.processes import Program, ProgramFailed, accepts, clean_environment, free_port, is_free
+from local.processes import READY_SECONDS, Program, ProgramFailed, accepts, clean_environment, free_port, is_free
 
 NAME = "opencode_cloud"
 """Of the database in the server."""
 
 OWNER = "owner"
 USER = "console"
-READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

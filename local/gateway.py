@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.processes import Program, accepts, clean_environment, free_port, is_free
+from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
 
-READY_SECONDS = 30.0
 PROFILE = "gateway"
 
 

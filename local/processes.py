@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,8 +13,15 @@ from pathlib import Path
 
 import psutil
 
+READY_SECONDS = 180.0
+"""How long a program may take until it answers. It needs seconds, and minutes where others keep the machine busy."""
+
 STOP_SECONDS = 20.0
 """How long a program may take to save its state before it is killed."""
+
+
+_PORTS = random.SystemRandom()
+"""Not seeded: processes that test in parallel choose ports apart."""
 
 
 class ProgramFailed(Exception):
@@ -100,9 +108,7 @@ class Program:
         process = self._recorded()
         if process is not None:
             _end_group(process.pid, signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except psutil.TimeoutExpired:
+            if not _ends_within(process, STOP_SECONDS):
                 _end_group(process.pid, signal.SIGKILL)
         self._record.unlink(missing_ok=True)
 
@@ -120,18 +126,26 @@ class Program:
         return process if abs(process.create_time() - record["created"]) < 0.01 else None
 
 
+_LEFT_OUT = ("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE")
+"""A stage starts a hundred Python processes: each would compile all its modules if none kept what it compiled."""
+
+
 def clean_environment(**settings: str) -> dict[str, str]:
     """Return the environment for a program of the local stage: nothing of the person's AWS account reaches it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback interface that nothing uses now, for a program that is about to be started.
+
+    The system gives the ports from 32768 on to outgoing connections, so one of those could be taken before the
+    program listens.
+    """
+    while not is_free(port := _PORTS.choice(range(10_000, 32_768))):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:
@@ -149,6 +163,17 @@ def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _ends_within(process: psutil.Process, seconds: float) -> bool:
+    """Wait for the end of a process; one that has ended, and whose parent has not noticed yet, counts as ended."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
 
 
 def _end_group(pid: int, number: signal.Signals) -> None:

@@ -17,13 +17,11 @@ from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
 from local.gateway import LocalGateway
 from local.mailbox import Mailbox
-from local.processes import Program, accepts, clean_environment, free_port, is_free
+from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
 
 LOCK = "lock"
 """File of a state folder that the program working there holds locked."""
 
-EMULATOR_SECONDS = 60.0
-FRONT_DOOR_SECONDS = 20.0
 SAVE_SECONDS = 120.0
 
 
@@ -122,7 +120,8 @@ class LocalStack:
         """Return a boto3 client of the emulator's `service`, as root; one a service."""
         if service not in self._clients:
             make: Any = import_module("boto3").client
-            self._clients[service] = make(service, **self.client_settings())
+            patient: Any = import_module("botocore.config").Config(read_timeout=READY_SECONDS)
+            self._clients[service] = make(service, **self.client_settings(), config=patient)
         return self._clients[service]
 
     @property
@@ -168,6 +167,12 @@ class LocalStack:
         except BaseException:
             self.stop()
             raise
+
+    def attach(self) -> None:
+        """Use the stack that another process has started in this folder; only that process stops it."""
+        ports = self._read_ports()
+        self.port, self.emulator_port = ports["port"], ports["emulator"]
+        self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
 
     def stop(self) -> None:
         """End everything cleanly; the state is saved."""
@@ -235,7 +240,7 @@ class LocalStack:
         mailbox = {"SMTP_HOST": f"127.0.0.1:{self.mailbox.smtp_port}"}
         environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, **mailbox)
         self.emulator.start(command, environment, self.root)
-        self.emulator.wait_until(lambda: accepts(self.emulator_port), EMULATOR_SECONDS)
+        self.emulator.wait_until(lambda: accepts(self.emulator_port), READY_SECONDS)
 
     def start_gateway(self) -> None:
         """Start what serves model calls, and wait until it listens."""
@@ -262,15 +267,15 @@ class LocalStack:
         origin = {"ORIGIN_SECRET": read_secret(SecretId=outputs["OriginSecretArn"])["SecretString"]}
         environment = clean_environment(**CREDENTIALS, **origin, AWS_DEFAULT_REGION=REGION)
         self.front_door.start(command, environment, self.root)
-        self.front_door.wait_until(lambda: accepts(self.port), FRONT_DOOR_SECONDS)
+        self.front_door.wait_until(lambda: accepts(self.port), READY_SECONDS)
         self._wait_for_functions()
 
     def _wait_for_functions(self) -> None:
         """Ask /health until it is well: the first call also starts the function's first worker."""
-        deadline = time.monotonic() + FRONT_DOOR_SECONDS
+        deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=FRONT_DOOR_SECONDS):  # noqa: S310 - our own
+                with urllib.request.urlopen(f"{self.url}/health", timeout=READY_SECONDS):  # noqa: S310 - our own
                     return
             except (urllib.error.URLError, OSError):
                 if time.monotonic() > deadline:
@@ -345,7 +350,8 @@ class LocalStack:
         self._keep_ports()
 
     def _keep_ports(self) -> None:
-        ports = {"port": self.port, "emulator": self.emulator_port, "gateway": self.gateway.port}
+        ports = {"port": self.port, "emulator": self.emulator_port}
+        ports |= {"gateway": self.gateway.port, "mailbox": self.mailbox.port}
         self._ports_file.write_text(json.dumps(ports))
 
     def _read_ports(self) -> dict[str, int]:

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.processes import Program, accepts, clean_environment, free_port
+from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port
 
-READY_SECONDS = 20.0
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 
 
 class NoMail(Exception):
