@@ -1,11 +1,15 @@
-# All commands of this repository. A fresh machine needs Python 3.11+, Node.js 20+ and make.
+# Everything a person does here begins with `make`. A fresh machine needs Python 3.11+, Node.js 20+ and make.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
 export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY DEMO
+# A run starts a hundred Python processes: each would compile all its modules if none kept what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
 STAGE ?= dev
 BIN := .venv/bin
+# A process for each core, and the tests of a module in one of them. More processes than four would wait for one stage.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
 
 .PHONY: help
@@ -13,7 +17,7 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: ## Build the environments (.venv, .tools, node_modules); quick if they are current
+setup: ## Build the environments (.venv, .tools, node_modules); quick when nothing changed
 	@$(PYTHON) local/setup.py
 
 .PHONY: dev
@@ -21,25 +25,35 @@ dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1
 	@exec $(BIN)/python -m local dev
 
 .PHONY: test
-test: lint ## Check everything and run all tests but the slow ones
-	$(BIN)/python -m pytest
+test: setup style ## Check and test everything but the slow tests (ARGS: more options of pytest)
+	@mkdir -p .local; node_modules/.bin/pyright >.local/types.log 2>&1 & types=$$!; \
+	$(PYTEST) $(ARGS); tests=$$?; \
+	echo "Types (pyright):"; wait $$types; typed=$$?; cat .local/types.log; \
+	test $$tests -eq 0 && test $$typed -eq 0
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that need no deployed stage
+	$(PYTEST) -m "not slow and not stage" $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## Run the slow tests only
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure the deployed local stage; writes JSON to benchmarks/results/
+bench: setup ## Measure the deployed local stage; JSON goes to benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 .PHONY: lint
-lint: setup types ## Check style, types and layers
+lint: style types ## Style, types and walls
+
+.PHONY: style
+style: setup ## Style and walls
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
 .PHONY: types
-types: setup ## Check types (pyright, strict for the library and infrastructure)
+types: setup ## Type check (pyright, strict where it matters)
 	node_modules/.bin/pyright
 
 .PHONY: format
@@ -52,7 +66,7 @@ synth: setup ## Write the CloudFormation of STAGE (dev) to cdk.out
 	$(CDK) synth --quiet
 
 .PHONY: cost
-cost: setup ## Show the idle cost of STAGE per month
+cost: setup ## Price of STAGE a month when nobody uses it
 	@STAGE=$(STAGE) $(BIN)/python -m infra.cost
 
 .PHONY: diff
@@ -68,15 +82,15 @@ roles: setup ## Write docs/roles.md from the table of permissions
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md
 
 .PHONY: openapi
-openapi: setup ## Write docs/openapi.json from the API's routes
+openapi: setup ## Write the document of the API to docs/openapi.json
 	@$(BIN)/python -m local openapi
 
 .PHONY: mail-preview
-mail-preview: setup ## Write every mail with sample values to .local/mails
+mail-preview: setup ## Write every mail with made-up values to .local/mails
 	@$(BIN)/python -m local mail-preview
 
 .PHONY: lock
-lock: setup ## Resolve the .in files and write the hash-locked lists
+lock: setup ## Choose newer versions within the .in files and write the hash-locked lists
 	@$(BIN)/python -m local lock
 
 .PHONY: migration
@@ -84,5 +98,5 @@ migration: setup ## Write the next version of the schema (NAME=add_invoices) fro
 	@$(BIN)/python -m local migration "$(NAME)"
 
 .PHONY: clean-local
-clean-local: ## Delete all data of the local stage (.local)
+clean-local: ## Forget everything the local stage keeps (.local)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from local.database import OWNER, LocalDatabase
-from local.stack import LocalStack, StackBusy
+from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, metadata
+from tests import sharing_stage
 
 if TYPE_CHECKING:
     from tests.upstreams.world import World
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ROOT / ".local" / "test"
-STAGE_FILE = ROOT / "tests" / "stage.toml"
-TEMPLATE = ROOT / ".local" / "test-template"
 
 settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2000)
@@ -30,16 +27,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
-    """The whole local stage, deployed and reachable at `stack.url`, without data at first.
-
-    Deployed only when its sources have changed since the last session: a session begins with a copy of that state.
-    """
-    running = _start(KEPT)
-    yield running
-    running.stop()
-    if running.state != KEPT:
-        shutil.rmtree(running.state)
+def stack(pytestconfig: pytest.Config) -> Iterator[LocalStack]:
+    """The whole local stage, deployed and reachable at `stack.url`, without data at first: one for all processes."""
+    with sharing_stage.stage_of(pytestconfig) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -77,12 +68,61 @@ def database(_emptied: Database) -> Database:
     return _emptied
 
 
-def _start(state: Path) -> LocalStack:
-    """Start in `state`, or in a folder of our own when another session works there."""
-    try:
-        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE)
-        stack.forget()
-        stack.start()
-    except StackBusy:
-        return _start(state.with_name(f"{KEPT.name}-{os.getpid()}"))
-    return stack
+# ------------------------------------------------------------------------------------- processes of one run
+
+KEEPER = pytest.StashKey[sharing_stage.Keeper]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each worker where to ask for the stage; runs in the process that has the workers."""
+    config: pytest.Config = node.config
+    if KEEPER not in config.stash:
+        config.stash[KEEPER] = sharing_stage.Keeper()
+    node.workerinput["stage"] = str(config.stash[KEEPER].meeting.folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    keeper = config.stash.get(KEEPER, None)
+    if keeper:
+        keeper.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs the stage, and keep the tests of a module in one process unless they name a group."""
+    for item in items:
+        needs: list[str] = getattr(item, "fixturenames", [])
+        if "stack" in needs:
+            item.add_marker("stage")
+        if item.get_closest_marker("xdist_group") is None:
+            module = item.path.relative_to(ROOT).as_posix()
+            item.add_marker(pytest.mark.xdist_group("syntheses" if "syntheses" in needs else module))
+    if getattr(config.option, "loadgroup", False) and not config.pluginmanager.hasplugin("randomly"):
+        items.sort(key=turn_of)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    meeting = sharing_stage.meeting_of(session.config)
+    if meeting and any(item.get_closest_marker("stage") for item in session.items):
+        meeting.want()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take the group off the name that pytest-xdist has given to a test: reports show names that can be run."""
+    if hasattr(report, "node") and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
+
+
+LONGEST = ("gateway",)
+"""Groups that take longest begin first, so that no process is left alone with one in the end."""
+
+
+def turn_of(item: pytest.Item) -> tuple[int, int]:
+    """Return when a test is begun: what fills the time until the stage is deployed, then the stage's, then the rest."""
+    if item.get_closest_marker("stage") is None:
+        return (0 if item.path.is_relative_to(ROOT / "tests" / "infra") else 2), 0
+    mark = item.get_closest_marker("xdist_group")
+    group = mark.args[0] if mark else ""
+    return 1, LONGEST.index(group) if group in LONGEST else len(LONGEST)

@@ -8,17 +8,19 @@ client's state apart from another's.
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from local.processes import free_port
+from tests.waiting import until
 
 from . import binaries
 from .binaries import Generation
@@ -28,28 +30,7 @@ JsonObject = dict[str, Any]
 T = TypeVar("T")
 
 LISTENING = "opencode server listening on "
-START_TIMEOUT = 60.0  # seconds; 2 to 3 on an idle machine
-CALL_TIMEOUT = 60.0  # seconds; a turn against the scripted model takes under one
-SYNC_TIMEOUT = 20.0  # seconds; the client posts what changed one second after the first change
-
-
-def eventually(probe: Callable[[], T], timeout: float = SYNC_TIMEOUT) -> T:
-    """Repeats `probe` until it raises no AssertionError; the last one is raised when the time is up."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return probe()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+CALL_TIMEOUT = 120.0  # seconds; a turn against the scripted model takes under one
 
 
 @dataclass(frozen=True)
@@ -217,13 +198,14 @@ class Home:
 
 def _listening_url(process: subprocess.Popen[bytes], output: Path) -> str:
     """Waits for the line that says where the server listens: an earlier request would hang for good."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
-        for line in output.read_text(errors="replace").splitlines(keepends=True):
-            if line.startswith(LISTENING) and line.endswith("\n"):
-                return line.removeprefix(LISTENING).strip()
-        time.sleep(0.05)
-    raise AssertionError(f"opencode serve did not start listening: {output.read_text(errors='replace')}")
+
+    def told() -> str:
+        said = output.read_text(errors="replace")
+        assert process.poll() is None, f"opencode serve did not start listening: {said}"
+        lines = [line for line in said.splitlines(keepends=True) if line.startswith(LISTENING) and line.endswith("\n")]
+        return lines[0].removeprefix(LISTENING).strip() if lines else ""
+
+    return until(told)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from .opencode import JsonObject, Session, eventually
+from tests.waiting import eventually
+
+from .opencode import JsonObject, Session
 
 GONE = (404, 410)
 QUIET = 0.5  # seconds without a frame after which to look at what has come: a legacy replay has no end marker

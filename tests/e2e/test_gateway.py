@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.usage.models import UsageEvent
 from tests.integration.tokens import access_token
 from tests.upstreams import Call, Fault, Kind, Script, Usage
 from tests.upstreams.scripts import TITLE
 from tests.upstreams.sdks import SDKS
 from tests.upstreams.world import PROVIDER, UPSTREAM_OF, Shop, World, model_of
+from tests.waiting import eventually
 
 from . import binaries
 from .model import ScriptedModel
-from .opencode import Client, Home, eventually
+from .opencode import Client, Home
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gateway")]
 FORMATS = sorted(SDKS)
 OTHERS = [format_ for format_ in FORMATS if format_ != "messages"]
 TURNS = [

@@ -11,7 +11,7 @@ from tests.github_stand_in import GitHubStandIn, asked_by
 from .conftest import MakeHome
 from .opencode import Home
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("github")]
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.waiting import eventually
+
 from .model import bash, read, script, write
-from .opencode import Client, JsonObject, Session, eventually
+from .opencode import Client, JsonObject, Session
 from .recorder import Recorder
 from .shares import LegacyViewer, Share, check_gone, legacy_key, legacy_keys, refuses_viewers, with_id
 
@@ -96,7 +98,7 @@ def test_no_frame_contains_the_session_id(shared: Shared) -> None:
 def test_unshare_removes_the_share_everywhere(shared: Shared) -> None:
     with shared.share.watch() as viewer:
         shared.session.unshare()
-        eventually(lambda: check_gone(shared.share), timeout=1)
+        eventually(lambda: check_gone(shared.share))
         assert viewer.is_closed()
 
     assert "share" not in shared.session.info()

@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, Page
 from local.stack import LocalStack
 from opencode_cloud.kit.ids import new_object_id
 from tests.codes import code_of
+from tests.waiting import eventually
 
 from .browser import headless_chromium
 from .conftest import MakeHome
-from .opencode import Home, eventually
+from .opencode import Home
 
 pytestmark = pytest.mark.e2e
 ACCOUNT = "SELECT id, email, url, access_token, refresh_token, token_expiry FROM account"

@@ -6,14 +6,14 @@ import secrets
 
 import pytest
 
-from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.workspaces.permissions import Role
 from tests.integration.tokens import access_token
 from tests.upstreams.world import PROVIDER, Shop, World
 
 from .conftest import MakeHome
 from .opencode import Home
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("gateway")]
 ALLOWED = {"allow": [f"{PROVIDER}/scripted-*"], "deny": [f"{PROVIDER}/*-bedrock"]}
 
 

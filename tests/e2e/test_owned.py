@@ -12,10 +12,11 @@ import pytest
 
 from local.stack import LocalStack
 from tests.integration.projected import People, Person
+from tests.waiting import eventually
 
 from .conftest import MakeHome
 from .model import script
-from .opencode import Client, eventually
+from .opencode import Client
 from .shares import Share, local_items, wait_for_complete_copy
 
 pytestmark = pytest.mark.e2e

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from local.stack import LocalStack
+from tests.waiting import eventually
 
 from .model import MODEL, bash, read, script, write
-from .opencode import Client, eventually
+from .opencode import Client
 from .shares import GONE, Share, check_gone, legacy_keys, local_items, refuses_viewers, wait_for_complete_copy
 
 pytestmark = pytest.mark.e2e
@@ -130,7 +131,7 @@ def test_unshare_removes_the_share_everywhere_and_the_clients_own_record(client:
 
     with share.watch() as viewer:
         session.unshare()
-        eventually(lambda: check_gone(share), timeout=1)
+        eventually(lambda: check_gone(share))
         assert viewer.is_closed()
 
     assert session.secret() is None
@@ -157,7 +158,7 @@ def test_unsharing_a_share_that_is_already_gone_succeeds(client: Client) -> None
     secret = session.secret()
     assert secret is not None
     assert share.remove(secret).is_success
-    eventually(lambda: check_gone(share), timeout=1)
+    eventually(lambda: check_gone(share))
 
     session.unshare()
 

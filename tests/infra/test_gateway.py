@@ -181,9 +181,9 @@ def test_nothing_may_do_everything(synthesis: Synthesis, contained: Synthesis) -
                 assert actions <= {"dynamodb:ListStreams", "ecr:GetAuthorizationToken"}
 
 
-@pytest.mark.parametrize(("stack", "name", "seconds"), [("gateway", "Budgets", 5), ("console", "Ledger", 30)])
-def test_settled_calls_come_in_batches(synthesis: Synthesis, stack: str, name: str, seconds: int) -> None:
-    mappings = synthesis.properties(stack, "AWS::Lambda::EventSourceMapping", name)
+@pytest.mark.parametrize(("template", "name", "seconds"), [("gateway", "Budgets", 5), ("console", "Ledger", 30)])
+def test_settled_calls_come_in_batches(synthesis: Synthesis, template: str, name: str, seconds: int) -> None:
+    mappings = synthesis.properties(template, "AWS::Lambda::EventSourceMapping", name)
     (mapping,) = [mapping for mapping in mappings if "StartingPosition" in mapping]
     assert mapping["BatchSize"] == 500
     assert mapping["MaximumBatchingWindowInSeconds"] == (1 if synthesis.stage.local else seconds)

@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from local.stack import LocalStack
-from tests.conftest import TEMPLATE
 from tests.integration.publisher import Publisher, part
+from tests.sharing_stage import TEMPLATE
+
+pytestmark = pytest.mark.stage
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def publish(share: Publisher, writer: str, acknowledged: dict[str, str], stop: t
 
 
 def assert_nothing_lost(share: Publisher, acknowledged: dict[str, str]) -> None:
-    held = {item["key"]: item["data"]["text"] for item in share.items()["items"] if "data" in item}
+    held = {key: item["data"]["text"] for key, item in share.all_items().items() if "data" in item}
     lost = {key for key, text in acknowledged.items() if held.get(key) != text}
     assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged items lost"
 
@@ -99,7 +101,7 @@ def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalSta
         time.sleep(0.5)
         row = mortal.client("dynamodb").get_item(TableName=mortal.outputs["SharesTableName"], Key=key)["Item"]
     assert row["snapshot"]["M"]["seq"] == {"N": "201"}
-    assert len(share.items()["items"]) == 201
+    assert len(share.all_items()) == 201
 
 
 @pytest.mark.slow

@@ -19,11 +19,13 @@ import openai
 import pytest
 from google.genai import errors as google_errors
 
-from tests.e2e.opencode import eventually
 from tests.upstreams import Fault, Kind, Script, Usage
 from tests.upstreams.faults import HUGE
 from tests.upstreams.sdks import SDKS, Answer, BrokenStream
 from tests.upstreams.world import REQUEST, TIMERS, UPSTREAM_OF, Shop, World, ask, cost_of, model_of
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("gateway")
 
 FORMATS = sorted(SDKS)
 SAY = "one two three four five six seven eight nine ten eleven twelve"
@@ -285,7 +287,7 @@ def test_a_client_that_leaves_ends_the_upstream_s_work_and_pays_for_what_was_mad
             if seen.count(b"word") >= 5:
                 break
     left = time.monotonic()
-    eventually(lambda: gone(shop, script), timeout=3)
+    eventually(lambda: gone(shop, script))
     (record,) = shop.world.upstreams.of(script)
     assert record.ended is not None
     assert record.ended - left < 1
@@ -301,7 +303,7 @@ def test_a_client_that_leaves_before_the_first_byte_ends_the_upstream_s_work(sho
     headers = {"authorization": f"Bearer {shop.key}", REQUEST: script.tag}
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{shop.world.stack.url}{path}", json=body, headers=headers, timeout=0.5)
-    eventually(lambda: gone(shop, script), timeout=1)
+    eventually(lambda: gone(shop, script))
     assert shop.event(script).outcome == "cancelled"
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.workspaces.permissions import Role
 from tests.integration.people import Person
 from tests.integration.tokens import access_token
 from tests.upstreams import Script
 from tests.upstreams.world import PROVIDER, REQUEST, UPSTREAM_OF, Shop, World
+
+pytestmark = pytest.mark.xdist_group("gateway")
 
 SECONDS = 5.0
 """Within which what was taken away is refused everywhere (invariant I9)."""

@@ -20,6 +20,8 @@ from tests.upstreams import Call, Fault, Kind, Script, Usage
 from tests.upstreams.sdks import SDKS
 from tests.upstreams.world import UPSTREAM_OF, Shop, World, ask, cost_of, model_of
 
+pytestmark = pytest.mark.xdist_group("gateway")
+
 FORMATS = sorted(SDKS)
 PAIRS = [
     pytest.param(

@@ -13,6 +13,8 @@ from tests.integration.publisher import new_session_id
 from tests.upstreams import Call, Fault, Kind, Script
 from tests.upstreams.world import Shop, World, ask, model_of
 
+pytestmark = pytest.mark.xdist_group("gateway")
+
 
 @pytest.fixture(scope="module")
 def shop(world: World) -> Shop:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.github_stand_in import GitHubStandIn, asked_by
 
+pytestmark = pytest.mark.xdist_group("github")
+
 EXCHANGE = "/exchange_github_app_token"
 PERSONAL = "/exchange_github_app_token_with_pat"
 INSTALLATION = "/get_github_app_installation"

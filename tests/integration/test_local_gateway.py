@@ -19,6 +19,8 @@ from local.gateway import LocalGateway
 from local.stack import LocalStack
 from opencode_cloud.kit.aws import error_code
 
+pytestmark = pytest.mark.xdist_group("gateway")
+
 HEALTH = "/zen/v1/health"
 DENIED = ("AccessDenied", "AccessDeniedException", "AccessDeniedError")
 MAY = {

@@ -1,8 +1,12 @@
 """`DEMO=1 make dev`: what there is to look at on a fresh stage."""
 
+import pytest
+
 from local.demo import NAME, OWNER, seed
 from local.stack import LocalStack
 from tests.integration.test_operators import Command
+
+pytestmark = pytest.mark.xdist_group("gateway")
 
 
 def test_the_demo_workspace_and_its_models_are_made_once(stack: LocalStack) -> None:

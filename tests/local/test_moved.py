@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.stack import LocalStack
-from tests.conftest import TEMPLATE
 from tests.integration.publisher import Publisher, part
+from tests.sharing_stage import TEMPLATE
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from opencode_cloud.catalogue.document import date, dollars, micro_cents, moment
-from opencode_cloud.kit.json_documents import Change, Difference, differences
+from opencode_cloud.policies.differences import differences
+from opencode_cloud.policies.models import Change, Difference
 
 Written = Mapping[str, Any]
 

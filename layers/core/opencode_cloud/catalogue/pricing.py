@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_cloud.catalogue.models import MILLION, Price, Rates
-from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tokens
 
 
 def cost(price: Price, tokens: Tokens) -> int:

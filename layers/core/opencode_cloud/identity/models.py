@@ -59,9 +59,8 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since the epoch."""
     created_at: int
     expires_at: int
-    address: str = ""
-    user_agent: str = ""
-    """Empty for a client that does not say what it is. A row leaves empty texts out, so both need a default."""
+    address: str
+    user_agent: str
     account: str = ""
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.contracts.access import (
+from opencode_cloud.access.models import (
+    Kind,
     KnownAccount,
     KnownCredentials,
     KnownKey,
@@ -16,6 +16,7 @@ from opencode_cloud.contracts.access import (
     KnownServiceAccount,
     KnownSession,
     KnownWorkspace,
+    Place,
 )
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format
-from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.catalogue.models import Format, Tokens
 from opencode_cloud.kit.errors import BadRequest
 
 

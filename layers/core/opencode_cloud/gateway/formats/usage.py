@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format
-from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.catalogue.models import Format, Tokens
 
 
 def read_usage(source: Format, usage: object) -> Tokens | None:

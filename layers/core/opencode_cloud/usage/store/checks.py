@@ -11,7 +11,8 @@ from sqlalchemy import Table, func, literal, null, select, union, union_all
 
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.schema.usage import (
+from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
+from opencode_cloud.usage.store.tables import (
     reconciliations,
     usage_counters,
     usage_days,
@@ -19,8 +20,7 @@ from opencode_cloud.schema.usage import (
     usage_hours,
     usage_sessions,
 )
-from opencode_cloud.schema.workspaces import workspaces
-from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
+from opencode_cloud.workspaces.store.tables import workspaces
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

@@ -1,1 +1,0 @@
-"""Wiring: one module for each function or family of services."""

@@ -1,1 +1,0 @@
-"""Value types, permissions and events by which features meet."""

@@ -1,1 +1,0 @@
-"""SQL tables and row codecs that several features join."""

@@ -1,0 +1,137 @@
+"""One deployed local stage for a test run, also when several processes of pytest-xdist share the tests.
+
+The process that a person started deploys the stage, in the background, once a worker says that some of its tests need
+it; meanwhile the workers run the tests that need none. It stops the stage when all workers are done. Workers attach.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.stack import LocalStack, StackBusy
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".local" / "test"
+STAGE_FILE = ROOT / "tests" / "stage.toml"
+TEMPLATE = ROOT / ".local" / "test-template"
+DEPLOY_SECONDS = 1200.0
+"""A deployment takes a minute on two idle cores."""
+
+
+def start() -> LocalStack:
+    """Start a stage without data; deploy only when its sources have changed since the last time."""
+    return _start_in(STATE)
+
+
+def stop(stack: LocalStack) -> None:
+    """Stop the stage. Its state is kept for a look afterwards where it has the usual folder."""
+    stack.stop()
+    if stack.state != STATE:
+        shutil.rmtree(stack.state)
+
+
+def _start_in(state: Path) -> LocalStack:
+    """Start in ``state``, or in a folder of our own when another test run works there."""
+    try:
+        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE)
+        stack.forget()
+        stack.start()
+    except StackBusy:
+        return _start_in(state.with_name(f"{STATE.name}-{os.getpid()}"))
+    return stack
+
+
+class Meeting:
+    """The files by which the processes of one run agree: ``wanted``, then ``ready`` or ``failed``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def want(self) -> None:
+        """Ask for the stage; who asks first has it started."""
+        (self.folder / "wanted").touch()
+
+    def is_wanted(self) -> bool:
+        """Say whether anybody asked."""
+        return (self.folder / "wanted").exists()
+
+    def tell(self, name: str, text: str) -> None:
+        """Write ``ready`` with the stage's folder, or ``failed`` with the reason."""
+        draft = self.folder / f"{name}.draft"
+        draft.write_text(text)
+        draft.rename(self.folder / name)
+
+    def wait(self) -> LocalStack:
+        """Wait for the stage and attach to it."""
+        self.want()
+        until(lambda: self._told("ready") or self._told("failed"), DEPLOY_SECONDS)
+        failed = self._told("failed")
+        assert not failed, f"the stage did not start: {failed}"
+        stack = LocalStack(Path(self._told("ready")))
+        stack.attach()
+        return stack
+
+    def _told(self, name: str) -> str:
+        file = self.folder / name
+        return file.read_text() if file.exists() else ""
+
+
+class Keeper:
+    """Starts the stage for the workers of a run, and stops it: in the process that outlives all of them."""
+
+    def __init__(self) -> None:
+        self.meeting = Meeting(Path(tempfile.mkdtemp(prefix="opencode-cloud-run-")))
+        self._stack: LocalStack | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="stage", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the stage, if there is one."""
+        self._over.set()
+        self._thread.join()
+        if self._stack is not None:
+            stop(self._stack)
+        shutil.rmtree(self.meeting.folder)
+
+    def _keep(self) -> None:
+        while not self._over.wait(0.2):
+            if self.meeting.is_wanted():
+                self._start()
+                return
+
+    def _start(self) -> None:
+        try:
+            self._stack = start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the workers' tests fail with it
+            self.meeting.tell("failed", f"{type(error).__name__}: {error}")
+        else:
+            self.meeting.tell("ready", str(self._stack.state))
+
+
+@contextmanager
+def stage_of(config: pytest.Config) -> Iterator[LocalStack]:
+    """Give the stage of this run: the run's shared one to a worker, else one that ends with the session."""
+    meeting = meeting_of(config)
+    if meeting:
+        yield meeting.wait()
+        return
+    stack = start()
+    yield stack
+    stop(stack)
+
+
+def meeting_of(config: pytest.Config) -> Meeting | None:
+    """Return where a worker asks for the stage; None in a process that runs its tests alone."""
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    return Meeting(Path(given["stage"])) if "stage" in given else None
