@@ -18,9 +18,10 @@ from local.database import OWNER, LocalDatabase
 from local.mariadb import NoServer, find
 from local.processes import accepts
 from local.stack import LocalStack
+from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, utc_now
-from opencode_cloud.schema.identity import accounts
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
@@ -93,7 +94,7 @@ def test_it_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from local.database import LocalDatabase\n"
         "server = LocalDatabase(Path(sys.argv[1]), Path(sys.argv[2])); server.start()\n"
-        "print(server.access.port, flush=True); time.sleep(60)"
+        "print(server.access.port, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path), str(ROOT)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -103,7 +104,7 @@ def test_it_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
         (guard,) = psutil.Process(parent.pid).children()
         (database,) = guard.children()
         os.kill(parent.pid, signal.SIGKILL)
-    database.wait(15)
+    database.wait(PATIENCE)
     assert not accepts(port)
 
 

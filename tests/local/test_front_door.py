@@ -21,6 +21,7 @@ from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settin
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
 from local.processes import free_port
 from tests.local.doors import behind, front_door
+from tests.waiting import PATIENCE, until_async
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -214,7 +215,7 @@ async def test_a_refused_handshake_is_passed_on(door: Door) -> None:
 
 async def code_of(socket: ClientConnection) -> int | None:
     with pytest.raises(ConnectionClosed) as closed:
-        await asyncio.wait_for(socket.recv(), 5)
+        await asyncio.wait_for(socket.recv(), PATIENCE)
     return closed.value.rcvd.code if closed.value.rcvd else None
 
 
@@ -235,18 +236,39 @@ async def test_frames_and_messages_have_limits_in_both_directions(door: Door) ->
     async with connect(address, compression=None) as socket:
         await socket.send("send 131073")
         assert await code_of(socket) == 1009
-    await asyncio.sleep(0.05)
-    assert door.origin.closed_with.count(1009) >= 2
+    await until_async(lambda: door.origin.closed_with.count(1009) >= 2)
 
 
-async def test_a_socket_ends_when_idle_and_when_old() -> None:
-    async with opened(Quotas(websocket_idle_seconds=0.3)) as door, connect(f"{door.websocket_url}/live") as socket:
+class Clock:
+    """The clock of the event loop, which a test puts forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        present, self.ahead = loop.time, 0.0
+        monkeypatch.setattr(loop, "time", lambda: present() + self.ahead)
+
+
+async def test_a_socket_ends_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    quotas = Quotas(websocket_idle_seconds=1000, websocket_seconds=10**6)
+    async with opened(quotas) as door, connect(f"{door.websocket_url}/live", ping_interval=None) as socket:
         for _ in range(4):
-            await asyncio.sleep(0.15)
+            clock.ahead += 600
             await socket.send("still here")
             await socket.recv()
+        clock.ahead += 1000
         assert await code_of(socket) == 1001
-    async with opened(Quotas(websocket_seconds=0.3)) as door, connect(f"{door.websocket_url}/live") as socket:
+
+
+async def test_a_socket_ends_when_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    quotas = Quotas(websocket_idle_seconds=1000, websocket_seconds=2000)
+    async with opened(quotas) as door, connect(f"{door.websocket_url}/live", ping_interval=None) as socket:
+        for _ in range(3):
+            clock.ahead += 600
+            await socket.send("still here")
+            await socket.recv()
+        clock.ahead += 600
         assert await code_of(socket) == 1001
 
 
@@ -258,11 +280,7 @@ async def test_a_reader_that_stalls_is_cut_off(door: Door) -> None:
         b"GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    for _ in range(100):
-        if door.origin.closed_with:
-            break
-        await asyncio.sleep(0.1)
-    assert door.origin.closed_with
+    await until_async(lambda: bool(door.origin.closed_with))
     writer.transport.abort()
 
 

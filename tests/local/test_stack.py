@@ -15,8 +15,9 @@ import pytest
 from local.deployment import Deployment
 from local.processes import Program, ProgramFailed, clean_environment
 from local.stack import LocalStack, PortTaken, StackBusy
+from tests.waiting import PATIENCE
 
-SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_what_a_crashed_run_left_behind_is_stopped(program: Program, tmp_path: P
     program.start(SLEEPER, clean_environment(), tmp_path)
     left = psutil.Process(program.pid)
     Program("sleeper", tmp_path / "run", tmp_path / "logs").stop_leftover()
-    assert left.wait(5) in (None, -signal.SIGTERM)
+    assert left.wait(PATIENCE) in (None, -signal.SIGTERM)
 
 
 def test_a_process_that_only_has_the_same_number_is_left_alone(program: Program, tmp_path: Path) -> None:
@@ -96,12 +97,12 @@ def test_a_process_that_only_has_the_same_number_is_left_alone(program: Program,
 def test_a_program_that_fails_says_why(program: Program, tmp_path: Path) -> None:
     program.start([sys.executable, "-c", "import sys; sys.exit('the reason')"], clean_environment(), tmp_path)
     with pytest.raises(ProgramFailed, match="the reason"):
-        program.wait_until(lambda: False, 10)
+        program.wait_until(lambda: False, PATIENCE)
 
 
 def test_a_program_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     child = "import time; from local.lifeline import end_with_parent; end_with_parent(); print('up', flush=True)"
-    child += "; time.sleep(60)"
+    child += "; time.sleep(600)"
     parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=-1)"
     parent += "; p.stdout.readline(); print(p.pid, flush=True)"
     root = Path(__file__).resolve().parents[2]
@@ -110,7 +111,7 @@ def test_a_program_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
         orphan = psutil.Process(int(done.stdout))
     except psutil.NoSuchProcess:
         return
-    orphan.wait(5)
+    orphan.wait(PATIENCE)
 
 
 def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:

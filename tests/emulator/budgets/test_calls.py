@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.service import Budgets, Sweep
+from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
+from opencode_cloud.budgets.service import Budgets, Sweep, calls
 from opencode_cloud.budgets.store import CounterStore
-from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
 from opencode_cloud.kit.dynamodb import DynamoDB
-from opencode_cloud.schema.usage_events import counters_of, from_row
+from opencode_cloud.usage.store.rows import counters_of, from_row
 from tests.emulator.budgets.calls import DOLLAR, NOON, Caller, budget
 from tests.emulator.budgets.conftest import Tables
 
@@ -139,9 +139,10 @@ async def test_a_call_cannot_be_reserved_twice(bench: Bench) -> None:
 # ------------------------------------------------------------------------------------- refusals
 
 
-async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench) -> None:
+async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     interns = budget(Scope.MEMBER, 20 * DOLLAR, subject="mem_1", name="intern@example.com")
-    caller = Caller(member=(interns,), at=int(time.time()))
+    caller = Caller(member=(interns,))
+    monkeypatch.setattr(calls, "now_seconds", lambda: caller.at)
     await bench.spend(caller, 20 * DOLLAR)
 
     with pytest.raises(BudgetExhausted) as refused:
@@ -167,7 +168,7 @@ async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench) ->
     }
     resets_at = caller.counters()[0].resets_at
     assert resets_at is not None
-    assert abs((refused.value.retry_after or 0) - (resets_at - time.time())) <= 2
+    assert refused.value.retry_after == resets_at - caller.at
 
 
 async def test_room_that_others_hold_back_is_busy_not_exhausted(bench: Bench) -> None:

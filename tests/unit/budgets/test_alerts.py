@@ -3,7 +3,6 @@
 import hmac
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.budgets.deliveries import MOST_ATTEMPTS, AlertDeliveries
+from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Standing, Unit
 from opencode_cloud.budgets.models.crossings import Crossing, crossing_id, mark
 from opencode_cloud.budgets.service.alerting import crossed
 from opencode_cloud.budgets.service.webhooks import clean_url
 from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
-from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.kit.actor import Actor
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.schema.audit import audit_entries
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
 
@@ -229,17 +228,17 @@ def test_of_a_webhooks_answer_only_the_status_is_waited_for() -> None:
             self.send_response(200)
             self.send_header("content-length", "1000")
             self.end_headers()
-            left.wait(10)
+            left.wait(60)
+            ended.append(self.path)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
             pass
 
-    left = threading.Event()
+    left, ended = threading.Event(), list[str]()
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        began = time.monotonic()
         assert HookClient(private=True).post(f"http://127.0.0.1:{server.server_port}/", {}, b"{}")
-        assert time.monotonic() - began < 5
+        assert ended == [], "the body never comes"
         left.set()
         server.shutdown()
 

@@ -10,19 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums
+from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums, UsageEvent
 from opencode_cloud.usage.service import Ingest, Reading
+from opencode_cloud.usage.service import reading as service_reading
 from opencode_cloud.usage.service.reading import whole
 from opencode_cloud.usage.service.rollups import day_start, hour_start, moment
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
 from opencode_cloud.usage.store.ledger import Ledger
+from opencode_cloud.workspaces.permissions import Role
 from tests.unit.usage.events import ANN, BEN, NOON, OTHER, ROBOT, WORKSPACE, distinct, entries, entry, event
 from tests.unit.usage.test_ingest import empty
 
@@ -146,8 +145,9 @@ def test_an_event_comes_back_as_it_was_settled(ingest: Ingest, reading: Reading)
     assert reading.event(owner, WORKSPACE, sent.id).event == sent
 
 
-def test_a_period_up_to_now_is_read_by_whole_days() -> None:
-    now = utc_now()
+def test_a_period_up_to_now_is_read_by_whole_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = LAST - timedelta(minutes=30)
+    monkeypatch.setattr(service_reading, "utc_now", lambda: now)
     running = whole(Selection(since=now - timedelta(days=3), until=now), None, None)
     assert running.until == day_start(now) + timedelta(days=1)
     hourly = whole(Selection(since=now - timedelta(days=3), until=now), Interval.HOUR, None)

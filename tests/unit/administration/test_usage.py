@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from opencode_cloud.console.usage import HEIGHT, bars, dollars, month_of
+from opencode_cloud.administration.usage import HEIGHT, bars, dollars, month_of
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import Line, Sums
 

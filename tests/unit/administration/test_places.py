@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.console.places import excerpt, parse, positions
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.administration.places import excerpt, parse, positions
+from opencode_cloud.policies.models import Fault
 
 TEXT = '{\n  "a": [1,\n    {"b/c": null}],\n  "d": {}\n}'
 VALUES = st.recursive(
