@@ -1,4 +1,4 @@
-# Everything a person does here begins with `make`. A fresh machine needs Python 3.11+, Node.js 20+ and make.
+# All commands of this repository. A fresh machine needs Python 3.11+, Node.js 20+ and make.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -17,7 +17,7 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: ## Build the environments (.venv, .tools, node_modules); quick when nothing changed
+setup: ## Build the environments (.venv, .tools, node_modules); quick if they are current
 	@$(PYTHON) local/setup.py
 
 .PHONY: dev
@@ -40,20 +40,20 @@ test-slow: setup ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure the deployed local stage; JSON goes to benchmarks/results/
+bench: setup ## Measure the deployed local stage; writes JSON to benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 .PHONY: lint
-lint: style types ## Style, types and walls
+lint: style types ## Check style, types and layers
 
 .PHONY: style
-style: setup ## Style and walls
+style: setup ## Check style and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
 .PHONY: types
-types: setup ## Type check (pyright, strict where it matters)
+types: setup ## Check types (pyright, strict for the library and infrastructure)
 	node_modules/.bin/pyright
 
 .PHONY: format
@@ -66,7 +66,7 @@ synth: setup ## Write the CloudFormation of STAGE (dev) to cdk.out
 	$(CDK) synth --quiet
 
 .PHONY: cost
-cost: setup ## Price of STAGE a month when nobody uses it
+cost: setup ## Show the idle cost of STAGE per month
 	@STAGE=$(STAGE) $(BIN)/python -m infra.cost
 
 .PHONY: diff
@@ -82,15 +82,15 @@ roles: setup ## Write docs/roles.md from the table of permissions
 	@PYTHONPATH=layers/core $(BIN)/python -m opencode_cloud.workspaces.roles > docs/roles.md
 
 .PHONY: openapi
-openapi: setup ## Write the document of the API to docs/openapi.json
+openapi: setup ## Write docs/openapi.json from the API's routes
 	@$(BIN)/python -m local openapi
 
 .PHONY: mail-preview
-mail-preview: setup ## Write every mail with made-up values to .local/mails
+mail-preview: setup ## Write every mail with sample values to .local/mails
 	@$(BIN)/python -m local mail-preview
 
 .PHONY: lock
-lock: setup ## Choose newer versions within the .in files and write the hash-locked lists
+lock: setup ## Resolve the .in files and write the hash-locked lists
 	@$(BIN)/python -m local lock
 
 .PHONY: migration
@@ -98,5 +98,5 @@ migration: setup ## Write the next version of the schema (NAME=add_invoices) fro
 	@$(BIN)/python -m local migration "$(NAME)"
 
 .PHONY: clean-local
-clean-local: ## Forget everything the local stage keeps (.local)
+clean-local: ## Delete all data of the local stage (.local)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi

@@ -27,18 +27,18 @@ from benchmarks.metering import HOLD_SECONDS, Meter
 from benchmarks.pricing import calls_by_name, described_rounds
 from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
-from opencode_cloud import wiring
+from opencode_cloud.composition import control_plane
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.identity.store.sessions import SessionsStore
-from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.outbox.models import Topic
 from opencode_cloud.policies.models import Versioned
+from opencode_cloud.schema.identity import accounts
 
 Json = dict[str, Any]
 CLIENT = {"client_id": "opencode-cli"}
@@ -89,7 +89,7 @@ def deployed_sessions() -> Sessions:
 def sign_in(sessions: Sessions, url: str) -> Somebody:
     """Sign somebody in by the services themselves: a person would need a browser and a mailbox."""
     account, email = new_id("acc"), f"{secrets.token_hex(6)}@example.com"
-    with wiring.outbox().unit() as unit:
+    with control_plane.outbox().unit() as unit:
         now = utc_now()
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
         unit.connection.execute(accounts.insert(), row)
@@ -101,7 +101,7 @@ def sign_in(sessions: Sessions, url: str) -> Somebody:
         path = f"/api/v1/workspaces/{workspace}"
         key = _made(http.post(f"{path}/keys", json={"name": "benchmark", "scopes": ["inference", "admin"]}))["secret"]
     actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace=workspace)
-    wiring.publisher().publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
+    control_plane.publisher().publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
 
 

@@ -20,15 +20,15 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, text
 
 from local.database import OWNER, LocalDatabase
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit import migration
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.usage import SUMS, TOKENS
 from opencode_cloud.usage.models import Dimension, Interval, Selection
 from opencode_cloud.usage.service import Reading
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
-from opencode_cloud.usage.store.tables import SUMS, TOKENS
-from opencode_cloud.workspaces.permissions import Role
 
 ROOT = Path(__file__).parent.parent
 WORKSPACE = "wrk_01K0000000000000000000000A"

@@ -21,7 +21,7 @@ from local.openapi import write as write_document
 from local.processes import ProgramFailed
 from local.revisions import write_revision
 from local.stack import LocalStack, PortTaken, StackBusy
-from opencode_cloud.mail.models import Template
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.mail.preview import preview
 
 ROOT = Path(__file__).resolve().parent.parent

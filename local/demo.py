@@ -46,24 +46,26 @@ def seed(stack: LocalStack) -> None:
 def main() -> None:
     """Make people, workspace and documents, in the environment of the function `console`."""
     # Only here: these modules make AWS clients as they are imported, from the environment.
-    from opencode_cloud import wiring
+    from opencode_cloud.composition import control_plane
+    from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
     from opencode_cloud.identity.service.signing_in import SigningIn
     from opencode_cloud.identity.store.accounts import AccountsStore
     from opencode_cloud.policies.models import Versioned
-    from opencode_cloud.workspaces.permissions import Role
 
-    team = wiring.team()
-    signing_in = SigningIn(wiring.outbox(), AccountsStore(), wiring.audit(), team.workspaces, team.invitations)
+    team = control_plane.team()
+    signing_in = SigningIn(
+        control_plane.outbox(), AccountsStore(), control_plane.audit(), team.workspaces, team.invitations
+    )
     methods = Methods.parse(os.environ["LOGIN_METHODS"], "{}")
 
     def account(email: str) -> str:
         person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
         return signing_in.account_of(person, methods, "127.0.0.1", "demo")
 
-    if not wiring.catalogue_publisher().present().number:
-        wiring.catalogue_publisher().restore(_operator(), 0)
+    if not control_plane.catalogue_publisher().present().number:
+        control_plane.catalogue_publisher().restore(_operator(), 0)
     owner = _actor(account(OWNER), OWNER)
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account)):
         return
@@ -72,20 +74,20 @@ def main() -> None:
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)
-    wiring.publisher().publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
-    wiring.publisher().publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
+    control_plane.publisher().publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
+    control_plane.publisher().publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
     sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
 
 
 def _operator() -> Any:
-    from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+    from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 
     return Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR, name="demo", correlation_id="demo")
 
 
 def _actor(account: str, email: str, workspace: str = "") -> Any:
-    from opencode_cloud.kit.actor import Actor, ActorKind, Credential
-    from opencode_cloud.workspaces.permissions import Role
+    from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+    from opencode_cloud.contracts.permissions import Role
 
     return Actor(
         kind=ActorKind.MEMBER if workspace else ActorKind.ACCOUNT,

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from local.problems import problems
 from opencode_cloud.kit import openapi
 from opencode_cloud.kit.api import api_app
-from opencode_cloud.sharing.api import ShareApi
+from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"
 ENVIRONMENT: Mapping[str, str] = {

@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.tables import TABLES
 from local.deployment import CREDENTIALS, REGION
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port
 from opencode_cloud.kit import aws, kms, log
+from tests.tables import create_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,35 +50,13 @@ class Emulator:
         return self._clients[service]
 
     def create_table(self, name: str) -> str:
-        """Create a table with the keys, indexes and stream that `infra/tables.py` declares; return its name."""
-        declared, table = TABLES[name], f"{name}-{secrets.token_hex(4)}"
-        types = {declared.partition: "S", declared.sort: "S"}
-        indexes: list[dict[str, Any]] = []
-        for index_name, index in declared.indexes.items():
-            types |= {index.partition: "S", index.sort: "N"}
-            projection = "ALL" if index.all_attributes else "KEYS_ONLY"
-            keys = _keys(index.partition, index.sort)
-            indexes.append({"IndexName": index_name, "KeySchema": keys, "Projection": {"ProjectionType": projection}})
-        stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"} if declared.streamed else None
-        self.client("dynamodb").create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in types.items() if key],
-            KeySchema=_keys(declared.partition, declared.sort),
-            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
-            **({"StreamSpecification": stream} if stream else {}),
-        )
-        return table
+        """Create a table that `infra/tables.py` declares, under a new name; return that."""
+        return create_table(self.client("dynamodb"), name, f"{name}-{secrets.token_hex(4)}")
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of a table."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [row for page in pages for row in page["Items"]]
-
-
-def _keys(partition: str, sort: str) -> list[dict[str, str]]:
-    keys = [{"AttributeName": partition, "KeyType": "HASH"}]
-    return [*keys, {"AttributeName": sort, "KeyType": "RANGE"}] if sort else keys
 
 
 @contextmanager

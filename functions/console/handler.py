@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opencode_cloud.console import Console
+from opencode_cloud.composition.console import Console
 from opencode_cloud.kit.app import handler as frame
 
 console = Console()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opencode_cloud import hot_wiring
+from opencode_cloud.composition import data_plane
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
@@ -12,7 +12,7 @@ from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStor
 
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
-gate = Gate(store, hot_wiring.access_without_tokens())
+gate = Gate(store, data_plane.access_without_tokens())
 fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), Tasks(), gate)
 connections = ConnectionStore(settings.text("CONNECTIONS_TABLE"))
 deliveries = Deliveries(store, connections, fan_out, Snapshots(store, objects), gate)

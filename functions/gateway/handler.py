@@ -1,6 +1,6 @@
 """Model calls: streamed by uvicorn, under AWS Lambda Web Adapter, in a container or beside the emulator."""
 
-from opencode_cloud.gateway_wiring import application
+from opencode_cloud.composition.gateway import application
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.asgi import FromEdge, Shedding
 

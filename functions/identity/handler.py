@@ -6,10 +6,10 @@ from opencode_cloud.access.service import Access
 from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.catalogue.service import CatalogueCache
-from opencode_cloud.catalogue.serving import ListingRoutes
 from opencode_cloud.catalogue.store.current import CatalogueStore
+from opencode_cloud.composition.catalogue import ListingRoutes
+from opencode_cloud.composition.identity import identity_routes
 from opencode_cloud.identity.service.tokens import AccessTokens
-from opencode_cloud.identity.serving import identity_routes
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app

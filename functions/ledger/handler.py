@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from opencode_cloud import wiring
 from opencode_cloud.budgets.deliveries import AlertDeliveries
+from opencode_cloud.composition import control_plane
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.queues import Dispatch
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.stream import UsageStream
 
-books = wiring.books()
+books = control_plane.books()
 dispatch = Dispatch(
     {
-        settings.text("ALERTS_QUEUE_URL"): AlertDeliveries(wiring.budgeting().alerts).handle,
+        settings.text("ALERTS_QUEUE_URL"): AlertDeliveries(control_plane.budgeting().alerts).handle,
         settings.text("EXPORTS_QUEUE_URL"): ExportDeliveries(books.exporting).handle,
     },
     books.nightly().run,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from opencode_cloud import hot_wiring
 from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.composition import data_plane
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
@@ -20,7 +20,7 @@ def no_session_key() -> str:
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"))
-access = hot_wiring.access_without_tokens()
+access = data_plane.access_without_tokens()
 gate = Gate(store, access)
 fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks, gate)
 viewing = Viewing(store, ConnectionStore(settings.text("CONNECTIONS_TABLE")), fan_out, tasks, gate)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from opencode_cloud import wiring
+from opencode_cloud.composition import control_plane
 from opencode_cloud.kit.app import handler as frame
 
-operations = wiring.operations()
+operations = control_plane.operations()
 
 
 @frame

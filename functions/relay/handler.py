@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from opencode_cloud import wiring
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
+from opencode_cloud.composition import control_plane
 from opencode_cloud.kit import settings
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.queues import Dispatch
@@ -12,10 +12,10 @@ from opencode_cloud.outbox.deliveries import RelayQueue
 
 dispatch = Dispatch(
     {
-        settings.text("RELAY_QUEUE_URL"): RelayQueue(wiring.outbox()).handle,
-        settings.text("AUDIT_QUEUE_URL"): AuditDeliveries(AuditArchive(wiring.database())).handle,
+        settings.text("RELAY_QUEUE_URL"): RelayQueue(control_plane.outbox()).handle,
+        settings.text("AUDIT_QUEUE_URL"): AuditDeliveries(AuditArchive(control_plane.database())).handle,
     },
-    wiring.housekeeping().run,
+    control_plane.housekeeping().run,
 )
 
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from opencode_cloud import hot_wiring
 from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.composition import data_plane
 from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.app import answer, http_app
 from opencode_cloud.kit.app import handler as frame
 from opencode_cloud.kit.sockets import sockets
-from opencode_cloud.sharing import pages
-from opencode_cloud.sharing.governing import Governing
-from opencode_cloud.sharing.readers import ReaderRoutes
-from opencode_cloud.sharing.routes import SharingRoutes
+from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.routes.clients import SharingRoutes
+from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
+from opencode_cloud.sharing.routes.readers import ReaderRoutes
 from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Reading, Removal, Snapshots
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
@@ -20,7 +20,7 @@ key, admin = settings.text("SESSION_KEY_SECRET"), settings.text("ADMIN_SECRET")
 objects = ObjectStore(settings.text("SHARES_BUCKET"))
 store = ShareStore(settings.text("SHARES_TABLE"), objects)
 tasks = Tasks(settings.text("DELIVER_FUNCTION"), settings.text("PURGE_QUEUE_URL"))
-access = hot_wiring.access()
+access = data_plane.access()
 gate = Gate(store, access)
 fan_out = FanOut(store, sockets(settings.text("WEBSOCKET_ENDPOINT")), tasks, gate)
 owning = Owning(store, access, fan_out, AuditQueue(settings.text("AUDIT_QUEUE_URL")))
@@ -41,10 +41,10 @@ pages.prepare()
 routes = SharingRoutes(publishing, reading, removal, owning, access, lambda: aws.secret(admin), public_url=url)
 routes.mount(app)
 ReaderRoutes(reading, gate, public_url=url).mount(app)
-governing = Governing(owning, removal, access, lambda: aws.secret(key), sessions_table=sessions, public_url=url)
+management = LazyShareApi(owning, removal, access, lambda: aws.secret(key), sessions_table=sessions, public_url=url)
 
 
 @frame
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Answer one HTTP request."""
-    return governing.answer(event, context) or answer(app, event, context)
+    return management.answer(event, context) or answer(app, event, context)

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiosmtpd.smtp import SMTP
 
 from local.mailbox.client import ReceivedMail
-from opencode_cloud.mail.models import Template
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.mail.preview import preview
 
 HOST = "127.0.0.1"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import People, Person
 
 from .browser import headless_chromium
@@ -42,7 +42,7 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack:
     page.get_by_role("navigation", name="Workspace").get_by_role("link", name="Members").click()
     page.get_by_label("E-mail address").fill(bob.email)
     page.get_by_role("button", name="Invite").click()
-    assert page.get_by_role("status").inner_text() == "The invitation is on its way."
+    assert page.get_by_role("status").inner_text() == "Invitation sent."
 
     theirs = at_browser(chromium, stack, bob)
     theirs.goto(f"{stack.url}/invitations")
@@ -54,7 +54,7 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack:
     assert not theirs.get_by_role("button", name="Invite").count()
     theirs.goto(f"{stack.url}/console/{workspace}/keys")
     theirs.get_by_label("Name").fill("laptop")
-    theirs.get_by_role("button", name="Make key").click()
+    theirs.get_by_role("button", name="Create key").click()
     key = theirs.get_by_label("The key", exact=True).input_value()
     client = people.with_key(key)
     assert client.get("/api/config").status_code != 401
@@ -64,7 +64,7 @@ def test_an_admin_invites_and_removes_a_person_by_clicking(chromium: Any, stack:
     assert "revoked, for good" in page.get_by_role("main").inner_text()
     page.get_by_role("button", name=f"Remove {bob.email}").click()
     removed = time.monotonic()
-    assert page.get_by_role("status").inner_text().startswith("The person is removed.")
+    assert page.get_by_role("status").inner_text().startswith("Member removed.")
     while client.get("/api/config").status_code != 401:
         assert time.monotonic() - removed < 5
     assert theirs.goto(f"{stack.url}/console/{workspace}").status == 404

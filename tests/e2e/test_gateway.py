@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.usage.models import UsageEvent
+from opencode_cloud.contracts.usage import UsageEvent
 from tests.integration.tokens import access_token
 from tests.upstreams import Call, Fault, Kind, Script, Usage
 from tests.upstreams.scripts import TITLE

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.tokens import access_token
 from tests.upstreams.world import PROVIDER, Shop, World
 

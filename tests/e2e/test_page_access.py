@@ -77,7 +77,7 @@ def test_the_password_opens_the_page_and_follows_the_session(
     is_live(page)
     share.change(share.owner, password="another password")
     sees(page, "Not shared with you any more")
-    page.get_by_role("link", name="Ask again").click()
+    page.get_by_role("link", name="Try again").click()
     expect(page.locator("#password")).to_be_visible()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
 from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.policies.service import WellKnown

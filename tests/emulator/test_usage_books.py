@@ -15,24 +15,16 @@ import msgspec
 import pytest
 from sqlalchemy import Table
 
-from opencode_cloud.budgets.models import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
 from opencode_cloud.budgets.service import Budgets
-from opencode_cloud.budgets.store.tables import usage_settings
 from opencode_cloud.budgets.windows import counter
+from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import Conflict
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Entry, Finding, UsageEvent
-from opencode_cloud.usage.service import Ingest, Reconciliation, Retention, retention
-from opencode_cloud.usage.service.rollups import day_start
-from opencode_cloud.usage.store import purges
-from opencode_cloud.usage.store.checks import CheckStore
-from opencode_cloud.usage.store.ledger import Ledger
-from opencode_cloud.usage.store.purges import PurgeStore
-from opencode_cloud.usage.store.rows import counters_of, from_row, to_row
-from opencode_cloud.usage.store.table import CounterTable, UsageTable
-from opencode_cloud.usage.store.tables import (
+from opencode_cloud.schema.budgets import usage_settings
+from opencode_cloud.schema.usage import (
     reconciliations,
     usage_counters,
     usage_days,
@@ -41,7 +33,16 @@ from opencode_cloud.usage.store.tables import (
     usage_metadata,
     usage_sessions,
 )
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
+from opencode_cloud.schema.workspaces import workspaces
+from opencode_cloud.usage.models import Entry, Finding
+from opencode_cloud.usage.service import Ingest, Reconciliation, Retention, retention
+from opencode_cloud.usage.service.rollups import day_start
+from opencode_cloud.usage.store import purges
+from opencode_cloud.usage.store.checks import CheckStore
+from opencode_cloud.usage.store.ledger import Ledger
+from opencode_cloud.usage.store.purges import PurgeStore
+from opencode_cloud.usage.store.table import CounterTable, UsageTable
 from tests.emulator.budgets.conftest import Tables, tables  # noqa: F401 - fixtures
 from tests.unit.usage.events import OTHER, WORKSPACE, event, rows, totals
 

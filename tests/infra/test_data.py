@@ -1,5 +1,4 @@
 from tests.infra.synthesis import Synthesis
-from tests.unit.aws import TABLES, declaration
 
 
 def test_tables_are_encrypted_recoverable_and_expire_rows(synthesis: Synthesis) -> None:
@@ -27,17 +26,6 @@ def test_keys_are_those_of_the_library(synthesis: Synthesis) -> None:
     }
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
     assert {"AttributeName": "expires_at", "AttributeType": "N"} in shares["AttributeDefinitions"]
-
-
-def test_unit_tests_make_the_same_tables(synthesis: Synthesis) -> None:
-    for name in TABLES:
-        declared = declaration(name)
-        del declared["TableName"]
-        deployed = synthesis.one("data", "AWS::DynamoDB::GlobalTable", name.capitalize())
-        deployed["AttributeDefinitions"].sort(key=lambda attribute: attribute["AttributeName"])
-        deployed.get("GlobalSecondaryIndexes", []).sort(key=lambda index: index["IndexName"])
-        assert {member: deployed.get(member) for member in declared} == declared
-        assert "GlobalSecondaryIndexes" not in deployed.keys() - declared.keys()
 
 
 def test_the_log_streams_what_is_written(synthesis: Synthesis) -> None:

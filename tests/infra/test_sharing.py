@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.sharing.service.removal import VERIFY_AFTER_SECONDS
 from tests.infra.synthesis import Synthesis
 
 FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
@@ -134,3 +135,8 @@ def test_only_the_emulator_has_known_api_ids(synthesis: Synthesis) -> None:
 )
 def test_outputs(synthesis: Synthesis, key: str) -> None:
     assert key in synthesis.templates["sharing"]["Outputs"]
+
+
+def test_a_purge_is_verified_later_than_any_writer_can_run(synthesis: Synthesis) -> None:
+    writers = ("share", "live", "snapshot")
+    assert max(_function(synthesis, name)["Timeout"] for name in writers) < VERIFY_AFTER_SECONDS

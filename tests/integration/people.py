@@ -13,11 +13,11 @@ import httpx
 
 from local.stack import LocalStack
 from opencode_cloud.access.service.authentication import session_of_cookie
-from opencode_cloud.identity.store.tables import accounts
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.schema.identity import accounts
 
 HOUR = 3600
 

@@ -18,19 +18,20 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from opencode_cloud import audit
-from opencode_cloud.access.models import not_permitted, workspace_not_found
 from opencode_cloud.audit import routes
 from opencode_cloud.audit.deliveries import AuditDeliveries
-from opencode_cloud.audit.models import Filter, Target
+from opencode_cloud.audit.models import Filter
 from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.audit.service import AuditReading, AuditTrail, entry
 from opencode_cloud.audit.store import AuditArchive, AuditStore
-from opencode_cloud.audit.store.tables import audit_entries
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.access import not_permitted, workspace_not_found
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit.api import api_app
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.workspaces import workspaces
 
 WORKSPACE = "wrk_01K0000000000000000000000A"
 OTHER = "wrk_01K0000000000000000000000B"

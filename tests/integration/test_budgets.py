@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.access.models import KnownWorkspace
-from opencode_cloud.budgets.models import BudgetExhausted, Claim, Reservation
 from opencode_cloud.budgets.service import Budgets, counters_of
 from opencode_cloud.budgets.store import CounterStore
+from opencode_cloud.contracts.access import KnownWorkspace
+from opencode_cloud.contracts.budgets import BudgetExhausted, Claim, Reservation
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import UsageEvent
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.integration.world import must

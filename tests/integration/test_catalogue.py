@@ -20,9 +20,9 @@ from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
 from opencode_cloud.catalogue.service import CatalogueReader, reading
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.policies.validation import form_faults
-from opencode_cloud.workspaces.permissions import Role
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.upstreams.world import PROVIDER, World

@@ -275,7 +275,7 @@ class TestMail:
         from sqlalchemy import select
 
         from opencode_cloud.kit.sql import Database
-        from opencode_cloud.mail.store.tables import mails
+        from opencode_cloud.schema.mail import mails
 
         database = Database(stack.database.access.url())
         with database.transaction() as connection:
@@ -307,9 +307,9 @@ class TestAudit:
         assert len(table.text.splitlines()) >= len(export.json())
 
     def test_entries_of_planes_without_sql_arrive(self, stack: LocalStack, ada: Person, workspace: str) -> None:
-        from opencode_cloud.audit.models import Target
         from opencode_cloud.audit.service import entry
-        from opencode_cloud.kit.actor import Actor, ActorKind
+        from opencode_cloud.contracts.actor import Actor, ActorKind
+        from opencode_cloud.contracts.audit import Target
 
         function = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs["RelayFunctionName"])
         queue = function["Environment"]["Variables"]["AUDIT_QUEUE_URL"]

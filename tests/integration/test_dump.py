@@ -6,7 +6,7 @@ import time
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.dumps import kept, leaks
 from tests.integration.people import People
 from tests.integration.publisher import new_session_id

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.people import Person
 from tests.integration.tokens import access_token
 from tests.upstreams import Script

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.workspaces.permissions import Permission, Role, Scope, allows
+from opencode_cloud.contracts.permissions import Permission, Role, Scope, allows
 from tests.integration.operations import Operation, example, operations
 from tests.integration.people import Person
 from tests.integration.publisher import new_session_id

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from local.stack import LocalStack
-from opencode_cloud.access.models import KnownCredential, KnownCredentials
+from opencode_cloud.contracts.access import KnownCredential, KnownCredentials
 from tests.integration.people import People
 from tests.integration.world import must
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.mail.deliveries import MailDeliveries, read_event
-from opencode_cloud.mail.models import Mail, MailState, NotYet, Refused, Template
+from opencode_cloud.mail.models import Mail, MailState, NotYet, Refused
 from opencode_cloud.mail.preview import SAMPLES
 from opencode_cloud.mail.rendering import Rendered, Renderer
 from opencode_cloud.mail.service import Mailer, Sending
@@ -163,7 +164,7 @@ def test_news_of_mails_that_are_not_ours_are_left_alone(post: Post) -> None:
 
 
 def test_a_code_that_nobody_waits_for_any_more_is_not_sent(post: Post, database: Database) -> None:
-    from opencode_cloud.mail.store.tables import mails
+    from opencode_cloud.schema.mail import mails
 
     mail_id = post.queue(template=Template.SIGN_IN_CODE)
     with database.transaction() as connection:
@@ -174,7 +175,7 @@ def test_a_code_that_nobody_waits_for_any_more_is_not_sent(post: Post, database:
 
 
 def test_old_mails_are_deleted(post: Post, database: Database) -> None:
-    from opencode_cloud.mail.store.tables import mails
+    from opencode_cloud.schema.mail import mails
 
     old, new = post.queue(), None
     with database.transaction() as connection:

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import select
 
 from local.stack import LocalStack
-from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.operations import following
-from opencode_cloud.operator import main
+from opencode_cloud.operators.command import main
+from opencode_cloud.operators.service import following
+from opencode_cloud.schema.audit import audit_entries
 from tests.integration.people import People
 
 LIBRARY = Path(__file__).parents[2] / "layers" / "core"

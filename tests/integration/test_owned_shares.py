@@ -10,8 +10,8 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.audit import audit_entries
 from tests.integration.projected import OwnedShare, People, share_as
 from tests.integration.publisher import Publisher, message, new_session_id, part, session
 

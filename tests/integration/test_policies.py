@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.contracts.permissions import Role
 from tests.integration.offered import own_config, own_providers
 from tests.integration.people import People, Person
 

@@ -15,7 +15,7 @@ from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
-from opencode_cloud.sharing.items import parse
+from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 from tests.integration.publisher import new_session_id

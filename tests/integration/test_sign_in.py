@@ -14,8 +14,8 @@ import oidc_provider_mock
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.identity.store.tables import accounts, logins
 from opencode_cloud.kit.sql import Database
+from opencode_cloud.schema.identity import accounts, logins
 from tests.browsing import Browser, Page
 from tests.codes import code_of
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in
@@ -390,7 +390,7 @@ def test_a_person_lets_a_device_in_after_signing_in(stack: LocalStack, browser: 
     assert page.path == f"/device?user_code={begun['user_code']}"
     for shown in (begun["user_code"], "opencode 1.18.33", "127.0.0.1", "not this browser", email):
         assert shown in page.text
-    assert "The device is in" in browser.submit(page, "/device", decision="approve").text
+    assert "Device approved" in browser.submit(page, "/device", decision="approve").text
     asked = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "opencode-cli"}
     got = device.post("/auth/device/token", json={**asked, "device_code": begun["device_code"]}).json()
     assert got["token_type"] == "Bearer"
@@ -402,7 +402,7 @@ def test_a_person_lets_a_device_in_after_signing_in(stack: LocalStack, browser: 
 def test_a_device_is_denied(stack: LocalStack, browser: Browser) -> None:
     begun = httpx.post(f"{stack.url}/auth/device/code", json={"client_id": "opencode-cli"}).json()
     page = sign_in_by_mail(stack, browser, somebody(), f"/device%3Fuser_code={begun['user_code']}")
-    assert "refused" in browser.submit(page, "/device", decision="deny").text
+    assert "was not given access" in browser.submit(page, "/device", decision="deny").text
     asked = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "opencode-cli"}
     denied = httpx.post(f"{stack.url}/auth/device/token", json={**asked, "device_code": begun["device_code"]})
     assert denied.json()["error"] == "access_denied"

@@ -12,10 +12,10 @@ import duckdb
 import httpx
 import pytest
 
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import to_row
+from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.world import must
 

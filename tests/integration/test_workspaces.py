@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select, update
 
 from local.stack import LocalStack
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.keys.store.tables import provider_credentials as table
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.workspaces.permissions import Role
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.keys import provider_credentials as table
+from opencode_cloud.schema.workspaces import workspaces
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id
 from tests.provider_stand_in import ProviderStandIn

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import to_row
+from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id, session
 from tests.integration.tokens import access_token

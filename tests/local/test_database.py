@@ -18,9 +18,9 @@ from local.database import OWNER, LocalDatabase
 from local.mariadb import NoServer, find
 from local.processes import accepts
 from local.stack import LocalStack
-from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, utc_now
+from opencode_cloud.schema.identity import accounts
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]

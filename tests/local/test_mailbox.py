@@ -11,7 +11,7 @@ import pytest
 
 from local.mailbox import Mailbox
 from local.mailbox.client import NoMail
-from opencode_cloud.mail.models import Template
+from opencode_cloud.contracts.mail import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 

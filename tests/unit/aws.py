@@ -1,4 +1,4 @@
-"""Stores in process: moto answers for DynamoDB, S3, SQS, KMS and Secrets Manager, in milliseconds.
+"""Stores in process: moto answers for AWS, in milliseconds.
 
 What moto gets wrong has no test here: concurrent updates, conflicts of transactions, streams, IAM. Those run on the
 emulator (tests/emulator, tests/integration).
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,64 +19,19 @@ from moto import mock_aws
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import CONTENT_TYPE, DynamoDB
+from tests.tables import create_table
 
 REGION = "us-east-1"
-MAKERS = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "kms", "s3", "secrets_manager", "sqs")}
+MAKERS = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "kms", "s3", "secrets_manager", "ses", "sqs")}
 """Functions of ``kit.aws`` that make a client, without their cache."""
-
-TABLES: dict[str, dict[str, Any]] = {
-    "shares": {
-        "keys": ("pk", "sk"),
-        "indexes": {
-            "expiry": ("expiry_day", "expires_at:N"),
-            "workspace": ("workspace", "created_at:N"),
-            "owner": ("owner", "created_at:N"),
-        },
-    },
-    "connections": {"keys": ("connection",)},
-    "access": {"keys": ("pk", "sk")},
-    "sessions": {"keys": ("pk",), "indexes": {"account": ("account",)}, "projection": "ALL"},
-    "budgets": {"keys": ("pk", "sk"), "indexes": {"leases": ("lease_shard", "lease_until:N")}},
-    "usage": {"keys": ("pk", "sk")},
-}
-"""Tables as the deployment declares them (tests/infra/test_data.py compares the two). ``:N`` marks a number."""
-
-
-def declaration(name: str) -> dict[str, Any]:
-    """Return what CreateTable is told of the table ``name``."""
-    table = TABLES[name]
-    indexes: dict[str, tuple[str, ...]] = table.get("indexes", {})
-    attributes = {attribute for keys in (table["keys"], *indexes.values()) for attribute in keys}
-    wanted: dict[str, Any] = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [
-            {"AttributeName": part.partition(":")[0], "AttributeType": part.partition(":")[2] or "S"}
-            for part in sorted(attributes)
-        ],
-        "KeySchema": _schema(table["keys"]),
-    }
-    if indexes:
-        projection = {"ProjectionType": table.get("projection", "KEYS_ONLY")}
-        wanted["GlobalSecondaryIndexes"] = [
-            {"IndexName": index, "KeySchema": _schema(keys), "Projection": projection}
-            for index, keys in sorted(indexes.items())
-        ]
-    return wanted
-
-
-def _schema(keys: tuple[str, ...]) -> list[dict[str, str]]:
-    kinds: tuple[Literal["HASH", "RANGE"], ...] = ("HASH", "RANGE")
-    return [{"AttributeName": key.partition(":")[0], "KeyType": kind} for key, kind in zip(keys, kinds, strict=False)]
 
 
 class Cloud:
     """An empty AWS account in this process, and the means to look into it."""
 
     def table(self, name: str) -> str:
-        """Make a table of ``TABLES`` and return its name."""
-        aws.dynamodb().create_table(**declaration(name))
-        return name
+        """Make a table that infra/tables.py declares; return its name."""
+        return create_table(aws.dynamodb(), name, name)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of ``table``."""

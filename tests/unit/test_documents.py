@@ -69,6 +69,18 @@ def test_every_make_target_that_a_document_names_exists() -> None:
     assert not [(name, target) for name, target in named if target not in targets]
 
 
+PLACES = ("", "layers/core/opencode_cloud", "layers/core/opencode_cloud/*", "tests", "clients/*/src/*")
+"""Where a document's path begins: at the root, in the library, in one of its features, ..."""
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+def test_every_module_that_a_document_names_exists(name: str) -> None:
+    named = re.findall(r"`([\w./*-]+\.(?:py|html|js|css|mjml|toml))(?:::\w+)?`", texts()[name])
+    prefixes = [*PLACES, (ROOT / name).parent.relative_to(ROOT).as_posix()]
+    missing = [path for path in named if not any(any(ROOT.glob(f"{place}/{path}".lstrip("/"))) for place in prefixes)]
+    assert not missing
+
+
 def _code(text: str) -> list[str]:
     """Return the commands of a page: fenced blocks without their comments, and code in lines."""
     fence = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)^ *(?:```|~~~)", flags=re.MULTILINE | re.DOTALL)

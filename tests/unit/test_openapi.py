@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 import schemathesis
 
-from opencode_cloud.access.models import login_required
+from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import documents
 from opencode_cloud.kit.openapi import METHODS, PROBLEMS, Undocumented, document
-from opencode_cloud.workspaces.permissions import Permission
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"

@@ -13,16 +13,17 @@ from opencode_cloud.budgets.service.balance import Balance
 from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.versions import VersionStore
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.identity.store.accounts import AccountsStore
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.mail.models import Template
 from opencode_cloud.mail.rendering import Renderer
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
-from opencode_cloud.mail.store.tables import mails
-from opencode_cloud.operations import Operations
-from opencode_cloud.outbox.models import Topic
+from opencode_cloud.operators.service import Operations
 from opencode_cloud.policies.service import WellKnown
+from opencode_cloud.policies.validation import form_faults
+from opencode_cloud.schema.mail import mails
 from tests.unit.catalogue.documents import document, text
 from tests.unit.policies.test_well_known import Shelf
 from tests.unit.workspaces.team import Place
@@ -41,7 +42,7 @@ def operations(place: Place) -> Operations:
     audit, mailer = AuditTrail(AuditStore()), Mailer(MailStore(place.database))
     shelf: Any = Shelf()
     site = WellKnown(shelf, "https://cloud.example.com")
-    catalogue = CataloguePublisher(VersionStore(place.database), place.outbox, audit)
+    catalogue = CataloguePublisher(VersionStore(place.database), place.outbox, audit, form_faults)
     return Operations(
         place.outbox,
         AccountsStore(),

@@ -12,9 +12,9 @@ import httpx
 
 from local.processes import free_port
 from local.stack import LocalStack
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
-from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import from_row, partition
+from opencode_cloud.schema.usage_events import from_row, partition
 from tests.integration.people import People, Person
 from tests.waiting import until
 

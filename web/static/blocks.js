@@ -1,6 +1,6 @@
-// What a reader sees of a part. The rules are those of opencode_cloud/sharing/blocks.py: change both together.
+// How a part is shown to a reader. opencode_cloud/sharing/rendering/blocks.py has the same rules: change both together.
 
-// Only these are shown as pictures: SVG can carry scripts, and a remote address would tell its owner who is reading.
+// Only these are shown as pictures: SVG can contain scripts, and a remote URL would reveal the reader to its owner.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/
 const DATA_URL = /^data:[^,]{0,200};base64,/
 const ANSI = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])/g
@@ -9,7 +9,7 @@ const BOOKKEEPING = new Set(["step-start", "step-finish", "snapshot"])
 const TELLING = ["description", "filePath", "path", "pattern", "command", "url", "query", "prompt"]
 const LATEST = 253_402_300_799_999 // the end of the year 9999
 
-// Reading JSON that anybody may have written: what has the wrong type counts as absent.
+// Reading untrusted JSON: a value of the wrong type counts as absent.
 export const text = (value) => (typeof value === "string" ? value : "")
 export const array = (value) => (Array.isArray(value) ? value : [])
 export const mapping = (value) => (value !== null && typeof value === "object" && !Array.isArray(value) ? value : {})
@@ -34,7 +34,7 @@ export function line(value, limit = 300) {
   return words.length <= limit ? words.join("") : words.slice(0, limit - 1).join("") + "…"
 }
 
-/** What to show of a part; null for bookkeeping and for text that is empty or not meant for readers. */
+/** The block to show for a part; null for bookkeeping and for text that is empty or not meant for readers. */
 export function block(part) {
   const kind = text(part.type)
   if (BOOKKEEPING.has(kind)) return null
@@ -103,7 +103,7 @@ function tool(part) {
 function inputs(name, given, patch) {
   if (name === "bash" && text(given.command)) return `$ ${given.command}`
   return Object.entries(given)
-    .filter(([key]) => !(patch && (key === "oldString" || key === "newString"))) // the patch says the same, readably
+    .filter(([key]) => !(patch && (key === "oldString" || key === "newString"))) // the patch shows the same, readably
     .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)])
     .map(([key, value]) => (value.includes("\n") ? `${key}:\n${value}` : `${key}: ${value}`))
     .join("\n")
@@ -118,7 +118,7 @@ function duration(time) {
   return `${Math.floor(tenths / 600)} min ${Math.floor(tenths / 10) % 60} s`
 }
 
-/** What an error of the client was, in a line; empty if there was none. */
+/** The client's error in one line; empty if there was none. */
 export function failure(error) {
   if (typeof error === "string") return line(error)
   const known = mapping(error)
@@ -141,7 +141,7 @@ export function diffs(value) {
     }))
 }
 
-/** A number of bytes for people. */
+/** A number of bytes in readable units. */
 export function size(length) {
   for (const [unit, step] of [["MB", 1e6], ["KB", 1e3]]) {
     const tenths = Math.floor((length * 10) / step)
@@ -150,7 +150,7 @@ export function size(length) {
   return `${length} B`
 }
 
-/** What a session or message used: tokens and US dollars. */
+/** Tokens and US dollars used by a session or message. */
 export function usage(message) {
   const tokens = mapping(message.tokens)
   const cache = mapping(tokens.cache)

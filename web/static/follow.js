@@ -1,40 +1,40 @@
-// Follows a share: one cursor, three ways to move it (frames, a snapshot, polling). Knows nothing of the page.
+// Follows a share: one cursor, three ways to move it (frames, a snapshot, polling). Independent of the page.
 // The protocol is in docs/protocol.md, "Live protocol".
 
 const FIRST_DELAY = 500 // milliseconds before the first new attempt to connect; doubles up to MAXIMUM_DELAY
 const MAXIMUM_DELAY = 30_000
-const PING = 240_000 // the gateway closes sockets that are idle for ten minutes
-const SETTLE = 150 // frames may overtake each other: time for the late one to come
+const PING = 240_000 // the gateway closes sockets after ten idle minutes
+const SETTLE = 150 // frames may overtake each other: time for a late one to arrive
 const PATIENCE = 20_000 // for the answer to a ping, or for progress while catching up
 const TRIES = 3 // failures in a row before polling begins beside further attempts
 const POLL = 3_000 // between two polls; grows while nothing changes
 const MAXIMUM_POLL = 30_000
 const STALLED = 300_000 // a fetch that takes longer has stalled
-const RENEW = 120_000 // before its end a ticket is exchanged for a new one
+const RENEW = 120_000 // time before its expiry when a ticket is exchanged for a new one
 const OVER = new Set(["share_gone", "share_not_found"])
 const REFUSED = new Set(["login_required", "password_required"])
 
 const jitter = (delay) => delay * (0.5 + Math.random() / 2)
 
-/** The share is no longer there. */
+/** The share was removed. */
 class Gone extends Error {}
 
-/** The share is there, and not for this reader any more, or not before they sign in again. */
+/** The share exists, but this reader has lost access, or must sign in again. */
 class Refused extends Error {}
 
 export class Follower {
   #socket = null
-  #work = Promise.resolve() // frames are handled one after the other
-  #fetching = new AbortController() // of the state, for the present connection
+  #work = Promise.resolve() // frames are handled in sequence
+  #fetching = new AbortController() // fetches of the state, for the present connection
   #failures = 0
-  #tail = 0 // the highest sequence number heard of
-  #ranges = [] // [after, seq] of frames that came before something that precedes them
-  #unfilled = 0 // times in a row that the answer to a resume left something out
+  #tail = 0 // the highest sequence number seen in any frame
+  #ranges = [] // [after, seq] of frames that arrived before their predecessors
+  #unfilled = 0 // consecutive answers to a resume that were incomplete
   #catchingUp = false
   #stopped = false
   #timers = {}
-  #renewAt = 0 // when the ticket has to be exchanged, by performance.now()
-  #doubted = false // whether the ticket was refused since it was new
+  #renewAt = 0 // when to exchange the ticket, by performance.now()
+  #doubted = false // whether the ticket was refused since it was issued
 
   /**
    * @param share the share's id
@@ -55,21 +55,21 @@ export class Follower {
     this.#connect()
   }
 
-  /** Let go of the network, until `start`. */
+  /** Close connections and timers, until `start`. */
   stop() {
     this.#stopped = true
     this.#clear()
     this.#release()
   }
 
-  /** The network has gone: do not wait until the socket notices. */
+  /** The network is down: do not wait until the socket detects it. */
   offline() {
     this.#clear()
     this.#release()
     this.status("offline")
   }
 
-  /** The network is back, or the reader is: connect now, or make sure that the connection lives. */
+  /** The network or the reader has returned: connect now, or check that the connection is alive. */
   retry() {
     if (this.#stopped) return
     if (this.#socket?.readyState === WebSocket.OPEN) return this.#ping()
@@ -80,7 +80,7 @@ export class Follower {
     this.#connect()
   }
 
-  /** Fetch one item by its address; null if a newer one has taken its place. */
+  /** Fetch one item by its URL; null if a newer one has replaced it. */
   async fetchItem(href) {
     try {
       const response = await this.#get(href, AbortSignal.timeout(STALLED))
@@ -96,7 +96,7 @@ export class Follower {
     try {
       socket = new WebSocket(this.address)
     } catch (error) {
-      return this.#failed(null, error) // some browsers do not count a socket of the same host as 'self'
+      return this.#failed(null, error) // in some browsers 'self' does not include a socket of the same host
     }
     this.#socket = socket
     this.#after("patience", PATIENCE, () => this.#lost(socket))
@@ -115,7 +115,7 @@ export class Follower {
     return this.ticket ? { ticket: this.ticket } : {}
   }
 
-  /** Exchange the ticket when its time is nearly over, or when it was refused: who may still read gets a new one. */
+  /** Exchange the ticket when it is about to expire or was refused. A reader who still has access gets a new one. */
   async #renew() {
     if (!this.#doubted && (!this.ticket || performance.now() < this.#renewAt)) return
     const response = await this.#fetch(`/share/${this.share}/ticket`, "POST", AbortSignal.timeout(PATIENCE))
@@ -154,9 +154,9 @@ export class Follower {
         this.#cover(frame.after, frame.seq)
         break
       case "snapshot":
-        clearTimeout(this.#timers.patience) // the fetch has its own
+        clearTimeout(this.#timers.patience) // the fetch has its own timeout
         await this.#fetchState(frame.href)
-        await this.#resume() // what was committed meanwhile, and from then on
+        await this.#resume() // get commits since the snapshot, and later ones
         break
       case "ready":
         this.#catchingUp = false
@@ -167,22 +167,22 @@ export class Follower {
         throw new Gone()
       case "error":
         if (OVER.has(frame.code)) throw new Gone()
-        if (REFUSED.has(frame.code)) this.#doubted = true // the next connection finds out with a new ticket
+        if (REFUSED.has(frame.code)) this.#doubted = true // the next connection tries a new ticket
         throw new Error(`${frame.code}: ${frame.message}`)
-      case undefined: // not from the server but from the gateway before it
+      case undefined: // from the gateway in front of the server
         throw new Error(frame.message)
     }
     this.#check(socket, this.cursor > known)
   }
 
-  /** The items over `after` up to `seq` are here: move the cursor, also over what had come too early. */
+  /** The items after `after` up to `seq` have arrived: move the cursor, also over remembered early ranges. */
   #cover(after, seq) {
     this.#ranges.push([after, seq])
     this.#ranges.sort(([a], [b]) => a - b)
     while (this.#ranges[0]?.[0] <= this.cursor) this.cursor = Math.max(this.cursor, this.#ranges.shift()[1])
   }
 
-  /** Ask for what is missing, unless it is on its way; and do not wait for ever for that. */
+  /** Request the missing items, unless a request is running, and limit the wait for them. */
   #check(socket, moved) {
     if (this.#catchingUp) {
       if (moved) this.#after("patience", PATIENCE, () => this.#lost(socket))
@@ -217,7 +217,7 @@ export class Follower {
     this.#after("ping", jitter(PING), () => this.#ping())
   }
 
-  /** The connection is gone or of no use: make a new one later, and poll meanwhile if none can be had. */
+  /** The connection is lost or useless: connect again later, and poll meanwhile if that fails. */
   #lost(socket) {
     if (this.#socket !== socket) return
     this.#release()
@@ -264,13 +264,13 @@ export class Follower {
     this.#cover(0, state.seq)
   }
 
-  /** GET; null for what is not there. */
+  /** GET; null for 404. */
   async #get(href, signal) {
     const response = await this.#fetch(href, "GET", signal)
     return response.status === 404 ? null : response
   }
 
-  /** Ask our own server. Cookies prove who the reader is: a ticket in a header would not survive redirects. */
+  /** Request from our own server. Cookies authenticate the reader: a ticket in a header would not survive redirects. */
   async #fetch(href, method, signal) {
     const response = await fetch(href, { method, headers: { accept: "application/json" }, credentials: "same-origin", signal })
     if (response.status === 410) throw new Gone()
@@ -280,7 +280,7 @@ export class Follower {
     return response
   }
 
-  /** Whether an error ends the following for good; if so, it has been ended. */
+  /** Return whether an error is final, and stop following if it is. */
   #isFinal(error) {
     if (!(error instanceof Gone || error instanceof Refused)) return false
     if (this.#stopped) return true

@@ -1,4 +1,4 @@
-// The page of a share: joins what the server rendered, the connection, and the reader's place in the page.
+// The page of a share: connects the rendered page, the live connection, and the reader's scroll position.
 
 import { Follower } from "./follow.js"
 import { Transcript } from "./transcript.js"
@@ -12,7 +12,7 @@ const STATES = {
   unshared: "No longer shared",
   refused: "Not shared with you",
 }
-const AT_END = 160 // pixels from the end of the page that count as reading along
+const AT_END = 160 // pixels from the end of the page within which the page follows new messages
 
 const root = document.querySelector("#share")
 const status = document.querySelector("#status")
@@ -28,13 +28,13 @@ function showStatus(state) {
   status.textContent = STATES[state]
 }
 
-/** Take in items; a reader who is at the end of a live session stays there, another is told. */
+/** Apply items. A reader at the end of a live session stays at the end; another one gets a notice. */
 async function apply(items) {
   const along = status.dataset.state === "live" && atEnd()
   await transcript.apply(items)
   if (!along) return showLatest(items.length > 0)
   toEnd()
-  requestAnimationFrame(toEnd) // elements that were out of view have only now got their height
+  requestAnimationFrame(toEnd) // elements out of view get their height only now
 }
 
 function showLatest(changed) {
@@ -42,7 +42,7 @@ function showLatest(changed) {
   else if (changed && status.dataset.state === "live") latest.hidden = false
 }
 
-/** Put words in place of the session; `link` is a button that leads there. */
+/** Replace the session with a message; `link` is the target of a button. */
 function replaceBy(title, words, link) {
   const heading = document.createElement("h1")
   const paragraph = document.createElement("p")
@@ -66,10 +66,10 @@ function showGone() {
   replaceBy("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
 }
 
-/** The server knows better why, and what can be done about it: with the password, or by signing in. */
+/** Reload: the server explains the reason, and offers the password form or the sign-in. */
 function showRefused() {
-  const link = { href: location.pathname, label: "Ask again" }
-  replaceBy("Not shared with you any more", "Who may see this session has changed, or you are signed out.", link)
+  const link = { href: location.pathname, label: "Try again" }
+  replaceBy("Not shared with you any more", "Access to this session has changed, or you are signed out.", link)
 }
 
 const follower = new Follower({

@@ -1,14 +1,14 @@
-// The transcript in the page: takes in items one by one and changes only the elements that they are about.
+// The transcript in the page: applies items one by one and changes only the elements they concern.
 // The server renders the same elements (web/templates/message.html): change both together.
-// Shared content is hostile: it reaches the page as text nodes and as data URLs of pictures, in no other way.
+// Shared content is hostile: it reaches the page only as text nodes and as data URLs of pictures.
 
 import * as show from "./blocks.js"
 
-const SLICE = 100 // milliseconds of work between two chances for the browser to draw
-const LOADS = 4 // fetches of large items at the same time
-const NEARBY = "800px" // how far below the window a large item is fetched ahead
+const SLICE = 100 // milliseconds of work between two chances for the browser to render
+const LOADS = 4 // concurrent fetches of large items
+const NEARBY = "800px" // distance below the window at which a large item is fetched
 
-/** Make an element; strings become text nodes. */
+/** Create an element; strings become text nodes. */
 function element(tag, attributes, ...children) {
   const node = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
@@ -61,7 +61,7 @@ const render = {
   ],
 }
 
-/** Replace the content of an element, and keep open what the reader has opened. */
+/** Replace the content of an element, and keep opened details open. */
 function refill(node, children) {
   const opened = [...node.querySelectorAll(":scope > details")].map((each) => each.open)
   node.replaceChildren(...children)
@@ -89,13 +89,13 @@ const lesser = (a, b) => a.dataset.key < b.dataset.key
 
 export class Transcript {
   #messages = new Map() // id -> {id, created, node, parts: [node]}
-  #order = [] // the same, in the order of the page
-  #misplaced = new Set() // those that are not yet at their place in the page
+  #order = [] // the same objects, in page order
+  #misplaced = new Set() // messages that are not yet at their place in the page
   #parts = new Map() // key -> node
   #names = new Map() // model id -> name
   #loader
 
-  /** Take over what the server rendered below `root`; `fetchItem(href)` returns an item, or null if it is outdated. */
+  /** Adopt the elements rendered below `root`; `fetchItem(href)` returns an item, or null if it is outdated. */
   constructor(root, fetchItem) {
     this.list = root.querySelector("#messages")
     this.session = root.querySelector("#session")
@@ -119,7 +119,7 @@ export class Transcript {
     for (const part of parts) this.#parts.set(part.dataset.key, part)
   }
 
-  /** Take in items, in any order, each as often as it comes. Resolves when they are in the page. */
+  /** Apply items, in any order and with repetition. Resolves when they are in the page. */
   async apply(items) {
     let begun = performance.now()
     for (const item of items) {
@@ -132,7 +132,7 @@ export class Transcript {
     this.#arrange()
   }
 
-  /** Put messages at their place: once for all of a batch, since the browser lays out the page after each time. */
+  /** Put messages at their place: once per batch, because each change makes the browser lay out the page. */
   #arrange() {
     if (this.#misplaced.size === 0) return
     this.#order.sort(compare)
@@ -164,7 +164,7 @@ export class Transcript {
     }
   }
 
-  /** Let the later arrival win, and fetch later what came by reference. */
+  /** Let the later arrival win, and fetch referenced items later. */
   #fill(node, item, fill) {
     const at = Number(node.dataset.at ?? -1)
     const seq = Number(node.dataset.seq ?? -1)
@@ -330,7 +330,7 @@ class Loader {
     if (this.#active >= LOADS || this.#queue.length === 0) return
     const { href, failures } = this.#queue.shift()
     const address = href()
-    if (!address) return this.#next() // meanwhile a newer item came whole
+    if (!address) return this.#next() // a newer item has arrived complete
     this.#active += 1
     try {
       await this.load(address)

@@ -2,6 +2,6 @@
 
 import sys
 
-from opencode_cloud.operator import main
+from opencode_cloud.operators.command import main
 
 sys.exit(main())

@@ -3,12 +3,11 @@
 import time
 from typing import Any
 
-from opencode_cloud.access.models import KnownKey, KnownMember, KnownWorkspace
-from opencode_cloud.budgets.models import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
 from opencode_cloud.budgets.service import counters_of
-from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.usage import Tokens, UsageEvent
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import UsageEvent
 
 DOLLAR = 100_000_000
 NOON = 1_790_251_200

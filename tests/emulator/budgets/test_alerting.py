@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.models import BudgetExhausted, Period, Scope
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.service import Alerting, Budgets, Sweep
 from opencode_cloud.budgets.stream import BudgetsKeeper
+from opencode_cloud.contracts.budgets import BudgetExhausted, Period, Scope
 from opencode_cloud.kit.dynamodb import DynamoDB
 from tests.emulator.budgets.calls import Caller, budget
 from tests.emulator.budgets.conftest import Tables

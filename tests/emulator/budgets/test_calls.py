@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
 from opencode_cloud.budgets.service import Budgets, Sweep, calls
 from opencode_cloud.budgets.store import CounterStore
+from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
 from opencode_cloud.kit.dynamodb import DynamoDB
-from opencode_cloud.usage.store.rows import counters_of, from_row
+from opencode_cloud.schema.usage_events import counters_of, from_row
 from tests.emulator.budgets.calls import DOLLAR, NOON, Caller, budget
 from tests.emulator.budgets.conftest import Tables
 

@@ -16,13 +16,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from opencode_cloud.budgets.models import Counter, Period, Reservation, Scope, Unit
 from opencode_cloud.budgets.service import Budgets, Sweep
+from opencode_cloud.contracts.budgets import Counter, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests
-from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import from_row
+from opencode_cloud.schema.usage_events import from_row
 from tests.emulator.budgets.calls import NOON, Caller, budget
 from tests.emulator.budgets.conftest import Tables, create_tables
 from tests.ministack import Emulator

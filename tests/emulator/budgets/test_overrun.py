@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.budgets.models import Scope
 from opencode_cloud.budgets.service import Budgets, Sweep
+from opencode_cloud.contracts.budgets import Scope
 from opencode_cloud.kit.dynamodb import DynamoDB
-from opencode_cloud.usage.store.rows import from_row
+from opencode_cloud.schema.usage_events import from_row
 from tests.emulator.budgets.calls import DOLLAR, Caller, budget
 from tests.emulator.budgets.conftest import Tables
 from tests.ministack import ROOT

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.access.models import KnownKey, KnownMember, KnownWorkspace
-from opencode_cloud.budgets.models import BudgetBusy, BudgetExhausted
 from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore
+from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted
 from opencode_cloud.kit.dynamodb import DynamoDB
 from tests.emulator.budgets.calls import Caller
 

@@ -13,9 +13,9 @@ from opencode_cloud.identity.models import VerifiedPerson
 from opencode_cloud.identity.service.methods import Methods
 from opencode_cloud.identity.service.signing_in import SigningIn
 from opencode_cloud.identity.store.accounts import AccountsStore
-from opencode_cloud.identity.store.tables import accounts, logins
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.identity import accounts, logins
+from opencode_cloud.schema.workspaces import workspaces
 from tests.unit.workspaces.team import Place
 
 AT_ONCE = 6

@@ -12,19 +12,19 @@ from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection, Database
 from opencode_cloud.outbox.deliveries import RelayQueue
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, Relay
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
-from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 
 KEY = "oc_sk_test_"
 """What a test's keys begin with; then comes the id."""

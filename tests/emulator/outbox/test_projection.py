@@ -14,17 +14,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import Table, delete, update
 
 from opencode_cloud.access.models import Kind, Known, Place
-from opencode_cloud.access.store.tables import projection_versions
-from opencode_cloud.budgets.store.tables import budgets
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys, provider_credentials
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.policies.models import Revision, Versioned
 from opencode_cloud.policies.store import DocumentStore
-from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from opencode_cloud.schema.access import projection_versions
+from opencode_cloud.schema.budgets import budgets
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys, provider_credentials
+from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 from tests.emulator.outbox.planes import Planes, Team
 
 Write = tuple[Place, Known | None, int]

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.outbox import service
 from opencode_cloud.outbox.deliveries import RelayQueue
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import WakeUp, by_topic
 from opencode_cloud.outbox.store import OutboxStore
-from opencode_cloud.outbox.store.tables import outbox
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.outbox import outbox
+from opencode_cloud.schema.workspaces import workspaces
 from tests.emulator.outbox.planes import Planes
 
 

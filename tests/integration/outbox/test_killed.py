@@ -14,7 +14,7 @@ from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.policies.store.tables import configurations
+from opencode_cloud.schema.policies import configurations
 from tests.emulator.outbox.planes import KEY, Planes, Team
 from tests.integration.offered import own_config
 from tests.ministack import forget_clients
@@ -28,8 +28,8 @@ import os, signal, sys
 from sqlalchemy import update
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.outbox.models import Topic
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.outbox.service import Outbox
 from opencode_cloud.outbox.store import OutboxStore
 

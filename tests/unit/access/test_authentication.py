@@ -11,10 +11,10 @@ from opencode_cloud.access.models import Place
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.access.service.authentication import proof_of, session_of_cookie
 from opencode_cloud.access.store import AccessStore, KeyUses
-from opencode_cloud.kit.actor import ActorKind, Credential
+from opencode_cloud.contracts.actor import ActorKind, Credential
+from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.workspaces.permissions import Permission, Role
 from tests.unit.access import projected
 from tests.unit.access.projected import MACHINES_KEY, PERSONS_KEY, ROWS, Projected
 from tests.unit.aws import Cloud

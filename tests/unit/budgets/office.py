@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from opencode_cloud.access.models import Kind, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace, Place
+from opencode_cloud.access.models import Kind, Place
 from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.budgets.models import KnownBudget, Standing
 from opencode_cloud.budgets.service.alerts import Alerts
 from opencode_cloud.budgets.service.allowances import Allowances
 from opencode_cloud.budgets.service.balance import Balance
@@ -22,12 +21,14 @@ from opencode_cloud.budgets.service.settings import UsageSetting
 from opencode_cloud.budgets.service.webhooks import Webhooks
 from opencode_cloud.budgets.store.alerts import AlertStore
 from opencode_cloud.budgets.store.budgets import BudgetStore
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.budgets import KnownBudget, Standing
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
-from opencode_cloud.mail.store.tables import mails
 from opencode_cloud.policies.service import Compiler
 from opencode_cloud.policies.store import DocumentStore
+from opencode_cloud.schema.mail import mails
 from tests.unit.workspaces.team import KEY
 from tests.unit.workspaces.team import Place as TeamPlace
 

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.budgets.deliveries import MOST_ATTEMPTS, AlertDeliveries
-from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Standing, Unit
 from opencode_cloud.budgets.models.crossings import Crossing, crossing_id, mark
 from opencode_cloud.budgets.service.alerting import crossed
 from opencode_cloud.budgets.service.webhooks import clean_url
 from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Standing, Unit
 from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.schema.audit import audit_entries
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
 

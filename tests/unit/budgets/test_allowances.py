@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from opencode_cloud.budgets.models import Period, Scope, Standing, Unit
 from opencode_cloud.budgets.models.documents import LARGEST, Budget, Wish
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.budgets import Period, Scope, Standing, Unit
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Scope as KeyScope
 from opencode_cloud.keys.service import Wish as KeyWish
-from opencode_cloud.kit.actor import Actor
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.permissions import Scope as KeyScope
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
-from opencode_cloud.budgets.models import Claim, KnownBudget, Period, Scope, Unit
 from opencode_cloud.budgets.service import counters_of
+from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Scope, Unit
 
 NOON = 1_790_251_200
 

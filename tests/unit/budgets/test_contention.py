@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.budgets.models import Claim, KnownBudget, Period, Reservation, Scope, Unit
 from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.budgets.windows import counter
+from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import Contended, TransactionRefused
 from opencode_cloud.kit.errors import Unavailable
-from opencode_cloud.usage.models import UsageEvent
 
 NOON = 1_790_251_200
 EVENT = UsageEvent(id="call_1", at=NOON * 1000, workspace="wrk_1")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.budgets.messages import DOLLAR, amount, dollars, refusal
-from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Scope, Shortage, Standing, Unit
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Shortage, Standing, Unit
 
 DECEMBER = 1_796_083_200
 """2026-12-01T00:00:00Z, in seconds."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Unit
 from opencode_cloud.budgets.windows import counter, window
+from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
 
 WINDOWED = [period for period in Period if period is not Period.TOTAL]
 MOMENTS = st.integers(0, 7_000_000_000)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opencode_cloud.access.models import EnforcedPolicy, Rules
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
+from opencode_cloud.contracts.access import EnforcedPolicy, Rules
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.policies.offering import with_gateway
 from opencode_cloud.policies.second_generation import providers

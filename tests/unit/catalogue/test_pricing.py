@@ -7,8 +7,9 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tier, Tokens
+from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tier
 from opencode_cloud.catalogue.pricing import cost, rates_for, worst_cost
+from opencode_cloud.contracts.usage import Tokens
 
 CENT = 1_000_000
 """In micro-cents."""

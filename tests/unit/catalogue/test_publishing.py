@@ -15,19 +15,21 @@ from sqlalchemy import select
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.audit.store.tables import audit_entries
 from opencode_cloud.catalogue.document import date
-from opencode_cloud.catalogue.models import Catalogue, InvalidCatalogue, Tokens
+from opencode_cloud.catalogue.models import Catalogue, InvalidCatalogue
 from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.catalogue.service import publishing
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
-from opencode_cloud.catalogue.store.tables import catalogue_prices
 from opencode_cloud.catalogue.store.versions import VersionStore
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.kit.errors import NotFound, PreconditionFailed, ServiceError
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox
+from opencode_cloud.policies.validation import form_faults
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.catalogue import catalogue_prices
 from tests.unit.catalogue.documents import DAY, document, text, with_model
 from tests.unit.workspaces.team import QuietStore
 
@@ -58,7 +60,7 @@ class Desk:
     def __post_init__(self) -> None:
         outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
         self.store = VersionStore(self.database)
-        self.publisher = CataloguePublisher(self.store, outbox, AuditTrail(AuditStore()))
+        self.publisher = CataloguePublisher(self.store, outbox, AuditTrail(AuditStore()), form_faults)
         self.patch.setattr(publishing, "now_seconds", lambda: self.now)
 
     def _relay(self, messages: Sequence[Message]) -> None:
@@ -271,6 +273,6 @@ def known(desk: Desk) -> Sequence[Any]:
 
 
 def publishing_versions() -> Any:
-    from opencode_cloud.catalogue.store.tables import catalogue_versions
+    from opencode_cloud.schema.catalogue import catalogue_versions
 
     return catalogue_versions

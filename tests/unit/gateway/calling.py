@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opencode_cloud.access.models import KnownCredentials, KnownWorkspace
 from opencode_cloud.access.service import Request
 from opencode_cloud.access.service.inference import Caller
-from opencode_cloud.budgets.models import Reservation
 from opencode_cloud.catalogue.models import Catalogue, Format, Model
+from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.budgets import Reservation
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, Incoming, Target
 from opencode_cloud.gateway.service import Calls, Health
 from opencode_cloud.gateway.service.admission import Admission
 from opencode_cloud.gateway.service.anonymous import Anonymous
-from opencode_cloud.kit.actor import Actor, ActorKind
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import Unavailable
-from opencode_cloud.usage.models import UsageEvent
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 Step = bytes | float | Exception

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from opencode_cloud.catalogue.models import Limits, Route, Timers, UpstreamKind
+from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, Target
 from opencode_cloud.gateway.service import answering, calls
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.usage.models import Outcome, UsageEvent
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud.access.models import EnforcedPolicy, KnownKey, Rules
 from opencode_cloud.catalogue.models import Format, Route
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownKey, Rules
 from opencode_cloud.gateway.formats import read_request
 from opencode_cloud.gateway.service.tools import offered
 from opencode_cloud.kit.errors import ServiceError

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.access.models import login_required
 from opencode_cloud.access.service import Request
 from opencode_cloud.catalogue.models import Format, Route
+from opencode_cloud.contracts.access import login_required
 from opencode_cloud.gateway.models import Incoming
 from opencode_cloud.gateway.routes import LISTS, PATHS, Gateway
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse

@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.access.models import KnownCredential, KnownCredentials, Rules
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
+from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
 from opencode_cloud.gateway.models import Failure, Target
 from opencode_cloud.gateway.service.health import FAILURES, Health
 from opencode_cloud.gateway.service.routing import order, own_credential, targets

@@ -1,6 +1,6 @@
 import pytest
 
-from opencode_cloud.identity.agents import describe
+from opencode_cloud.http.agents import describe
 
 
 @pytest.mark.parametrize(

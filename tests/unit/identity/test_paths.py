@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.identity.paths import login_path, safe_path
+from opencode_cloud.http.paths import login_path, safe_path
 
 OURS = "https://cloud.example"
 

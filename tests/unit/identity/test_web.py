@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.identity import web
+from opencode_cloud.http import requests
 from opencode_cloud.kit.errors import Forbidden
 
 
@@ -32,14 +32,14 @@ SIGNED_IN = ["other=1", "__Host-opencode_session=abc"]
     ],
 )
 def test_the_credential_is_a_bearer_or_a_key_header(headers: dict[str, str], bearer: str) -> None:
-    assert web.request_of(event("POST", None, **headers)).bearer == bearer
+    assert requests.request_of(event("POST", None, **headers)).bearer == bearer
 
 
 def test_the_cookie_counts_only_under_the_name_that_fits_the_scheme() -> None:
-    assert web.request_of(event(cookies=SIGNED_IN)).cookie == "abc"
-    assert web.request_of(event(cookies=["opencode_session=abc"])).cookie == ""
-    assert web.request_of(event(cookies=["opencode_session=abc"], x_forwarded_proto="http")).cookie == "abc"
-    assert web.request_of({**event(cookie="a=b; __Host-opencode_session=abc"), "cookies": None}).cookie == "abc"
+    assert requests.request_of(event(cookies=SIGNED_IN)).cookie == "abc"
+    assert requests.request_of(event(cookies=["opencode_session=abc"])).cookie == ""
+    assert requests.request_of(event(cookies=["opencode_session=abc"], x_forwarded_proto="http")).cookie == "abc"
+    assert requests.request_of({**event(cookie="a=b; __Host-opencode_session=abc"), "cookies": None}).cookie == "abc"
 
 
 @pytest.mark.parametrize(
@@ -64,22 +64,22 @@ def test_unsafe_requests_by_cookie_must_come_from_our_own_pages(
     asked = event(method, SIGNED_IN, **headers)
     if refused:
         with pytest.raises(Forbidden, match="not sent by a page"):
-            web.check_same_origin(asked)
+            requests.check_same_origin(asked)
     else:
-        web.check_same_origin(asked)
+        requests.check_same_origin(asked)
 
 
 def test_a_form_is_valid_for_one_browser_and_one_action() -> None:
-    token = web.form_token("key", "browser", "/device")
-    web.check_form_token("key", "browser", "/device", token)
+    token = requests.form_token("key", "browser", "/device")
+    requests.check_form_token("key", "browser", "/device", token)
     for wrong in (("key", "other", "/device"), ("key", "browser", "/login"), ("other", "browser", "/device")):
         with pytest.raises(Forbidden):
-            web.check_form_token(*wrong, token)
+            requests.check_form_token(*wrong, token)
     with pytest.raises(Forbidden):
-        web.check_form_token("key", "", "/device", web.form_token("key", "", "/device"))
+        requests.check_form_token("key", "", "/device", requests.form_token("key", "", "/device"))
 
 
 def test_cookies_are_unreadable_for_scripts_and_bound_to_the_host() -> None:
-    assert web.set_cookie(event(), "opencode_session", "abc", 60) == (
+    assert requests.set_cookie(event(), "opencode_session", "abc", 60) == (
         "__Host-opencode_session=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60"
     )

@@ -7,16 +7,16 @@ import pytest
 from sqlalchemy import select
 
 from opencode_cloud.access.service.authentication import hash_of_key
-from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.models import NewKey
 from opencode_cloud.keys.service import Narrowing, Wish
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.mail.store.tables import mails
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.permissions import Scope
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.mail import mails
 from tests.unit.workspaces.team import Place, code_of
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.limits import checked, contains, covers, wider
 from opencode_cloud.keys.models import Limits
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.workspaces.permissions import Scope
 
 patterns = st.text(alphabet="ab/*", min_size=1, max_size=6)
 names = st.text(alphabet="ab/", min_size=1, max_size=8)

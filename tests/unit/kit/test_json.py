@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.kit.json import decode
+from opencode_cloud.kit.json_codec import decode
 
 
 class Body(msgspec.Struct):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from opencode_cloud.access.models import matches
+from opencode_cloud.contracts.access import matches
 from opencode_cloud.policies.compilation import client_config, configuration, enforced
 from opencode_cloud.policies.models import Policy
 from opencode_cloud.policies.validation import form_faults

@@ -13,20 +13,20 @@ from sqlalchemy import select
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.audit.store.tables import audit_entries
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import PreconditionFailed, ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, WakeUp
 from opencode_cloud.outbox.store import OutboxStore
 from opencode_cloud.policies.models import InvalidDocument, Versioned
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.workspaces import workspaces
 
 POLICY, CONFIGURATION = Versioned.POLICY, Versioned.CONFIGURATION
 ACTOR = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", name="ada@example.com")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opencode_cloud.access.models import EnforcedPolicy, KnownWorkspace
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownWorkspace
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.service.access import narrowed
 

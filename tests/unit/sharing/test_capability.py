@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from opencode_cloud.sharing import capability
 from opencode_cloud.sharing.models import Position, Share, State
+from opencode_cloud.sharing.protocol import capability
 
 KEY = "deployment key"
 SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.sharing.fold import Fold
 from opencode_cloud.sharing.models import Item
+from opencode_cloud.sharing.protocol.fold import Fold
 
 LOGS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=20).map(
     lambda log: [Item(key=key, type="t", seq=seq, at=at) for seq, (key, at) in enumerate(log, 1)]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.kit.sockets import FRAME_BYTES, MESSAGE_BYTES
-from opencode_cloud.sharing.frames import legacy_frame, legacy_order, live_frames
 from opencode_cloud.sharing.models import Item
+from opencode_cloud.sharing.protocol.frames import legacy_frame, legacy_order, live_frames
 
 SIZES = st.lists(st.sampled_from([1, 100, 5_000, 20_000, 32_000, 32_700, 40_000, 200_000]), max_size=12)
 

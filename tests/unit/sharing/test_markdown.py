@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from opencode_cloud.sharing.markdown import code, escape, fence, quote, render_markdown
+from opencode_cloud.sharing.rendering.markdown import code, escape, fence, quote, render_markdown
 from tests.unit.sharing.conversation import (
     BEGIN,
     PIXEL,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.kit import site
-from opencode_cloud.sharing import pages
+from opencode_cloud.sharing.rendering import pages
 from tests.unit.sharing.conversation import (
     BEGIN,
     PIXEL,

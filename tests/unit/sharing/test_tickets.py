@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.sharing import tickets
+from opencode_cloud.sharing.protocol import tickets
 
 KEY = tickets.new_key()
 SHARE = "AbCdEfGhIjKlMnOpQrStUv"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.sharing.blocks import Note, Reasoning, Text, Tool, Unknown, block, failure, file, usage
-from opencode_cloud.sharing.lenient import decode, line, plain
-from opencode_cloud.sharing.transcript import moment, to_document, transcribe
+from opencode_cloud.sharing.rendering.blocks import Note, Reasoning, Text, Tool, Unknown, block, failure, file, usage
+from opencode_cloud.sharing.rendering.lenient import decode, line, plain
+from opencode_cloud.sharing.rendering.transcript import moment, to_document, transcribe
 from tests.unit.sharing.conversation import (
     BEGIN,
     PIXEL,

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Table, func, select
 
-from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Entry, Outcome, UsageEvent
-from opencode_cloud.usage.store.tables import SUMS
+from opencode_cloud.schema.usage import SUMS
+from opencode_cloud.usage.models import Entry
 
 NOON = 1_764_072_000_000
 """2025-11-25T12:00:00Z, in milliseconds."""

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud import operator
 from opencode_cloud.kit.errors import BadRequest
+from opencode_cloud.operators import command
 from opencode_cloud.usage.commands import UsageCommand, carry_out
 from opencode_cloud.usage.service.reconciling import Replayed
 
@@ -42,8 +42,8 @@ def test_a_replay_is_asked_for_until_the_day_is_done(
             # As the function does: whatever is sent must be a command.
             return {"result": carry_out(msgspec.convert(command, UsageCommand), told)}
 
-    monkeypatch.setattr(operator, "Deployed", Deployed)
-    assert operator.main(["--stage", "dev", "usage", "replay", "2026-11-25"]) == 0
+    monkeypatch.setattr(command, "Deployed", Deployed)
+    assert command.main(["--stage", "dev", "usage", "replay", "2026-11-25"]) == 0
     assert told.asked == [("2026-11-25", None, None), ("2026-11-25", None, ("wrk_1", "call_5"))]
     assert '"events": 10' in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ import pytest
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.deliveries import ExportDeliveries

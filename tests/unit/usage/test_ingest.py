@@ -12,11 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Entry, Sums
-from opencode_cloud.usage.service import Ingest
-from opencode_cloud.usage.store.ledger import Ledger
-from opencode_cloud.usage.store.rows import counters_of, from_row, to_row
-from opencode_cloud.usage.store.tables import (
+from opencode_cloud.schema.usage import (
     usage_counters,
     usage_days,
     usage_events,
@@ -24,6 +20,10 @@ from opencode_cloud.usage.store.tables import (
     usage_metadata,
     usage_sessions,
 )
+from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
+from opencode_cloud.usage.models import Entry, Sums
+from opencode_cloud.usage.service import Ingest
+from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.stream import UsageStream
 from tests.unit.usage.events import NOON, WORKSPACE, call, distinct, entries, entry, event, rows, totals
 

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums, UsageEvent
+from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums
 from opencode_cloud.usage.service import Ingest, Reading
 from opencode_cloud.usage.service import reading as service_reading
 from opencode_cloud.usage.service.reading import whole
@@ -21,7 +23,6 @@ from opencode_cloud.usage.service.rollups import day_start, hour_start, moment
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
 from opencode_cloud.usage.store.ledger import Ledger
-from opencode_cloud.workspaces.permissions import Role
 from tests.unit.usage.events import ANN, BEN, NOON, OTHER, ROBOT, WORKSPACE, distinct, entries, entry, event
 from tests.unit.usage.test_ingest import empty
 

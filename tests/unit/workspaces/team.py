@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from opencode_cloud.audit.store.tables import audit_entries
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.composition.workspaces import workspace_services
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.outbox.models import Message, Topic
 from opencode_cloud.outbox.service import Outbox, WakeUp
 from opencode_cloud.outbox.store import OutboxStore
-from opencode_cloud.workspaces.assembly import Team
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.identity import accounts
 from opencode_cloud.workspaces.models import Workspace
-from opencode_cloud.workspaces.permissions import Role
 
 KEY = "a deployment's key"
 
@@ -41,7 +41,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
-        self.team = Team.over(
+        self.team = workspace_services(
             self.database,
             self.outbox,
             lambda: KEY,

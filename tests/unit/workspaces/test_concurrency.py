@@ -6,9 +6,9 @@ from threading import Barrier
 
 import pytest
 
+from opencode_cloud.contracts.permissions import Role, Scope
 from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.workspaces.permissions import Role, Scope
 from tests.unit.workspaces.team import Place
 
 

@@ -11,12 +11,13 @@ import dns.rrset
 import pytest
 from sqlalchemy import update
 
+from opencode_cloud.composition.workspaces import workspace_services
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.workspaces.assembly import Team
-from opencode_cloud.workspaces.permissions import Role
+from opencode_cloud.schema.workspaces import domains
 from opencode_cloud.workspaces.service.domains import LOOK_AGAIN_AFTER
-from opencode_cloud.workspaces.store.tables import domains
+from opencode_cloud.workspaces.services import WorkspaceServices
 from tests.unit.workspaces.team import KEY, Place, code_of
 
 
@@ -62,13 +63,13 @@ def zone() -> Iterator[Zone]:
 
 
 @pytest.fixture
-def team(place: Place, zone: Zone) -> Team:
-    return Team.over(
+def team(place: Place, zone: Zone) -> WorkspaceServices:
+    return workspace_services(
         place.database, place.outbox, lambda: KEY, "no key", lambda _: {}, lambda _: None, dns_server=zone.address
     )
 
 
-def test_a_domain_is_proved_by_its_record(place: Place, team: Team, zone: Zone) -> None:
+def test_a_domain_is_proved_by_its_record(place: Place, team: WorkspaceServices, zone: Zone) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     claimed = team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True)
     with pytest.raises(ServiceError) as caught:
@@ -82,7 +83,9 @@ def test_a_domain_is_proved_by_its_record(place: Place, team: Team, zone: Zone) 
     assert team.domains.verify(owner, owner.workspace, claimed.id).verified_at
 
 
-def test_the_record_of_one_workspace_proves_nothing_for_another(place: Place, team: Team, zone: Zone) -> None:
+def test_the_record_of_one_workspace_proves_nothing_for_another(
+    place: Place, team: WorkspaceServices, zone: Zone
+) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     stranger = place.member(eve := place.person("eve@evil.example"), place.founded(eve).id)
     mine = team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True)
@@ -96,7 +99,7 @@ def test_the_record_of_one_workspace_proves_nothing_for_another(place: Place, te
     assert code_of(caught) == "domain_not_found"
 
 
-def test_proofs_are_looked_up_again(place: Place, team: Team, zone: Zone) -> None:
+def test_proofs_are_looked_up_again(place: Place, team: WorkspaceServices, zone: Zone) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     kept = team.domains.add(owner, owner.workspace, "kept.example", Role.MEMBER, auto_join=True)
     lost = team.domains.add(owner, owner.workspace, "lost.example", Role.MEMBER, auto_join=True)
@@ -112,7 +115,7 @@ def test_proofs_are_looked_up_again(place: Place, team: Team, zone: Zone) -> Non
 
 
 @pytest.mark.parametrize("name", ["", "com", "no spaces.example", "-.example", "a@b.example", "http://corp.example"])
-def test_what_is_no_domain_is_refused(place: Place, team: Team, name: str) -> None:
+def test_what_is_no_domain_is_refused(place: Place, team: WorkspaceServices, name: str) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     with pytest.raises(ServiceError) as caught:
         team.domains.add(owner, owner.workspace, name, Role.MEMBER, auto_join=True)

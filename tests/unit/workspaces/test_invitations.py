@@ -6,17 +6,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from opencode_cloud.identity.store.tables import logins
-from opencode_cloud.kit.actor import ANONYMOUS, Credential
+from opencode_cloud.contracts.actor import ANONYMOUS, Credential
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import invitation_token
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.mail.store.tables import mails
-from opencode_cloud.outbox.models import Topic
+from opencode_cloud.schema.identity import logins
+from opencode_cloud.schema.mail import mails
+from opencode_cloud.schema.workspaces import invitations
 from opencode_cloud.workspaces.models import InvitationState
-from opencode_cloud.workspaces.permissions import Role
-from opencode_cloud.workspaces.store.tables import invitations
 from tests.unit.workspaces.team import KEY, Place, code_of
 
 

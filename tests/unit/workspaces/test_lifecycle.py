@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from opencode_cloud.kit.actor import Actor
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.models import InvitationState
-from opencode_cloud.workspaces.permissions import Permission, Role, allows
 from tests.unit.workspaces.team import Place
 
 PEOPLE = 5

@@ -2,9 +2,9 @@
 
 import pytest
 
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.permissions import Role
 from tests.unit.workspaces.team import Place, code_of
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opencode_cloud.workspaces.permissions import GRANTS, SCOPES, Permission, Role, Scope, allows
+from opencode_cloud.contracts.permissions import GRANTS, SCOPES, Permission, Role, Scope, allows
 from opencode_cloud.workspaces.roles import document
 
 ROOT = Path(__file__).parents[3]

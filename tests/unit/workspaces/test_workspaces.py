@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from opencode_cloud.audit.store.tables import audit_entries
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role, Scope
 from opencode_cloud.keys.service import Wish
-from opencode_cloud.keys.store.tables import keys
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import metadata
-from opencode_cloud.mail.store.tables import mails
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.permissions import Role, Scope
-from opencode_cloud.workspaces.store.tables import domains, workspaces
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.mail import mails
+from opencode_cloud.schema.workspaces import domains, workspaces
 from tests.unit.workspaces.team import Place, code_of
 
 

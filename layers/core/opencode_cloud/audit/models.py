@@ -7,15 +7,6 @@ from datetime import datetime
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an action was done to: the kind of row, its id, and the name that people know it by."""
-
-    kind: str
-    id: str
-    name: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of the trail, with the names of the table's columns."""

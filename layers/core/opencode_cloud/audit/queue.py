@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.audit.models import Entry, Target
+from opencode_cloud.audit.models import Entry
 from opencode_cloud.audit.service import entry
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.actor import Actor
 
 
 class AuditQueue:

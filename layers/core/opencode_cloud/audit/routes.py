@@ -19,10 +19,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from opencode_cloud.access.service import Access
 from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.audit.service import AuditReading
-from opencode_cloud.identity.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
-from opencode_cloud.workspaces.permissions import Permission
 
 LARGEST_EXPORT = 5000
 """Entries of one answer: at most some 3 MB, of the 6 MB that a function may answer."""
@@ -144,7 +144,7 @@ class AuditRoutes:
         wanted = _filter(actor, action, target, since, until)
         rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), LARGEST_EXPORT + 1)
         shown, more = rows[:LARGEST_EXPORT], len(rows) > LARGEST_EXPORT
-        headers = {**http.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace}.{form}"'}
+        headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace}.{form}"'}
         if more:
             asked: dict[str, str] = event.get("queryStringParameters") or {}
             query = asked | {"cursor": encode_cursor(_key(shown[-1]))}
@@ -153,7 +153,7 @@ class AuditRoutes:
             body, kind = as_csv(shown, first=cursor is None), "text/csv; charset=utf-8"
         else:
             body, kind = msgspec.json.encode([show(row).model_dump(mode="json") for row in shown]), "application/json"
-        return http.reply(event, body, kind, status=HTTPStatus.OK, headers=headers)
+        return http_events.reply(event, body, kind, status=HTTPStatus.OK, headers=headers)
 
 
 def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> Filter:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from opencode_cloud.audit.models import Entry, Filter, Target
+from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -15,7 +16,7 @@ from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.store import AuditArchive, AuditStore
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Connection
 
 

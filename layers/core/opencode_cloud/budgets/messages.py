@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Shortage, Unit
+from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Shortage, Unit
 
 DOLLAR = 100_000_000
 """Micro-cents."""

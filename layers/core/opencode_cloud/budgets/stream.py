@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.log import logger
-from opencode_cloud.usage.store.rows import counters_of
+from opencode_cloud.schema.usage_events import counters_of
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service import Alerting, Sweep

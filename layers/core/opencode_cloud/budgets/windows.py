@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from opencode_cloud.budgets.models import Counter, KnownBudget, Period
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period
 
 
 class Window(NamedTuple):

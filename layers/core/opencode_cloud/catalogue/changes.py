@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from opencode_cloud.catalogue.document import date, dollars, micro_cents, moment
-from opencode_cloud.policies.differences import differences
-from opencode_cloud.policies.models import Change, Difference
+from opencode_cloud.kit.json_documents import Change, Difference, differences
 
 Written = Mapping[str, Any]
 

@@ -13,7 +13,7 @@ from opencode_cloud.kit.moments import rfc3339
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Revision
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
 
 
 class CatalogueCommand(msgspec.Struct, tag="catalogue"):

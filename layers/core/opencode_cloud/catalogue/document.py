@@ -31,7 +31,7 @@ from opencode_cloud.catalogue.models import (
     Upstream,
     UpstreamKind,
 )
-from opencode_cloud.policies.validation import pointer
+from opencode_cloud.kit.json_documents import pointer
 
 NOW = "now"
 """As the date of a price: the moment at which the document is published."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.access.models import Rules
 from opencode_cloud.catalogue.models import MICRO_CENTS, Catalogue, Format, Model, Price, Rates
+from opencode_cloud.contracts.access import Rules
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.models import EnforcedPolicy
+    from opencode_cloud.contracts.access import EnforcedPolicy
 
 Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]

@@ -182,30 +182,6 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
         return found or next((model for model in self.models.values() if name in model.aliases), None)
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call used; no token is in two of ``input``, ``cache_read``, ``cache_write``, ``cache_write_1h``."""
-
-    input: int = 0
-    """Of the prompt, neither read from a cache nor written to one."""
-    output: int = 0
-    """All that was generated, reasoning too."""
-    reasoning: int = 0
-    """The part of ``output`` that was reasoning."""
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-
-    @property
-    def prompt(self) -> int:
-        """All tokens of the prompt."""
-        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
-
-    @property
-    def total(self) -> int:
-        """All tokens."""
-        return self.prompt + self.output
-
-
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One published version of the document that people write. It never changes."""
 

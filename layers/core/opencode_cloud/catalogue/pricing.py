@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opencode_cloud.catalogue.models import MILLION, Price, Rates, Tokens
+from opencode_cloud.catalogue.models import MILLION, Price, Rates
+from opencode_cloud.contracts.usage import Tokens
 
 
 def cost(price: Price, tokens: Tokens) -> int:

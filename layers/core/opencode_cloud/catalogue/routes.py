@@ -9,15 +9,15 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, Field
 
-from opencode_cloud.access.models import workspace_not_found
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, dollars
 from opencode_cloud.catalogue.models import Format, Model, Rates
-from opencode_cloud.identity.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.answers import document
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
@@ -103,7 +103,7 @@ class ModelRoutes:
         if known is None:
             raise workspace_not_found()
         catalogue, permits = self._catalogue.current(), listing.bounded(known.policy, self._gate.actor.models)
-        base_url, now = http.base_url(self._gate.event, self._public_url), now_seconds()
+        base_url, now = http_events.base_url(self._gate.event, self._public_url), now_seconds()
         found = Models(
             version=catalogue.version,
             provider=catalogue.provider,

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from opencode_cloud.catalogue.document import Document, WrittenModel, WrittenPrice, WrittenUpstream, date, moment
 from opencode_cloud.catalogue.models import FORMATS, Fault, Price, UpstreamKind
-from opencode_cloud.policies.validation import pointer
+from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
 """Encodings by which the gateway can count a prompt."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger, metrics
-from opencode_cloud.usage.models import Outcome, UsageEvent
 
 
 def refusal(code: str, status: int, correlation: str) -> None:

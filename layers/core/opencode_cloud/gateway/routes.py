@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opencode_cloud.access.models import WORKSPACE_HEADER
 from opencode_cloud.access.service import Request as Sender
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.gateway.formats import answer_error
 from opencode_cloud.gateway.listing import listed
 from opencode_cloud.gateway.models import BrokenOff, Incoming, Refused

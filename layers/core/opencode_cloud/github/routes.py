@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.github.service import Exchange
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError, TooManyRequests
 from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.kit.log import logger
@@ -47,17 +47,17 @@ class GitHubRoutes:
 
     def exchange_personal(self) -> dict[str, Any]:
         """``POST /exchange_github_app_token_with_pat {owner, repo}``, the bearer a personal token -> ``{token}``."""
-        body = http.decode_body(self._event(), _Repository)
+        body = http_events.decode_body(self._event(), _Repository)
         return {"token": self._exchange.for_person(self._bearer(), body.owner, body.repo)}
 
     def installation(self) -> dict[str, Any]:
         """``GET /get_github_app_installation?owner=&repo=`` -> ``{installation}``, or ``{}`` when there is none."""
         event = self._event()
-        found = self._exchange.installation(http.query(event, "owner"), http.query(event, "repo"))
+        found = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
         return {"installation": found} if found else {}
 
     def _bearer(self) -> str:
-        scheme, _, value = http.header(self._event(), "authorization").partition(" ")
+        scheme, _, value = http_events.header(self._event(), "authorization").partition(" ")
         return value.strip() if scheme.lower() == "bearer" else ""
 
     def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], Response[str]]:
@@ -65,10 +65,10 @@ class GitHubRoutes:
         def answer() -> Response[str]:
             event = self._event()
             try:
-                self._limiter.take(LIMIT, http.source_address(event))
-                return http.reply(event, msgspec.json.encode(route()))
+                self._limiter.take(LIMIT, http_events.source_address(event))
+                return http_events.reply(event, msgspec.json.encode(route()))
             except ServiceError as error:
-                headers = dict(http.PRIVATE)
+                headers = dict(http_events.PRIVATE)
                 if isinstance(error, TooManyRequests):
                     headers |= {**error.headers, "Retry-After": str(error.retry_after)}
                 body = {
@@ -76,6 +76,6 @@ class GitHubRoutes:
                     "code": error.code,
                     "correlation_id": logger.get_correlation_id() or "",
                 }
-                return http.reply(event, msgspec.json.encode(body), status=error.status, headers=headers)
+                return http_events.reply(event, msgspec.json.encode(body), status=error.status, headers=headers)
 
         return answer

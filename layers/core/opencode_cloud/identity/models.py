@@ -59,8 +59,9 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since the epoch."""
     created_at: int
     expires_at: int
-    address: str
-    user_agent: str
+    address: str = ""
+    user_agent: str = ""
+    """Empty for a client that does not say what it is. A row leaves empty texts out, so both need a default."""
     account: str = ""
 
 

@@ -11,18 +11,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.models import login_required
 from opencode_cloud.access.service import Request
-from opencode_cloud.audit.models import Target
-from opencode_cloud.identity import web
-from opencode_cloud.identity.agents import describe
-from opencode_cloud.identity.frame import page, problem, render, see
-from opencode_cloud.identity.paths import safe_path
+from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.http import requests
+from opencode_cloud.http.agents import describe
+from opencode_cloud.http.pages import page, problem, render, see
+from opencode_cloud.http.paths import safe_path
 from opencode_cloud.identity.routes import asked, origin_of
 from opencode_cloud.identity.service.devices import shown_user_code
 from opencode_cloud.identity.service.server import Answer
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.kit.log import logger
@@ -31,6 +31,7 @@ from opencode_cloud.workspaces.addresses import clean_address
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.challenges import Challenges
     from opencode_cloud.identity.service.clients import Clients
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.service.server import OAuth
     from opencode_cloud.identity.service.sessions import Sessions
     from opencode_cloud.identity.service.signing_in import SigningIn
-    from opencode_cloud.kit.actor import Actor
     from opencode_cloud.outbox.service import Outbox
 
 ENTRIES = Limit("user-codes", 20, 600)
@@ -122,7 +122,7 @@ class IdentityPages:
 
     def login(self) -> Response[str]:
         """``GET /login?continue=/path``: the ways to sign in."""
-        proceed = safe_path(http.query(self._event(), "continue"))
+        proceed = safe_path(http_events.query(self._event(), "continue"))
         if self._signed_in():
             return see(proceed)
         return self._login_page(proceed)
@@ -130,21 +130,21 @@ class IdentityPages:
     def leave(self, name: str) -> Response[str]:
         """``GET /login/{name}``: on to the provider."""
         event = self._event()
-        self._parts.limiter.take(LOGINS, http.source_address(event))
+        self._parts.limiter.take(LOGINS, http_events.source_address(event))
         method = self._parts.methods().provider(name)
         browser, cookies = self._browser()
-        proceed = safe_path(http.query(event, "continue"))
+        proceed = safe_path(http_events.query(event, "continue"))
         return see(self._parts.logins.begin(method, self._callback(name), browser, proceed), cookies)
 
     def come_back(self, name: str) -> Response[str]:
         """``GET /auth/callback/{name}``: back from the provider."""
         event = self._event()
-        self._parts.limiter.take(LOGINS, http.source_address(event))
+        self._parts.limiter.take(LOGINS, http_events.source_address(event))
         method = self._parts.methods().provider(name)
-        if http.query(event, "error"):
+        if http_events.query(event, "error"):
             return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
-        browser = web.cookie(event, web.BROWSER)
-        state, code = http.query(event, "state"), http.query(event, "code")
+        browser = requests.cookie(event, requests.BROWSER)
+        state, code = http_events.query(event, "state"), http_events.query(event, "code")
         person, proceed = self._parts.logins.finish(method, self._callback(name), browser, state, code)
         return self._begin_session(person, proceed)
 
@@ -159,23 +159,23 @@ class IdentityPages:
             methods.check_domain(email)
         except ServiceError as error:
             return self._login_page(proceed, error.message, error.status, form.get("email", ""))
-        parts.limiter.take(MAILS_BY_ADDRESS, http.source_address(event))
+        parts.limiter.take(MAILS_BY_ADDRESS, http_events.source_address(event))
         parts.limiter.take(MAILS, email.casefold())
         origin = origin_of(event)
-        browser = web.cookie(event, web.BROWSER)
+        browser = requests.cookie(event, requests.BROWSER)
         challenge = parts.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
         return see(f"/login/code?challenge={challenge}")
 
     def ask_code(self) -> Response[str]:
         """``GET /login/code?challenge=...``: where to type the code."""
-        return self._code_page(http.query(self._event(), "challenge"))
+        return self._code_page(http_events.query(self._event(), "challenge"))
 
     def enter_code(self) -> Response[str]:
         """``POST /login/code``: signs in, or says that the code is wrong."""
         event, form = self._event(), self._form("/login/code")
-        self._parts.limiter.take(CODES_BY_ADDRESS, http.source_address(event))
+        self._parts.limiter.take(CODES_BY_ADDRESS, http_events.source_address(event))
         challenge = form.get("challenge", "")
-        met = self._parts.challenges.meet(challenge, web.cookie(event, web.BROWSER), form.get("code", ""))
+        met = self._parts.challenges.meet(challenge, requests.cookie(event, requests.BROWSER), form.get("code", ""))
         if met is None:
             return self._code_page(challenge, "This is not the code that we sent. Compare it, and try again.")
         return self._begin_session(*met)
@@ -185,34 +185,36 @@ class IdentityPages:
         person = self._person()
         self._form("/logout")
         self._parts.sessions.end(person.session)
-        return see("/", [web.set_cookie(self._event(), http.SESSION_COOKIE, "", 0)])
+        return see("/", [requests.set_cookie(self._event(), http_events.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
         parts, event = self._parts, self._event()
         correlation_id = logger.get_correlation_id() or ""
-        account = parts.signing_in.account_of(person, parts.methods(), http.source_address(event), correlation_id)
+        account = parts.signing_in.account_of(
+            person, parts.methods(), http_events.source_address(event), correlation_id
+        )
         before = self._signed_in()
         if before:
             parts.sessions.end(before.session)
         cookie = secrets.token_urlsafe(32)
         parts.sessions.begin_web(cookie, account, origin_of(event))
         lines = [
-            web.set_cookie(event, http.SESSION_COOKIE, cookie, WEB_SECONDS),
-            web.set_cookie(event, web.BROWSER, "", 0),
+            requests.set_cookie(event, http_events.SESSION_COOKIE, cookie, WEB_SECONDS),
+            requests.set_cookie(event, requests.BROWSER, "", 0),
         ]
         return see(safe_path(proceed), lines)
 
     def _login_page(self, proceed: str, words: str = "", status: int = HTTPStatus.OK, email: str = "") -> Response[str]:
         browser, cookies = self._browser()
-        token = web.form_token(self._parts.key(), browser, "/login/email")
+        token = requests.form_token(self._parts.key(), browser, "/login/email")
         offered = self._parts.methods().offered()
         body = render("identity/login.html", offered=offered, proceed=proceed, token=token, words=words, email=email)
         return page(body, status=status, cookies=cookies)
 
     def _code_page(self, challenge_id: str, words: str = "") -> Response[str]:
-        browser = web.cookie(self._event(), web.BROWSER)
+        browser = requests.cookie(self._event(), requests.BROWSER)
         challenge = self._parts.challenges.open(challenge_id, browser)
-        token = web.form_token(self._parts.key(), browser, "/login/code")
+        token = requests.form_token(self._parts.key(), browser, "/login/code")
         body = render("identity/code.html", challenge=challenge, token=token, words=words)
         return page(body, status=HTTPStatus.FORBIDDEN if words else HTTPStatus.OK)
 
@@ -222,7 +224,7 @@ class IdentityPages:
         """``GET /device?user_code=...``: who asks, from where, and the code; without one, where to type it."""
         event = self._event()
         person = self._person()
-        typed = http.query(event, "user_code")
+        typed = http_events.query(event, "user_code")
         if not typed:
             return self._page("identity/device.html", {"person": person, "waiting": None, "code": "", "words": ""})
         self._count_entry(person)
@@ -233,7 +235,7 @@ class IdentityPages:
             return self._page("identity/device.html", values, HTTPStatus.NOT_FOUND)
         client = self._parts.clients.name(waiting.client)
         code = shown_user_code(typed)
-        here = waiting.address == http.source_address(event)
+        here = waiting.address == http_events.source_address(event)
         values = {"person": person, "waiting": waiting, "client": client, "code": code, "here": here, "words": ""}
         return self._page("identity/device.html", values)
 
@@ -319,7 +321,7 @@ class IdentityPages:
         ended = self._parts.sessions.end_all(person.account)
         self._parts.sessions.end(person.session)
         self._record(person, "session.ended", Target("account", person.account, person.name), {"sessions": ended})
-        return see("/login", [web.set_cookie(self._event(), http.SESSION_COOKIE, "", 0)])
+        return see("/login", [requests.set_cookie(self._event(), http_events.SESSION_COOKIE, "", 0)])
 
     # -------------------------------------------------------------------------------------------- common
 
@@ -331,7 +333,7 @@ class IdentityPages:
 
     def _person(self) -> Actor:
         """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
-        request = web.request_of(self._event())
+        request = requests.request_of(self._event())
         if not request.cookie:
             raise login_required()
         by_cookie = Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
@@ -342,30 +344,30 @@ class IdentityPages:
     def _form(self, form: str) -> dict[str, str]:
         """Return the fields of a form that a page of ours made for this browser. Raises :class:`Forbidden`."""
         event = self._event()
-        if not web.same_origin(event):
+        if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-        fields = _single(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=64))
-        binder = web.cookie(event, web.BROWSER if form.startswith("/login/") else http.SESSION_COOKIE)
-        web.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
+        fields = _single(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=64))
+        binder = requests.cookie(event, requests.BROWSER if form.startswith("/login/") else http_events.SESSION_COOKIE)
+        requests.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
         return fields
 
     def _browser(self) -> tuple[str, Sequence[str]]:
         """Return what names this browser before it is signed in, and the cookie lines that tell it so."""
         event = self._event()
-        known = web.cookie(event, web.BROWSER)
+        known = requests.cookie(event, requests.BROWSER)
         if known:
             return known, []
         made = secrets.token_urlsafe(32)
-        return made, [web.set_cookie(event, web.BROWSER, made, BROWSER_SECONDS)]
+        return made, [requests.set_cookie(event, requests.BROWSER, made, BROWSER_SECONDS)]
 
     def _page(
         self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
     ) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(form)`` writes the tokens of its forms."""
-        binder, key = web.cookie(self._event(), http.SESSION_COOKIE), self._parts.key()
+        binder, key = requests.cookie(self._event(), http_events.SESSION_COOKIE), self._parts.key()
 
         def token(form: str) -> str:
-            return web.form_token(key, binder, form)
+            return requests.form_token(key, binder, form)
 
         return page(render(template, token=token, **values), status=status, forms=forms)
 
@@ -374,7 +376,7 @@ class IdentityPages:
             self._parts.audit.record(unit.connection, person, action, target, after=dict(after))
 
     def _base(self) -> str:
-        return http.base_url(self._event(), self._parts.public_url)
+        return http_events.base_url(self._event(), self._parts.public_url)
 
     def _callback(self, name: str) -> str:
         return f"{self._base()}/auth/callback/{name}"

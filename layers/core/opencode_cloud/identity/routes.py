@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.identity import web
+from opencode_cloud.http import requests
 from opencode_cloud.identity.service.server import Answer, Asked, OAuth, parameters_of, refusal
 from opencode_cloud.identity.service.sessions import Origin
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests
 from opencode_cloud.kit.limits import Limit, RateLimiter
 
@@ -79,36 +79,36 @@ class IdentityRoutes:
 
     def user(self) -> Response[str]:
         """``GET /api/user`` -> ``{id, email}``."""
-        actor = self._access.account(web.request_of(self._event()))
+        actor = self._access.account(requests.request_of(self._event()))
         return self._json({"id": actor.account, "email": actor.name})
 
     def organizations(self) -> Response[str]:
         """``GET /api/orgs`` -> ``[{id, name}]`` by name; a client that logs in begins with the first."""
-        actor = self._access.account(web.request_of(self._event()))
+        actor = self._access.account(requests.request_of(self._event()))
         found = self._access.memberships(actor.account)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
 
     def _oauth_reply(self, answer: Callable[[Asked], Answer], limit: Limit) -> Response[str]:
         event = self._event()
         try:
-            self._limiter.take(limit, http.source_address(event))
+            self._limiter.take(limit, http_events.source_address(event))
         except TooManyRequests as error:
             slow = refusal("slow_down", error.message, HTTPStatus.TOO_MANY_REQUESTS)
             return reply(event, slow, {"Retry-After": str(error.retry_after)})
         try:
-            parameters = parameters_of(http.raw_body(event))
+            parameters = parameters_of(http_events.raw_body(event))
         except ValueError as error:
             return reply(event, refusal("invalid_request", f"Send JSON or a form: {error}."))
         return reply(event, answer(asked(event, self._issuer(), parameters)))
 
     def _issuer(self) -> str:
-        return http.base_url(self._event(), self._public_url)
+        return http_events.base_url(self._event(), self._public_url)
 
-    def _json(self, document: Any, headers: Mapping[str, str] = http.PRIVATE) -> Response[str]:
-        return http.reply(self._event(), msgspec.json.encode(document), headers=headers)
+    def _json(self, document: Any, headers: Mapping[str, str] = http_events.PRIVATE) -> Response[str]:
+        return http_events.reply(self._event(), msgspec.json.encode(document), headers=headers)
 
 
-def asked(event: http.Event, issuer: str, parameters: Mapping[str, str]) -> Asked:
+def asked(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) -> Asked:
     """Return a request as the authorization server takes it."""
     request = event["requestContext"]["http"]
     return Asked(
@@ -120,12 +120,12 @@ def asked(event: http.Event, issuer: str, parameters: Mapping[str, str]) -> Aske
     )
 
 
-def origin_of(event: http.Event) -> Origin:
+def origin_of(event: http_events.Event) -> Origin:
     """Return where a request came from, as people are shown it."""
-    return Origin(http.source_address(event), http.header(event, "user-agent"))
+    return Origin(http_events.source_address(event), http_events.header(event, "user-agent"))
 
 
-def reply(event: http.Event, answer: Answer, headers: Mapping[str, str] | None = None) -> Response[str]:
+def reply(event: http_events.Event, answer: Answer, headers: Mapping[str, str] | None = None) -> Response[str]:
     """Answer with a document of the authorization server; nobody may store it (RFC 6749, 5.1)."""
     body = msgspec.json.encode(answer.document)
-    return http.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})
+    return http_events.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})

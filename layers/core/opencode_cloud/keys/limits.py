@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.models import Limits, invalid_limit
-from opencode_cloud.workspaces.permissions import Scope
 
 MOST_ENTRIES = 100
 LONGEST_LIFE = timedelta(days=3653)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.nouns import Noun
-from opencode_cloud.workspaces.permissions import Scope
 
 
 class Key(Noun):

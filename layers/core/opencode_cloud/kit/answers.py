@@ -8,7 +8,7 @@ from typing import TypeVar
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel
 
-from opencode_cloud.kit.http import PRIVATE
+from opencode_cloud.kit.http_events import PRIVATE
 from opencode_cloud.kit.versions import etag
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -10,7 +10,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.app import answer, preflight
 from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
 from opencode_cloud.kit.limits import RateLimiter, subject_of
@@ -71,7 +71,7 @@ def limited_answer(
         standing = limiter.take(limiter.api, subject_of(event))
         answered = answer(app, event, context)
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
-            limiter.take(limiter.refused, http.source_address(event))
+            limiter.take(limiter.refused, http_events.source_address(event))
     except TooManyRequests as error:
         refusal = problem_reply(event, error, logger.get_correlation_id() or "")
         return {
@@ -85,11 +85,11 @@ def limited_answer(
 
 
 def problem_reply(
-    event: http.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
+    event: http_events.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
 ) -> Response[str]:
     """Answer with ``error`` as a problem document; ``code`` is the stable name of the case."""
     document = {
-        "type": f"{http.base_url(event, '')}/api/docs/problems#{error.code}",
+        "type": f"{http_events.base_url(event, '')}/api/docs/problems#{error.code}",
         "title": HTTPStatus(error.status).phrase,
         "status": int(error.status),
         "detail": error.message,
@@ -98,11 +98,11 @@ def problem_reply(
         **error.details,
         **(extra or {}),
     }
-    headers = dict(http.PRIVATE)
+    headers = dict(http_events.PRIVATE)
     if isinstance(error, TooManyRequests):
         headers |= error.headers
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return http.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)
+    return http_events.reply(event, msgspec.json.encode(document), PROBLEM, status=error.status, headers=headers)

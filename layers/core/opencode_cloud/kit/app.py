@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
 from opencode_cloud.kit.log import logger, metrics
 
@@ -19,7 +19,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 def correlation_id(event: dict[str, Any], context: Any) -> str:
     """Return the id that follows a request through every log: the client's trace, else the gateway's request id."""
-    if trace := trace_of(http.header(event, "traceparent")):
+    if trace := trace_of(http_events.header(event, "traceparent")):
         return trace
     return event.get("requestContext", {}).get("requestId") or context.aws_request_id
 
@@ -51,21 +51,21 @@ def http_app() -> APIGatewayHttpResolver:
 
     @app.exception_handler(ServiceError)
     def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        return http.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
+        return http_events.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
 
     @app.exception_handler(Exception)
     def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         logger.exception("request failed")
         hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
-        hidden.status = http.HTTPStatus.INTERNAL_SERVER_ERROR
-        return http.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
+        hidden.status = http_events.HTTPStatus.INTERNAL_SERVER_ERROR
+        return http_events.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
 
     @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         if app.current_event.http_method == "OPTIONS":
             return preflight()
         unknown = NotFound("route_not_found", "There is nothing at this address.")
-        return http.error_reply(app.current_event.raw_event, unknown, logger.get_correlation_id() or "")
+        return http_events.error_reply(app.current_event.raw_event, unknown, logger.get_correlation_id() or "")
 
     return app
 
@@ -76,7 +76,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
     if request["method"] != "HEAD":
         answered = app.resolve(event, context)
         # Powertools writes None as `null`, and a 204 with a body breaks the connection for what follows (RFC 9110).
-        return {**answered, "body": ""} if answered["statusCode"] == http.HTTPStatus.NO_CONTENT else answered
+        return {**answered, "body": ""} if answered["statusCode"] == http_events.HTTPStatus.NO_CONTENT else answered
     asked = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
     return {**app.resolve(asked, context), "body": "", "isBase64Encoded": False}
 
@@ -84,7 +84,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
 def preflight() -> Response[str]:
     """Answer a browser's CORS preflight: anyone may call, no credentials travel."""
     headers = {
-        **http.CORS,
+        **http_events.CORS,
         "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
         "Access-Control-Allow-Headers": "content-type, authorization, x-org-id, traceparent, b3",
         "Access-Control-Max-Age": "86400",

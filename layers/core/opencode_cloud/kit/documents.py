@@ -12,7 +12,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from opencode_cloud.kit import http, site
+from opencode_cloud.kit import http_events, site
 from opencode_cloud.kit.openapi import METHODS, PERMISSION, PROBLEMS
 
 KEPT = {"Cache-Control": "public, max-age=300"}
@@ -33,7 +33,7 @@ class DocumentRoutes:
 
     def document(self) -> Response[str]:
         """``GET /api/openapi.json``."""
-        return http.reply(self._event(), source(), headers=KEPT)
+        return http_events.reply(self._event(), source(), headers=KEPT)
 
     def reference(self) -> Response[str]:
         """``GET /api/docs``."""
@@ -45,7 +45,7 @@ class DocumentRoutes:
 
     def _page(self, html: str) -> Response[str]:
         headers = {**site.headers(_POLICY), **KEPT}
-        return http.reply(self._event(), html.encode(), headers.pop("Content-Type"), headers=headers)
+        return http_events.reply(self._event(), html.encode(), headers.pop("Content-Type"), headers=headers)
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from opencode_cloud.kit import aws, http
+from opencode_cloud.kit import aws, http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
@@ -54,8 +54,8 @@ class Idempotency:
         self,
         table: str,
         key: Callable[[], str],
-        subject: Callable[[http.Event], str],
-        admit: Callable[[http.Event], None],
+        subject: Callable[[http_events.Event], str],
+        admit: Callable[[http_events.Event], None],
     ) -> None:
         """Keep records in ``table``.
 
@@ -95,8 +95,8 @@ class Idempotency:
 
         return once
 
-    def _record(self, event: http.Event) -> _Record:
-        client_key = http.header(event, HEADER)
+    def _record(self, event: http_events.Event) -> _Record:
+        client_key = http_events.header(event, HEADER)
         if not _KEY.fullmatch(client_key):
             raise BadRequest(
                 "invalid_idempotency_key", "`Idempotency-Key` must be 8 to 255 printable characters, such as a UUID."
@@ -108,7 +108,7 @@ class Idempotency:
             pk=f"idempotency#{derive(key, 'idempotency-record', subject, client_key).hex()}",
             # Bodies may hold secrets, so the table gets nothing that guesses could be tried against.
             fingerprint=derive(
-                key, "idempotency-request", subject, client_key, *request, http.raw_body(event).hex()
+                key, "idempotency-request", subject, client_key, *request, http_events.raw_body(event).hex()
             ).hex(),
             seal=AESGCM(derive(key, "idempotency-answer", subject, client_key)),
         )

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from opencode_cloud.kit import aws, http, settings
+from opencode_cloud.kit import aws, http_events, settings
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
 
@@ -87,14 +87,14 @@ class RateLimiter:
         return standing
 
 
-def subject_of(event: http.Event) -> str:
+def subject_of(event: http_events.Event) -> str:
     """Return whose request this is before anybody is authenticated: the credential's, else the address's.
 
     Of cookies only that of the session counts, so that others cannot be used to seem to be many.
     """
     for name in _CREDENTIALS:
-        if value := http.header(event, name):
+        if value := http_events.header(event, name):
             return value
-    lines: list[str] = [*(event.get("cookies") or ()), *http.header(event, "cookie").split(";")]
-    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(http.SESSION_COOKIE)]
-    return sessions[0] if sessions else http.source_address(event)
+    lines: list[str] = [*(event.get("cookies") or ()), *http_events.header(event, "cookie").split(";")]
+    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(http_events.SESSION_COOKIE)]
+    return sessions[0] if sessions else http_events.source_address(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, PreconditionFailed, PreconditionRequired
 
 _TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
@@ -15,13 +15,13 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def version_of_request(event: http.Event) -> int:
+def version_of_request(event: http_events.Event) -> int:
     """Return the version that ``If-Match`` names.
 
     A weak tag (``W/"3"``) is as good: CloudFront weakens tags of answers that it compresses, and ours count versions,
     not bytes. Raises ``version_required`` (428) without the header, ``invalid_version`` (400) for what is no tag.
     """
-    value = http.header(event, "if-match").strip()
+    value = http_events.header(event, "if-match").strip()
     if not value or value == "*":
         raise PreconditionRequired(
             "version_required", "Send the `ETag` of the version that you have read as `If-Match`, so no change is lost."

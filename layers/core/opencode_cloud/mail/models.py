@@ -9,29 +9,10 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.mail import Template
+
 MAIL_TAG = "mail"
 """Name of the tag by which the mail service's events say which of our mails they are about."""
-
-
-class Template(StrEnum):
-    """What a mail is about; each has ``web/mail/<name>.mjml`` and ``.txt``, and the variables that these name."""
-
-    SIGN_IN_CODE = "sign-in-code"
-    """``challenge`` (id), ``minutes``, ``address`` (of who asked), ``device``. The code is derived when it is sent."""
-    INVITATION = "invitation"
-    """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``, and ``base``, the address
-    that the inviter's browser is at, for deployments without a domain. The link is ``<base>/invitations/<token>``."""
-    WELCOME_OWNER = "welcome-owner"
-    """``workspace``, ``base``: to the first owner of a fresh deployment, who proves the address by signing in."""
-    MEMBER_REMOVED = "member-removed"
-    """``workspace``, ``remover``."""
-    KEY_CREATED = "key-created"
-    """``workspace``, ``name``, ``visible`` (first and last characters), ``creator``."""
-    KEY_ROTATED = "key-rotated"
-    """``workspace``, ``name``, ``visible``, ``creator``, ``until`` (when the old key ends)."""
-    BUDGET_ALERT = "budget-alert"
-    """``workspace``, ``budget`` (in words), ``threshold`` (percent), ``used``, ``limit``, ``refused`` (whether a call
-    was), ``resets`` (when it begins anew; empty: never)."""
 
 
 class MailState(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from opencode_cloud.mail.models import Template
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.mail.rendering import Rendered, Renderer
 
 SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.outbox.models import Message, Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

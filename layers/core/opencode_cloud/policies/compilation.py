@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration
-from opencode_cloud.access.models import Rules as EnforcedRules
+from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration
+from opencode_cloud.contracts.access import Rules as EnforcedRules
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.models import Policy, ShareMode
 from opencode_cloud.policies.offering import TOKEN

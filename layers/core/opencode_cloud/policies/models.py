@@ -7,8 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from opencode_cloud.access.models import Rules as EnforcedRules
+from opencode_cloud.contracts.access import Rules as EnforcedRules
 from opencode_cloud.kit.errors import NotFound, Unprocessable
+from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.moments import Instant
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{}]+$")]
@@ -101,30 +102,6 @@ class Revision(Version):
     """A version with its contents."""
 
     document: dict[str, Any]
-
-
-class Change(StrEnum):
-    """What happened at one place of a document."""
-
-    ADDED = "added"
-    REMOVED = "removed"
-    CHANGED = "changed"
-
-
-class Difference(BaseModel):
-    """What two versions differ in at one place."""
-
-    path: str = Field(description="A JSON pointer (RFC 6901).")
-    change: Change
-    before: Any = Field(default=None, description="null also where something was added.")
-    after: Any = Field(default=None, description="null also where something was removed.")
-
-
-class Fault(BaseModel):
-    """What is wrong with a document, and where."""
-
-    path: str = Field(description="A JSON pointer (RFC 6901); empty: the document as a whole.")
-    message: str
 
 
 class InvalidDocument(Unprocessable):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import WORKSPACE_HEADER
 from opencode_cloud.catalogue import listing
+from opencode_cloud.contracts.access import WORKSPACE_HEADER
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.models import WORKSPACE_HEADER, EnforcedPolicy
 from opencode_cloud.catalogue import listing
-from opencode_cloud.identity.web import request_of
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.requests import request_of
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.offering import Document, with_gateway
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
@@ -55,7 +55,7 @@ class RemoteConfigRoutes:
     def _told(self) -> tuple[Document, EnforcedPolicy]:
         """Return what the client is configured with, and the policy behind it."""
         event = self._event()
-        workspace = http.header(event, WORKSPACE_HEADER)
+        workspace = http_events.header(event, WORKSPACE_HEADER)
         actor = self._access.member(request_of(event), workspace, Permission.REMOTE_CONFIG)
         place, known = self._access.clients(actor.workspace)
         policy = place.policy if place else EnforcedPolicy()
@@ -63,7 +63,7 @@ class RemoteConfigRoutes:
         # Before a catalogue is published nobody has said that the gateway is to be used.
         if place and (catalogue := self._catalogue.published()):
             permits = listing.bounded(policy, actor.models)
-            base_url = http.base_url(event, self._public_url) + listing.GATEWAY
+            base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
             config = with_gateway(config, catalogue, permits, place.id, base_url, now_seconds())
         if not config:
             raise NotFound(
@@ -76,6 +76,6 @@ class RemoteConfigRoutes:
         etag = hashlib.sha256(body).hexdigest()[:32]
         # Not kept by anyone in between, and asked for anew each time; who has it already is spared the body.
         headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"', "Vary": "authorization, x-org-id"}
-        if etag in http.header(event, "if-none-match"):
-            return http.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return http.reply(event, body, headers=headers)
+        if etag in http_events.header(event, "if-none-match"):
+            return http_events.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return http_events.reply(event, body, headers=headers)

@@ -10,13 +10,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.identity.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.json_documents import Difference
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.kit.versions import etag, version_of_request
-from opencode_cloud.policies.models import Difference, Policy, Revision, Version, Versioned
+from opencode_cloud.policies.models import Policy, Revision, Version, Versioned
 from opencode_cloud.policies.service import Publisher
-from opencode_cloud.workspaces.permissions import Permission
 
 Workspace = Annotated[str, Path(description="Id of the workspace.")]
 VersionNumber = Annotated[int, Path(ge=0, le=999_999_999, description="Number of a version.")]
@@ -229,4 +230,4 @@ def _version(revision: Revision) -> dict[str, Any]:
 
 
 def _headers(revision: Revision) -> dict[str, Any]:
-    return {**http.PRIVATE, "ETag": etag(revision.version)}
+    return {**http_events.PRIVATE, "ETag": etag(revision.version)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.models import EnforcedPolicy
+    from opencode_cloud.contracts.access import EnforcedPolicy
 
 Document = dict[str, Any]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from opencode_cloud.policies.models import Fault
+from opencode_cloud.kit.json_documents import Fault, pointer
 
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
@@ -168,8 +168,3 @@ def _secret(path: Path_, text: str) -> str:
 def _is_secret_name(path: Path_) -> bool:
     names = [part for part in path if isinstance(part, str)]
     return bool(names) and bool(_SECRET_NAME.search(names[-1]) or _SECRET_HEADER.search(names[-1]))
-
-
-def pointer(path: Sequence[str | int]) -> str:
-    """Write a place as a JSON pointer (RFC 6901)."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.kit import http, json
+from opencode_cloud.kit import http_events, json_codec
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.frames import ack_frame, error_frame, gone_frame
-from opencode_cloud.sharing.items import parse
 from opencode_cloud.sharing.models import Protocol
+from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
+from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service import Publishing, Viewing
 
 Answer = dict[str, Any]
@@ -52,23 +52,23 @@ class SharingSockets:
                 return self._message(connection, event)
 
     def _connect(self, connection: str, event: Mapping[str, Any]) -> Answer:
-        if http.query(event, "protocol") != Protocol.POLL:
+        if http_events.query(event, "protocol") != Protocol.POLL:
             return {"statusCode": HTTPStatus.OK}
         try:
-            share_id = http.query(event, "id")
+            share_id = http_events.query(event, "id")
             if not share_id:
                 raise BadRequest("missing_id", "Name the share: /share_poll?id=<share id>.")
             self._viewing.poll(connection, share_id)
         except ServiceError as error:
-            body = http.error_body(error.code, error.message, event["requestContext"]["requestId"])
+            body = http_events.error_body(error.code, error.message, event["requestContext"]["requestId"])
             return {"statusCode": int(error.status), "body": body.decode()}
         return {"statusCode": HTTPStatus.OK}
 
     def _message(self, connection: str, event: Mapping[str, Any]) -> Answer:
         message = None
         try:
-            message = _decode(http.raw_body(event))
-            frame = self._act(connection, message, http.arrival_ms(event))
+            message = _decode(http_events.raw_body(event))
+            frame = self._act(connection, message, http_events.arrival_ms(event))
         except Gone:
             frame = gone_frame(message.share if message else "")
         except ServiceError as error:
@@ -97,6 +97,6 @@ class SharingSockets:
 
 def _decode(body: bytes) -> _Message:
     try:
-        return json.decode(body, _Message)
+        return json_codec.decode(body, _Message)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadRequest("invalid_message", f"A message must be JSON of the documented form: {error}.") from error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.kit.log import count, logger
+from opencode_cloud.schema.usage_events import counters_of, from_row
 from opencode_cloud.usage.models import Entry
-from opencode_cloud.usage.store.rows import counters_of, from_row
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Ingest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import (
     BadRequest,
     Conflict,
@@ -15,7 +16,6 @@ from opencode_cloud.kit.errors import (
 )
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.nouns import Noun
-from opencode_cloud.workspaces.permissions import Role
 
 
 class Workspace(Noun):

@@ -9,20 +9,20 @@ from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.models import login_required
 from opencode_cloud.access.service import Request
-from opencode_cloud.identity import web
-from opencode_cloud.identity.frame import page, render, see
-from opencode_cloud.identity.paths import login_path
-from opencode_cloud.kit import http
-from opencode_cloud.kit.actor import ANONYMOUS
+from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.actor import ANONYMOUS
+from opencode_cloud.http import requests
+from opencode_cloud.http.pages import page, render, see
+from opencode_cloud.http.paths import login_path
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Forbidden, Unauthorized
 from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.workspaces.models import Invitation, InvitationState
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.workspaces.service import Invitations
 
 LINKS = Limit("invitation-links", 60)
@@ -58,12 +58,12 @@ class InvitationPages:
 
     def show(self, token: str) -> Response[str]:
         """``GET /invitations/{token}``: who invites, to what, and what can be done about it."""
-        self._limiter.take(LINKS, http.source_address(self._event()))
+        self._limiter.take(LINKS, http_events.source_address(self._event()))
         return self._page(token, self._found(token))
 
     def answer(self, token: str) -> Response[str]:
         """``POST /invitations/{token}``: accept or decline."""
-        self._limiter.take(LINKS, http.source_address(self._event()))
+        self._limiter.take(LINKS, http_events.source_address(self._event()))
         decision = self._decision(token)
         person = self._signed_in()
         found = self._found(token)
@@ -91,14 +91,17 @@ class InvitationPages:
 
     def _page(self, token: str, invitation: Invitation) -> Response[str]:
         event, person = self._event(), self._signed_in()
-        binder, cookies = web.cookie(event, http.SESSION_COOKIE if person else web.BROWSER), list[str]()
+        binder, cookies = (
+            requests.cookie(event, http_events.SESSION_COOKIE if person else requests.BROWSER),
+            list[str](),
+        )
         if not binder:
             binder = secrets.token_urlsafe(32)
-            cookies.append(web.set_cookie(event, web.BROWSER, binder, BROWSER_SECONDS))
+            cookies.append(requests.set_cookie(event, requests.BROWSER, binder, BROWSER_SECONDS))
         path = f"/invitations/{token}"
 
         def form_token(form: str) -> str:
-            return web.form_token(self._key(), binder, form)
+            return requests.form_token(self._key(), binder, form)
 
         body = render(
             "workspaces/invitation.html",
@@ -115,19 +118,19 @@ class InvitationPages:
     def _decision(self, token: str) -> str:
         """Return what a form of ours says; raises ``cross_origin`` or ``stale_form`` (403)."""
         event = self._event()
-        if not web.same_origin(event):
+        if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-        fields = dict(parse_qsl(http.raw_body(event).decode(errors="replace"), max_num_fields=8))
-        binder = web.cookie(event, http.SESSION_COOKIE if self._signed_in() else web.BROWSER)
-        web.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
+        fields = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=8))
+        binder = requests.cookie(event, http_events.SESSION_COOKIE if self._signed_in() else requests.BROWSER)
+        requests.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
         return fields.get("decision", "")
 
     def _token_of(self, form: str) -> str:
-        return web.form_token(self._key(), web.cookie(self._event(), http.SESSION_COOKIE), form)
+        return requests.form_token(self._key(), requests.cookie(self._event(), http_events.SESSION_COOKIE), form)
 
     def _signed_in(self) -> Actor | None:
         """Return who is signed in by cookie."""
-        request = web.request_of(self._event())
+        request = requests.request_of(self._event())
         if not request.cookie:
             return None
         try:

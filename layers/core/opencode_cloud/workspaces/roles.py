@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from opencode_cloud.workspaces.permissions import GRANTS, SCOPES, Permission, Role, Scope
+from opencode_cloud.contracts.permissions import GRANTS, SCOPES, Permission, Role, Scope
 
 HEAD = """# Roles, scopes and permissions
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import Asked, conversions, forward_request, read_request
 from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.models import (

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import forward_request, read_request, relay_answer, relay_stream
 from tests.unit.gateway.formats.speaking import FORMATS, TOKENS, ask, chunks, encode, forwarded, golden
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
 from tests.unit.gateway.formats.speaking import FORMATS
 

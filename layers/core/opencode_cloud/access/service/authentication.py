@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import (
+from opencode_cloud.contracts.access import (
     KnownAccount,
     KnownConfiguration,
     KnownKey,
@@ -20,9 +20,9 @@ from opencode_cloud.access.models import (
     workspace_not_found,
     workspace_required,
 )
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.workspaces.permissions import Permission, Role, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store import AccessStore, KeyUses

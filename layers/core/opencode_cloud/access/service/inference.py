@@ -12,23 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import (
-    Kind,
+from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.access.service.authentication import KEY_PREFIX, Request, actor_of_key, hash_of_key, usable
+from opencode_cloud.contracts.access import (
     KnownCredentials,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
     KnownWorkspace,
-    Place,
     login_required,
     not_permitted,
     workspace_not_found,
     workspace_required,
 )
-from opencode_cloud.access.service.authentication import KEY_PREFIX, Request, actor_of_key, hash_of_key, usable
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.workspaces.permissions import Permission, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store.inference import InferenceStore, Rows

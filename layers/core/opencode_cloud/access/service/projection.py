@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.parallel import each
-from opencode_cloud.outbox.models import Message, Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store.projection import ProjectionStore

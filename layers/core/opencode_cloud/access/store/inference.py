@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from opencode_cloud.access.models import (
-    Kind,
+from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.contracts.access import (
     KnownAccount,
     KnownCredentials,
     KnownKey,
@@ -16,7 +16,6 @@ from opencode_cloud.access.models import (
     KnownServiceAccount,
     KnownSession,
     KnownWorkspace,
-    Place,
 )
 
 if TYPE_CHECKING:

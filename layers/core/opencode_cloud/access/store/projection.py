@@ -10,10 +10,11 @@ import msgspec
 from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 
-from opencode_cloud.access.models import Kind, Known, KnownKey, Place
-from opencode_cloud.access.store.tables import projection_versions
+from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.contracts.access import KnownKey
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.schema.access import projection_versions
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

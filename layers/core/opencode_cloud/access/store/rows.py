@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from opencode_cloud.access.models import (
+from opencode_cloud.contracts.access import (
     KnownAccount,
     KnownConfiguration,
     KnownKey,

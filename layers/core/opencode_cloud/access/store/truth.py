@@ -4,44 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, select
 
-from opencode_cloud.access.models import (
-    OF_WORKSPACE,
-    Kind,
-    Known,
+from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
+from opencode_cloud.contracts.access import (
+    EnforcedPolicy,
     KnownAccount,
+    KnownConfiguration,
     KnownCredential,
     KnownCredentials,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
     KnownWorkspace,
-    Place,
 )
-from opencode_cloud.budgets.models import KnownBudget, Period, Scope, Unit
-from opencode_cloud.budgets.store.tables import budgets, usage_settings
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys, provider_credentials
+from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
 from opencode_cloud.kit.sql import utc_now
-from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from opencode_cloud.schema.budgets import budgets, usage_settings
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys, provider_credentials
+from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from opencode_cloud.kit.sql import Connection
-    from opencode_cloud.policies.service import Compiler
 
 PAGE = 500
 _ALIVE = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
 
 
+class PolicyCompiler(Protocol):
+    """Compiles what a workspace has published, in the caller's transaction."""
+
+    def enforced_policy(self, connection: Connection, workspace: str) -> EnforcedPolicy:
+        """Return the policy as the planes enforce it."""
+        ...
+
+    def configuration(self, connection: Connection, workspace: str) -> KnownConfiguration | None:
+        """Return the remote config of clients; None when nothing was published."""
+        ...
+
+
 class Truth:
     """Reads of the console plane's tables, each in the caller's transaction."""
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: PolicyCompiler) -> None:
         self._compiler = compiler
 
     def at(self, connection: Connection, place: Place) -> Known | None:

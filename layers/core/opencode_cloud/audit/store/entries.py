@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from opencode_cloud.audit.models import Entry, Filter
-from opencode_cloud.audit.store.tables import audit_entries
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.audit import audit_entries
+from opencode_cloud.schema.workspaces import workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from opencode_cloud.budgets.models.calls import KnownBudget, Period
+from opencode_cloud.contracts.budgets import KnownBudget, Period
 
 THRESHOLDS = (50, 80, 100)
 """Percent of the limit at which people are told."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from opencode_cloud.budgets.models.calls import Period, Scope, Unit
+from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.nouns import Noun
-from opencode_cloud.outbox.models import Topic
 
 LARGEST = 9_000_000_000_000_000
 """Of a limit: whole numbers that every JSON parser keeps; as micro-cents 90 million dollars."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from opencode_cloud.budgets.routes.alerts import AlertRoutes
 from opencode_cloud.budgets.routes.budgets import BudgetRoutes
 from opencode_cloud.budgets.routes.settings import SettingsRoutes
-from opencode_cloud.identity.gate import Gate
+from opencode_cloud.http.gate import Gate
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.budgets.assembly import Budgeting
+    from opencode_cloud.budgets.services import BudgetServices
 
 __all__ = ["BudgetsRoutes"]
 
@@ -21,7 +21,7 @@ __all__ = ["BudgetsRoutes"]
 class BudgetsRoutes:
     """All routes of budgets."""
 
-    def __init__(self, budgeting: Budgeting, access: Access) -> None:
+    def __init__(self, budgeting: BudgetServices, access: Access) -> None:
         self._budgeting = budgeting
         self._access = access
 

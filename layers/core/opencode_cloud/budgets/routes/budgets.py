@@ -9,13 +9,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from opencode_cloud.budgets.models import Period, Scope, Unit
 from opencode_cloud.budgets.models.documents import LARGEST, Budget, Grant, MemberStanding, Wish
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.kit.versions import version_of_request
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.allowances import Allowances

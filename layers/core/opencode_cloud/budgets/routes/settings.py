@@ -8,9 +8,9 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
 from opencode_cloud.budgets.models.documents import UsageSettings
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.settings import UsageSetting

@@ -12,8 +12,8 @@ from opencode_cloud.budgets.messages import amount, rfc3339, title
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.models.documents import Alert
 from opencode_cloud.budgets.service.webhooks import signature, signing_secret
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import now_seconds, utc_now
-from opencode_cloud.mail.models import Template
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.store.alerts import AlertStore, Hook

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opencode_cloud.audit.models import Target
 from opencode_cloud.budgets.messages import title
-from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Scope, Standing, Unit
 from opencode_cloud.budgets.models.documents import (
     LARGEST,
     Budget,
@@ -24,11 +22,13 @@ from opencode_cloud.budgets.models.documents import (
     too_many_budgets,
 )
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.versions import check_version
-from opencode_cloud.workspaces.permissions import Permission, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from opencode_cloud.access.models import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
-from opencode_cloud.budgets.models import Counter, KnownBudget, Scope
 from opencode_cloud.budgets.windows import counter
+from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Scope
 
 
 def counters_of(

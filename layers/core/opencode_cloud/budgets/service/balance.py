@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import workspace_not_found
-from opencode_cloud.audit.models import Target
 from opencode_cloud.budgets.messages import dollars
-from opencode_cloud.budgets.models import Period, Scope, Unit
 from opencode_cloud.budgets.models.documents import LARGEST, Grant, grant_differs, invalid_grant
+from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.store.budgets import BudgetStore
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.outbox.service import Unit as OutboxUnit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.budgets.messages import details, refusal
-from opencode_cloud.budgets.models import (
+from opencode_cloud.contracts.budgets import (
     BudgetBusy,
     BudgetExhausted,
     Claim,
@@ -20,10 +20,10 @@ from opencode_cloud.budgets.models import (
     Shortage,
     Unit,
 )
+from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.usage.models import Outcome, UsageEvent
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.store import CounterStore

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.audit.models import Target
 from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.store.budgets import BudgetStore
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
 

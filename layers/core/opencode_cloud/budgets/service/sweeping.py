@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.contracts.usage import Outcome, Tokens
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.usage.models import Outcome
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.store import CounterStore

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_cloud.audit.models import Target
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.ids import base64url
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.store.alerts import AlertStore
     from opencode_cloud.budgets.store.budgets import BudgetStore
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.outbox.service import Unit as OutboxUnit

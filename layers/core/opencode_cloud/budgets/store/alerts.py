@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import Alert, Webhook
-from opencode_cloud.budgets.store.tables import budget_alerts, budget_webhooks
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.workspaces.store.tables import members, workspaces
+from opencode_cloud.schema.budgets import budget_alerts, budget_webhooks
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.workspaces import members, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, or_, select, update
 
-from opencode_cloud.budgets.models import Scope
 from opencode_cloud.budgets.models.documents import Budget, Filter, Grant, Subject, UsageSettings
-from opencode_cloud.budgets.store.tables import balance_grants, budgets, usage_settings
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from opencode_cloud.contracts.budgets import Scope
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.schema.budgets import balance_grants, budgets, usage_settings
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

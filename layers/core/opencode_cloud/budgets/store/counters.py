@@ -14,13 +14,13 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from opencode_cloud.budgets.models import Counter, Refused, Reservation, Shortage, Standing, budget_contention
 from opencode_cloud.budgets.store import rows
 from opencode_cloud.budgets.store.rows import CounterRow, Held, Kept
+from opencode_cloud.contracts.budgets import Counter, Refused, Reservation, Shortage, Standing, budget_contention
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused
-from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import from_row, partition, to_row
+from opencode_cloud.schema.usage_events import from_row, partition, to_row
 
 RESERVE_SECONDS = 5.0
 """How long a reservation is tried on while others are in the way: nobody waits longer for their first byte."""

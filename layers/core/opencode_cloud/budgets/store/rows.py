@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Reservation, Scope, Standing, Unit
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Reservation, Scope, Standing, Unit
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS
-from opencode_cloud.usage.models import UsageEvent
 
 Item = dict[str, Any]
 COUNTER, RESERVATION = "COUNTER", "RESERVATION"

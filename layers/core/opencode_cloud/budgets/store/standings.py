@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opencode_cloud.budgets.models import Standing
 from opencode_cloud.budgets.store import rows
+from opencode_cloud.contracts.budgets import Standing
 from opencode_cloud.kit import aws
 
 _BATCH = 100

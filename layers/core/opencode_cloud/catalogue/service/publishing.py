@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.audit.models import Target
 from opencode_cloud.catalogue import listing, packing, validation
 from opencode_cloud.catalogue.changes import changes
 from opencode_cloud.catalogue.document import Document, form_of, load, moment, with_dates, written_price
@@ -19,16 +18,17 @@ from opencode_cloud.catalogue.models import (
     catalogue_version_not_found,
 )
 from opencode_cloud.catalogue.service.starting import starting_text
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.versions import check_version
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.policies.validation import form_faults
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.catalogue.store.current import CatalogueStore
     from opencode_cloud.catalogue.store.versions import VersionStore
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.kit import json_documents
     from opencode_cloud.kit.sql import Connection
     from opencode_cloud.outbox.service import Outbox
 
@@ -40,12 +40,17 @@ _GATEWAY = "https://gateway.example/zen/v1"
 """Stands for our own address where only the form counts."""
 
 Written = dict[str, Any]
+ConfigurationCheck = Callable[[Mapping[str, Any]], "Sequence[json_documents.Fault]"]
+"""Returns where a client's configuration is not of the form that clients accept."""
 
 
 class CataloguePublisher:
     """Reads, checks and publishes documents. The caller has checked that the actor may."""
 
-    def __init__(self, versions: VersionStore, outbox: Outbox, audit: AuditTrail) -> None:
+    def __init__(
+        self, versions: VersionStore, outbox: Outbox, audit: AuditTrail, check_configuration: ConfigurationCheck
+    ) -> None:
+        self._check_configuration = check_configuration
         self._versions = versions
         self._outbox = outbox
         self._audit = audit
@@ -141,10 +146,24 @@ class CataloguePublisher:
         written = with_dates(load(text), now)
         document = form_of(written)
         begun = self._versions.begun(connection, now + validation.SETTLED_SECONDS)
-        faults = validation.faults_of(document, now, begun) or _size_and_form(document, now)
+        faults = validation.faults_of(document, now, begun) or self._size_and_form(document, now)
         if faults:
             raise InvalidCatalogue(faults)
         return written, document.catalogue(number)
+
+    def _size_and_form(self, document: Document, now: int) -> list[Fault]:
+        """Find what would keep the catalogue from being stored, or clients from starting."""
+        catalogue = document.catalogue(0)
+        size = len(packing.pack(catalogue))
+        if size > packing.MAX_BYTES:
+            return [Fault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
+        config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.anything, _GATEWAY, now)}}
+        return [
+            Fault(
+                fault.path.removeprefix(f"/provider/{catalogue.provider}"), f"clients would not start: {fault.message}"
+            )
+            for fault in self._check_configuration(config)
+        ]
 
     def _present(self, connection: Connection) -> Revision:
         return self._versions.latest(connection) or _starting()
@@ -158,19 +177,6 @@ class CataloguePublisher:
 
 def _starting() -> Revision:
     return Revision(number=0, document=starting_text(), comment="The catalogue that a deployment begins with")
-
-
-def _size_and_form(document: Document, now: int) -> list[Fault]:
-    """Find what would keep the catalogue from being stored, or clients from starting."""
-    catalogue = document.catalogue(0)
-    size = len(packing.pack(catalogue))
-    if size > packing.MAX_BYTES:
-        return [Fault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
-    config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.anything, _GATEWAY, now)}}
-    return [
-        Fault(fault.path.removeprefix(f"/provider/{catalogue.provider}"), f"clients would not start: {fault.message}")
-        for fault in form_faults(config)
-    ]
 
 
 def _with_begun(written: Written, begun: dict[str, list[Price]], until: int) -> Written:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from opencode_cloud.catalogue.models import Catalogue, Price, Revision
-from opencode_cloud.catalogue.store.tables import catalogue_prices, catalogue_versions
+from opencode_cloud.schema.catalogue import catalogue_prices, catalogue_versions
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

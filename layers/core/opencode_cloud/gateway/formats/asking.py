@@ -14,7 +14,7 @@ from opencode_cloud.gateway.formats.messages import inspection as messages
 from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed
 from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact, size
 from opencode_cloud.gateway.formats.responses import inspection as responses
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 IMAGE_TOKENS = {Format.CHAT: 50_000, Format.RESPONSES: 50_000, Format.MESSAGES: 5000, Format.GENERATE: 5000}
 """The most tokens that a picture can be (docs/formats.md, "How large a prompt can be")."""
@@ -135,7 +135,7 @@ def node_of(format_: Format, document: object) -> Node:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        document: object = json.decode(body, object)
+        document: object = json_codec.decode(body, object)
     except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 are a ValueError of another kind
         raise InvalidRequest(f"The body must be JSON ({error}).") from error
     if not isinstance(document, dict):

@@ -12,7 +12,7 @@ from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.messages.requests import DEFAULT_OUTPUT
 from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 _mark = MARK.encode()
 
@@ -54,7 +54,7 @@ def _same(asked: Asked, upstream_model: str) -> bytes:
         members: dict[str, Any] = {**asked.document}
         members = {key: without_sealed(value) for key, value in members.items()}
     else:
-        members = dict(json.decode(asked.body, dict[str, msgspec.Raw]))
+        members = dict(json_codec.decode(asked.body, dict[str, msgspec.Raw]))
     if asked.format is Format.GENERATE:
         members.pop("model", None)
     return msgspec.json.encode({**members, **changed})

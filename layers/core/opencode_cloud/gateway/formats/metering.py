@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import UpstreamFault
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.usage import merge, read_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 Form = TypeVar("Form")
 
@@ -51,7 +52,9 @@ def _decoder(form: type[Form]) -> Callable[[bytes], Form]:
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            return json.decode(data, form)  # slower, and reads what strict decoders refuse: halves of surrogate pairs
+            return json_codec.decode(
+                data, form
+            )  # slower, and reads what strict decoders refuse: halves of surrogate pairs
 
     return decode
 
@@ -99,7 +102,7 @@ class ChatMeter(_Meter):
             return False
         chunk = _chat(data)
         if chunk.error or chunk.object == "error":  # the second is an older form of vLLM's
-            self.fault = fault_of(json.decode(data, dict[str, Any]))
+            self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
             return False
         counted = self._count(chunk.usage)
         for choice in chunk.choices or ():
@@ -157,7 +160,7 @@ class MessagesMeter(_Meter):
         self._count(event.usage)
         self.complete = self.complete or event.type == "message_stop"
         if event.type == "error":
-            self.fault = fault_of(json.decode(data, dict[str, Any]))
+            self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         return False
 
 
@@ -198,7 +201,7 @@ class ResponsesMeter(_Meter):
                 self._count(_response.decode(event.response).usage)
             self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
         if event.type in ("error", "response.failed"):
-            self.fault = fault_of(failure_of(json.decode(data, dict[str, Any])))
+            self.fault = fault_of(failure_of(json_codec.decode(data, dict[str, Any])))
         return False
 
 
@@ -246,7 +249,7 @@ class GenerateMeter(_Meter):
         """Count the data of one event."""
         chunk = _generate(data)
         if chunk.error:
-            self.fault = fault_of(json.decode(data, dict[str, Any]))
+            self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
         self._count(chunk.usageMetadata)
         for candidate in chunk.candidates or ():
             self.complete = self.complete or candidate.finishReason is not None

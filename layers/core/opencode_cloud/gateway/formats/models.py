@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.kit.errors import BadRequest
 
 

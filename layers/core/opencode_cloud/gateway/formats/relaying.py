@@ -7,7 +7,8 @@ from typing import Protocol, cast
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import conversions, ids, sse
 from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.faults import error_event, fault_of
@@ -30,7 +31,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
 from opencode_cloud.gateway.formats.usage import read_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 _GARBAGE = (ValueError, RecursionError, Malformed)
 """What decoding and reading raise; msgspec's errors are ValueErrors."""
@@ -251,7 +252,7 @@ def relay_stream(asked: Asked, source: Format) -> StreamRelay:
 def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
     """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
     try:
-        node = node_of(source, json.decode(body, object))
+        node = node_of(source, json_codec.decode(body, object))
         if node.raw("error") and not any(node.raw(key) for key in _MEMBERS):
             raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
         if asked.format is source:

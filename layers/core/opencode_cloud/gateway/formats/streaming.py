@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Tokens
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats.models import (
     Closed,
     Ended,

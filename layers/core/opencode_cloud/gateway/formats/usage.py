@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 
 
 def read_usage(source: Format, usage: object) -> Tokens | None:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import KnownCredential, Rules, login_required
-from opencode_cloud.budgets.models import Claim, Reservation, Unit
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
+from opencode_cloud.contracts.access import KnownCredential, Rules, login_required
+from opencode_cloud.contracts.budgets import Claim, Reservation, Unit
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.formats import read_request
 from opencode_cloud.gateway.models import Incoming, Target

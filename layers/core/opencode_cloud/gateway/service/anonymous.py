@@ -6,11 +6,11 @@ import hashlib
 import ipaddress
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import KnownCredentials, KnownWorkspace
 from opencode_cloud.access.service.inference import Caller
-from opencode_cloud.budgets.models import Counter, KnownBudget, Period, Scope, Unit
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.kit.actor import ANONYMOUS
+from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
+from opencode_cloud.contracts.actor import ANONYMOUS
+from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Unit
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.models import Incoming

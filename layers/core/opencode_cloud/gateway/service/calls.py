@@ -19,9 +19,9 @@ from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service import Budgets
+    from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.gateway.service.admission import Admission
     from opencode_cloud.gateway.service.health import Health
-    from opencode_cloud.usage.models import UsageEvent
 
 
 SETTLE_AGAIN_SECONDS = (0.5, 2.0, 8.0)

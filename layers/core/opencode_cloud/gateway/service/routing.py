@@ -11,8 +11,8 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 
-from opencode_cloud.access.models import KnownCredential, KnownCredentials, Rules
 from opencode_cloud.catalogue.models import FORMATS, Catalogue, Format, Model, Route, Upstream, UpstreamKind
+from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
 from opencode_cloud.gateway.models import Target
 from opencode_cloud.gateway.service.health import Health
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Model, Price, Tokens
+from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import cost
+from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.gateway.models import Incoming, Refused, Target
 from opencode_cloud.gateway.service import bounds
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.usage.models import Outcome, UsageEvent
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller
-    from opencode_cloud.budgets.models import Reservation
+    from opencode_cloud.contracts.budgets import Reservation
     from opencode_cloud.gateway.formats import Asked, StreamRelay
 
 OK = 200

@@ -15,7 +15,7 @@ from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.models import KnownCredential
+    from opencode_cloud.contracts.access import KnownCredential
 
 KEPT_SECONDS = 300
 """How long a key is used before it is fetched anew: so long after its change the old one may still be sent."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opencode_cloud.audit.models import Target
-from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Forbidden
-from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

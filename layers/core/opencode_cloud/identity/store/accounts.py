@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.mysql import insert
 
 from opencode_cloud.identity.models import Account
-from opencode_cloud.identity.store.tables import accounts, logins
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.schema.identity import accounts, logins
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.models import VerifiedPerson

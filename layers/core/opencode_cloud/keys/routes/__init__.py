@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.identity.gate import Gate
+from opencode_cloud.http.gate import Gate
 from opencode_cloud.keys.routes.credentials import CredentialRoutes
 from opencode_cloud.keys.routes.keys import KeyRoutes
 

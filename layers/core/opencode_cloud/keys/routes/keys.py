@@ -10,14 +10,14 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission, Scope
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.limits import MOST_ENTRIES
 from opencode_cloud.keys.models import Key, NewKey
 from opencode_cloud.keys.service import Narrowing, Wish
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.workspaces.permissions import Permission, Scope
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys

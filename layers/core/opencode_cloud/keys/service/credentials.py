@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.keys.store import CredentialStore, ProviderClient, Vault
-    from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.outbox.service import Outbox, Unit
 

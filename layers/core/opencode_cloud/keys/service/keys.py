@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import not_permitted, workspace_not_found
 from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.access import not_permitted, workspace_not_found
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Permission, Scope, allows
 from opencode_cloud.keys.limits import checked, wider
 from opencode_cloud.keys.models import (
     Key,
@@ -25,12 +29,8 @@ from opencode_cloud.keys.models import (
     too_many_keys,
     wider_than_yourself,
 )
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import base64url, new_id
-from opencode_cloud.mail.models import Template
-from opencode_cloud.outbox.models import Topic
-from opencode_cloud.workspaces.permissions import Permission, Scope, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

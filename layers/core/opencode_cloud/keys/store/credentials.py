@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from opencode_cloud.keys.models import Credential, Provider
-from opencode_cloud.keys.store.tables import provider_credentials
 from opencode_cloud.kit.envelope import Sealed
+from opencode_cloud.schema.keys import provider_credentials
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
-from opencode_cloud.identity.store.tables import accounts
 from opencode_cloud.keys.models import Key, StoredKey
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.workspaces.store.tables import members, service_accounts, workspaces
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.mail.models import Mail, Template
-from opencode_cloud.outbox.models import Topic
+from opencode_cloud.mail.models import Mail
 
 if TYPE_CHECKING:
     from opencode_cloud.mail.store import MailStore

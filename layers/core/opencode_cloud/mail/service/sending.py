@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.log import logger
-from opencode_cloud.mail.models import RANK, Mail, MailState, NotYet, Refused, SentEvent, Suppression, Template
+from opencode_cloud.mail.models import RANK, Mail, MailState, NotYet, Refused, SentEvent, Suppression
 
 if TYPE_CHECKING:
     from opencode_cloud.mail.rendering import Rendered, Renderer

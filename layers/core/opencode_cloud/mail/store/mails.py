@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.mail.models import Mail, MailState, Suppression, Template
-from opencode_cloud.mail.store.tables import mails, suppressions
+from opencode_cloud.mail.models import Mail, MailState, Suppression
+from opencode_cloud.schema.mail import mails, suppressions
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import delete, select
 
+from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import utc_now
-from opencode_cloud.outbox.models import Message, Topic
-from opencode_cloud.outbox.store.tables import outbox
+from opencode_cloud.schema.outbox import outbox
 
 if TYPE_CHECKING:
     from sqlalchemy import Row, Select

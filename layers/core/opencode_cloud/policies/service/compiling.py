@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import EnforcedPolicy, KnownConfiguration
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownConfiguration
 from opencode_cloud.policies import compilation
 from opencode_cloud.policies.models import Policy, Versioned
 

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import workspace_not_found
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.json_documents import Difference, Fault, differences
 from opencode_cloud.kit.versions import check_version
-from opencode_cloud.outbox.models import Topic
 from opencode_cloud.policies import compilation, validation
-from opencode_cloud.policies.differences import differences
-from opencode_cloud.policies.models import (
-    Difference,
-    Fault,
-    InvalidDocument,
-    Policy,
-    Revision,
-    Version,
-    Versioned,
-    version_not_found,
-)
+from opencode_cloud.policies.models import InvalidDocument, Policy, Revision, Version, Versioned, version_not_found
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Connection
     from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.policies.store import DocumentStore

@@ -10,8 +10,8 @@ from sqlalchemy import Table, select
 
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.policies.models import Revision, Version, Versioned
-from opencode_cloud.policies.store.tables import configurations, policies
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.policies import configurations, policies
+from opencode_cloud.schema.workspaces import workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import login_required
 from opencode_cloud.access.service import Request, proof_of
+from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import each
-from opencode_cloud.sharing import tickets
-from opencode_cloud.sharing.capability import is_secret_of
 from opencode_cloud.sharing.models import (
     Mode,
     Share,
@@ -26,13 +25,14 @@ from opencode_cloud.sharing.models import (
     wrong_password,
     wrong_secret,
 )
-from opencode_cloud.workspaces.permissions import Permission
+from opencode_cloud.sharing.protocol import tickets
+from opencode_cloud.sharing.protocol.capability import is_secret_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.access.models import KnownWorkspace
     from opencode_cloud.access.service import Access
+    from opencode_cloud.contracts.access import KnownWorkspace
     from opencode_cloud.sharing.models import Viewer
     from opencode_cloud.sharing.store import ShareStore
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.parallel import each, pool
-from opencode_cloud.sharing.frames import gone_frame, legacy_frame, live_frames
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
+from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, live_frames
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Sockets

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.audit.models import Target
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
-from opencode_cloud.sharing import tickets
 from opencode_cloud.sharing.models import (
     Change,
     Listed,
@@ -27,15 +27,15 @@ from opencode_cloud.sharing.models import (
     share_not_found,
     sharing_off,
 )
+from opencode_cloud.sharing.protocol import tickets
 from opencode_cloud.sharing.service.access import existing, is_over, narrowed
-from opencode_cloud.workspaces.permissions import Permission, allows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.access.models import KnownWorkspace
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.queue import AuditQueue
+    from opencode_cloud.contracts.access import KnownWorkspace
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.removal import Removal
     from opencode_cloud.sharing.store import ShareStore

@@ -12,8 +12,6 @@ import msgspec
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_share_id, pseudonym_of
-from opencode_cloud.sharing import capability
-from opencode_cloud.sharing.items import conceal
 from opencode_cloud.sharing.models import (
     SESSION_ID,
     Commit,
@@ -29,13 +27,15 @@ from opencode_cloud.sharing.models import (
     share_not_found,
     too_many_creates,
 )
+from opencode_cloud.sharing.protocol import capability
+from opencode_cloud.sharing.protocol.items import conceal
 from opencode_cloud.sharing.service.access import existing, is_over, writable
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.service.access import Gate
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.owning import Owning, Terms

@@ -9,8 +9,8 @@ import msgspec
 
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import each, pool
-from opencode_cloud.sharing.frames import encode_item
 from opencode_cloud.sharing.models import Item, Share, item_not_found
+from opencode_cloud.sharing.protocol.frames import encode_item
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
 if TYPE_CHECKING:

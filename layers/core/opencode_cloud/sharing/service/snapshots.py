@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.kit.ids import new_object_id
-from opencode_cloud.sharing.fold import Fold
-from opencode_cloud.sharing.frames import encode_item
 from opencode_cloud.sharing.models import SCHEMA, Item, Position, Share, Snapshot, State, share_gone
+from opencode_cloud.sharing.protocol.fold import Fold
+from opencode_cloud.sharing.protocol.frames import encode_item
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ObjectStore, ShareStore

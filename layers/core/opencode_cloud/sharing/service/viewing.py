@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import each
-from opencode_cloud.sharing.fold import Fold
-from opencode_cloud.sharing.frames import (
+from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.protocol.fold import Fold
+from opencode_cloud.sharing.protocol.frames import (
     legacy_frame,
     legacy_order,
     live_frames,
@@ -16,7 +17,6 @@ from opencode_cloud.sharing.frames import (
     ready_frame,
     snapshot_frame,
 )
-from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
 from opencode_cloud.sharing.service.access import Visitor
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.identity.gate import Gate
+from opencode_cloud.http.gate import Gate
 from opencode_cloud.usage.routes.events import EventRoutes
 from opencode_cloud.usage.routes.exports import ExportRoutes
 from opencode_cloud.usage.routes.figures import FigureRoutes

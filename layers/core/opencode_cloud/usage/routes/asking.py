@@ -7,9 +7,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.moments import to_utc
-from opencode_cloud.usage.models import Dimension, Outcome, Selection, invalid_period
+from opencode_cloud.usage.models import Dimension, Selection, invalid_period
 
 
 class Asked(BaseModel):

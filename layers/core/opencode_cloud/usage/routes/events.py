@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.usage.models import Stored
@@ -15,7 +16,6 @@ from opencode_cloud.usage.routes.asking import Filters
 from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import Call, show_call
 from opencode_cloud.usage.sheets import EVENT_COLUMNS, event_row
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Reading

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.usage.models import Every, Export, ExportFile, ExportFormat, ExportSchedule, ExportState
 from opencode_cloud.usage.routes.sheet import TAG
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Exports

@@ -10,7 +10,8 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.usage.models import Dimension, Interval, Line
@@ -19,7 +20,6 @@ from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import UsagePoint, UsageTotals, show_group, show_point, show_sums
 from opencode_cloud.usage.service.reading import whole
 from opencode_cloud.usage.sheets import LINE_COLUMNS, line_row
-from opencode_cloud.workspaces.permissions import Permission
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Reading

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.kit import http
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.pages import encode_cursor
 from opencode_cloud.usage.sheets import as_csv
 
@@ -19,7 +19,7 @@ Found = TypeVar("Found")
 
 
 def sheet(
-    event: http.Event,
+    event: http_events.Event,
     name: str,
     columns: Sequence[str],
     found: Sequence[Found],
@@ -32,10 +32,10 @@ def sheet(
     Where there is more, the header ``Link`` leads to the part after it, which begins after the ``place`` of the last.
     """
     shown = found[:MOST_ROWS]
-    headers = {**http.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+    headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
     if len(found) > MOST_ROWS:
         asked: dict[str, str] = event.get("queryStringParameters") or {}
         following = urlencode(asked | {"cursor": encode_cursor(place(shown[-1]))})
         headers["Link"] = f'<{event["rawPath"]}?{following}>; rel="next"'
     body = as_csv(columns, map(row, shown), first=cursor is None)
-    return http.reply(event, body, "text/csv; charset=utf-8", headers=headers)
+    return http_events.reply(event, body, "text/csv; charset=utf-8", headers=headers)

@@ -9,9 +9,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit import log
-from opencode_cloud.kit.actor import Actor
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger

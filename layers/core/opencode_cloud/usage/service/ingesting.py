@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
-from opencode_cloud.usage.models import Entry, UsageEvent
+from opencode_cloud.usage.models import Entry
 from opencode_cloud.usage.service.rollups import day_of, fold, hour_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.access.models import not_permitted
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.access import not_permitted
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Permission, allows
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import (
     Dimension,
@@ -23,7 +24,6 @@ from opencode_cloud.usage.models import (
     sessions_by_day,
 )
 from opencode_cloud.usage.service.rollups import day_start, hour_start
-from opencode_cloud.workspaces.permissions import Permission, allows
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.store.events import EventArchive

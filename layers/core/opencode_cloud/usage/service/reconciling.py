@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.budgets.models import Scope, Unit
+from opencode_cloud.contracts.budgets import Scope, Unit
+from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.usage.models import EVENTS, Counted, Finding, Spent, Tally, UsageEvent, events_deleted
+from opencode_cloud.usage.models import EVENTS, Counted, Finding, Spent, Tally, events_deleted
 from opencode_cloud.usage.service.rollups import day_start
 
 if TYPE_CHECKING:

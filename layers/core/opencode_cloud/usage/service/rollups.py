@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from opencode_cloud.usage.models import Sums, UsageEvent
+from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.usage.models import Sums
 
 
 class Group(NamedTuple):

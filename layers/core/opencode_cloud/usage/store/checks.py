@@ -11,8 +11,7 @@ from sqlalchemy import Table, func, literal, null, select, union, union_all
 
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
-from opencode_cloud.usage.store.tables import (
+from opencode_cloud.schema.usage import (
     reconciliations,
     usage_counters,
     usage_days,
@@ -20,7 +19,8 @@ from opencode_cloud.usage.store.tables import (
     usage_hours,
     usage_sessions,
 )
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.workspaces import workspaces
+from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

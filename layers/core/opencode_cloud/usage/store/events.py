@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, Select, func, or_, select
 
-from opencode_cloud.catalogue.models import Tokens
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
-from opencode_cloud.usage.models import Dimension, Selection, Stored, UsageEvent
+from opencode_cloud.contracts.usage import Tokens, UsageEvent
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.usage import usage_events, usage_metadata
+from opencode_cloud.schema.workspaces import members, service_accounts
+from opencode_cloud.usage.models import Dimension, Selection, Stored
 from opencode_cloud.usage.store.figures import COLUMNS
-from opencode_cloud.usage.store.tables import usage_events, usage_metadata
-from opencode_cloud.workspaces.store.tables import members, service_accounts
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database

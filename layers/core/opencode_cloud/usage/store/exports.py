@@ -12,8 +12,8 @@ from sqlalchemy import RowMapping, func, select
 from sqlalchemy.dialects.mysql import insert
 
 from opencode_cloud.kit import aws
+from opencode_cloud.schema.usage import usage_export_schedules, usage_exports
 from opencode_cloud.usage.models import Export, ExportFile, ExportRequest, ExportSchedule, ExportState
-from opencode_cloud.usage.store.tables import usage_export_schedules, usage_exports
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, false, func, literal, or_, select, union_all
 
-from opencode_cloud.identity.store.tables import accounts
-from opencode_cloud.keys.store.tables import keys
+from opencode_cloud.schema.identity import accounts
+from opencode_cloud.schema.keys import keys
+from opencode_cloud.schema.usage import SUMS, usage_days, usage_hours, usage_sessions
+from opencode_cloud.schema.workspaces import members, service_accounts
 from opencode_cloud.usage.models import Dimension, Interval, Line, Selection, Sums
 from opencode_cloud.usage.service.rollups import day_start
-from opencode_cloud.usage.store.tables import SUMS, usage_days, usage_hours, usage_sessions
-from opencode_cloud.workspaces.store.tables import members, service_accounts
 
 if TYPE_CHECKING:
     from sqlalchemy import Subquery

@@ -11,9 +11,8 @@ from sqlalchemy import Table, func, null, select
 from sqlalchemy.dialects.mysql import insert
 
 from opencode_cloud.budgets.service.calls import LATE
-from opencode_cloud.usage.models import Entry, Sums, UsageEvent
-from opencode_cloud.usage.service.rollups import Group, moment
-from opencode_cloud.usage.store.tables import (
+from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.schema.usage import (
     SUMS,
     usage_counters,
     usage_days,
@@ -22,6 +21,8 @@ from opencode_cloud.usage.store.tables import (
     usage_metadata,
     usage_sessions,
 )
+from opencode_cloud.usage.models import Entry, Sums
+from opencode_cloud.usage.service.rollups import Group, moment
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database

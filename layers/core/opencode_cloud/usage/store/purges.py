@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, select, tuple_, union
 
-from opencode_cloud.budgets.store.tables import usage_settings
-from opencode_cloud.usage.store.tables import (
+from opencode_cloud.schema.budgets import usage_settings
+from opencode_cloud.schema.usage import (
     reconciliations,
     usage_counters,
     usage_days,
@@ -18,7 +18,7 @@ from opencode_cloud.usage.store.tables import (
     usage_metadata,
     usage_sessions,
 )
-from opencode_cloud.workspaces.store.tables import workspaces
+from opencode_cloud.schema.workspaces import workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Database

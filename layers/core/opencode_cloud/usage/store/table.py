@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.parallel import each
+from opencode_cloud.schema.usage_events import counters_of, from_row, partition
 from opencode_cloud.usage.models import Counted, Entry
-from opencode_cloud.usage.store.rows import counters_of, from_row, partition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.identity.gate import Gate
+from opencode_cloud.http.gate import Gate
 from opencode_cloud.workspaces.routes.domains import DomainRoutes
 from opencode_cloud.workspaces.routes.invitations import InvitationRoutes
 from opencode_cloud.workspaces.routes.members import MemberRoutes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.workspaces.assembly import Team
+    from opencode_cloud.workspaces.services import WorkspaceServices
 
 __all__ = ["TeamRoutes"]
 
@@ -23,7 +23,7 @@ __all__ = ["TeamRoutes"]
 class TeamRoutes:
     """All routes of workspaces, over the services of a team."""
 
-    def __init__(self, team: Team, access: Access) -> None:
+    def __init__(self, team: WorkspaceServices, access: Access) -> None:
         self._team = team
         self._access = access
 

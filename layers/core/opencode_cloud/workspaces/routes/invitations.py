@@ -9,12 +9,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from opencode_cloud.identity.gate import ACCOUNT, WORKSPACE, Gate
-from opencode_cloud.kit import http
+from opencode_cloud.contracts.permissions import Permission, Role
+from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
+from opencode_cloud.kit import http_events
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
-from opencode_cloud.workspaces.permissions import Permission, Role
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Invitations
@@ -99,4 +99,4 @@ class InvitationRoutes:
 
     def _base(self) -> str:
         """Return the address that the inviter is at."""
-        return http.base_url(self._gate.event, "")
+        return http_events.base_url(self._gate.event, "")

@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
-from opencode_cloud.identity.gate import WORKSPACE, Gate
+from opencode_cloud.contracts.permissions import Permission, Role
+from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Member
-from opencode_cloud.workspaces.permissions import Permission, Role
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Members

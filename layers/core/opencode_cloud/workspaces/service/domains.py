@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.addresses import clean_domain
@@ -17,12 +18,11 @@ from opencode_cloud.workspaces.models import (
     domain_not_verified,
     invalid_domain_role,
 )
-from opencode_cloud.workspaces.permissions import Role
 from opencode_cloud.workspaces.service.rules import locked
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.outbox.service import Outbox, Unit
     from opencode_cloud.workspaces.store import DomainStore, Resolver, WorkspaceStore

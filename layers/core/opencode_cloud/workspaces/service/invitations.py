@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.audit.models import Target
-from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import hash_of_token, invitation_token
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.mail.models import Template
 from opencode_cloud.workspaces.addresses import clean_address, same_address
 from opencode_cloud.workspaces.models import (
     Invitation,
@@ -29,10 +29,10 @@ from opencode_cloud.workspaces.service.rules import locked, require_owner_for, r
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit
-    from opencode_cloud.workspaces.permissions import Role
     from opencode_cloud.workspaces.service.joining import Joining
     from opencode_cloud.workspaces.store import InvitationStore, MemberStore, WorkspaceStore
 

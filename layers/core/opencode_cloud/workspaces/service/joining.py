@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.outbox.models import Topic
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
-    from opencode_cloud.kit.actor import Actor
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.outbox.service import Unit
-    from opencode_cloud.workspaces.permissions import Role
     from opencode_cloud.workspaces.store import MemberStore
 
 

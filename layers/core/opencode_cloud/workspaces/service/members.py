@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.mail.models import Template
-from opencode_cloud.outbox.models import Topic
 from opencode_cloud.workspaces.models import Member, Workspace, last_owner, member_not_found
-from opencode_cloud.workspaces.permissions import Role
 from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.service import BudgetSubjects
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.keys.service import Keys
-    from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.outbox.service import Outbox, Unit

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import workspace_not_found
-from opencode_cloud.kit.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.workspaces.models import Workspace, name_required, owners_only, person_required
-from opencode_cloud.workspaces.permissions import Role
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

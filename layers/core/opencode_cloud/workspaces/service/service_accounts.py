@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.audit.models import Target
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.outbox.models import Topic
 from opencode_cloud.workspaces.models import ServiceAccount, service_account_not_found
 from opencode_cloud.workspaces.service.rules import clean_name, locked
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.service import BudgetSubjects
+    from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.keys.service import Keys
-    from opencode_cloud.kit.actor import Actor
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.outbox.service import Outbox, Unit
     from opencode_cloud.workspaces.store import ServiceAccountStore, WorkspaceStore

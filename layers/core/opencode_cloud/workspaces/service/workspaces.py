@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.models import workspace_not_found
-from opencode_cloud.audit.models import Target
-from opencode_cloud.kit.actor import Actor, ActorKind
+from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.versions import check_version
-from opencode_cloud.outbox.models import Topic
 from opencode_cloud.workspaces.addresses import domain_of
 from opencode_cloud.workspaces.models import (
     Membership,
@@ -25,7 +26,6 @@ from opencode_cloud.workspaces.models import (
     too_many_workspaces,
     transfer_to_self,
 )
-from opencode_cloud.workspaces.permissions import Role
 from opencode_cloud.workspaces.service.domains import VERIFIED_FOR
 from opencode_cloud.workspaces.service.rules import clean_name, locked, require_person
 

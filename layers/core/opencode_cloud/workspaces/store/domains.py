@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.schema.workspaces import domains, workspaces
 from opencode_cloud.workspaces.models import Domain
-from opencode_cloud.workspaces.permissions import Role
-from opencode_cloud.workspaces.store.tables import domains, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

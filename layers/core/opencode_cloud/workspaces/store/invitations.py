@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
-from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.schema.mail import mails
+from opencode_cloud.schema.workspaces import invitations, workspaces
 from opencode_cloud.workspaces.addresses import same_address
 from opencode_cloud.workspaces.models import Invitation, InvitationState
-from opencode_cloud.workspaces.store.tables import invitations, workspaces
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, or_, select, union
 
-from opencode_cloud.identity.store.tables import accounts, logins
+from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.schema.identity import accounts, logins
+from opencode_cloud.schema.workspaces import members
 from opencode_cloud.workspaces.addresses import same_address
 from opencode_cloud.workspaces.models import Member
-from opencode_cloud.workspaces.permissions import Role
-from opencode_cloud.workspaces.store.tables import members
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from opencode_cloud.schema.workspaces import service_accounts
 from opencode_cloud.workspaces.models import ServiceAccount
-from opencode_cloud.workspaces.store.tables import service_accounts
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

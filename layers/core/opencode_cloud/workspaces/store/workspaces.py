@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
-from opencode_cloud.mail.store.tables import mails
+from opencode_cloud.schema.mail import mails
+from opencode_cloud.schema.workspaces import members, workspaces
 from opencode_cloud.workspaces.models import Membership, Workspace
-from opencode_cloud.workspaces.store.tables import members, workspaces
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection

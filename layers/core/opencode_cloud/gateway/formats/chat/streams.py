@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
@@ -29,7 +30,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import Blocks
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 _DONE = b"[DONE]"
 
@@ -62,7 +63,7 @@ class Reader:
         if data.strip() == _DONE:
             yield from self._end()
             return
-        chunk = Node(json.decode(data, object))
+        chunk = Node(json_codec.decode(data, object))
         if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM's
             self.fault = fault_of(chunk.value)
             return

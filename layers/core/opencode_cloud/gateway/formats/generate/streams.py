@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.generate.answers import REASONS, function_call, signed, stop_of
@@ -29,7 +30,7 @@ from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import Blocks, Sequence
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 
 class Reader:
@@ -45,7 +46,7 @@ class Reader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield what one chunk says. Its end comes with :meth:`finish`, since usage may follow the last part."""
-        chunk = ProtoNode(json.decode(data, object))
+        chunk = ProtoNode(json_codec.decode(data, object))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return

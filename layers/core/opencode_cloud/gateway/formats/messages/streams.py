@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.messages.answers import EMPTY_USAGE, REASONS, stop_of
@@ -28,7 +29,7 @@ from opencode_cloud.gateway.formats.reading import Node, compact
 from opencode_cloud.gateway.formats.sealing import seal
 from opencode_cloud.gateway.formats.streaming import Sequence
 from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
@@ -73,7 +74,7 @@ class Reader:
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Yield what one event says."""
-        event = Node(json.decode(data, object))
+        event = Node(json_codec.decode(data, object))
         match event.text("type"):
             case "content_block_delta":
                 yield from self._grow(event)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
 from opencode_cloud.gateway.formats.reading import Node

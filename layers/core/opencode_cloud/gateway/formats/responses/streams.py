@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import Format, Tokens
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.metering import failure_of
@@ -28,7 +29,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
 from opencode_cloud.gateway.formats.usage import merge, read_usage
-from opencode_cloud.kit import json
+from opencode_cloud.kit import json_codec
 
 _DELTAS = {
     "response.output_text.delta": "text",
@@ -66,7 +67,7 @@ class Reader:
         """Yield what one event says."""
         if data.strip() == b"[DONE]":
             return
-        event = Node(json.decode(data, object))
+        event = Node(json_codec.decode(data, object))
         kind = event.text("type")
         output = event.integer("output_index") or 0
         if output in self._done and kind in (*_DELTAS, *_BEGINNINGS):

@@ -1,0 +1,1 @@
+"""Wiring: one module for each function or family of services."""

@@ -1,0 +1,72 @@
+"""``/api.json``: what clients list that are pointed here by ``OPENCODE_MODELS_URL``. Without SQL."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.catalogue import links, listing
+from opencode_cloud.catalogue.models import listing_not_found
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.limits import Limit, RateLimiter
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.catalogue.service import CatalogueCache
+
+LISTINGS = Limit("listings", 300)
+"""Of each address: a whole office may ask from one, each client at its start and once an hour."""
+KEPT = "max-age=60"
+
+
+class ListingRoutes:
+    """The lists of models: of the stage for everybody, of a workspace for who knows its address."""
+
+    def __init__(
+        self,
+        catalogue: CatalogueCache,
+        access: Access,
+        limiter: RateLimiter,
+        deployment_key: Callable[[], str],
+        public_url: str,
+    ) -> None:
+        self._catalogue = catalogue
+        self._access = access
+        self._limiter = limiter
+        self._deployment_key = deployment_key
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        app.get("/api.json")(self.of_stage)
+        app.get(f"{links.PATH}<token>/api.json")(self.of_workspace)
+
+    def of_stage(self) -> Response[str]:
+        """``GET /api.json``: every model of the catalogue."""
+        self._limiter.take(LISTINGS, http_events.source_address(self._event()))
+        return self._reply(listing.anything, "public")
+
+    def of_workspace(self, token: str) -> Response[str]:
+        """``GET /catalogue/{token}/api.json``: the models that the workspace's policy permits."""
+        self._limiter.take(LISTINGS, http_events.source_address(self._event()))
+        workspace = self._access.workspace(links.workspace_of(self._deployment_key(), token))
+        if workspace is None:
+            raise listing_not_found()
+        return self._reply(workspace.policy.permits_model, "private")
+
+    def _reply(self, permits: listing.Permits, whose: str) -> Response[str]:
+        event = self._event()
+        base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
+        body = msgspec.json.encode(listing.listed(self._catalogue.current(), permits, base_url, now_seconds()))
+        etag = hashlib.sha256(body).hexdigest()[:32]
+        headers = {"Cache-Control": f"{whose}, {KEPT}", "ETag": f'"{etag}"'}
+        if etag in http_events.header(event, "if-none-match"):
+            return http_events.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return http_events.reply(event, body, headers=headers)

@@ -1,0 +1,96 @@
+"""Puts the pages of identity together: for the functions of the console plane, and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.identity.pages import IdentityPages, Parts
+from opencode_cloud.identity.providers import Providers
+from opencode_cloud.identity.service.challenges import Challenges
+from opencode_cloud.identity.service.clients import Clients
+from opencode_cloud.identity.service.devices import Devices
+from opencode_cloud.identity.service.logins import Logins
+from opencode_cloud.identity.service.methods import Methods
+from opencode_cloud.identity.service.server import OAuth
+from opencode_cloud.identity.service.server import Parts as ServerParts
+from opencode_cloud.identity.service.sessions import Sessions
+from opencode_cloud.identity.service.signing_in import SigningIn
+from opencode_cloud.identity.service.tokens import AccessTokens
+from opencode_cloud.identity.store.accounts import AccountsStore
+from opencode_cloud.identity.store.codes import CodesStore
+from opencode_cloud.identity.store.keys import SigningKeys
+from opencode_cloud.identity.store.sessions import SessionsStore
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+    from opencode_cloud.workspaces.services import WorkspaceServices
+
+METHODS_SECONDS = 10
+"""How long settings of login methods are kept: who connects an issuer sees its button at once."""
+
+
+@dataclass
+class LoginMethods:
+    """The login methods as the stage and the secret ``secret_arn`` say now; see :meth:`Methods.parse`."""
+
+    stage: str
+    secret_arn: str
+    _known: Methods | None = field(default=None, init=False)
+    _read_at: int = field(default=0, init=False)
+
+    def __call__(self) -> Methods:
+        """Return the methods, read anew when they are older than ten seconds."""
+        now = now_seconds()
+        if self._known is None or now - self._read_at >= METHODS_SECONDS:
+            laid_over = aws.secrets_manager().get_secret_value(SecretId=self.secret_arn)["SecretString"]
+            self._known, self._read_at = Methods.parse(self.stage, laid_over), now
+        return self._known
+
+
+def identity_pages(
+    database: Database,
+    outbox: Outbox,
+    access: Access,
+    team: WorkspaceServices,
+    deployment_key: Callable[[], str],
+    methods: Callable[[], Methods],
+    *,
+    sessions_table: str,
+    signing_keys: Sequence[str],
+    redirects: Sequence[str],
+    public_url: str,
+) -> IdentityPages:
+    """Return the pages of identity over the parts of the console plane."""
+    codes, audit, clients = CodesStore(sessions_table), AuditTrail(AuditStore()), Clients(redirects)
+    tokens = AccessTokens(SigningKeys(signing_keys, sessions_table))
+    sessions = Sessions(SessionsStore(sessions_table), tokens, deployment_key)
+    devices = Devices(codes, deployment_key)
+    return IdentityPages(
+        Parts(
+            access=access,
+            sessions=sessions,
+            devices=devices,
+            clients=clients,
+            oauth=OAuth(ServerParts(clients, sessions, devices, codes, access.may_sign_in)),
+            methods=methods,
+            logins=Logins(codes, Providers(), deployment_key),
+            challenges=Challenges(outbox, codes, Mailer(MailStore(database)), deployment_key),
+            signing_in=SigningIn(outbox, AccountsStore(), audit, team.workspaces, team.invitations),
+            outbox=outbox,
+            audit=audit,
+            limiter=RateLimiter(sessions_table),
+            key=deployment_key,
+            public_url=public_url,
+        )
+    )

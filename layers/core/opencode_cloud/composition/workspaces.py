@@ -1,0 +1,102 @@
+"""The services of workspaces and keys, put together over one database: for functions, the operator's command, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opencode_cloud.audit.service import AuditTrail
+from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.budgets.service import BudgetSubjects
+from opencode_cloud.budgets.store.budgets import BudgetStore
+from opencode_cloud.keys.service import Credentials, Keys
+from opencode_cloud.keys.service.keys import Uses
+from opencode_cloud.keys.store import CredentialStore, KeyStore, ProviderClient, Vault
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.workspaces.service import (
+    Domains,
+    Invitations,
+    Joining,
+    Members,
+    ServiceAccounts,
+    Workspaces,
+    WorkspaceStores,
+)
+from opencode_cloud.workspaces.services import WorkspaceServices
+from opencode_cloud.workspaces.store import (
+    DomainStore,
+    InvitationStore,
+    MemberStore,
+    Resolver,
+    ServiceAccountStore,
+    WorkspaceStore,
+)
+
+if TYPE_CHECKING:
+    from opencode_cloud.kit.sql import Database
+    from opencode_cloud.outbox.service import Outbox
+
+
+def workspace_services(
+    database: Database,
+    outbox: Outbox,
+    deployment_key: Callable[[], str],
+    credentials_key: str,
+    key_uses: Uses,
+    forget_shares: Callable[[str], None],
+    *,
+    dns_server: str = "",
+    check_domains: bool = True,
+    private_providers: bool = False,
+) -> WorkspaceServices:
+    """Put the services together.
+
+    Args:
+        database: The console plane's.
+        outbox: Of the same database.
+        deployment_key: Returns the secret that links of invitations are derived from.
+        credentials_key: ARN of the KMS key that providers' keys are sealed under.
+        key_uses: Returns when keys were last used.
+        forget_shares: Has all shares of a workspace removed that is gone for good.
+        dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
+        check_domains: Whether DNS is asked if an invited address can get mail at all.
+        private_providers: Whether providers may lie in private networks and be called by plain http.
+    """
+    audit = AuditTrail(AuditStore())
+    mailer = Mailer(MailStore(database))
+    stores = WorkspaceStores(WorkspaceStore(), MemberStore(), DomainStore(), ServiceAccountStore())
+    joining = Joining(stores.members, audit)
+    budgets = BudgetSubjects(BudgetStore())
+    keys = Keys(database, outbox, audit, KeyStore(), mailer, key_uses, budgets)
+    invitations = Invitations(
+        database,
+        outbox,
+        audit,
+        stores.workspaces,
+        stores.members,
+        InvitationStore(),
+        joining,
+        mailer,
+        deployment_key,
+        check_domains=check_domains,
+    )
+    return WorkspaceServices(
+        workspaces=Workspaces(database, outbox, audit, stores, joining, keys, forget_shares),
+        members=Members(database, outbox, audit, stores.workspaces, stores.members, invitations, keys, mailer, budgets),
+        invitations=invitations,
+        domains=Domains(database, outbox, audit, stores.workspaces, stores.domains, Resolver(dns_server)),
+        service_accounts=ServiceAccounts(
+            database, outbox, audit, stores.workspaces, stores.service_accounts, keys, budgets
+        ),
+        keys=keys,
+        credentials=Credentials(
+            database,
+            outbox,
+            audit,
+            CredentialStore(),
+            Vault(credentials_key),
+            ProviderClient(private=private_providers),
+            private=private_providers,
+        ),
+    )

@@ -1,0 +1,53 @@
+"""The page of the audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.audit.models import Filter
+from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, encode_cursor
+
+if TYPE_CHECKING:
+    from opencode_cloud.audit.service import AuditReading
+
+LONGEST_ACTION = 64
+LONGEST_NAME = 254
+KINDS = ("member", "invitation", "key", "service_account", "policy", "configuration", "share", "workspace", "domain")
+"""Beginnings of actions that the page offers; others can be typed."""
+
+
+class AuditPages:
+    """Who changed what, for whom may know."""
+
+    def __init__(self, desk: Desk, reading: AuditReading) -> None:
+        self._desk = desk
+        self._reading = reading
+
+    def mount(self) -> None:
+        """Add every page."""
+        self._desk.get("/audit", self.show, Permission.AUDIT_READ)
+
+    def show(self, visit: Visit) -> Response[str]:
+        """``GET .../audit?action=member.*&actor=...``: the latest entries first."""
+        action, actor = visit.query("action")[:LONGEST_ACTION], visit.query("actor")[:LONGEST_NAME]
+        after = decode_cursor(visit.query("cursor"), tuple[datetime, str])
+        rows = self._reading.find(visit.place.id, Filter(action=action, actor=actor), after, DEFAULT_LIMIT + 1)
+        shown = rows[:DEFAULT_LIMIT]
+        asked = {name: value for name, value in (("action", action), ("actor", actor)) if value}
+        more = {**asked, "cursor": encode_cursor((shown[-1].at, shown[-1].id))} if len(rows) > DEFAULT_LIMIT else None
+        return self._desk.page(
+            visit,
+            "audit.html",
+            entries=shown,
+            action=action,
+            actor=actor,
+            kinds=KINDS,
+            more=urlencode(more) if more else "",
+            export=urlencode({**asked, "format": "csv"}),
+        )

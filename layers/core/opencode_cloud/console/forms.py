@@ -1,0 +1,80 @@
+"""What people type into forms, held against the same models as the bodies of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.errors import BadRequest, Unprocessable
+from opencode_cloud.kit.json_documents import Fault
+
+Model = TypeVar("Model", bound=BaseModel)
+MOST_FIELDS = 100
+LARGEST_VERSION = 999_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a form that was sent; those that are left out count as empty."""
+
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+    def one(self, name: str) -> str:
+        """Return a field's first value, without blanks around it and with line breaks as we write them."""
+        values = self.fields.get(name, ())
+        return values[0].strip().replace("\r\n", "\n") if values else ""
+
+    def many(self, name: str) -> list[str]:
+        """Return all values of a field, as of boxes that are ticked."""
+        return list(self.fields.get(name, ()))
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a field that say something."""
+        return [line.strip() for line in self.one(name).splitlines() if line.strip()]
+
+    def version(self) -> int:
+        """Return the version that a form was made from; raises ``malformed_form`` (400)."""
+        text = self.one("version")
+        if not text.isascii() or not text.isdigit() or int(text[:10]) > LARGEST_VERSION:
+            raise BadRequest("malformed_form", "This form does not say which version it was made from. Reload it.")
+        return int(text)
+
+
+class InvalidForm(Unprocessable):
+    """What was typed cannot be used; ``faults`` names each place."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        named = "; ".join(f"{fault.path.strip('/') or 'the form'}: {fault.message}" for fault in faults)
+        super().__init__("invalid_form", f"Nothing was changed. {named}.")
+        self.faults = list(faults)
+
+
+def read(event: http_events.Event) -> Form:
+    """Return the form in a request's body; raises ``malformed_form`` (400) for what is none."""
+    text = http_events.raw_body(event).decode(errors="replace")
+    try:
+        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise BadRequest("malformed_form", f"A form has at most {MOST_FIELDS} fields.") from error
+
+
+def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Return ``values`` as the API would take them; raises :class:`InvalidForm` (422)."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidForm([_fault(each) for each in error.errors()]) from error
+
+
+def _fault(error: ErrorDetails) -> Fault:
+    place, message = error["loc"], error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":  # people who fill in forms read no regular expressions
+        name = place[-1]
+        message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
+    return Fault(path="".join(f"/{part}" for part in place), message=message)

@@ -1,0 +1,126 @@
+"""The page of keys: one's own, for who manages keys all; and service accounts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.forms import InvalidForm, checked
+from opencode_cloud.contracts.permissions import Permission, Scope
+from opencode_cloud.http.pages import see
+from opencode_cloud.keys.routes.keys import KeyWish
+from opencode_cloud.keys.service import Wish
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.workspaces.routes.service_accounts import NewServiceAccount
+
+if TYPE_CHECKING:
+    from opencode_cloud.keys.service import Keys
+    from opencode_cloud.workspaces.service import ServiceAccounts
+
+LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+"""Days that a new key may live, as the form offers them."""
+SHOWN_MACHINES = 200
+SCOPES = {
+    Scope.INFERENCE: "call models",
+    Scope.USAGE: "read usage and members",
+    Scope.ADMIN: "manage the workspace through the API, within the holder's role",
+}
+
+
+class KeyPages:
+    """Pages of keys and service accounts."""
+
+    def __init__(self, desk: Desk, keys: Keys, machines: ServiceAccounts) -> None:
+        self._desk = desk
+        self._keys = keys
+        self._machines = machines
+
+    def mount(self) -> None:
+        """Add every page."""
+        get, post = self._desk.get, self._desk.post
+        get("/keys", self.show, Permission.KEY_OWN)
+        post("/keys", self.create, Permission.KEY_OWN, self.show)
+        get("/keys/<key>/revoke", self.ask_revoke, Permission.KEY_OWN)
+        post("/keys/<key>/revoke", self.revoke, Permission.KEY_OWN, self.show)
+        manage, one = Permission.SERVICE_ACCOUNT_MANAGE, "/service-accounts/<machine>"
+        post("/service-accounts", self.create_machine, manage, self.show)
+        post(f"{one}/disable", self.disable, manage, self.show)
+        post(f"{one}/enable", self.enable, manage, self.show)
+
+    def show(self, visit: Visit, **_ids: str) -> Response[str]:
+        """``GET .../keys``: the keys that the actor may see, the newest first; a form for another one."""
+        after = decode_cursor(visit.query("cursor"), tuple[str])
+        own = visit.query("own") == "1"
+        rows = self._keys.of_workspace(
+            visit.actor, visit.place.id, own=own, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
+        )
+        readable = visit.may(Permission.SERVICE_ACCOUNT_READ)
+        machines = list(self._machines.of_workspace(visit.place.id, limit=SHOWN_MACHINES)) if readable else []
+        return self._desk.page(
+            visit,
+            "keys.html",
+            keys=page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row),
+            own=own,
+            machines=machines,
+            scopes=SCOPES,
+            lifetimes=LIFETIMES,
+        )
+
+    def create(self, visit: Visit) -> Response[str]:
+        """``POST .../keys``: the new key is on the page that answers, and nowhere else."""
+        form = visit.form
+        days = form.one("days")
+        if days not in LIFETIMES:
+            raise InvalidForm([Fault(path="/days", message="choose one of the offered lifetimes")])
+        body = checked(
+            KeyWish,
+            {
+                "name": form.one("name"),
+                "scopes": form.many("scopes"),
+                "service_account_id": form.one("holder") or None,
+                "models": form.lines("models") or None,
+                "networks": form.lines("networks") or None,
+                "expires_at": utc_now() + timedelta(days=int(days)) if days else None,
+            },
+        )
+        wish = Wish(
+            name=body.name,
+            scopes=body.scopes,
+            service_account=body.service_account_id,
+            models=body.models,
+            networks=body.networks,
+            expires_at=body.expires_at,
+        )
+        made = self._keys.create(visit.actor, visit.place.id, wish)
+        return self._desk.page(visit, "new_key.html", key=made)
+
+    def ask_revoke(self, visit: Visit, key: str) -> Response[str]:
+        """``GET .../keys/{key}/revoke``: what revoking means, and the button that does it."""
+        found = self._keys.get(visit.actor, visit.place.id, key)
+        return self._desk.page(visit, "revoke_key.html", key=found)
+
+    def revoke(self, visit: Visit, key: str) -> Response[str]:
+        """``POST .../keys/{key}/revoke``."""
+        self._keys.revoke(visit.actor, visit.place.id, key)
+        return see(f"{visit.base}/keys?done=revoked")
+
+    def create_machine(self, visit: Visit) -> Response[str]:
+        """``POST .../service-accounts``."""
+        body = checked(NewServiceAccount, {"name": visit.form.one("name")})
+        self._machines.create(visit.actor, visit.place.id, body.name)
+        return see(f"{visit.base}/keys?done=machine")
+
+    def disable(self, visit: Visit, machine: str) -> Response[str]:
+        """``POST .../service-accounts/{machine}/disable``."""
+        self._machines.change(visit.actor, visit.place.id, machine, disabled=True)
+        return see(f"{visit.base}/keys?done=disabled")
+
+    def enable(self, visit: Visit, machine: str) -> Response[str]:
+        """``POST .../service-accounts/{machine}/enable``."""
+        self._machines.change(visit.actor, visit.place.id, machine, disabled=False)
+        return see(f"{visit.base}/keys?done=enabled")

@@ -1,0 +1,88 @@
+"""Where the console begins: one's workspaces, and what there is of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from opencode_cloud.console.desk import ROOT, Desk, Visit
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.pages import see
+from opencode_cloud.policies.models import Policy, Versioned
+from opencode_cloud.workspaces.models import InvitationState
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.policies.service import Publisher
+    from opencode_cloud.workspaces.services import WorkspaceServices
+
+MOST_COUNTED = 500
+"""Beyond this, a number on the overview is no longer exact: it is not worth reading every row."""
+
+
+class Overview:
+    """The pages before and at the top of a workspace."""
+
+    def __init__(self, desk: Desk, access: Access, team: WorkspaceServices, publisher: Publisher) -> None:
+        self._desk = desk
+        self._access = access
+        self._team = team
+        self._publisher = publisher
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every page."""
+        app.get(ROOT)(self.mine)
+        self._desk.get("", self.show, Permission.WORKSPACE_READ)
+
+    def mine(self) -> Response[str]:
+        """``GET /console``: on to the only workspace of who is signed in, else the list of theirs."""
+        person = self._desk.person()
+        found = self._access.memberships(person.account)
+        if len(found) == 1:
+            return see(f"{ROOT}/{found[0][1].id}")
+        return self._desk.plain_page("workspaces.html", person, workspaces=found)
+
+    def show(self, visit: Visit) -> Response[str]:
+        """``GET /console/{workspace}``: what there is, and how a machine gets it."""
+        policy = self._publisher.present(Versioned.POLICY, visit.place.id)
+        return self._desk.page(
+            visit,
+            "overview.html",
+            counts=self._counts(visit),
+            version=policy.version,
+            policy=Policy.model_validate(policy.document),
+            base_url=self._desk.base_url(),
+        )
+
+    def _counts(self, visit: Visit) -> list[tuple[str, str, str]]:
+        """Return what is counted: words, number, and the page that lists it."""
+        place, most = visit.place.id, MOST_COUNTED + 1
+        pending = InvitationState.PENDING
+        countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [
+            (Permission.MEMBER_READ, "Members", "members", lambda: self._team.members.members_of(place, limit=most)),
+            (
+                Permission.MEMBER_INVITE,
+                "Open invitations",
+                "members",
+                lambda: self._team.invitations.of_workspace(place, state=pending, limit=most),
+            ),
+            (
+                Permission.KEY_OWN,
+                "Keys" if visit.may(Permission.KEY_MANAGE) else "Your keys",
+                "keys",
+                lambda: self._team.keys.of_workspace(visit.actor, place, limit=most),
+            ),
+            (
+                Permission.SERVICE_ACCOUNT_READ,
+                "Service accounts",
+                "keys",
+                lambda: self._team.service_accounts.of_workspace(place, limit=most),
+            ),
+        ]
+        return [(words, _number(read()), page) for needed, words, page, read in countable if visit.may(needed)]
+
+
+def _number(rows: Sequence[Any]) -> str:
+    return str(len(rows)) if len(rows) <= MOST_COUNTED else f"over {MOST_COUNTED}"

@@ -1,0 +1,108 @@
+"""Where in a text of JSON something stands, so that what is wrong with it can be said there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from opencode_cloud.kit.json_documents import Fault
+
+AROUND = 2
+"""Lines that are shown before and after one with a fault."""
+_BLANK = re.compile(r"[ \t\n\r]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a text as it is shown."""
+
+    number: int
+    text: str
+    faults: Sequence[str]
+
+
+def parse(text: str) -> Any:
+    """Return the JSON value that ``text`` writes; raises ``ValueError``. An object's name that comes twice is none."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def excerpt(text: str, faults: Sequence[Fault]) -> list[Line]:
+    """Return the lines of a JSON text that have faults, with those around them."""
+    starts = positions(text)
+    at: dict[int, list[str]] = {}
+    for fault in faults:
+        at.setdefault(_line(text, starts, fault.path), []).append(f"{fault.path or 'The document'}: {fault.message}")
+    lines = text.split("\n")
+    return [
+        Line(number, lines[number - 1], at.get(number, ()))
+        for number in range(1, len(lines) + 1)
+        if any(abs(number - each) <= AROUND for each in at)
+    ]
+
+
+def positions(text: str) -> dict[str, int]:
+    """Return where each value of a JSON text begins, by its JSON pointer; of an object's member, where its name does.
+
+    ``text`` must be JSON.
+    """
+    found = {"": _skip(text, 0)}
+    _walk(text, found[""], "", found)
+    return found
+
+
+def _walk(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+    """Note where what lies in the value at ``at`` begins; return where the value ends."""
+    if text[at] == "{":
+        return _members(text, at + 1, pointer, found)
+    if text[at] == "[":
+        return _elements(text, at + 1, pointer, found)
+    return json.JSONDecoder().raw_decode(text, at)[1]
+
+
+def _members(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+    at = _skip(text, at)
+    while text[at] != "}":
+        name, after = cast("tuple[str, int]", json.JSONDecoder().raw_decode(text, at))
+        inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+        found[inner] = at
+        at = _next(text, _walk(text, _skip(text, _skip(text, after) + 1), inner, found))
+    return at + 1
+
+
+def _elements(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+    at, index = _skip(text, at), 0
+    while text[at] != "]":
+        inner = f"{pointer}/{index}"
+        found[inner] = at
+        at, index = _next(text, _walk(text, at, inner, found)), index + 1
+    return at + 1
+
+
+def _next(text: str, at: int) -> int:
+    """Return where the next member begins, or where the bracket closes."""
+    at = _skip(text, at)
+    return _skip(text, at + 1) if text[at] == "," else at
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def _line(text: str, starts: dict[str, int], pointer: str) -> int:
+    """Return the line of a place, or of the nearest place around it that is in the text."""
+    while pointer not in starts:
+        pointer = pointer.rpartition("/")[0]
+    return text.count("\n", 0, starts[pointer]) + 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has the name {twice!r} twice")
+    return made

@@ -1,0 +1,217 @@
+"""The pages of the policy and of the configuration document: what counts, a form to change it, and older versions."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.forms import LARGEST_VERSION, Form, InvalidForm, checked
+from opencode_cloud.console.places import Line, excerpt, parse
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.pages import see
+from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.pages import DEFAULT_LIMIT
+from opencode_cloud.policies.models import Policy, Rules, ShareMode, Versioned, version_not_found
+from opencode_cloud.policies.routes import ConfigurationChange, PolicyChange, Restoration
+
+if TYPE_CHECKING:
+    from opencode_cloud.policies.models import Revision
+    from opencode_cloud.policies.service import Publisher
+
+UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+RULES = {
+    "providers": ("Providers", "Ids, such as anthropic."),
+    "models": ("Models", "As provider/model, such as openai/gpt-5*."),
+    "tools": ("Tools", "Names, such as bash, edit, mymcp_*."),
+}
+MODES = {
+    ShareMode.LINK: "anyone with the link",
+    ShareMode.WORKSPACE: "members only",
+    ShareMode.OFF: "no one: sharing is disabled",
+}
+LISTED = "listed"
+LARGEST_TEXT = 1_000_000
+_READ = {Versioned.POLICY: Permission.POLICY_READ, Versioned.CONFIGURATION: Permission.CONFIGURATION_READ}
+_MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: Permission.CONFIGURATION_MANAGE}
+
+
+class VersionPages(ABC):
+    """What both documents have: a list of versions, a page of each, and going back to it."""
+
+    def __init__(self, desk: Desk, publisher: Publisher, kind: Versioned) -> None:
+        self.desk = desk
+        self.publisher = publisher
+        self._kind = kind
+
+    def mount(self) -> None:
+        """Add every page."""
+        root, one = f"/{self._kind}", f"/{self._kind}/versions/<version>"
+        self.desk.get(root, self.show, _READ[self._kind])
+        self.desk.post(root, self.publish, _MANAGE[self._kind], self.show)
+        self.desk.get(one, self.version, _READ[self._kind])
+        self.desk.post(f"{one}/restore", self.restore, _MANAGE[self._kind], self.version)
+
+    def show(self, visit: Visit) -> Response[str]:
+        """``GET .../{kind}``: the version that counts, as a form for who may change it, and the list of versions."""
+        before = visit.query("before")
+        found = self.publisher.versions(
+            self._kind, visit.place.id, _number(before, self._kind) if before else None, DEFAULT_LIMIT + 1
+        )
+        return self.desk.page(
+            visit,
+            f"{self._kind}.html",
+            kind=self._kind,
+            manages=visit.may(_MANAGE[self._kind]),
+            versions=found[:DEFAULT_LIMIT],
+            more=found[DEFAULT_LIMIT - 1].version if len(found) > DEFAULT_LIMIT else 0,
+            **self.values(visit, self.publisher.present(self._kind, visit.place.id)),
+        )
+
+    def publish(self, visit: Visit) -> Response[str]:
+        """``POST .../{kind}``: the next version."""
+        read, (document, comment) = visit.form.version(), self.typed(visit.form)
+        self.publisher.publish(visit.actor, visit.place.id, self._kind, document, read, comment)
+        return see(f"{visit.base}/{self._kind}?done=published")
+
+    def version(self, visit: Visit, version: str) -> Response[str]:
+        """``GET .../{kind}/versions/{version}``: an older version, and what has changed since."""
+        number = _number(version, self._kind)
+        present = self.publisher.present(self._kind, visit.place.id)
+        found = self.publisher.revision(self._kind, visit.place.id, number)
+        return self.desk.page(
+            visit,
+            "version.html",
+            kind=self._kind,
+            manages=visit.may(_MANAGE[self._kind]),
+            revision=found,
+            present=present,
+            changes=self.publisher.differences(self._kind, visit.place.id, number, present.version),
+        )
+
+    def restore(self, visit: Visit, version: str) -> Response[str]:
+        """``POST .../{kind}/versions/{version}/restore``: its contents as the next version."""
+        comment = checked(Restoration, {"comment": visit.form.one("comment")}).comment
+        number, read = _number(version, self._kind), visit.form.version()
+        self.publisher.restore(visit.actor, visit.place.id, self._kind, number, read, comment)
+        return see(f"{visit.base}/{self._kind}?done=restored")
+
+    @abstractmethod
+    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+        """Return what the form of the document shows: after a refusal, what was typed."""
+
+    @abstractmethod
+    def typed(self, form: Form) -> tuple[dict[str, Any], str]:
+        """Return the document that was typed, and why; raises :class:`InvalidForm` (422)."""
+
+
+class PolicyPages(VersionPages):
+    """The policy, field by field."""
+
+    def __init__(self, desk: Desk, publisher: Publisher) -> None:
+        super().__init__(desk, publisher, Versioned.POLICY)
+
+    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+        """See the base class."""
+        filled = _fields(Policy.model_validate(present.document)) | {"version": str(present.version), "comment": ""}
+        if visit.failed:
+            filled = {name: visit.form.one(name) for name in filled}
+        return {"filled": filled, "present": present, "rules": RULES, "modes": MODES, "units": UNITS}
+
+    def typed(self, form: Form) -> tuple[dict[str, Any], str]:
+        """See the base class."""
+        policy = {name: _rules(form, name) for name in RULES} | {
+            "default_model": form.one("default_model") or None,
+            "small_model": form.one("small_model") or None,
+            "share": {"mode": form.one("share_mode"), "max_lifetime_seconds": _lifetime(form)},
+        }
+        change = checked(PolicyChange, {"policy": policy, "comment": form.one("comment")})
+        return change.policy.model_dump(mode="json"), change.comment
+
+
+class ConfigurationPages(VersionPages):
+    """The configuration document, as the text of a file."""
+
+    def __init__(self, desk: Desk, publisher: Publisher) -> None:
+        super().__init__(desk, publisher, Versioned.CONFIGURATION)
+
+    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+        """See the base class."""
+        text = json.dumps(present.document, indent=2, ensure_ascii=False)
+        filled = {"text": text, "version": str(present.version), "comment": ""}
+        if visit.failed:
+            filled = {name: visit.form.one(name) for name in filled}
+        return {"filled": filled, "present": present, "lines": _lines(filled["text"], visit)}
+
+    def typed(self, form: Form) -> tuple[dict[str, Any], str]:
+        """See the base class."""
+        text = form.one("text")
+        if len(text) > LARGEST_TEXT:
+            raise InvalidForm([Fault(path="", message=f"the text is longer than {LARGEST_TEXT} characters")])
+        try:
+            document = parse(text)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            raise InvalidForm([Fault(path=f"/{place}", message=f"this is not JSON: {error.msg}")]) from error
+        except (ValueError, RecursionError) as error:
+            raise InvalidForm([Fault(path="", message=f"this cannot be read: {error}")]) from error
+        change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})
+        return change.configuration, change.comment
+
+
+def _lines(text: str, visit: Visit) -> list[Line]:
+    if not visit.faults:
+        return []
+    try:
+        parse(text)
+    except json.JSONDecodeError as error:
+        shown, first = text.split("\n"), max(0, error.lineno - 3)
+        return [
+            Line(number, line, (error.msg,) if number == error.lineno else ())
+            for number, line in enumerate(shown[first : error.lineno + 2], first + 1)
+        ]
+    except (ValueError, RecursionError):
+        return []
+    return excerpt(text, visit.faults)
+
+
+def _fields(policy: Policy) -> dict[str, str]:
+    """Return a policy as the fields of its form."""
+    seconds = policy.share.max_lifetime_seconds
+    unit = next((unit for unit, size in UNITS.items() if seconds and seconds % size == 0), "days")
+    fields = {
+        "share_mode": str(policy.share.mode),
+        "lifetime": str(seconds // UNITS[unit]) if seconds else "",
+        "unit": unit,
+        "default_model": policy.default_model or "",
+        "small_model": policy.small_model or "",
+    }
+    for name in RULES:
+        rules: Rules = getattr(policy, name)
+        fields[f"{name}_mode"] = "" if rules.allow is None else LISTED
+        fields[f"{name}_allow"] = "\n".join(rules.allow or ())
+        fields[f"{name}_deny"] = "\n".join(rules.deny)
+    return fields
+
+
+def _rules(form: Form, name: str) -> dict[str, Any]:
+    allow = form.lines(f"{name}_allow") if form.one(f"{name}_mode") == LISTED else None
+    return {"allow": allow, "deny": form.lines(f"{name}_deny")}
+
+
+def _lifetime(form: Form) -> int | None:
+    text, size = form.one("lifetime"), UNITS.get(form.one("unit"), 0)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and size):
+        raise InvalidForm([Fault(path="/policy/share/max_lifetime_seconds", message="write a whole number")])
+    return int(text) * size
+
+
+def _number(text: str, kind: Versioned) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST_VERSION)):
+        raise version_not_found(kind)
+    return int(text)

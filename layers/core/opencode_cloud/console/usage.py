@@ -1,0 +1,123 @@
+"""The page of what was used: a month's total, its days, and who and what used most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.usage.models import Dimension, Interval, Line, Selection
+
+if TYPE_CHECKING:
+    from opencode_cloud.usage.service import Reading
+
+TOP = 10
+FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
+"""Before the first month that can be looked at."""
+BAR, HEIGHT = 10, 80
+"""Width of a day and height of the dearest one, in units of the drawing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of the drawing."""
+
+    x: int
+    y: int
+    height: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One line of a list."""
+
+    name: str
+    cost: str
+    calls: int
+
+
+class UsagePages:
+    """What calls of a month used and cost: all of them, or the visitor's own."""
+
+    def __init__(self, desk: Desk, reading: Reading) -> None:
+        self._desk = desk
+        self._reading = reading
+
+    def mount(self) -> None:
+        """Add every page."""
+        self._desk.get("/usage", self.show, Permission.USAGE_OWN)
+
+    def show(self, visit: Visit) -> Response[str]:
+        """``GET .../usage?month=2026-11``: a month, without the parameter the present one."""
+        since, until = month_of(visit.query("month"))
+        wanted = Selection(since=since, until=until)
+        total = self._reading.total(visit.actor, visit.place.id, wanted)
+        days = self._reading.series(visit.actor, visit.place.id, wanted, Interval.DAY, None, None, 31)
+        shown = [("Models", Dimension.MODEL), ("Keys", Dimension.KEY)]
+        if visit.may(Permission.USAGE_READ):
+            shown.insert(1, ("Members", Dimension.MEMBER))
+        return self._desk.page(
+            visit,
+            "usage.html",
+            month=since,
+            before=f"{since - timedelta(days=1):%Y-%m}",
+            after=f"{until:%Y-%m}" if until <= utc_now() else "",
+            cost=dollars(total.cost),
+            charged=dollars(total.charged),
+            total=total,
+            bars=bars(days, since, until),
+            width=(until - since).days * BAR,
+            height=HEIGHT,
+            lists=[(words, self._ranked(visit, wanted, dimension)) for words, dimension in shown],
+        )
+
+    def _ranked(self, visit: Visit, wanted: Selection, by: Dimension) -> list[Ranked]:
+        lines = self._reading.groups(visit.actor, visit.place.id, wanted, by, None, TOP)
+        names = self._reading.names(by, lines)
+        return [
+            Ranked(names.get(line.group, line.group), dollars(line.sums.cost), line.sums.calls)
+            for line in lines
+            if line.group
+        ]
+
+
+def month_of(word: str) -> tuple[datetime, datetime]:
+    """Return the first of the month ``YYYY-MM``, and of the one after it; of the present month for what is none."""
+    now = utc_now()
+    try:
+        since = datetime.fromisoformat(f"{word}-01")
+    except ValueError:
+        since = now
+    since = min(max(since, FIRST), now).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    # The first of a month and 32 days more is in the next month, whatever its length.
+    return since, (since + timedelta(days=32)).replace(day=1)
+
+
+def bars(days: Sequence[Line], since: datetime, until: datetime) -> list[Bar]:
+    """Return the drawing of a month: a bar a day, the dearest one as high as the drawing."""
+    costs = {line.start: line.sums.cost for line in days}
+    most = max(costs.values(), default=0) or 1
+    drawn: list[Bar] = []
+    for number in range((until - since).days):
+        day = since + timedelta(days=number)
+        cost = costs.get(day, 0)
+        # What cost anything is to be seen.
+        height = max(1, HEIGHT * cost // most) if cost else 0
+        drawn.append(Bar(number * BAR, HEIGHT - height, height, f"{day:%Y-%m-%d}: {dollars(cost)}"))
+    return drawn
+
+
+def dollars(micro_cents: int) -> str:
+    """Write an amount for people: ``$1,234.50``, and smaller ones with as many decimals as say something."""
+    amount = Decimal(micro_cents).scaleb(-8)
+    if amount and abs(amount) < Decimal("0.01"):
+        return f"${amount.normalize():f}"
+    return f"${amount:,.2f}"

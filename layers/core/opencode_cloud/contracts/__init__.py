@@ -1,0 +1,1 @@
+"""Value types, permissions and events by which features meet."""

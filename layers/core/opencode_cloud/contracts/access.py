@@ -1,0 +1,185 @@
+"""The sessions, keys, members and workspaces that the data plane knows, the policy it enforces, and its refusals."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import msgspec
+
+from opencode_cloud.contracts.budgets import KnownBudget
+from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
+
+WORKSPACE_HEADER = "x-org-id"
+"""In which a person's client names the workspace that it means."""
+
+
+class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, found by its hash. Exactly one of ``account`` and ``service_account`` is set."""
+
+    id: str
+    workspace: str
+    account: str = ""
+    member: str = ""
+    service_account: str = ""
+    name: str = ""
+    scopes: frozenset[str] = frozenset()
+    models: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    """Seconds since the epoch."""
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this key alone."""
+
+
+class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who may sign in; blocked and deleted ones are not known."""
+
+    id: str
+    email: str
+    name: str = ""
+
+
+class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A membership, with what the list of a person's workspaces shows."""
+
+    id: str
+    account: str
+    workspace: str
+    role: str
+    email: str = ""
+    workspace_name: str = ""
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this member alone."""
+
+
+class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A service account that is neither disabled nor deleted."""
+
+    id: str
+    workspace: str
+    name: str
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of this service account alone."""
+
+
+class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace that is neither blocked nor deleted, with the compiled policy that the planes enforce."""
+
+    id: str
+    name: str
+    policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
+    budgets: tuple[KnownBudget, ...] = ()
+    """Of the workspace as a whole (its balance among them), and those that each member has."""
+    metadata_days: int = 0
+    """How long metadata of model calls (client, user agent, address) is kept; 0: it never is."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Which names are allowed. ``*`` stands for any text, ``?`` for one character; letter case counts."""
+
+    allow: tuple[str, ...] | None = None
+    """Patterns; None allows every name."""
+    deny: tuple[str, ...] = ()
+    """Patterns; they win over ``allow``."""
+
+    def permit(self, name: str) -> bool:
+        """Tell whether ``name`` is allowed."""
+        if any(matches(pattern, name) for pattern in self.deny):
+            return False
+        return self.allow is None or any(matches(pattern, name) for pattern in self.allow)
+
+
+class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy as the hot planes enforce it, whatever the client is configured with."""
+
+    version: int = 0
+    """Of the policy; 0: none was ever published, and nothing is restricted."""
+    providers: Rules = Rules()
+    """Of ids of providers."""
+    models: Rules = Rules()
+    """Of models as ``provider/model``."""
+    tools: Rules = Rules()
+    """Of names of tools."""
+    share_mode: str = "link"
+    """``off``, ``workspace`` (members only) or ``link``: the widest that shares may be."""
+    share_lifetime_seconds: int | None = None
+    """The longest that a share may live."""
+
+    def permits_model(self, provider: str, model: str) -> bool:
+        """Tell whether ``model`` of ``provider`` may be used."""
+        return self.providers.permit(provider) and self.models.permit(f"{provider}/{model}")
+
+
+class KnownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The remote config of a workspace, compiled from its policy and its configuration document."""
+
+    etag: str
+    """Changes with the contents."""
+    config: msgspec.Raw
+    """For clients 1.x: an opencode configuration."""
+    providers: msgspec.Raw
+    """For clients 2.x: providers by id."""
+
+
+class KnownCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace's own credential for a model provider, sealed: only the gateway's role can open it."""
+
+    id: str
+    provider: str
+    """A ``Provider`` of ``keys``."""
+    name: str
+    base_url: str | None
+    sealed: bytes
+    data_key: bytes
+
+
+class KnownCredentials(msgspec.Struct, frozen=True, kw_only=True):
+    """All provider credentials of a workspace."""
+
+    credentials: tuple[KnownCredential, ...] = ()
+
+
+class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session of a browser or a device that is neither ended nor expired."""
+
+    id: str
+    account: str
+    kind: str
+    """``web`` or ``device``."""
+    expires_at: int
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Tell whether ``name`` is of the form ``pattern``, by the client's own rules for its wildcards."""
+    return _compiled(pattern).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def login_required() -> Unauthorized:
+    """No credential came, or none that is valid now; which of the two is nobody's business."""
+    return Unauthorized(
+        "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
+    )
+
+
+def not_permitted(permission: str) -> Forbidden:
+    """The actor is known in the workspace, and lacks a permission."""
+    return Forbidden(
+        "not_permitted", f"Your role or key does not include `{permission}`. Ask an admin of the workspace."
+    )
+
+
+def workspace_not_found() -> NotFound:
+    """There is no such workspace, or the actor is not in it: the same answer."""
+    return NotFound("workspace_not_found", "There is no workspace with this id, or you are not a member of it.")
+
+
+def workspace_required() -> Unauthorized:
+    """A person's token says who they are, not which workspace they mean."""
+    return Unauthorized("workspace_required", "Name the workspace in the header `x-org-id`.")

@@ -1,0 +1,119 @@
+"""The frame of pages for people: HTML answers, HTML errors, and cookies."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from jinja2 import Environment
+
+from opencode_cloud.http.agents import describe
+from opencode_cloud.http.paths import login_path
+from opencode_cloud.kit import http_events, site
+from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized, Unavailable
+from opencode_cloud.kit.log import logger
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
+    made = site.environment()
+    made.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
+    return made
+
+
+def moment(seconds: int) -> str:
+    """Return a time in seconds since the epoch as pages show it."""
+    return time.strftime("%-d %B %Y, %H:%M UTC", time.gmtime(seconds))
+
+
+def date(at: datetime) -> str:
+    """Return a time of a row, which is in UTC, as pages show it."""
+    return f"{at:%-d %B %Y, %H:%M} UTC"
+
+
+def indented(value: Any) -> str:
+    """Return a JSON value as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def render(template: str, **values: Any) -> str:
+    """Write a page from ``web/templates/<template>``."""
+    return environment().get_template(template).render(**values)
+
+
+def page(
+    body: str, *, status: int = HTTPStatus.OK, cookies: Sequence[str] = (), forms: str = "'self'"
+) -> Response[str]:
+    """Answer with a page; ``forms`` names where its forms may lead, also by redirects."""
+    headers = site.headers(site.content_security_policy(forms=forms))
+    content_type = headers.pop("Content-Type")
+    return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]
+
+
+def see(location: str, cookies: Sequence[str] = ()) -> Response[str]:
+    """Send the browser on by GET; nobody may keep the answer."""
+    headers = {**http_events.PRIVATE, "Location": location, "Referrer-Policy": "no-referrer"}
+    response: Response[str] = Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers)  # pyright: ignore[reportArgumentType]
+    return with_cookies(response, cookies)
+
+
+def with_cookies(response: Response[str], lines: Sequence[str]) -> Response[str]:
+    """Add ``Set-Cookie`` lines (``identity.web.set_cookie``) to an answer."""
+    response.cookies.extend(_Line(line) for line in lines)  # pyright: ignore[reportArgumentType]
+    return response
+
+
+class _Line(str):
+    """A cookie that is written already; Powertools asks only for its text."""
+
+    __slots__ = ()
+
+
+def pages_app() -> APIGatewayHttpResolver:
+    """Return a resolver whose every error is a page; who is not signed in is sent to do so and comes back."""
+    app = APIGatewayHttpResolver()
+
+    @app.exception_handler(ServiceError)
+    def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        event = app.current_event.raw_event
+        if isinstance(error, Unauthorized) and event["requestContext"]["http"]["method"] == "GET":
+            query = event.get("rawQueryString") or ""
+            return see(login_path(event["rawPath"] + (f"?{query}" if query else "")))
+        return problem(error)
+
+    @app.exception_handler(Exception)
+    def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        logger.exception("request failed")
+        hidden = Unavailable("internal_error", "Something failed on our side. Try again in a minute.")
+        hidden.status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem(hidden)
+
+    @app.not_found  # pyright: ignore[reportUnknownMemberType]
+    def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+        return problem(NotFound("page_not_found", "There is no page at this URL."))
+
+    return app
+
+
+def problem(error: ServiceError) -> Response[str]:
+    """Answer with a page that says what went wrong; it names the id by which the logs know it."""
+    title = {
+        HTTPStatus.NOT_FOUND: "Page not found",
+        HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
+        HTTPStatus.INTERNAL_SERVER_ERROR: "Internal error",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
+    }.get(HTTPStatus(error.status), "Something went wrong")
+    body = render(
+        "identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id() or ""
+    )
+    response = page(body, status=error.status)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

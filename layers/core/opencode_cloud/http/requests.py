@@ -1,0 +1,101 @@
+"""What a browser or a client sends of itself: bearer, session cookie, origin; and the forms' tokens."""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from opencode_cloud.access.service import Request
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.kit.ids import base64url
+from opencode_cloud.kit.log import logger
+
+BROWSER = "opencode_browser"
+"""Names a browser before it is signed in: what a sign-in began with must end in the same browser."""
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def request_of(event: http_events.Event) -> Request:
+    """Return what a request says of its sender.
+
+    A bearer in ``Authorization``, else a key in one of the headers that model clients use, wins over the cookie.
+    """
+    scheme, _, bearer = http_events.header(event, "authorization").partition(" ")
+    if scheme.lower() != "bearer":
+        bearer = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
+    return Request(
+        bearer=bearer.strip(),
+        cookie=cookie(event, http_events.SESSION_COOKIE),
+        address=http_events.source_address(event),
+        correlation_id=logger.get_correlation_id() or "",
+    )
+
+
+def check_same_origin(event: http_events.Event) -> None:
+    """Refuse an unsafe request that the session's cookie authenticates, unless a page of ours sent it.
+
+    Raises :class:`Forbidden`. Browsers send ``Sec-Fetch-Site`` or ``Origin`` with every unsafe request. A request with
+    a bearer needs no proof: no browser adds one by itself.
+    """
+    request = request_of(event)
+    if event["requestContext"]["http"]["method"] in _SAFE or request.bearer or not request.cookie:
+        return
+    if not same_origin(event):
+        raise Forbidden("cross_origin", "This request was not sent by a page of this site.")
+
+
+def same_origin(event: http_events.Event) -> bool:
+    """Tell whether the browser says that a page of ours sent this request."""
+    site = http_events.header(event, "sec-fetch-site")
+    if site:
+        return site == "same-origin"
+    origin = http_events.header(event, "origin")
+    host = http_events.header(event, "x-forwarded-host") or http_events.header(event, "host")
+    return bool(origin) and urlsplit(origin).netloc == host
+
+
+def is_secure(event: http_events.Event) -> bool:
+    """Tell whether the browser speaks https to the edge; only the local stage speaks http."""
+    return http_events.header(event, "x-forwarded-proto", "https") == "https"
+
+
+def cookie_name(event: http_events.Event, name: str) -> str:
+    """Return the name under which a browser keeps our cookie: ``__Host-`` needs https."""
+    return f"__Host-{name}" if is_secure(event) else name
+
+
+def cookie(event: http_events.Event, name: str) -> str:
+    """Return the value of our cookie ``name`` (without prefix); empty when there is none."""
+    wanted = cookie_name(event, name)
+    for line in event.get("cookies") or [http_events.header(event, "cookie")]:
+        try:
+            found = SimpleCookie(line).get(wanted)
+        except CookieError:
+            continue
+        if found:
+            return found.value
+    return ""
+
+
+def set_cookie(event: http_events.Event, name: str, value: str, max_age: int | None = None) -> str:
+    """Return a ``Set-Cookie`` line: for this host only, unreadable for scripts, not sent by other sites' requests.
+
+    ``max_age`` is in seconds; None ends it with the browser, 0 removes it.
+    """
+    parts = [f"{cookie_name(event, name)}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+    parts += ["Secure"] if is_secure(event) else []
+    parts += [f"Max-Age={max_age}"] if max_age is not None else []
+    return "; ".join(parts)
+
+
+def form_token(key: str, browser: str, form: str) -> str:
+    """Return the token that ``form`` (its action) carries for the holder of the cookie value ``browser``."""
+    return base64url(hmac.digest(key.encode(), f"form\0{form}\0{browser}".encode(), "sha256"))
+
+
+def check_form_token(key: str, browser: str, form: str, token: str) -> None:
+    """Refuse a form that was not made for this browser; raises :class:`Forbidden`."""
+    if not browser or not hmac.compare_digest(form_token(key, browser, form).encode(), token.encode()):
+        raise Forbidden("stale_form", "This form is no longer valid. Go back, reload the page, and try again.")

@@ -1,0 +1,113 @@
+"""HTTP in and out of a Lambda behind an API Gateway HTTP API (payload format 2.0)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+
+from opencode_cloud.kit import json_codec
+from opencode_cloud.kit.errors import BadRequest, ServiceError
+
+Body = TypeVar("Body")
+Event = Mapping[str, Any]
+GZIP_FROM_BYTES = 16 * 1024
+PRIVATE = {"Cache-Control": "private, no-store"}
+CORS = {"Access-Control-Allow-Origin": "*"}
+SESSION_COOKIE = "opencode_session"
+"""The signed-in browser's cookie; over https its name has the prefix ``__Host-``."""
+
+
+def header(event: Event, name: str, default: str = "") -> str:
+    """Return a request header; ``name`` is in lower case, as API Gateway delivers names."""
+    headers: Mapping[str, str] = event.get("headers") or {}
+    return headers.get(name, default)
+
+
+def query(event: Event, name: str, default: str = "") -> str:
+    """Return a parameter of the query string."""
+    parameters: Mapping[str, str] = event.get("queryStringParameters") or {}
+    return parameters.get(name, default)
+
+
+def raw_body(event: Event) -> bytes:
+    """Return the request's body as bytes, whatever its Content-Type says."""
+    body = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def decode_body(event: Event, form: type[Body]) -> Body:
+    """Decode the JSON body into ``form``; the Content-Type is not looked at, since clients send none or any.
+
+    Raises :class:`BadRequest` with what is wrong and where.
+    """
+    try:
+        return json_codec.decode(raw_body(event), form)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRequest("invalid_body", f"The body must be JSON of the documented form: {error}.") from error
+
+
+def base_url(event: Event, configured: str) -> str:
+    """Return the address that the client used: the configured one, else as the edge forwarded it."""
+    if configured:
+        return configured.rstrip("/")
+    host = header(event, "x-forwarded-host") or header(event, "host") or event["requestContext"]["domainName"]
+    return f"{header(event, 'x-forwarded-proto', 'https')}://{host}"
+
+
+def arrival_ms(event: Event) -> int:
+    """Return when the gateway received the request, in milliseconds since the epoch."""
+    context = event["requestContext"]
+    return int(context.get("timeEpoch") or context["requestTimeEpoch"])
+
+
+def source_address(event: Event) -> str:
+    """Return the client's address: in X-Forwarded-For the edge's own is last, the client's before it."""
+    hops = [hop.strip() for hop in header(event, "x-forwarded-for").split(",") if hop.strip()]
+    return hops[-2:][0] if hops else event["requestContext"]["http"]["sourceIp"]
+
+
+def reply(
+    event: Event,
+    body: bytes,
+    content_type: str = "application/json",
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] = PRIVATE,
+) -> Response[str]:
+    """Answer with ``body``, compressed when it is large and the client accepts gzip."""
+    accepted = header(event, "accept-encoding")
+    out = {**CORS, **headers}
+    if len(body) < GZIP_FROM_BYTES or "gzip" not in accepted:
+        return Response(status, content_type, body.decode(), out)  # pyright: ignore[reportArgumentType]
+    packed = base64.b64encode(gzip.compress(body, 5, mtime=0)).decode()
+    response: Response[str] = Response(
+        status, content_type, packed, {**out, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    )  # pyright: ignore[reportArgumentType]
+    response.base64_encoded = True
+    return response
+
+
+def redirect(location: str, status: int = HTTPStatus.FOUND) -> Response[str]:
+    """Answer with a redirect that nobody may keep."""
+    return Response(status, "text/plain", "", {**CORS, **PRIVATE, "Location": location})  # pyright: ignore[reportArgumentType]
+
+
+def error_body(code: str, message: str, correlation_id: str) -> bytes:
+    """Encode an error as every one of our endpoints answers it."""
+    return msgspec.json.encode({"error": code, "message": message, "correlation_id": correlation_id})
+
+
+def error_reply(event: Event, error: ServiceError, correlation_id: str) -> Response[str]:
+    """Answer with ``error`` as JSON."""
+    headers = dict(PRIVATE)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return reply(event, error_body(error.code, error.message, correlation_id), status=error.status, headers=headers)

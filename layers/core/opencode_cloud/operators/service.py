@@ -1,0 +1,347 @@
+"""What operators can do beyond what people can: the commands of ``functions/operate``.
+
+Who may invoke that function is an operator: IAM is the authorization. Every command that changes something is audited
+under the name that the command line sends, the ARN of the caller; that the caller cannot lie about it is up to
+CloudTrail, which records who invoked the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Role, Scope
+from opencode_cloud.identity.models import Account, VerifiedPerson
+from opencode_cloud.keys.service import Wish
+from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
+from opencode_cloud.kit.log import logger
+from opencode_cloud.usage.commands import UsageCommand
+from opencode_cloud.usage.commands import carry_out as keep_books
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.service.projection import Projection
+    from opencode_cloud.audit.service import AuditTrail
+    from opencode_cloud.budgets.service.balance import Balance
+    from opencode_cloud.catalogue.service.publishing import CataloguePublisher
+    from opencode_cloud.catalogue.store.current import CatalogueStore
+    from opencode_cloud.identity.store.accounts import AccountsStore
+    from opencode_cloud.identity.store.keys import SigningKeys
+    from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.policies.service import WellKnown
+    from opencode_cloud.usage.service import Reconciliation
+    from opencode_cloud.workspaces.services import WorkspaceServices
+
+MOST_SHOWN = 100
+
+
+class LookUp(msgspec.Struct, tag="look-up"):
+    """A person by address or id, or a workspace by id."""
+
+    subject: str
+
+
+class CreateWorkspace(msgspec.Struct, tag="create-workspace"):
+    """A workspace for a person, who gets an account if they have none."""
+
+    name: str
+    owner: str
+
+
+class FirstOwner(msgspec.Struct, tag="first-owner"):
+    """The first person of a fresh deployment, with a workspace."""
+
+    email: str
+    workspace: str
+    base: str
+
+
+class CreateKey(msgspec.Struct, tag="create-key"):
+    """A key of a new service account."""
+
+    workspace: str
+    name: str
+    scopes: list[Scope]
+
+
+class Block(msgspec.Struct, tag="block"):
+    """Refuse a person or a workspace everywhere, or no longer."""
+
+    subject: str
+    blocked: bool
+
+
+class Grant(msgspec.Struct, tag="grant"):
+    """Add money to a workspace's prepaid balance, or take some from it; once for each idempotency key."""
+
+    workspace: str
+    micro_cents: int
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Project(msgspec.Struct, tag="project"):
+    """Project the truth anew, all of it or a workspace's."""
+
+    workspace: str | None = None
+
+
+class RotateSigningKey(msgspec.Struct, tag="rotate-signing-key"):
+    """Let the other key sign access tokens; those of the present one stay valid."""
+
+
+class PublishWellKnown(msgspec.Struct, tag="well-known"):
+    """What clients begin with that are logged in by ``opencode auth login``: a configuration, or the default again.
+
+    With neither, the document is shown.
+    """
+
+    config: dict[str, Any] | None = None
+    default: bool = False
+
+
+Command = (
+    LookUp
+    | CreateWorkspace
+    | FirstOwner
+    | CreateKey
+    | Block
+    | Grant
+    | Project
+    | RotateSigningKey
+    | PublishWellKnown
+    | CatalogueCommand
+    | UsageCommand
+)
+
+
+class Invocation(msgspec.Struct):
+    """What the command line sends."""
+
+    operator: str
+    command: Command
+
+
+class Operations:
+    """Carries out commands."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        accounts: AccountsStore,
+        team: WorkspaceServices,
+        audit: AuditTrail,
+        mailer: Mailer,
+        projection: Projection,
+        signing_keys: SigningKeys,
+        well_known: WellKnown,
+        catalogue: CataloguePublisher,
+        catalogue_in_force: CatalogueStore,
+        balance: Balance,
+        reconciliation: Reconciliation,
+    ) -> None:
+        self._outbox = outbox
+        self._accounts = accounts
+        self._team = team
+        self._audit = audit
+        self._mailer = mailer
+        self._projection = projection
+        self._signing_keys = signing_keys
+        self._well_known = well_known
+        self._catalogue = catalogue
+        self._catalogue_in_force = catalogue_in_force
+        self._balance = balance
+        self._reconciliation = reconciliation
+
+    def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
+        """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
+        try:
+            asked = msgspec.convert(event, Invocation)
+        except msgspec.ValidationError as error:
+            return {"error": "invalid_command", "message": str(error)}
+        actor = Actor(
+            kind=ActorKind.OPERATOR,
+            credential=Credential.OPERATOR,
+            name=asked.operator,
+            role=Role.OWNER,
+            correlation_id=correlation_id,
+        )
+        try:
+            return {"result": self._carry_out(asked.command, actor)}
+        except ServiceError as error:
+            return {"error": error.code, "message": error.message}
+
+    def _carry_out(self, command: Command, actor: Actor) -> Any:
+        logger.info("operator's command", extra={"operator": actor.name, "command": type(command).__name__})
+        match command:
+            case LookUp():
+                return self._look_up(command.subject)
+            case CreateWorkspace():
+                return self._create_workspace(command, actor)
+            case FirstOwner():
+                return self._first_owner(command, actor)
+            case CreateKey():
+                return self._create_key(command, actor)
+            case Block():
+                return self._block(command, actor)
+            case Grant():
+                given = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
+                return given.model_dump(mode="json")
+            case _:
+                return self._keep(command, actor)
+
+    def _keep(
+        self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand, actor: Actor
+    ) -> Any:
+        """Carry out what is about the deployment itself."""
+        match command:
+            case Project():
+                return self._project(command, actor)
+            case RotateSigningKey():
+                return self._rotate(actor)
+            case PublishWellKnown():
+                return self._publish_well_known(command, actor)
+            case CatalogueCommand():
+                return carry_out(command, self._catalogue, actor)
+            case UsageCommand():
+                return keep_books(command, self._reconciliation)
+
+    # ---------------------------------------------------------------------------------------- looking
+
+    def _look_up(self, subject: str) -> dict[str, Any]:
+        if subject.startswith("wrk_"):
+            return self._show_workspace(subject)
+        with self._outbox.unit() as unit:
+            account = self._account(unit, subject)
+        memberships = self._team.workspaces.memberships(account.id)
+        return {
+            **msgspec.to_builtins(account),
+            "workspaces": [{"id": each.id, "name": each.name, "role": each.role} for each in memberships],
+        }
+
+    def _show_workspace(self, workspace: str) -> dict[str, Any]:
+        found = self._team.workspaces.look_up(workspace)
+        members = self._team.members.members_of(workspace, limit=MOST_SHOWN)
+        return {
+            **found.model_dump(mode="json"),
+            "members": [{"id": each.id, "email": each.email, "role": each.role} for each in members],
+        }
+
+    def _account(self, unit: Unit, subject: str) -> Account:
+        find: Callable[..., Account | None] = (
+            self._accounts.get if subject.startswith("acc_") else self._accounts.by_email
+        )
+        found = find(unit.connection, subject)
+        if found is None:
+            raise NotFound("account_not_found", "There is no account with this address or id.")
+        return found
+
+    # --------------------------------------------------------------------------------------- changing
+
+    def _create_workspace(self, command: CreateWorkspace, actor: Actor) -> dict[str, Any]:
+        with self._outbox.unit() as unit:
+            return self._made(unit, actor, command.owner, command.name)
+
+    def _first_owner(self, command: FirstOwner, actor: Actor) -> dict[str, Any]:
+        with self._outbox.unit() as unit:
+            if self._accounts.count(unit.connection):
+                raise Conflict(
+                    "not_fresh", "This deployment has people already. Use create-workspace with --owner for another."
+                )
+            made = self._made(unit, actor, command.email, command.workspace)
+            variables = {"workspace": command.workspace, "base": command.base}
+            self._mailer.queue(unit, Template.WELCOME_OWNER, command.email, variables, made["workspace"])
+            return made
+
+    def _made(self, unit: Unit, actor: Actor, email: str, name: str) -> dict[str, Any]:
+        """Make a workspace for ``email``, and an account if there is none: who proves the address signs in to it."""
+        if "@" not in email:
+            raise BadRequest("invalid_address", "This is not an e-mail address.")
+        account = self._accounts.by_email(unit.connection, email)
+        if account is None:
+            account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
+            if account is None:
+                raise Conflict("account_exists", "Somebody has just made an account with this address. Try again.")
+            unit.tell(Topic.ACCOUNT, account.id)
+            self._record(unit, actor, "account.created", account)
+        workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
+        return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
+
+    def _create_key(self, command: CreateKey, actor: Actor) -> dict[str, Any]:
+        machine = self._team.service_accounts.create(actor, command.workspace, command.name)
+        wish = Wish(name=command.name, scopes=command.scopes, service_account=machine.id)
+        made = self._team.keys.create(actor, command.workspace, wish)
+        return {"service_account": machine.id, **made.model_dump(mode="json")}
+
+    def _block(self, command: Block, actor: Actor) -> dict[str, Any]:
+        if command.subject.startswith("wrk_"):
+            change = self._team.workspaces.block if command.blocked else self._team.workspaces.unblock
+            return change(actor, command.subject).model_dump(mode="json")
+        with self._outbox.unit() as unit:
+            account = self._account(unit, command.subject)
+            self._accounts.block(unit.connection, account.id, blocked=command.blocked)
+            unit.tell(Topic.ACCOUNT, account.id)
+            self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", account)
+            return msgspec.to_builtins(msgspec.structs.replace(account, blocked=command.blocked))
+
+    def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
+        rows = self._projection.project_all(command.workspace)
+        if command.workspace is None:
+            self._catalogue.project(self._catalogue_in_force, over=True)
+        target = Target("workspace" if command.workspace else "deployment", command.workspace or "all")
+        with self._outbox.unit() as unit:
+            self._audit.record(
+                unit.connection, actor, "projection.renewed", target, workspace=command.workspace, after={"rows": rows}
+            )
+        return {"rows": rows}
+
+    def _publish_well_known(self, command: PublishWellKnown, actor: Actor) -> Any:
+        before = self._well_known.present()
+        if command.config is not None:
+            self._well_known.publish(command.config)
+        elif command.default:
+            self._well_known.publish_default()
+        else:
+            return before
+        after = self._well_known.present()
+        with self._outbox.unit() as unit:
+            target = Target("well_known", ".well-known/opencode")
+            configs = [{"config": (document or {}).get("config")} for document in (before, after)]
+            self._audit.record(
+                unit.connection, actor, "well_known.published", target, before=configs[0], after=configs[1]
+            )
+        return after
+
+    def _rotate(self, actor: Actor) -> dict[str, Any]:
+        before = self._signing_keys.active_now()
+        others = following(self._signing_keys.ids, before)
+        if not others:
+            raise Conflict("no_other_key", "This deployment has one signing key only: add another to the stack.")
+        with self._outbox.unit() as unit:
+            target = Target("signing_key", others[0])
+            self._audit.record(
+                unit.connection,
+                actor,
+                "signing_key.activated",
+                target,
+                before={"key": before},
+                after={"key": others[0]},
+            )
+            self._signing_keys.activate(others[0])
+        return {"signs": others[0], "signed": before}
+
+    def _record(self, unit: Unit, actor: Actor, action: str, account: Account) -> None:
+        self._audit.record(unit.connection, actor, action, Target("account", account.id, account.email))
+
+
+def following(keys: Sequence[str], present: str) -> list[str]:
+    """Return the other keys, beginning with the one after ``present``."""
+    place = list(keys).index(present)
+    return [*keys[place + 1 :], *keys[:place]]

@@ -1,0 +1,1 @@
+"""SQL tables and row codecs that several features join."""

@@ -1,0 +1,248 @@
+"""What a reader sees of a part: the client's part types (docs/protocol.md, "Items") as a few kinds of block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from opencode_cloud.sharing.rendering.lenient import (
+    JsonObject,
+    array,
+    compact,
+    count,
+    line,
+    mapping,
+    mappings,
+    milliseconds,
+    number,
+    plain,
+    text,
+)
+
+# Only these are shown as pictures: SVG can carry scripts, and a remote address would tell its owner who is reading.
+_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+_BOOKKEEPING = frozenset({"step-start", "step-finish", "snapshot"})
+_TELLING = ("description", "filePath", "path", "pattern", "command", "url", "query", "prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words of the user or the assistant."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What the model thought before it answered."""
+
+    kind: ClassVar[str] = "reasoning"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment. ``image`` is a data URL that is safe to show, or empty; ``bytes`` is 0 where unknown."""
+
+    kind: ClassVar[str] = "file"
+    name: str
+    mime: str
+    bytes: int
+    image: str
+
+    @property
+    def caption(self) -> str:
+        """Name, type and size on one line."""
+        return " · ".join(filter(None, (self.name, self.mime, size(self.bytes) if self.bytes else "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool call. ``status`` is pending, running, completed, error or unknown."""
+
+    kind: ClassVar[str] = "tool"
+    name: str
+    status: str
+    title: str
+    duration: str
+    input: str
+    output: str
+    error: str
+    patch: str
+    attachments: Sequence[File]
+
+    @property
+    def state(self) -> str:
+        """How far the call is: its duration once it has completed."""
+        return self.duration if self.status == "completed" else " ".join(filter(None, (self.status, self.duration)))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened, in a line."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A part of a type that this version does not know, as JSON."""
+
+    kind: ClassVar[str] = "unknown"
+    type: str
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The change of one file."""
+
+    file: str
+    status: str
+    additions: int
+    deletions: int
+    patch: str
+
+
+Block: TypeAlias = Text | Reasoning | File | Tool | Note | Unknown
+
+
+def block(part: JsonObject) -> Block | None:
+    """Return what to show of a part; None for bookkeeping and for text that is empty or not meant for readers."""
+    kind = text(part.get("type"))
+    if kind in _BOOKKEEPING:
+        return None
+    if kind in ("text", "reasoning"):
+        words = plain(text(part.get("text")))
+        if not words.strip() or part.get("synthetic") is True:
+            return None
+        return Text(words) if kind == "text" else Reasoning(words)
+    if kind == "tool":
+        return _tool(part)
+    if kind == "file":
+        return file(part)
+    words = _note(kind, part)
+    return Note(words) if words else Unknown(line(kind, 64) or "none", compact(part))
+
+
+def _note(kind: str, part: JsonObject) -> str:
+    match kind:
+        case "compaction":
+            return "Context compacted automatically" if part.get("auto") is True else "Context compacted"
+        case "agent":
+            return f"Agent: {line(text(part.get('name')))}"
+        case "subtask":
+            words = text(part.get("description")) or text(part.get("prompt"))
+            return f"Subtask for {line(text(part.get('agent')), 64) or 'an agent'}: {line(words)}"
+        case "retry":
+            return f"Retry {count(part.get('attempt'))}: {failure(part.get('error'))}"
+        case "patch":
+            names = [line(name) for name in array(part.get("files")) if isinstance(name, str)]
+            return f"Changed {', '.join(names)}" if names else "Changed no file"
+        case _:
+            return ""
+
+
+def file(part: JsonObject) -> File:
+    """Read an attachment."""
+    url = text(part.get("url"))
+    inline = _DATA_URL.match(url)
+    return File(
+        name=line(text(part.get("filename")), 200) or "file",
+        mime=line(text(part.get("mime")), 100),
+        bytes=(len(url) - inline.end()) * 3 // 4 if inline else 0,
+        image=url if _IMAGE.fullmatch(url) else "",
+    )
+
+
+def _tool(part: JsonObject) -> Tool:
+    state = mapping(part.get("state"))
+    given = state.get("input")
+    arguments = mapping(given)
+    patch = plain(text(mapping(state.get("metadata")).get("diff")))
+    name = line(text(part.get("tool")), 100) or "tool"
+    return Tool(
+        name=name,
+        status=line(text(state.get("status")), 20) or "unknown",
+        title=line(text(state.get("title")) or next(filter(None, (text(arguments.get(k)) for k in _TELLING)), "")),
+        duration=_duration(mapping(state.get("time"))),
+        input=plain(given if isinstance(given, str) else _arguments(name, arguments, patch)),
+        output=plain(text(state.get("output"))),
+        error=plain(text(state.get("error"))),
+        patch=patch,
+        attachments=tuple(file(each) for each in mappings(state.get("attachments"))),
+    )
+
+
+def _arguments(tool: str, arguments: JsonObject, patch: str) -> str:
+    command = text(arguments.get("command"))
+    if tool == "bash" and command:
+        return f"$ {command}"
+    shown = (
+        (name, value if isinstance(value, str) else compact(value))
+        for name, value in arguments.items()
+        if not (patch and name in ("oldString", "newString"))  # the patch says the same, readably
+    )
+    return "\n".join(f"{name}:\n{value}" if "\n" in value else f"{name}: {value}" for name, value in shown)
+
+
+def _duration(time: JsonObject) -> str:
+    start, end = milliseconds(time.get("start")), milliseconds(time.get("end"))
+    if start is None or end is None or end < start:
+        return ""
+    tenths = (end - start + 50) // 100
+    if tenths < 600:
+        return f"{tenths // 10}.{tenths % 10} s"
+    return f"{tenths // 600} min {tenths // 10 % 60} s"
+
+
+def failure(error: object) -> str:
+    """Say what an error of the client was, in a line; empty if there was none."""
+    if isinstance(error, str):
+        return line(error)
+    known = mapping(error)
+    name, message = text(known.get("name")), text(mapping(known.get("data")).get("message"))
+    if name == "MessageAbortedError":
+        return "Interrupted"
+    words = line(": ".join(filter(None, (name, message or text(known.get("message"))))))
+    return words or ("Error" if known else "")
+
+
+def diffs(value: object) -> list[Diff]:
+    """Read the file changes of a session or a message; objects without a file or a patch are left out."""
+    return [
+        Diff(
+            file=line(text(each.get("file"))) or "unnamed file",
+            status=line(text(each.get("status")), 20) or "modified",
+            additions=count(each.get("additions")),
+            deletions=count(each.get("deletions")),
+            patch=plain(text(each.get("patch"))),
+        )
+        for each in mappings(value)
+        if text(each.get("file")) or text(each.get("patch"))
+    ]
+
+
+def size(length: int) -> str:
+    """Write a number of bytes for people."""
+    for unit, step in (("MB", 1_000_000), ("KB", 1_000)):
+        if length >= step:
+            tenths = length * 10 // step
+            return f"{tenths // 10}.{tenths % 10} {unit}"
+    return f"{length} B"
+
+
+def usage(message: JsonObject) -> str:
+    """Say what a session or message used: tokens and US dollars; empty if nothing is known."""
+    tokens = mapping(message.get("tokens"))
+    cache = mapping(tokens.get("cache"))
+    sent = count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write"))
+    received = count(tokens.get("output")) + count(tokens.get("reasoning"))
+    cost = int(min(number(message.get("cost")) or 0, 1e9) * 10_000 + 0.5)  # in hundredths of a cent
+    words = [f"{sent:,} tokens in", f"{received:,} out"] if sent or received else []
+    return " · ".join([*words, f"${cost // 10_000}.{cost % 10_000:04}"] if cost > 0 else words)

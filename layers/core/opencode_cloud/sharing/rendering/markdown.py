@@ -1,0 +1,154 @@
+"""A share as Markdown, for agents and for people who keep it: /share/{id}.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
+from opencode_cloud.sharing.rendering.transcript import (
+    Entry,
+    Item,
+    Message,
+    Transcript,
+    model_names,
+    moment,
+    transcribe,
+)
+
+LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
+
+
+def render_markdown(share_id: str, items: Iterable[Item], base_url: str, limit: int = LIMIT) -> str:
+    """Write a share as a transcript in Markdown.
+
+    A message that would lead past ``limit`` characters is left out with all that follow, and the end says so.
+    """
+    transcript = transcribe(items)
+    address = f"{base_url.rstrip('/')}/share/{share_id}"
+    names = model_names(transcript.models)
+    written = [_head(transcript, address, names)]
+    length = len(written[0])
+    for position, message in enumerate(transcript.messages, start=1):
+        section = "\n\n".join(_message(position, message, names))
+        length += len(section)
+        if length > limit:
+            left = len(transcript.messages) - position + 1
+            written.append(f"*{left} more messages are left out here: the whole session is at <{address}.json>.*")
+            return "\n\n".join(written) + "\n"
+        written.append(section)
+    changes = "\n\n".join(_changes(transcript.diffs))
+    if changes and length + len(changes) <= limit:
+        written += ["## Files changed in the session", changes]
+    return "\n\n".join(written) + "\n"
+
+
+def _head(transcript: Transcript, address: str, names: dict[str, str]) -> str:
+    used = {message.model: None for message in transcript.messages if message.model}  # a set that keeps its order
+    facts = {
+        "Session": f"<{address}>",
+        "Date": moment(transcript.created),
+        "Model": ", ".join(escape(names.get(model, model)) for model in used or names),
+        "Client": escape(f"opencode {transcript.version}") if transcript.version else "",
+        "Usage": escape(transcript.usage),
+    }
+    lines = [f"- {name}: {value}" for name, value in facts.items() if value]
+    return f"# {escape(transcript.title)}\n\n" + "\n".join(lines)
+
+
+def _message(position: int, message: Message, names: dict[str, str]) -> Iterator[str]:
+    role = "Message" if message.role == "unknown" else message.role.capitalize()
+    about = [role, message.agent, names.get(message.model, message.model), moment(message.created)]
+    yield f"## {position}. " + " · ".join(escape(word) for word in about if word)
+    for part in message.parts:
+        shown = _part(part)
+        if shown:
+            yield shown
+    if message.error:
+        yield f"**Error:** {escape(message.error)}"
+    elif message.unfinished:
+        yield "*Not finished.*"
+    yield from _changes(message.diffs)
+
+
+def _part(part: Entry) -> str:
+    if not part.inline:
+        return "*A large part is left out here.*"
+    shown = block(part.value)
+    return _block(shown) if shown else ""
+
+
+def _block(shown: Block) -> str:
+    match shown:
+        case Text():
+            return quote(shown.text)
+        case Reasoning():
+            return f"*Thinking:*\n\n{quote(shown.text)}"
+        case File():
+            return _attachment(shown)
+        case Tool():
+            return "\n\n".join(_tool(shown))
+        case Note():
+            return f"*{escape(shown.text)}*"
+        case Unknown():
+            return f"A part of type {code(shown.type)}:\n\n{fence(shown.json, 'json')}"
+
+
+def _attachment(file: File) -> str:
+    return f"Attachment: {code(file.caption)}"
+
+
+def _tool(tool: Tool) -> Iterator[str]:
+    title = f" {escape(tool.title)}" if tool.title else ""
+    state = f" ({escape(tool.state)})" if tool.state else ""
+    yield f"**Tool {code(tool.name)}**{title}{state}"
+    if tool.input:
+        yield fence(tool.input)
+    if tool.patch:
+        yield fence(tool.patch, "diff")
+    elif tool.output:
+        yield "Output:"
+        yield fence(tool.output)
+    if tool.error:
+        yield "Error:"
+        yield fence(tool.error)
+    for file in tool.attachments:
+        yield _attachment(file)
+
+
+def _changes(changes: Iterable[Diff]) -> Iterator[str]:
+    for diff in changes:
+        yield f"Changed {code(diff.file)} ({escape(diff.status)}, +{diff.additions} -{diff.deletions})"
+        if diff.patch:
+            yield fence(diff.patch, "diff")
+
+
+def escape(words: str) -> str:
+    """Return one line of text in which Markdown sees no markup."""
+    return _SPECIAL.sub(r"\\\1", words)
+
+
+def code(words: str) -> str:
+    """Return one line of text as inline code, delimited by more backticks than it holds in a row."""
+    marks = "`" * (_longest_run(words) + 1)
+    space = " " if words.startswith("`") or words.endswith("`") else ""
+    return f"{marks}{space}{words}{space}{marks}"
+
+
+def fence(words: str, language: str = "") -> str:
+    """Return text as a code block whose fence is longer than any run of backticks inside."""
+    marks = "`" * max(3, _longest_run(words) + 1)
+    return f"{marks}{language}\n{words.rstrip(chr(10))}\n{marks}"
+
+
+def _longest_run(words: str) -> int:
+    return max(map(len, re.findall("`+", words)), default=0)
+
+
+def quote(words: str) -> str:
+    """Return Markdown of the user or the model as a block quotation: whatever it leaves open ends with it.
+
+    So it can neither swallow what follows, nor pass for a heading or a tool call of the transcript.
+    """
+    return "\n".join(f"> {line}".rstrip() for line in words.strip("\n").split("\n"))

@@ -1,0 +1,198 @@
+"""The pages that people see: a share (/share/{id}), that there is none, or what is needed to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from types import MappingProxyType
+from urllib.parse import urlencode
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from opencode_cloud.kit import site
+from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
+from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
+from opencode_cloud.sharing.rendering.transcript import (
+    Entry,
+    Item,
+    Message,
+    Transcript,
+    model_names,
+    moment,
+    transcribe,
+)
+
+INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
+BUDGET = 750_000  # bytes of JSON that go into one page; the script fetches what follows
+_ENTRY = 256  # bytes that an item costs besides its content
+
+
+def content_security_policy(bodies: str = "") -> str:
+    """Return the policy of a page; ``bodies`` is the origin that large bodies are redirected to, if any.
+
+    ``'self'`` in connect-src covers the WebSocket of the same host; a redirect must be allowed by name.
+    """
+    connect = " ".join(filter(None, ("'self'", bodies)))
+    return site.content_security_policy(scripts="'self'", connect=connect)
+
+
+CONTENT_SECURITY_POLICY = content_security_policy()
+FORM_POLICY = site.content_security_policy(forms="'self'")
+"""Of a page with a form or nothing but words, and nothing of a share in it."""
+HEADERS: Mapping[str, str] = MappingProxyType(site.headers(CONTENT_SECURITY_POLICY))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part in the page. With ``href`` it stands for one that the script fetches from there."""
+
+    entry: Entry
+    block: Block | None
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message: Message
+    parts: list[_Part]
+    diffs: list[Diff]
+    href: str
+
+
+def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
+    """Write the page of a share whose folded state up to ``seq`` is ``items``.
+
+    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. Of a session over ``BUDGET`` the page holds
+    the beginning, and tells its script to fetch all. Its script sends ``ticket`` where the share is not for everybody.
+    """
+    transcript = transcribe(items)
+    messages, complete = _within_budget(share_id, transcript)
+    template = _environment().get_template("share.html")
+    return template.render(
+        share_id=share_id,
+        address=f"{base_url.rstrip('/')}/share/{share_id}",
+        seq=seq if complete else 0,
+        ticket=ticket,
+        lifetime=VIEW_SECONDS,
+        complete=complete,
+        transcript=transcript,
+        names=model_names(transcript.models),
+        messages=messages,
+        diffs=transcript.diffs if not _later(share_id, transcript.diff) else [],
+        later=partial(_later, share_id),
+    )
+
+
+def render_missing() -> str:
+    """Write the page for 404: no share has this address."""
+    return _notice("No session here", "There is no shared session at this address. Check the link for typing errors.")
+
+
+def render_gone() -> str:
+    """Write the page for 410: the share has been removed or has expired."""
+    return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
+
+
+def render_sign_in(share_id: str) -> str:
+    """Write the page for 401: the share is for members of a workspace."""
+    return _notice(
+        "Sign in to see this session",
+        "This session is shared with the members of a workspace only.",
+        link=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
+        label="Sign in",
+    )
+
+
+def render_password(share_id: str, problem: str = "") -> str:
+    """Write the page for 401 that asks for the share's password; ``problem`` says what was wrong with the last one."""
+    return (
+        _environment()
+        .get_template("password.html")
+        .render(
+            action=f"/share/{share_id}/unlock",
+            login=f"/login?{urlencode({'continue': f'/share/{share_id}'})}",
+            problem=problem,
+        )
+    )
+
+
+TEMPLATES = ("base.html", "message.html", "notice.html", "password.html", "share.html")
+"""Those that pages of sharing are made of; others beside them need filters that other features bring."""
+
+
+def prepare() -> None:
+    """Compile the templates now: a function that does so as it starts answers sooner."""
+    for name in TEMPLATES:
+        _environment().get_template(name)
+
+
+def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
+    return _environment().get_template("notice.html").render(title=title, words=words, link=link, label=label)
+
+
+def _within_budget(share_id: str, transcript: Transcript) -> tuple[list[_Message], bool]:
+    left = BUDGET
+    shown: list[_Message] = []
+    for message in transcript.messages:
+        parts: list[_Part] = []
+        left -= _cost(message.entry) if message.entry else _ENTRY
+        for entry in message.parts:
+            if left <= 0:
+                break
+            parts.append(_part(share_id, entry))
+            left -= _cost(entry)
+        href = _later(share_id, message.entry)
+        shown.append(_Message(message, parts, [] if href else message.diffs, href))
+        if left <= 0:
+            return shown, False
+    return shown, True
+
+
+def _cost(entry: Entry) -> int:
+    return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
+
+
+def _part(share_id: str, entry: Entry) -> _Part:
+    href = _later(share_id, entry)
+    if not href:
+        return _Part(entry, block(entry.value), "")
+    shown = block(entry.value) if entry.inline else None
+    if isinstance(shown, File):
+        return _Part(entry, File(shown.name, shown.mime, shown.bytes, ""), href)
+    return _Part(entry, Note(f"Large part ({size(len(entry.raw))})" if entry.inline else "Large part"), href)
+
+
+def _later(share_id: str, entry: Entry | None) -> str:
+    """Return where the script finds an item that is too large for the page; empty for the others."""
+    if entry is None or (entry.inline and len(entry.raw) <= INLINE):
+        return ""
+    return f"/share/{share_id}/items/{entry.seq}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = site.environment()
+    environment.filters.update(moment=moment, patch=patch)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    return environment
+
+
+def patch(words: str) -> Markup:
+    """Mark the added and removed lines of a patch: one element for each run of lines."""
+    runs: list[tuple[str, list[str]]] = []
+    for line in words.rstrip("\n").split("\n"):
+        kind = _line_kind(line)
+        if not runs or runs[-1][0] != kind:
+            runs.append((kind, []))
+        runs[-1][1].append(line)
+    return Markup("\n").join(
+        Markup('<span class="{}">{}</span>').format(kind, "\n".join(lines)) if kind else "\n".join(lines)
+        for kind, lines in runs
+    )
+
+
+def _line_kind(line: str) -> str:
+    if line.startswith(("+++", "---", "@@", "Index: ", "====", "diff ")):
+        return "meta"
+    return {"+": "added", "-": "removed"}.get(line[:1], "")

@@ -1,0 +1,310 @@
+"""A share's folded items as a conversation: messages in order, their parts in order, whatever is missing.
+
+Shares are often incomplete: a client that exits loses its last second, parts arrive before their message, and what
+it never sent stays away. Nothing here fails for that, nor for data of the wrong shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, TypeAlias
+
+from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, usage
+from opencode_cloud.sharing.rendering.lenient import (
+    JsonObject,
+    array,
+    decode,
+    line,
+    mapping,
+    mappings,
+    milliseconds,
+    text,
+)
+
+SCHEMA = 1  # of the document at /share/{id}.json; see docs/protocol.md, "Versions"
+_MODEL_FIELDS = ("id", "providerID", "name", "family", "capabilities", "cost", "limit", "status", "release_date")
+
+Document: TypeAlias = dict[str, object]
+
+
+class Item(Protocol):
+    """What is read of an item: ``data`` is raw JSON; empty if the body is stored elsewhere."""
+
+    @property
+    def key(self) -> str:
+        """What it is about: a later item of the same key replaces it."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """The client's item type."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Its number in the log."""
+        ...
+
+    @property
+    def at(self) -> int:
+        """When it arrived, in milliseconds."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """Its content as JSON."""
+        ...
+
+
+@dataclass(slots=True)
+class Entry:
+    """An item of the conversation. Decoded when first asked for: most of a large share is never shown at once."""
+
+    key: str
+    seq: int
+    at: int
+    raw: bytes = b""
+    decoded: JsonObject | None = None
+
+    @property
+    def value(self) -> JsonObject:
+        """The item's data if it is here and an object."""
+        if not self.inline:
+            return {}
+        if self.decoded is None:
+            self.decoded = mapping(decode(self.raw))
+        return self.decoded
+
+    @property
+    def inline(self) -> bool:
+        """Whether the data is here, and not only stored elsewhere."""
+        return bool(self.raw) or self.decoded is not None
+
+
+@dataclass(slots=True)
+class Message:
+    """A message and its parts, in order. Without ``entry`` only parts of it have arrived."""
+
+    id: str
+    entry: Entry | None = None
+    parts: list[Entry] = field(default_factory=list[Entry])
+
+    @property
+    def value(self) -> JsonObject:
+        """The message as the client wrote it; empty if it has not arrived."""
+        return self.entry.value if self.entry else {}
+
+    @property
+    def role(self) -> str:
+        """``user`` or ``assistant``, or what else the client says; ``unknown`` before the message has arrived."""
+        return line(text(self.value.get("role")), 32) or "unknown"
+
+    @property
+    def created(self) -> int | None:
+        """When it was written, in milliseconds."""
+        return milliseconds(mapping(self.value.get("time")).get("created"))
+
+    @property
+    def agent(self) -> str:
+        """The agent that was asked or that answers."""
+        return line(text(self.value.get("agent")) or text(self.value.get("mode")), 64)
+
+    @property
+    def model(self) -> str:
+        """The id of the model; clients put it on the message, or in an object there."""
+        return line(text(self.value.get("modelID")) or model_id(self.value.get("model")), 100)
+
+    @property
+    def error(self) -> str:
+        """What went wrong, in a line."""
+        return failure(self.value.get("error"))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the assistant was still writing when the client was last heard of."""
+        completed = milliseconds(mapping(self.value.get("time")).get("completed"))
+        return self.role == "assistant" and completed is None and not self.value.get("error")
+
+    @property
+    def usage(self) -> str:
+        """Tokens and cost."""
+        return usage(self.value)
+
+    @property
+    def diffs(self) -> list[Diff]:
+        """The changes of files that followed from a user's message."""
+        return diffs(mapping(self.value.get("summary")).get("diffs"))
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """Sort key: by time, then id. Ids alone do not sort: their time field wraps (docs/protocol.md, "Items")."""
+        created = self.created
+        return (float("inf") if created is None else created, self.id)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A share as a conversation. ``model`` and ``diff`` hold the models and the changes of the whole session."""
+
+    session: Entry | None
+    model: Entry | None
+    diff: Entry | None
+    messages: list[Message]
+    other: list[Item]
+
+    @property
+    def title(self) -> str:
+        """The session's title, or a stand-in."""
+        return line(text(self._session.get("title"))) or "Untitled session"
+
+    @property
+    def created(self) -> int | None:
+        """When the session began, in milliseconds."""
+        return milliseconds(mapping(self._session.get("time")).get("created"))
+
+    @property
+    def version(self) -> str:
+        """The client's version."""
+        return line(text(self._session.get("version")), 32)
+
+    @property
+    def usage(self) -> str:
+        """Tokens and cost of the whole session."""
+        return usage(self._session)
+
+    @property
+    def models(self) -> list[JsonObject]:
+        """The models that the client described."""
+        return mappings(decode(self.model.raw)) if self.model else []
+
+    @property
+    def diffs(self) -> list[Diff]:
+        """The changes of files over the whole session."""
+        return diffs(decode(self.diff.raw)) if self.diff else []
+
+    @property
+    def _session(self) -> JsonObject:
+        return self.session.value if self.session else {}
+
+
+def transcribe(items: Iterable[Item]) -> Transcript:
+    """Arrange folded items as a conversation. Of two items with one key the later arrival counts."""
+    winners: dict[str, Item] = {}
+    for item in items:
+        held = winners.get(item.key)
+        if held is None or (item.at, item.seq) > (held.at, held.seq):
+            winners[item.key] = item
+    single: dict[str, Entry] = {}
+    messages: dict[str, Message] = {}
+    other: list[Item] = []
+    for item in sorted(winners.values(), key=lambda each: each.seq):
+        if item.type in ("session", "model", "session_diff"):
+            single[item.type] = Entry(item.key, item.seq, item.at, item.data)
+        elif item.type in ("message", "part"):
+            _place(messages, item.type, Entry(item.key, item.seq, item.at, item.data))
+        elif item.type == "messages":
+            for kind, entry in _second_generation(item):
+                _place(messages, kind, entry)
+        else:
+            other.append(item)
+    for message in messages.values():
+        message.parts.sort(key=lambda part: part.key)
+    ordered = sorted(messages.values(), key=lambda message: message.order)
+    return Transcript(single.get("session"), single.get("model"), single.get("session_diff"), ordered, other)
+
+
+def _place(messages: dict[str, Message], kind: str, entry: Entry) -> None:
+    _, _, rest = entry.key.partition("/")
+    name = rest if kind == "message" else rest.partition("/")[0]
+    message = messages.setdefault(name, Message(name))
+    if kind == "message":
+        message.entry = entry
+    else:
+        message.parts.append(entry)
+
+
+def _second_generation(item: Item) -> Iterator[tuple[str, Entry]]:
+    """Read a V2 client's blob of all messages as first-generation messages and parts."""
+    for position, message in enumerate(mappings(mapping(decode(item.data)).get("messages"))):
+        name = text(message.get("id")).replace("/", "-") or f"{position:06}"
+        role = text(message.get("type")) or text(message.get("role"))
+        yield "message", Entry(f"message/{name}", item.seq, item.at, decoded={**message, "role": role})
+        for index, part in enumerate(_second_generation_parts(message)):
+            yield "part", Entry(f"part/{name}/{index:06}", item.seq, item.at, decoded=part)
+
+
+def _second_generation_parts(message: JsonObject) -> Iterator[JsonObject]:
+    for name in ("text", "summary"):
+        if isinstance(message.get(name), str):
+            yield {"type": "text", "text": message[name]}
+    if isinstance(message.get("command"), str):
+        state = {"status": "completed", "input": {"command": message["command"]}, "output": message.get("output")}
+        yield {"type": "tool", "tool": "bash", "state": state}
+    for part in mappings(message.get("content")):
+        if part.get("type") != "tool":
+            yield part
+            continue
+        state = mapping(part.get("state"))
+        output = "\n".join(filter(None, (text(each.get("text")) for each in mappings(state.get("content")))))
+        error = text(mapping(state.get("error")).get("message"))
+        yield {
+            "type": "tool",
+            "tool": part.get("name"),
+            "state": {**state, "title": part.get("title"), "output": output, "error": error},
+        }
+
+
+def model_id(model: object) -> str:
+    """Return the id of a model that is given as an object."""
+    known = mapping(model)
+    return text(known.get("modelID")) or text(known.get("id"))
+
+
+def model_names(models: Sequence[JsonObject]) -> dict[str, str]:
+    """Map the ids of models to the names that people know."""
+    ids = ((line(text(model.get("id")), 100), line(text(model.get("name")), 100)) for model in models)
+    return {key: name or key for key, name in ids if key}
+
+
+def moment(time: int | None) -> str:
+    """Write a time in milliseconds as date and minute, UTC; empty if unknown."""
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC" if time is not None else ""
+
+
+def to_document(share_id: str, items: Iterable[Item], seq: int) -> Document:
+    """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
+
+    Messages and parts are as the client wrote them. Models are cut to their descriptive fields, and errors lose the
+    provider's response headers: both can hold credentials.
+    """
+    transcript = transcribe(items)
+    return {
+        "schema": SCHEMA,
+        "share": share_id,
+        "seq": seq,
+        "session": dict(transcript.session.value) if transcript.session else None,
+        "messages": [
+            {
+                "id": message.id,
+                "role": message.role,
+                "created": message.created,
+                "info": _without_headers(message.value) if message.entry else None,
+                "parts": [_without_headers(part.value) for part in message.parts],
+            }
+            for message in transcript.messages
+        ],
+        "models": [{name: model[name] for name in _MODEL_FIELDS if name in model} for model in transcript.models],
+        "diffs": array(decode(transcript.diff.raw)) if transcript.diff else [],
+        "other": [{"type": item.type, "key": item.key, "data": decode(item.data)} for item in transcript.other],
+    }
+
+
+def _without_headers(value: JsonObject) -> Document:
+    error = mapping(value.get("error"))
+    data = mapping(error.get("data"))
+    if "responseHeaders" not in data:
+        return dict(value)
+    kept = {name: each for name, each in data.items() if name != "responseHeaders"}
+    return {**value, "error": {**error, "data": kept}}

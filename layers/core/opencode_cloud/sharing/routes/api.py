@@ -1,0 +1,142 @@
+"""``/api/v1/workspaces/{workspace}/shares``: owners and admins list, change and revoke shares."""
+
+# Powertools reads the annotations of handlers as they run, so they are no strings here; and it passes every part of
+# the path, also the workspace, which the gate has looked at before.
+# ruff: noqa: ARG002
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from opencode_cloud.access.service import Access
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.gate import WORKSPACE, Gate
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.answers import nothing
+from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from opencode_cloud.sharing.models import Change, Listed, Mode, Place
+from opencode_cloud.sharing.service import Owning, Removal
+
+TAG = "Shares"
+MOST_REVOKED = 50
+Workspace = Annotated[str, Path(description="Id of the workspace.")]
+ShareId = Annotated[str, Path(description="Id of the share.", max_length=64)]
+Owner = Annotated[Literal["me"] | None, Query(description="`me`: one's own only, also where one may manage all.")]
+
+
+class ShareView(BaseModel):
+    """A share with an owner."""
+
+    id: str
+    url: str
+    title: str = Field(description="The session's title; empty until the client has sent one.")
+    owner: str = Field(description="Id of the account or service account that it belongs to.")
+    mode: Literal["link", "password", "workspace"] = Field(
+        description="Who may read it: whoever has the link; has the password, too, or is a member; is a member."
+        " A stricter policy of the workspace goes before it."
+    )
+    views: int = Field(description="How often its page or a document of it was opened.")
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class ShareChange(BaseModel):
+    """What is to change; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["link", "password", "workspace"] | None = None
+    password: str | None = Field(default=None, min_length=8, max_length=200, description="With mode `password` only.")
+    expires_at: AwareDatetime | None = Field(default=None, description="null: it does not end by itself.")
+
+
+class Revocation(BaseModel):
+    """Shares to revoke."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shares: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=MOST_REVOKED)
+
+
+class Revoked(BaseModel):
+    """What became of each of them."""
+
+    revoked: list[str]
+    missing: list[str] = Field(description="There are no such shares, or none that you may revoke.")
+
+
+class ShareApi:
+    """The routes of shares in `/api/v1`."""
+
+    def __init__(self, owning: Owning, removal: Removal, access: Access, *, public_url: str) -> None:
+        self._owning = owning
+        self._removal = removal
+        self._access = access
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._gate = Gate(app, self._access)
+        root, own = f"{WORKSPACE}/shares", Permission.SHARE_OWN
+        add = self._gate.add
+        add(f"GET {root}", self.list, own, "List shares", TAG)
+        add(f"POST {root}/revoke", self.revoke_many, own, "Revoke many shares", TAG)
+        add(f"GET {root}/<share>", self.get, own, "Get a share", TAG)
+        add(f"PATCH {root}/<share>", self.change, own, "Change who may read a share, or when it ends", TAG)
+        add(f"DELETE {root}/<share>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
+
+    def list(
+        self, workspace: Workspace, owner: Owner = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page[ShareView]:
+        """List the shares that you may manage, newest first: all of the workspace's with `share:manage`, else your own.
+
+        A page may hold fewer than `limit`, also none, before the last one.
+        """
+        key = decode_cursor(cursor, tuple[int, str])
+        after = Place(*key) if key else None
+        found, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
+        next_cursor = encode_cursor((following.created_at, following.share)) if following else None
+        return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
+
+    def get(self, workspace: Workspace, share: ShareId) -> ShareView:
+        """Get a share of your own, or with `share:manage` any of the workspace's."""
+        return self._view(self._owning.get(self._gate.actor, share))
+
+    def change(self, workspace: Workspace, share: ShareId, changes: ShareChange) -> ShareView:
+        """Change the mode, the password or the end of a share, within the policy of the workspace.
+
+        A change of mode or password ends the connections of all who watch; whoever still may comes back.
+        """
+        expires_at = None
+        if "expires_at" in changes.model_fields_set:
+            expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
+        mode = Mode(changes.mode) if changes.mode else None
+        change = Change(mode=mode, password=changes.password, expires_at=expires_at)
+        return self._view(self._owning.change(self._gate.actor, share, change))
+
+    def revoke(self, workspace: Workspace, share: ShareId) -> Response[None]:
+        """Remove a share for everybody, for good; its secret is not needed."""
+        self._owning.revoke_one(self._gate.actor, share, self._removal)
+        return nothing()
+
+    def revoke_many(self, workspace: Workspace, revocation: Revocation) -> Revoked:
+        """Remove up to 50 shares. To repeat it is safe."""
+        revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._removal)
+        return Revoked(revoked=revoked, missing=missing)
+
+    def _view(self, listed: Listed) -> ShareView:
+        share, ownership = listed.share, listed.ownership
+        return ShareView(
+            id=share.id,
+            url=f"{http_events.base_url(self._gate.event, self._public_url)}/share/{share.id}",
+            title=ownership.title,
+            owner=ownership.owner,
+            mode=ownership.mode.value,
+            views=listed.views,
+            created_at=datetime.fromtimestamp(share.created_at / 1000, UTC),
+            expires_at=datetime.fromtimestamp(share.expires_at, UTC) if share.expires_at is not None else None,
+        )

@@ -1,0 +1,295 @@
+"""HTTP to sharing and back: the current protocol, the legacy one, the operator (docs/protocol.md)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from opencode_cloud.access.service import Access
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.http.requests import request_of
+from opencode_cloud.kit import http_events
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.parallel import pool
+from opencode_cloud.sharing.models import Share, share_not_found
+from opencode_cloud.sharing.protocol.items import from_legacy, parse
+from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
+from opencode_cloud.sharing.service import Owning, Publishing, Reading, Removal
+from opencode_cloud.sharing.service.reading import legacy_data
+
+
+class _Create(msgspec.Struct):
+    session_id: str = msgspec.field(name="sessionID")
+
+
+class _Sync(msgspec.Struct):
+    data: list[msgspec.Raw]
+    secret: str = ""
+
+
+class _Delete(msgspec.Struct):
+    secret: str = ""
+
+
+class _LegacySync(msgspec.Struct):
+    session_id: str = msgspec.field(name="sessionID")
+    key: str
+    content: msgspec.Raw
+    secret: str = ""
+
+
+class _LegacyDelete(msgspec.Struct):
+    session_id: str = msgspec.field(name="sessionID")
+    secret: str = ""
+
+
+class _LegacyAdminDelete(msgspec.Struct):
+    share: str = msgspec.field(name="sessionShortName")
+    secret: str = msgspec.field(name="adminSecret")
+
+
+class SharingRoutes:
+    """The routes of who publishes and removes, and those of clients that read."""
+
+    def __init__(
+        self,
+        publishing: Publishing,
+        reading: Reading,
+        removal: Removal,
+        owning: Owning,
+        access: Access,
+        admin_secret: Callable[[], str],
+        *,
+        public_url: str,
+    ) -> None:
+        self._publishing = publishing
+        self._reading = reading
+        self._removal = removal
+        self._owning = owning
+        self._access = access
+        self._admin_secret = admin_secret
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        router = APIGatewayHttpRouter()
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        for mount in (self._current, self._owned, self._legacy, self._admin):
+            mount(router)
+        app.include_router(router)
+
+    # ------------------------------------------------------------------------------- current protocol
+
+    def _current(self, router: APIGatewayHttpRouter) -> None:
+        router.post("/api/share")(self.create)
+        router.post("/api/share/<share_id>/sync")(self.sync)
+        router.delete("/api/share/<share_id>")(self.delete)
+        router.get("/api/share/<share_id>/data")(self.data)
+
+    def create(self) -> Response[str]:
+        """``POST /api/share {sessionID}`` -> ``{id, url, secret}``."""
+        return self._created(None)
+
+    def _created(self, actor: Actor | None) -> Response[str]:
+        event = self._event()
+        session_id = http_events.decode_body(event, _Create).session_id
+        made = self._publishing.create(session_id, http_events.source_address(event), actor)
+        url = f"{http_events.base_url(event, self._public_url)}/share/{made.id}"
+        return self._json({"id": made.id, "url": url, "secret": made.secret})
+
+    def sync(self, share_id: str) -> Response[str]:
+        """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
+        event = self._event()
+        body = http_events.decode_body(event, _Sync)
+        commit = self._publishing.sync(share_id, body.secret, parse(body.data), http_events.arrival_ms(event))
+        return self._json({"seq": commit.seq})
+
+    def delete(self, share_id: str) -> Response[str]:
+        """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when it is gone already."""
+        event = self._event()
+        self._unshare(share_id, _secret(event))
+        return self._json({})
+
+    def _unshare(self, share_id: str, secret: str, actor: Actor | None = None) -> None:
+        removed = self._removal.unshare(share_id, secret)
+        if removed is not None:
+            self._owning.record_unshared(removed, actor, http_events.source_address(self._event()))
+
+    def data(self, share_id: str) -> Response[str]:
+        """``GET /api/share/{id}/data`` -> the flat array of items."""
+        event = self._event()
+        return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
+
+    # ------------------------------------------------------------------------------- with an account
+
+    def _owned(self, router: APIGatewayHttpRouter) -> None:
+        """``/api/shares``: the same store, for who sends a bearer, and ``x-org-id`` with a person's."""
+        router.post("/api/shares")(self.create_owned)
+        router.post("/api/shares/<share_id>/sync")(self.sync_owned)
+        router.delete("/api/shares/<share_id>")(self.delete_owned)
+        router.get("/api/shares/<share_id>/data")(self.data_owned)
+
+    def _member(self, event: http_events.Event, *permissions: Permission) -> Actor:
+        return self._access.member(request_of(event), http_events.header(event, "x-org-id"), *permissions)
+
+    def create_owned(self) -> Response[str]:
+        """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
+        return self._created(self._member(self._event(), Permission.SHARE_OWN))
+
+    def sync_owned(self, share_id: str) -> Response[str]:
+        """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; a share without an owner gets one.
+
+        Who sends it is found out while the share is read.
+        """
+        event = self._event()
+        actor = pool().submit(self._member, event, Permission.SHARE_OWN)
+        body = http_events.decode_body(event, _Sync)
+        items = parse(body.data)
+        commit = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
+        return self._json({"seq": commit.seq})
+
+    def delete_owned(self, share_id: str) -> Response[str]:
+        """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when it is gone already.
+
+        The secret suffices; without it, or with another, the sender must be the owner or an admin of its workspace.
+        """
+        event = self._event()
+        secret = _secret(event)
+        try:
+            self._unshare(share_id, secret, self._known(event) if secret else None)
+        except (Forbidden, Unauthorized) as refused:
+            _, missing = self._owning.revoke(self._member(event, Permission.SHARE_OWN), [share_id], self._removal)
+            if missing:
+                raise share_not_found() from refused
+        else:
+            if not secret:
+                self._member(event)
+        return self._json({})
+
+    def _known(self, event: http_events.Event) -> Actor | None:
+        """Return who sent a request whose secret suffices, for the record; None when they do not prove it."""
+        try:
+            return self._member(event)
+        except ServiceError:
+            return None
+
+    def data_owned(self, share_id: str) -> Response[str]:
+        """``GET /api/shares/{id}/data`` -> the flat array of items, for who is signed in and may read the share."""
+        event = self._event()
+        self._member(event)
+        return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
+
+    # -------------------------------------------------------------------------------- legacy protocol
+
+    def _legacy(self, router: APIGatewayHttpRouter) -> None:
+        router.post("/share_create")(self.create)
+        router.post("/share_sync")(self.legacy_sync)
+        router.post("/share_delete")(self.legacy_delete)
+        router.post("/share_delete_admin")(self.legacy_delete_admin)
+        router.get("/share_data")(self.legacy_data)
+        router.get("/share_poll")(self.upgrade_required)
+
+    def legacy_sync(self) -> Response[str]:
+        """``POST /share_sync {sessionID, secret, key, content}`` -> ``{}``."""
+        event = self._event()
+        body = http_events.decode_body(event, _LegacySync)
+        item = from_legacy(body.key, body.content)
+        share_id = self._publishing.share_of(body.session_id)
+        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event))
+        return self._json({})
+
+    def legacy_delete(self) -> Response[str]:
+        """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when it is gone already."""
+        body = http_events.decode_body(self._event(), _LegacyDelete)
+        try:
+            share_id = self._publishing.share_of(body.session_id)
+        except NotFound:
+            return self._json({})
+        self._unshare(share_id, body.secret)
+        return self._json({})
+
+    def legacy_delete_admin(self) -> Response[str]:
+        """``POST /share_delete_admin {sessionShortName, adminSecret}`` -> ``{}``."""
+        body = http_events.decode_body(self._event(), _LegacyAdminDelete)
+        self._check_admin(body.secret)
+        self._removal.remove(body.share, "removed by the operator")
+        return self._json({})
+
+    def legacy_data(self) -> Response[str]:
+        """``GET /share_data?id=`` -> ``{info, messages}``."""
+        event = self._event()
+        share_id = http_events.query(event, "id")
+        if not share_id:
+            raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
+        visitor = visitor_of(event, share_id)
+        found = self._reading.document(
+            share_id, visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
+        )
+        return document_reply(event, found)
+
+    def upgrade_required(self) -> Response[str]:
+        """``GET /share_poll`` without an upgrade."""
+        return self._json(
+            {"error": "upgrade_required", "message": "Open a WebSocket at /share_poll?id=<share id>."},
+            HTTPStatus.UPGRADE_REQUIRED,
+        )
+
+    # ---------------------------------------------------------------------------------- the operator
+
+    def _admin(self, router: APIGatewayHttpRouter) -> None:
+        router.get("/api/admin/shares/<share_id>")(self.look_up)
+        router.delete("/api/admin/shares/<share_id>")(self.remove)
+
+    def look_up(self, share_id: str) -> Response[str]:
+        """``GET /api/admin/shares/{id}`` -> what is known of a share, without its content."""
+        self._check_admin(self._bearer())
+        found = self._removal.look_up(share_id)
+        if not isinstance(found, Share):
+            return self._json({**msgspec.to_builtins(found), "state": "gone"})
+        return self._json(
+            {
+                "share": found.id,
+                "state": found.state,
+                "created_at": found.created_at,
+                "expires_at": found.expires_at,
+                "snapshot_seq": found.snapshot.seq if found.snapshot else None,
+                "workspace": found.ownership.workspace if found.ownership else None,
+                "owner": found.ownership.owner if found.ownership else None,
+                "mode": found.ownership.mode if found.ownership else None,
+            }
+        )
+
+    def remove(self, share_id: str) -> Response[str]:
+        """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
+        self._check_admin(self._bearer())
+        self._removal.remove(share_id, "removed by the operator")
+        return self._json({})
+
+    def _bearer(self) -> str:
+        scheme, _, value = http_events.header(self._event(), "authorization").partition(" ")
+        return value.strip() if scheme.lower() == "bearer" else ""
+
+    def _check_admin(self, secret: str) -> None:
+        if not secret:
+            raise Unauthorized(
+                "admin_secret_required", "Send the operator's secret as `Authorization: Bearer <secret>`."
+            )
+        if not hmac.compare_digest(secret.encode(), self._admin_secret().encode()):
+            raise Forbidden("wrong_admin_secret", "This is not the operator's secret of this deployment.")
+
+    # ------------------------------------------------------------------------------------- internals
+
+    def _json(self, value: Any, status: int = HTTPStatus.OK) -> Response[str]:
+        return http_events.reply(self._event(), msgspec.json.encode(value), status=status)
+
+
+def _secret(event: http_events.Event) -> str:
+    """Return the secret in the body of a DELETE, which may have none."""
+    return http_events.decode_body(event, _Delete).secret if http_events.raw_body(event) else ""

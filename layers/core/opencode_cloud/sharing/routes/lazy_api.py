@@ -1,0 +1,62 @@
+"""The part of `/api/v1` that the share function serves, kept out of the way of those who publish and read.
+
+Validation and its library are loaded with the first request that needs them: they are half of what the function would
+import, and no client's `sync` needs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opencode_cloud.access.service import Access
+    from opencode_cloud.sharing.service import Owning, Removal
+
+    Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+PREFIX = "/api/v1/"
+
+
+class LazyShareApi:
+    """Answers the requests of owners and admins."""
+
+    def __init__(
+        self,
+        owning: Owning,
+        removal: Removal,
+        access: Access,
+        key: Callable[[], str],
+        *,
+        sessions_table: str,
+        public_url: str,
+    ) -> None:
+        """``key`` returns the deployment's key, under which answers are kept for those who repeat a request."""
+        self._owning = owning
+        self._removal = removal
+        self._access = access
+        self._key = key
+        self._sessions_table = sessions_table
+        self._public_url = public_url
+        self._loaded: Answer | None = None
+
+    def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any] | None:
+        """Answer a request under `/api/v1`; None for every other."""
+        if not event["rawPath"].startswith(PREFIX):
+            return None
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded(event, context)
+
+    def _load(self) -> Answer:
+        from opencode_cloud.http.gate import only_once
+        from opencode_cloud.kit.api import api_app, limited_answer
+        from opencode_cloud.kit.limits import RateLimiter
+        from opencode_cloud.sharing.routes.api import ShareApi
+
+        app: Any = api_app()
+        app.use([only_once(self._access, self._sessions_table, self._key)])
+        ShareApi(self._owning, self._removal, self._access, public_url=self._public_url).mount(app)
+        limiter = RateLimiter(self._sessions_table)
+        return lambda event, context: limited_answer(app, limiter, event, context)

@@ -1,0 +1,204 @@
+"""HTTP to readers: the page of a share, its documents, tickets and passwords (docs/protocol.md, "Reading")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
+from opencode_cloud.kit import http_events, site
+from opencode_cloud.kit.errors import (
+    BadRequest,
+    Forbidden,
+    Gone,
+    NotFound,
+    ServiceError,
+    TooManyRequests,
+    Unauthorized,
+)
+from opencode_cloud.sharing.models import share_not_found
+from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
+from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.rendering.markdown import render_markdown
+from opencode_cloud.sharing.rendering.transcript import to_document
+from opencode_cloud.sharing.service import Document, Gate, Reading, Redirect, SharedState, Visitor
+
+MARKDOWN = "text/markdown; charset=utf-8"
+FORM = "application/x-www-form-urlencoded"
+TICKET = "x-share-ticket"
+
+
+class _Unlock(msgspec.Struct):
+    password: str
+
+
+def ticket_cookie(share_id: str) -> str:
+    """Return the name (without prefix) of the cookie by which a browser remembers that it knew the password."""
+    return f"opencode_share_{share_id}"
+
+
+def visitor_of(event: http_events.Event, share_id: str) -> Visitor:
+    """Return what a request says of who wants to read a share; nothing of it has been checked."""
+    return Visitor(request_of(event), http_events.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
+
+
+def document_reply(
+    event: http_events.Event, document: Document | Redirect, content_type: str = "application/json"
+) -> Response[str]:
+    """Answer with a document, or where to fetch it."""
+    if isinstance(document, Redirect):
+        return http_events.redirect(document.address)
+    return http_events.reply(event, document.body, content_type)
+
+
+class ReaderRoutes:
+    """The routes of who looks at a share."""
+
+    def __init__(self, reading: Reading, gate: Gate, *, public_url: str) -> None:
+        self._reading = reading
+        self._gate = gate
+        self._public_url = public_url
+
+    def mount(self, app: APIGatewayHttpResolver) -> None:
+        """Add every route to ``app``."""
+        self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
+        router = APIGatewayHttpRouter()
+        router.get("/share/<share_id>/items")(self.items)
+        router.get("/share/<share_id>/items/<seq>")(self.item)
+        router.post("/share/<share_id>/ticket")(self.ticket)
+        router.post("/share/<share_id>/unlock")(self.unlock)
+        router.get("/share/<share_id>")(self.page)
+        router.get("/s/<share_id>")(self.short_link)
+        router.get("/health")(lambda: self._json({"status": "ok"}))
+        router.get("/assets/<name>")(self.asset)
+        router.get("/assets/<version>/<name>")(self.asset)
+        app.include_router(router)
+
+    def items(self, share_id: str) -> Response[str]:
+        """``GET /share/{id}/items?after=`` -> what is new."""
+        event = self._event()
+        after = _number("after", http_events.query(event, "after", "0"))
+        return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after))
+
+    def item(self, share_id: str, seq: str) -> Response[str]:
+        """``GET /share/{id}/items/{seq}`` -> one item with its body."""
+        event = self._event()
+        return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
+
+    def ticket(self, share_id: str) -> Response[str]:
+        """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
+
+        From credentials or a ticket that is still good; null when the share needs none.
+        """
+        event = self._event()
+        check_same_origin(event)
+        ticket = self._reading.admit(share_id, visitor_of(event, share_id)).ticket()
+        return self._json({"ticket": ticket or None, "expires_in": VIEW_SECONDS if ticket else None})
+
+    def unlock(self, share_id: str) -> Response[str]:
+        """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form's goes back to the page."""
+        event = self._event()
+        if not http_events.header(event, "content-type").startswith(FORM):
+            password = http_events.decode_body(event, _Unlock).password
+            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
+            return self._json({"ticket": ticket or None, "expires_in": UNLOCK_SECONDS if ticket else None})
+        password = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"))).get("password", "")
+        try:
+            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
+        except (Forbidden, TooManyRequests) as error:
+            return self._notice(pages.render_password(share_id, error.message), error)
+        except (NotFound, Gone) as error:
+            return self._refusal(share_id, error)
+        back = http_events.redirect(f"/share/{share_id}", HTTPStatus.SEE_OTHER)
+        if ticket:
+            back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
+        return back
+
+    def page(self, share_id: str) -> Response[str]:
+        """``GET /share/{id}``: a page, or JSON or Markdown by suffix (``.json``, ``.md``) or by Accept."""
+        event = self._event()
+        share_id, _, suffix = share_id.partition(".")
+        kind = suffix or _preferred(event)
+        visitor = visitor_of(event, share_id)
+        if kind == "json":
+            found = self._reading.document(share_id, visitor, "document", "application/json", _as_json)
+            return document_reply(event, found)
+        if kind == "md":
+            base = http_events.base_url(event, self._public_url)
+            found = self._reading.document(
+                share_id, visitor, "transcript", MARKDOWN, lambda s: render_markdown(s.share.id, s.items, base)
+            )
+            return document_reply(event, found, MARKDOWN)
+        if suffix:
+            raise share_not_found()
+        return self._html(share_id, visitor)
+
+    def _html(self, share_id: str, visitor: Visitor) -> Response[str]:
+        event = self._event()
+        try:
+            state = self._reading.state(share_id, visitor)
+        except (Gone, NotFound, Unauthorized) as error:
+            return self._refusal(share_id, error)
+        base = http_events.base_url(event, self._public_url)
+        policy = pages.content_security_policy(self._reading.bodies_origin())
+        return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
+
+    def _refusal(self, share_id: str, error: ServiceError) -> Response[str]:
+        """Answer a person who may not read: by signing in, with the password, or not at all."""
+        if error.code == "password_required":
+            return self._notice(pages.render_password(share_id), error)
+        if isinstance(error, Unauthorized):
+            return self._notice(pages.render_sign_in(share_id), error)
+        return self._notice(pages.render_gone() if isinstance(error, Gone) else pages.render_missing(), error)
+
+    def _notice(self, html: str, error: ServiceError) -> Response[str]:
+        return self._page(html, pages.FORM_POLICY, error.status)
+
+    def _page(self, html: str, policy: str, status: int = HTTPStatus.OK) -> Response[str]:
+        headers = {**pages.HEADERS, "Content-Security-Policy": policy, "Vary": "Accept"}
+        return http_events.reply(
+            self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers
+        )
+
+    def short_link(self, share_id: str) -> Response[str]:
+        """``GET /s/{id}``: the legacy address of a share."""
+        if not share_id.replace("-", "").replace("_", "").isalnum():
+            raise share_not_found()
+        return http_events.redirect(f"/share/{share_id}")
+
+    def asset(self, name: str, version: str = "") -> Response[str]:
+        """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
+        found = site.static_asset(f"{version}/{name}" if version else name)
+        if found is None:
+            raise NotFound("asset_not_found", "There is no such file.")
+        headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}
+        return http_events.reply(self._event(), found.body, found.media_type, headers=headers)
+
+    def _json(self, value: Any) -> Response[str]:
+        return http_events.reply(self._event(), msgspec.json.encode(value))
+
+
+def _as_json(state: SharedState) -> str:
+    return msgspec.json.encode(to_document(state.share.id, state.items, state.seq)).decode()
+
+
+def _preferred(event: http_events.Event) -> str:
+    """Tell which form a reader asks for: browsers name text/html, programs and agents what they want."""
+    accept = http_events.header(event, "accept")
+    if "text/html" in accept:
+        return ""
+    if "text/markdown" in accept:
+        return "md"
+    return "json" if "application/json" in accept else ""
+
+
+def _number(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 12:
+        raise BadRequest("invalid_number", f"`{name}` must be a whole number of at most 12 digits.")
+    return int(value)

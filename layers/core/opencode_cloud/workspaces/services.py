@@ -1,0 +1,21 @@
+"""All services of workspaces and keys, as routes and operators use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.keys.service import Credentials, Keys
+from opencode_cloud.workspaces.service import Domains, Invitations, Members, ServiceAccounts, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceServices:
+    """All services of workspaces and keys."""
+
+    workspaces: Workspaces
+    members: Members
+    invitations: Invitations
+    domains: Domains
+    service_accounts: ServiceAccounts
+    keys: Keys
+    credentials: Credentials

@@ -1,0 +1,300 @@
+"""A sync plane without a deployment: its tables, bucket and queues, and execution environments over them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import secrets
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.service import Access, Request
+from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key, session_of_cookie
+from opencode_cloud.access.store import AccessStore
+from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.sockets import Sockets
+from opencode_cloud.sharing.deliveries import Deliveries
+from opencode_cloud.sharing.models import Change, Credentials, Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.protocol.items import parse
+from opencode_cloud.sharing.purges import Purges
+from opencode_cloud.sharing.service import (
+    FanOut,
+    Gate,
+    Owning,
+    Publishing,
+    Reading,
+    Removal,
+    Snapshots,
+    Viewing,
+    Visitor,
+)
+from opencode_cloud.sharing.service.viewing import join
+from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore, Tasks
+from tests.emulator.sharing.gateway import Gateway, Socket
+from tests.emulator.sharing.steering import Steering
+from tests.integration.publisher import new_session_id
+from tests.ministack import Emulator
+
+ADDRESS = "192.0.2.1"
+DEPLOYMENT_KEY = "k" * 43
+Published = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, signed in with a browser, and with a key in one workspace."""
+
+    account: str
+    cookie: str
+    key: str
+
+    @property
+    def browser(self) -> Request:
+        return Request(cookie=self.cookie)
+
+
+class People:
+    """Rows of the projection, as the relay writes them."""
+
+    def __init__(self, emulator: Emulator, access: str, sessions: str) -> None:
+        self._client = emulator.client("dynamodb")
+        self._access = access
+        self._sessions = sessions
+
+    def workspace(self, **policy: Any) -> str:
+        workspace = new_id("wrk")
+        self.policy(workspace, **policy)
+        return workspace
+
+    def policy(self, workspace: str, **policy: Any) -> None:
+        known = KnownWorkspace(id=workspace, name="Acme", policy=EnforcedPolicy(**policy))
+        self._put(Place(Kind.WORKSPACE, workspace), known)
+
+    def member(self, workspace: str, role: str = "member") -> Person:
+        person = Person(new_id("acc"), secrets.token_urlsafe(32), KEY_PREFIX + secrets.token_urlsafe(32))
+        self._put(Place(Kind.ACCOUNT, person.account), KnownAccount(id=person.account, email="ada@example.com"))
+        self._session(session_of_cookie(person.cookie), {"account": {"S": person.account}, "kind": {"S": "web"}})
+        self.join(person, workspace, role)
+        scopes = frozenset({Scope.INFERENCE, Scope.ADMIN})
+        known = KnownKey(id=new_id("key"), workspace=workspace, account=person.account, scopes=scopes)
+        self._put(Place(Kind.KEY, hash_of_key(person.key).hex()), known)
+        return person
+
+    def join(self, person: Person, workspace: str, role: str) -> None:
+        known = KnownMember(id=new_id("mem"), account=person.account, workspace=workspace, role=role)
+        self._put(Place(Kind.MEMBER, "", workspace, person.account), known)
+
+    def remove(self, person: Person, workspace: str) -> None:
+        self._put(Place(Kind.MEMBER, "", workspace, person.account), None)
+
+    def sign_out(self, person: Person) -> None:
+        self._session(session_of_cookie(person.cookie), {"ended_at": {"N": "1"}})
+
+    def _session(self, session_id: str, values: dict[str, Any]) -> None:
+        row = {"pk": {"S": f"session#{session_id}"}, "expires_at": {"N": str(now_seconds() + 3600)}, **values}
+        self._client.put_item(TableName=self._sessions, Item=row)
+
+    def _put(self, place: Place, known: Known | None) -> None:
+        pk, sk = place.row
+        row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": "1"}}
+        row |= {} if known is None else {"value": {"S": msgspec.json.encode(known).decode()}}
+        self._client.put_item(TableName=self._access, Item=row)
+
+
+class Plane:
+    """Fresh tables, a bucket and queues, made when first used; and looks into them from outside."""
+
+    def __init__(self, emulator: Emulator, gateway: Gateway) -> None:
+        self.emulator = emulator
+        self.gateway = gateway
+        self.deliver = f"deliver-{secrets.token_hex(4)}"
+
+    @cached_property
+    def shares(self) -> str:
+        return self.emulator.create_table("shares")
+
+    @cached_property
+    def connections(self) -> str:
+        return self.emulator.create_table("connections")
+
+    @cached_property
+    def access(self) -> str:
+        return self.emulator.create_table("access")
+
+    @cached_property
+    def sessions(self) -> str:
+        return self.emulator.create_table("sessions")
+
+    @cached_property
+    def bucket(self) -> str:
+        """A versioned bucket, as ``infra/stacks/data.py`` deploys it."""
+        name, client = f"bodies-{secrets.token_hex(4)}", self.emulator.client("s3")
+        client.create_bucket(Bucket=name)
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    @cached_property
+    def purges(self) -> str:
+        return self._queue("purges")
+
+    @cached_property
+    def audit(self) -> str:
+        return self._queue("audit")
+
+    def _queue(self, name: str) -> str:
+        return self.emulator.client("sqs").create_queue(QueueName=f"{name}-{secrets.token_hex(4)}")["QueueUrl"]
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.emulator, self.access, self.sessions)
+
+    def rows(self, share_id: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Return the rows of a share's partition whose sort key begins with ``prefix``."""
+        found = self.emulator.rows(self.shares)
+        return [row for row in found if row["pk"]["S"] == share_id and row["sk"]["S"].startswith(prefix)]
+
+    def objects(self, share_id: str, folder: str = "") -> list[str]:
+        """Return the names of a share's objects, one for each version and delete marker."""
+        found = self.emulator.client("s3").list_object_versions(
+            Bucket=self.bucket, Prefix=f"shares/{share_id}/{folder}"
+        )
+        entries = [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+        return [entry["Key"].removeprefix(f"shares/{share_id}/") for entry in entries]
+
+    def stored(self) -> Iterator[bytes]:
+        """Yield everything that tables and bucket hold, decompressed where it is compressed."""
+        for table in (self.shares, self.connections):
+            for row in self.emulator.rows(table):
+                yield json.dumps({name: value for name, value in row.items() if "B" not in value}).encode()
+                for name, value in row.items():
+                    if "B" in value:
+                        yield zlib.decompress(value["B"]) if name == "payload" else value["B"]
+        client = self.emulator.client("s3")
+        for entry in client.list_objects_v2(Bucket=self.bucket).get("Contents", []):
+            body = client.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
+            yield entry["Key"].encode()
+            yield gzip.decompress(body) if body[:2] == b"\x1f\x8b" else zlib.decompress(body)
+
+    def received(self, queue: str) -> list[dict[str, Any]]:
+        """Take what waits in a queue."""
+        client = self.emulator.client("sqs")
+        found = client.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+    def delayed(self, queue: str) -> int:
+        """Return how many messages of a queue are not to be seen yet."""
+        name = "ApproximateNumberOfMessagesDelayed"
+        answer = self.emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+    def delivered(self) -> list[dict[str, Any]]:
+        """Return what the function `deliver` was asked to do."""
+        return self.gateway.invocations.get(self.deliver, [])
+
+
+class Environment:
+    """One execution environment: the services, wired as the functions wire them, over stores that can be steered."""
+
+    def __init__(self, plane: Plane, **options: Any) -> None:
+        self.plane = plane
+        self.steering = Steering()
+        self.objects = self.steering.over(ObjectStore(plane.bucket))
+        self.store = self.steering.over(ShareStore(plane.shares, self.objects))
+        self.connections = self.steering.over(ConnectionStore(plane.connections))
+        self.tasks = Tasks(plane.deliver, plane.purges)
+        self.access = Access(AccessStore(plane.access, plane.sessions), lambda _token: None)
+        self.gate = Gate(self.store, self.access)
+        self.sockets = Sockets(plane.gateway.endpoint)
+        self.fan_out = FanOut(self.store, self.sockets, self.tasks, self.gate)
+        self.owning = Owning(self.store, self.access, self.fan_out, AuditQueue(plane.audit))
+        self.publishing = Publishing(
+            self.store, self.fan_out, self.gate, self.owning, lambda: DEPLOYMENT_KEY, **options
+        )
+        self.viewing = Viewing(self.store, self.connections, self.fan_out, self.tasks, self.gate)
+        self.snapshots = Snapshots(self.store, self.objects)
+        self.reading = Reading(self.store, self.objects, self.snapshots, self.gate)
+        self.removal = Removal(self.store, self.objects, self.fan_out, self.tasks)
+        self.purges = Purges(self.removal)
+        self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate)
+
+    def row(self, share_id: str) -> Share:
+        """Return a share that is there."""
+        share = self.store.share(share_id)
+        assert share is not None
+        return share
+
+    def change(self, share_id: str, by: Actor, **change: Any) -> None:
+        """Change who may read a share, or when it ends."""
+        self.owning.change(by, share_id, Change(**change))
+
+    def share(self, session_id: str | None = None, actor: Actor | None = None) -> SharedSession:
+        """Share a session, or go on with one that is shared."""
+        session_id = new_session_id() if session_id is None else session_id
+        return SharedSession(self, session_id, self.publishing.create(session_id, ADDRESS, actor))
+
+    def actor(self, person: Person, workspace: str) -> Actor:
+        return self.access.member(person.browser, workspace)
+
+    def texts(self, share_id: str, visitor: Visitor | None = None) -> list[str]:
+        """Return the texts of all parts that a reader sees."""
+        items = self.reading.state(share_id, visitor or Visitor()).items
+        return texts_of(items)
+
+    def follow(self, share_id: str, protocol: Protocol = Protocol.LIVE, ticket: str = "") -> Socket:
+        """Let a viewer join, and nothing more."""
+        socket = self.plane.gateway.connect()
+        join(self.store, self.connections, share_id, Viewer(socket.id, protocol, ticket))
+        return socket
+
+
+@dataclass
+class SharedSession:
+    """A share and who publishes to it, from one execution environment."""
+
+    environment: Environment
+    session_id: str
+    credentials: Credentials
+
+    @property
+    def id(self) -> str:
+        return self.credentials.id
+
+    @property
+    def secret(self) -> str:
+        return self.credentials.secret
+
+    def sync(self, *published: Published, at: int | None = None, secret: str | None = None) -> int:
+        """Publish items and return the last sequence number."""
+        secret = self.secret if secret is None else secret
+        items = items_of(*published)
+        return self.environment.publishing.sync(self.id, secret, items, now_ms() if at is None else at).seq
+
+    def from_elsewhere(self) -> SharedSession:
+        """Return the same share as another execution environment publishes to it."""
+        return SharedSession(Environment(self.environment.plane), self.session_id, self.credentials)
+
+
+def items_of(*published: Published) -> list[Item]:
+    return parse([msgspec.json.encode(each) for each in published])
+
+
+def texts_of(items: Sequence[Item]) -> list[str]:
+    return [json.loads(item.data)["text"] for item in items if item.type == "part"]
+
+
+def incompressible(count: int) -> str:
+    """Return a text of ``count`` bytes whose compressed form is not much smaller than half of it."""
+    return secrets.token_hex(count // 2)

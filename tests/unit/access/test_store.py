@@ -1,0 +1,186 @@
+"""The projection's rows: read as they were written, never older than what is there, gone when the thing is gone."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from opencode_cloud.access.models import (
+    Kind,
+    Known,
+    KnownConfiguration,
+    KnownCredential,
+    KnownCredentials,
+    KnownKey,
+    KnownMember,
+    KnownSession,
+    KnownWorkspace,
+    Place,
+)
+from opencode_cloud.access.store import AccessStore, KeyUses, uses
+from opencode_cloud.access.store.inference import InferenceStore
+from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from tests.unit.access import projected
+from tests.unit.access.projected import ROWS, Projected
+from tests.unit.aws import Cloud, InProcessDynamoDB
+
+CONFIGURATION = Place(Kind.CONFIGURATION, "wrk_1")
+CREDENTIALS = Place(Kind.CREDENTIALS, "wrk_1")
+OWN_KEYS = KnownCredentials(
+    credentials=(
+        KnownCredential(id="cred_1", provider="openai", name="ours", base_url=None, sealed=b"\x00\xff", data_key=b"k"),
+    )
+)
+
+
+@pytest.fixture
+def rows(cloud: Cloud) -> Projected:
+    return Projected(cloud)
+
+
+@pytest.fixture
+def store(rows: Projected) -> AccessStore:
+    return AccessStore(rows.access, rows.sessions)
+
+
+@pytest.fixture
+def inference(rows: Projected) -> InferenceStore:
+    return InferenceStore(InProcessDynamoDB(), rows.access, rows.sessions)
+
+
+class TestReading:
+    def test_a_person_is_read_as_projected(self, store: AccessStore) -> None:
+        person = store.person("acc_1", "wrk_1")
+        assert (person.account, person.member, person.workspace) == (
+            ROWS[projected.ACCOUNT],
+            ROWS[projected.MEMBER],
+            ROWS[projected.WORKSPACE],
+        )
+
+    def test_a_person_without_a_workspace_is_only_an_account(self, store: AccessStore) -> None:
+        person = store.person("acc_1", None)
+        assert (person.account, person.member, person.workspace) == (ROWS[projected.ACCOUNT], None, None)
+
+    @pytest.mark.parametrize("place", [projected.KEY, projected.MACHINE_KEY], ids=["person", "service account"])
+    def test_a_key_is_found_by_its_hash_and_has_a_holder(self, store: AccessStore, place: Place) -> None:
+        key = store.key(bytes.fromhex(place.id))
+        assert key == ROWS[place]
+        assert isinstance(key, KnownKey)
+        holder = store.holder(key)
+        assert holder.workspace == ROWS[projected.WORKSPACE]
+        of_person = place is projected.KEY
+        assert holder.account == (ROWS[projected.ACCOUNT] if of_person else None)
+        assert holder.member == (ROWS[projected.MEMBER] if of_person else None)
+        assert holder.service_account == (None if of_person else ROWS[projected.MACHINE])
+
+    def test_the_configuration_of_clients_is_read_byte_by_byte(self, rows: Projected, store: AccessStore) -> None:
+        assert store.clients("wrk_1") == (ROWS[projected.WORKSPACE], None)
+        configuration = KnownConfiguration(etag="e1", config=msgspec.Raw(b'{"a": 1.50}'), providers=msgspec.Raw(b"{ }"))
+        rows.put(CONFIGURATION, configuration)
+        _, found = store.clients("wrk_1")
+        assert found is not None
+        assert (found.etag, bytes(found.config), bytes(found.providers)) == ("e1", b'{"a": 1.50}', b"{ }")
+
+    async def test_the_gateway_reads_the_same_in_one_round_trip(
+        self, rows: Projected, inference: InferenceStore
+    ) -> None:
+        rows.put(CREDENTIALS, OWN_KEYS)
+        rows.session("sid_1", 1_900_000_000)
+        found = await inference.read([*ROWS, CREDENTIALS], "sid_1")
+        assert found.account("acc_1") == ROWS[projected.ACCOUNT]
+        assert found.member("acc_1", "wrk_1") == ROWS[projected.MEMBER]
+        assert found.service_account("svc_1", "wrk_1") == ROWS[projected.MACHINE]
+        assert found.workspace("wrk_1") == ROWS[projected.WORKSPACE]
+        assert found.key(bytes.fromhex(projected.KEY.id)) == ROWS[projected.KEY]
+        assert found.credentials("wrk_1") == OWN_KEYS
+        assert found.session == KnownSession(id="sid_1", account="acc_1", kind="device", expires_at=1_900_000_000)
+
+    async def test_what_was_not_asked_for_or_is_not_there_is_not_known(self, inference: InferenceStore) -> None:
+        found = await inference.read([projected.WORKSPACE, Place(Kind.WORKSPACE, "wrk_3")], "sid_9")
+        assert (found.account("acc_1"), found.workspace("wrk_3"), found.session) == (None, None, None)
+        assert found.credentials("wrk_1") == KnownCredentials()
+
+    async def test_an_ended_session_is_not_known(
+        self, rows: Projected, store: AccessStore, inference: InferenceStore
+    ) -> None:
+        rows.session("sid_1", now_seconds() + 60, ended_at={"N": "1"})
+        assert store.session("sid_1") is None
+        assert (await inference.read([projected.WORKSPACE], "sid_1")).session is None
+
+    def test_memberships_come_whole_over_pages(self, rows: Projected, store: AccessStore) -> None:
+        # Four rows of 300 KB are more than one page of a query (1 MB).
+        for number in range(4):
+            workspace = f"wrk_page_{number}"
+            member = KnownMember(
+                id=f"mem_{number}", account="acc_2", workspace=workspace, role="member", email="x" * 300_000
+            )
+            rows.put(Place(Kind.MEMBER, "", workspace, "acc_2"), member)
+            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=workspace, name="N"))
+        found = store.memberships("acc_2")
+        assert {(member.id, workspace.id) for member, workspace in found} == {
+            (f"mem_{number}", f"wrk_page_{number}") for number in range(4)
+        }
+        assert set(rows.store.memberships("acc_2")) == {
+            Place(Kind.MEMBER, "", f"wrk_page_{number}", "acc_2") for number in range(4)
+        }
+
+    def test_memberships_come_whole_over_batches(self, rows: Projected, store: AccessStore) -> None:
+        for number in range(101):
+            workspace = f"wrk_batch_{number}"
+            member = KnownMember(id=f"mem_{number}", account="acc_2", workspace=workspace, role="member")
+            rows.put(Place(Kind.MEMBER, "", workspace, "acc_2"), member)
+            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=workspace, name="N"))
+        assert len(store.memberships("acc_2")) == 101
+
+    def test_a_membership_of_a_workspace_that_is_gone_is_none(self, rows: Projected, store: AccessStore) -> None:
+        rows.put(projected.WORKSPACE, None)
+        assert store.memberships("acc_1") == []
+
+
+class TestVersions:
+    """A row takes only what was read later than what it holds (invariant I9)."""
+
+    @pytest.mark.parametrize(
+        ("version", "taken"), [(9, False), (10, False), (11, True)], ids=["older", "same", "newer"]
+    )
+    @pytest.mark.parametrize("present", [ROWS[projected.KEY], None], ids=["a row", "a tombstone"])
+    def test_versions_only_go_up(self, rows: Projected, present: Known | None, version: int, taken: bool) -> None:
+        place = Place(Kind.KEY, "ab" * 32)
+        later = KnownKey(id="key_9", workspace="wrk_9")
+        assert rows.store.put(place, present, 10)
+        assert rows.store.put(place, later, version) is taken
+        assert AccessStore(rows.access, rows.sessions).key(bytes.fromhex("ab" * 32)) == (later if taken else present)
+
+    def test_a_tombstone_is_kept_for_a_day(self, rows: Projected) -> None:
+        rows.put(projected.MEMBER, None)
+        pk, sk = projected.MEMBER.row
+        [row] = [row for row in rows.cloud.rows(rows.access) if (row["pk"]["S"], row["sk"]["S"]) == (pk, sk)]
+        assert "value" not in row
+        assert abs(int(row["ttl"]["N"]) - now_seconds() - DAY_SECONDS) < 60
+
+    def test_only_an_expiring_key_expires(self, rows: Projected) -> None:
+        key = msgspec.structs.replace(ROWS[projected.KEY], expires_at=1_900_000_000)
+        rows.put(projected.KEY, key)
+        expiring = {row["pk"]["S"]: row["ttl"]["N"] for row in rows.cloud.rows(rows.access) if "ttl" in row}
+        assert expiring == {projected.KEY.row[0]: str(1_900_000_000 + DAY_SECONDS)}
+
+
+class TestKeyUses:
+    def test_the_last_use_is_noted_once_in_a_while(self, rows: Projected, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1_800_000_000
+        monkeypatch.setattr(uses, "now_seconds", lambda: now)
+        noted = KeyUses(rows.sessions)
+        noted.note("key_1")
+        now += uses.RESOLUTION_SECONDS - 1
+        noted.note("key_1")
+        assert noted.of(["key_1", "key_2"]) == {"key_1": 1_800_000_000}
+        now += 1
+        noted.note("key_1")
+        assert noted.of(["key_1"]) == {"key_1": now}
+
+    def test_more_keys_than_a_batch_takes_are_known(self, rows: Projected) -> None:
+        noted = KeyUses(rows.sessions)
+        keys = [f"key_{number}" for number in range(uses.BATCH + 1)]
+        for key in keys:
+            noted.note(key)
+        assert noted.of(keys).keys() == set(keys)
