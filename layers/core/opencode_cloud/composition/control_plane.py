@@ -214,7 +214,7 @@ def operations() -> Operations:
         SigningKeys(settings.text("SIGNING_KEYS").split(","), settings.text("SESSIONS_TABLE")),
         WellKnown(SiteStore(settings.text("SITE_BUCKET")), settings.text("PUBLIC_URL", "")),
         catalogue_publisher(),
-        catalogue_in_force(),
+        lambda: catalogue_publisher().project(catalogue_in_force(), over=True),
         budgeting().balance,
         books().reconciliation,
     )

@@ -11,12 +11,12 @@ from opencode_cloud.console.desk import Desk, Visit
 from opencode_cloud.console.forms import InvalidForm, checked
 from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.http.pages import see
-from opencode_cloud.keys.routes.keys import KeyWish
+from opencode_cloud.keys.requests import KeyWish
 from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
-from opencode_cloud.workspaces.routes.service_accounts import NewServiceAccount
+from opencode_cloud.workspaces.requests import NewServiceAccount
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys

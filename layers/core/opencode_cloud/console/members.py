@@ -12,8 +12,7 @@ from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.workspaces.models import InvitationState
-from opencode_cloud.workspaces.routes.invitations import NewInvitation
-from opencode_cloud.workspaces.routes.members import MemberChange
+from opencode_cloud.workspaces.requests import MemberChange, NewInvitation
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.models import Invitation

@@ -16,7 +16,7 @@ from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.pages import DEFAULT_LIMIT
 from opencode_cloud.policies.models import Policy, Rules, ShareMode, Versioned, version_not_found
-from opencode_cloud.policies.routes import ConfigurationChange, PolicyChange, Restoration
+from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
 if TYPE_CHECKING:
     from opencode_cloud.policies.models import Revision

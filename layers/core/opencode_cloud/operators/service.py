@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.service.balance import Balance
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
-    from opencode_cloud.catalogue.store.current import CatalogueStore
-    from opencode_cloud.identity.store.accounts import AccountsStore
-    from opencode_cloud.identity.store.keys import SigningKeys
     from opencode_cloud.mail.service import Mailer
+    from opencode_cloud.operators.ports import AccountDirectory, TokenSigners
     from opencode_cloud.outbox.service import Outbox, Unit
     from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.usage.service import Reconciliation
@@ -135,18 +133,19 @@ class Operations:
     def __init__(
         self,
         outbox: Outbox,
-        accounts: AccountsStore,
+        accounts: AccountDirectory,
         team: WorkspaceServices,
         audit: AuditTrail,
         mailer: Mailer,
         projection: Projection,
-        signing_keys: SigningKeys,
+        signing_keys: TokenSigners,
         well_known: WellKnown,
         catalogue: CataloguePublisher,
-        catalogue_in_force: CatalogueStore,
+        project_catalogue: Callable[[], object],
         balance: Balance,
         reconciliation: Reconciliation,
     ) -> None:
+        """``project_catalogue`` puts the latest catalogue in force, also over a later one that a backup has lost."""
         self._outbox = outbox
         self._accounts = accounts
         self._team = team
@@ -156,7 +155,7 @@ class Operations:
         self._signing_keys = signing_keys
         self._well_known = well_known
         self._catalogue = catalogue
-        self._catalogue_in_force = catalogue_in_force
+        self._project_catalogue = project_catalogue
         self._balance = balance
         self._reconciliation = reconciliation
 
@@ -294,7 +293,7 @@ class Operations:
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
         rows = self._projection.project_all(command.workspace)
         if command.workspace is None:
-            self._catalogue.project(self._catalogue_in_force, over=True)
+            self._project_catalogue()
         target = Target("workspace" if command.workspace else "deployment", command.workspace or "all")
         with self._outbox.unit() as unit:
             self._audit.record(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.contracts.permissions import Permission
@@ -17,13 +17,13 @@ from opencode_cloud.kit.json_documents import Difference
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.kit.versions import etag, version_of_request
 from opencode_cloud.policies.models import Policy, Revision, Version, Versioned
+from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 from opencode_cloud.policies.service import Publisher
 
 Workspace = Annotated[str, Path(description="Id of the workspace.")]
 VersionNumber = Annotated[int, Path(ge=0, le=999_999_999, description="Number of a version.")]
 First = Annotated[int, Query(alias="from", ge=0, le=999_999_999, description="The version to compare with.")]
 Second = Annotated[int, Query(alias="to", ge=0, le=999_999_999, description="The version that is compared.")]
-Comment = Annotated[str, Field(max_length=255, description="Why, for those who read the list of versions.")]
 
 
 class PolicyRevision(Version):
@@ -36,30 +36,6 @@ class ConfigurationRevision(Version):
     """A version of the configuration document."""
 
     configuration: dict[str, Any] = Field(description="A configuration of opencode, as in `opencode.json`.")
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    comment: Comment = ""
-
-
-class PolicyChange(_Body):
-    """A policy to publish."""
-
-    policy: Policy
-
-
-class ConfigurationChange(_Body):
-    """A configuration document to publish."""
-
-    configuration: dict[str, Any] = Field(
-        description="A configuration of opencode, as in `opencode.json`, without secrets: `{env:NAME}` in their place."
-    )
-
-
-class Restoration(_Body):
-    """Going back to an older version."""
 
 
 class Differences(BaseModel):

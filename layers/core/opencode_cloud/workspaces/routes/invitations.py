@@ -7,26 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BaseModel, Field
 
-from opencode_cloud.contracts.permissions import Permission, Role
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
+from opencode_cloud.workspaces.requests import NewInvitation
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Invitations
 
 TAG = "Invitations"
-
-
-class NewInvitation(BaseModel):
-    """Whom to invite, as what."""
-
-    email: Annotated[str, Field(min_length=3, max_length=254)]
-    role: Role = Role.MEMBER
 
 
 class InvitationRoutes:

@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BaseModel
 
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Member
+from opencode_cloud.workspaces.requests import MemberChange
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Members
 
 TAG = "Members"
-
-
-class MemberChange(BaseModel):
-    """What a member shall be."""
-
-    role: Role
 
 
 class MemberRoutes:

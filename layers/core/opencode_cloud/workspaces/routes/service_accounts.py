@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import ServiceAccount
+from opencode_cloud.workspaces.requests import NewServiceAccount, ServiceAccountChange
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import ServiceAccounts
 
 TAG = "Service accounts"
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 ALL = f"{WORKSPACE}/service-accounts"
-
-
-class NewServiceAccount(BaseModel):
-    """A service account to be made."""
-
-    name: Name
-
-
-class ServiceAccountChange(BaseModel):
-    """What shall change; what is left out stays."""
-
-    name: Name | None = None
-    disabled: bool | None = Field(default=None, description="While disabled, its keys are refused.")
 
 
 class ServiceAccountRoutes:

@@ -1,0 +1,56 @@
+"""What clients and the console send about keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.keys.limits import MOST_ENTRIES
+from opencode_cloud.kit.moments import Instant
+
+LONGEST_OVERLAP = timedelta(days=7)
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=3)]
+Models = Annotated[
+    list[Annotated[str, Field(max_length=200)]],
+    Field(min_length=1, max_length=MOST_ENTRIES, description="Patterns such as `anthropic/*`."),
+]
+Networks = Annotated[
+    list[Annotated[str, Field(max_length=50)]],
+    Field(min_length=1, max_length=MOST_ENTRIES, description="IP ranges such as `203.0.113.0/24`."),
+]
+
+
+class KeyWish(BaseModel):
+    """A key to be made."""
+
+    name: Name
+    scopes: Scopes = [Scope.INFERENCE]
+    service_account_id: str | None = Field(default=None, max_length=30, description="Whose key it is; else your own.")
+    models: Models | None = None
+    networks: Networks | None = None
+    expires_at: Instant | None = None
+
+
+class KeyChange(BaseModel):
+    """What shall change; what is left out stays. Limits can only be narrowed."""
+
+    name: Name | None = None
+    scopes: Scopes | None = None
+    models: Models | None = None
+    networks: Networks | None = None
+    expires_at: Instant | None = None
+
+
+class Rotation(BaseModel):
+    """How a key is rotated."""
+
+    overlap_seconds: int = Field(
+        default=3600,
+        ge=0,
+        le=int(LONGEST_OVERLAP.total_seconds()),
+        description="How long the old key still works.",
+    )

@@ -1,0 +1,51 @@
+"""What the operators' commands need of other features, as interfaces; the composition gives the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from opencode_cloud.identity.models import Account, VerifiedPerson
+    from opencode_cloud.kit.sql import Connection
+
+
+class AccountDirectory(Protocol):
+    """Accounts, each method in the transaction of ``connection``."""
+
+    def get(self, connection: Connection, account: str, /) -> Account | None:
+        """Return an account by id, and lock it until the transaction ends."""
+        ...
+
+    def by_email(self, connection: Connection, email: str, /) -> Account | None:
+        """Return an account by address."""
+        ...
+
+    def add(self, connection: Connection, person: VerifiedPerson, /) -> Account | None:
+        """Make an account; None when another transaction has just made one with this address."""
+        ...
+
+    def block(self, connection: Connection, account: str, /, *, blocked: bool) -> None:
+        """Block an account, or unblock it."""
+        ...
+
+    def count(self, connection: Connection, /) -> int:
+        """Return the number of accounts."""
+        ...
+
+
+class TokenSigners(Protocol):
+    """The deployment's keys that sign access tokens."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The ids of all keys."""
+        ...
+
+    def active_now(self) -> str:
+        """Return the id of the key that signs, read afresh."""
+        ...
+
+    def activate(self, key: str, /) -> None:
+        """Let the key with this id sign from now on."""
+        ...
