@@ -1,7 +1,7 @@
 """Stores in process: moto answers for AWS, in milliseconds.
 
-What moto gets wrong has no test here: concurrent updates, conflicts of transactions, streams, IAM. Those run on the
-emulator (tests/emulator, tests/integration).
+moto is wrong about concurrent updates, conflicts of transactions, streams and IAM. Tests of those run on the emulator:
+see tests/emulator and tests/integration.
 """
 
 from __future__ import annotations

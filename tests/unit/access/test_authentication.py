@@ -1,4 +1,4 @@
-"""Who a request's credential stands for, in every plane but the gateway: keys, tokens, cookies, proofs."""
+"""From a credential to an actor, in every plane but the gateway: keys, tokens, cookies, proofs."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from opencode_cloud.access.models import (
-    Kind,
-    Known,
+from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.store import AccessStore, KeyUses, uses
+from opencode_cloud.access.store.inference import InferenceStore
+from opencode_cloud.contracts.access import (
     KnownConfiguration,
     KnownCredential,
     KnownCredentials,
@@ -15,10 +16,7 @@ from opencode_cloud.access.models import (
     KnownMember,
     KnownSession,
     KnownWorkspace,
-    Place,
 )
-from opencode_cloud.access.store import AccessStore, KeyUses, uses
-from opencode_cloud.access.store.inference import InferenceStore
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from tests.unit.access import projected
 from tests.unit.access.projected import ROWS, Projected

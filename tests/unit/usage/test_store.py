@@ -11,10 +11,10 @@ import pytest
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.schema.usage_events import KEPT_DAYS, partition, to_row
 from opencode_cloud.usage.models import Counted, Entry, Export, ExportFile, ExportFormat, ExportRequest
 from opencode_cloud.usage.store import exports, table
 from opencode_cloud.usage.store.exports import ADDRESS_SECONDS, ExportFiles, ExportQueue
-from opencode_cloud.usage.store.rows import KEPT_DAYS, partition, to_row
 from opencode_cloud.usage.store.table import CounterTable, UsageTable
 from tests.unit.aws import Cloud
 from tests.unit.usage.events import DAY, NOON, OTHER, WORKSPACE, call, event
