@@ -39,6 +39,10 @@ test-fast: setup ## Run the tests that need no deployed stage
 test-slow: setup ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## Break one rule at a time, and see that the tests named for it fail (NAME=I4: only some)
+	$(BIN)/python -m tests.mutants $(NAME)
+
 .PHONY: bench
 bench: setup ## Measure the deployed local stage; writes JSON to benchmarks/results/
 	$(BIN)/python -m benchmarks
