@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import Format, Route
-from opencode_cloud.contracts.access import EnforcedPolicy, KnownKey, Rules
-from opencode_cloud.gateway.formats import read_request
-from opencode_cloud.gateway.service.tools import offered
+from opencode_cloud.contracts.access import EnforcedPolicy, Rules
+from opencode_cloud.gateway.formats import PathTarget, read_request, tool_names
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import WHOLE, Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
@@ -101,7 +101,7 @@ async def test_a_denied_tool_must_not_be_offered_to_the_model() -> None:
     ],
 )
 def test_tools_are_found_in_every_format(format_: Format, body: bytes) -> None:
-    assert list(offered(read_request(format_, body, model="m"))) == ["bash", "edit"]
+    assert list(tool_names(read_request(format_, body, PathTarget("m", stream=False)))) == ["bash", "edit"]
 
 
 def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
@@ -113,4 +113,4 @@ def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
         ],
         "tools": [{"type": "namespace", "name": "group", "tools": [{"type": "function", "name": "inner"}]}],
     }
-    assert list(offered(read_request(Format.RESPONSES, json.dumps(body).encode()))) == ["group", "inner", "late"]
+    assert list(tool_names(read_request(Format.RESPONSES, json.dumps(body).encode()))) == ["group", "inner", "late"]

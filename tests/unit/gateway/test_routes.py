@@ -14,8 +14,9 @@ import pytest
 from opencode_cloud.access.service import Request
 from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.contracts.access import login_required
+from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
 from opencode_cloud.gateway.models import Incoming
-from opencode_cloud.gateway.routes import LISTS, PATHS, Gateway
+from opencode_cloud.gateway.routes import LISTS, Gateway
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
@@ -109,7 +110,9 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
     assert answer.headers["x-request-id"] == trace.split("-")[1]
 
 
-@pytest.mark.parametrize(("path", "format_"), PATHS)
+@pytest.mark.parametrize(
+    ("path", "format_"), [(path, wire.name) for wire in WIRE_FORMATS.values() for path in wire.client_paths]
+)
 async def test_each_path_has_its_format_and_its_errors(
     client: httpx.AsyncClient, seen: Seen, path: str, format_: Format
 ) -> None:
@@ -136,7 +139,7 @@ async def test_googles_paths_name_model_and_method(
     client: httpx.AsyncClient, seen: Seen, call: str, model_name: str, stream: bool
 ) -> None:
     await client.post(f"/zen/v1/models/{call}", json={"contents": []})
-    assert (seen.incoming[0].model, seen.incoming[0].stream) == (model_name, stream)
+    assert seen.incoming[0].path_target == PathTarget(model_name, stream)
 
 
 @pytest.mark.parametrize("call", ["m1:countTokens", "m1", ":generateContent"])

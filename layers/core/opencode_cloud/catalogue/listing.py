@@ -20,13 +20,6 @@ Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]
 """Tells whether a model may be used, by the provider's id and its own."""
 
-LIBRARIES = {
-    Format.CHAT: "@ai-sdk/openai-compatible",
-    Format.MESSAGES: "@ai-sdk/anthropic",
-    Format.RESPONSES: "@ai-sdk/openai",
-    Format.GENERATE: "@ai-sdk/google",
-}
-"""By which the client speaks each format; all of them are inside its binary, so nothing is installed."""
 GATEWAY = "/zen/v1"
 """Where the gateway lies on our host, in the clients' own words; each format's paths follow."""
 KEY_VARIABLE = "OPENCODE_API_KEY"
@@ -63,7 +56,7 @@ def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> En
     provider = {
         "id": catalogue.provider,
         "name": catalogue.provider_name,
-        "npm": LIBRARIES[Format.CHAT],
+        "npm": Format.CHAT.client_library,
         "api": base_url,
         "env": [KEY_VARIABLE],
         "models": {model.id: _listed_model(model, at) for model in permitted(catalogue, permits)},
@@ -75,7 +68,7 @@ def configured(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -
     """Return our provider as an entry of ``provider`` in the client's configuration, without credentials."""
     return {
         "name": catalogue.provider_name,
-        "npm": LIBRARIES[Format.CHAT],
+        "npm": Format.CHAT.client_library,
         "options": {"baseURL": base_url},
         "models": {model.id: _configured_model(model, at) for model in permitted(catalogue, permits)},
     }
@@ -102,7 +95,7 @@ def _common(model: Model) -> Entry:
         "name": model.name,
         **({"family": model.family} if model.family else {}),
         "limit": _present(msgspec.to_builtins(model.limits)),
-        "provider": {"npm": LIBRARIES[model.format]},
+        "provider": {"npm": model.format.client_library},
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 import msgspec
 
@@ -20,7 +21,9 @@ MICRO_CENTS = 100_000_000
 
 
 class Format(StrEnum):
-    """A wire format of model calls, in which clients ask and upstreams answer (docs/gateway.md)."""
+    """A wire format of model calls, in which clients send requests and upstreams answer (docs/gateway.md)."""
+
+    # The catalogue knows no more of a format than this. Everything else is in its folder under ``gateway/formats``.
 
     CHAT = "chat"
     """OpenAI Chat Completions."""
@@ -30,6 +33,21 @@ class Format(StrEnum):
     """OpenAI Responses."""
     GENERATE = "generate"
     """Google's generateContent."""
+
+    @property
+    def client_library(self) -> str:
+        """The package (npm) by which the client speaks the format. It is in the client: nothing is installed."""
+        match self:
+            case Format.CHAT:
+                return "@ai-sdk/openai-compatible"
+            case Format.MESSAGES:
+                return "@ai-sdk/anthropic"
+            case Format.RESPONSES:
+                return "@ai-sdk/openai"
+            case Format.GENERATE:
+                return "@ai-sdk/google"
+            case _:
+                assert_never(self)
 
 
 class UpstreamKind(StrEnum):

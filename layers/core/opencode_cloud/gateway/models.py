@@ -13,7 +13,7 @@ from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceEr
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Request
-    from opencode_cloud.gateway.formats import UpstreamFault
+    from opencode_cloud.gateway.formats import PathTarget, UpstreamFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,8 @@ class Incoming:
     """Of whom it is."""
     workspace: str = ""
     """Which the client named; empty: the key's own."""
-    model: str = ""
-    """From the path, where the format has it there."""
-    stream: bool = False
-    """From the path, where the format has it there."""
+    path_target: PathTarget | None = None
+    """What the path says of the call, in formats that say it there."""
     session: str = ""
     """The client's session; it stays within this call."""
     client_request: str = ""

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from opencode_cloud.access.service import Request as Sender
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
-from opencode_cloud.gateway.formats import answer_error
+from opencode_cloud.gateway.formats import WIRE_FORMATS, WireFormat, answer_error
 from opencode_cloud.gateway.listing import listed
 from opencode_cloud.gateway.models import BrokenOff, Incoming, Refused
 from opencode_cloud.gateway.observing import refusal
@@ -52,7 +52,8 @@ PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta")
 SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
-_GENERATE = {"generateContent": False, "streamGenerateContent": True}
+DEFAULT_FORMAT = Format.CHAT
+"""The format of errors at addresses that belong to no format."""
 
 
 class Gateway:
@@ -73,21 +74,25 @@ class Gateway:
     def app(self, lifespan: Any) -> ASGIApp:
         """Return the application."""
         routes: list[Route] = [Route("/zen/v1/health", self._health, methods=["GET"])]
-        routes += [Route(path, _Endpoint(self, format_), methods=["POST", "OPTIONS"]) for path, format_ in PATHS]
+        routes += [
+            Route(path, _Endpoint(self, wire), methods=["POST", "OPTIONS"])
+            for wire in WIRE_FORMATS.values()
+            for path in wire.client_paths
+        ]
         routes += [Route(path, self._models, methods=["GET", "OPTIONS"]) for path in LISTS]
         elsewhere: Any = {HTTPStatus.NOT_FOUND: _nothing_there, HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method}
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers=elsewhere)
 
-    async def call(self, request: Request, format_: Format, send: Send) -> None:
+    async def call(self, request: Request, wire: WireFormat, send: Send) -> None:
         """Answer one model call."""
         correlation = _correlation(request)
         sink = _AsgiSink(send, correlation)
         try:
-            incoming = await self._incoming(request, format_, correlation)
+            incoming = await self._incoming(request, wire, correlation)
             await self._until_gone(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
-            await _refuse(sink, format_, error)
+            await _refuse(sink, wire.name, error)
         except ClientDisconnect:
             return
         except BrokenOff:
@@ -97,7 +102,7 @@ class Gateway:
             logger.exception("a call failed", extra={"correlation_id": correlation})
             if sink.begun:
                 raise
-            await _refuse(sink, format_, _internal())
+            await _refuse(sink, wire.name, _internal())
         else:
             await sink.end()
 
@@ -118,18 +123,17 @@ class Gateway:
             if not task.done():
                 task.cancel()
 
-    async def _incoming(self, request: Request, format_: Format, correlation: str) -> Incoming:
+    async def _incoming(self, request: Request, wire: WireFormat, correlation: str) -> Incoming:
         headers = request.headers
-        model, stream = _of_path(request) if format_ is Format.GENERATE else ("", False)
+        path_target = wire.read_path(str(request.path_params["call"])) if wire.read_path else None
         sender = self._sender(request, correlation)
         body = await self._body(request)
         return Incoming(
-            format=format_,
+            format=wire.name,
             body=body,
             request=sender,
             workspace=headers.get(WORKSPACE_HEADER, ""),
-            model=model,
-            stream=stream,
+            path_target=path_target,
             session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), "")[:LONGEST_METADATA],
             client_request=headers.get("x-opencode-request", ""),
             tracing={name: headers[name] for name in TRACING if name in headers},
@@ -163,7 +167,7 @@ class Gateway:
         correlation = _correlation(request)
         try:
             incoming = Incoming(
-                format=Format.CHAT,
+                format=DEFAULT_FORMAT,
                 body=b"",
                 request=self._sender(request, correlation),
                 workspace=request.headers.get(WORKSPACE_HEADER, ""),
@@ -185,16 +189,16 @@ class Gateway:
 class _Endpoint:
     """One path in one format, as an ASGI application of its own: it sends as it goes."""
 
-    def __init__(self, gateway: Gateway, format_: Format) -> None:
+    def __init__(self, gateway: Gateway, wire: WireFormat) -> None:
         self._gateway = gateway
-        self._format = format_
+        self._wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method == "OPTIONS":
             await _preflight()(scope, receive, send)
             return
-        await self._gateway.call(request, self._format, send)
+        await self._gateway.call(request, self._wire, send)
 
 
 class _AsgiSink:
@@ -223,19 +227,6 @@ class _AsgiSink:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-PATHS: tuple[tuple[str, Format], ...] = (
-    ("/zen/v1/chat/completions", Format.CHAT),
-    ("/zen/v1/messages", Format.MESSAGES),
-    ("/zen/v1/responses", Format.RESPONSES),
-    ("/zen/v1/models/{call}", Format.GENERATE),
-    ("/zen/v1beta/models/{call}", Format.GENERATE),
-    ("/inference/openai/v1/chat/completions", Format.CHAT),
-    ("/inference/openai/v1/responses", Format.RESPONSES),
-    ("/inference/anthropic/v1/messages", Format.MESSAGES),
-    ("/inference/google/v1beta/models/{call}", Format.GENERATE),
-)
-"""Where models are called, and in which format: clients 1.x, then clients 2.x (docs/protocol.md)."""
-
 LISTS = (
     "/zen/v1/models",
     "/inference/v1/models",
@@ -249,13 +240,6 @@ async def _disconnected(request: Request) -> None:
         message: Message = await request.receive()
         if message["type"] == "http.disconnect":
             return
-
-
-def _of_path(request: Request) -> tuple[str, bool]:
-    model, _, method = str(request.path_params["call"]).rpartition(":")
-    if method not in _GENERATE or not model:
-        raise NotFound("route_not_found", "Call `models/<model>:generateContent` or `:streamGenerateContent`.")
-    return model, _GENERATE[method]
 
 
 def _credential(headers: Mapping[str, str]) -> str:
@@ -284,7 +268,7 @@ def _correlation(request: Request) -> str:
 
 def _error_response(error: ServiceError, correlation: str = "") -> Response:
     """Answer with an error where no format is asked for."""
-    return Response(_error_body(Format.CHAT, error), error.status, {**_error_headers(error, correlation), **CORS})
+    return Response(_error_body(DEFAULT_FORMAT, error), error.status, {**_error_headers(error, correlation), **CORS})
 
 
 async def _nothing_there(request: Request, _error: HTTPException) -> Response:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import Asked, conversions, forward_request, read_request
-from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.models import (
     Choice,
     Closed,
@@ -24,6 +23,7 @@ from opencode_cloud.gateway.formats.models import (
     Image,
     Message,
     Opened,
+    PathTarget,
     Reasoning,
     Reply,
     Request,
@@ -36,6 +36,7 @@ from opencode_cloud.gateway.formats.models import (
     ToolChoice,
     ToolResult,
 )
+from opencode_cloud.gateway.formats.parsing import node_of
 from opencode_cloud.gateway.formats.reading import arguments_object
 from opencode_cloud.gateway.formats.sse import Splitter, data_of
 from opencode_cloud.gateway.formats.writing import merged
@@ -57,7 +58,7 @@ def ask(format_: Format, *, stream: bool = False, **members: Any) -> Asked:
     """Return a request of a format."""
     document = {**PROMPTS[format_], **members}
     if format_ is Format.GENERATE:
-        return read_request(format_, encode(document), model=MODEL, stream=stream)
+        return read_request(format_, encode(document), PathTarget(MODEL, stream))
     if stream:
         document["stream"] = True
         if format_ is Format.CHAT:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import conversions, relay_answer
-from opencode_cloud.gateway.formats.asking import node_of
 from opencode_cloud.gateway.formats.models import Reply, Stop
+from opencode_cloud.gateway.formats.parsing import node_of
 from tests.unit.gateway.formats.speaking import PAIRS, TOKENS, ask, encode, essence, golden, replies
 
 

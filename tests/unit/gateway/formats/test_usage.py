@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.gateway.formats.conversions import read_usage, write_usage
+from opencode_cloud.gateway.formats.usage import merge
 from tests.unit.gateway.formats.speaking import FORMATS
 
 CASES: list[tuple[str, Format, dict[str, Any], Tokens]] = [

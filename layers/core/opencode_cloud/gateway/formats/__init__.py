@@ -1,18 +1,35 @@
-"""Four wire formats of model calls, and the twelve ways from one to another (docs/formats.md). Pure: no I/O."""
+"""The wire formats of model calls, and conversions from each to each (docs/formats.md). Pure: no I/O.
 
-from opencode_cloud.gateway.formats.asking import overhead_of, prompt_bytes, read_request, text_of
-from opencode_cloud.gateway.formats.faults import answer_error, error_event, heartbeat, upstream_fault
+A format is one folder, whose object is listed in ``registry.py``.
+"""
+
+from opencode_cloud.gateway.formats.errors import answer_error, error_event, heartbeat
+from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request
-from opencode_cloud.gateway.formats.models import Answer, Asked, InvalidRequest, UpstreamFault, UpstreamGarbage
+from opencode_cloud.gateway.formats.models import (
+    Answer,
+    Asked,
+    InvalidRequest,
+    PathTarget,
+    UpstreamFault,
+    UpstreamGarbage,
+)
+from opencode_cloud.gateway.formats.parsing import read_request, tool_names
+from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
+from opencode_cloud.gateway.formats.registry import WIRE_FORMATS, wire_format
 from opencode_cloud.gateway.formats.relaying import StreamRelay, relay_answer, relay_stream
+from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
+    "WIRE_FORMATS",
     "Answer",
     "Asked",
     "InvalidRequest",
+    "PathTarget",
     "StreamRelay",
     "UpstreamFault",
     "UpstreamGarbage",
+    "WireFormat",
     "answer_error",
     "error_event",
     "forward_request",
@@ -23,5 +40,7 @@ __all__ = [
     "relay_answer",
     "relay_stream",
     "text_of",
+    "tool_names",
     "upstream_fault",
+    "wire_format",
 ]

@@ -7,22 +7,20 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import conversions
-from opencode_cloud.gateway.formats.asking import node_of
-from opencode_cloud.gateway.formats.messages.requests import DEFAULT_OUTPUT
 from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed
+from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
 from opencode_cloud.kit import json_codec
 
 _mark = MARK.encode()
 
 
-def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_output: int = DEFAULT_OUTPUT) -> bytes:
+def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_output: int | None = None) -> bytes:
     """Return the body for an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
-    In the client's own format every member keeps its bytes, but for the model's name, the usage that streams of Chat
-    Completions are asked to report, and what this gateway had sealed for another upstream. ``most_output`` is the limit
-    that Messages is told where the client named none: that format demands one.
+    In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
+    name) and for what this gateway had sealed for another upstream. ``most_output`` (tokens) is the limit for formats
+    that require one, where the client set none.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
     if asked.format is target:
@@ -32,29 +30,31 @@ def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_o
     if asked.hosted_tools:
         tools = ", ".join(asked.hosted_tools)
         raise InvalidRequest(f"What the provider runs ({tools}) cannot be carried over to the format of this upstream.")
+    source, wire = wire_format(asked.format), wire_format(target)
     try:
-        request = conversions.read_request(asked.format, node_of(asked.format, asked.document))
+        request = source.read_request(source.node(asked.document))
         request = msgspec.structs.replace(request, stream=asked.stream)
-        if target is Format.MESSAGES and request.max_output is None:
+        if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
-        return msgspec.json.encode(conversions.write_request(target, request, upstream_model))
+        return msgspec.json.encode(wire.write_request(request, upstream_model))
     except Malformed as error:
         raise InvalidRequest(f"{error}.") from error
 
 
 def _same(asked: Asked, upstream_model: str) -> bytes:
-    changed: dict[str, Any] = {} if asked.format is Format.GENERATE else {"model": upstream_model}
-    if asked.format is Format.CHAT and asked.stream and not asked.usage_wanted:
-        options: dict[str, Any] = asked.document.get("stream_options") or {}
-        changed["stream_options"] = {**options, "include_usage": True}
+    overrides = wire_format(asked.format).overrides(asked, upstream_model)
     sealed = _mark in asked.body
-    if asked.format is Format.GENERATE and not sealed and "model" not in asked.document:
+    if not overrides and not sealed:
         return asked.body
+    members: dict[str, Any]
     if sealed:
-        members: dict[str, Any] = {**asked.document}
-        members = {key: without_sealed(value) for key, value in members.items()}
+        members = {key: without_sealed(value) for key, value in asked.document.items()}
     else:
+        # Values stay encoded, so that they keep their bytes.
         members = dict(json_codec.decode(asked.body, dict[str, msgspec.Raw]))
-    if asked.format is Format.GENERATE:
-        members.pop("model", None)
-    return msgspec.json.encode({**members, **changed})
+    for name, value in overrides.items():
+        if value is None:
+            members.pop(name, None)
+        else:
+            members[name] = value
+    return msgspec.json.encode(members)

@@ -6,6 +6,7 @@ and a writer, so that twelve conversions are four of each. What a format cannot 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -43,6 +44,24 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
     message: str = ""
     """At most 500 characters."""
+
+
+class WireError(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of ours, as every format reports it to its clients."""
+
+    status: int
+    """The HTTP status. Within a stream, the status that the error would have had."""
+    code: str
+    message: str
+    details: Mapping[str, Any]
+    """Further members of the error object. They never replace its type, code or message."""
+
+
+class PathTarget(msgspec.Struct, frozen=True):
+    """What a request's path says of the call, in formats that say it there."""
+
+    model: str
+    stream: bool
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,9 @@ import msgspec
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats import conversions, ids, sse
-from opencode_cloud.gateway.formats.asking import node_of
-from opencode_cloud.gateway.formats.faults import error_event, fault_of
-from opencode_cloud.gateway.formats.metering import METERS, ResponsesMeter
+from opencode_cloud.gateway.formats import ids, sse
+from opencode_cloud.gateway.formats.errors import error_event
+from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
     Answer,
     Asked,
@@ -29,8 +28,8 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamGarbage,
 )
 from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
-from opencode_cloud.gateway.formats.usage import read_usage
 from opencode_cloud.kit import json_codec
 
 _GARBAGE = (ValueError, RecursionError, Malformed)
@@ -107,7 +106,7 @@ class PassThrough(_Relay):
 
     def __init__(self, asked: Asked, source: Format) -> None:
         super().__init__()
-        self._meter = METERS[source]()
+        self._meter = wire_format(source).meter()
         self._drop_usage = not asked.usage_wanted
 
     @property
@@ -133,7 +132,7 @@ class PassThrough(_Relay):
     @property
     def sequence(self) -> int:
         """The number that the next event has."""
-        return self._meter.events if isinstance(self._meter, ResponsesMeter) else 0
+        return self._meter.sequence
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the whole events that there are now."""
@@ -171,8 +170,8 @@ class Conversion(_Relay):
     def __init__(self, asked: Asked, source: Format) -> None:
         super().__init__()
         self._format = asked.format
-        self._reader = conversions.reader(source)
-        self._writer = conversions.writer(asked)
+        self._reader = wire_format(source).reader()
+        self._writer = wire_format(asked.format).writer(asked)
         self._calls = ids.Unique()
         self._generated = 0
         self._ended = False
@@ -251,21 +250,19 @@ def relay_stream(asked: Asked, source: Format) -> StreamRelay:
 
 def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
     """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
+    wire = wire_format(source)
     try:
-        node = node_of(source, json_codec.decode(body, object))
-        if node.raw("error") and not any(node.raw(key) for key in _MEMBERS):
+        node = wire.node(json_codec.decode(body, object))
+        if node.raw("error") and not node.raw(wire.answer_member):
             raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
         if asked.format is source:
-            usage = node.raw("usageMetadata" if source is Format.GENERATE else "usage")
-            return Answer(body=body, tokens=read_usage(source, usage), generated=_text_size(node.members()))
-        reply = _with_unique_ids(conversions.read_answer(source, node))
-        converted = msgspec.json.encode(conversions.write_answer(reply, asked))
+            tokens = wire.read_usage(node.raw(wire.usage_member))
+            return Answer(body=body, tokens=tokens, generated=_text_size(node.members()))
+        reply = _with_unique_ids(wire.read_answer(node))
+        converted = msgspec.json.encode(wire_format(asked.format).write_answer(reply, asked))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
     return Answer(body=converted, tokens=reply.tokens, generated=_generated(reply))
-
-
-_MEMBERS = ("choices", "content", "output", "candidates")
 
 
 def _with_unique_ids(reply: Reply) -> Reply:

@@ -85,3 +85,7 @@ def event(name: str, data: bytes) -> bytes:
 def nameless(data: bytes) -> bytes:
     """Write an event of data alone."""
     return b"data: %b\n\n" % data
+
+
+COMMENT = b": keep-alive\n\n"
+"""An event of nothing but a comment, which clients ignore by the standard (WHATWG HTML, 9.2.6)."""

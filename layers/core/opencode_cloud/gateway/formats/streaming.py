@@ -21,7 +21,7 @@ from opencode_cloud.gateway.formats.models import (
 )
 
 
-class Reader(Protocol):
+class StreamReader(Protocol):
     """Reads the events of one format's stream."""
 
     tokens: Tokens | None
@@ -38,7 +38,7 @@ class Reader(Protocol):
         ...
 
 
-class Writer(Protocol):
+class StreamWriter(Protocol):
     """Writes events into a stream of one format."""
 
     @property
@@ -51,7 +51,7 @@ class Writer(Protocol):
         ...
 
 
-class Sequence:
+class BlockQueue:
     """Puts blocks that grow side by side one after the other, for formats that can say only one at a time.
 
     What belongs to a block that began later is held until those before it are complete.
@@ -88,7 +88,7 @@ class Sequence:
             del self._open[0]
 
 
-class Blocks:
+class BlockNumbers:
     """Numbers the blocks of a stream that itself does not say where text and reasoning begin and end."""
 
     def __init__(self) -> None:

@@ -11,12 +11,11 @@ from opencode_cloud.catalogue.models import Catalogue, Model
 from opencode_cloud.contracts.access import KnownCredential, Rules, login_required
 from opencode_cloud.contracts.budgets import Claim, Reservation, Unit
 from opencode_cloud.gateway import models
-from opencode_cloud.gateway.formats import read_request
+from opencode_cloud.gateway.formats import read_request, tool_names
 from opencode_cloud.gateway.models import Incoming, Target
 from opencode_cloud.gateway.service import bounds, routing
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.service.run import Run
-from opencode_cloud.gateway.service.tools import offered
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
@@ -63,14 +62,14 @@ class Admission:
         """Return the call, ready to be reserved for; raises the error that its client is to get."""
         self._look()
         caller = await self._who(incoming)
-        asked = read_request(incoming.format, incoming.body, model=incoming.model, stream=incoming.stream)
+        asked = read_request(incoming.format, incoming.body, incoming.path_target)
         catalogue = await self._catalogue.current()
         model = catalogue.find(asked.model)
         if model is None:
             raise models.model_not_found(asked.model, "/zen/v1/models")
         if refusal := _refusal(caller, catalogue, model):
             raise refusal
-        if denied := next((name for name in offered(asked) if not caller.workspace.policy.tools.permit(name)), None):
+        if denied := next((name for name in tool_names(asked) if not caller.workspace.policy.tools.permit(name)), None):
             raise models.tool_not_permitted(denied)
         if asked.hosted_tools:
             raise models.hosted_tool(asked.hosted_tools[0])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from typing import assert_never
 
-from opencode_cloud.catalogue.models import Format, UpstreamKind
+from opencode_cloud.catalogue.models import UpstreamKind
+from opencode_cloud.gateway.formats import wire_format
 from opencode_cloud.gateway.models import Target
 
 ANTHROPIC_VERSION = "2023-06-01"
@@ -14,16 +15,8 @@ USER_AGENT = "opencode-cloud"
 
 def address(target: Target, *, stream: bool) -> str:
     """Return the URL to post to; of Bedrock, see ``store/bedrock.py``."""
-    match target.format:
-        case Format.CHAT:
-            return f"{target.base_url}/chat/completions"
-        case Format.RESPONSES:
-            return f"{target.base_url}/responses"
-        case Format.MESSAGES:
-            return f"{target.base_url}/messages"
-        case Format.GENERATE:
-            method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-            return f"{target.base_url}/models/{quote(target.model, safe='')}:{method}"
+    path = wire_format(target.format).upstream_path(target.model, stream)
+    return f"{target.base_url}{path}"
 
 
 def headers(target: Target, passed_on: Mapping[str, str], *, stream: bool) -> dict[str, str]:
@@ -45,5 +38,7 @@ def headers(target: Target, passed_on: Mapping[str, str], *, stream: bool) -> di
             if target.secret:
                 found["authorization"] = f"Bearer {target.secret}"
         case UpstreamKind.BEDROCK:
-            pass  # signed
+            pass  # signed, see `store/bedrock.py`
+        case _:
+            assert_never(target.upstream.kind)
     return found

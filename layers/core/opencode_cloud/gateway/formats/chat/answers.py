@@ -8,10 +8,10 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
 from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
-from opencode_cloud.gateway.formats.usage import read_usage, write_usage
 
 FINISH = {
     Stop.END: "stop",
@@ -42,7 +42,7 @@ def read(node: Node) -> Reply:
     return Reply(
         blocks=blocks,
         stop=stop_of(choice.text("finish_reason"), called=called, refused=bool(message.text("refusal"))),
-        tokens=read_usage(Format.CHAT, node.raw("usage")),
+        tokens=usage.read(node.raw("usage")),
     )
 
 
@@ -82,7 +82,7 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH[reply.stop]}],
     }
     if reply.tokens is not None:
-        answer["usage"] = write_usage(Format.CHAT, reply.tokens)
+        answer["usage"] = usage.write(reply.tokens)
     return answer
 
 

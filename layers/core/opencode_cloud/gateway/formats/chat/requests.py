@@ -10,6 +10,7 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
+    Asked,
     Block,
     Choice,
     Document,
@@ -43,7 +44,7 @@ def read(node: Node) -> Request:
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
         tool_choice=_read_choice(node),
         parallel=node.flag("parallel_tool_calls"),
-        max_output=max_output(node),
+        max_output=output_limit(node),
         temperature=node.number("temperature"),
         top_p=node.number("top_p"),
         top_k=node.integer("top_k"),
@@ -60,10 +61,30 @@ def read(node: Node) -> Request:
     )
 
 
-def max_output(node: Node) -> int | None:
+def output_limit(node: Node) -> int | None:
     """Return the most tokens that an answer may have, by either of the two names."""
     limits = [limit for key in ("max_tokens", "max_completion_tokens") if (limit := node.positive(key)) is not None]
     return max(limits, default=None)
+
+
+def answer_count(node: Node) -> int:
+    """Return how many answers a request asks for."""
+    return node.positive("n") or 1
+
+
+def wants_usage(node: Node) -> bool:
+    """Tell whether a client expects usage at the end of a stream; by default this format sends none."""
+    return node.at("stream_options").flag("include_usage") is True
+
+
+def overrides(asked: Asked, upstream_model: str) -> dict[str, Any]:
+    """Return the members to replace on the way to an upstream of this format."""
+    members: dict[str, Any] = {"model": upstream_model}
+    if asked.stream and not asked.usage_wanted:
+        # The gateway bills by usage, so it always requests it; the relay drops what the client did not request.
+        options: dict[str, Any] = asked.document.get("stream_options") or {}
+        members["stream_options"] = {**options, "include_usage": True}
+    return members
 
 
 def _read_messages(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:

@@ -11,6 +11,7 @@ import msgspec
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
+from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.faults import fault_of
@@ -28,8 +29,8 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamFault,
 )
 from opencode_cloud.gateway.formats.reading import Node
-from opencode_cloud.gateway.formats.streaming import Blocks
-from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.gateway.formats.streaming import BlockNumbers
+from opencode_cloud.gateway.formats.usage import merge
 from opencode_cloud.kit import json_codec
 
 _DONE = b"[DONE]"
@@ -45,14 +46,14 @@ class _Call:
         self.early = ""
 
 
-class Reader:
+class ChatReader:
     """Reads the stream of an upstream."""
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
         self.complete = False
         self.fault: UpstreamFault | None = None
-        self._blocks = Blocks()
+        self._blocks = BlockNumbers()
         self._calls: dict[int, _Call] = {}
         self._begun: list[_Call] = []
         self._finish = ""
@@ -67,7 +68,7 @@ class Reader:
         if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM's
             self.fault = fault_of(chunk.value)
             return
-        self.tokens = merge(self.tokens, read_usage(Format.CHAT, chunk.raw("usage")))
+        self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
         for choice in chunk.each("choices"):
             if not choice.integer("index"):
                 yield from self._choice(choice)
@@ -123,7 +124,7 @@ class Reader:
         yield Ended(stop_of(self._finish, called=bool(called), refused=self._refused))
 
 
-class Writer:
+class ChatWriter:
     """Writes a stream for a client."""
 
     sequence = 0
@@ -186,11 +187,11 @@ class Writer:
 
     def _end(self, finish: str, tokens: Tokens | None) -> bytes:
         last = self._chunk({}, finish)
-        usage = b""
+        report = b""
         if self._usage and tokens is not None:
-            chunk: dict[str, Any] = {**self._frame, "choices": [], "usage": write_usage(Format.CHAT, tokens)}
-            usage = sse.nameless(msgspec.json.encode(chunk))
-        return last + usage + sse.nameless(_DONE)
+            chunk: dict[str, Any] = {**self._frame, "choices": [], "usage": usage.write(tokens)}
+            report = sse.nameless(msgspec.json.encode(chunk))
+        return last + report + sse.nameless(_DONE)
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -1,1 +1,50 @@
-"""Google generateContent: requests, answers and streams, read and written."""
+"""Google's generateContent."""
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.defaults import always_usage
+from opencode_cloud.gateway.formats.generate import addressing, answers, errors, requests, usage
+from opencode_cloud.gateway.formats.generate.inspection import inspect
+from opencode_cloud.gateway.formats.generate.metering import GenerateMeter
+from opencode_cloud.gateway.formats.generate.streams import GenerateReader, GenerateWriter
+from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
+from opencode_cloud.gateway.formats.reading import ProtoNode
+from opencode_cloud.gateway.formats.tools import tool_names
+from opencode_cloud.gateway.formats.wire import WireFormat
+
+__all__ = ["GENERATE"]
+
+HEARTBEAT = b"\n"
+"""Google's Python SDK takes each line that is neither empty nor data for a part of a JSON document, also a comment."""
+
+GENERATE = WireFormat(
+    name=Format.GENERATE,
+    client_paths=("/zen/v1/models/{call}", "/zen/v1beta/models/{call}", "/inference/google/v1beta/models/{call}"),
+    read_path=addressing.read_path,
+    upstream_path=addressing.upstream_path,
+    node=ProtoNode,
+    prompt_member="contents",
+    inspect=inspect,
+    output_limit=requests.output_limit,
+    answer_count=requests.answer_count,
+    wants_usage=always_usage,
+    tool_names=tool_names,
+    settings=SETTINGS,
+    verbatim=VERBATIM,
+    image_tokens=5000,
+    overrides=addressing.overrides,
+    requires_output_limit=False,
+    read_request=requests.read,
+    write_request=requests.write,
+    answer_member="candidates",
+    usage_member="usageMetadata",
+    read_usage=usage.read,
+    write_usage=usage.write,
+    read_answer=answers.read,
+    write_answer=answers.write,
+    reader=GenerateReader,
+    writer=GenerateWriter,
+    meter=GenerateMeter,
+    error_body=errors.body,
+    error_event=errors.event,
+    heartbeat=HEARTBEAT,
+)

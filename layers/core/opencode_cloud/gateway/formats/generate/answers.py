@@ -7,11 +7,11 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.generate import usage
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
-from opencode_cloud.gateway.formats.usage import read_usage, write_usage
 
 REASONS = {
     Stop.END: "STOP",
@@ -44,7 +44,7 @@ def read(node: Node) -> Reply:
     return Reply(
         blocks=blocks,
         stop=stop_of(reason, called=called),
-        tokens=read_usage(Format.GENERATE, node.raw("usageMetadata")),
+        tokens=usage.read(node.raw("usageMetadata")),
     )
 
 
@@ -78,7 +78,7 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
         "responseId": ids.new(""),
     }
     if reply.tokens is not None:
-        answer["usageMetadata"] = write_usage(Format.GENERATE, reply.tokens)
+        answer["usageMetadata"] = usage.write(reply.tokens)
     return answer
 
 

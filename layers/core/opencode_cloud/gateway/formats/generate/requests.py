@@ -53,7 +53,7 @@ def read(node: Node) -> Request:
             _read_tool(function) for tool in node.each("tools") for function in tool.each("functionDeclarations")
         ),
         tool_choice=_read_choice(node.at("toolConfig").at("functionCallingConfig")),
-        max_output=config.positive("maxOutputTokens"),
+        max_output=output_limit(node),
         temperature=config.number("temperature"),
         top_p=config.number("topP"),
         top_k=config.integer("topK"),
@@ -64,6 +64,16 @@ def read(node: Node) -> Request:
         shape=_read_shape(config),
         thinking=_read_thinking(config.at("thinkingConfig")),
     )
+
+
+def output_limit(node: Node) -> int | None:
+    """Return the most tokens that an answer may have."""
+    return node.at("generationConfig").positive("maxOutputTokens")
+
+
+def answer_count(node: Node) -> int:
+    """Return how many answers a request asks for."""
+    return node.at("generationConfig").positive("candidateCount") or 1
 
 
 def _read_system(content: Node) -> Iterator[Text]:

@@ -11,6 +11,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.generate import usage
 from opencode_cloud.gateway.formats.generate.answers import REASONS, function_call, signed, stop_of
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.models import (
@@ -28,19 +29,19 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node, ProtoNode, compact
 from opencode_cloud.gateway.formats.sealing import seal
-from opencode_cloud.gateway.formats.streaming import Blocks, Sequence
-from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.gateway.formats.streaming import BlockNumbers, BlockQueue
+from opencode_cloud.gateway.formats.usage import merge
 from opencode_cloud.kit import json_codec
 
 
-class Reader:
+class GenerateReader:
     """Reads the stream of an upstream."""
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
         self.complete = False
         self.fault: UpstreamFault | None = None
-        self._blocks = Blocks()
+        self._blocks = BlockNumbers()
         self._reason = ""
         self._called = False
 
@@ -50,7 +51,7 @@ class Reader:
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
             return
-        self.tokens = merge(self.tokens, read_usage(Format.GENERATE, chunk.raw("usageMetadata")))
+        self.tokens = merge(self.tokens, usage.read(chunk.raw("usageMetadata")))
         for candidate in chunk.each("candidates"):
             if candidate.integer("index"):
                 continue
@@ -86,14 +87,14 @@ class Reader:
         yield Closed(index)
 
 
-class Writer:
+class GenerateWriter:
     """Writes a stream for a client."""
 
     sequence = 0
 
     def __init__(self, asked: Asked) -> None:
         self._frame = {"modelVersion": asked.model, "responseId": ids.new("")}
-        self._serial = Sequence()
+        self._serial = BlockQueue()
         self._block: Text | ToolCall | Reasoning = Text("")
         self._texts: list[str] = []
         self._reasoning: Reasoning | None = None
@@ -117,8 +118,8 @@ class Writer:
                 return self._close()
             case Ended(stop):
                 last = {"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": REASONS[stop]}
-                usage = {"usageMetadata": write_usage(Format.GENERATE, tokens)} if tokens else {}
-                return self._unsent() + self._chunk(last, usage)
+                report = {"usageMetadata": usage.write(tokens)} if tokens else {}
+                return self._unsent() + self._chunk(last, report)
 
     def _grow(self, text: str) -> bytes:
         match self._block:

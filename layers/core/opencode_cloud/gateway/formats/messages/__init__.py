@@ -1,1 +1,49 @@
-"""Anthropic Messages: requests, answers and streams, read and written."""
+"""Anthropic Messages."""
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
+from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.messages import answers, errors, requests, usage
+from opencode_cloud.gateway.formats.messages.inspection import inspect
+from opencode_cloud.gateway.formats.messages.metering import MessagesMeter
+from opencode_cloud.gateway.formats.messages.streams import MessagesReader, MessagesWriter
+from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.sse import COMMENT
+from opencode_cloud.gateway.formats.tools import tool_names
+from opencode_cloud.gateway.formats.wire import WireFormat
+
+__all__ = ["MESSAGES"]
+
+MESSAGES = WireFormat(
+    name=Format.MESSAGES,
+    client_paths=("/zen/v1/messages", "/inference/anthropic/v1/messages"),
+    read_path=None,
+    upstream_path=fixed_path("/messages"),
+    node=Node,
+    prompt_member="messages",
+    inspect=inspect,
+    output_limit=requests.output_limit,
+    answer_count=one_answer,
+    wants_usage=always_usage,
+    tool_names=tool_names,
+    settings=SETTINGS,
+    verbatim=VERBATIM,
+    image_tokens=5000,
+    overrides=model_override,
+    requires_output_limit=True,
+    read_request=requests.read,
+    write_request=requests.write,
+    answer_member="content",
+    usage_member="usage",
+    read_usage=usage.read,
+    write_usage=usage.write,
+    read_answer=answers.read,
+    write_answer=answers.write,
+    reader=MessagesReader,
+    writer=MessagesWriter,
+    meter=MessagesMeter,
+    error_body=common_body,
+    error_event=errors.event,
+    heartbeat=COMMENT,
+)

@@ -7,10 +7,10 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
+from opencode_cloud.gateway.formats.messages import usage
 from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
-from opencode_cloud.gateway.formats.usage import read_usage, write_usage
 
 REASONS = {
     Stop.END: "end_turn",
@@ -36,7 +36,7 @@ def read(node: Node) -> Reply:
         blocks=tuple(_read_blocks(node)),
         stop=stop_of(node.text("stop_reason")),
         stop_sequence=node.text("stop_sequence"),
-        tokens=read_usage(Format.MESSAGES, node.raw("usage")),
+        tokens=usage.read(node.raw("usage")),
     )
 
 
@@ -67,7 +67,7 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
         "content": [_write_block(block) for block in reply.blocks if not isinstance(block, Text) or block.text],
         "stop_reason": REASONS[reply.stop],
         "stop_sequence": reply.stop_sequence or None,
-        "usage": write_usage(Format.MESSAGES, reply.tokens) if reply.tokens else EMPTY_USAGE,
+        "usage": usage.write(reply.tokens) if reply.tokens else EMPTY_USAGE,
     }
 
 

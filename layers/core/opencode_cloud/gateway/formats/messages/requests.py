@@ -64,7 +64,7 @@ def read(node: Node) -> Request:
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
         tool_choice=_read_choice(choice),
         parallel=None if serial is None else not serial,
-        max_output=node.positive("max_tokens"),
+        max_output=output_limit(node),
         temperature=node.number("temperature"),
         top_p=node.number("top_p"),
         top_k=node.integer("top_k"),
@@ -74,6 +74,11 @@ def read(node: Node) -> Request:
         user=node.at("metadata").text("user_id"),
         stream=bool(node.flag("stream")),
     )
+
+
+def output_limit(node: Node) -> int | None:
+    """Return the most tokens that an answer may have."""
+    return node.positive("max_tokens")
 
 
 def _read_message(message: Node) -> Message:

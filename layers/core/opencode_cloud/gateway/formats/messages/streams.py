@@ -11,6 +11,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.messages import usage
 from opencode_cloud.gateway.formats.messages.answers import EMPTY_USAGE, REASONS, stop_of
 from opencode_cloud.gateway.formats.models import (
     Asked,
@@ -27,8 +28,8 @@ from opencode_cloud.gateway.formats.models import (
 )
 from opencode_cloud.gateway.formats.reading import Node, compact
 from opencode_cloud.gateway.formats.sealing import seal
-from opencode_cloud.gateway.formats.streaming import Sequence
-from opencode_cloud.gateway.formats.usage import merge, read_usage, write_usage
+from opencode_cloud.gateway.formats.streaming import BlockQueue
+from opencode_cloud.gateway.formats.usage import merge
 from opencode_cloud.kit import json_codec
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -61,7 +62,7 @@ class _Block:
         return self.start.text("text") if self.kind == "text" else self.start.text("thinking")
 
 
-class Reader:
+class MessagesReader:
     """Reads the stream of an upstream."""
 
     def __init__(self) -> None:
@@ -101,8 +102,8 @@ class Reader:
         if self._reason and not self.complete:
             yield from self._end()
 
-    def _count(self, usage: object) -> None:
-        self.tokens = merge(self.tokens, read_usage(Format.MESSAGES, usage))
+    def _count(self, report: object) -> None:
+        self.tokens = merge(self.tokens, usage.read(report))
 
     def _start(self, event: Node) -> Iterator[Event]:
         index = event.integer("index") or 0
@@ -155,14 +156,14 @@ class Reader:
         yield Ended(stop_of(self._reason), self._sequence)
 
 
-class Writer:
+class MessagesWriter:
     """Writes a stream for a client."""
 
     sequence = 0
 
     def __init__(self, asked: Asked) -> None:
         self._model = asked.model
-        self._serial = Sequence()
+        self._serial = BlockQueue()
         self._begun = False
         self._count = 0
         self._block: Text | ToolCall | Reasoning | None = None
@@ -185,7 +186,7 @@ class Writer:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": write_usage(Format.MESSAGES, tokens) if tokens else EMPTY_USAGE,
+            "usage": usage.write(tokens) if tokens else EMPTY_USAGE,
         }
         return _event({"type": "message_start", "message": message})
 
@@ -248,8 +249,8 @@ class Writer:
 
     def _end(self, reason: str, sequence: str, tokens: Tokens | None) -> bytes:
         delta = {"stop_reason": reason, "stop_sequence": sequence or None}
-        usage = write_usage(Format.MESSAGES, tokens) if tokens else {"output_tokens": 0}
-        return _event({"type": "message_delta", "delta": delta, "usage": usage}) + _event({"type": "message_stop"})
+        report = usage.write(tokens) if tokens else {"output_tokens": 0}
+        return _event({"type": "message_delta", "delta": delta, "usage": report}) + _event({"type": "message_stop"})
 
 
 def _event(members: dict[str, Any]) -> bytes:

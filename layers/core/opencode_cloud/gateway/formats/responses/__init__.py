@@ -1,1 +1,49 @@
-"""OpenAI Responses: requests, answers and streams, read and written."""
+"""OpenAI Responses."""
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.defaults import always_usage, fixed_path, model_override, one_answer
+from opencode_cloud.gateway.formats.error_forms import common_body
+from opencode_cloud.gateway.formats.prompt_members import SETTINGS, VERBATIM
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.responses import answers, errors, requests, usage
+from opencode_cloud.gateway.formats.responses.inspection import inspect
+from opencode_cloud.gateway.formats.responses.metering import ResponsesMeter
+from opencode_cloud.gateway.formats.responses.streams import ResponsesReader, ResponsesWriter
+from opencode_cloud.gateway.formats.sse import COMMENT
+from opencode_cloud.gateway.formats.tools import tool_names
+from opencode_cloud.gateway.formats.wire import WireFormat
+
+__all__ = ["RESPONSES"]
+
+RESPONSES = WireFormat(
+    name=Format.RESPONSES,
+    client_paths=("/zen/v1/responses", "/inference/openai/v1/responses"),
+    read_path=None,
+    upstream_path=fixed_path("/responses"),
+    node=Node,
+    prompt_member="input",
+    inspect=inspect,
+    output_limit=requests.output_limit,
+    answer_count=one_answer,
+    wants_usage=always_usage,
+    tool_names=tool_names,
+    settings=SETTINGS,
+    verbatim=VERBATIM,
+    image_tokens=50_000,
+    overrides=model_override,
+    requires_output_limit=False,
+    read_request=requests.read,
+    write_request=requests.write,
+    answer_member="output",
+    usage_member="usage",
+    read_usage=usage.read,
+    write_usage=usage.write,
+    read_answer=answers.read,
+    write_answer=answers.write,
+    reader=ResponsesReader,
+    writer=ResponsesWriter,
+    meter=ResponsesMeter,
+    error_body=common_body,
+    error_event=errors.event,
+    heartbeat=COMMENT,
+)

@@ -11,8 +11,8 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.sealing import seal
-from opencode_cloud.gateway.formats.usage import read_usage, write_usage
 
 _ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "truncation", "user", "prompt_cache_key")
 
@@ -37,7 +37,7 @@ def read(node: Node) -> Reply:
     return Reply(
         blocks=blocks,
         stop=stop_of(node.text("status"), reason, called=called, refused=refused),
-        tokens=read_usage(Format.RESPONSES, node.raw("usage")),
+        tokens=usage.read(node.raw("usage")),
     )
 
 
@@ -124,5 +124,5 @@ def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, to
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
         # Clients of this format do without much, but not without usage; what is not known is nothing to them.
-        "usage": write_usage(Format.RESPONSES, tokens or Tokens()),
+        "usage": usage.write(tokens or Tokens()),
     }

@@ -45,7 +45,7 @@ def read(node: Node) -> Request:
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
         tool_choice=_read_choice(node.at("tool_choice")),
         parallel=node.flag("parallel_tool_calls"),
-        max_output=node.positive("max_output_tokens"),
+        max_output=output_limit(node),
         temperature=node.number("temperature"),
         top_p=node.number("top_p"),
         shape=_read_shape(text.at("format")),
@@ -55,6 +55,11 @@ def read(node: Node) -> Request:
         cache_key=node.text("prompt_cache_key"),
         stream=bool(node.flag("stream")),
     )
+
+
+def output_limit(node: Node) -> int | None:
+    """Return the most tokens that an answer may have."""
+    return node.positive("max_output_tokens")
 
 
 def _read_input(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:

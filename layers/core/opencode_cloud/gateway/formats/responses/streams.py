@@ -11,7 +11,6 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
-from opencode_cloud.gateway.formats.metering import failure_of
 from opencode_cloud.gateway.formats.models import (
     Asked,
     Closed,
@@ -27,8 +26,10 @@ from opencode_cloud.gateway.formats.models import (
     UpstreamFault,
 )
 from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.responses.answers import finished, frame, read_item, stop_of, write_item
-from opencode_cloud.gateway.formats.usage import merge, read_usage
+from opencode_cloud.gateway.formats.responses.errors import failure_of
+from opencode_cloud.gateway.formats.usage import merge
 from opencode_cloud.kit import json_codec
 
 _DELTAS = {
@@ -50,7 +51,7 @@ class _Item:
         self.grown = False
 
 
-class Reader:
+class ResponsesReader:
     """Reads the stream of an upstream."""
 
     def __init__(self) -> None:
@@ -163,7 +164,7 @@ class Reader:
 
     def _end(self, kind: str, event: Node) -> Iterator[Event]:
         response = event.at("response")
-        self.tokens = merge(self.tokens, read_usage(Format.RESPONSES, response.raw("usage")))
+        self.tokens = merge(self.tokens, usage.read(response.raw("usage")))
         if kind == "response.failed":
             self.fault = fault_of(failure_of(event.members()))
             return
@@ -210,7 +211,7 @@ class _Open:
                 return self.reasoning or msgspec.structs.replace(self.block, text=text)
 
 
-class Writer:
+class ResponsesWriter:
     """Writes a stream for a client."""
 
     def __init__(self, asked: Asked) -> None:

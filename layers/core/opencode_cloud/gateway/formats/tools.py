@@ -1,22 +1,22 @@
-"""The tools that a request offers to the model, by name: what the policy's rules of tools are held against."""
+"""The names of the tools that a body offers to the model, by the members of all formats that the gateway knows.
+
+The formats share one function: a body must not get a tool past the policy by another format's member.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    from opencode_cloud.gateway.formats import Asked
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 
-def offered(asked: Asked) -> Iterator[str]:
-    """Yield the names of a request's tools, in whichever format it is.
+def tool_names(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of a body's tools.
 
     Responses may offer some in groups (``namespace``), or in the middle of its input (``additional_tools``).
     """
-    yield from _of(asked.document.get("tools"))
-    yield from _named(_objects(asked.document.get("functions")))
-    for item in _objects(asked.document.get("input")):
+    yield from _of(document.get("tools"))
+    yield from _named(_objects(document.get("functions")))
+    for item in _objects(document.get("input")):
         yield from _of(item.get("tools"))
 
 

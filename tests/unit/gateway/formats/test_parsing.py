@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats import InvalidRequest, overhead_of, prompt_bytes, read_request, text_of
-from opencode_cloud.gateway.formats.asking import DOCUMENT_TOKENS, IMAGE_TOKENS, TOOL_TOKENS
-from opencode_cloud.gateway.formats.models import Request
+from opencode_cloud.gateway.formats import InvalidRequest, overhead_of, prompt_bytes, read_request, text_of, wire_format
+from opencode_cloud.gateway.formats.models import PathTarget, Request
+from opencode_cloud.gateway.formats.prompt_size import DOCUMENT_TOKENS, TOOL_TOKENS
 from tests.unit.gateway.formats.speaking import FORMATS, MODEL, ask, encode, requests
 from tests.unit.gateway.formats.test_request_conversions import as_asked
 
@@ -30,7 +30,9 @@ def user(format_: Format, *parts: dict[str, Any]) -> dict[str, Any]:
 def test_model_and_stream_are_read_where_each_format_has_them() -> None:
     assert ask(Format.CHAT, stream=True).stream
     assert ask(Format.CHAT).model == MODEL
-    asked = read_request(Format.GENERATE, b'{"contents":[{"parts":[{"text":"x"}]}]}', model="gemini-3", stream=True)
+    asked = read_request(
+        Format.GENERATE, b'{"contents":[{"parts":[{"text":"x"}]}]}', PathTarget("gemini-3", stream=True)
+    )
     assert (asked.model, asked.stream) == ("gemini-3", True)
 
 
@@ -99,7 +101,7 @@ def test_pictures_and_files_are_counted_and_bounded(
 ) -> None:
     asked = ask(format_, **user(format_, part))
     assert (asked.images, asked.documents, asked.unbounded) == (images, documents, "")
-    assert prompt_bytes(asked) >= images * IMAGE_TOKENS[format_] + documents * DOCUMENT_TOKENS
+    assert prompt_bytes(asked) >= images * wire_format(format_).image_tokens + documents * DOCUMENT_TOKENS
     assert "AAAABBBB" not in text_of(asked)
 
 
@@ -277,7 +279,7 @@ def test_requests_that_could_mean_something_else_upstream_are_refused_by_name(
 @pytest.mark.parametrize("format_", FORMATS)
 def test_bodies_that_are_no_request_are_refused(format_: Format, body: bytes) -> None:
     with pytest.raises(InvalidRequest):
-        read_request(format_, body, model="m")
+        read_request(format_, body, PathTarget("m", stream=False))
 
 
 @given(
@@ -299,7 +301,7 @@ def test_bodies_that_are_no_request_are_refused(format_: Format, body: bytes) ->
 def test_no_body_whatever_does_more_than_be_refused(body: bytes) -> None:
     for format_ in FORMATS:
         try:
-            asked = read_request(format_, body, model="m")
+            asked = read_request(format_, body, PathTarget("m", stream=False))
         except InvalidRequest:
             continue
         assert prompt_bytes(asked) >= 0

@@ -1,0 +1,33 @@
+"""What a format has where it does nothing special: one answer, usage always wanted, the model named in the body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opencode_cloud.gateway.formats.models import Asked
+from opencode_cloud.gateway.formats.reading import Node
+
+
+def one_answer(_node: Node) -> int:
+    """Return how many answers a request asks for, in formats that have only one."""
+    return 1
+
+
+def always_usage(_node: Node) -> bool:
+    """Tell whether the client expects usage at the end of a stream, in formats that always send it."""
+    return True
+
+
+def model_override(_asked: Asked, upstream_model: str) -> dict[str, Any]:
+    """Return the members to replace for an upstream of the same format: the model's name."""
+    return {"model": upstream_model}
+
+
+def fixed_path(path: str) -> Callable[[str, bool], str]:
+    """Return an ``upstream_path`` that is the same for every model, streamed or not."""
+
+    def upstream_path(_model: str, _stream: bool) -> str:
+        return path
+
+    return upstream_path

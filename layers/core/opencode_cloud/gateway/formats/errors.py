@@ -1,0 +1,39 @@
+"""Errors of ours, written as the clients of each format read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.error_forms import with_finality
+from opencode_cloud.gateway.formats.faults import status_of
+from opencode_cloud.gateway.formats.models import WireError
+from opencode_cloud.gateway.formats.registry import wire_format
+
+
+def answer_error(format_: Format, *, status: int, code: str, message: str, details: Mapping[str, Any]) -> bytes:
+    """Return the body of an HTTP error."""
+    error = WireError(status=status, code=code, message=message, details=details)
+    return with_finality(wire_format(format_).error_body, error)
+
+
+def error_event(
+    format_: Format,
+    *,
+    code: str,
+    message: str,
+    details: Mapping[str, Any],
+    sequence: int = 0,
+) -> bytes:
+    """Return an error within a stream. Nothing may follow it.
+
+    ``sequence`` is the number of the event, in formats that number events.
+    """
+    error = WireError(status=status_of(code), code=code, message=message, details=details)
+    return wire_format(format_).error_event(error, sequence)
+
+
+def heartbeat(format_: Format) -> bytes:
+    """Return bytes that every client of a format ignores between two events."""
+    return wire_format(format_).heartbeat

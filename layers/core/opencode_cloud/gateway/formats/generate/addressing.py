@@ -1,0 +1,31 @@
+"""Where generateContent names the model and says whether to stream: in the path, not in the body."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from opencode_cloud.gateway.formats.models import Asked, PathTarget
+from opencode_cloud.kit.errors import NotFound
+
+_METHODS = {"generateContent": False, "streamGenerateContent": True}
+"""Whether each method streams."""
+
+
+def read_path(call: str) -> PathTarget:
+    """Return model and streaming of ``<model>:<method>``; raises ``route_not_found`` (404)."""
+    model, _, method = call.rpartition(":")
+    if method not in _METHODS or not model:
+        raise NotFound("route_not_found", "Call `models/<model>:generateContent` or `:streamGenerateContent`.")
+    return PathTarget(model, _METHODS[method])
+
+
+def upstream_path(model: str, stream: bool) -> str:
+    """Return the path of a call; without ``alt=sse`` Google streams a JSON array instead of events."""
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return f"/models/{quote(model, safe='')}:{method}"
+
+
+def overrides(asked: Asked, _upstream_model: str) -> dict[str, Any]:
+    """Remove a ``model`` in the body: the path names it, and Google refuses members that it does not know."""
+    return {"model": None} if "model" in asked.document else {}

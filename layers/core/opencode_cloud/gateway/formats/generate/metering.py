@@ -1,0 +1,63 @@
+"""Reading along in a stream of generateContent that passes through unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.generate import usage
+from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
+from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.kit import json_codec
+
+
+class _Part(msgspec.Struct):
+    text: Any = None
+    functionCall: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's name
+
+
+class _Content(msgspec.Struct):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct):
+    content: _Content | None = None
+    finishReason: Any = None  # noqa: N815 - Google's name
+
+
+class _Feedback(msgspec.Struct):
+    blockReason: Any = None  # noqa: N815 - Google's name
+
+
+class _GenerateChunk(msgspec.Struct):
+    candidates: list[_Candidate] | None = None
+    usageMetadata: msgspec.Raw = msgspec.Raw()  # noqa: N815 - Google's name
+    promptFeedback: _Feedback | None = None  # noqa: N815 - Google's name
+    error: Any = None
+
+
+_generate = decoder(_GenerateChunk)
+
+
+class GenerateMeter(StreamMeter):
+    """Counts along in generateContent, whose last chunk has the reason why it ended."""
+
+    def __init__(self) -> None:
+        super().__init__(usage.read)
+
+    def read(self, data: bytes) -> bool:
+        """Count the data of one event."""
+        chunk = _generate(data)
+        if chunk.error:
+            self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
+        self._count(chunk.usageMetadata)
+        for candidate in chunk.candidates or ():
+            self.complete = self.complete or candidate.finishReason is not None
+            for part in (candidate.content.parts if candidate.content else None) or ():
+                self.generated += size(part.text) if isinstance(part.text, str) else len(part.functionCall)
+        self.complete = self.complete or (
+            chunk.promptFeedback is not None and chunk.promptFeedback.blockReason is not None
+        )
+        return False

@@ -1,0 +1,35 @@
+"""Usage in generateContent (docs/formats.md, "Usage")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
+
+
+def read(usage: object) -> Tokens | None:
+    """Read a usage object; None if it says nothing."""
+    counts = counts_of(usage)
+    return None if counts is None else _tokens(counts)
+
+
+def _tokens(counts: UsageCounts) -> Tokens:
+    read, thoughts = counts.of("cachedContentTokenCount"), counts.of("thoughtsTokenCount")
+    return Tokens(
+        input=max(0, counts.of("promptTokenCount") - read) + counts.of("toolUsePromptTokenCount"),
+        output=counts.of("candidatesTokenCount") + thoughts,
+        reasoning=thoughts,
+        cache_read=read,
+    )
+
+
+def write(tokens: Tokens) -> dict[str, Any]:
+    """Write a usage object."""
+    return {
+        "promptTokenCount": tokens.prompt,
+        "cachedContentTokenCount": tokens.cache_read,
+        "candidatesTokenCount": tokens.output - tokens.reasoning,
+        "thoughtsTokenCount": tokens.reasoning,
+        "totalTokenCount": tokens.total,
+    }

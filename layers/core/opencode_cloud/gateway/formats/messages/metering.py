@@ -1,0 +1,58 @@
+"""Reading along in a stream of Messages that passes through unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.messages import usage
+from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
+from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.kit import json_codec
+
+
+class _MessagesDelta(msgspec.Struct):
+    text: Any = None
+    thinking: Any = None
+    partial_json: Any = None
+    stop_reason: Any = None
+
+
+class _MessagesMessage(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw()
+
+
+class _MessagesEvent(msgspec.Struct):
+    type: Any = None
+    delta: _MessagesDelta | None = None
+    message: _MessagesMessage | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+
+
+_messages = decoder(_MessagesEvent)
+
+
+class MessagesMeter(StreamMeter):
+    """Counts along in Messages."""
+
+    def __init__(self) -> None:
+        super().__init__(usage.read)
+
+    def read(self, data: bytes) -> bool:
+        """Count the data of one event."""
+        event = _messages(data)
+        if event.delta is not None:
+            delta = event.delta
+            text = delta.text or delta.thinking or delta.partial_json
+            if isinstance(text, str):
+                self.generated += size(text)
+            self.ending = self.ending or delta.stop_reason is not None
+        if event.message is not None:
+            self._count(event.message.usage)
+        self._count(event.usage)
+        self.complete = self.complete or event.type == "message_stop"
+        if event.type == "error":
+            self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
+        return False

@@ -1,0 +1,88 @@
+"""Reading a client's request: what it asks for, and the facts on which the gateway decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.facts import Facts, check_steering
+from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed, PathTarget
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.registry import wire_format
+from opencode_cloud.kit import json_codec
+
+MAXIMUM_DEPTH = 200
+"""Nested arrays and objects in a body."""
+
+
+def read_request(format_: Format, body: bytes, target: PathTarget | None = None) -> Asked:
+    """Read a request.
+
+    ``target`` is what the path says, in formats that name the model there. Raises :class:`InvalidRequest` that says
+    what is wrong where.
+    """
+    try:
+        return _read(format_, body, target)
+    except Malformed as error:
+        raise InvalidRequest(f"{error}.") from error
+
+
+def _read(format_: Format, body: bytes, target: PathTarget | None) -> Asked:
+    wire = wire_format(format_)
+    node, facts = wire.node(_decoded(body)), Facts()
+    check_steering(node)
+    wire.inspect(node, facts)
+    if not node.raw(wire.prompt_member):
+        raise Malformed(wire.prompt_member, "must not be empty")
+    if target is None or wire.read_path is None:
+        target = PathTarget(node.needed("model"), bool(node.flag("stream")))
+    return Asked(
+        format=format_,
+        body=body,
+        model=target.model,
+        stream=target.stream,
+        max_output=wire.output_limit(node),
+        answers=wire.answer_count(node),
+        images=facts.images,
+        documents=facts.documents,
+        unbounded=facts.unbounded,
+        hosted_tools=tuple(facts.hosted),
+        tier=facts.tier,
+        usage_wanted=wire.wants_usage(node),
+        document=node.members(),
+    )
+
+
+def tool_names(asked: Asked) -> Iterator[str]:
+    """Yield the names of the tools that a request offers to the model."""
+    return wire_format(asked.format).tool_names(asked.document)
+
+
+def node_of(format_: Format, document: object) -> Node:
+    """Return a document of a format, to be read."""
+    return wire_format(format_).node(document)
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        document: object = json_codec.decode(body, object)
+    except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 are a ValueError of another kind
+        raise InvalidRequest(f"The body must be JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    _check_depth(cast("dict[str, Any]", document))
+    return cast("dict[str, Any]", document)
+
+
+def _check_depth(document: dict[str, Any]) -> None:
+    level: list[object] = [document]
+    for _ in range(MAXIMUM_DEPTH):
+        level = [child for each in level for child in _children(each) if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise InvalidRequest(f"The body must not be nested deeper than {MAXIMUM_DEPTH} arrays and objects.")
+
+
+def _children(value: object) -> Iterable[object]:
+    return cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)

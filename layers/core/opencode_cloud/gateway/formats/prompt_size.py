@@ -1,0 +1,102 @@
+"""How large the prompt of a request can be (docs/formats.md, "How large a prompt can be")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any, cast
+
+from opencode_cloud.gateway.formats.models import Asked
+from opencode_cloud.gateway.formats.reading import compact, size
+from opencode_cloud.gateway.formats.registry import wire_format
+
+DOCUMENT_TOKENS = 5_000_000
+"""The most tokens that a file can be; in effect the whole context of the model, whatever that is."""
+
+MESSAGE_TOKENS = 16
+"""What a message or block costs besides its text: roles, separators."""
+
+TOOL_TOKENS = 32
+"""What a tool costs besides the text of its definition."""
+
+TOOLS_TOKENS = 1000
+"""What providers say to the model besides when there are any tools."""
+
+_KINDS = frozenset({"mimeType", "mime_type", "format"})  # members beside the base64 of a file, except in Messages
+_NAMES = frozenset({"type", "role"})  # which :data:`MESSAGE_TOKENS` covers
+_LONGEST_NAME = 32  # characters; some servers put any role into the prompt as it is
+_GROUPS = ("functionDeclarations", "function_declarations", "tools")
+
+
+def text_of(asked: Asked) -> str:
+    """Return everything that becomes part of the prompt, as text for a tokenizer; base64 payloads are left out."""
+    wire = wire_format(asked.format)
+    members = {key: value for key, value in asked.document.items() if key not in wire.settings}
+    return "\n".join(_texts(members, wire.verbatim))
+
+
+def overhead_of(asked: Asked) -> int:
+    """Return the tokens that a prompt can have besides those of :func:`text_of`: a safe bound."""
+    wire = wire_format(asked.format)
+    messages = sum(len(cast("list[object]", value)) for value in _turns(asked.document, wire.verbatim))
+    count = _tools(asked.document.get("tools"))
+    framing = (messages + 1) * MESSAGE_TOKENS + (TOOLS_TOKENS + count * TOOL_TOKENS if count else 0)
+    return framing + asked.images * wire.image_tokens + asked.documents * DOCUMENT_TOKENS
+
+
+def prompt_bytes(asked: Asked) -> int:
+    """Return the most tokens that the prompt can be where no tokenizer is known: no more than one for each byte."""
+    return size(text_of(asked)) + overhead_of(asked)
+
+
+def _tools(value: object) -> int:
+    """Return how many tools there are; entries of Google's and namespaces of Responses hold several each."""
+    if not isinstance(value, list):
+        return 0
+    entries = [cast("dict[str, Any]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+    return sum(max(1, *(_tools(entry.get(key)) for key in _GROUPS)) for entry in entries)
+
+
+def _turns(value: object, verbatim: Set[str]) -> Iterator[object]:
+    """Yield every array of messages, blocks or parts."""
+    if isinstance(value, list):
+        yield cast("object", value)
+        for part in cast("list[object]", value):
+            yield from _turns(part, verbatim)
+    elif isinstance(value, dict):
+        for key, member in cast("dict[str, object]", value).items():
+            if key not in verbatim:
+                yield from _turns(member, verbatim)
+
+
+def _texts(members: dict[str, Any], verbatim: Set[str]) -> Iterator[str]:
+    for key, value in members.items():
+        if _is_name(key, value) or _is_payload(key, value, members):
+            continue
+        if key in verbatim and isinstance(value, (dict, list)):
+            yield compact(cast("object", value))
+        elif key == "input" and isinstance(value, dict):  # of a tool
+            yield compact(cast("dict[str, Any]", value))
+        else:
+            yield from _text(value, verbatim)
+
+
+def _text(value: object, verbatim: Set[str]) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(cast("dict[str, Any]", value), verbatim)
+    elif isinstance(value, list):
+        for part in cast("list[object]", value):
+            yield from _text(part, verbatim)
+
+
+def _is_name(key: str, value: object) -> bool:
+    return key in _NAMES and isinstance(value, str) and len(value) <= _LONGEST_NAME
+
+
+def _is_payload(key: str, value: object, members: dict[str, Any]) -> bool:
+    """Whether a member is the base64 of a picture or file; these are counted by number."""
+    if key == "data":
+        kind = members.get("type")
+        return kind == "base64" or (kind is None and not _KINDS.isdisjoint(members))
+    return key == "file_data" or (key in ("image_url", "url") and isinstance(value, str) and value.startswith("data:"))

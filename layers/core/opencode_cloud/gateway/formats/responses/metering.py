@@ -1,0 +1,52 @@
+"""Reading along in a stream of Responses that passes through unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from opencode_cloud.gateway.formats.faults import fault_of
+from opencode_cloud.gateway.formats.metering import StreamMeter, decoder
+from opencode_cloud.gateway.formats.reading import size
+from opencode_cloud.gateway.formats.responses import usage
+from opencode_cloud.gateway.formats.responses.errors import failure_of
+from opencode_cloud.kit import json_codec
+
+
+class _ResponsesEvent(msgspec.Struct):
+    type: Any = None
+    delta: Any = None
+    response: msgspec.Raw = msgspec.Raw()
+
+
+class _ResponsesResponse(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw()
+
+
+_responses = decoder(_ResponsesEvent)
+_response = msgspec.json.Decoder(_ResponsesResponse)
+_RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+
+
+class ResponsesMeter(StreamMeter):
+    """Counts along in Responses."""
+
+    def __init__(self) -> None:
+        super().__init__(usage.read)
+
+    def read(self, data: bytes) -> bool:
+        """Count the data of one event."""
+        if data.strip() == b"[DONE]":
+            return False
+        event = _responses(data)
+        self.sequence += 1
+        if isinstance(event.delta, str):
+            self.generated += size(event.delta)
+        elif event.type in _RESPONSES_ENDS:
+            if event.response:
+                self._count(_response.decode(event.response).usage)
+            self.complete = self.complete or event.type in _RESPONSES_ENDS[:2]
+        if event.type in ("error", "response.failed"):
+            self.fault = fault_of(failure_of(json_codec.decode(data, dict[str, Any])))
+        return False

@@ -1,0 +1,41 @@
+"""Usage in Responses (docs/formats.md, "Usage")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
+
+
+def read(usage: object) -> Tokens | None:
+    """Read a usage object; None if it says nothing."""
+    counts = counts_of(usage)
+    return None if counts is None else _tokens(counts)
+
+
+def _tokens(counts: UsageCounts) -> Tokens:
+    details = counts.inner("input_tokens_details")
+    prompt, read, written = counts.of("input_tokens"), details.of("cached_tokens"), details.of("cache_write_tokens")
+    reasoning = counts.inner("output_tokens_details").of("reasoning_tokens")
+    return Tokens(
+        input=max(0, prompt - read - written),
+        output=max(counts.of("output_tokens"), reasoning),
+        reasoning=reasoning,
+        cache_read=read,
+        cache_write=written,
+    )
+
+
+def write(tokens: Tokens) -> dict[str, Any]:
+    """Write a usage object."""
+    return {
+        "input_tokens": tokens.prompt,
+        "input_tokens_details": {
+            "cached_tokens": tokens.cache_read,
+            "cache_write_tokens": tokens.cache_write + tokens.cache_write_1h,
+        },
+        "output_tokens": tokens.output,
+        "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
+        "total_tokens": tokens.total,
+    }

@@ -1,0 +1,99 @@
+"""What the gateway must know of a wire format: one object for each, made in the format's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.contracts.usage import Tokens
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.metering import StreamMeter
+from opencode_cloud.gateway.formats.models import Asked, PathTarget, Reply, Request, WireError
+from opencode_cloud.gateway.formats.reading import Node
+from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireFormat:
+    """One wire format of model calls.
+
+    No member has a default, so the type checker names whatever a new format leaves out. All functions are pure.
+    Functions that read raise :class:`Malformed` for a document that is not of the format.
+    """
+
+    name: Format
+
+    # --- HTTP
+
+    client_paths: tuple[str, ...]
+    """Paths of the gateway at which clients call models in this format, as Starlette writes routes."""
+    read_path: Callable[[str], PathTarget] | None
+    """Reads model and streaming from the path parameter ``call``; raises :class:`NotFound` for a path that is no call.
+
+    None: ``model`` and ``stream`` are members of the body.
+    """
+    upstream_path: Callable[[str, bool], str]
+    """Returns the path below an upstream's base URL, for the upstream's model name and whether it is to stream."""
+
+    # --- Requests
+
+    node: type[Node]
+    """Reads the members of a document by the naming rules of the format."""
+    prompt_member: str
+    """The member that holds the conversation; it must not be empty."""
+    inspect: Callable[[Node, Facts], None]
+    """Collects the facts of a request on which the gateway decides."""
+    output_limit: Callable[[Node], int | None]
+    """Returns the limit in tokens that a request sets for each answer; None: it sets none."""
+    answer_count: Callable[[Node], int]
+    """Returns how many answers a request asks for; at least 1."""
+    wants_usage: Callable[[Node], bool]
+    """Tells whether the client expects usage at the end of a stream."""
+    tool_names: Callable[[Mapping[str, Any]], Iterator[str]]
+    """Yields the names of the tools that a body offers to the model. Policies are enforced on these names."""
+    settings: frozenset[str]
+    """Members of a body that are not part of the prompt. All others count towards its size."""
+    verbatim: frozenset[str]
+    """Members that the model sees as JSON, names included."""
+    image_tokens: int
+    """The most tokens that one picture can use (docs/formats.md, "How large a prompt can be")."""
+    overrides: Callable[[Asked, str], dict[str, Any]]
+    """Returns the members to replace in a body that goes to an upstream of the same format; None removes a member.
+
+    The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
+    """
+    requires_output_limit: bool
+    """Whether upstreams refuse a request that sets no limit for the answer."""
+    read_request: Callable[[Node], Request]
+    """Reads a request; also raises :class:`Malformed` for what no other format can express."""
+    write_request: Callable[[Request, str], dict[str, Any]]
+    """Writes a request for an upstream's model; raises :class:`Malformed` for what the format cannot express."""
+
+    # --- Answers
+
+    answer_member: str
+    """The member without which a body is no answer."""
+    usage_member: str
+    """The member of an answer that holds usage."""
+    read_usage: Callable[[object], Tokens | None]
+    """Reads a usage object leniently; None: it says nothing."""
+    write_usage: Callable[[Tokens], dict[str, Any]]
+    read_answer: Callable[[Node], Reply]
+    write_answer: Callable[[Reply, Asked], dict[str, Any]]
+    reader: Callable[[], StreamReader]
+    """Returns a reader of an upstream's stream."""
+    writer: Callable[[Asked], StreamWriter]
+    """Returns a writer of a stream for the client that sent the request."""
+    meter: Callable[[], StreamMeter]
+    """Returns a meter for a stream that passes through unchanged."""
+
+    # --- Errors
+
+    error_body: Callable[[WireError], bytes]
+    """Writes the body of an HTTP error."""
+    error_event: Callable[[WireError, int], bytes]
+    """Writes an error within a stream. The second argument is the event's number, in formats that number events."""
+    heartbeat: bytes
+    """Bytes between two events that every client of the format ignores."""
