@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.document import date, dollars
-from opencode_cloud.catalogue.models import FORMATS, UpstreamKind
+from opencode_cloud.catalogue.models import FORMATS_BY_KIND, UpstreamKind
 from opencode_cloud.catalogue.validation import TOKENIZERS
 
 NOW = 1_795_000_000
@@ -54,7 +54,7 @@ def upstreams(draw: st.DrawFn) -> dict[str, Any]:
 def models(draw: st.DrawFn, servers: dict[str, dict[str, Any]]) -> dict[str, Any]:
     routes: list[dict[str, Any]] = []
     for name in draw(st.lists(st.sampled_from(sorted(servers)), min_size=1, max_size=3, unique=True)):
-        spoken = [each.value for each in FORMATS[UpstreamKind(servers[name]["kind"])]]
+        spoken = [each.value for each in FORMATS_BY_KIND[UpstreamKind(servers[name]["kind"])]]
         formats = draw(st.none() | st.lists(st.sampled_from(spoken), min_size=1, unique=True))
         route = {"upstream": name, "model": draw(NAMES), "priority": draw(st.integers(0, 9)), "weight": 1}
         routes.append(route | ({"formats": formats} if formats else {}))

@@ -65,7 +65,7 @@ class UpstreamKind(StrEnum):
     """Anything that speaks Chat Completions: vLLM, Ollama, LiteLLM, OpenRouter."""
 
 
-FORMATS: dict[UpstreamKind, tuple[Format, ...]] = {
+FORMATS_BY_KIND: dict[UpstreamKind, tuple[Format, ...]] = {
     UpstreamKind.OPENAI: (Format.RESPONSES, Format.CHAT),
     UpstreamKind.ANTHROPIC: (Format.MESSAGES,),
     UpstreamKind.GOOGLE: (Format.GENERATE,),

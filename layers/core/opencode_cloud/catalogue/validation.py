@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from opencode_cloud.catalogue.document import Document, WrittenModel, WrittenPrice, WrittenUpstream, date, moment
-from opencode_cloud.catalogue.models import FORMATS, Fault, Price, UpstreamKind
+from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Fault, Price, UpstreamKind
 from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
@@ -92,7 +92,7 @@ def _routes(place: Sequence[str], model: WrittenModel, upstreams: Mapping[str, W
             yield Fault(pointer(here), "an earlier route is the same")
         taken.add((route.upstream, route.model))
         for number, wanted in enumerate(route.formats or () if upstream else ()):
-            spoken = FORMATS[upstream.kind] if upstream else ()
+            spoken = FORMATS_BY_KIND[upstream.kind] if upstream else ()
             if wanted not in spoken:
                 kind = upstream.kind if upstream else ""
                 yield Fault(pointer([*here, "formats", number]), f"upstreams of kind {kind} speak {', '.join(spoken)}")

@@ -39,6 +39,7 @@ from opencode_cloud.gateway.formats.models import (
 from opencode_cloud.gateway.formats.parsing import node_of
 from opencode_cloud.gateway.formats.reading import arguments_object
 from opencode_cloud.gateway.formats.sse import Splitter, data_of
+from opencode_cloud.gateway.formats.streaming import StreamWriter
 from opencode_cloud.gateway.formats.writing import merged
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -245,7 +246,11 @@ def replies(draw: st.DrawFn) -> Reply:
 
 def streamed(reply: Reply, format_: Format, cuts: list[int]) -> bytes:
     """Return an answer as a stream, its texts in pieces."""
-    writer = conversions.writer(ask(format_, stream=True))
+    return written_stream(reply, conversions.writer(ask(format_, stream=True)), cuts)
+
+
+def written_stream(reply: Reply, writer: StreamWriter, cuts: list[int]) -> bytes:
+    """Return an answer as a writer streams it, its texts in pieces."""
     return b"".join(writer.write(event, reply.tokens) for event in _events(reply, cuts))
 
 

@@ -63,8 +63,7 @@ def decoder(form: type[Form]) -> Callable[[bytes], Form]:
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            return json_codec.decode(
-                data, form
-            )  # slower, and reads what strict decoders refuse: halves of surrogate pairs
+            # Slower, and accepts what strict decoders refuse: halves of surrogate pairs.
+            return json_codec.decode(data, form)
 
     return decode

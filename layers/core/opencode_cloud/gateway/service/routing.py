@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 
-from opencode_cloud.catalogue.models import FORMATS, Catalogue, Format, Model, Route, Upstream, UpstreamKind
+from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Catalogue, Format, Model, Route, Upstream, UpstreamKind
 from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
 from opencode_cloud.gateway.models import Target
 from opencode_cloud.gateway.service.health import Health
@@ -70,7 +70,7 @@ def targets(
         if not secret and upstream.kind not in KEYLESS:
             continue
         base_url = (credential[0].base_url if credential else None) or upstream.base_url
-        spoken = route.formats or FORMATS[upstream.kind]
+        spoken = route.formats or FORMATS_BY_KIND[upstream.kind]
         target = Target(
             id=route.upstream,
             upstream=upstream,

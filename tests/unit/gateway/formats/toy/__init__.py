@@ -1,0 +1,54 @@
+"""A made-up format in one folder (CONTRIBUTING, "Recipes"): Chat Completions with `talk` for `messages`."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Any, cast
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.chat import CHAT
+from opencode_cloud.gateway.formats.defaults import fixed_path
+from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.models import Request
+from opencode_cloud.gateway.formats.reading import Node
+
+PROMPT = "talk"
+
+
+class ToyName(StrEnum):
+    """In place of a member of `Format`: an enum cannot get one from outside."""
+
+    TOY = "toy"
+
+
+def as_chat(node: Node) -> Node:
+    """Return a document of the toy format as one of Chat Completions."""
+    members = dict(node.members())
+    return Node({**members, "messages": members.pop(PROMPT, None)})
+
+
+def inspect(node: Node, facts: Facts) -> None:
+    CHAT.inspect(as_chat(node), facts)
+
+
+def read_request(node: Node) -> Request:
+    return CHAT.read_request(as_chat(node))
+
+
+def write_request(request: Request, model: str) -> dict[str, Any]:
+    members = CHAT.write_request(request, model)
+    return {PROMPT: members.pop("messages"), **members}
+
+
+TOY = dataclasses.replace(
+    CHAT,
+    name=cast("Format", ToyName.TOY),
+    client_paths=("/toy/v1/talk",),
+    upstream_path=fixed_path("/talk"),
+    prompt_member=PROMPT,
+    inspect=inspect,
+    read_request=read_request,
+    write_request=write_request,
+    heartbeat=b": still here\n\n",
+)
