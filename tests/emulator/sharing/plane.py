@@ -29,11 +29,13 @@ from opencode_cloud.sharing.models import Change, Credentials, Item, Protocol, S
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.purges import Purges
 from opencode_cloud.sharing.service import (
+    Document,
     FanOut,
     Gate,
     Owning,
     Publishing,
     Reading,
+    Redirect,
     Removal,
     Snapshots,
     Viewing,
@@ -293,6 +295,12 @@ def items_of(*published: Published) -> list[Item]:
 
 def texts_of(items: Sequence[Item]) -> list[str]:
     return [json.loads(item.data)["text"] for item in items if item.type == "part"]
+
+
+def document_of(answer: Document | Redirect) -> Any:
+    """Return the JSON of an answer that is given directly."""
+    assert isinstance(answer, Document)
+    return json.loads(answer.body)
 
 
 def incompressible(count: int) -> str:

@@ -10,7 +10,7 @@ from opencode_cloud.access.service import Request
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.protocol import tickets
-from opencode_cloud.sharing.service import Visitor, access
+from opencode_cloud.sharing.service import Visitor, access, fan_out
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.gateway import Socket
 from tests.emulator.sharing.plane import ADDRESS, Environment, People, Person, SharedSession
@@ -269,7 +269,7 @@ class TestPushes:
     def test_a_delivery_is_pushed_to_those_who_may_see_it_when_it_is_carried_out(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("opencode_cloud.sharing.service.fan_out.INLINE_VIEWERS", 0)
+        monkeypatch.setattr(fan_out, "INLINE_VIEWERS", 0)
         anyone = scene.follow()
         self.pushed(scene)
         (delivery,) = scene.cloud.plane.delivered()
@@ -280,7 +280,7 @@ class TestPushes:
     def test_a_delivery_is_pushed_to_nobody_where_sharing_was_turned_off(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("opencode_cloud.sharing.service.fan_out.INLINE_VIEWERS", 0)
+        monkeypatch.setattr(fan_out, "INLINE_VIEWERS", 0)
         scene.narrow(Mode.WORKSPACE)
         member = scene.follow(scene.ticket(scene.reader))
         self.pushed(scene)

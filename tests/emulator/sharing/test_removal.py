@@ -9,7 +9,7 @@ import pytest
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Protocol, Tombstone
-from opencode_cloud.sharing.service import Visitor
+from opencode_cloud.sharing.service import Visitor, removal
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession, incompressible, items_of
 from tests.integration.publisher import part
@@ -212,7 +212,7 @@ class TestPurging:
     def test_ends_every_socket_also_where_the_removal_told_the_first_only(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("opencode_cloud.sharing.service.removal.INLINE_VIEWERS", 1)
+        monkeypatch.setattr(removal, "INLINE_VIEWERS", 1)
         share = cloud.share()
         sockets = [cloud.follow(share.id) for _ in range(3)]
         unshare(cloud, share)
@@ -281,7 +281,7 @@ class TestExpiry:
 def test_all_shares_of_a_workspace_are_removed_and_those_of_others_stay(
     cloud: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opencode_cloud.sharing.service.removal.PAGE", 2)
+    monkeypatch.setattr(removal, "PAGE", 2)
     people = cloud.plane.people
     ours, theirs = people.workspace(), people.workspace()
     owner, stranger = people.member(ours), people.member(theirs)
