@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -196,7 +197,7 @@ class TestCommitting:
     def test_a_writer_that_is_never_first_is_refused_with_nothing_stored(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(publishing, "CONTENTION_SECONDS", -1)
+        monkeypatch.setattr(publishing, "CONTENTION", replace(publishing.CONTENTION, seconds=-1))
         share = cloud.share()
         other = share.from_elsewhere()
         cloud.steering.before(ShareStore.append, lambda: other.sync(part("other")))

@@ -1,6 +1,7 @@
 """Many calls on one counter get into each other's way in DynamoDB, which no emulator does: none is refused falsely."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ async def test_a_settlement_that_dynamodb_cannot_take_is_not_called_settled() ->
 
 
 async def test_a_reservation_that_never_comes_through_is_no_full_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "RESERVE_SECONDS", 0.2)
+    monkeypatch.setattr(counters, "RESERVE", replace(counters.RESERVE, seconds=0.2))
     with pytest.raises(Unavailable) as refused:
         await budgets(Busy(1000)).reserve(reservation(), EVENT)
     assert (refused.value.status, refused.value.code, refused.value.retry_after) == (503, "budget_contention", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ Script = Callable[[Target], Scripted | AttemptFailed]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr(answering, "ROUNDS", replace(answering.ROUNDS, first=0.01))
 
 
 def rig(script: Script, *names: str, **changes: Any) -> Rig:
@@ -142,7 +143,7 @@ class TestStream:
 class TestSettling:
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(calls, "SETTLE_AGAIN_SECONDS", (0.01, 0.01))
+        monkeypatch.setattr(calls, "SETTLEMENT", replace(calls.SETTLEMENT, first=0.001, attempts=3))
 
     async def test_a_store_that_is_away_for_a_moment_loses_no_bill(self) -> None:
         found = rig(in_turn(Scripted()))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from opencode_cloud.kit import dynamodb
 from opencode_cloud.kit.dynamodb import ConditionFailed, DynamoDB, DynamoDBError, TransactionRefused
+from opencode_cloud.kit.dynamodb import client as module
 from opencode_cloud.kit.errors import Unavailable
 
 Answer = tuple[int, dict[str, Any]]
@@ -51,7 +52,7 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(dynamodb, "BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(module, "BACKOFF", replace(module.BACKOFF, first=0.001))
     yield engine
     await runner.cleanup()
 
@@ -87,7 +88,7 @@ async def test_what_passes_is_tried_again(engine: Engine, client: DynamoDB, answ
 
 
 async def test_what_does_not_pass_ends_in_a_503(engine: Engine, client: DynamoDB) -> None:
-    engine.answers = [refused("ThrottlingException")] * dynamodb.ATTEMPTS
+    engine.answers = [refused("ThrottlingException")] * (module.BACKOFF.attempts or 0)
     with pytest.raises(Unavailable) as raised:
         await client.call("GetItem", {})
     assert raised.value.code == "store_unavailable"

@@ -20,14 +20,14 @@ from urllib.parse import quote, urlsplit
 from boto3.session import Session
 
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.kit.signing import Signer
 
 Outcome = Literal["sent", "gone", "failed"]
 FRAME_BYTES = 32 * 1024  # API Gateway: a WebSocket frame, and what one message is metered in
 MESSAGE_BYTES = 128 * 1024  # API Gateway: a WebSocket message
 _LANES = 32
-_ATTEMPTS = 3
-_BACK_OFF_SECONDS = 0.05
+_BACKOFF = Backoff(first=0.1, longest=0.2, attempts=3)
 _TIMEOUT_SECONDS = 8
 _MAY_PASS = (429, 500, 502, 503, 504)
 
@@ -114,7 +114,8 @@ class Sockets:
                     break
 
     async def _send(self, method: str, head: bytes, body: bytes) -> Outcome:
-        for attempt in range(_ATTEMPTS):
+        pauses = _BACKOFF.pauses()
+        while True:
             status = await self._exchange(head + body)
             if status < 300:
                 return "sent"
@@ -123,8 +124,10 @@ class Sockets:
             if status not in _MAY_PASS:
                 logger.warning("post refused", extra={"status": status, "method": method})
                 return "failed"
-            await asyncio.sleep(_BACK_OFF_SECONDS * 2**attempt)
-        return "failed"
+            pause = next(pauses, None)
+            if pause is None:
+                return "failed"
+            await asyncio.sleep(pause)
 
     async def _exchange(self, request: bytes) -> int:
         """Send a request over a kept link, or over a new one where that had been ended; 503 when neither answers."""

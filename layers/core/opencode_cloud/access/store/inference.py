@@ -17,6 +17,7 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
+from opencode_cloud.kit.dynamodb import batch_get_async
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.dynamodb import DynamoDB
@@ -73,17 +74,10 @@ class InferenceStore:
     async def read(self, places: Sequence[Place], session: str = "") -> Rows:
         """Return the rows of ``places``, and the session with the id ``session``, in one round trip."""
         keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in (place.row for place in places)]
-        pending: Any = {self._access: {"Keys": keys, "ConsistentRead": True}}
-        if session:
-            pending[self._sessions] = {"Keys": [{"pk": {"S": f"session#{session}"}}], "ConsistentRead": True}
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        found: KnownSession | None = None
-        while pending:
-            answer = await self._dynamodb.call("BatchGetItem", {"RequestItems": pending})
-            rows |= {(row["pk"]["S"], row["sk"]["S"]): row for row in answer["Responses"].get(self._access, [])}
-            for row in answer["Responses"].get(self._sessions, []):
-                found = _session(session, row)
-            pending = answer.get("UnprocessedKeys")
+        sessions = [{"pk": {"S": f"session#{session}"}}] if session else []
+        read = await batch_get_async(self._dynamodb, {self._access: keys, self._sessions: sessions})
+        rows = {(row["pk"]["S"], row["sk"]["S"]): row for row in read[self._access]}
+        found = next((_session(session, row) for row in read[self._sessions]), None)
         return Rows(rows, found)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.contracts.access import KnownKey
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.kit.dynamodb import conditional_write
 from opencode_cloud.schema.access import projection_versions
 
 if TYPE_CHECKING:
@@ -82,16 +82,11 @@ class ProjectionStore:
             row["value"] = {"S": msgspec.json.encode(known).decode()}
             if isinstance(known, KnownKey) and known.expires_at is not None:
                 row["ttl"] = {"N": str(known.expires_at + DAY_SECONDS)}
-        try:
-            self._dynamodb.put_item(
-                TableName=self._access,
-                Item=row,
-                ConditionExpression="attribute_not_exists(pk) OR #version < :version",
-                ExpressionAttributeNames={"#version": "version"},
-                ExpressionAttributeValues={":version": row["version"]},
-            )
-        except ClientError as error:
-            if aws.error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return conditional_write(
+            self._dynamodb.put_item,
+            TableName=self._access,
+            Item=row,
+            ConditionExpression="attribute_not_exists(pk) OR #version < :version",
+            ExpressionAttributeNames={"#version": "version"},
+            ExpressionAttributeValues={":version": row["version"]},
+        )

@@ -35,10 +35,10 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
 )
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb import batch_get
 
 Model = TypeVar("Model")
 Row = Mapping[str, Any]
-BATCH = 100  # rows that one BatchGetItem returns at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,7 @@ class AccessStore:
                 break
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         keys = [(f"workspace#{member.workspace}", "WORKSPACE") for member in members]
-        rows: dict[tuple[str, str], Row] = {}
-        for start in range(0, len(keys), BATCH):
-            rows |= self._rows(keys[start : start + BATCH])
+        rows = self._rows(keys)
         known = [(member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)]
         return [(member, workspace) for member, workspace in known if workspace]
 
@@ -147,15 +145,9 @@ class AccessStore:
         )
 
     def _rows(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-        found: dict[tuple[str, str], Row] = {}
-        pending: Any = {
-            self._access: {"Keys": [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys], "ConsistentRead": True}
-        }
-        while pending:
-            answer: Any = self._dynamodb.batch_get_item(RequestItems=pending)
-            found |= {(row["pk"]["S"], row["sk"]["S"]): row for row in answer["Responses"].get(self._access, [])}
-            pending = answer.get("UnprocessedKeys")
-        return found
+        wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        rows = batch_get(self._dynamodb, {self._access: wanted})[self._access]
+        return {(row["pk"]["S"], row["sk"]["S"]): row for row in rows}
 
 
 def _value(row: Row | None, model: type[Model]) -> Model | None:

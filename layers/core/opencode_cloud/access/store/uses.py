@@ -6,16 +6,15 @@ Beside the database, which is to sleep while only model calls and shares go on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.kit.dynamodb import batch_get
 
 RESOLUTION_SECONDS = 300
 """A busy key costs one write in so many seconds and execution environment, not one each time."""
 
 KEPT_SECONDS = 400 * DAY_SECONDS
-BATCH = 100
 REMEMBERED = 10_000
 
 
@@ -45,14 +44,6 @@ class KeyUses:
 
     def of(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return when keys were last used, in seconds since the epoch; keys that never were are left out."""
-        found: dict[str, int] = {}
-        for start in range(0, len(keys), BATCH):
-            pending: Any = {
-                self._table: {"Keys": [{"pk": {"S": f"key_use#{key}"}} for key in keys[start : start + BATCH]]}
-            }
-            while pending:
-                answer: Any = self._dynamodb.batch_get_item(RequestItems=pending)
-                for row in answer["Responses"].get(self._table, []):
-                    found[row["pk"]["S"].partition("#")[2]] = int(row["used_at"]["N"])
-                pending = answer.get("UnprocessedKeys")
-        return found
+        wanted = [{"pk": {"S": f"key_use#{key}"}} for key in keys]
+        rows = batch_get(self._dynamodb, {self._table: wanted}, consistent=False)[self._table]
+        return {row["pk"]["S"].partition("#")[2]: int(row["used_at"]["N"]) for row in rows}

@@ -7,11 +7,9 @@ DynamoDB's conditions cannot add, so a counter keeps ``committed`` = spent + res
 from __future__ import annotations
 
 import asyncio
-import random
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import cache
-from time import monotonic
 from typing import Any
 
 from opencode_cloud.budgets.store import rows
@@ -19,14 +17,14 @@ from opencode_cloud.budgets.store.rows import CounterRow, Held, Kept
 from opencode_cloud.contracts.budgets import Counter, Refused, Reservation, Shortage, Standing, budget_contention
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
-from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused
+from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused, batch_get_async
+from opencode_cloud.kit.retry import Backoff, retry_async
 from opencode_cloud.schema.usage_events import from_row, partition, to_row
 
-RESERVE_SECONDS = 5.0
-"""How long a reservation is tried on while others are in the way: nobody waits longer for their first byte."""
-SETTLE_SECONDS = 20.0
-_PAUSE_SECONDS = (0.02, 0.25)
-_BATCH = 100
+RESERVE = Backoff(first=0.25, longest=0.25, seconds=5.0)
+"""Attempts of a contended reservation. They bound the time to the first byte."""
+SETTLE = Backoff(first=0.25, longest=0.25, seconds=20.0)
+"""Attempts of a contended settlement. No client waits for it."""
 _FAILED = "ConditionalCheckFailed"
 _ABSENT = "attribute_not_exists(pk)"
 _PRESENT = "attribute_exists(pk)"
@@ -58,7 +56,7 @@ class CounterStore:
         actions = [self._hold_on(counters[each.key], each, facts.workspace) for each in held]
         actions.append(self._put(self._budgets, row))
         try:
-            await self._write(actions, RESERVE_SECONDS)
+            await self._write(actions, RESERVE)
         except TransactionRefused as refused:
             short = [
                 Shortage(counter=counters[each.key], asked=each.amount, standing=rows.standing(item))
@@ -141,11 +139,8 @@ class CounterStore:
 
     async def counters(self, keys: Sequence[str]) -> list[CounterRow]:
         """Return counters by key, those that exist."""
-        found: list[CounterRow] = []
-        for start in range(0, len(keys), _BATCH):
-            wanted = [rows.counter_key(key) for key in keys[start : start + _BATCH]]
-            found += [rows.counter_row(row) for row in await self._get(self._budgets, wanted)]
-        return found
+        found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
+        return [rows.counter_row(row) for row in found]
 
     async def refused(self, now: int, limit: int) -> list[str]:
         """Return the keys of counters that refused a call and were not looked at since."""
@@ -253,7 +248,7 @@ class CounterStore:
         if event is not None:
             actions.append(self._put(self._usage, event))
         try:
-            await self._write(actions, SETTLE_SECONDS)
+            await self._write(actions, SETTLE)
         except TransactionRefused as refused:
             if not any(code == _FAILED for code, _ in refused.reasons):
                 raise
@@ -263,19 +258,13 @@ class CounterStore:
     def _put(self, table: str, row: Item) -> Item:
         return {"Put": {"TableName": table, "Item": row, "ConditionExpression": _ABSENT}}
 
-    async def _write(self, actions: Sequence[Item], seconds: float) -> None:
-        """Carry out a transaction, once whatever is sent again; while others are in the way, try on for ``seconds``."""
+    async def _write(self, actions: Sequence[Item], backoff: Backoff) -> None:
+        """Carry out a transaction; retry it while others are in the way.
+
+        All attempts bear one token, so DynamoDB carries the transaction out once.
+        """
         request = {"TransactItems": actions, "ClientRequestToken": uuid.uuid4().hex}
-        deadline = monotonic() + seconds
-        while True:
-            try:
-                await self._dynamodb.call("TransactWriteItems", request)
-            except Contended:
-                if monotonic() > deadline:
-                    raise
-                await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - jitter
-            else:
-                return
+        await retry_async(lambda: self._dynamodb.call("TransactWriteItems", request), backoff, Contended)
 
     async def _leases(self, shard: str, now: int, limit: int) -> list[Item]:
         request = {
@@ -288,13 +277,7 @@ class CounterStore:
         return (await self._dynamodb.call("Query", request))["Items"]
 
     async def _get(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        found: list[Item] = []
-        pending: Item = {table: {"Keys": keys, "ConsistentRead": True}} if keys else {}
-        while pending:
-            answer = await self._dynamodb.call("BatchGetItem", {"RequestItems": pending})
-            found += answer["Responses"].get(table, [])
-            pending = answer.get("UnprocessedKeys") or {}
-        return found
+        return (await batch_get_async(self._dynamodb, {table: keys}))[table]
 
 
 @cache

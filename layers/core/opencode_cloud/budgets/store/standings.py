@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from opencode_cloud.budgets.store import rows
 from opencode_cloud.contracts.budgets import Standing
 from opencode_cloud.kit import aws
-
-_BATCH = 100
+from opencode_cloud.kit.dynamodb import batch_get
 
 
 class StandingStore:
@@ -20,12 +18,6 @@ class StandingStore:
 
     def of(self, keys: Sequence[str]) -> dict[str, Standing]:
         """Return how much of counters is taken, by key; a hundred are one round trip."""
-        found = {key: Standing() for key in keys}
-        for start in range(0, len(keys), _BATCH):
-            wanted = [rows.counter_key(key) for key in keys[start : start + _BATCH]]
-            pending: Any = {self._table: {"Keys": wanted, "ConsistentRead": True}}
-            while pending:
-                answer: Any = aws.dynamodb().batch_get_item(RequestItems=pending)
-                found |= {row["pk"]["S"]: rows.standing(row) for row in answer["Responses"].get(self._table, [])}
-                pending = answer.get("UnprocessedKeys")
-        return found
+        wanted = {self._table: [rows.counter_key(key) for key in keys]}
+        found = batch_get(aws.dynamodb(), wanted)[self._table]
+        return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}

@@ -10,10 +10,9 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from opencode_cloud.catalogue.packing import pack, unpack
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb import conditional_write
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue
@@ -58,13 +57,7 @@ class CatalogueStore:
             "ExpressionAttributeNames": {"#version": "version"},
             "ExpressionAttributeValues": {":version": number},
         }
-        try:
-            self._dynamodb.put_item(TableName=self._table, Item=row, **({} if over else growing))
-        except ClientError as error:
-            if aws.error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return conditional_write(self._dynamodb.put_item, TableName=self._table, Item=row, **({} if over else growing))
 
 
 class AsyncCatalogueStore:

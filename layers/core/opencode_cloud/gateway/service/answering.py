@@ -8,7 +8,6 @@ the client takes the connection for dead.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from http import HTTPStatus
@@ -28,6 +27,7 @@ from opencode_cloud.gateway.formats import (
 from opencode_cloud.gateway.models import AttemptFailed, Failure, Target
 from opencode_cloud.gateway.service.verdict import interrupted, verdict
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.service.calls import Answer, Sink
@@ -39,9 +39,9 @@ HEARTBEAT_SECONDS = 10.0
 """Of silence; CloudFront gives an origin two minutes between packets at most (docs/deploy.md)."""
 JSON_HEARTBEAT_SECONDS = 40.0
 """Before an answer that is not streamed its status is decided on by a heartbeat, so it comes late."""
-ROUNDS = 3
+ROUNDS = Backoff(first=1.0, longest=8.0, attempts=3)
+"""Rounds over all upstreams of a model."""
 MOST_ATTEMPTS = 6
-BACK_OFF_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 """An upstream that wants to be left alone for longer is not waited for: the client hears of it."""
 AFTER_END_SECONDS = 2.0
@@ -205,11 +205,12 @@ class Answering:
 
     async def _attempts(self, attempt: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
         run, failures = self._run, list[tuple[Target, AttemptFailed]]()
-        for round_ in range(ROUNDS):
+        pauses = ROUNDS.pauses()
+        while True:
             for target in run.targets:
                 if run.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
                     raise verdict(run, failures)
-                if round_ and not _last_of(failures, target).passes:
+                if len(failures) >= len(run.targets) and not _last_of(failures, target).passes:
                     continue
                 run.target, run.accepted = target, False
                 run.attempts += 1
@@ -224,11 +225,10 @@ class Answering:
                 else:
                     self._health.succeeded(target.id, target.model)
                     return answered
-            pause = _pause(round_, [_last_of(failures, target) for target in run.targets])
-            if pause is None or round_ == ROUNDS - 1 or time.monotonic() + pause >= self._deadline:
-                break
+            pause = _pause(next(pauses, None), [_last_of(failures, target) for target in run.targets])
+            if pause is None or time.monotonic() + pause >= self._deadline:
+                raise verdict(run, failures)
             await asyncio.sleep(pause)
-        raise verdict(run, failures)
 
     async def _ask(self, target: Target) -> Answer:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
@@ -339,11 +339,12 @@ def _last_of(failures: list[tuple[Target, AttemptFailed]], target: Target) -> At
     return next(error for tried, error in reversed(failures) if tried == target)
 
 
-def _pause(round_: int, failures: list[AttemptFailed]) -> float | None:
-    """Return how long to wait before the next round; None when it would be of no use."""
-    waits = [
-        max(error.retry_after or 0.0, BACK_OFF_SECONDS * 2**round_ * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
-        for error in failures
-        if error.passes
-    ]
+def _pause(own: float | None, failures: list[AttemptFailed]) -> float | None:
+    """Return how long to wait before the next round, in seconds; None when there is none, or it would be of no use.
+
+    ``own`` is the pause that we would make if no upstream asked for a longer one; None after the last round.
+    """
+    if own is None:
+        return None
+    waits = [max(error.retry_after or 0.0, own) for error in failures if error.passes]
     return min(waits) if waits and min(waits) <= LONGEST_PAUSE_SECONDS else None

@@ -16,6 +16,7 @@ from opencode_cloud.gateway.service.answering import Answering
 from opencode_cloud.gateway.service.run import Run
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff, retry_async
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service import Budgets
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.health import Health
 
 
-SETTLE_AGAIN_SECONDS = (0.5, 2.0, 8.0)
+SETTLEMENT = Backoff(first=1.0, longest=8.0, attempts=5)
+"""Attempts of a settlement that the store cannot take. The pauses are 15 s together at most."""
 
 
 class Sink(Protocol):
@@ -149,15 +151,7 @@ class Calls:
             self._told(event, settled=True)
 
     async def _settle_at_last(self, run: Run, event: UsageEvent) -> None:
-        """Settle; while the store cannot take it, again after growing pauses."""
-        for pause in SETTLE_AGAIN_SECONDS:
-            try:
-                await self._budgets.settle(run.reservation, event)
-            except Unavailable:
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._budgets.settle(run.reservation, event)
+        await retry_async(lambda: self._budgets.settle(run.reservation, event), SETTLEMENT, Unavailable)
 
 
 def _as_event(run: Run, error: ServiceError) -> bytes:

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.aws import error_code
 from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.kit.dynamodb import conditional_write
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 Values = Mapping[str, str | int]
@@ -50,20 +49,15 @@ class Rows:
         bound = {f":set_{name}": value for name, value in values.items()}
         bound |= {f":{name}": value for name, value in (expected or {}).items()}
         alive = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
-        try:
-            self._dynamodb.update_item(
-                TableName=self.table,
-                Key={"pk": {"S": pk}},
-                UpdateExpression="SET " + ", ".join(f"#{name} = :set_{name}" for name in values),
-                ConditionExpression=f"{alive} AND {condition}" if condition else alive,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_typed(bound),
-            )
-        except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return conditional_write(
+            self._dynamodb.update_item,
+            TableName=self.table,
+            Key={"pk": {"S": pk}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :set_{name}" for name in values),
+            ConditionExpression=f"{alive} AND {condition}" if condition else alive,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=_typed(bound),
+        )
 
     def take(self, pk: str, model: type[Model]) -> Model | None:
         """Remove an item and return it: of all who try, one gets it."""

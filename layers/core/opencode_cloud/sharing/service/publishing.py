@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import msgspec
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_share_id, pseudonym_of
+from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import (
     SESSION_ID,
     Commit,
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head, ShareStore
 
 CREATE_WINDOW_SECONDS = 60
-CONTENTION_SECONDS = 12  # within the gateway's timeout of 29 s
+CONTENTION = Backoff(first=0.002, longest=0.04, seconds=12)
+"""Attempts of an append while other writers are first, within the gateway's timeout of 29 s."""
 TITLE_CHARACTERS = 200
 _CREATE_ATTEMPTS = 5
 
@@ -172,17 +173,16 @@ class Publishing:
     def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
         """Append behind the end of the log, again when another writer was first; return its end before and after."""
         payload = self._store.prepare(share.id, items)
-        deadline = time.monotonic() + CONTENTION_SECONDS
-        attempt = 0
+        pauses = CONTENTION.pauses()
         while True:
             self._learn(head)
             end = self._store.append(share.id, head.tail, at, payload)
             if end is not None:
                 return head, head.tail, end
-            if time.monotonic() > deadline:
+            pause = next(pauses, None)
+            if pause is None:
                 raise contended()
-            time.sleep(random.uniform(0, min(0.04, 0.002 * 2**attempt)))  # noqa: S311 - jitter
-            attempt += 1
+            time.sleep(pause)
             head = self._store.head(share.id, head.tail)
             existing(self._store, share.id, head.share)
 

@@ -6,16 +6,14 @@ that a commit needs, in one round trip: the records after it (``L#``), the share
 
 from __future__ import annotations
 
-import random
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
+from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, transact
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.sharing.models import (
@@ -45,8 +43,6 @@ ROW_PAYLOAD_BYTES = 300 * 1024  # DynamoDB: 400 KB an item; above this a payload
 TOMBSTONE_DAYS = 400
 VIEWER_SECONDS = 3 * 3600  # API Gateway ends a socket after 2 hours; the row may outlive it until TTL
 _READ_AHEAD = 64  # records whose objects are fetched in one parallel round
-_CONFLICTS = 6
-_BATCH = 25  # DynamoDB: requests in one BatchWriteItem
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -90,17 +86,14 @@ class ShareStore:
         """Store a new share as its session's; False when the session has another than ``replaces``, a dead one."""
         pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
-        return self._transact(
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": pointer,
-                    "ConditionExpression": "attribute_not_exists(pk) OR share_id = :dead",
-                    "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
-                }
-            },
-            {"Put": {"TableName": self._table, "Item": meta, "ConditionExpression": "attribute_not_exists(pk)"}},
-        )
+        point = {
+            "TableName": self._table,
+            "Item": pointer,
+            "ConditionExpression": "attribute_not_exists(pk) OR share_id = :dead",
+            "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
+        }
+        put = {"TableName": self._table, "Item": meta, "ConditionExpression": "attribute_not_exists(pk)"}
+        return transact(self._dynamodb, [{"Put": point}, {"Put": put}])
 
     def bury(self, share: Share, tombstone: Tombstone) -> bool:
         """Mark a share as gone and leave a tombstone, in one transaction, then free its session; False if gone already.
@@ -109,40 +102,34 @@ class ShareStore:
         purge message would leave. It leaves the lists of its owner and workspace at once.
         """
         now = now_seconds()
-        marked = self._transact(
-            {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": rows.key(share.id, META),
-                    "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today"
-                    " REMOVE #workspace, #owner",
-                    "ConditionExpression": "#state = :active",
-                    "ExpressionAttributeNames": {"#state": "state", "#workspace": "workspace", "#owner": "owner"},
-                    "ExpressionAttributeValues": {
-                        ":gone": {"S": State.GONE.value},
-                        ":active": {"S": State.ACTIVE.value},
-                        ":now": {"N": str(now)},
-                        ":today": {"S": day_of(now)},
-                    },
-                }
+        mark = {
+            "TableName": self._table,
+            "Key": rows.key(share.id, META),
+            "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today REMOVE #workspace, #owner",
+            "ConditionExpression": "#state = :active",
+            "ExpressionAttributeNames": {"#state": "state", "#workspace": "workspace", "#owner": "owner"},
+            "ExpressionAttributeValues": {
+                ":gone": {"S": State.GONE.value},
+                ":active": {"S": State.ACTIVE.value},
+                ":now": {"N": str(now)},
+                ":today": {"S": day_of(now)},
             },
-            {"Put": {"TableName": self._table, "Item": self._tombstone_row(tombstone)}},
-        )
+        }
+        put = {"TableName": self._table, "Item": self._tombstone_row(tombstone)}
+        marked = transact(self._dynamodb, [{"Update": mark}, {"Put": put}])
         if marked:
             self._free_session(share)
         return marked
 
     def _free_session(self, share: Share) -> None:
         """Delete the session's pointer, unless it leads to a newer share by now (the old one had expired)."""
-        try:
-            self._dynamodb.delete_item(
-                TableName=self._table,
-                Key=rows.session_key(share.session_hash),
-                ConditionExpression="share_id = :share",
-                ExpressionAttributeValues={":share": {"S": share.id}},
-            )
-        except ClientError as error:
-            _expect(error, "ConditionalCheckFailedException")
+        conditional_write(
+            self._dynamodb.delete_item,
+            TableName=self._table,
+            Key=rows.session_key(share.session_hash),
+            ConditionExpression="share_id = :share",
+            ExpressionAttributeValues={":share": {"S": share.id}},
+        )
 
     def tombstone(self, share_id: str) -> Tombstone | None:
         """Return what is kept of a removed share."""
@@ -198,23 +185,19 @@ class ShareStore:
         """Set attributes of an active share's row; False when the condition does not hold."""
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
         update += " REMOVE " + ", ".join(f"#{name}" for name in removed) if removed else ""
-        try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key=rows.key(share_id, META),
-                UpdateExpression=update,
-                ConditionExpression=f"#state = :active AND {condition}",
-                ExpressionAttributeNames={f"#{name}": name for name in (*values, *removed, "state")},
-                ExpressionAttributeValues={
-                    **{f":{name}": value for name, value in values.items()},
-                    ":active": {"S": State.ACTIVE.value},
-                    **(compared or {}),
-                },
-            )
-        except ClientError as error:
-            _expect(error, "ConditionalCheckFailedException")
-            return False
-        return True
+        return conditional_write(
+            self._dynamodb.update_item,
+            TableName=self._table,
+            Key=rows.key(share_id, META),
+            UpdateExpression=update,
+            ConditionExpression=f"#state = :active AND {condition}",
+            ExpressionAttributeNames={f"#{name}": name for name in (*values, *removed, "state")},
+            ExpressionAttributeValues={
+                **{f":{name}": value for name, value in values.items()},
+                ":active": {"S": State.ACTIVE.value},
+                **(compared or {}),
+            },
+        )
 
     def count_view(self, share_id: str) -> None:
         """Count that a share was opened."""
@@ -229,7 +212,8 @@ class ShareStore:
     def listed(self, share_ids: Sequence[str]) -> list[Listed]:
         """Return those of at most 50 shares that are there and have an owner, with their views, in the same order."""
         keys = [rows.key(share_id, sort) for share_id in share_ids for sort in (META, COUNTER)]
-        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._batch_get(keys)}
+        read = batch_get(self._dynamodb, {self._table: keys})[self._table]
+        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in read}
         shares = [rows.share_from(found[name, META]) for name in share_ids if (name, META) in found]
         return [
             Listed(share=share, ownership=share.ownership, views=_views(found.get((share.id, COUNTER))))
@@ -261,13 +245,6 @@ class ShareStore:
         following = Place(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
         return [row["pk"]["S"] for row in answer["Items"]], following
 
-    def _batch_get(self, keys: Sequence[Row]) -> Iterator[Row]:
-        pending: Any = {self._table: {"Keys": keys, "ConsistentRead": True}} if keys else None
-        while pending:
-            answer: Any = self._dynamodb.batch_get_item(RequestItems=pending)
-            yield from answer["Responses"].get(self._table, [])
-            pending = answer.get("UnprocessedKeys")
-
     def set_snapshot(self, share_id: str, snapshot: Snapshot | None, hint: Position) -> bool:
         """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
         values: Row = {
@@ -283,19 +260,15 @@ class ShareStore:
             condition += " AND (attribute_not_exists(#snapshot) OR #snapshot.#seq < :snapshot_seq)"
             values |= {":snapshot": rows.snapshot_value(snapshot), ":snapshot_seq": {"N": str(snapshot.seq)}}
             names |= {"#snapshot": "snapshot", "#seq": "seq"}
-        try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key=rows.key(share_id, META),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            _expect(error, "ConditionalCheckFailedException")
-            return False
-        return True
+        return conditional_write(
+            self._dynamodb.update_item,
+            TableName=self._table,
+            Key=rows.key(share_id, META),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
 
     def count(self, what: str, window: int, seconds: int) -> int:
         """Count one more of ``what`` in a ``window`` of so many ``seconds``; return the count so far."""
@@ -345,16 +318,13 @@ class ShareStore:
         exist, so the log has no gap, and of all writers that know the same end exactly one gets the key.
         """
         end = Position(tail.seq + payload.count, tail.total + payload.size)
-        try:
-            self._dynamodb.put_item(
-                TableName=self._table,
-                Item=rows.record_row(share_id, tail.seq + 1, end, at, payload),
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-        except ClientError as error:
-            _expect(error, "ConditionalCheckFailedException")
-            return None
-        return end
+        appended = conditional_write(
+            self._dynamodb.put_item,
+            TableName=self._table,
+            Item=rows.record_row(share_id, tail.seq + 1, end, at, payload),
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+        return end if appended else None
 
     def page(self, share_id: str, after: int) -> LogPage:
         """Return the share and the first page of its log after ``after``, which may lie within a record."""
@@ -440,14 +410,9 @@ class ShareStore:
         keys = [
             {"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", ProjectionExpression="pk, sk")
         ]
-        batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
-        each(self._delete_batch, batches)
+        batches = [keys[start : start + WRITES_AT_ONCE] for start in range(0, len(keys), WRITES_AT_ONCE)]
+        each(lambda batch: batch_delete(self._dynamodb, self._table, batch), batches)
         return len(keys)
-
-    def _delete_batch(self, keys: Sequence[Row]) -> None:
-        pending: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in keys]}
-        while pending:
-            pending = self._dynamodb.batch_write_item(RequestItems=pending).get("UnprocessedItems")
 
     # --------------------------------------------------------------------------------------- internals
 
@@ -471,23 +436,6 @@ class ShareStore:
             **options,
         )
 
-    def _transact(self, *actions: Row) -> bool:
-        """Run a transaction; False when a condition failed. One that met another's is run again."""
-        for attempt in range(_CONFLICTS):
-            try:
-                self._dynamodb.transact_write_items(TransactItems=actions)  # pyright: ignore[reportArgumentType]
-            except ClientError as error:
-                _expect(error, "TransactionCanceledException")
-                reasons: list[Row] = error.response.get("CancellationReasons", [])  # pyright: ignore[reportAssignmentType]
-                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                    return False
-                if attempt == _CONFLICTS - 1:
-                    raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
-            else:
-                return True
-        raise AssertionError("unreachable")
-
 
 def _batches(found: Iterator[Row]) -> Iterator[list[Row]]:
     while batch := list(islice(found, _READ_AHEAD)):
@@ -500,9 +448,3 @@ def _views(row: Row | None) -> int:
 
 def _any_large(items: Sequence[Item]) -> bool:
     return any(len(item.data) > ITEM_BODY_BYTES for item in items)
-
-
-def _expect(error: ClientError, code: str) -> None:
-    """Re-raise ``error`` unless it is the one that the caller's condition provokes."""
-    if aws.error_code(error) != code:
-        raise error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ import msgspec
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff, retry
 from opencode_cloud.usage.models import Entry
 from opencode_cloud.usage.service.rollups import day_of, fold, hour_of
 
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 """Events of one transaction."""
-ATTEMPTS = 8
-PAUSE_SECONDS = 0.05
+CONFLICTS = Backoff(first=0.1, longest=3.2, attempts=8)
+"""Attempts of a transaction that meets others. The pauses are 9.5 s together at most."""
 _LENGTHS = (
     dict.fromkeys(("model", "upstream_model"), 128)
     | dict.fromkeys(("upstream", "price", "error", "session", "request", "correlation"), 64)
@@ -55,15 +53,7 @@ class Ingest:
         return new
 
     def _take_some(self, entries: Sequence[Entry]) -> int:
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._take_once(entries)
-            except Unavailable as error:
-                if error.code != "database_busy" or attempt == ATTEMPTS - 1:
-                    raise
-                logger.info("other events were taken in at the same time", extra={"attempt": attempt})
-            time.sleep(random.uniform(0.5, 1) * PAUSE_SECONDS * 2**attempt)  # noqa: S311 - jitter
-        raise AssertionError("the last attempt returns or raises")
+        return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=_busy)
 
     def _take_once(self, entries: Sequence[Entry]) -> int:
         ledger = self._ledger
@@ -78,6 +68,11 @@ class Ingest:
                 ledger.add_sessions(connection, fold(events, day_of, sessions=True))
                 ledger.add_counters(connection, fresh)
         return len(fresh)
+
+
+def _busy(error: Unavailable) -> bool:
+    """Tell whether other transactions were in the way, so that the same one may succeed in a moment."""
+    return error.code == "database_busy"
 
 
 def _bounded(entry: Entry) -> Entry:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb import batch_get, conditional_write
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
@@ -16,9 +16,6 @@ from opencode_cloud.usage.models import Counted, Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-
-AT_ONCE = 100
-"""Keys of one BatchGetItem."""
 
 
 class UsageTable:
@@ -49,16 +46,13 @@ class UsageTable:
 
     def _remove_metadata_of(self, place: tuple[str, str, str]) -> None:
         workspace, day, call = place
-        try:
-            _dynamodb().update_item(
-                TableName=self._name,
-                Key={"pk": {"S": partition(workspace, day)}, "sk": {"S": call}},
-                UpdateExpression="REMOVE metadata",
-                ConditionExpression="attribute_exists(metadata)",
-            )
-        except ClientError as error:
-            if aws.error_code(error) != "ConditionalCheckFailedException":
-                raise
+        conditional_write(
+            _dynamodb().update_item,
+            TableName=self._name,
+            Key={"pk": {"S": partition(workspace, day)}, "sk": {"S": call}},
+            UpdateExpression="REMOVE metadata",
+            ConditionExpression="attribute_exists(metadata)",
+        )
 
 
 class CounterTable:
@@ -69,15 +63,9 @@ class CounterTable:
 
     def get(self, counters: Sequence[str]) -> Mapping[str, Counted]:
         """Return what counters say, by key; those that are not there are left out."""
-        found: dict[str, Counted] = {}
-        for start in range(0, len(counters), AT_ONCE):
-            keys: list[Any] = [{"pk": {"S": key}, "sk": {"S": "COUNTER"}} for key in counters[start : start + AT_ONCE]]
-            while keys:
-                wanted: Any = {self._name: {"Keys": keys, "ConsistentRead": True}}
-                answer: Any = _dynamodb().batch_get_item(RequestItems=wanted)
-                found |= {row["pk"]["S"]: _counted(row) for row in answer["Responses"].get(self._name, [])}
-                keys = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-        return found
+        keys = [{"pk": {"S": key}, "sk": {"S": "COUNTER"}} for key in counters]
+        rows = batch_get(_dynamodb(), {self._name: keys})[self._name]
+        return {row["pk"]["S"]: _counted(row) for row in rows}
 
 
 def _entry(row: Mapping[str, Any]) -> Entry | None:

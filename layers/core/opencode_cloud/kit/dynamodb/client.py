@@ -7,73 +7,38 @@ that fan-out uses: a tenth of that. Values are in DynamoDB's own form (``{"S": .
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 from boto3.session import Session
 
-from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.kit.dynamodb.errors import TransactionRefused, contended, passing, refusal, store_unavailable
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff, retry_async
 from opencode_cloud.kit.signing import Signer
 
 if TYPE_CHECKING:
     import aiohttp  # in a process only when it calls: it takes 0.3 s, and functions with SQL import stores, not this
 
-Item = dict[str, Any]
 CONNECT_SECONDS = 2
 READ_SECONDS = 5
-ATTEMPTS = 5
-BACK_OFF_SECONDS = 0.025
+BACKOFF = Backoff(first=0.05, longest=0.4, attempts=5)
+"""Attempts of a call that may pass. The pauses are 0.75 s together at most."""
 CONTENT_TYPE = "application/x-amz-json-1.0"
 _TARGET = "DynamoDB_20120810."
-_PASSING = frozenset(
-    {
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-        "TransactionInProgressException",
-    }
-)
-_PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _SIGNING_SECONDS = 60  # a signature is valid for 15 minutes; its parts that only depend on time are kept for one
 
 
-class DynamoDBError(Exception):
-    """DynamoDB refused a call; ``code`` is its own."""
+class _Passing(Exception):
+    """An attempt failed in a way that may pass; ``contended`` when other transactions were the cause."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-
-
-class ConditionFailed(DynamoDBError):
-    """The condition of a single write did not hold; ``item`` is the row as it was, if it was asked for."""
-
-    def __init__(self, item: Item | None) -> None:
-        super().__init__("ConditionalCheckFailedException", "the condition did not hold")
-        self.item = item
-
-
-class TransactionRefused(DynamoDBError):
-    """Conditions of a transaction did not hold; nothing was written."""
-
-    def __init__(self, reasons: Sequence[tuple[str, Item | None]]) -> None:
-        super().__init__("TransactionCanceledException", ", ".join(code for code, _ in reasons))
-        self.reasons = reasons
-        """One for each action, in order: its code (``None`` when it was fine), and the row as it was, if asked for."""
-
-
-class Contended(Unavailable):
-    """503: other transactions were in the way of this one each time; nothing was written, and it may be tried on."""
+    def __init__(self, reason: str, *, contended: bool) -> None:
+        super().__init__(reason)
+        self.contended = contended
 
 
 class DynamoDB:
@@ -100,31 +65,36 @@ class DynamoDB:
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out ``operation`` (``GetItem``, ``TransactWriteItems``, ...) and return its answer.
 
-        Throttling, conflicts of transactions and failures on the way are tried again with growing, random pauses. So a
-        write may have been carried out before it is refused: make it idempotent by its condition or by a
-        ``ClientRequestToken``. Raises :class:`ConditionFailed`, :class:`TransactionRefused`, :class:`DynamoDBError`,
-        :class:`Contended`, or ``store_unavailable`` (503) when DynamoDB did not take the call in the end.
+        Throttling, conflicts of transactions and failures on the way are retried (:data:`BACKOFF`). So a write may have
+        been carried out before it is refused: make it idempotent by its condition or by a ``ClientRequestToken``.
+
+        Raises:
+            ConditionFailed: The condition of a single write does not hold.
+            TransactionRefused: A transaction was cancelled, for a reason that does not pass.
+            DynamoDBError: Any other refusal that does not pass.
+            Contended: The last attempt met other transactions (503).
+            Unavailable: ``store_unavailable`` (503); DynamoDB did not take the call in the end.
         """
         body = msgspec.json.encode(request)
-        reason, contended = "", False
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(random.uniform(0.5, 1) * BACK_OFF_SECONDS * 2**attempt)  # noqa: S311 - jitter
-            try:
-                status, answer = await self._send(operation, body)
-            except ConnectionError as error:
-                reason, contended = str(error), False
-                continue
-            if status == 200:
-                return answer
-            error = refusal(status, answer)
-            if not passing(error):
-                raise error
-            reason, contended = str(error), isinstance(error, TransactionRefused)
-        if contended:
-            raise Contended("store_contended", "Too much happens to the same rows at once. Try again.", retry_after=1)
-        logger.warning("DynamoDB did not take a call", extra={"operation": operation, "reason": reason})
-        raise Unavailable("store_unavailable", "The store cannot be reached now. Try again.", retry_after=1)
+        try:
+            return await retry_async(lambda: self._attempt(operation, body), BACKOFF, _Passing)
+        except _Passing as error:
+            if error.contended:
+                raise contended() from error
+            logger.warning("DynamoDB did not take a call", extra={"operation": operation, "reason": str(error)})
+            raise store_unavailable() from error
+
+    async def _attempt(self, operation: str, body: bytes) -> dict[str, Any]:
+        try:
+            status, answer = await self._send(operation, body)
+        except ConnectionError as error:
+            raise _Passing(str(error), contended=False) from error
+        if status == 200:
+            return answer
+        error = refusal(status, answer)
+        if not passing(error):
+            raise error
+        raise _Passing(str(error), contended=isinstance(error, TransactionRefused)) from error
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Return status and answer. Raises ConnectionError, which names what went wrong on the way."""
@@ -166,22 +136,3 @@ class DynamoDB:
             signed = {"x-amz-target": _TARGET + operation}
             signer = self._signers[operation] = Signer(frozen, self._region, "dynamodb", self._host, now, signed)
         return signer
-
-
-def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
-    """Return what DynamoDB answered as an error of ours."""
-    code = str(answer.get("__type", "")).rpartition("#")[2] or ("InternalServerError" if status >= 500 else "Unknown")
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailed(answer.get("Item"))
-    if code == "TransactionCanceledException":
-        reasons: list[dict[str, Any]] = answer.get("CancellationReasons") or []
-        return TransactionRefused([(str(reason.get("Code", "None")), reason.get("Item")) for reason in reasons])
-    return DynamoDBError(code, str(answer.get("message") or answer.get("Message") or ""))
-
-
-def passing(error: DynamoDBError) -> bool:
-    """Tell whether the same call may succeed in a moment: no condition failed, something was only busy."""
-    if isinstance(error, TransactionRefused):
-        codes = {code for code, _ in error.reasons} - {"None"}
-        return bool(codes) and codes <= _PASSING_REASONS
-    return error.code in _PASSING

@@ -1,0 +1,31 @@
+"""DynamoDB: batches and conditional writes of stores, and the client of the event loop.
+
+Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
+"""
+
+from opencode_cloud.kit.dynamodb.batch import WRITES_AT_ONCE, batch_delete, batch_get, batch_get_async
+from opencode_cloud.kit.dynamodb.client import CONTENT_TYPE, DynamoDB
+from opencode_cloud.kit.dynamodb.conditions import conditional_write, transact
+from opencode_cloud.kit.dynamodb.errors import (
+    ConditionFailed,
+    Contended,
+    DynamoDBError,
+    TransactionRefused,
+)
+from opencode_cloud.kit.dynamodb.items import Item
+
+__all__ = [
+    "CONTENT_TYPE",
+    "WRITES_AT_ONCE",
+    "ConditionFailed",
+    "Contended",
+    "DynamoDB",
+    "DynamoDBError",
+    "Item",
+    "TransactionRefused",
+    "batch_delete",
+    "batch_get",
+    "batch_get_async",
+    "conditional_write",
+    "transact",
+]

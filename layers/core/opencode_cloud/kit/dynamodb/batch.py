@@ -1,0 +1,163 @@
+"""BatchGetItem and BatchWriteItem in chunks, until every key and every write is processed.
+
+DynamoDB may process a part of a batch and return the rest: when it throttles, or when an answer would exceed 16 MB. Its
+API reference recommends exponential backoff for the rest ("BatchGetItem", "BatchWriteItem"). The core is a generator
+without I/O; it yields requests and pauses. Drivers carry them out with boto3 or with our client of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.kit.dynamodb.errors import store_unavailable
+from opencode_cloud.kit.dynamodb.items import Item
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.retry import Backoff
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from opencode_cloud.kit.dynamodb.client import DynamoDB
+
+KEYS_AT_ONCE = 100
+"""DynamoDB: keys in one BatchGetItem."""
+WRITES_AT_ONCE = 25
+"""DynamoDB: requests in one BatchWriteItem."""
+BACKOFF = Backoff(first=0.05, longest=1.0, attempts=6)
+"""Attempts without progress. The pauses are 1.55 s together at most."""
+_UNPROCESSED_KEYS = "UnprocessedKeys"
+_UNPROCESSED_WRITES = "UnprocessedItems"
+Rows = dict[str, list[Item]]
+RequestItems = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call to make after a pause of so many seconds; its answer is sent back into the core."""
+
+    pause: float
+    request: RequestItems
+
+
+Core = Generator[Step, Mapping[str, Any], list[Mapping[str, Any]]]
+
+
+def batch_get(
+    client: DynamoDBClient,
+    keys: Mapping[str, Sequence[Item]],
+    *,
+    consistent: bool = True,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Rows:
+    """Return the rows with ``keys`` (by table), by table and in no order; keys without a row are left out.
+
+    A hundred keys, of all tables together, are one round trip. Raises ``store_unavailable`` (503) when DynamoDB
+    processes nothing more.
+    """
+
+    def send(request: RequestItems) -> Mapping[str, Any]:
+        return client.batch_get_item(RequestItems=request)
+
+    return _rows(keys, _run(reading(keys, consistent=consistent), send, sleep))
+
+
+async def batch_get_async(
+    client: DynamoDB,
+    keys: Mapping[str, Sequence[Item]],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Rows:
+    """Return what :func:`batch_get` returns, always consistent, from an event loop."""
+    core, answer = reading(keys, consistent=True), None
+    while True:
+        try:
+            step = next(core) if answer is None else core.send(answer)
+        except StopIteration as end:
+            return _rows(keys, end.value)
+        if step.pause:
+            await sleep(step.pause)
+        answer = await client.call("BatchGetItem", {"RequestItems": step.request})
+
+
+def batch_delete(
+    client: DynamoDBClient, table: str, keys: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Delete the rows with ``keys`` of a table, 25 in a round trip; rows that do not exist are skipped.
+
+    Raises ``store_unavailable`` (503) when DynamoDB processes nothing more. Some rows may be deleted by then.
+    """
+
+    def send(request: RequestItems) -> Mapping[str, Any]:
+        return client.batch_write_item(RequestItems=request)
+
+    _run(writing(table, [{"DeleteRequest": {"Key": key}} for key in keys]), send, sleep)
+
+
+def reading(keys: Mapping[str, Sequence[Item]], *, consistent: bool, backoff: Backoff = BACKOFF) -> Core:
+    """Yield the steps of reading ``keys`` (by table); return the answers."""
+    wanted = [(table, key) for table, of_table in keys.items() for key in of_table]
+    answers: list[Mapping[str, Any]] = []
+    for chunk in _chunks(wanted, KEYS_AT_ONCE):
+        request: RequestItems = {}
+        for table, key in chunk:
+            request.setdefault(table, {"Keys": [], "ConsistentRead": consistent})["Keys"].append(key)
+        answers += yield from _until_processed(request, _UNPROCESSED_KEYS, backoff)
+    return answers
+
+
+def writing(table: str, requests: Sequence[Item], *, backoff: Backoff = BACKOFF) -> Core:
+    """Yield the steps of carrying out ``requests`` on a table; return the answers."""
+    answers: list[Mapping[str, Any]] = []
+    for chunk in _chunks(requests, WRITES_AT_ONCE):
+        answers += yield from _until_processed({table: list(chunk)}, _UNPROCESSED_WRITES, backoff)
+    return answers
+
+
+def _until_processed(request: RequestItems, rest: str, backoff: Backoff) -> Core:
+    """Yield steps until DynamoDB returns nothing under ``rest``. Progress starts the pauses anew."""
+    answers: list[Mapping[str, Any]] = []
+    pauses, pause = backoff.pauses(), 0.0
+    while True:
+        answer = yield Step(pause, request)
+        answers.append(answer)
+        pending: RequestItems = answer.get(rest) or {}
+        if not pending:
+            return answers
+        if _size(pending, rest) < _size(request, rest):
+            pauses = backoff.pauses()
+        following = next(pauses, None)
+        if following is None:
+            logger.warning("DynamoDB leaves a batch unprocessed", extra={"left": _size(pending, rest)})
+            raise store_unavailable()
+        request, pause = pending, following
+
+
+def _size(request: RequestItems, rest: str) -> int:
+    """Return how many keys or writes a request holds."""
+    return sum(len(part["Keys"] if rest == _UNPROCESSED_KEYS else part) for part in request.values())
+
+
+def _run(
+    core: Core, send: Callable[[RequestItems], Mapping[str, Any]], sleep: Callable[[float], None]
+) -> list[Mapping[str, Any]]:
+    answer: Mapping[str, Any] | None = None
+    while True:
+        try:
+            step = next(core) if answer is None else core.send(answer)
+        except StopIteration as end:
+            return end.value
+        if step.pause:
+            sleep(step.pause)
+        answer = send(step.request)
+
+
+def _rows(tables: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Rows:
+    return {table: [row for answer in answers for row in answer["Responses"].get(table, [])] for table in tables}
+
+
+def _chunks(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (things[start : start + size] for start in range(0, len(things), size))

@@ -1,0 +1,60 @@
+"""Conditional writes through boto3, as the answer to a question: did the condition hold?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb.errors import CONDITION_FAILED, REASON_CONDITION_FAILED, TRANSACTION_CANCELLED
+from opencode_cloud.kit.dynamodb.items import Item
+from opencode_cloud.kit.retry import Backoff, retry
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+CONFLICTS = Backoff(first=0.02, longest=0.32, attempts=6)
+"""Attempts of a transaction that meets others on the same rows. The pauses are 0.62 s together at most."""
+
+
+def conditional_write(write: Callable[..., Any], **request: Any) -> bool:
+    """Carry out a single ``write`` (``client.put_item``, ...) with a condition; False when that does not hold.
+
+    Raises botocore's ``ClientError`` for any other refusal.
+    """
+    try:
+        write(**request)
+    except ClientError as error:
+        if aws.error_code(error) != CONDITION_FAILED:
+            raise
+        return False
+    return True
+
+
+def transact(client: DynamoDBClient, actions: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Carry out a transaction; False when a condition does not hold.
+
+    A transaction that meets another one is retried. Raises botocore's ``ClientError`` when it meets others every
+    time, and for any other refusal.
+    """
+    # boto3 wants a list of its own typed dictionaries; stores build the same as plain ones.
+    write: Callable[..., Any] = client.transact_write_items
+    try:
+        retry(lambda: write(TransactItems=actions), CONFLICTS, ClientError, when=_met_another, sleep=sleep)
+    except ClientError as error:
+        if REASON_CONDITION_FAILED not in _reasons(error):
+            raise
+        return False
+    return True
+
+
+def _met_another(error: ClientError) -> bool:
+    return aws.error_code(error) == TRANSACTION_CANCELLED and REASON_CONDITION_FAILED not in _reasons(error)
+
+
+def _reasons(error: ClientError) -> set[str]:
+    response: Mapping[str, Any] = error.response
+    return {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])}

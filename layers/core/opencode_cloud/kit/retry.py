@@ -1,0 +1,111 @@
+"""Trying again: one rule of pauses for every place that retries.
+
+The rule is exponential backoff with full jitter: the pause before the next attempt is drawn evenly between 0 and a
+ceiling, which doubles with each attempt up to a limit. The AWS Architecture Blog ("Exponential Backoff And Jitter")
+shows that full jitter ends contention with the fewest calls; the AWS SDKs follow it in their standard mode.
+
+tenacity and stamina offer the same rule. Both retry on exceptions, around a function. Half of our places retry on a
+value (keys that were not processed, a status, a lost race), and both would add a dependency to the functions with the
+shortest cold start. So the rule is here: a value that names its bounds, and two drivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+Result = TypeVar("Result")
+Failure = TypeVar("Failure", bound=Exception)
+_DOUBLINGS = 30  # beyond these every ceiling is above every limit, and floats would overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The bounds of one place that retries.
+
+    At least one of ``attempts`` and ``seconds`` is given: no place retries for ever.
+    """
+
+    first: float
+    """Ceiling of the pause after the first attempt, in seconds. It doubles with each attempt."""
+    longest: float
+    """Limit of the ceiling, in seconds."""
+    attempts: int | None = None
+    """Number of attempts in all, the first one included."""
+    seconds: float | None = None
+    """Time after the first attempt began from which at most one more attempt begins."""
+
+    def __post_init__(self) -> None:
+        if self.attempts is None and self.seconds is None:
+            raise ValueError("a backoff is bounded by attempts or by seconds")
+
+    def ceiling(self, attempt: int) -> float:
+        """Return the longest pause after attempt number ``attempt`` (from 1), in seconds."""
+        return min(self.longest, self.first * 2 ** min(attempt - 1, _DOUBLINGS))
+
+    def pauses(
+        self, *, draw: Callable[[], float] = random.random, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[float]:
+        """Return the pauses between attempts, in seconds; they end when no further attempt is to be made.
+
+        The time for ``seconds`` runs from this call. ``draw`` returns numbers from 0 to 1.
+        """
+        return self._pauses(draw, clock, clock())
+
+    def _pauses(self, draw: Callable[[], float], clock: Callable[[], float], began: float) -> Iterator[float]:
+        for attempt in count(1):
+            if self.attempts is not None and attempt >= self.attempts:
+                return
+            if self.seconds is not None and clock() - began > self.seconds:
+                return
+            yield self.ceiling(attempt) * draw()
+
+
+def _always(_error: Exception) -> bool:
+    return True
+
+
+def retry(
+    function: Callable[[], Result],
+    backoff: Backoff,
+    on: type[Failure],
+    *,
+    when: Callable[[Failure], bool] = _always,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Call ``function`` until it returns; retry errors of type ``on`` for which ``when`` holds.
+
+    Raises what the last attempt raised, and at once what is not to be retried.
+    """
+    for pause in backoff.pauses():
+        try:
+            return function()
+        except on as error:
+            if not when(error):
+                raise
+        sleep(pause)
+    return function()
+
+
+async def retry_async(
+    function: Callable[[], Awaitable[Result]],
+    backoff: Backoff,
+    on: type[Failure],
+    *,
+    when: Callable[[Failure], bool] = _always,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Result:
+    """Do as :func:`retry`, on an event loop."""
+    for pause in backoff.pauses():
+        try:
+            return await function()
+        except on as error:
+            if not when(error):
+                raise
+        await sleep(pause)
+    return await function()
