@@ -1,6 +1,6 @@
 """The floor: a server that passes each publication on to every viewer and stores nothing. `python -m benchmarks.floor`.
 
-What remains between it and ours is the price of durability, order and secrecy, and of the emulator.
+The difference between it and our stage is the price of durability, order and secrecy, and of the emulator.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def proxy(upstream: str, folder: Path) -> Iterator[Proxy]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours but PATH; prices from the package instead of the internet; the settings of production."""
+    """Only our PATH; prices from the package instead of the internet; settings for production."""
     settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR"}
     return {"PATH": os.environ["PATH"], "HOME": "/tmp", "NO_PROXY": "127.0.0.1", **settings}  # noqa: S108 - unused
 

@@ -36,7 +36,7 @@ class Loaded:
     items: int
     frame_bytes: int
     document_bytes: int
-    """Of documents, as transferred (compressed)."""
+    """Compressed size of the transferred documents."""
     documents: int
 
     @property

@@ -26,7 +26,7 @@ def deployed_environments() -> dict[str, dict[str, str]]:
             if name in ALL:
                 found[name] = variables
     if "share" not in found:
-        raise RuntimeError("the stage has no functions of ours: is it deployed?")
+        raise RuntimeError("the stage has no function `share`: deploy it first")
     return found
 
 

@@ -45,7 +45,7 @@ CLIENT = {"client_id": "opencode-cli"}
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CONFIGURATION = {"model": "acme/large", "share": "manual", "instructions": ["AGENTS.md"]}
 LOGIN_REPETITIONS = 40
-"""Of steps that are limited by address: a stage admits 60 device codes a minute."""
+"""Repetitions of login steps. A stage admits 60 device codes a minute and IP address."""
 
 
 @dataclass(frozen=True)

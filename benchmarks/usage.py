@@ -98,7 +98,7 @@ def fill(owner: Engine, events: int) -> None:
 def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
     """Return what a dashboard asks, by name."""
     month = Selection(since=SINCE, until=UNTIL)
-    # A past period that ends within a day: its last hours are read by the hour. What ends now is read by days.
+    # A past period that ends within a day: its last hours are read by the hour. A period that ends now is read by days.
     part = Selection(since=SINCE, until=UNTIL - timedelta(hours=7, minutes=12))
     one = Selection(since=SINCE, until=UNTIL, only={Dimension.MEMBER: f"mem_{7:026d}"})
 

@@ -39,17 +39,17 @@ class MariaDB:
     client: Path | None
     dump: Path | None
     base: Path | None = None
-    """Where its own files are, unless it knows."""
+    """Folder of its own files; None if the programs find it themselves."""
     libraries: tuple[Path, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its programs need in their environment: where their libraries are."""
+        """Environment variables of its programs: the folders of their libraries."""
         return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, self.libraries))} if self.libraries else {}
 
     @property
     def options(self) -> list[str]:
-        """What its programs need on their command lines, before everything else."""
+        """First arguments on the command lines of its programs."""
         return ["--no-defaults", *([f"--basedir={self.base}"] if self.base else [])]
 
 

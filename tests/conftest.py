@@ -1,4 +1,4 @@
-"""What all tests share: one deployed local stage a session, and how hard hypothesis tries."""
+"""Shared by all tests: one deployed local stage per session, and the effort of hypothesis."""
 
 from __future__ import annotations
 

@@ -59,11 +59,13 @@ RULES = (
     _rule(r"\b[Nn]obody\b", "nobody is not an agent: write what happens, or name the thing"),
     _rule(r"\b[Ww]hoever\b", "name the person: the owner, the caller, anyone with the link"),
     _rule(r"^(?:Who|Whom|Whose)\b(?!.*\?$)(?:\s+\S+){4,}", "a relative clause is no subject: name the person"),
-    _rule(rf"^What\b(?!.*\?$).*\b(?:{_VERBS})\b.*\b(?:{_VERBS})\b", "a relative clause is no subject: name the thing"),
+    _rule(r"^What\b(?!.*\?$)(?:\s+\S+){4,}", "a relative clause is no subject: name the thing"),
     _rule(r"[;:] who(?:m|se)? (?!\w+\?)", "a relative clause is no subject: name the person"),
     _rule(rf"[;:] what (?:{_VERBS})\b", "a relative clause is no subject: name the thing"),
     _rule(r"\b[Ww]hat (?:nothing|no one)\b", "name the thing"),
-    _rule(r"^Of (?:a|an|the|its|their|two|several|all|wh\w+|each|every|one)\b", "begin with the subject"),
+    _rule(r"\b[Ww]hat of (?:a|an|the|it|its|each|them)\b|\bwhat (?:is|are|was) none\b", "name the thing"),
+    _rule(r"^Of\b", "begin with the subject"),
+    _rule(r"\bof ours\b", "write our, or name the thing"),
     _rule(
         r"\b(?:is|are) to be (?:\w+ed|\w+en|said|told|found|made|kept|known|sent|read|done)\b", "use can, must or will"
     ),
