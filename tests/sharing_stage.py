@@ -58,7 +58,7 @@ class Meeting:
         self.folder = folder
 
     def want(self) -> None:
-        """Ask for the stage; who asks first has it started."""
+        """Ask for the stage. The first request starts it."""
         (self.folder / "wanted").touch()
 
     def is_wanted(self) -> bool:

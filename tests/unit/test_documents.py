@@ -69,7 +69,7 @@ def test_every_make_target_that_a_document_names_exists() -> None:
     assert not [(name, target) for name, target in named if target not in targets]
 
 
-PLACES = ("", "layers/core/opencode_cloud", "layers/core/opencode_cloud/*", "tests", "clients/*/src/*")
+PLACES = ("", "layers/core/opencode_cloud", "layers/core/opencode_cloud/*", "tests", "tests/unit/*", "clients/*/src/*")
 """Where a document's path begins: at the root, in the library, in one of its features, ..."""
 
 
