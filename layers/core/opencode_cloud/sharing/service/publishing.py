@@ -156,8 +156,8 @@ class Publishing:
         mode = self._gate.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
-        self._note_title(share, items)
         items = conceal(items, capability.unseal(secret, share), share.pseudonym)
+        self._note_title(share, items)  # of the concealed items: a title may contain the session id
         head, tail, end = self._append(share, head, items, at)
         numbered = tuple(
             msgspec.structs.replace(item, seq=tail.seq + 1 + offset, at=at) for offset, item in enumerate(items)
