@@ -1,0 +1,248 @@
+"""Owning: how a share gets its owner, and what owners and admins may change, list and revoke; all of it is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unavailable
+from opencode_cloud.sharing.models import Mode, Ownership
+from opencode_cloud.sharing.store import ShareStore
+from tests.emulator.sharing.plane import Environment, People, SharedSession, items_of
+from tests.integration.publisher import part, session
+
+
+@dataclass
+class Team:
+    """A workspace with members, and an execution environment."""
+
+    cloud: Environment
+    workspace: str
+    ada: Actor
+    bob: Actor
+    admin: Actor
+
+    @property
+    def people(self) -> People:
+        return self.cloud.plane.people
+
+    def ownership(self, share: SharedSession) -> Ownership:
+        ownership = self.cloud.row(share.id).ownership
+        assert ownership is not None
+        return ownership
+
+    def listed(self, actor: Actor, *, own: bool = False) -> list[str]:
+        return [listed.share.id for listed in self.cloud.owning.page(actor, own=own, limit=50, after=None)[0]]
+
+    def recorded(self) -> list[dict[str, Any]]:
+        return self.cloud.plane.received(self.cloud.plane.audit)
+
+
+@pytest.fixture
+def team(cloud: Environment) -> Team:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada, bob, admin = (cloud.actor(people.member(workspace, role), workspace) for role in ("member", "member", "admin"))
+    return Team(cloud, workspace, ada, bob, admin)
+
+
+class TestBeginning:
+    def test_a_share_of_somebody_signed_in_is_theirs(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        ownership = team.ownership(share)
+        assert (ownership.owner, ownership.workspace, ownership.mode) == (team.ada.account, team.workspace, Mode.LINK)
+        (entry,) = team.recorded()
+        assert (entry["action"], entry["target_id"]) == ("share.created", share.id)
+
+    def test_a_share_keeps_its_owner_whoever_asks_for_it(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        assert team.cloud.share(share.session_id, team.bob).credentials == share.credentials
+        assert team.ownership(share).owner == team.ada.account
+
+    def test_a_new_share_is_as_wide_and_lives_as_long_as_the_policy_allows(self, team: Team) -> None:
+        team.people.policy(team.workspace, share_mode="workspace", share_lifetime_seconds=60)
+        share = team.cloud.share(actor=team.ada)
+        assert team.ownership(share).mode is Mode.WORKSPACE
+        assert 0 < (team.cloud.row(share.id).expires_at or 0) - now_seconds() <= 60
+
+    def test_where_the_policy_allows_no_shares_none_is_made(self, team: Team) -> None:
+        team.people.policy(team.workspace, share_mode="off")
+        with pytest.raises(Forbidden) as refused:
+            team.cloud.share(actor=team.ada)
+        assert refused.value.code == "sharing_off"
+
+
+class TestClaiming:
+    def test_an_anonymous_share_belongs_to_the_first_who_is_signed_in(self, team: Team) -> None:
+        share = team.cloud.share()
+        team.cloud.share(share.session_id, team.ada)
+        team.cloud.share(share.session_id, team.bob)
+        assert team.ownership(share).owner == team.ada.account
+        (entry,) = team.recorded()
+        assert (entry["action"], entry["before"]) == ("share.claimed", {"owner": None})
+
+    def test_a_sync_by_somebody_signed_in_claims_it_too(self, team: Team) -> None:
+        share = team.cloud.share()
+        team.cloud.publishing.sync(share.id, share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
+        assert team.ownership(share).owner == team.ada.account
+
+    def test_nobody_claims_a_share_without_its_secret(self, team: Team) -> None:
+        share = team.cloud.share()
+        with pytest.raises(Forbidden):
+            team.cloud.publishing.sync(share.id, "wrong", items_of(part("1")), now_ms(), lambda: team.ada)
+        assert team.cloud.row(share.id).ownership is None
+
+    def test_of_two_at_once_the_first_gets_it_and_the_other_goes_on(self, team: Team) -> None:
+        share, elsewhere = team.cloud.share(), Environment(team.cloud.plane)
+        team.cloud.steering.before(ShareStore.claim, lambda: elsewhere.share(share.session_id, team.bob))
+        commit = team.cloud.publishing.sync(share.id, share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
+        assert commit.seq == 1
+        assert team.ownership(share).owner == team.bob.account
+        assert [entry["action"] for entry in team.recorded()] == ["share.claimed"]
+
+    def test_a_share_that_goes_meanwhile_is_not_claimed(self, team: Team) -> None:
+        share = team.cloud.share()
+        team.cloud.steering.before(ShareStore.claim, lambda: team.cloud.removal.unshare(share.id, share.secret))
+        with pytest.raises(Gone):
+            team.cloud.share(share.session_id, team.ada)
+
+    def test_viewers_who_may_not_watch_it_any_more_are_sent_away(self, team: Team) -> None:
+        share = team.cloud.share()
+        viewer = team.cloud.follow(share.id)
+        team.people.policy(team.workspace, share_mode="workspace")
+        team.cloud.share(share.session_id, team.ada)
+        assert not viewer.open
+        assert team.cloud.store.viewers(share.id) == []
+
+
+class TestChanging:
+    def test_a_change_of_who_may_read_ends_the_sockets_of_all_who_watch(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        viewer = team.cloud.follow(share.id)
+        team.cloud.change(share.id, team.ada, mode=Mode.WORKSPACE)
+        assert (viewer.sent, viewer.open) == ([], False)
+        assert team.cloud.store.viewers(share.id) == []
+
+    def test_a_change_of_the_end_leaves_those_who_watch(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        viewer = team.cloud.follow(share.id)
+        team.cloud.change(share.id, team.ada, expires_at=now_seconds() + 60)
+        assert viewer.open
+        team.cloud.change(share.id, team.ada, expires_at=0)
+        assert team.cloud.row(share.id).expires_at is None
+
+    def test_of_two_at_once_the_second_is_refused_and_nothing_is_mixed(self, team: Team) -> None:
+        share, elsewhere = team.cloud.share(actor=team.ada), Environment(team.cloud.plane)
+        team.cloud.steering.before(
+            ShareStore.change, lambda: elsewhere.change(share.id, team.admin, mode=Mode.WORKSPACE)
+        )
+        with pytest.raises(Unavailable) as refused:
+            team.cloud.change(share.id, team.ada, mode=Mode.PASSWORD, password="correct horse")
+        assert refused.value.code == "contended"
+        ownership = team.ownership(share)
+        assert (ownership.mode, ownership.password_hash) == (Mode.WORKSPACE, "")
+
+    def test_nothing_is_made_wider_or_longer_than_the_policy_allows(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        team.people.policy(team.workspace, share_mode="workspace", share_lifetime_seconds=60)
+        with pytest.raises(Forbidden) as wide:
+            team.cloud.change(share.id, team.ada, mode=Mode.PASSWORD, password="correct horse")
+        assert wide.value.code == "mode_not_allowed"
+        for end in (0, now_seconds() + 120):
+            with pytest.raises(Forbidden) as long:
+                team.cloud.change(share.id, team.ada, expires_at=end)
+            assert long.value.code == "lifetime_not_allowed"
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ({"mode": Mode.PASSWORD}, "invalid_password"),
+            ({"password": "correct horse"}, "invalid_password"),
+            ({"expires_at": 1}, "invalid_expiry"),
+        ],
+    )
+    def test_a_change_that_contradicts_itself_is_refused(self, team: Team, change: dict[str, Any], code: str) -> None:
+        share = team.cloud.share(actor=team.ada)
+        with pytest.raises(BadRequest) as refused:
+            team.cloud.change(share.id, team.ada, **change)
+        assert refused.value.code == code
+
+    def test_another_member_may_not_and_an_admin_of_the_workspace_may(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        elsewhere = team.people.workspace()
+        stranger = team.cloud.actor(team.people.member(elsewhere, "admin"), elsewhere)
+        for actor in (team.bob, stranger):
+            with pytest.raises(NotFound):
+                team.cloud.change(share.id, actor, mode=Mode.WORKSPACE)
+            with pytest.raises(NotFound):
+                team.cloud.owning.revoke_one(actor, share.id, team.cloud.removal)
+        team.cloud.change(share.id, team.admin, mode=Mode.WORKSPACE)
+        assert team.ownership(share).mode is Mode.WORKSPACE
+
+    def test_the_trail_says_what_changed_and_never_the_password(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        team.cloud.change(share.id, team.ada, mode=Mode.PASSWORD, password="correct horse")
+        entries = team.recorded()
+        assert [entry["action"] for entry in entries] == ["share.created", "share.mode_changed"]
+        assert (entries[1]["before"]["mode"], entries[1]["after"]["mode"]) == ("link", "password")
+        assert "correct horse" not in str(entries)
+        assert not [body for body in team.cloud.plane.stored() if b"correct horse" in body]
+
+
+class TestListing:
+    def test_members_see_their_own_and_admins_all_of_the_workspace(self, team: Team) -> None:
+        mine, theirs = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.bob)
+        team.cloud.share()
+        assert team.listed(team.ada) == [mine.id]
+        assert set(team.listed(team.admin)) == {mine.id, theirs.id}
+        assert team.listed(team.admin, own=True) == []
+
+    def test_what_is_removed_or_over_is_in_no_list(self, team: Team) -> None:
+        removed, living = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.ada)
+        over = Environment(team.cloud.plane, lifetime_seconds=-1).share(actor=team.ada)
+        team.cloud.removal.unshare(removed.id, removed.secret)
+        assert team.listed(team.ada) == [living.id]
+        with pytest.raises(NotFound):
+            team.cloud.owning.get(team.ada, over.id)
+
+    def test_a_share_is_listed_by_the_title_of_its_session(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        share.sync(session(share.session_id, "first"), session(share.session_id, f"about {share.session_id}" * 20))
+        title = team.cloud.owning.get(team.ada, share.id).ownership.title
+        assert len(title) == 200
+        share.sync({"type": "session", "data": {"title": 7}})
+        assert team.cloud.owning.get(team.ada, share.id).ownership.title == title
+
+    def test_a_title_does_not_tell_the_session_id(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        share.sync(session(share.session_id, f"about {share.session_id}"))
+        core = share.session_id.removeprefix("ses_")
+        assert (
+            team.cloud.owning.get(team.ada, share.id).ownership.title == f"about {team.cloud.row(share.id).pseudonym}"
+        )
+        assert not [body for body in team.cloud.plane.stored() if core.encode() in body]
+
+
+class TestRevoking:
+    def test_those_that_were_there_and_ones_own_are_removed_and_the_others_named(self, team: Team) -> None:
+        mine, theirs = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.bob)
+        asked = [mine.id, theirs.id, "A" * 22, mine.id]
+        assert team.cloud.owning.revoke(team.ada, asked, team.cloud.removal) == ([mine.id], [theirs.id, "A" * 22])
+        with pytest.raises(Gone):
+            mine.sync(part("1"))
+        assert theirs.sync(part("1")) == 1
+        assert [entry["action"] for entry in team.recorded()][-1] == "share.revoked"
+
+    def test_an_unshare_by_the_secret_is_recorded_for_a_share_with_an_owner(self, team: Team) -> None:
+        owned, anonymous = team.cloud.share(actor=team.ada), team.cloud.share()
+        team.recorded()
+        for share in (owned, anonymous):
+            removed = team.cloud.removal.unshare(share.id, share.secret)
+            assert removed is not None
+            team.cloud.owning.record_unshared(removed, None, "192.0.2.9")
+        (entry,) = team.recorded()
+        assert (entry["action"], entry["target_id"]) == ("share.revoked", owned.id)
