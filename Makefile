@@ -14,7 +14,7 @@ CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
 
 .PHONY: help
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: ## Build the environments (.venv, .tools, node_modules); quick if they are current
@@ -25,7 +25,7 @@ dev: setup ## Start everything on this machine: http://127.0.0.1:$(PORT) (DEMO=1
 	@exec $(BIN)/python -m local dev
 
 .PHONY: test
-test: setup style ## Check and test everything but the slow tests (ARGS: more options of pytest)
+test: setup style ## Check everything and run all tests but the slow ones (ARGS: more options of pytest)
 	@mkdir -p .local; node_modules/.bin/pyright >.local/types.log 2>&1 & types=$$!; \
 	$(PYTEST) $(ARGS); tests=$$?; \
 	echo "Types (pyright):"; wait $$types; typed=$$?; cat .local/types.log; \
@@ -40,7 +40,7 @@ test-slow: setup ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## Break one rule at a time, and see that the tests named for it fail (NAME=I4: only some)
+mutants: setup ## Break one rule at a time; the tests named for it must fail (NAME=I4: only some)
 	$(BIN)/python -m tests.mutants $(NAME)
 
 .PHONY: bench

@@ -1,7 +1,7 @@
 """A linter for plain English (CONTRIBUTING, "Language"): ``python -m tests.language PATH ...`` lists findings.
 
-It reads prose from Markdown, templates, mails, scripts, styles, Makefile, TOML, YAML and Python (docstrings, comments
-and string literals), and matches a few patterns of sentences that a reader has to parse twice.
+It reads prose from Markdown, templates, mails, scripts, styles, build and settings files, and Python (docstrings,
+comments and string literals), and matches a few patterns of sentences that a reader has to parse twice.
 """
 
 import ast
@@ -114,7 +114,7 @@ def _sentences(passage: Passage) -> Iterator[tuple[int, str]]:
 
 
 def _reader(path: Path) -> Callable[[str], Iterator[Passage]] | None:
-    if path.name == "Makefile":
+    if path.name in ("Makefile", "Dockerfile"):
         return _hash_comments
     return {
         ".md": _markdown,
@@ -125,6 +125,8 @@ def _reader(path: Path) -> Callable[[str], Iterator[Passage]] | None:
         ".js": _block_comments,
         ".css": _block_comments,
         ".toml": _hash_comments,
+        ".in": _hash_comments,
+        ".sh": _hash_comments,
         ".yml": _hash_comments,
     }.get(path.suffix)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts the gateway: under AWS Lambda Web Adapter, in a container, and beside the emulator (local/gateway.py).
 if [ -n "$LAMBDA_TASK_ROOT" ]; then
-  # Where the runtime would look by itself: layers, and the SDK that it brings.
+  # The runtime's own search path: layers, and the SDK that it contains.
   export PYTHONPATH="/opt/python:$LAMBDA_TASK_ROOT:${LAMBDA_RUNTIME_DIR:-/var/runtime}"
   cd "$LAMBDA_TASK_ROOT" || exit 1
 fi
