@@ -1,185 +1,239 @@
-"""Batches of DynamoDB: all keys and writes are processed, with pauses while DynamoDB throttles, and not for ever."""
+"""Batches of queues and streams: of every consumer, one malformed record fails alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from threading import Barrier
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
+import msgspec
 import pytest
 
-from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import batch_delete, batch_get, batch_get_async, conditional_write, transact
-from opencode_cloud.kit.dynamodb.batch import BACKOFF
-from opencode_cloud.kit.errors import Unavailable
+from opencode_cloud.audit.deliveries import AuditDeliveries
+from opencode_cloud.audit.models import Entry
+from opencode_cloud.budgets.deliveries import AlertDeliveries
+from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.stream import BudgetsKeeper
+from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.kit.batches import Change, PartialBatch, StreamBatch
+from opencode_cloud.kit.errors import Redeliver
+from opencode_cloud.mail.deliveries import MailDeliveries
+from opencode_cloud.outbox.deliveries import RelayQueue
+from opencode_cloud.outbox.service import WakeUp
+from opencode_cloud.schema.usage_events import to_row
+from opencode_cloud.sharing.purges import Purges
+from opencode_cloud.sharing.store import PurgeRequest
+from opencode_cloud.sharing.stream import SharingStream
+from opencode_cloud.usage.deliveries import ExportDeliveries
+from opencode_cloud.usage.models import ExportRequest
+from opencode_cloud.usage.stream import UsageStream
 
-if TYPE_CHECKING:
-    from tests.unit.aws import Cloud
-
-
-def key(name: object) -> dict[str, Any]:
-    return {"pk": {"S": f"row#{name}"}}
-
-
-def keys(number: int) -> list[dict[str, Any]]:
-    return [key(each) for each in range(number)]
-
-
-class Throttled:
-    """DynamoDB that processes at most ``at_once`` keys of the first ``calls`` calls, and then everything."""
-
-    def __init__(self, calls: int, at_once: int = 0) -> None:
-        self.calls = calls
-        self.at_once = at_once
-        self.requests: list[Mapping[str, Any]] = []
-        self.slept: list[float] = []
-
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's own name
-        self.requests.append(RequestItems)
-        allowed = self.at_once if len(self.requests) <= self.calls else 1_000
-        responses: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
-        for table, wanted in RequestItems.items():
-            done, left = wanted["Keys"][:allowed], wanted["Keys"][allowed:]
-            allowed -= len(done)
-            responses[table] = done
-            if left:
-                rest[table] = {**wanted, "Keys": left}
-        return {"Responses": responses, "UnprocessedKeys": rest}
-
-    def batch_write_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's own name
-        self.requests.append(RequestItems)
-        allowed = self.at_once if len(self.requests) <= self.calls else 1_000
-        rest = {table: writes[allowed:] for table, writes in RequestItems.items() if writes[allowed:]}
-        return {"UnprocessedItems": rest}
-
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert operation == "BatchGetItem"
-        return self.batch_get_item(request["RequestItems"])
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.slept.append(seconds)
+Handle = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def read(client: Throttled, wanted: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return batch_get(client, wanted, sleep=client.sleep)  # pyright: ignore[reportArgumentType]
+class Order(msgspec.Struct, frozen=True):
+    """A message of a queue."""
+
+    name: str
 
 
-async def read_async(client: Throttled, wanted: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return await batch_get_async(client, wanted, sleep=client.sleep_async)  # pyright: ignore[reportArgumentType]
+class Consumer:
+    """Processes orders; some fail."""
+
+    def __init__(self, failures: dict[str, Exception] | None = None) -> None:
+        self.failures = failures or {}
+        self.done: list[str] = []
+        self.given_up: list[str] = []
+
+    def process(self, order: Order) -> None:
+        if order.name in self.failures:
+            raise self.failures[order.name]
+        self.done.append(order.name)
+
+    def give_up(self, order: Order) -> None:
+        self.given_up.append(order.name)
 
 
-def test_keys_are_read_a_hundred_at_a_time() -> None:
-    client = Throttled(0)
-    assert read(client, {"t": keys(250)}) == {"t": keys(250)}
-    assert [len(request["t"]["Keys"]) for request in client.requests] == [100, 100, 50]
-    assert client.slept == []
+def message(name: str, body: str | None = None, receives: int = 1) -> dict[str, Any]:
+    return {
+        "messageId": name,
+        "receiptHandle": f"receipt-{name}",
+        "body": msgspec.json.encode(Order(name)).decode() if body is None else body,
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+    }
 
 
-def test_keys_of_two_tables_share_a_round_trip() -> None:
-    client = Throttled(0)
-    assert read(client, {"a": keys(2), "b": keys(1)}) == {"a": keys(2), "b": keys(1)}
-    assert len(client.requests) == 1
+def change(number: str, image: dict[str, Any]) -> dict[str, Any]:
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": number, "NewImage": image}}
 
 
-def test_without_keys_nothing_is_asked() -> None:
-    client = Throttled(0)
-    assert read(client, {"t": []}) == {"t": []}
-    assert client.requests == []
+def failed(handle: Handle, *records: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in handle({"Records": list(records)})["batchItemFailures"]]
 
 
-def test_unprocessed_keys_are_read_again_after_a_pause() -> None:
-    client = Throttled(2, at_once=3)
-    assert read(client, {"t": keys(10)}) == {"t": keys(10)}
-    assert [len(request["t"]["Keys"]) for request in client.requests] == [10, 7, 4]
-    assert len(client.slept) == 2
-    assert all(request["t"]["ConsistentRead"] for request in client.requests)
+class TestQueues:
+    def test_a_message_that_cannot_be_read_fails_alone(self) -> None:
+        consumer = Consumer()
+        batch = PartialBatch(Order, consumer.process)
+        assert failed(batch.handle, message("a"), message("b", body="{"), message("c", body="{}"), message("d")) == [
+            "b",
+            "c",
+        ]
+        assert consumer.done == ["a", "d"]
+
+    def test_a_message_that_fails_comes_again_alone(self) -> None:
+        consumer = Consumer({"a": RuntimeError("no")})
+        assert failed(PartialBatch(Order, consumer.process).handle, message("a"), message("b")) == ["a"]
+        assert consumer.done == ["b"]
+
+    def test_a_batch_of_which_nothing_succeeds_is_answered_and_not_raised(self) -> None:
+        consumer = Consumer({"a": RuntimeError("no")})
+        assert failed(PartialBatch(Order, consumer.process).handle, message("a")) == ["a"]
+
+    def test_failures_of_one_batch_are_forgotten_by_the_next(self) -> None:
+        consumer = Consumer({"a": RuntimeError("no")})
+        batch = PartialBatch(Order, consumer.process)
+        assert failed(batch.handle, message("a")) == ["a"]
+        assert failed(batch.handle, message("b")) == []
+
+    @pytest.mark.parametrize(("receives", "comes_again"), [(1, ["a"]), (3, ["a"]), (4, []), (9, [])])
+    def test_a_message_is_given_up_at_its_last_receive(self, receives: int, comes_again: list[str]) -> None:
+        consumer = Consumer({"a": RuntimeError("no")})
+        batch = PartialBatch(Order, consumer.process, max_receives=4, on_exhausted=consumer.give_up)
+        assert failed(batch.handle, message("a", receives=receives)) == comes_again
+        assert consumer.given_up == ([] if comes_again else ["a"])
+
+    def test_only_the_named_error_gives_a_message_up(self) -> None:
+        consumer = Consumer({"a": KeyError(), "b": RuntimeError()})
+        batch = PartialBatch(
+            Order, consumer.process, max_receives=2, on_exhausted=consumer.give_up, exhausted_by=KeyError
+        )
+        assert failed(batch.handle, message("a", receives=2), message("b", receives=2)) == ["b"]
+        assert consumer.given_up == ["a"]
+
+    def test_a_message_that_cannot_be_read_is_never_given_up(self) -> None:
+        consumer = Consumer()
+        batch = PartialBatch(Order, consumer.process, max_receives=1, on_exhausted=consumer.give_up)
+        assert failed(batch.handle, message("a", body="{", receives=9)) == ["a"]
+
+    def test_a_message_to_be_redelivered_is_handed_back_with_its_receipt(self) -> None:
+        consumer = Consumer({"a": Redeliver("not yet"), "b": RuntimeError("no")})
+        receipts: list[str] = []
+        batch = PartialBatch(
+            Order, consumer.process, on_redelivery=lambda record: receipts.append(record.receipt_handle)
+        )
+        assert failed(batch.handle, message("a"), message("b")) == ["a", "b"]
+        assert receipts == ["receipt-a"]
+
+    def test_in_parallel_no_message_waits_for_another(self) -> None:
+        together = Barrier(3, timeout=10)
+        batch = PartialBatch(Order, lambda _: together.wait(), parallel=True)
+        assert failed(batch.handle, message("a"), message("b"), message("c")) == []
 
 
-def test_a_table_that_only_throttles_ends_in_a_503_after_a_few_pauses() -> None:
-    client = Throttled(1_000)
-    with pytest.raises(Unavailable) as raised:
-        read(client, {"t": keys(5)})
-    assert (raised.value.code, raised.value.status) == ("store_unavailable", 503)
-    assert len(client.requests) == BACKOFF.attempts == 6
-    assert len(client.slept) == 5
+class TestStreams:
+    def test_a_record_that_cannot_be_read_fails_alone(self) -> None:
+        taken: list[str] = []
+
+        def take(changes: Sequence[Change[str]]) -> tuple[()]:
+            taken.extend(change.payload for change in changes)
+            return ()
+
+        batch = StreamBatch(lambda record: str(record["dynamodb"]["NewImage"]["name"]["S"]), take)
+        assert failed(
+            batch.handle, change("1", {"name": {"S": "a"}}), change("2", {}), change("3", {"name": {"S": "c"}})
+        ) == ["2"]
+        assert taken == ["a", "c"]
+
+    def test_changes_that_fail_are_named_by_their_sequence_number(self) -> None:
+        batch = StreamBatch(lambda record: record["dynamodb"]["SequenceNumber"], lambda changes: changes[1:])
+        assert failed(batch.handle, change("1", {}), change("2", {})) == ["2"]
+
+    def test_a_batch_that_fails_as_a_whole_is_raised(self) -> None:
+        def fail(_changes: object) -> tuple[()]:
+            raise RuntimeError("the database is away")
+
+        with pytest.raises(RuntimeError, match="away"):
+            StreamBatch(lambda _: 1, fail).handle({"Records": [change("1", {})]})
 
 
-def test_progress_starts_the_attempts_anew() -> None:
-    client = Throttled(50, at_once=1)
-    assert len(read(client, {"t": keys(40)})["t"]) == 40
-    assert max(client.slept) <= BACKOFF.first
+CROSSING = Crossing(
+    id="crossing",
+    workspace="wrk_1",
+    budget=KnownBudget(id="bud_1", scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=2),
+    threshold=50,
+    used=1,
+    refused=False,
+    starts_at=0,
+    resets_at=None,
+    at=0,
+)
+ENTRY = Entry(
+    id="aud_1",
+    workspace_id=None,
+    at=datetime(2026, 11, 28),  # noqa: DTZ001 - as SQL keeps it
+    actor_kind="person",
+    actor_id="acc_1",
+    actor_name="a@example.com",
+    credential="session",
+    key_id=None,
+    action="key.create",
+    target_kind="key",
+    target_id="key_1",
+    target_name="k",
+    before=None,
+    after=None,
+    address="",
+    correlation_id="",
+)
+QUEUES: dict[str, tuple[Callable[[Any], Handle], object, str]] = {
+    "alerts": (lambda service: AlertDeliveries(service).handle, CROSSING, "deliver"),
+    "audit": (lambda service: AuditDeliveries(service).handle, ENTRY, "add_once"),
+    "export": (lambda service: ExportDeliveries(service).handle, ExportRequest(export="exp_1", sent_at=0), "go_on"),
+    "mail": (lambda service: MailDeliveries(service, MagicMock()).handle, {"mail": "mail_1"}, "send"),
+    "purge": (lambda service: Purges(service).handle, PurgeRequest(share="share"), "purge"),
+    "relay": (lambda service: RelayQueue(service).handle, WakeUp(transaction="txn_1", sent_at=0), "wake_up"),
+}
 
 
-async def test_the_event_loop_reads_by_the_same_rule() -> None:
-    client = Throttled(2, at_once=3)
-    assert await read_async(client, {"t": keys(10)}) == {"t": keys(10)}
-    assert len(client.slept) == 2
-    stuck = Throttled(1_000)
-    with pytest.raises(Unavailable):
-        await read_async(stuck, {"t": keys(5)})
-    assert len(stuck.requests) == 6
+@pytest.mark.parametrize("name", QUEUES)
+def test_of_every_queue_one_malformed_message_fails_alone(name: str) -> None:
+    handle_of, payload, verb = QUEUES[name]
+    service = MagicMock()
+    good = msgspec.json.encode(payload).decode()
+    records = [message("bad", body="not JSON"), message("good", body=good), message("list", body="[]")]
+    assert failed(handle_of(service), *records) == ["bad", "list"]
+    getattr(service, verb).assert_called_once()
 
 
-def test_writes_go_25_at_a_time_and_are_repeated_while_dynamodb_throttles() -> None:
-    client = Throttled(1, at_once=5)
-    batch_delete(client, "t", keys(30), sleep=client.sleep)  # pyright: ignore[reportArgumentType]
-    assert [len(request["t"]) for request in client.requests] == [25, 20, 5]
-    assert len(client.slept) == 1
-    stuck = Throttled(1_000)
-    with pytest.raises(Unavailable):
-        batch_delete(stuck, "t", keys(3), sleep=stuck.sleep)  # pyright: ignore[reportArgumentType]
-    assert len(stuck.requests) == 6
+STREAMS: dict[str, tuple[Callable[[Any], Handle], dict[str, Any], str]] = {
+    "budgets": (
+        lambda service: BudgetsKeeper(MagicMock(), service).follow,
+        {"counters": {"L": [{"S": "budget#1"}]}},
+        "look_at",
+    ),
+    "shares": (
+        lambda service: SharingStream(service).handle,
+        {"pk": {"S": "share"}, "last": {"N": "1"}, "total": {"N": "2"}},
+        "follow",
+    ),
+    "usage": (
+        lambda service: UsageStream(service).handle,
+        to_row(UsageEvent(id="call_1", at=1_764_000_000_000, workspace="wrk_1")),
+        "take",
+    ),
+}
 
 
-def test_rows_come_and_go_in_a_real_table(cloud: Cloud) -> None:
-    table = cloud.table("sessions")
-    for name in keys(30):
-        aws.dynamodb().put_item(TableName=table, Item=name)
-    assert len(batch_get(aws.dynamodb(), {table: [*keys(30), key("other")]})[table]) == 30
-    batch_delete(aws.dynamodb(), table, keys(29))
-    assert cloud.rows(table) == [key(29)]
-
-
-def test_a_conditional_write_tells_whether_its_condition_held(cloud: Cloud) -> None:
-    table = cloud.table("sessions")
-    request: Any = {"TableName": table, "Item": key(1), "ConditionExpression": "attribute_not_exists(pk)"}
-    assert conditional_write(aws.dynamodb().put_item, **request)
-    assert not conditional_write(aws.dynamodb().put_item, **request)
-    with pytest.raises(aws.ClientError):
-        conditional_write(aws.dynamodb().put_item, TableName="missing", Item=key(1))
-
-
-def test_a_transaction_tells_whether_its_conditions_held(cloud: Cloud) -> None:
-    table = cloud.table("sessions")
-
-    def put(name: int) -> dict[str, Any]:
-        return {"Put": {"TableName": table, "Item": key(name), "ConditionExpression": "attribute_not_exists(pk)"}}
-
-    assert transact(aws.dynamodb(), [put(1), put(2)])
-    assert not transact(aws.dynamodb(), [put(3), put(2)])
-    assert len(cloud.rows(table)) == 2
-
-
-@pytest.mark.parametrize(("conflicts", "done"), [(2, True), (100, False)])
-def test_a_transaction_that_meets_others_is_retried_and_not_for_ever(conflicts: int, *, done: bool) -> None:
-    calls: list[Any] = []
-
-    class Contended:
-        def transact_write_items(self, **request: Any) -> None:
-            calls.append(request)
-            if len(calls) <= conflicts:
-                reasons = [{"Code": "TransactionConflict"}]
-                error: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-                raise aws.ClientError(error, "TransactWriteItems")
-
-    client: Any = Contended()
-    if done:
-        assert transact(client, [], sleep=lambda _: None)
-        assert len(calls) == 3
-    else:
-        with pytest.raises(aws.ClientError):
-            transact(client, [], sleep=lambda _: None)
-        assert len(calls) == 6
+@pytest.mark.parametrize("name", STREAMS)
+def test_of_every_stream_one_malformed_record_fails_alone(name: str) -> None:
+    handle_of, image, verb = STREAMS[name]
+    service = MagicMock()
+    service.look_at = AsyncMock()
+    service.take.return_value = 1
+    malformed = {"counters": {"L": [{"N": "1"}]}, "last": {"S": "x"}, "event": {"S": "{"}}
+    assert failed(handle_of(service), change("1", image), change("2", malformed), change("3", image)) == ["2"]
+    getattr(service, verb).assert_called_once()

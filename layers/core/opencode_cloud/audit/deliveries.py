@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from opencode_cloud.audit.models import Entry
-from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.batches import PartialBatch
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.store import AuditArchive
@@ -18,15 +16,8 @@ class AuditDeliveries:
     """Writes entries that came through the queue, each once however often its message comes."""
 
     def __init__(self, archive: AuditArchive) -> None:
-        self._archive = archive
+        self._batch = PartialBatch(Entry, archive.add_once)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Write a batch; answer which messages are to come again."""
-        failures: list[dict[str, str]] = []
-        for message in event["Records"]:
-            try:
-                self._archive.add_once(msgspec.json.decode(message["body"], type=Entry))
-            except Exception:  # noqa: BLE001 - one bad entry must not fail the batch; it is logged and comes again
-                logger.exception("audit entry was not written")
-                failures.append({"itemIdentifier": message["messageId"]})
-        return {"batchItemFailures": failures}
+        return self._batch.handle(event)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from asyncio import Runner
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.kit.batches import Change, StreamBatch
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.log import logger
 from opencode_cloud.schema.usage_events import counters_of
 
 if TYPE_CHECKING:
@@ -21,18 +21,16 @@ class BudgetsKeeper:
         self._sweep = sweep
         self._alerting = alerting
         self._loop = Runner()
+        self._batch = StreamBatch(_counters, self._look_at)
 
     def follow(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the counters that a batch of the stream was settled on; answer where to begin again on a failure."""
-        records = event["Records"]
-        images = [record["dynamodb"].get("NewImage", {}) for record in records]
-        keys = list(dict.fromkeys(key for image in images for key in counters_of(image)))
-        try:
-            self._loop.run(self._alerting.look_at(keys, now_seconds()))
-        except Exception:  # noqa: BLE001 - the stream sends the batch again, which is harmless; the failure is logged
-            logger.exception("budgets were not looked at")
-            return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
-        return {"batchItemFailures": []}
+        """Look at the counters that a batch of the stream was settled on; answer which records cannot be read."""
+        return self._batch.handle(event)
+
+    def _look_at(self, changes: Sequence[Change[tuple[str, ...]]]) -> tuple[()]:
+        keys = list(dict.fromkeys(key for change in changes for key in change.payload))
+        self._loop.run(self._alerting.look_at(keys, now_seconds()))
+        return ()
 
     def tick(self) -> dict[str, Any]:
         """End what is over, and tell of first refusals; return how many of each there were."""
@@ -41,3 +39,7 @@ class BudgetsKeeper:
     async def _tick(self) -> dict[str, Any]:
         now = now_seconds()
         return {"lost": await self._sweep.run(now), "alerts": await self._alerting.look_at_refused(now)}
+
+
+def _counters(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return counters_of(record["dynamodb"].get("NewImage", {}))

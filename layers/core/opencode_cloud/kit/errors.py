@@ -111,3 +111,7 @@ class Unavailable(ServiceError):
     def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
+
+
+class Redeliver(Exception):
+    """A queue's message is to come again, and no operator needs to know of it. No caller sees it."""

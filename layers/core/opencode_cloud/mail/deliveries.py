@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from opencode_cloud.kit.log import logger
-from opencode_cloud.mail.models import MAIL_TAG, MailState, NotYet, SentEvent
+from opencode_cloud.kit.batches import PartialBatch
+from opencode_cloud.mail.models import MAIL_TAG, MailState, SentEvent
 from opencode_cloud.mail.service.sending import pause_seconds
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
     from opencode_cloud.mail.service import Sending
     from opencode_cloud.mail.store import MailQueue
 
@@ -22,25 +22,17 @@ class MailDeliveries:
     def __init__(self, sending: Sending, queue: MailQueue) -> None:
         self._sending = sending
         self._queue = queue
+        self._batch = PartialBatch(dict[str, Any], self._take, on_redelivery=self._put_off)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Deal with a batch; answer which messages are to come again."""
-        failures: list[dict[str, str]] = []
-        for message in event["Records"]:
-            try:
-                self._take(message["body"])
-            except NotYet:
-                self._queue.put_off(
-                    message["receiptHandle"], pause_seconds(int(message["attributes"]["ApproximateReceiveCount"]))
-                )
-                failures.append({"itemIdentifier": message["messageId"]})
-            except Exception:  # noqa: BLE001 - one bad message must not fail the batch; it is logged and comes again
-                logger.exception("message of the mail queue failed")
-                failures.append({"itemIdentifier": message["messageId"]})
-        return {"batchItemFailures": failures}
+        return self._batch.handle(event)
 
-    def _take(self, body: str) -> None:
-        message = msgspec.json.decode(body)
+    def _put_off(self, message: SQSRecord) -> None:
+        """Have a mail that cannot be sent yet come again after a pause that grows with each attempt."""
+        self._queue.put_off(message.receipt_handle, pause_seconds(int(message.attributes.approximate_receive_count)))
+
+    def _take(self, message: Mapping[str, Any]) -> None:
         if "eventType" not in message:
             self._sending.send(message["mail"])
             return

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.contracts.mail import Template
+from opencode_cloud.kit.errors import Redeliver
 
 MAIL_TAG = "mail"
 """Name of the tag by which the mail service's events say which of our mails they are about."""
@@ -74,7 +75,7 @@ class Refused(Exception):
     """A mail will never be taken; the message is the mail service's own."""
 
 
-class NotYet(Exception):
+class NotYet(Redeliver):
     """A mail could not be handed over now, and will be tried again."""
 
 

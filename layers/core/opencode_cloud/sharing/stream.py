@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from opencode_cloud.kit import log
+from opencode_cloud.kit.batches import Change, StreamBatch
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Position
 from opencode_cloud.sharing.service import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """How far the log of a share reaches."""
+
+    share_id: str
+    position: Position
 
 
 class SharingStream:
@@ -17,25 +27,28 @@ class SharingStream:
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
+        self._batch = StreamBatch(_log_end, self._follow)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Follow the end of every log in the batch, once; answer where to begin again after a failure.
+        """Follow the end of every log in the batch, once; answer which logs failed, by their last record."""
+        return self._batch.handle(event)
 
-        A partial answer names the earliest failed sequence number: what follows it in the shard comes again.
-        """
-        ends: dict[str, tuple[Position, str]] = {}
-        for change in event["Records"]:
-            image = change["dynamodb"]["NewImage"]
-            end = Position(int(image["last"]["N"]), int(image["total"]["N"]))
-            ends[image["pk"]["S"]] = (end, change["dynamodb"]["SequenceNumber"])
-        failures: list[dict[str, str]] = []
-        for share_id, (end, number) in ends.items():
-            try:
-                if self._snapshots.follow(share_id, end) is not None:
-                    log.count("SnapshotCount")
-            except Gone:
-                logger.info("share went while it was folded", extra={"share": share_id})
-            except Exception:  # noqa: BLE001 - one bad entry must not fail the batch; it is logged and comes again
-                logger.exception("snapshot failed", extra={"share": share_id})
-                failures.append({"itemIdentifier": number})
-        return {"batchItemFailures": failures}
+    def _follow(self, changes: Sequence[Change[LogEnd]]) -> list[Change[LogEnd]]:
+        ends = {change.payload.share_id: change for change in changes}
+        return [change for change in ends.values() if not self._follow_one(change.payload)]
+
+    def _follow_one(self, end: LogEnd) -> bool:
+        try:
+            if self._snapshots.follow(end.share_id, end.position) is not None:
+                log.count("SnapshotCount")
+        except Gone:
+            logger.info("share went while it was folded", extra={"share": end.share_id})
+        except Exception:  # noqa: BLE001 - one log must not fail the others of its batch; it is logged and comes again
+            logger.exception("snapshot failed", extra={"share": end.share_id})
+            return False
+        return True
+
+
+def _log_end(record: Mapping[str, Any]) -> LogEnd:
+    image = record["dynamodb"]["NewImage"]
+    return LogEnd(image["pk"]["S"], Position(int(image["last"]["N"]), int(image["total"]["N"])))

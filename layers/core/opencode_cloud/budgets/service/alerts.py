@@ -14,6 +14,7 @@ from opencode_cloud.budgets.models.documents import Alert
 from opencode_cloud.budgets.service.webhooks import signature, signing_secret
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.errors import Redeliver
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.store.alerts import AlertStore, Hook
@@ -33,7 +34,7 @@ class Post(Protocol):
         ...
 
 
-class NotTaken(Exception):
+class NotTaken(Redeliver):
     """A workspace's webhook did not take an alert; people were told by mail."""
 
 
