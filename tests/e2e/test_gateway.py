@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.usage import UsageEvent
+from opencode_cloud.kit.money import DOLLAR
 from tests.integration.tokens import access_token
 from tests.upstreams import Call, Fault, Kind, Script, Usage
 from tests.upstreams.scripts import TITLE
@@ -35,7 +36,6 @@ TURNS = [
     )
 ]
 MakeHome = Callable[[dict[str, Any]], Home]
-DOLLAR = 100_000_000
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ from opencode_cloud.contracts.budgets import BudgetExhausted, Claim, Reservation
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.money import DOLLAR
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.integration.world import must
 
-DOLLAR = 100_000_000
 CENT = DOLLAR // 100
 BUDGET = {"scope": "workspace", "unit": "cost", "period": "month", "limit": DOLLAR}
 

@@ -12,6 +12,7 @@ import anthropic
 import openai
 import pytest
 
+from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.usage.models import UsageEvent
 from opencode_cloud.usage.store.rows import counters_of, from_row
 from tests.upstreams import Fault, Kind, Script, Usage
@@ -22,7 +23,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.xdist_group("gateway")
 
 FORMATS = sorted(SDKS)
-DOLLAR = 100_000_000
 """In micro-cents."""
 DEAR = Usage(input=0, output=1000)
 """One cent."""

@@ -9,7 +9,6 @@ from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period
 from opencode_cloud.contracts.usage import Tokens, UsageEvent
 from opencode_cloud.kit.ids import new_id
 
-DOLLAR = 100_000_000
 NOON = 1_790_251_200
 """2026-09-24T12:00:00Z, in seconds."""
 

@@ -12,10 +12,9 @@ from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Scope as KeyScope
 from opencode_cloud.keys.service import Wish as KeyWish
 from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.money import DOLLAR
 from tests.unit.budgets.office import Office
 from tests.unit.workspaces.team import Place, code_of
-
-DOLLAR = 100_000_000
 
 
 @pytest.fixture

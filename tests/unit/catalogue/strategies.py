@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from opencode_cloud.catalogue.document import date, dollars
+from opencode_cloud.catalogue.document import date
 from opencode_cloud.catalogue.models import FORMATS_BY_KIND, UpstreamKind
 from opencode_cloud.catalogue.validation import TOKENIZERS
+from opencode_cloud.kit.money import exact
 
 NOW = 1_795_000_000
-DOLLARS = st.integers(0, 10**14 - 1).map(dollars) | st.sampled_from(["0", "3", "0.05", "2.50000000"])
+DOLLARS = st.integers(0, 10**14 - 1).map(exact) | st.sampled_from(["0", "3", "0.05", "2.50000000"])
 NAMES = st.text("abcXYZ09 -/:.é漢", min_size=1, max_size=6)
 IDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,11}", fullmatch=True)
 RATES = st.fixed_dictionaries(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.document import (
     date,
-    dollars,
     form_of,
     load,
-    micro_cents,
     moment,
     with_dates,
     written_price,
@@ -26,7 +23,7 @@ from opencode_cloud.catalogue.packing import pack, unpack
 from opencode_cloud.catalogue.service.starting import starting_catalogue, starting_text
 from opencode_cloud.catalogue.validation import faults_of
 from tests.unit.catalogue.documents import LONG_AGO, document, text, with_model
-from tests.unit.catalogue.strategies import DOLLARS, NOW, documents
+from tests.unit.catalogue.strategies import NOW, documents
 
 FEW = settings(max_examples=25)
 """Documents are large."""
@@ -53,12 +50,6 @@ def test_dollars_become_micro_cents_exactly() -> None:
     )
     assert big.prices[0].tiers[0].rates == Rates(input=600_000_000, output=2_250_000_000)
     assert big.prices[0].since == moment(LONG_AGO) == 1_735_689_600
-
-
-@given(DOLLARS)
-def test_an_amount_loses_nothing_there_and_back(amount: str) -> None:
-    assert micro_cents(dollars(micro_cents(amount))) == micro_cents(amount)
-    assert Decimal(dollars(micro_cents(amount))) == Decimal(amount)
 
 
 @given(st.integers(946_684_800, 253_402_300_799))

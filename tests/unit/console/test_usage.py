@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from opencode_cloud.console.usage import HEIGHT, bars, dollars, month_of
+from opencode_cloud.console.usage import HEIGHT, bars, month_of
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import Line, Sums
 
@@ -15,20 +15,6 @@ NOVEMBER, DECEMBER = datetime(2025, 11, 1), datetime(2025, 12, 1)  # noqa: DTZ00
 
 def day(number: int, cost: int) -> Line:
     return Line(start=NOVEMBER.replace(day=number), group=None, sums=Sums(calls=1, cost=cost))
-
-
-@pytest.mark.parametrize(
-    ("micro_cents", "words"),
-    [
-        (0, "$0.00"),
-        (1, "$0.00000001"),
-        (150_000_000, "$1.50"),
-        (123_456_789_000_000, "$1,234,567.89"),
-        (500_000, "$0.005"),
-    ],
-)
-def test_amounts_are_written_so_that_none_becomes_nothing(micro_cents: int, words: str) -> None:
-    assert dollars(micro_cents) == words
 
 
 def test_a_month_begins_on_its_first_and_ends_before_the_next() -> None:
@@ -45,7 +31,7 @@ def test_every_day_has_a_bar_and_the_dearest_is_the_highest() -> None:
     drawn = bars([day(2, 1000), day(3, 1), day(30, 500)], NOVEMBER, DECEMBER)
     assert len(drawn) == 30
     assert [drawn[number].height for number in (0, 1, 2, 29)] == [0, HEIGHT, 1, HEIGHT // 2]
-    assert drawn[29].words == "2025-11-30: $0.000005"
+    assert drawn[29].words == "2025-11-30: $0.00000500"
     assert all(bar.y + bar.height == HEIGHT for bar in drawn)
 
 

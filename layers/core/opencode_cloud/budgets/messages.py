@@ -10,11 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Shortage, Unit
+from opencode_cloud.kit import money
 
-DOLLAR = 100_000_000
-"""Micro-cents."""
-_CENT = DOLLAR // 100
-_FINE = DOLLAR // 10_000
 _PERIODS = {
     Period.MINUTE: "per minute",
     Period.HOUR: "hourly",
@@ -27,18 +24,9 @@ _PERIODS = {
 def amount(unit: Unit, value: int) -> str:
     """Write an amount with its unit: ``$20.00``, ``1,500 tokens``, ``1 request``."""
     if unit is Unit.COST:
-        return dollars(value)
+        return money.shown(value)
     noun = unit.value.removesuffix("s")
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
-
-
-def dollars(micro_cents: int) -> str:
-    """Write micro-cents as dollars, to the cent where that is exact, else as finely as tells amounts apart."""
-    sign, value = ("-" if micro_cents < 0 else ""), abs(micro_cents)
-    whole, part = divmod(value, DOLLAR)
-    digits = 2 if value % _CENT == 0 else 4 if value >= _FINE else 8
-    # Cut, not rounded: what is left must never look larger than it is, nor a limit reached that is not.
-    return f"{sign}${whole:,}.{f'{part:08d}'[:digits]}"
 
 
 def title(budget: KnownBudget) -> str:
@@ -67,7 +55,7 @@ def refusal(shortage: Shortage) -> str:
     budget, standing = shortage.counter.budget, shortage.standing
     name, limit = title(budget), amount(budget.unit, budget.limit)
     asked = amount(budget.unit, shortage.asked)
-    spent = dollars(standing.spent) if budget.unit is Unit.COST else f"{standing.spent:,}"
+    spent = money.shown(standing.spent) if budget.unit is Unit.COST else f"{standing.spent:,}"
     taken = f"{spent} of {limit} used"
     if standing.reserved:
         taken += f", {amount(budget.unit, standing.reserved)} held back by calls under way"

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from opencode_cloud.catalogue.document import date, dollars, micro_cents, moment
+from opencode_cloud.catalogue.document import date, moment
+from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import Change, Difference, differences
 
 Written = Mapping[str, Any]
@@ -53,4 +54,7 @@ def _price(price: Written) -> dict[str, Any]:
 
 def _rates(written: Written) -> dict[str, Any]:
     """Return amounts in one form: "6" is no change of "6.00"."""
-    return {name: dollars(micro_cents(value)) if isinstance(value, str) else value for name, value in written.items()}
+    return {
+        name: money.exact(money.parse_dollars(value)) if isinstance(value, str) else value
+        for name, value in written.items()
+    }

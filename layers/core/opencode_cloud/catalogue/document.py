@@ -9,14 +9,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from opencode_cloud.catalogue.models import (
-    MICRO_CENTS,
     Catalogue,
     Fault,
     Format,
@@ -31,6 +29,7 @@ from opencode_cloud.catalogue.models import (
     Upstream,
     UpstreamKind,
 )
+from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import pointer
 
 NOW = "now"
@@ -101,8 +100,8 @@ class WrittenRates(_Form):
     def rates(self) -> Rates:
         """Return them in micro-cents per million tokens."""
         return Rates(
-            input=micro_cents(self.input),
-            output=micro_cents(self.output),
+            input=money.parse_dollars(self.input),
+            output=money.parse_dollars(self.output),
             cache_read=_optional(self.cache_read),
             cache_write=_optional(self.cache_write),
             cache_write_1h=_optional(self.cache_write_1h),
@@ -293,18 +292,6 @@ def date(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def micro_cents(dollars: str) -> int:
-    """Return an amount of dollars in micro-cents, exactly."""
-    return int(Decimal(dollars) * MICRO_CENTS)
-
-
-def dollars(micro_cents: int) -> str:
-    """Write an amount in micro-cents as dollars, exactly, with two places or more."""
-    whole, rest = divmod(micro_cents, MICRO_CENTS)
-    places = f"{rest:08d}".rstrip("0").ljust(2, "0")
-    return f"{whole}.{places}"
-
-
 def written_price(price: Price) -> dict[str, Any]:
     """Write a price as documents do."""
     tiers = [{"above": tier.above, **_written_rates(tier.rates)} for tier in price.tiers]
@@ -312,11 +299,11 @@ def written_price(price: Price) -> dict[str, Any]:
 
 
 def _written_rates(rates: Rates) -> dict[str, Any]:
-    return {name: dollars(amount) for name, amount in msgspec.to_builtins(rates).items() if amount is not None}
+    return {name: money.exact(amount) for name, amount in msgspec.to_builtins(rates).items() if amount is not None}
 
 
 def _optional(amount: str | None) -> int | None:
-    return None if amount is None else micro_cents(amount)
+    return None if amount is None else money.parse_dollars(amount)
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

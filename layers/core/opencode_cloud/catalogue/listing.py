@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.catalogue.models import MICRO_CENTS, Catalogue, Format, Model, Price, Rates
+from opencode_cloud.catalogue.models import Catalogue, Format, Model, Price, Rates
 from opencode_cloud.contracts.access import Rules
+from opencode_cloud.kit.money import DOLLAR
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.access import EnforcedPolicy
@@ -114,7 +115,7 @@ def _rates(rates: Rates) -> Entry:
         "cache_read": rates.cache_read,
         "cache_write": rates.cache_write,
     }
-    return {kind: rate / MICRO_CENTS for kind, rate in kinds.items() if rate is not None}
+    return {kind: rate / DOLLAR for kind, rate in kinds.items() if rate is not None}
 
 
 def _present(entry: Entry) -> Entry:

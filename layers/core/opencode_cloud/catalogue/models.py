@@ -16,8 +16,6 @@ import msgspec
 from opencode_cloud.kit.errors import NotFound, Unprocessable
 
 MILLION = 1_000_000
-MICRO_CENTS = 100_000_000
-"""Of a dollar."""
 
 
 class Format(StrEnum):

@@ -10,12 +10,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, Field
 
 from opencode_cloud.catalogue import links, listing
-from opencode_cloud.catalogue.document import date, dollars
+from opencode_cloud.catalogue.document import date
 from opencode_cloud.catalogue.models import Format, Model, Rates
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit import http_events
+from opencode_cloud.kit import http_events, money
 from opencode_cloud.kit.answers import document
 from opencode_cloud.kit.clock import now_seconds
 
@@ -134,4 +134,4 @@ def _shown(model: Model, at: int) -> UsableModel:
 
 def _rates(rates: Rates) -> dict[str, Any]:
     amounts = {name: getattr(rates, name) for name in ModelRates.model_fields}
-    return {name: None if amount is None else dollars(amount) for name, amount in amounts.items()}
+    return {name: None if amount is None else money.exact(amount) for name, amount in amounts.items()}

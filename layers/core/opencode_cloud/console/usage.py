@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console.desk import Desk, Visit
 from opencode_cloud.contracts.permissions import Permission
+from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import Dimension, Interval, Line, Selection
 
@@ -70,8 +70,8 @@ class UsagePages:
             month=since,
             before=f"{since - timedelta(days=1):%Y-%m}",
             after=f"{until:%Y-%m}" if until <= utc_now() else "",
-            cost=dollars(total.cost),
-            charged=dollars(total.charged),
+            cost=money.shown(total.cost),
+            charged=money.shown(total.charged),
             total=total,
             bars=bars(days, since, until),
             width=(until - since).days * BAR,
@@ -83,7 +83,7 @@ class UsagePages:
         lines = self._reading.groups(visit.actor, visit.place.id, wanted, by, None, TOP)
         names = self._reading.names(by, lines)
         return [
-            Ranked(names.get(line.group, line.group), dollars(line.sums.cost), line.sums.calls)
+            Ranked(names.get(line.group, line.group), money.shown(line.sums.cost), line.sums.calls)
             for line in lines
             if line.group
         ]
@@ -111,13 +111,5 @@ def bars(days: Sequence[Line], since: datetime, until: datetime) -> list[Bar]:
         cost = costs.get(day, 0)
         # What cost anything is to be seen.
         height = max(1, HEIGHT * cost // most) if cost else 0
-        drawn.append(Bar(number * BAR, HEIGHT - height, height, f"{day:%Y-%m-%d}: {dollars(cost)}"))
+        drawn.append(Bar(number * BAR, HEIGHT - height, height, f"{day:%Y-%m-%d}: {money.shown(cost)}"))
     return drawn
-
-
-def dollars(micro_cents: int) -> str:
-    """Write an amount for people: ``$1,234.50``, and smaller ones with as many decimals as say something."""
-    amount = Decimal(micro_cents).scaleb(-8)
-    if amount and abs(amount) < Decimal("0.01"):
-        return f"${amount.normalize():f}"
-    return f"${amount:,.2f}"

@@ -5,6 +5,9 @@ isolates records and writes that answer; here are our rules on top: decoding is 
 up after so many receives, a record may come back without being an error.
 """
 
+# Powertools' processor takes records as dictionaries without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -152,7 +155,11 @@ def _partially(
 ) -> Answer:
     """Call ``handler`` with each record; answer which of them raised."""
     processor = _Processor(event_type, parallel=parallel)
-    with processor(records, lambda record: handler(record)):
+
+    def process(record: Any) -> None:  # Powertools passes the record by this name
+        handler(record)
+
+    with processor(records, process):
         processor.process()
     return {"batchItemFailures": list(processor.response()["batchItemFailures"])}
 

@@ -12,15 +12,14 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
-from opencode_cloud.budgets.messages import DOLLAR
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.deployed import Deployed, Refused
+from opencode_cloud.kit.money import MicroCents, parse_dollars
 
 SECRET_VARIABLE = "OPENCODE_CLOUD_ADMIN_SECRET"  # noqa: S105 - the name of a variable, not its value
 
@@ -88,7 +87,7 @@ def _people(commands: Any) -> None:
         blocked.add_argument("subject", help="address, acc_... or wrk_...")
     grant = add("grant", help="add to a workspace's prepaid balance, which bounds its calls from then on")
     grant.add_argument("workspace", help="wrk_...")
-    grant.add_argument("usd", type=micro_cents, help="dollars, such as 25 or -2.50")
+    grant.add_argument("usd", type=_amount, help="dollars, such as 25 or -2.50")
     grant.add_argument("--reason", required=True, help="for the audit trail")
     grant.add_argument("--key", help="idempotency key: what was granted under it is not granted again")
     project = add("project", help="bring what the other planes know to what the database says")
@@ -173,15 +172,11 @@ def _text(file: Path) -> str:
         raise OperatorError(f"{file} cannot be read: {error}") from error
 
 
-def micro_cents(dollars: str) -> int:
-    """Return an amount of dollars in micro-cents; raises ``ArgumentTypeError`` for what is none, or finer than that."""
+def _amount(text: str) -> MicroCents:
     try:
-        amount = Decimal(dollars) * DOLLAR
-    except InvalidOperation as error:
-        raise argparse.ArgumentTypeError(f"{dollars} is no amount of dollars") from error
-    if not amount.is_finite() or amount != int(amount):
-        raise argparse.ArgumentTypeError(f"{dollars} is no amount of dollars, or finer than eight decimals")
-    return int(amount)
+        return parse_dollars(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _json(file: Path) -> Any:

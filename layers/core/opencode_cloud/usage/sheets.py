@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from opencode_cloud.kit import money
 from opencode_cloud.kit.moments import rfc3339
 from opencode_cloud.usage.models import Line, Stored
 
@@ -32,9 +32,8 @@ LINE_COLUMNS = (
 """Columns of totals and series."""
 
 
-def dollars(micro_cents: int) -> str:
-    """Write an amount in dollars, exactly: ``1.50000000`` for 150,000,000 micro-cents."""
-    return format(Decimal(micro_cents).scaleb(-8), "f")
+def _dollars(micro_cents: int) -> str:
+    return money.exact(micro_cents, money.PLACES)
 
 
 def event_row(stored: Stored) -> tuple[Any, ...]:
@@ -44,8 +43,8 @@ def event_row(stored: Stored) -> tuple[Any, ...]:
         *(event.id, stored.at, event.member, stored.member_name, event.service_account, stored.service_account_name),
         *(event.key, stored.key_name, event.model, event.upstream, event.upstream_model, event.format),
         *(event.streamed, event.byok, tokens.input, tokens.output, tokens.reasoning, tokens.cache_read),
-        *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, dollars(event.cost)),
-        *(event.charged, dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),
+        *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, _dollars(event.cost)),
+        *(event.charged, _dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),
         *(event.total_ms, event.attempts, str(event.outcome), event.status, event.error, event.session),
         *(event.request, event.correlation, msgspec.json.encode(event.metadata).decode() if event.metadata else ""),
     )
@@ -57,7 +56,7 @@ def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
     return (
         *(line.start, group, names.get(group, group), sums.calls, sums.input_tokens, sums.output_tokens),
         *(sums.reasoning_tokens, sums.cache_read_tokens, sums.cache_write_tokens, sums.cache_1h_tokens, sums.cost),
-        *(dollars(sums.cost), sums.charged, dollars(sums.charged), sums.estimated, sums.attempts),
+        *(_dollars(sums.cost), sums.charged, _dollars(sums.charged), sums.estimated, sums.attempts),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.budgets.messages import dollars
 from opencode_cloud.budgets.models.documents import LARGEST, Grant, grant_differs, invalid_grant
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import Period, Scope, Unit
 from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 
@@ -65,7 +65,7 @@ class Balance:
             unit.connection,
             actor,
             "balance.granted",
-            Target("grant", made.id, dollars(amount)),
+            Target("grant", made.id, money.shown(amount)),
             workspace=workspace,
             before={"balance": before},
             after={"balance": after, "reason": reason},
@@ -78,7 +78,7 @@ class Balance:
         before = present.limit if present else 0
         after = before + amount
         if not 0 <= after <= LARGEST:
-            raise invalid_grant(f"all grants together would be {dollars(after)}")
+            raise invalid_grant(f"all grants together would be {money.shown(after)}")
         if present is not None:
             self._store.change(unit.connection, present.id, {"amount": after}, now)
             return before, after
