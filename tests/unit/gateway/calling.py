@@ -15,9 +15,9 @@ from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.budgets import Reservation
 from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.gateway.models import AttemptFailed, Incoming, Target
+from opencode_cloud.gateway.models import AttemptFailed, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import Calls, Health
-from opencode_cloud.gateway.service.admission import Admission
+from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import Unavailable
@@ -153,10 +153,10 @@ class _Access:
 class Rig:
     """Calls against one catalogue; ``script`` answers each attempt by its upstream."""
 
-    def __init__(self, catalogue: Catalogue, script: Callable[[Target], Scripted | AttemptFailed]) -> None:
+    def __init__(self, catalogue: Catalogue, script: Callable[[UpstreamTarget], Scripted | AttemptFailed]) -> None:
         self.catalogue = catalogue
         self.script = script
-        self.asked: list[tuple[Target, bytes]] = []
+        self.asked: list[tuple[UpstreamTarget, bytes]] = []
         self.headers: list[Mapping[str, str]] = []
         self.unknown_keys: set[str] = set()
         """Upstreams whose keys were set a moment ago."""
@@ -170,7 +170,7 @@ class Rig:
         self.caller = Caller(actor=actor, workspace=workspace, credentials=KnownCredentials())
         rig: Any = self
         access: Any = _Access(self)
-        admission = Admission(access, rig, rig, self.health, Anonymous(allowed=False, requests_a_day=0))
+        admission = CallAdmission(access, rig, rig, self.health, Anonymous(allowed=False, requests_a_day=0))
         ledger: Any = self.ledger
         self.calls = Calls(admission, ledger, self.health, self.open, self.tell)
 
@@ -182,12 +182,14 @@ class Rig:
         self.asked_anew += anew
         return {name: f"key-{name}" for name in self.catalogue.upstreams if anew or name not in self.unknown_keys}
 
-    def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], stream: bool) -> Awaitable[Scripted]:
+    def open(
+        self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], stream: bool
+    ) -> Awaitable[Scripted]:
         self.asked.append((target, body))
         self.headers.append(passed_on)
         return self._open(target)
 
-    async def _open(self, target: Target) -> Scripted:
+    async def _open(self, target: UpstreamTarget) -> Scripted:
         answer = self.script(target)
         if isinstance(answer, AttemptFailed):
             raise answer

@@ -12,20 +12,20 @@ import pytest
 
 from opencode_cloud.catalogue.models import Limits, Route, Timers, UpstreamKind
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
-from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, Target
-from opencode_cloud.gateway.service import answering, calls
+from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, UpstreamTarget
+from opencode_cloud.gateway.service import calls, dispatcher
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
-Script = Callable[[Target], Scripted | AttemptFailed]
+Script = Callable[[UpstreamTarget], Scripted | AttemptFailed]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "ROUNDS", replace(answering.ROUNDS, first=0.01))
+    monkeypatch.setattr(dispatcher, "ROUNDS", replace(dispatcher.ROUNDS, first=0.01))
 
 
 def rig(script: Script, *names: str, **changes: Any) -> Rig:
@@ -77,7 +77,7 @@ class TestStream:
         assert (await found.call()).parts[:5] == parts
 
     async def test_a_silent_upstream_is_covered_by_heartbeats(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(answering, "HEARTBEAT_SECONDS", 0.03)
+        monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.03)
         found = rig(in_turn(Scripted([0.1, sse(delta("a")), 0.1, WHOLE])))
         sink = await found.call()
         beats = [part for part in sink.parts if part.startswith(b":")]
@@ -111,7 +111,7 @@ class TestStream:
     async def test_a_connection_that_stays_open_after_the_end_keeps_nobody(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(answering, "AFTER_END_SECONDS", 0.05)
+        monkeypatch.setattr(dispatcher, "AFTER_END_SECONDS", 0.05)
         found = rig(in_turn(Scripted([WHOLE, 60.0])))
         async with asyncio.timeout(2):
             sink = await found.call()
@@ -210,7 +210,7 @@ class TestFailover:
     async def test_nobody_is_asked_for_ever(self) -> None:
         found = rig(lambda _: refused(503), "a", "b", "c", "d")
         assert (await error(found.call())).code == "upstream_overloaded"
-        assert len(found.asked) == answering.MOST_ATTEMPTS
+        assert len(found.asked) == dispatcher.MOST_ATTEMPTS
 
     async def test_who_wants_to_be_left_alone_for_long_is(self) -> None:
         found = rig(lambda _: refused(429, retry_after=120))
@@ -235,7 +235,7 @@ class TestFailover:
         assert (event.outcome, event.cost, event.error) == ("failed", 0, code)
 
     async def test_after_a_heartbeat_the_error_comes_inside_the_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(answering, "HEARTBEAT_SECONDS", 0.05)
+        monkeypatch.setattr(dispatcher, "HEARTBEAT_SECONDS", 0.05)
         found = rig(lambda _: Scripted((1.0,)))
         sink = await found.call()
         assert sink.status == 200
@@ -283,14 +283,14 @@ class TestWholeAnswers:
         assert (only(found).cost, only(found).streamed) == (10 * 300 + 5 * 1500, False)
 
     async def test_blanks_keep_the_connection_while_it_takes_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(answering, "JSON_HEARTBEAT_SECONDS", 0.03)
+        monkeypatch.setattr(dispatcher, "JSON_HEARTBEAT_SECONDS", 0.03)
         found = rig(in_turn(Scripted((0.1, COMPLETION), 200, "application/json")))
         sink = await found.call(stream=False)
         assert json.loads(sink.body) == json.loads(COMPLETION)
         assert sink.body.startswith(b" ")
 
     async def test_after_a_blank_an_error_cuts_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(answering, "JSON_HEARTBEAT_SECONDS", 0.03)
+        monkeypatch.setattr(dispatcher, "JSON_HEARTBEAT_SECONDS", 0.03)
         found = rig(lambda _: Scripted((0.1, b"no json"), 200, "application/json"))
         with pytest.raises(BrokenOff):
             await found.call(stream=False)

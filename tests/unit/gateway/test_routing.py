@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
 from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
-from opencode_cloud.gateway.models import Failure, Target
+from opencode_cloud.gateway.models import Failure, UpstreamTarget
 from opencode_cloud.gateway.service.health import FAILURES, Health
 from opencode_cloud.gateway.service.routing import order, own_credential, targets
 from tests.unit.gateway.catalogues import catalogue, model, upstream
@@ -20,12 +20,12 @@ SESSIONS = st.text(min_size=1, max_size=30)
 
 def ways(
     found: Model, keys: dict[str, str] | None = None, providers: Rules | None = None
-) -> list[tuple[Route, Target]]:
+) -> list[tuple[Route, UpstreamTarget]]:
     every = catalogue(found, a=upstream(), b=upstream(), c=upstream())
     return targets(every, found, Format.CHAT, providers or Rules(), {}, KEYS if keys is None else keys)
 
 
-def names(found: list[Target]) -> list[str]:
+def names(found: list[UpstreamTarget]) -> list[str]:
     return [target.id for target in found]
 
 

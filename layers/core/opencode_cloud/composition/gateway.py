@@ -17,8 +17,8 @@ from opencode_cloud.catalogue.service import CatalogueReader
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 from opencode_cloud.gateway.observing import observe
 from opencode_cloud.gateway.routes import Gateway
-from opencode_cloud.gateway.service import Calls, Health, bounds
-from opencode_cloud.gateway.service.admission import Admission
+from opencode_cloud.gateway.service import Calls, Health, token_bounds
+from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
 from opencode_cloud.identity.service.tokens import AccessTokens
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from opencode_cloud.contracts.usage import UsageEvent
-    from opencode_cloud.gateway.models import Target
-    from opencode_cloud.gateway.service.calls import Answer
+    from opencode_cloud.gateway.models import UpstreamTarget
+    from opencode_cloud.gateway.service.calls import UpstreamResponse
 
 LONGEST_BODY = 6 * 1024 * 1024
 """Bytes; Lambda takes no more."""
@@ -68,7 +68,7 @@ def application() -> ASGIApp:
     upstreams = Upstreams(private=settings.number("PRIVATE_PROVIDERS", 0) == 1)
     catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.text("ACCESS_TABLE")))
     keys = UpstreamKeys(settings.text("UPSTREAM_KEYS_SECRET"), settings.text("CREDENTIALS_KEY"))
-    admission = Admission(
+    admission = CallAdmission(
         InferenceAccess(InferenceStore(dynamodb, settings.text("ACCESS_TABLE"), sessions), tokens.verify),
         catalogue,
         keys,
@@ -81,7 +81,9 @@ def application() -> ASGIApp:
     )
     uses = _Uses(KeyUses(sessions))
 
-    def open_(target: Target, body: bytes, passed_on: Mapping[str, str], stream: bool) -> Awaitable[Answer]:
+    def open_(
+        target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], stream: bool
+    ) -> Awaitable[UpstreamResponse]:
         return upstreams.open(target, body, passed_on, stream=stream)
 
     def told(event: UsageEvent, *, settled: bool) -> None:
@@ -96,7 +98,7 @@ def application() -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         # The tokenizer takes over half a second, and only some calls need it: nobody else is to wait for it.
-        warming = asyncio.create_task(_warm_up(asyncio.to_thread(bounds.warm_up)))
+        warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
         await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
         # What is there by now stays: the collector need not look through it again while streams wait.
         gc.collect()

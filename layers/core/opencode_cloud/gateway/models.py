@@ -42,7 +42,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class UpstreamTarget:
     """One upstream that may serve a call, with all that is needed to ask it."""
 
     id: str
@@ -130,7 +130,7 @@ class GatewayTimeout(ServiceError):
     status = HTTPStatus.GATEWAY_TIMEOUT
 
 
-class Refused(ServiceError):
+class UpstreamRefused(ServiceError):
     """The upstream refused the request itself; clients of its format get its own words."""
 
     def __init__(self, status: int, code: str, message: str, format_: Format, body: bytes) -> None:

@@ -20,7 +20,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.gateway.formats import WIRE_FORMATS, WireFormat, answer_error
 from opencode_cloud.gateway.listing import listed
-from opencode_cloud.gateway.models import BrokenOff, Incoming, Refused
+from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused
 from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.app import trace_of
 from opencode_cloud.kit.clock import now_ms
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from opencode_cloud.gateway.service import Calls
-    from opencode_cloud.gateway.service.admission import Admission
+    from opencode_cloud.gateway.service.admission import CallAdmission
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -62,7 +62,7 @@ class Gateway:
     def __init__(
         self,
         calls: Calls,
-        admission: Admission,
+        admission: CallAdmission,
         *,
         longest_body: int,
     ) -> None:
@@ -309,7 +309,7 @@ def _error_headers(error: ServiceError, correlation: str) -> dict[str, str]:
 
 
 def _error_body(format_: Format, error: ServiceError) -> bytes:
-    if isinstance(error, Refused) and error.body and error.format is format_:
+    if isinstance(error, UpstreamRefused) and error.body and error.format is format_:
         return error.body
     return answer_error(
         format_, status=int(error.status), code=error.code, message=error.message, details=dict(error.details)

@@ -13,28 +13,28 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats import Asked, conversions, forward_request, read_request
+from opencode_cloud.gateway.formats import ParsedRequest, conversions, forward_request, read_request
 from opencode_cloud.gateway.formats.models import (
     Choice,
     Closed,
     Ended,
     Event,
     Grown,
-    Image,
-    Message,
+    ImageBlock,
+    ModelReply,
+    ModelRequest,
     Opened,
     PathTarget,
-    Reasoning,
-    Reply,
-    Request,
+    ReasoningBlock,
     Shape,
     Signed,
     Stop,
-    Text,
-    Tool,
+    TextBlock,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.parsing import node_of
 from opencode_cloud.gateway.formats.reading import arguments_object
@@ -55,7 +55,7 @@ PROMPTS: dict[Format, dict[str, Any]] = {
 }
 
 
-def ask(format_: Format, *, stream: bool = False, **members: Any) -> Asked:
+def ask(format_: Format, *, stream: bool = False, **members: Any) -> ParsedRequest:
     """Return a request of a format."""
     document = {**PROMPTS[format_], **members}
     if format_ is Format.GENERATE:
@@ -72,12 +72,12 @@ def encode(document: object) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def forwarded(asked: Asked, target: Format, model: str = "upstream-model") -> dict[str, Any]:
+def forwarded(asked: ParsedRequest, target: Format, model: str = "upstream-model") -> dict[str, Any]:
     """Return what an upstream is asked."""
     return json.loads(forward_request(asked, target, model))
 
 
-def understood(format_: Format, document: dict[str, Any]) -> Request:
+def understood(format_: Format, document: dict[str, Any]) -> ModelRequest:
     """Return what a request means."""
     return conversions.read_request(format_, node_of(format_, document))
 
@@ -100,7 +100,7 @@ def data_events(stream: bytes) -> list[Any]:
     return [data.decode() if data == b"[DONE]" else json.loads(data) for data in datas if data]
 
 
-def said(format_: Format, stream: bytes) -> Reply:
+def said(format_: Format, stream: bytes) -> ModelReply:
     """Return the answer that a stream carries, read as an upstream's; checks that its events are in order."""
     reader, splitter = conversions.reader(format_), Splitter()
     events: list[Event] = []
@@ -113,9 +113,9 @@ def said(format_: Format, stream: bytes) -> Reply:
     return msgspec.structs.replace(assembled(events), tokens=reader.tokens)
 
 
-def assembled(events: list[Event]) -> Reply:
+def assembled(events: list[Event]) -> ModelReply:
     """Put events together."""
-    blocks: dict[int, Text | ToolCall | Reasoning] = {}
+    blocks: dict[int, TextBlock | ToolCall | ReasoningBlock] = {}
     open_: set[int] = set()
     assert isinstance(events[-1], Ended)
     for event in events[:-1]:
@@ -137,17 +137,17 @@ def assembled(events: list[Event]) -> Reply:
             case Ended():
                 raise AssertionError("an answer ends once")
     assert not open_
-    return Reply(blocks=tuple(blocks.values()), stop=events[-1].stop, stop_sequence=events[-1].stop_sequence)
+    return ModelReply(blocks=tuple(blocks.values()), stop=events[-1].stop, stop_sequence=events[-1].stop_sequence)
 
 
-def essence(reply: Reply) -> list[tuple[Any, ...]]:
+def essence(reply: ModelReply) -> list[tuple[Any, ...]]:
     """Return what of an answer must survive every way: texts, thoughts, calls, in order."""
     parts: list[tuple[Any, ...]] = []
     for block in reply.blocks:
         match block:
-            case Text(text) if text:
+            case TextBlock(text) if text:
                 parts.append(("text", text))
-            case Reasoning(text=text) if text:
+            case ReasoningBlock(text=text) if text:
                 parts.append(("thought", text))
             case ToolCall():
                 parts.append(("call", block.id, block.name, arguments_object(block.arguments)))
@@ -156,10 +156,10 @@ def essence(reply: Reply) -> list[tuple[Any, ...]]:
     return parts
 
 
-def meaning(request: Request) -> Request:
+def meaning(request: ModelRequest) -> ModelRequest:
     """Return a request without what formats spell differently and mean alike."""
     messages = tuple(
-        Message(message.role, tuple(_plain(block) for block in message.blocks)) for message in merged(request.messages)
+        Turn(message.role, tuple(_plain(block) for block in message.blocks)) for message in merged(request.messages)
     )
     tools = tuple(msgspec.structs.replace(tool, strict=bool(tool.strict)) for tool in request.tools)
     shape = request.shape and Shape(schema=request.shape.schema)
@@ -184,7 +184,7 @@ arguments = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), j
     lambda members: json.dumps(members, ensure_ascii=False).encode("utf-8", "replace").decode()
 )
 images = st.binary(min_size=1, max_size=12).map(
-    lambda raw: Image(media_type="image/png", data=base64.b64encode(raw).decode())
+    lambda raw: ImageBlock(media_type="image/png", data=base64.b64encode(raw).decode())
 )
 schemas = st.dictionaries(names, st.sampled_from([{"type": "string"}, {"type": "integer"}]), max_size=3).map(
     lambda properties: {"type": "object", "properties": properties}
@@ -192,29 +192,29 @@ schemas = st.dictionaries(names, st.sampled_from([{"type": "string"}, {"type": "
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Request:
+def requests(draw: st.DrawFn) -> ModelRequest:
     """Return a request that every format can say: turns that take turns, each call with its result."""
-    messages: list[Message] = []
+    messages: list[Turn] = []
     calls: list[ToolCall] = []
     count = 0
     for _ in range(draw(st.integers(1, 3))):
-        results = [ToolResult(id=call.id, content=(Text(draw(texts)),)) for call in calls]
-        words = draw(st.lists(texts.map(Text) | images, min_size=0 if results else 1, max_size=2))
-        messages.append(Message("user", (*results, *words)))
-        said_ = [Text(text) for text in draw(st.lists(texts, max_size=1))]
+        results = [ToolResult(id=call.id, content=(TextBlock(draw(texts)),)) for call in calls]
+        words = draw(st.lists(texts.map(TextBlock) | images, min_size=0 if results else 1, max_size=2))
+        messages.append(Turn("user", (*results, *words)))
+        said_ = [TextBlock(text) for text in draw(st.lists(texts, max_size=1))]
         calls = [
             ToolCall(id=f"call_{count + number}", name=draw(names), arguments=draw(arguments))
             for number in range(draw(st.integers(0 if said_ else 1, 3)))
         ]
         count += len(calls)
-        messages.append(Message("assistant", (*said_, *calls)))
-    results = [ToolResult(id=call.id, content=(Text(draw(texts)),)) for call in calls]
-    messages.append(Message("user", (*results, Text(draw(texts)))))
-    return Request(
+        messages.append(Turn("assistant", (*said_, *calls)))
+    results = [ToolResult(id=call.id, content=(TextBlock(draw(texts)),)) for call in calls]
+    messages.append(Turn("user", (*results, TextBlock(draw(texts)))))
+    return ModelRequest(
         messages=tuple(messages),
-        system=tuple(Text(text) for text in draw(st.lists(texts, max_size=1))),
+        system=tuple(TextBlock(text) for text in draw(st.lists(texts, max_size=1))),
         tools=tuple(
-            Tool(name=name, description=draw(texts), schema=draw(schemas))
+            ToolDefinition(name=name, description=draw(texts), schema=draw(schemas))
             for name in draw(st.lists(names, max_size=2, unique=True))
         ),
         tool_choice=draw(
@@ -230,31 +230,33 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def replies(draw: st.DrawFn) -> Reply:
+def replies(draw: st.DrawFn) -> ModelReply:
     """Return an answer in the order that every format can say: thoughts, text, calls."""
-    blocks: list[Text | ToolCall | Reasoning] = []
+    blocks: list[TextBlock | ToolCall | ReasoningBlock] = []
     if draw(st.booleans()):
-        blocks.append(Reasoning(text=draw(texts), origin="elsewhere", signature=draw(st.sampled_from(["", "c2ln"]))))
+        blocks.append(
+            ReasoningBlock(text=draw(texts), origin="elsewhere", signature=draw(st.sampled_from(["", "c2ln"])))
+        )
     if draw(st.booleans()):
-        blocks.append(Text(draw(texts)))
+        blocks.append(TextBlock(draw(texts)))
     for number in range(draw(st.integers(0 if blocks else 1, 3))):
         blocks.append(ToolCall(id=f"call_{number}", name=draw(names), arguments=draw(arguments)))
     called = isinstance(blocks[-1], ToolCall)
     stop = Stop.TOOLS if called else draw(st.sampled_from([Stop.END, Stop.LENGTH, Stop.REFUSAL]))
-    return Reply(blocks=tuple(blocks), stop=stop, tokens=TOKENS)
+    return ModelReply(blocks=tuple(blocks), stop=stop, tokens=TOKENS)
 
 
-def streamed(reply: Reply, format_: Format, cuts: list[int]) -> bytes:
+def streamed(reply: ModelReply, format_: Format, cuts: list[int]) -> bytes:
     """Return an answer as a stream, its texts in pieces."""
     return written_stream(reply, conversions.writer(ask(format_, stream=True)), cuts)
 
 
-def written_stream(reply: Reply, writer: StreamWriter, cuts: list[int]) -> bytes:
+def written_stream(reply: ModelReply, writer: StreamWriter, cuts: list[int]) -> bytes:
     """Return an answer as a writer streams it, its texts in pieces."""
     return b"".join(writer.write(event, reply.tokens) for event in _events(reply, cuts))
 
 
-def _events(reply: Reply, cuts: list[int]) -> list[Event]:
+def _events(reply: ModelReply, cuts: list[int]) -> list[Event]:
     events: list[Event] = []
     for index, block in enumerate(reply.blocks):
         text = block.arguments if isinstance(block, ToolCall) else block.text
@@ -262,7 +264,7 @@ def _events(reply: Reply, cuts: list[int]) -> list[Event]:
         events.append(Opened(index, msgspec.structs.replace(block, **empty)))
         borders = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
         events += [Grown(index, text[a:b]) for a, b in pairwise(borders) if text[a:b]]
-        if isinstance(block, Reasoning) and block.signature:
+        if isinstance(block, ReasoningBlock) and block.signature:
             events.append(Signed(index, block))
         events.append(Closed(index))
     return [*events, Ended(reply.stop)]

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import conversions, relay_answer
-from opencode_cloud.gateway.formats.models import Reply, Stop
+from opencode_cloud.gateway.formats.models import ModelReply, Stop
 from opencode_cloud.gateway.formats.parsing import node_of
 from tests.unit.gateway.formats.speaking import PAIRS, TOKENS, ask, encode, essence, golden, replies
 
 
-def received(client: Format, upstream: Format, body: bytes) -> Reply:
+def received(client: Format, upstream: Format, body: bytes) -> ModelReply:
     """Return what a client gets."""
     answer = relay_answer(ask(client), upstream, body)
     return conversions.read_answer(client, node_of(client, json.loads(answer.body)))
@@ -35,7 +35,7 @@ def test_a_recorded_answer_arrives_whole(client: Format, upstream: Format) -> No
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(reply=replies())
 @settings(max_examples=20)
-def test_any_answer_keeps_its_meaning(client: Format, upstream: Format, reply: Reply) -> None:
+def test_any_answer_keeps_its_meaning(client: Format, upstream: Format, reply: ModelReply) -> None:
     arrived = received(client, upstream, encode(conversions.write_answer(reply, ask(upstream))))
     assert essence(arrived) == essence(reply)
     assert arrived.stop is reply.stop

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import (
     WIRE_FORMATS,
-    Asked,
     InvalidRequest,
+    ParsedRequest,
     PathTarget,
     WireFormat,
     answer_error,
@@ -24,7 +24,7 @@ from opencode_cloud.gateway.formats import (
     relay_stream,
     tool_names,
 )
-from opencode_cloud.gateway.formats.models import Image, Message, Reply, Request, Text, Tool
+from opencode_cloud.gateway.formats.models import ImageBlock, ModelReply, ModelRequest, TextBlock, ToolDefinition, Turn
 from opencode_cloud.gateway.formats.sse import Splitter, data_of
 from tests.unit.gateway.formats.speaking import (
     MODEL,
@@ -43,7 +43,7 @@ from tests.unit.gateway.formats.toy import TOY
 WIRES = [*WIRE_FORMATS.values(), TOY]
 each_format = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 examples = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-HELLO = Request(messages=(Message("user", (Text("Hello"),)),), max_output=100)
+HELLO = ModelRequest(messages=(Turn("user", (TextBlock("Hello"),)),), max_output=100)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WIRE_FORMATS, TOY.name, TOY)
 
 
-def sent(wire: WireFormat, request: Request, *, stream: bool = False) -> Asked:
+def sent(wire: WireFormat, request: ModelRequest, *, stream: bool = False) -> ParsedRequest:
     """Return a request as a client of the format sends it."""
     document = wire.write_request(msgspec.structs.replace(request, stream=stream), MODEL)
     target = PathTarget(MODEL, stream) if wire.read_path else None
@@ -97,7 +97,7 @@ def test_a_path_that_names_the_model_reads_what_it_writes(wire: WireFormat, stre
 @each_format
 @examples
 @given(request=requests())
-def test_a_request_is_read_as_it_was_written(wire: WireFormat, request: Request) -> None:
+def test_a_request_is_read_as_it_was_written(wire: WireFormat, request: ModelRequest) -> None:
     node = wire.node(wire.write_request(request, MODEL))
     assert meaning(wire.read_request(node)) == meaning(request)
     assert wire.output_limit(node) == request.max_output
@@ -120,18 +120,18 @@ def test_an_empty_prompt_is_refused_by_name(wire: WireFormat) -> None:
 
 @each_format
 def test_the_policy_sees_the_tools(wire: WireFormat) -> None:
-    request = msgspec.structs.replace(HELLO, tools=(Tool(name="bash"), Tool(name="edit")))
+    request = msgspec.structs.replace(HELLO, tools=(ToolDefinition(name="bash"), ToolDefinition(name="edit")))
     assert list(tool_names(sent(wire, request))) == ["bash", "edit"]
 
 
 @each_format
 def test_pictures_count_by_number_and_text_by_length(wire: WireFormat) -> None:
-    picture = Image(media_type="image/png", data="A" * 4000)
-    request = msgspec.structs.replace(HELLO, messages=(Message("user", (Text("Look"), picture)),))
+    picture = ImageBlock(media_type="image/png", data="A" * 4000)
+    request = msgspec.structs.replace(HELLO, messages=(Turn("user", (TextBlock("Look"), picture)),))
     asked = sent(wire, request)
     assert asked.images == 1
     assert wire.image_tokens <= prompt_bytes(asked) < wire.image_tokens + 1000
-    longer = msgspec.structs.replace(HELLO, messages=(Message("user", (Text("x" * 5000),)),))
+    longer = msgspec.structs.replace(HELLO, messages=(Turn("user", (TextBlock("x" * 5000),)),))
     assert prompt_bytes(sent(wire, longer)) >= 5000
 
 
@@ -166,7 +166,7 @@ def test_an_upstream_of_any_other_format_gets_a_limit_if_it_needs_one(wire: Wire
 @each_format
 @examples
 @given(reply=replies())
-def test_an_answer_is_read_as_it_was_written(wire: WireFormat, reply: Reply) -> None:
+def test_an_answer_is_read_as_it_was_written(wire: WireFormat, reply: ModelReply) -> None:
     document = wire.write_answer(reply, sent(wire, HELLO))
     read = wire.read_answer(wire.node(document))
     assert essence(read) == essence(reply)
@@ -188,7 +188,7 @@ def test_usage_is_read_as_it_was_written(wire: WireFormat) -> None:
 @each_format
 @examples
 @given(reply=replies())
-def test_a_stream_is_read_as_it_was_written_and_its_meter_agrees(wire: WireFormat, reply: Reply) -> None:
+def test_a_stream_is_read_as_it_was_written_and_its_meter_agrees(wire: WireFormat, reply: ModelReply) -> None:
     asked = sent(wire, HELLO, stream=True)
     assert wire.wants_usage(wire.node(asked.document))
     stream = written_stream(reply, wire.writer(asked), cuts=[3, 11])
@@ -230,7 +230,7 @@ def test_an_error_within_a_stream_is_one_event_that_reader_and_meter_take_for_on
 @each_format
 @examples
 @given(reply=replies())
-def test_heartbeats_between_events_change_nothing(wire: WireFormat, reply: Reply) -> None:
+def test_heartbeats_between_events_change_nothing(wire: WireFormat, reply: ModelReply) -> None:
     stream = written_stream(reply, wire.writer(sent(wire, HELLO, stream=True)), cuts=[5])
     beaten = wire.heartbeat + b"".join(event + wire.heartbeat for event in Splitter().feed(stream))
     assert data_events(beaten) == data_events(stream)

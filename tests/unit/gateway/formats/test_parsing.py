@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import InvalidRequest, overhead_of, prompt_bytes, read_request, text_of, wire_format
-from opencode_cloud.gateway.formats.models import PathTarget, Request
+from opencode_cloud.gateway.formats.models import ModelRequest, PathTarget
 from opencode_cloud.gateway.formats.prompt_size import DOCUMENT_TOKENS, TOOL_TOKENS
 from tests.unit.gateway.formats.speaking import FORMATS, MODEL, ask, encode, requests
 from tests.unit.gateway.formats.test_request_conversions import as_asked
@@ -315,7 +315,7 @@ def test_halves_of_surrogate_pairs_are_read() -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 @given(request=requests())
 @settings(max_examples=30)
-def test_every_word_of_a_request_is_counted(format_: Format, request: Request) -> None:
+def test_every_word_of_a_request_is_counted(format_: Format, request: ModelRequest) -> None:
     asked = as_asked(format_, request)
     text = text_of(asked)
     for message in request.messages:

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import InvalidRequest, conversions
 from opencode_cloud.gateway.formats.models import (
-    Document,
-    Image,
-    Message,
-    Reasoning,
-    Request,
-    Text,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ReasoningBlock,
+    TextBlock,
     ToolCall,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.sealing import MARK, seal
 from tests.unit.gateway.formats.speaking import FORMATS, PAIRS, ask, forwarded, meaning, requests, understood
@@ -29,7 +29,7 @@ TOOL = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 PNG = "iVBORw0KGgo="
 
 
-def as_asked(format_: Format, request: Request) -> Any:
+def as_asked(format_: Format, request: ModelRequest) -> Any:
     """Return a request as a client of a format would have sent it."""
     return ask(format_, **conversions.write_request(format_, request, "public-model"))
 
@@ -37,7 +37,7 @@ def as_asked(format_: Format, request: Request) -> Any:
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(request=requests())
 @settings(max_examples=25)
-def test_a_request_keeps_its_meaning(client: Format, upstream: Format, request: Request) -> None:
+def test_a_request_keeps_its_meaning(client: Format, upstream: Format, request: ModelRequest) -> None:
     document = forwarded(as_asked(client, request), upstream)
     assert meaning(understood(upstream, document)) == meaning(request)
 
@@ -45,7 +45,7 @@ def test_a_request_keeps_its_meaning(client: Format, upstream: Format, request: 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(request=requests())
 @settings(max_examples=10)
-def test_a_request_comes_back_as_it_was(client: Format, upstream: Format, request: Request) -> None:
+def test_a_request_comes_back_as_it_was(client: Format, upstream: Format, request: ModelRequest) -> None:
     there = understood(upstream, forwarded(as_asked(client, request), upstream))
     back = forwarded(as_asked(upstream, there), client)
     assert meaning(understood(client, back)) == meaning(request)
@@ -108,7 +108,7 @@ def test_no_cache_marks_are_made_up_and_given_ones_are_kept() -> None:
     assert "cache_control" not in json.dumps(forwarded(ask(Format.CHAT), Format.MESSAGES))
     marked = [{"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
     request = understood(Format.MESSAGES, ask(Format.MESSAGES, system=marked).document)
-    assert request.system == (Text("long", cache="1h"),)
+    assert request.system == (TextBlock("long", cache="1h"),)
     written = conversions.write_request(Format.MESSAGES, request, "m")
     assert written["system"] == marked
 
@@ -218,11 +218,11 @@ def test_pictures_of_a_tool_reach_every_upstream() -> None:
 
 @pytest.mark.parametrize("upstream", [Format.CHAT, Format.RESPONSES])
 def test_a_failed_tool_is_told_in_words_where_there_is_no_mark(upstream: Format) -> None:
-    request = Request(
+    request = ModelRequest(
         messages=(
-            Message("user", (Text("go"),)),
-            Message("assistant", (ToolCall(id="c", name="f"),)),
-            Message("user", (ToolResult(id="c", content=(Text("no such file"),), error=True),)),
+            Turn("user", (TextBlock("go"),)),
+            Turn("assistant", (ToolCall(id="c", name="f"),)),
+            Turn("user", (ToolResult(id="c", content=(TextBlock("no such file"),), error=True),)),
         )
     )
     assert "Error: no such file" in json.dumps(forwarded(as_asked(Format.MESSAGES, request), upstream))
@@ -307,7 +307,7 @@ def test_who_wants_thoughts_from_messages_gets_summaries_from_responses() -> Non
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_signed_reasoning_goes_back_to_its_upstream_through_any_client(client: Format, upstream: Format) -> None:
-    thought = Reasoning(text="hm", origin=upstream.value, signature="" if upstream is Format.CHAT else "c2lnbmVk")
+    thought = ReasoningBlock(text="hm", origin=upstream.value, signature="" if upstream is Format.CHAT else "c2lnbmVk")
     history = history_of(client, seal(thought))
     text = json.dumps(forwarded(ask(client, **history), upstream, "gemini-3-pro"))
     assert MARK not in text
@@ -319,7 +319,7 @@ def test_signed_reasoning_goes_back_to_its_upstream_through_any_client(client: F
 
 @pytest.mark.parametrize("client", FORMATS)
 def test_what_was_sealed_for_another_upstream_is_taken_out_when_the_format_is_the_same(client: Format) -> None:
-    asked = ask(client, **history_of(client, seal(Reasoning(text="hm", origin="elsewhere", signature="c2ln"))))
+    asked = ask(client, **history_of(client, seal(ReasoningBlock(text="hm", origin="elsewhere", signature="c2ln"))))
     assert MARK.encode() in asked.body
     document = forwarded(asked, client)
     assert MARK not in json.dumps(document)
@@ -363,7 +363,7 @@ def without_thoughts() -> dict[str, Any]:
 
 
 def test_reasoning_of_compatible_servers_goes_back_to_them() -> None:
-    thought = {"type": "thinking", "thinking": "hm", "signature": seal(Reasoning(text="hm", origin="chat"))}
+    thought = {"type": "thinking", "thinking": "hm", "signature": seal(ReasoningBlock(text="hm", origin="chat"))}
     messages = [*USER, {"role": "assistant", "content": [thought, {"type": "text", "text": "x"}]}, *USER]
     document = forwarded(ask(Format.MESSAGES, messages=messages), Format.CHAT)
     assert document["messages"][1] == {"role": "assistant", "content": "x", "reasoning_content": "hm"}
@@ -398,9 +398,9 @@ def test_a_stream_of_chat_is_asked_for_its_usage() -> None:
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_documents_and_remote_pictures_are_carried(client: Format, upstream: Format) -> None:
-    pdf = Document(media_type="application/pdf", data="JVBERi0=", name="a.pdf")
-    photo = Image(url="https://example.com/a.png", media_type="image/png" if client is Format.GENERATE else "")
-    request = Request(messages=(Message("user", (Text("read"), pdf, photo)),))
+    pdf = FileBlock(media_type="application/pdf", data="JVBERi0=", name="a.pdf")
+    photo = ImageBlock(url="https://example.com/a.png", media_type="image/png" if client is Format.GENERATE else "")
+    request = ModelRequest(messages=(Turn("user", (TextBlock("read"), pdf, photo)),))
     text = json.dumps(forwarded(as_asked(client, request), upstream))
     assert "JVBERi0=" in text
     assert "https://example.com/a.png" in text

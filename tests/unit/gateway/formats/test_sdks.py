@@ -19,7 +19,15 @@ from pydantic import TypeAdapter
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import answer_error, error_event, heartbeat, relay_answer, relay_stream
-from opencode_cloud.gateway.formats.models import Image, Message, Request, Text, Tool, ToolCall, ToolResult
+from opencode_cloud.gateway.formats.models import (
+    ImageBlock,
+    ModelRequest,
+    TextBlock,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    Turn,
+)
 from tests.unit.gateway.formats.speaking import FORMATS, ask, data_events, forwarded, golden
 from tests.unit.gateway.formats.test_request_conversions import as_asked
 
@@ -269,14 +277,16 @@ def test_a_comment_would_break_googles_client_which_is_why_its_heartbeat_is_none
         list(generate.models.generate_content_stream(model="m", contents=QUESTION))
 
 
-REQUEST = Request(
-    system=(Text("Be brief."),),
+REQUEST = ModelRequest(
+    system=(TextBlock("Be brief."),),
     messages=(
-        Message("user", (Text("look"), Image(media_type="image/png", data="iVBORw0KGgo="))),
-        Message("assistant", (Text("Looking."), ToolCall(id="call_1", name="f", arguments='{"a":1}'))),
-        Message("user", (ToolResult(id="call_1", content=(Text("done"),)), Text("and?"))),
+        Turn("user", (TextBlock("look"), ImageBlock(media_type="image/png", data="iVBORw0KGgo="))),
+        Turn("assistant", (TextBlock("Looking."), ToolCall(id="call_1", name="f", arguments='{"a":1}'))),
+        Turn("user", (ToolResult(id="call_1", content=(TextBlock("done"),)), TextBlock("and?"))),
     ),
-    tools=(Tool(name="f", description="d", schema={"type": "object", "properties": {"a": {"type": "integer"}}}),),
+    tools=(
+        ToolDefinition(name="f", description="d", schema={"type": "object", "properties": {"a": {"type": "integer"}}}),
+    ),
     max_output=9,
 )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import relay_stream
-from opencode_cloud.gateway.formats.models import Reasoning, Reply, Stop
+from opencode_cloud.gateway.formats.models import ModelReply, ReasoningBlock, Stop
 from opencode_cloud.gateway.formats.sealing import unseal
 from tests.unit.gateway.formats.speaking import (
     FORMATS,
@@ -65,7 +65,7 @@ def test_where_chunks_are_cut_changes_nothing(client: Format, upstream: Format, 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(reply=replies(), cuts=CUTS)
 @settings(max_examples=20)
-def test_any_answer_keeps_its_meaning(client: Format, upstream: Format, reply: Reply, cuts: list[int]) -> None:
+def test_any_answer_keeps_its_meaning(client: Format, upstream: Format, reply: ModelReply, cuts: list[int]) -> None:
     stream = streamed(reply, upstream, cuts)
     arrived = said(client, relayed(client, upstream, chunks(stream, cuts)))
     assert essence(arrived) == essence(reply)
@@ -263,6 +263,6 @@ def test_the_signature_of_a_streamed_call_of_gemini_reaches_the_client(client: F
     if client is Format.CHAT:
         assert signature.encode() in stream
         return
-    blocks = [block for block in said(client, stream).blocks if isinstance(block, Reasoning)]
+    blocks = [block for block in said(client, stream).blocks if isinstance(block, ReasoningBlock)]
     sealed = [unseal(block.signature) for block in blocks]
     assert [block.signature for block in sealed if block is not None and block.signature] == [signature]

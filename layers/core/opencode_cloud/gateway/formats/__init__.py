@@ -7,12 +7,12 @@ from opencode_cloud.gateway.formats.errors import answer_error, error_event, hea
 from opencode_cloud.gateway.formats.faults import upstream_fault
 from opencode_cloud.gateway.formats.forwarding import forward_request
 from opencode_cloud.gateway.formats.models import (
-    Answer,
-    Asked,
     InvalidRequest,
+    ParsedRequest,
     PathTarget,
     UpstreamFault,
     UpstreamGarbage,
+    WholeAnswer,
 )
 from opencode_cloud.gateway.formats.parsing import read_request, tool_names
 from opencode_cloud.gateway.formats.prompt_size import overhead_of, prompt_bytes, text_of
@@ -22,13 +22,13 @@ from opencode_cloud.gateway.formats.wire import WireFormat
 
 __all__ = [
     "WIRE_FORMATS",
-    "Answer",
-    "Asked",
     "InvalidRequest",
+    "ParsedRequest",
     "PathTarget",
     "StreamRelay",
     "UpstreamFault",
     "UpstreamGarbage",
+    "WholeAnswer",
     "WireFormat",
     "answer_error",
     "error_event",

@@ -6,30 +6,30 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.models import Asked, Reply, Request
+from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
 
-def read_request(source: Format, node: Node) -> Request:
+def read_request(source: Format, node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for what no other format can express."""
     return wire_format(source).read_request(node)
 
 
-def write_request(target: Format, request: Request, model: str) -> dict[str, Any]:
+def write_request(target: Format, request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request for an upstream. Raises :class:`Malformed` for what the format cannot express."""
     return wire_format(target).write_request(request, model)
 
 
-def read_answer(source: Format, node: Node) -> Reply:
+def read_answer(source: Format, node: Node) -> ModelReply:
     """Read a whole answer. Raises :class:`Malformed`."""
     return wire_format(source).read_answer(node)
 
 
-def write_answer(reply: Reply, asked: Asked) -> dict[str, Any]:
+def write_answer(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write a whole answer for the client that sent the request."""
-    return wire_format(asked.format).write_answer(reply, asked)
+    return wire_format(parsed.format).write_answer(reply, parsed)
 
 
 def read_usage(source: Format, usage: object) -> Tokens | None:
@@ -47,6 +47,6 @@ def reader(source: Format) -> StreamReader:
     return wire_format(source).reader()
 
 
-def writer(asked: Asked) -> StreamWriter:
+def writer(parsed: ParsedRequest) -> StreamWriter:
     """Return a writer of the stream for the client that sent the request."""
-    return wire_format(asked.format).writer(asked)
+    return wire_format(parsed.format).writer(parsed)

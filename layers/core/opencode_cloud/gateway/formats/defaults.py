@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from opencode_cloud.gateway.formats.models import Asked
+from opencode_cloud.gateway.formats.models import ParsedRequest
 from opencode_cloud.gateway.formats.reading import Node
 
 
@@ -19,7 +19,7 @@ def always_usage(_node: Node) -> bool:
     return True
 
 
-def model_override(_asked: Asked, upstream_model: str) -> dict[str, Any]:
+def model_override(_asked: ParsedRequest, upstream_model: str) -> dict[str, Any]:
     """Return the members to replace for an upstream of the same format: the model's name."""
     return {"model": upstream_model}
 

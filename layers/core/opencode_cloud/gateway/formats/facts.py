@@ -26,7 +26,7 @@ _GOVERNED = frozenset(
 )
 
 
-class Facts:
+class RequestFacts:
     """Counts and findings, filled by each format's ``inspect``."""
 
     def __init__(self) -> None:

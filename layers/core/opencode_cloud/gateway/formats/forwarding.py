@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed
+from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
 from opencode_cloud.kit import json_codec
@@ -15,7 +15,9 @@ from opencode_cloud.kit import json_codec
 _mark = MARK.encode()
 
 
-def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_output: int | None = None) -> bytes:
+def forward_request(
+    parsed: ParsedRequest, target: Format, upstream_model: str, *, most_output: int | None = None
+) -> bytes:
     """Return the body for an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
     In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
@@ -23,17 +25,17 @@ def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_o
     that require one, where the client set none.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
-    if asked.format is target:
-        return _same(asked, upstream_model)
-    if asked.answers > 1:
+    if parsed.format is target:
+        return _same(parsed, upstream_model)
+    if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
-    if asked.hosted_tools:
-        tools = ", ".join(asked.hosted_tools)
+    if parsed.hosted_tools:
+        tools = ", ".join(parsed.hosted_tools)
         raise InvalidRequest(f"What the provider runs ({tools}) cannot be carried over to the format of this upstream.")
-    source, wire = wire_format(asked.format), wire_format(target)
+    source, wire = wire_format(parsed.format), wire_format(target)
     try:
-        request = source.read_request(source.node(asked.document))
-        request = msgspec.structs.replace(request, stream=asked.stream)
+        request = source.read_request(source.node(parsed.document))
+        request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
         return msgspec.json.encode(wire.write_request(request, upstream_model))
@@ -41,17 +43,17 @@ def forward_request(asked: Asked, target: Format, upstream_model: str, *, most_o
         raise InvalidRequest(f"{error}.") from error
 
 
-def _same(asked: Asked, upstream_model: str) -> bytes:
-    overrides = wire_format(asked.format).overrides(asked, upstream_model)
-    sealed = _mark in asked.body
+def _same(parsed: ParsedRequest, upstream_model: str) -> bytes:
+    overrides = wire_format(parsed.format).overrides(parsed, upstream_model)
+    sealed = _mark in parsed.body
     if not overrides and not sealed:
-        return asked.body
+        return parsed.body
     members: dict[str, Any]
     if sealed:
-        members = {key: without_sealed(value) for key, value in asked.document.items()}
+        members = {key: without_sealed(value) for key, value in parsed.document.items()}
     else:
         # Values stay encoded, so that they keep their bytes.
-        members = dict(json_codec.decode(asked.body, dict[str, msgspec.Raw]))
+        members = dict(json_codec.decode(parsed.body, dict[str, msgspec.Raw]))
     for name, value in overrides.items():
         if value is None:
             members.pop(name, None)

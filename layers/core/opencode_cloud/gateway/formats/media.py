@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.models import Document, Image, Malformed
+from opencode_cloud.gateway.formats.models import FileBlock, ImageBlock, Malformed
 
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _PLAIN = str.maketrans("-_", "+/")
@@ -27,24 +27,24 @@ def to_data_url(media_type: str, data: str) -> str:
     return f"data:{media_type};base64,{data}"
 
 
-def image_at(url: str, path: str, detail: str = "") -> Image:
+def image_at(url: str, path: str, detail: str = "") -> ImageBlock:
     """Return the picture that a URL of any kind stands for."""
     detail = "" if detail == "auto" else detail
     if not url.startswith("data:"):
-        return Image(url=url, detail=detail)
+        return ImageBlock(url=url, detail=detail)
     media_type, data = from_data_url(url, path)
-    return Image(media_type=media_type, data=data, detail=detail)
+    return ImageBlock(media_type=media_type, data=data, detail=detail)
 
 
-def image_url(image: Image) -> str:
+def image_url(image: ImageBlock) -> str:
     """Return a URL that stands for a picture."""
     return image.url or to_data_url(image.media_type, image.data)
 
 
-def document_at(data: str, name: str, path: str) -> Document:
+def document_at(data: str, name: str, path: str) -> FileBlock:
     """Return the file of a data URL."""
     media_type, payload = from_data_url(data, path)
-    return Document(media_type=media_type, data=payload, name=name)
+    return FileBlock(media_type=media_type, data=payload, name=name)
 
 
 def audio_type(name: str) -> str:

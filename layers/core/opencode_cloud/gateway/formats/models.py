@@ -1,7 +1,8 @@
-"""What a model call says, in no particular wire format: the form through which all conversions go.
+"""A model call in no particular wire format: the neutral form through which all conversions go.
 
-A request is read into :class:`Request`, an answer into :class:`Reply`, a stream into events; each format has a reader
-and a writer, so that twelve conversions are four of each. What a format cannot express is named where it is written.
+A request is read into :class:`ModelRequest`, an answer into :class:`ModelReply`, a stream into events. Each format has
+a reader and a writer, so that twelve conversions need four of each. A writer refuses by name what its format cannot
+express.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class PathTarget(msgspec.Struct, frozen=True):
     stream: bool
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its client sent it, and what must be known of it before it is forwarded."""
 
     format: Format
@@ -90,7 +91,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The body, decoded."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer in the client's format."""
 
     body: bytes
@@ -100,7 +101,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """UTF-8 bytes of generated text, arguments and reasoning."""
 
 
-class Text(msgspec.Struct, frozen=True):
+class TextBlock(msgspec.Struct, frozen=True):
     """Text, in a prompt or an answer."""
 
     text: str
@@ -108,7 +109,7 @@ class Text(msgspec.Struct, frozen=True):
     """``5m`` or ``1h``: the prompt is to be cached up to here. Only Messages has such marks."""
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class ImageBlock(msgspec.Struct, frozen=True, kw_only=True):
     """A picture: either ``data`` (base64) with its media type, or a ``url``."""
 
     media_type: str = ""
@@ -118,7 +119,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     cache: str = ""
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class FileBlock(msgspec.Struct, frozen=True, kw_only=True):
     """A file, also audio and video: either ``data`` (base64) with its media type, or a ``url``."""
 
     media_type: str = ""
@@ -142,12 +143,12 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str = ""
-    content: tuple[Text | Image | Document, ...] = ()
+    content: tuple[TextBlock | ImageBlock | FileBlock, ...] = ()
     error: bool = False
     cache: str = ""
 
 
-class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
+class ReasoningBlock(msgspec.Struct, frozen=True, kw_only=True):
     """What the model thought. Upstreams accept back only what they signed themselves."""
 
     text: str = ""
@@ -160,17 +161,17 @@ class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
-Block: TypeAlias = Text | Image | Document | ToolCall | ToolResult | Reasoning
+Block: TypeAlias = TextBlock | ImageBlock | FileBlock | ToolCall | ToolResult | ReasoningBlock
 
 
-class Message(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True):
     """A turn: of the ``user`` (tools' results too), the ``assistant`` or the ``system``."""
 
     role: str
     blocks: tuple[Block, ...]
 
 
-class Tool(msgspec.Struct, frozen=True, kw_only=True):
+class ToolDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """A function that the client can run; ``schema`` is JSON Schema, None: it takes nothing."""
 
     name: str
@@ -215,12 +216,12 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the client wants to see the thoughts, or a summary of them."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A whole request. Members that are None or empty were not given."""
 
-    messages: tuple[Message, ...]
-    system: tuple[Text, ...] = ()
-    tools: tuple[Tool, ...] = ()
+    messages: tuple[Turn, ...]
+    system: tuple[TextBlock, ...] = ()
+    tools: tuple[ToolDefinition, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel: bool | None = None
     max_output: int | None = None
@@ -250,10 +251,10 @@ class Stop(StrEnum):
     """The model or a filter refused, or the upstream gave up; what was generated so far stands."""
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer."""
 
-    blocks: tuple[Text | ToolCall | Reasoning, ...]
+    blocks: tuple[TextBlock | ToolCall | ReasoningBlock, ...]
     stop: Stop
     stop_sequence: str = ""
     tokens: Tokens | None = None
@@ -263,7 +264,7 @@ class Opened(msgspec.Struct, frozen=True):
     """Event: a block begins. Of tool calls id and name are known, all else follows as deltas."""
 
     index: int
-    block: Text | ToolCall | Reasoning
+    block: TextBlock | ToolCall | ReasoningBlock
 
 
 class Grown(msgspec.Struct, frozen=True):
@@ -277,7 +278,7 @@ class Signed(msgspec.Struct, frozen=True):
     """Event: a block of reasoning got its opaque part; its text is what had been streamed."""
 
     index: int
-    reasoning: Reasoning
+    reasoning: ReasoningBlock
 
 
 class Closed(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.facts import Facts, check_steering
-from opencode_cloud.gateway.formats.models import Asked, InvalidRequest, Malformed, PathTarget
+from opencode_cloud.gateway.formats.facts import RequestFacts, check_steering
+from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest, PathTarget
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.kit import json_codec
@@ -16,7 +16,7 @@ MAXIMUM_DEPTH = 200
 """Nested arrays and objects in a body."""
 
 
-def read_request(format_: Format, body: bytes, target: PathTarget | None = None) -> Asked:
+def read_request(format_: Format, body: bytes, target: PathTarget | None = None) -> ParsedRequest:
     """Read a request.
 
     ``target`` is what the path says, in formats that name the model there. Raises :class:`InvalidRequest` that says
@@ -28,16 +28,16 @@ def read_request(format_: Format, body: bytes, target: PathTarget | None = None)
         raise InvalidRequest(f"{error}.") from error
 
 
-def _read(format_: Format, body: bytes, target: PathTarget | None) -> Asked:
+def _read(format_: Format, body: bytes, target: PathTarget | None) -> ParsedRequest:
     wire = wire_format(format_)
-    node, facts = wire.node(_decoded(body)), Facts()
+    node, facts = wire.node(_decoded(body)), RequestFacts()
     check_steering(node)
     wire.inspect(node, facts)
     if not node.raw(wire.prompt_member):
         raise Malformed(wire.prompt_member, "must not be empty")
     if target is None or wire.read_path is None:
         target = PathTarget(node.needed("model"), bool(node.flag("stream")))
-    return Asked(
+    return ParsedRequest(
         format=format_,
         body=body,
         model=target.model,
@@ -54,9 +54,9 @@ def _read(format_: Format, body: bytes, target: PathTarget | None) -> Asked:
     )
 
 
-def tool_names(asked: Asked) -> Iterator[str]:
+def tool_names(parsed: ParsedRequest) -> Iterator[str]:
     """Yield the names of the tools that a request offers to the model."""
-    return wire_format(asked.format).tool_names(asked.document)
+    return wire_format(parsed.format).tool_names(parsed.document)
 
 
 def node_of(format_: Format, document: object) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any, cast
 
-from opencode_cloud.gateway.formats.models import Asked
+from opencode_cloud.gateway.formats.models import ParsedRequest
 from opencode_cloud.gateway.formats.reading import compact, size
 from opencode_cloud.gateway.formats.registry import wire_format
 
@@ -27,25 +27,25 @@ _LONGEST_NAME = 32  # characters; some servers put any role into the prompt as i
 _GROUPS = ("functionDeclarations", "function_declarations", "tools")
 
 
-def text_of(asked: Asked) -> str:
+def text_of(parsed: ParsedRequest) -> str:
     """Return everything that becomes part of the prompt, as text for a tokenizer; base64 payloads are left out."""
-    wire = wire_format(asked.format)
-    members = {key: value for key, value in asked.document.items() if key not in wire.settings}
+    wire = wire_format(parsed.format)
+    members = {key: value for key, value in parsed.document.items() if key not in wire.settings}
     return "\n".join(_texts(members, wire.verbatim))
 
 
-def overhead_of(asked: Asked) -> int:
+def overhead_of(parsed: ParsedRequest) -> int:
     """Return the tokens that a prompt can have besides those of :func:`text_of`: a safe bound."""
-    wire = wire_format(asked.format)
-    messages = sum(len(cast("list[object]", value)) for value in _turns(asked.document, wire.verbatim))
-    count = _tools(asked.document.get("tools"))
+    wire = wire_format(parsed.format)
+    messages = sum(len(cast("list[object]", value)) for value in _turns(parsed.document, wire.verbatim))
+    count = _tools(parsed.document.get("tools"))
     framing = (messages + 1) * MESSAGE_TOKENS + (TOOLS_TOKENS + count * TOOL_TOKENS if count else 0)
-    return framing + asked.images * wire.image_tokens + asked.documents * DOCUMENT_TOKENS
+    return framing + parsed.images * wire.image_tokens + parsed.documents * DOCUMENT_TOKENS
 
 
-def prompt_bytes(asked: Asked) -> int:
+def prompt_bytes(parsed: ParsedRequest) -> int:
     """Return the most tokens that the prompt can be where no tokenizer is known: no more than one for each byte."""
-    return size(text_of(asked)) + overhead_of(asked)
+    return size(text_of(parsed)) + overhead_of(parsed)
 
 
 def _tools(value: object) -> int:

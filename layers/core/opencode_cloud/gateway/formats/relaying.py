@@ -13,19 +13,19 @@ from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.errors import error_event
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
-    Answer,
-    Asked,
     Ended,
     Event,
     Grown,
     Malformed,
+    ModelReply,
     Opened,
-    Reasoning,
-    Reply,
-    Text,
+    ParsedRequest,
+    ReasoningBlock,
+    TextBlock,
     ToolCall,
     UpstreamFault,
     UpstreamGarbage,
+    WholeAnswer,
 )
 from opencode_cloud.gateway.formats.reading import size
 from opencode_cloud.gateway.formats.registry import wire_format
@@ -104,10 +104,10 @@ class _Relay:
 class PassThrough(_Relay):
     """Passes a stream on byte for byte, and reads along."""
 
-    def __init__(self, asked: Asked, source: Format) -> None:
+    def __init__(self, parsed: ParsedRequest, source: Format) -> None:
         super().__init__()
         self._meter = wire_format(source).meter()
-        self._drop_usage = not asked.usage_wanted
+        self._drop_usage = not parsed.usage_wanted
 
     @property
     def tokens(self) -> Tokens | None:
@@ -167,11 +167,11 @@ class PassThrough(_Relay):
 class Conversion(_Relay):
     """Reads a stream of one format and writes one of another."""
 
-    def __init__(self, asked: Asked, source: Format) -> None:
+    def __init__(self, parsed: ParsedRequest, source: Format) -> None:
         super().__init__()
-        self._format = asked.format
+        self._format = parsed.format
         self._reader = wire_format(source).reader()
-        self._writer = wire_format(asked.format).writer(asked)
+        self._writer = wire_format(parsed.format).writer(parsed)
         self._calls = ids.Unique()
         self._generated = 0
         self._ended = False
@@ -243,29 +243,29 @@ class Conversion(_Relay):
         return b"".join(written)
 
 
-def relay_stream(asked: Asked, source: Format) -> StreamRelay:
+def relay_stream(parsed: ParsedRequest, source: Format) -> StreamRelay:
     """Return what relays an upstream's stream in ``source`` to the client that asked."""
-    return PassThrough(asked, source) if asked.format is source else Conversion(asked, source)
+    return PassThrough(parsed, source) if parsed.format is source else Conversion(parsed, source)
 
 
-def relay_answer(asked: Asked, source: Format, body: bytes) -> Answer:
+def relay_answer(parsed: ParsedRequest, source: Format, body: bytes) -> WholeAnswer:
     """Return an upstream's whole answer for the client that asked. Raises :class:`UpstreamGarbage`."""
     wire = wire_format(source)
     try:
         node = wire.node(json_codec.decode(body, object))
         if node.raw("error") and not node.raw(wire.answer_member):
             raise UpstreamGarbage(fault_of(node.value).message or "An error instead of an answer.")
-        if asked.format is source:
+        if parsed.format is source:
             tokens = wire.read_usage(node.raw(wire.usage_member))
-            return Answer(body=body, tokens=tokens, generated=_text_size(node.members()))
+            return WholeAnswer(body=body, tokens=tokens, generated=_text_size(node.members()))
         reply = _with_unique_ids(wire.read_answer(node))
-        converted = msgspec.json.encode(wire_format(asked.format).write_answer(reply, asked))
+        converted = msgspec.json.encode(wire_format(parsed.format).write_answer(reply, parsed))
     except _GARBAGE as error:
         raise UpstreamGarbage(str(error)) from error
-    return Answer(body=converted, tokens=reply.tokens, generated=_generated(reply))
+    return WholeAnswer(body=converted, tokens=reply.tokens, generated=_generated(reply))
 
 
-def _with_unique_ids(reply: Reply) -> Reply:
+def _with_unique_ids(reply: ModelReply) -> ModelReply:
     calls = ids.Unique()
     blocks = [
         msgspec.structs.replace(block, id=calls.of(block.id)) if isinstance(block, ToolCall) else block
@@ -274,8 +274,11 @@ def _with_unique_ids(reply: Reply) -> Reply:
     return msgspec.structs.replace(reply, blocks=tuple(blocks))
 
 
-def _generated(reply: Reply) -> int:
-    return sum(size(block.text if isinstance(block, (Text, Reasoning)) else block.arguments) for block in reply.blocks)
+def _generated(reply: ModelReply) -> int:
+    return sum(
+        size(block.text if isinstance(block, (TextBlock, ReasoningBlock)) else block.arguments)
+        for block in reply.blocks
+    )
 
 
 def _text_size(value: object) -> int:

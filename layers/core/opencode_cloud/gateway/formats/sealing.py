@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from opencode_cloud.gateway.formats.media import plain_base64
-from opencode_cloud.gateway.formats.models import Reasoning
+from opencode_cloud.gateway.formats.models import ReasoningBlock
 
 _LABEL = b"opencode-cloud/1/ "  # a multiple of three bytes, so that its base64 is the beginning of each sealed string
 MARK = base64.b64encode(_LABEL).decode()
@@ -21,18 +21,18 @@ _OPAQUE = ("signature", "encrypted_content", "thoughtSignature", "thought_signat
 _WHOLE = ("thinking", "redacted_thinking", "reasoning", "reasoning.text", "reasoning.encrypted")
 
 
-def seal(reasoning: Reasoning) -> str:
+def seal(reasoning: ReasoningBlock) -> str:
     """Return a string (base64) that holds the whole block."""
     return base64.b64encode(_LABEL + msgspec.json.encode(reasoning)).decode()
 
 
-def unseal(text: str) -> Reasoning | None:
+def unseal(text: str) -> ReasoningBlock | None:
     """Return the block that a sealed string holds; None if it is an upstream's own string, or was tampered with."""
     if not text.startswith(MARK):
         return None
     try:
         plain = base64.b64decode(plain_base64(text) + "=" * (-len(text) % 4))
-        return msgspec.json.decode(plain[len(_LABEL) :], type=Reasoning)
+        return msgspec.json.decode(plain[len(_LABEL) :], type=ReasoningBlock)
     except ValueError:
         return None
 

@@ -14,9 +14,9 @@ from opencode_cloud.gateway.formats.models import (
     Event,
     Grown,
     Opened,
-    Reasoning,
+    ReasoningBlock,
     Signed,
-    Text,
+    TextBlock,
     UpstreamFault,
 )
 
@@ -93,7 +93,7 @@ class BlockNumbers:
 
     def __init__(self) -> None:
         self._count = 0
-        self._running: tuple[type[Text | Reasoning], int] | None = None
+        self._running: tuple[type[TextBlock | ReasoningBlock], int] | None = None
         self._thoughts: list[str] = []
 
     def next(self) -> int:
@@ -101,20 +101,20 @@ class BlockNumbers:
         self._count += 1
         return self._count - 1
 
-    def grow(self, block: Text | Reasoning, text: str) -> Iterator[Event]:
+    def grow(self, block: TextBlock | ReasoningBlock, text: str) -> Iterator[Event]:
         """Yield the events for more text or reasoning; a change between these ends one block and begins another."""
         if self._running is None or self._running[0] is not type(block):
             yield from self.end()
             self._running, self._thoughts = (type(block), self.next()), []
             yield Opened(self._running[1], block)
-        if isinstance(block, Reasoning):
+        if isinstance(block, ReasoningBlock):
             self._thoughts.append(text)
         if text:
             yield Grown(self._running[1], text)
 
-    def sign(self, reasoning: Reasoning) -> Iterator[Event]:
+    def sign(self, reasoning: ReasoningBlock) -> Iterator[Event]:
         """Yield the events that give the running reasoning its opaque part, or make a block that has nothing else."""
-        yield from self.grow(Reasoning(origin=reasoning.origin), "")
+        yield from self.grow(ReasoningBlock(origin=reasoning.origin), "")
         if self._running is not None:
             yield Signed(self._running[1], msgspec.structs.replace(reasoning, text="".join(self._thoughts)))
         yield from self.end()

@@ -8,9 +8,9 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
-from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.metering import StreamMeter
-from opencode_cloud.gateway.formats.models import Asked, PathTarget, Reply, Request, WireError
+from opencode_cloud.gateway.formats.models import ModelReply, ModelRequest, ParsedRequest, PathTarget, WireError
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
@@ -43,7 +43,7 @@ class WireFormat:
     """Reads the members of a document by the naming rules of the format."""
     prompt_member: str
     """The member that holds the conversation; it must not be empty."""
-    inspect: Callable[[Node, Facts], None]
+    inspect: Callable[[Node, RequestFacts], None]
     """Collects the facts of a request on which the gateway decides."""
     output_limit: Callable[[Node], int | None]
     """Returns the limit in tokens that a request sets for each answer; None: it sets none."""
@@ -59,16 +59,16 @@ class WireFormat:
     """Members that the model sees as JSON, names included."""
     image_tokens: int
     """The most tokens that one picture can use (docs/formats.md, "How large a prompt can be")."""
-    overrides: Callable[[Asked, str], dict[str, Any]]
+    overrides: Callable[[ParsedRequest, str], dict[str, Any]]
     """Returns the members to replace in a body that goes to an upstream of the same format; None removes a member.
 
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
     requires_output_limit: bool
     """Whether upstreams refuse a request that sets no limit for the answer."""
-    read_request: Callable[[Node], Request]
+    read_request: Callable[[Node], ModelRequest]
     """Reads a request; also raises :class:`Malformed` for what no other format can express."""
-    write_request: Callable[[Request, str], dict[str, Any]]
+    write_request: Callable[[ModelRequest, str], dict[str, Any]]
     """Writes a request for an upstream's model; raises :class:`Malformed` for what the format cannot express."""
 
     # --- Answers
@@ -80,11 +80,11 @@ class WireFormat:
     read_usage: Callable[[object], Tokens | None]
     """Reads a usage object leniently; None: it says nothing."""
     write_usage: Callable[[Tokens], dict[str, Any]]
-    read_answer: Callable[[Node], Reply]
-    write_answer: Callable[[Reply, Asked], dict[str, Any]]
+    read_answer: Callable[[Node], ModelReply]
+    write_answer: Callable[[ModelReply, ParsedRequest], dict[str, Any]]
     reader: Callable[[], StreamReader]
     """Returns a reader of an upstream's stream."""
-    writer: Callable[[Asked], StreamWriter]
+    writer: Callable[[ParsedRequest], StreamWriter]
     """Returns a writer of a stream for the client that sent the request."""
     meter: Callable[[], StreamMeter]
     """Returns a meter for a stream that passes through unchanged."""

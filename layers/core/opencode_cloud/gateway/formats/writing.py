@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from opencode_cloud.gateway.formats.models import (
     Block,
-    Document,
-    Image,
+    FileBlock,
+    ImageBlock,
     Malformed,
-    Message,
-    Request,
-    Text,
+    ModelRequest,
+    TextBlock,
     Thinking,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node
 
@@ -27,7 +27,7 @@ def cannot_carry(node: Node, what: str = "") -> Malformed:
     return node.wrong(f"{subject.strip()} cannot be carried over to the format of this model's upstream".strip())
 
 
-def refuse_penalties(request: Request) -> None:
+def refuse_penalties(request: ModelRequest) -> None:
     """Raise the error that names a penalty, for formats that have none."""
     for name, penalty in (("frequency", request.frequency_penalty), ("presence", request.presence_penalty)):
         if penalty:
@@ -41,10 +41,10 @@ def split_results(blocks: Iterable[Block]) -> tuple[list[ToolResult], list[Block
     return results, [block for block in blocks if not isinstance(block, ToolResult)]
 
 
-def result_text(result: ToolResult) -> tuple[str, list[Image | Document]]:
+def result_text(result: ToolResult) -> tuple[str, list[ImageBlock | FileBlock]]:
     """Return a result as text, and what of it is not text; for formats without a mark for errors the text says it."""
-    text = "\n".join(block.text for block in result.content if isinstance(block, Text))
-    media = [block for block in result.content if not isinstance(block, Text)]
+    text = "\n".join(block.text for block in result.content if isinstance(block, TextBlock))
+    media = [block for block in result.content if not isinstance(block, TextBlock)]
     if result.error and not text.lower().startswith("error"):
         text = f"Error: {text}"
     return text or ("(see below)" if media else ""), media
@@ -66,12 +66,12 @@ def budget_of(thinking: Thinking) -> int | None:
     return 0 if thinking.effort == "none" else _BUDGETS.get(thinking.effort)
 
 
-def merged(messages: Iterable[Message]) -> list[Message]:
+def merged(messages: Iterable[Turn]) -> list[Turn]:
     """Return messages of alternating roles: neighbours of one role become one, so that results stand together."""
-    merged: list[Message] = []
+    merged: list[Turn] = []
     for message in messages:
         if merged and merged[-1].role == message.role:
-            merged[-1] = Message(message.role, merged[-1].blocks + message.blocks)
+            merged[-1] = Turn(message.role, merged[-1].blocks + message.blocks)
         else:
             merged.append(message)
     return merged

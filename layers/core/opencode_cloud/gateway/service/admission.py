@@ -12,10 +12,10 @@ from opencode_cloud.contracts.access import KnownCredential, Rules, login_requir
 from opencode_cloud.contracts.budgets import Claim, Reservation, Unit
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.formats import read_request, tool_names
-from opencode_cloud.gateway.models import Incoming, Target
-from opencode_cloud.gateway.service import bounds, routing
+from opencode_cloud.gateway.models import Incoming, UpstreamTarget
+from opencode_cloud.gateway.service import routing, token_bounds
 from opencode_cloud.gateway.service.anonymous import Anonymous
-from opencode_cloud.gateway.service.run import Run
+from opencode_cloud.gateway.service.call_state import CallState
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
@@ -32,7 +32,7 @@ NOBODY = frozenset({"", "public"})
 """What clients send that have no key (docs/protocol.md): nothing, or this word."""
 
 
-class Admission:
+class CallAdmission:
     """Decides on calls by the caller, the catalogue, the policy and the request itself."""
 
     def __init__(
@@ -58,23 +58,25 @@ class Admission:
         by_id = sorted(catalogue.models.items())
         return catalogue, [model for _, model in by_id if _refusal(caller, catalogue, model) is None]
 
-    async def admit(self, incoming: Incoming) -> Run:
+    async def admit(self, incoming: Incoming) -> CallState:
         """Return the call, ready to be reserved for; raises the error that its client is to get."""
         self._look()
         caller = await self._who(incoming)
-        asked = read_request(incoming.format, incoming.body, incoming.path_target)
+        parsed = read_request(incoming.format, incoming.body, incoming.path_target)
         catalogue = await self._catalogue.current()
-        model = catalogue.find(asked.model)
+        model = catalogue.find(parsed.model)
         if model is None:
-            raise models.model_not_found(asked.model, "/zen/v1/models")
+            raise models.model_not_found(parsed.model, "/zen/v1/models")
         if refusal := _refusal(caller, catalogue, model):
             raise refusal
-        if denied := next((name for name in tool_names(asked) if not caller.workspace.policy.tools.permit(name)), None):
+        if denied := next(
+            (name for name in tool_names(parsed) if not caller.workspace.policy.tools.permit(name)), None
+        ):
             raise models.tool_not_permitted(denied)
-        if asked.hosted_tools:
-            raise models.hosted_tool(asked.hosted_tools[0])
-        if asked.tier:
-            raise models.tier_not_priced(asked.tier)
+        if parsed.hosted_tools:
+            raise models.hosted_tool(parsed.hosted_tools[0])
+        if parsed.tier:
+            raise models.tier_not_priced(parsed.tier)
         seconds = incoming.at // 1000
         price = model.price(seconds)
         targets = await self._targets(caller, catalogue, model, incoming)
@@ -85,12 +87,12 @@ class Admission:
         )
         # Counting tokens costs a millisecond, and only matters where they are held back.
         exact = any(counter.budget.unit is not Unit.REQUESTS for counter in counters)
-        most, tokens = bounds.worst(asked, model, price, exact=exact)
+        most, tokens = token_bounds.worst(parsed, model, price, exact=exact)
         longest = max(target.upstream.timers.total for target in targets)
-        return Run(
+        return CallState(
             incoming=incoming,
             caller=caller,
-            asked=asked,
+            parsed=parsed,
             model=model,
             price=price,
             catalogue=catalogue.version,
@@ -110,7 +112,9 @@ class Admission:
             return self._anonymous.caller()
         return await self._access.caller(incoming.request, incoming.workspace)
 
-    async def _targets(self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming) -> list[Target]:
+    async def _targets(
+        self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming
+    ) -> list[UpstreamTarget]:
         platform = await self._keys.platform()
         own = await self._own(caller, catalogue, model)
         providers = caller.workspace.policy.providers

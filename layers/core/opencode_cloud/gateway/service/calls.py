@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from opencode_cloud.gateway.formats import error_event
-from opencode_cloud.gateway.models import BrokenOff, Incoming, Interrupted, Target
-from opencode_cloud.gateway.service.answering import Answering
-from opencode_cloud.gateway.service.run import Run
+from opencode_cloud.gateway.models import BrokenOff, Incoming, Interrupted, UpstreamTarget
+from opencode_cloud.gateway.service.call_state import CallState
+from opencode_cloud.gateway.service.dispatcher import UpstreamDispatcher
 from opencode_cloud.kit.errors import ServiceError, Unavailable
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff, retry_async
@@ -21,7 +21,7 @@ from opencode_cloud.kit.retry import Backoff, retry_async
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service import Budgets
     from opencode_cloud.contracts.usage import UsageEvent
-    from opencode_cloud.gateway.service.admission import Admission
+    from opencode_cloud.gateway.service.admission import CallAdmission
     from opencode_cloud.gateway.service.health import Health
 
 
@@ -44,7 +44,7 @@ class Sink(Protocol):
         ...
 
 
-class Answer(Protocol):
+class UpstreamResponse(Protocol):
     """An upstream's answer whose head has come (``store.Opened``)."""
 
     status: int
@@ -68,7 +68,7 @@ class Answer(Protocol):
         ...
 
 
-class Told(Protocol):
+class CallObserver(Protocol):
     """What is told of each call that has ended; ``settled``: whether its budgets and its event are written."""
 
     def __call__(self, event: UsageEvent, *, settled: bool) -> None:
@@ -81,11 +81,11 @@ class Calls:
 
     def __init__(
         self,
-        admission: Admission,
+        admission: CallAdmission,
         budgets: Budgets,
         health: Health,
-        open_: Callable[[Target, bytes, Mapping[str, str], bool], Awaitable[Answer]],
-        told: Told,
+        open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
+        told: CallObserver,
     ) -> None:
         """Serve calls; ``open_`` sends body and headers to an upstream, streamed or not."""
         self._admission = admission
@@ -101,48 +101,48 @@ class Calls:
         Raises a :class:`ServiceError` while nothing is sent yet; once something is, errors go into the answer in its
         own format. Raises :class:`BrokenOff` when the format has no place for that.
         """
-        run = await self._admission.admit(incoming)
-        await self._budgets.reserve(run.reservation, run.event())
+        state = await self._admission.admit(incoming)
+        await self._budgets.reserve(state.reservation, state.event())
         try:
-            await self._answer(run, sink)
+            await self._answer(state, sink)
         finally:
-            await self._settle(run)
+            await self._settle(state)
 
     async def settled(self) -> None:
         """Wait until every call that has ended is settled."""
         while self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
 
-    async def _answer(self, run: Run, sink: Sink) -> None:
-        answering = Answering(run, sink, self._health, self._open)
+    async def _answer(self, state: CallState, sink: Sink) -> None:
+        dispatcher = UpstreamDispatcher(state, sink, self._health, self._open)
         try:
-            await answering.go()
+            await dispatcher.go()
         except ServiceError as error:
-            run.failed(error)
+            state.failed(error)
             if not sink.begun:
                 raise
-            if not run.asked.stream:
+            if not state.parsed.stream:
                 raise BrokenOff(error.code) from error
             if not (isinstance(error, Interrupted) and error.told):
-                await sink.send(_as_event(run, error))
+                await sink.send(_as_event(state, error))
         except asyncio.CancelledError:
-            run.cancelled()
+            state.cancelled()
             raise
         except Exception:
-            run.broke()
+            state.broke()
             raise
 
-    async def _settle(self, run: Run) -> None:
+    async def _settle(self, state: CallState) -> None:
         """Settle also when the client's leaving ends this task: that is waited for by nobody, and must not be lost."""
-        task = asyncio.create_task(self._settle_once(run))
+        task = asyncio.create_task(self._settle_once(state))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
         await asyncio.shield(task)
 
-    async def _settle_once(self, run: Run) -> None:
-        event = run.event()
+    async def _settle_once(self, state: CallState) -> None:
+        event = state.event()
         try:
-            await self._settle_at_last(run, event)
+            await self._settle_at_last(state, event)
         except Exception:  # noqa: BLE001 - whatever it is, the client has its answer
             # The reservation stands until its lease ends, and then is returned as lost: this needs an alarm.
             logger.exception("a call could not be settled", extra={"call": event.id, "cost": event.cost})
@@ -150,12 +150,12 @@ class Calls:
         else:
             self._told(event, settled=True)
 
-    async def _settle_at_last(self, run: Run, event: UsageEvent) -> None:
-        await retry_async(lambda: self._budgets.settle(run.reservation, event), SETTLEMENT, Unavailable)
+    async def _settle_at_last(self, state: CallState, event: UsageEvent) -> None:
+        await retry_async(lambda: self._budgets.settle(state.reservation, event), SETTLEMENT, Unavailable)
 
 
-def _as_event(run: Run, error: ServiceError) -> bytes:
-    sequence = run.relay.sequence if run.relay else 0
+def _as_event(state: CallState, error: ServiceError) -> bytes:
+    sequence = state.relay.sequence if state.relay else 0
     return error_event(
-        run.incoming.format, code=error.code, message=error.message, details=dict(error.details), sequence=sequence
+        state.incoming.format, code=error.code, message=error.message, details=dict(error.details), sequence=sequence
     )

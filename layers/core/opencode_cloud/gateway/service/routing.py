@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Catalogue, Format, Model, Route, Upstream, UpstreamKind
 from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
-from opencode_cloud.gateway.models import Target
+from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.service.health import Health
 
 DEFAULT_URLS: Mapping[UpstreamKind, str] = {
@@ -42,11 +42,11 @@ def own_credential(upstream_id: str, upstream: Upstream, credentials: KnownCrede
 def targets(
     catalogue: Catalogue,
     model: Model,
-    asked: Format,
+    client_format: Format,
     providers: Rules,
     own: Mapping[str, tuple[KnownCredential, str]],
     platform: Mapping[str, str],
-) -> list[tuple[Route, Target]]:
+) -> list[tuple[Route, UpstreamTarget]]:
     """Return all ways to a model: through the workspace's own credentials where it has any, else the platform's.
 
     Never both: a call for which a workspace brings its own key is not to go on at the platform's cost, and under the
@@ -55,12 +55,12 @@ def targets(
     Args:
         catalogue: What there is.
         model: Of the catalogue.
-        asked: The format of the client: upstreams that speak it are asked in it, untouched.
-        providers: The policy's rules of providers: an upstream that they deny is no way.
+        client_format: The format of the client. An upstream that speaks it gets the request unchanged.
+        providers: The policy's rules of providers. Denied upstreams are skipped.
         own: The workspace's own credentials, opened, by upstream.
         platform: The platform's keys by upstream.
     """
-    found: list[tuple[Route, Target]] = []
+    found: list[tuple[Route, UpstreamTarget]] = []
     for route in model.routes:
         upstream = catalogue.upstreams.get(route.upstream)
         if upstream is None or route.weight <= 0 or not Rules(deny=providers.deny).permit(route.upstream):
@@ -71,11 +71,11 @@ def targets(
             continue
         base_url = (credential[0].base_url if credential else None) or upstream.base_url
         spoken = route.formats or FORMATS_BY_KIND[upstream.kind]
-        target = Target(
+        target = UpstreamTarget(
             id=route.upstream,
             upstream=upstream,
             model=route.model,
-            format=asked if asked in spoken else spoken[0],
+            format=client_format if client_format in spoken else spoken[0],
             base_url=(base_url or DEFAULT_URLS.get(upstream.kind, "")).rstrip("/"),
             secret=secret,
             byok=credential is not None,
@@ -85,7 +85,7 @@ def targets(
     return brought or found
 
 
-def order(ways: Sequence[tuple[Route, Target]], stick_to: str, health: Health) -> list[Target]:
+def order(ways: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: Health) -> list[UpstreamTarget]:
     """Return targets as they are to be asked: by health, priority, and a hash of ``stick_to`` that respects weights."""
     ranked = sorted(
         ways,
@@ -98,7 +98,7 @@ def order(ways: Sequence[tuple[Route, Target]], stick_to: str, health: Health) -
     return [target for _, target in ranked]
 
 
-def _distance(stick_to: str, target: Target, weight: int) -> float:
+def _distance(stick_to: str, target: UpstreamTarget, weight: int) -> float:
     digest = hashlib.blake2b(f"{stick_to}\0{target.id}\0{target.model}".encode(), digest_size=8).digest()
     uniform = (int.from_bytes(digest) + 1) / (2**64 + 1)
     return -math.log(uniform) / weight

@@ -18,7 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.eventstream import EventStreamBuffer, ParserError
 
-from opencode_cloud.gateway.models import Target
+from opencode_cloud.gateway.models import UpstreamTarget
 
 VERSION = "bedrock-2023-05-31"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -32,7 +32,7 @@ class Bedrock:
         self._session = Session()
 
     def request(
-        self, target: Target, body: bytes, passed_on: Mapping[str, str], *, stream: bool
+        self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], *, stream: bool
     ) -> tuple[str, dict[str, str], bytes]:
         """Return address, signed headers and body of a request."""
         region = target.upstream.region or self._session.region_name or "us-east-1"

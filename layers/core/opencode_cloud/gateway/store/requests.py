@@ -7,19 +7,19 @@ from typing import assert_never
 
 from opencode_cloud.catalogue.models import UpstreamKind
 from opencode_cloud.gateway.formats import wire_format
-from opencode_cloud.gateway.models import Target
+from opencode_cloud.gateway.models import UpstreamTarget
 
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = "opencode-cloud"
 
 
-def address(target: Target, *, stream: bool) -> str:
+def address(target: UpstreamTarget, *, stream: bool) -> str:
     """Return the URL to post to; of Bedrock, see ``store/bedrock.py``."""
     path = wire_format(target.format).upstream_path(target.model, stream)
     return f"{target.base_url}{path}"
 
 
-def headers(target: Target, passed_on: Mapping[str, str], *, stream: bool) -> dict[str, str]:
+def headers(target: UpstreamTarget, passed_on: Mapping[str, str], *, stream: bool) -> dict[str, str]:
     """Return the headers of a request; ``passed_on`` are those of the client that concern the upstream."""
     found = {
         **passed_on,

@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from opencode_cloud.catalogue.models import UpstreamKind
-from opencode_cloud.gateway.models import AttemptFailed, Failure, Target
+from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.store import requests
 from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
 from opencode_cloud.kit.clock import now_seconds
@@ -39,7 +39,9 @@ class Upstreams:
             await session.close()
         self._sessions.clear()
 
-    async def open(self, target: Target, body: bytes, passed_on: Mapping[str, str], *, stream: bool) -> Opened:
+    async def open(
+        self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], *, stream: bool
+    ) -> HttpResponse:
         """Send a request and wait for the head of its answer, whatever its status.
 
         Raises :class:`AttemptFailed` when nobody answers in time.
@@ -64,10 +66,10 @@ class Upstreams:
             raise AttemptFailed(Failure.SLOW, f"no answer within {patience:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AttemptFailed(Failure.UNREACHABLE, f"the connection broke ({type(error).__name__})") from error
-        return Opened(response)
+        return HttpResponse(response)
 
     def _sign(
-        self, target: Target, body: bytes, passed_on: Mapping[str, str], *, stream: bool
+        self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], *, stream: bool
     ) -> tuple[str, dict[str, str], bytes]:
         if self._bedrock is None:
             self._bedrock = Bedrock()
@@ -85,7 +87,7 @@ class Upstreams:
         return self._sessions[guarded]
 
 
-class Opened:
+class HttpResponse:
     """An answer whose head has come."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats.chat import CHAT
 from opencode_cloud.gateway.formats.defaults import fixed_path
-from opencode_cloud.gateway.formats.facts import Facts
-from opencode_cloud.gateway.formats.models import Request
+from opencode_cloud.gateway.formats.facts import RequestFacts
+from opencode_cloud.gateway.formats.models import ModelRequest
 from opencode_cloud.gateway.formats.reading import Node
 
 PROMPT = "talk"
@@ -28,15 +28,15 @@ def as_chat(node: Node) -> Node:
     return Node({**members, "messages": members.pop(PROMPT, None)})
 
 
-def inspect(node: Node, facts: Facts) -> None:
+def inspect(node: Node, facts: RequestFacts) -> None:
     CHAT.inspect(as_chat(node), facts)
 
 
-def read_request(node: Node) -> Request:
+def read_request(node: Node) -> ModelRequest:
     return CHAT.read_request(as_chat(node))
 
 
-def write_request(request: Request, model: str) -> dict[str, Any]:
+def write_request(request: ModelRequest, model: str) -> dict[str, Any]:
     members = CHAT.write_request(request, model)
     return {PROMPT: members.pop("messages"), **members}
 

@@ -10,7 +10,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat import usage
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, read_reasoning
-from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
 
 FINISH = {
@@ -31,7 +31,7 @@ def stop_of(finish: str, *, called: bool, refused: bool) -> Stop:
     return stop
 
 
-def read(node: Node) -> Reply:
+def read(node: Node) -> ModelReply:
     """Read an answer. Raises :class:`Malformed`."""
     choice = next((choice for choice in node.each("choices") if not choice.integer("index")), None)
     if choice is None:
@@ -39,18 +39,18 @@ def read(node: Node) -> Reply:
     message = choice.at("message")
     blocks = tuple(_read_blocks(message))
     called = any(isinstance(block, ToolCall) for block in blocks)
-    return Reply(
+    return ModelReply(
         blocks=blocks,
         stop=stop_of(choice.text("finish_reason"), called=called, refused=bool(message.text("refusal"))),
         tokens=usage.read(node.raw("usage")),
     )
 
 
-def _read_blocks(message: Node) -> Iterator[Text | ToolCall | Reasoning]:
+def _read_blocks(message: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     yield from read_reasoning(message)
     for key in ("content", "refusal"):
         if text := message.text(key):
-            yield Text(text)
+            yield TextBlock(text)
     for call in message.each("tool_calls"):
         if (signature := read_call_signature(call)) is not None:
             yield signature
@@ -62,14 +62,14 @@ def _read_blocks(message: Node) -> Iterator[Text | ToolCall | Reasoning]:
         )
 
 
-def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
-    text = "".join(block.text for block in reply.blocks if isinstance(block, Text))
-    thoughts = "\n\n".join(block.text for block in reply.blocks if isinstance(block, Reasoning) and block.text)
+    text = "".join(block.text for block in reply.blocks if isinstance(block, TextBlock))
+    thoughts = "\n\n".join(block.text for block in reply.blocks if isinstance(block, ReasoningBlock) and block.text)
     message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
     if thoughts:
         message["reasoning_content"] = thoughts
-    signed = [block for block in reply.blocks if isinstance(block, Reasoning) and block.signature]
+    signed = [block for block in reply.blocks if isinstance(block, ReasoningBlock) and block.signature]
     if details := [detail_of(block) for block in signed if block.origin != Format.GENERATE]:
         message["reasoning_details"] = details
     if calls := list(_write_calls(reply)):
@@ -78,7 +78,7 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
         "id": ids.new("chatcmpl-"),
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": asked.model,
+        "model": parsed.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH[reply.stop]}],
     }
     if reply.tokens is not None:
@@ -86,10 +86,10 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
     return answer
 
 
-def _write_calls(reply: Reply) -> Iterator[dict[str, Any]]:
+def _write_calls(reply: ModelReply) -> Iterator[dict[str, Any]]:
     signature = ""
     for block in reply.blocks:
-        if isinstance(block, Reasoning) and block.origin == Format.GENERATE:
+        if isinstance(block, ReasoningBlock) and block.origin == Format.GENERATE:
             signature = block.signature
         elif isinstance(block, ToolCall):
             function = {"name": block.name, "arguments": block.arguments or "{}"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.reading import Node
 
 _STANDARD_TIERS = ("", "auto", "default", "flex")
 
 
-def inspect(node: Node, facts: Facts) -> None:
+def inspect(node: Node, facts: RequestFacts) -> None:
     """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
     for message in node.each("messages"):
         message.needed("role")
@@ -24,7 +24,7 @@ def inspect(node: Node, facts: Facts) -> None:
         facts.tier = tier
 
 
-def _inspect_hosted(node: Node, facts: Facts) -> None:
+def _inspect_hosted(node: Node, facts: RequestFacts) -> None:
     for tool in node.each("tools"):
         if (kind := tool.needed("type")) not in ("function", "custom"):
             facts.hosts(kind)
@@ -35,7 +35,7 @@ def _inspect_hosted(node: Node, facts: Facts) -> None:
             facts.hosts(f"{kind} output")
 
 
-def _inspect_part(part: Node, facts: Facts) -> None:
+def _inspect_part(part: Node, facts: RequestFacts) -> None:
     match part.needed("type"):
         case "text" | "refusal":
             pass

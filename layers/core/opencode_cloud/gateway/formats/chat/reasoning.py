@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from opencode_cloud.catalogue.models import Format
-from opencode_cloud.gateway.formats.models import Block, Reasoning
+from opencode_cloud.gateway.formats.models import Block, ReasoningBlock
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.sealing import seal, unseal
 
 
-def read_reasoning(message: Node) -> Iterator[Reasoning]:
+def read_reasoning(message: Node) -> Iterator[ReasoningBlock]:
     """Yield what a message of the assistant says of its reasoning."""
     sealed = list(_sealed(message))
     if sealed:
         yield from sealed
     elif text := thought_in(message):
-        yield Reasoning(text=text, origin=Format.CHAT)
+        yield ReasoningBlock(text=text, origin=Format.CHAT)
 
 
 def thought_in(message: Node) -> str:
@@ -28,24 +28,24 @@ def thought_in(message: Node) -> str:
     return ""
 
 
-def _sealed(message: Node) -> Iterator[Reasoning]:
+def _sealed(message: Node) -> Iterator[ReasoningBlock]:
     for detail in message.each("reasoning_details"):
         if (reasoning := unseal(detail.text("data") or detail.text("signature"))) is not None:
             yield reasoning
 
 
-def read_call_signature(call: Node) -> Reasoning | None:
+def read_call_signature(call: Node) -> ReasoningBlock | None:
     """Return the thought signature that a tool call carries in the way of Google's own compatible endpoint."""
     signature = call.at("extra_content").at("google").text("thought_signature")
-    return Reasoning(origin=Format.GENERATE, signature=signature) if signature else None
+    return ReasoningBlock(origin=Format.GENERATE, signature=signature) if signature else None
 
 
-def detail_of(reasoning: Reasoning) -> dict[str, Any]:
+def detail_of(reasoning: ReasoningBlock) -> dict[str, Any]:
     """Return an element of ``reasoning_details`` that holds what the upstream must get back."""
     return {"type": "reasoning.encrypted", "data": seal(reasoning), "format": "opencode-cloud"}
 
 
 def write_reasoning(blocks: tuple[Block, ...]) -> dict[str, Any]:
     """Return the members of a message to an upstream; it gets only what came from one of its kind."""
-    texts = [block.text for block in blocks if isinstance(block, Reasoning) and block.origin == Format.CHAT]
+    texts = [block.text for block in blocks if isinstance(block, ReasoningBlock) and block.origin == Format.CHAT]
     return {"reasoning_content": "\n\n".join(texts)} if any(texts) else {}

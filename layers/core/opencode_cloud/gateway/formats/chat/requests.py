@@ -10,20 +10,20 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.chat.reasoning import read_call_signature, read_reasoning, write_reasoning
 from opencode_cloud.gateway.formats.media import audio_name, audio_type, document_at, image_at, image_url, to_data_url
 from opencode_cloud.gateway.formats.models import (
-    Asked,
     Block,
     Choice,
-    Document,
-    Image,
-    Message,
-    Request,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ParsedRequest,
     Shape,
-    Text,
+    TextBlock,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, without_empty
 from opencode_cloud.gateway.formats.writing import cannot_carry, effort_of, result_text, split_results
@@ -32,13 +32,13 @@ _UNCARRIED = ("logit_bias", "logprobs", "top_logprobs", "audio", "functions", "f
 _NEW_LIMIT = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that refuse ``max_tokens``
 
 
-def read(node: Node) -> Request:
+def read(node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
     for key in _UNCARRIED:
         if node.raw(key):
             raise cannot_carry(node.at(key))
     system, messages = _read_messages(node)
-    return Request(
+    return ModelRequest(
         system=system,
         messages=messages,
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
@@ -77,37 +77,37 @@ def wants_usage(node: Node) -> bool:
     return node.at("stream_options").flag("include_usage") is True
 
 
-def overrides(asked: Asked, upstream_model: str) -> dict[str, Any]:
+def overrides(parsed: ParsedRequest, upstream_model: str) -> dict[str, Any]:
     """Return the members to replace on the way to an upstream of this format."""
     members: dict[str, Any] = {"model": upstream_model}
-    if asked.stream and not asked.usage_wanted:
+    if parsed.stream and not parsed.usage_wanted:
         # The gateway bills by usage, so it always requests it; the relay drops what the client did not request.
-        options: dict[str, Any] = asked.document.get("stream_options") or {}
+        options: dict[str, Any] = parsed.document.get("stream_options") or {}
         members["stream_options"] = {**options, "include_usage": True}
     return members
 
 
-def _read_messages(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
-    system: list[Text] = []
-    messages: list[Message] = []
+def _read_messages(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
+    system: list[TextBlock] = []
+    messages: list[Turn] = []
     for message in node.each("messages"):
         role = message.needed("role")
         if role in ("system", "developer"):
             texts = tuple(_read_texts(message))
             if messages:
-                messages.append(Message("system", texts))
+                messages.append(Turn("system", texts))
             else:
                 system += texts
         elif role == "user":
-            messages.append(Message("user", tuple(_read_parts(message))))
+            messages.append(Turn("user", tuple(_read_parts(message))))
         elif role == "assistant":
-            messages.append(Message("assistant", tuple(_read_assistant(message))))
+            messages.append(Turn("assistant", tuple(_read_assistant(message))))
         elif role == "tool":
             result = ToolResult(id=message.needed("tool_call_id"), content=tuple(_read_parts(message)))
             if messages and messages[-1].role == "user" and _only_results(messages[-1].blocks):
-                messages[-1] = Message("user", (*messages[-1].blocks, result))
+                messages[-1] = Turn("user", (*messages[-1].blocks, result))
             else:
-                messages.append(Message("user", (result,)))
+                messages.append(Turn("user", (result,)))
         else:
             raise message.at("role").wrong("must be system, developer, user, assistant or tool")
     if not messages:
@@ -119,32 +119,32 @@ def _only_results(blocks: Iterable[Block]) -> bool:
     return all(isinstance(block, ToolResult) for block in blocks)
 
 
-def _read_texts(message: Node) -> Iterator[Text]:
+def _read_texts(message: Node) -> Iterator[TextBlock]:
     for part in _read_parts(message):
-        if not isinstance(part, Text):
+        if not isinstance(part, TextBlock):
             raise message.at("content").wrong("must be text")
         yield part
 
 
-def _read_parts(message: Node) -> Iterator[Text | Image | Document]:
+def _read_parts(message: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
     content = message.at("content")
     if isinstance(content.value, str):
-        yield Text(content.value)
+        yield TextBlock(content.value)
         return
     for part in message.each("content"):
         yield _read_part(part)
 
 
-def _read_part(part: Node) -> Text | Image | Document:
+def _read_part(part: Node) -> TextBlock | ImageBlock | FileBlock:
     kind = part.needed("type")
     if kind in ("text", "refusal"):
-        return Text(part.text(kind))
+        return TextBlock(part.text(kind))
     if kind == "image_url":
         image = part.at("image_url")
         return image_at(image.needed("url"), image.path, image.text("detail"))
     if kind == "input_audio":
         audio = part.at("input_audio")
-        return Document(media_type=audio_type(audio.needed("format")), data=audio.needed("data"))
+        return FileBlock(media_type=audio_type(audio.needed("format")), data=audio.needed("data"))
     if kind == "file" and part.at("file").text("file_data"):
         file = part.at("file")
         return document_at(file.text("file_data"), file.text("filename"), file.path)
@@ -157,7 +157,7 @@ def _read_assistant(message: Node) -> Iterator[Block]:
     reasoning = list(read_reasoning(message))
     yield from reasoning
     for part in _read_parts(message):
-        if not isinstance(part, Text):
+        if not isinstance(part, TextBlock):
             raise message.at("content").wrong("must be text")
         if part.text:
             yield part
@@ -170,11 +170,11 @@ def _read_assistant(message: Node) -> Iterator[Block]:
         yield ToolCall(id=call.needed("id"), name=function.needed("name"), arguments=function.text("arguments"))
 
 
-def _read_tool(tool: Node) -> Tool:
+def _read_tool(tool: Node) -> ToolDefinition:
     if tool.needed("type") != "function":
         raise cannot_carry(tool, tool.needed("type"))
     function = tool.at("function")
-    return Tool(
+    return ToolDefinition(
         name=function.needed("name"),
         description=function.text("description"),
         schema=function.mapping("parameters"),
@@ -227,7 +227,7 @@ def _read_thinking(node: Node) -> Thinking | None:
     return None
 
 
-def write(request: Request, model: str) -> dict[str, Any]:
+def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
     messages: list[dict[str, Any]] = []
     if request.system:
@@ -259,12 +259,12 @@ def write(request: Request, model: str) -> dict[str, Any]:
     return without_empty(members)
 
 
-def _write_message(message: Message) -> Iterator[dict[str, Any]]:
+def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     if message.role == "assistant":
         yield _write_assistant(message.blocks)
         return
     if message.role == "system":
-        yield {"role": "system", "content": "\n\n".join(b.text for b in message.blocks if isinstance(b, Text))}
+        yield {"role": "system", "content": "\n\n".join(b.text for b in message.blocks if isinstance(b, TextBlock))}
         return
     results, rest = split_results(message.blocks)
     media: list[Block] = []
@@ -278,19 +278,19 @@ def _write_message(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _write_content(blocks: list[Block]) -> str | list[dict[str, Any]]:
-    if len(blocks) == 1 and isinstance(blocks[0], Text):
+    if len(blocks) == 1 and isinstance(blocks[0], TextBlock):
         return blocks[0].text
     return [_write_part(block) for block in blocks]
 
 
 def _write_part(block: Block) -> dict[str, Any]:
     match block:
-        case Text():
+        case TextBlock():
             return {"type": "text", "text": block.text}
-        case Image():
+        case ImageBlock():
             detail = {"detail": block.detail} if block.detail else {}
             return {"type": "image_url", "image_url": {"url": image_url(block), **detail}}
-        case Document(data=data) if data:
+        case FileBlock(data=data) if data:
             if sound := audio_name(block.media_type):
                 return {"type": "input_audio", "input_audio": {"data": data, "format": sound}}
             name = block.name or "file"
@@ -300,7 +300,7 @@ def _write_part(block: Block) -> dict[str, Any]:
 
 
 def _write_assistant(blocks: tuple[Block, ...]) -> dict[str, Any]:
-    text = "\n\n".join(block.text for block in blocks if isinstance(block, Text))
+    text = "\n\n".join(block.text for block in blocks if isinstance(block, TextBlock))
     calls = [
         {
             "id": ids.acceptable(block.id),
@@ -317,7 +317,7 @@ def _write_assistant(blocks: tuple[Block, ...]) -> dict[str, Any]:
     return message
 
 
-def _write_tool(tool: Tool) -> dict[str, Any]:
+def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description

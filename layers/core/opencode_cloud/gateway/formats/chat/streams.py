@@ -16,15 +16,15 @@ from opencode_cloud.gateway.formats.chat.answers import FINISH, stop_of
 from opencode_cloud.gateway.formats.chat.reasoning import detail_of, read_call_signature, thought_in
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
-    Asked,
     Closed,
     Ended,
     Event,
     Grown,
     Opened,
-    Reasoning,
+    ParsedRequest,
+    ReasoningBlock,
     Signed,
-    Text,
+    TextBlock,
     ToolCall,
     UpstreamFault,
 )
@@ -81,11 +81,11 @@ class ChatReader:
     def _choice(self, choice: Node) -> Iterator[Event]:
         delta = choice.at("delta")
         if thought := thought_in(delta):
-            yield from self._blocks.grow(Reasoning(origin=Format.CHAT), thought)
+            yield from self._blocks.grow(ReasoningBlock(origin=Format.CHAT), thought)
         for key in ("content", "refusal"):
             if text := delta.text(key):
                 self._refused = self._refused or key == "refusal"
-                yield from self._blocks.grow(Text(""), text)
+                yield from self._blocks.grow(TextBlock(""), text)
         for call in delta.each("tool_calls"):
             yield from self._call(call)
         self._finish = choice.text("finish_reason") or self._finish
@@ -129,16 +129,16 @@ class ChatWriter:
 
     sequence = 0
 
-    def __init__(self, asked: Asked) -> None:
-        self._usage = asked.usage_wanted
+    def __init__(self, parsed: ParsedRequest) -> None:
+        self._usage = parsed.usage_wanted
         self._frame = {
             "id": ids.new("chatcmpl-"),
             "object": "chat.completion.chunk",
             "created": int(time.time()),
-            "model": asked.model,
+            "model": parsed.model,
         }
         self._begun = False
-        self._kinds: dict[int, Text | ToolCall | Reasoning] = {}
+        self._kinds: dict[int, TextBlock | ToolCall | ReasoningBlock] = {}
         self._calls: dict[int, int] = {}
         self._signature = ""
 
@@ -178,9 +178,9 @@ class ChatWriter:
 
     def _delta(self, index: int, text: str) -> dict[str, Any]:
         match self._kinds[index]:
-            case Text():
+            case TextBlock():
                 return {"content": text}
-            case Reasoning():
+            case ReasoningBlock():
                 return {"reasoning_content": text}
             case ToolCall():
                 return {"tool_calls": [{"index": self._calls[index], "function": {"arguments": text}}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from opencode_cloud.gateway.formats.models import Asked, PathTarget
+from opencode_cloud.gateway.formats.models import ParsedRequest, PathTarget
 from opencode_cloud.kit.errors import NotFound
 
 _METHODS = {"generateContent": False, "streamGenerateContent": True}
@@ -26,6 +26,6 @@ def upstream_path(model: str, stream: bool) -> str:
     return f"/models/{quote(model, safe='')}:{method}"
 
 
-def overrides(asked: Asked, _upstream_model: str) -> dict[str, Any]:
+def overrides(parsed: ParsedRequest, _upstream_model: str) -> dict[str, Any]:
     """Remove a ``model`` in the body: the path names it, and Google refuses members that it does not know."""
-    return {"model": None} if "model" in asked.document else {}
+    return {"model": None} if "model" in parsed.document else {}

@@ -9,7 +9,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.generate import usage
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
-from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
 
@@ -32,7 +32,7 @@ def stop_of(reason: str, *, called: bool) -> Stop:
     return Stop.TOOLS if called else Stop.END
 
 
-def read(node: Node) -> Reply:
+def read(node: Node) -> ModelReply:
     """Read an answer. Raises :class:`Malformed`."""
     candidate = next(node.each("candidates"), None)
     blocked = node.at("promptFeedback").text("blockReason")
@@ -41,31 +41,31 @@ def read(node: Node) -> Reply:
     blocks = tuple(_read_blocks(candidate)) if candidate is not None else ()
     called = any(isinstance(block, ToolCall) for block in blocks)
     reason = candidate.text("finishReason") if candidate is not None else blocked
-    return Reply(
+    return ModelReply(
         blocks=blocks,
         stop=stop_of(reason, called=called),
         tokens=usage.read(node.raw("usageMetadata")),
     )
 
 
-def _read_blocks(candidate: Node) -> Iterator[Text | ToolCall | Reasoning]:
+def _read_blocks(candidate: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     for part in parts_of(candidate.at("content")):
         signature, call = part.text("thoughtSignature"), part.at("functionCall")
         if part.flag("thought"):
-            yield Reasoning(text=part.text("text"), origin=Format.GENERATE, signature=signature)
+            yield ReasoningBlock(text=part.text("text"), origin=Format.GENERATE, signature=signature)
         elif call.present():
             if signature:
-                yield Reasoning(origin=Format.GENERATE, signature=signature)
+                yield ReasoningBlock(origin=Format.GENERATE, signature=signature)
             yield ToolCall(
                 id=call.text("id") or ids.new("call_"),
                 name=call.needed("name"),
                 arguments=compact(call.mapping("args") or {}),
             )
         elif text := part.text("text"):
-            yield Text(text)
+            yield TextBlock(text)
 
 
-def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     candidate = {
         "content": {"role": "model", "parts": list(_write_parts(reply))},
@@ -74,7 +74,7 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
     }
     answer: dict[str, Any] = {
         "candidates": [candidate],
-        "modelVersion": asked.model,
+        "modelVersion": parsed.model,
         "responseId": ids.new(""),
     }
     if reply.tokens is not None:
@@ -82,11 +82,11 @@ def write(reply: Reply, asked: Asked) -> dict[str, Any]:
     return answer
 
 
-def _write_parts(reply: Reply) -> Iterator[dict[str, Any]]:
+def _write_parts(reply: ModelReply) -> Iterator[dict[str, Any]]:
     signature = ""
     for block in reply.blocks:
         match block:
-            case Reasoning():
+            case ReasoningBlock():
                 if signature:  # of the block before
                     yield {"text": "", "thought": True, "thoughtSignature": signature}
                 if block.text:
@@ -95,7 +95,7 @@ def _write_parts(reply: Reply) -> Iterator[dict[str, Any]]:
             case ToolCall():
                 yield signed({"functionCall": function_call(block)}, signature)
                 signature = ""
-            case Text():
+            case TextBlock():
                 yield signed({"text": block.text}, signature)
                 signature = ""
     if signature:

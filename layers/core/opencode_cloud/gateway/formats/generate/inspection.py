@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.reading import Node, snake
 
 _CLIENT_TOOLS = ("functionDeclarations", "computerUse")
 
 
-def inspect(node: Node, facts: Facts) -> None:
+def inspect(node: Node, facts: RequestFacts) -> None:
     """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
     if node.text("cachedContent"):
         facts.unknown_size("cachedContent")
@@ -33,7 +33,7 @@ def parts_of(content: Node) -> list[Node]:
     return [parts] if isinstance(parts.value, dict) else list(content.each("parts"))
 
 
-def _inspect_part(part: Node, facts: Facts) -> None:
+def _inspect_part(part: Node, facts: RequestFacts) -> None:
     for key in ("inlineData", "fileData"):
         media = part.at(key)
         if media.present():
@@ -42,7 +42,7 @@ def _inspect_part(part: Node, facts: Facts) -> None:
         _inspect_part(inner, facts)
 
 
-def _inspect_media(media: Node, facts: Facts) -> None:
+def _inspect_media(media: Node, facts: RequestFacts) -> None:
     if media.text("mimeType").startswith("image/"):
         facts.images += 1
     else:

@@ -14,18 +14,18 @@ from opencode_cloud.gateway.formats.media import plain_base64
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
-    Document,
-    Image,
-    Message,
-    Reasoning,
-    Request,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ReasoningBlock,
     Shape,
-    Text,
+    TextBlock,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, compact
 from opencode_cloud.gateway.formats.sealing import unseal
@@ -37,7 +37,7 @@ _UNCARRIED = ("responseLogprobs", "speechConfig", "imageConfig", "responseFormat
 _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, "ANY": Choice.REQUIRED}
 
 
-def read(node: Node) -> Request:
+def read(node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
     config = node.at("generationConfig")
     for place, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
@@ -46,7 +46,7 @@ def read(node: Node) -> Request:
     messages = tuple(_Turns().read(node))
     if not messages:
         raise node.at("contents").wrong("must have a content")
-    return Request(
+    return ModelRequest(
         system=tuple(_read_system(node.at("systemInstruction"))),
         messages=messages,
         tools=tuple(
@@ -76,11 +76,11 @@ def answer_count(node: Node) -> int:
     return node.at("generationConfig").positive("candidateCount") or 1
 
 
-def _read_system(content: Node) -> Iterator[Text]:
+def _read_system(content: Node) -> Iterator[TextBlock]:
     for part in parts_of(content):
         if part.raw("text") is None:
             raise part.wrong("must be text")
-        yield Text(part.text("text"))
+        yield TextBlock(part.text("text"))
 
 
 class _Turns:
@@ -89,7 +89,7 @@ class _Turns:
     def __init__(self) -> None:
         self._unanswered: list[ToolCall] = []
 
-    def read(self, node: Node) -> Iterator[Message]:
+    def read(self, node: Node) -> Iterator[Turn]:
         """Yield the messages."""
         for turn, content in enumerate(node.each("contents")):
             role = content.text("role") or "user"
@@ -99,17 +99,17 @@ class _Turns:
             for position, part in enumerate(parts_of(content)):
                 blocks += self._part(part, turn, position)
             if blocks:
-                yield Message("assistant" if role == "model" else "user", tuple(blocks))
+                yield Turn("assistant" if role == "model" else "user", tuple(blocks))
 
     def _part(self, part: Node, turn: int, position: int) -> Iterator[Block]:
         signature = part.text("thoughtSignature")
         signature = "" if signature == UNSIGNED else signature
         if part.flag("thought"):
             signed = unseal(signature) if signature else None
-            yield signed or Reasoning(text=part.text("text"), origin=Format.GENERATE, signature=signature)
+            yield signed or ReasoningBlock(text=part.text("text"), origin=Format.GENERATE, signature=signature)
             return
         if signature:
-            yield unseal(signature) or Reasoning(origin=Format.GENERATE, signature=signature)
+            yield unseal(signature) or ReasoningBlock(origin=Format.GENERATE, signature=signature)
         if part.at("functionCall").present():
             call = part.at("functionCall")
             name = call.needed("name")
@@ -124,7 +124,7 @@ class _Turns:
             yield self._result(part.at("functionResponse"), ids.positional(turn, position, ""))
         elif part.raw("text") is not None:
             if text := part.text("text"):
-                yield Text(text)
+                yield TextBlock(text)
         else:
             yield read_media(part)
 
@@ -144,36 +144,36 @@ class _Turns:
         return ToolResult(id=call_id, name=name, content=(content, *media), error=failed)
 
 
-def _read_response(response: Node) -> tuple[Text, bool]:
+def _read_response(response: Node) -> tuple[TextBlock, bool]:
     members = response.mapping("response") or {}
     for key, failed in (("error", True), ("output", False)):
         if set(members) == {key}:
             value: Any = members[key]
-            return Text(value if isinstance(value, str) else compact(value)), failed
-    return Text(compact(members)), False
+            return TextBlock(value if isinstance(value, str) else compact(value)), failed
+    return TextBlock(compact(members)), False
 
 
-def read_media(part: Node) -> Image | Document:
+def read_media(part: Node) -> ImageBlock | FileBlock:
     """Read a part that is a picture or file."""
     inline, file = part.at("inlineData"), part.at("fileData")
     if inline.present():
         media_type, data = inline.needed("mimeType"), plain_base64(inline.needed("data"))
         if media_type.startswith("image/"):
-            return Image(media_type=media_type, data=data)
-        return Document(media_type=media_type, data=data, name=inline.text("displayName"))
+            return ImageBlock(media_type=media_type, data=data)
+        return FileBlock(media_type=media_type, data=data, name=inline.text("displayName"))
     url, media_type = file.text("fileUri"), file.text("mimeType")
     if not url.startswith("https://") or "googleapis.com" in url:
         raise cannot_carry(part, ", ".join(part.members()))
     if media_type.startswith("image/"):
-        return Image(url=url, media_type=media_type)
-    return Document(url=url, media_type=media_type)
+        return ImageBlock(url=url, media_type=media_type)
+    return FileBlock(url=url, media_type=media_type)
 
 
-def _read_tool(function: Node) -> Tool:
+def _read_tool(function: Node) -> ToolDefinition:
     schema = function.mapping("parametersJsonSchema")
     if schema is None and (parameters := function.mapping("parameters")) is not None:
         schema = to_json_schema(parameters)
-    return Tool(name=function.needed("name"), description=function.text("description"), schema=schema)
+    return ToolDefinition(name=function.needed("name"), description=function.text("description"), schema=schema)
 
 
 def _read_choice(config: Node) -> ToolChoice | None:

@@ -15,15 +15,15 @@ from opencode_cloud.gateway.formats.generate import usage
 from opencode_cloud.gateway.formats.generate.answers import REASONS, function_call, signed, stop_of
 from opencode_cloud.gateway.formats.generate.inspection import parts_of
 from opencode_cloud.gateway.formats.models import (
-    Asked,
     Closed,
     Ended,
     Event,
     Grown,
     Opened,
-    Reasoning,
+    ParsedRequest,
+    ReasoningBlock,
     Signed,
-    Text,
+    TextBlock,
     ToolCall,
     UpstreamFault,
 )
@@ -70,13 +70,13 @@ class GenerateReader:
     def _part(self, part: Node) -> Iterator[Event]:
         signature, call = part.text("thoughtSignature"), part.at("functionCall")
         if part.flag("thought"):
-            yield from self._blocks.grow(Reasoning(origin=Format.GENERATE), part.text("text"))
+            yield from self._blocks.grow(ReasoningBlock(origin=Format.GENERATE), part.text("text"))
         if signature and (call.present() or part.flag("thought")):
-            yield from self._blocks.sign(Reasoning(origin=Format.GENERATE, signature=signature))
+            yield from self._blocks.sign(ReasoningBlock(origin=Format.GENERATE, signature=signature))
         if call.present():
             yield from self._call(call)
         elif not part.flag("thought") and (text := part.text("text")):
-            yield from self._blocks.grow(Text(""), text)
+            yield from self._blocks.grow(TextBlock(""), text)
 
     def _call(self, call: Node) -> Iterator[Event]:
         yield from self._blocks.end()
@@ -92,12 +92,12 @@ class GenerateWriter:
 
     sequence = 0
 
-    def __init__(self, asked: Asked) -> None:
-        self._frame = {"modelVersion": asked.model, "responseId": ids.new("")}
+    def __init__(self, parsed: ParsedRequest) -> None:
+        self._frame = {"modelVersion": parsed.model, "responseId": ids.new("")}
         self._serial = BlockQueue()
-        self._block: Text | ToolCall | Reasoning = Text("")
+        self._block: TextBlock | ToolCall | ReasoningBlock = TextBlock("")
         self._texts: list[str] = []
-        self._reasoning: Reasoning | None = None
+        self._reasoning: ReasoningBlock | None = None
         self._signature = ""
 
     def write(self, event: Event, tokens: Tokens | None) -> bytes:
@@ -108,7 +108,7 @@ class GenerateWriter:
         match event:
             case Opened(_, block):
                 self._block, self._texts, self._reasoning = block, [], None
-                return self._unsent() if isinstance(block, Reasoning) else b""
+                return self._unsent() if isinstance(block, ReasoningBlock) else b""
             case Grown(_, text):
                 return self._grow(text)
             case Signed(_, reasoning):
@@ -123,9 +123,9 @@ class GenerateWriter:
 
     def _grow(self, text: str) -> bytes:
         match self._block:
-            case Text():
+            case TextBlock():
                 return self._part({"text": text})
-            case Reasoning():
+            case ReasoningBlock():
                 self._texts.append(text)
                 return self._chunk({"content": {"role": "model", "parts": [{"text": text, "thought": True}]}})
             case ToolCall():
@@ -135,12 +135,12 @@ class GenerateWriter:
     def _close(self) -> bytes:
         text = "".join(self._texts)
         match self._block:
-            case Reasoning() as block:
+            case ReasoningBlock() as block:
                 self._signature = seal(self._reasoning or msgspec.structs.replace(block, text=text))
                 return b""
             case ToolCall() as call:
                 return self._part({"functionCall": function_call(msgspec.structs.replace(call, arguments=text))})
-            case Text():
+            case TextBlock():
                 return b""
 
     def _unsent(self) -> bytes:

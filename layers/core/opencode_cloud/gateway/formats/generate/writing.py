@@ -11,18 +11,18 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
-    Document,
-    Image,
-    Message,
-    Reasoning,
-    Request,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ReasoningBlock,
     Shape,
-    Text,
+    TextBlock,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, without_empty
 from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged
@@ -36,13 +36,13 @@ _EARLIER = re.compile(
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 
 
-def write(request: Request, model: str) -> dict[str, Any]:
+def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
     if request.parallel is False and request.tools:
         raise cannot_carry(Node(None, "calling tools one at a time"))
     later = _EARLIER.search(model) is None
     system, messages = list(request.system), list(request.messages)
-    system += [b for m in messages if m.role == "system" for b in m.blocks if isinstance(b, Text)]
+    system += [b for m in messages if m.role == "system" for b in m.blocks if isinstance(b, TextBlock)]
     turns = _Turns(later)
     contents = [turns.write(message) for message in merged(m for m in messages if m.role != "system")]
     config = {
@@ -74,19 +74,19 @@ class _Turns:
         self._later = later
         self._names: dict[str, str] = {}
 
-    def write(self, message: Message) -> dict[str, Any]:
+    def write(self, message: Turn) -> dict[str, Any]:
         """Return one turn."""
         if message.role == "assistant":
             return {"role": "model", "parts": list(self._model(message.blocks))}
         results = [block for block in message.blocks if isinstance(block, ToolResult)]
         parts = [part for result in results for part in self._result(result)]
-        parts += [_write_part(b) for b in message.blocks if not isinstance(b, (ToolResult, ToolCall, Reasoning))]
+        parts += [_write_part(b) for b in message.blocks if not isinstance(b, (ToolResult, ToolCall, ReasoningBlock))]
         return {"role": "user", "parts": parts}
 
     def _model(self, blocks: tuple[Block, ...]) -> Iterator[dict[str, Any]]:
         signature, first = "", True
         for block in blocks:
-            if isinstance(block, Reasoning):
+            if isinstance(block, ReasoningBlock):
                 signature = block.signature if block.origin == Format.GENERATE else signature
             elif isinstance(block, ToolCall):
                 part: dict[str, Any] = {"functionCall": self._call(block)}
@@ -95,7 +95,7 @@ class _Turns:
                     part["thoughtSignature"] = signature or UNSIGNED
                 yield part
                 signature, first = "", False
-            elif not isinstance(block, Text) or block.text:
+            elif not isinstance(block, TextBlock) or block.text:
                 written = _write_part(block)
                 yield {**written, "thoughtSignature": signature} if signature else written
                 signature = ""
@@ -108,8 +108,8 @@ class _Turns:
 
     def _result(self, result: ToolResult) -> Iterator[dict[str, Any]]:
         call_id = ids.acceptable(result.id)
-        text = "\n".join(block.text for block in result.content if isinstance(block, Text))
-        media = [_write_part(block) for block in result.content if not isinstance(block, Text)]
+        text = "\n".join(block.text for block in result.content if isinstance(block, TextBlock))
+        media = [_write_part(block) for block in result.content if not isinstance(block, TextBlock)]
         response: dict[str, Any] = {
             "name": self._names.get(call_id) or result.name or "tool",
             "response": {"error" if result.error else "output": text},
@@ -123,18 +123,18 @@ class _Turns:
 
 def _write_part(block: Block) -> dict[str, Any]:
     match block:
-        case Text():
+        case TextBlock():
             return {"text": block.text}
-        case Image(url=url) | Document(url=url) if url:
+        case ImageBlock(url=url) | FileBlock(url=url) if url:
             kind = {"mimeType": block.media_type} if block.media_type else {}
             return {"fileData": {**kind, "fileUri": url}}
-        case Image() | Document():
+        case ImageBlock() | FileBlock():
             return {"inlineData": {"mimeType": block.media_type, "data": block.data}}
         case _:
             raise cannot_carry(Node(None, "this kind of content"))
 
 
-def _write_tool(tool: Tool) -> dict[str, Any]:
+def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
     members = {
         "name": tool.name,
         "description": tool.description or None,

@@ -8,7 +8,7 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.messages import usage
-from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact
 from opencode_cloud.gateway.formats.sealing import seal
 
@@ -28,11 +28,11 @@ def stop_of(reason: str) -> Stop:
     return _STOPS.get(reason, Stop.END)
 
 
-def read(node: Node) -> Reply:
+def read(node: Node) -> ModelReply:
     """Read an answer. Raises :class:`Malformed`."""
     if node.text("type") != "message":
         raise node.at("type").wrong("must be message")
-    return Reply(
+    return ModelReply(
         blocks=tuple(_read_blocks(node)),
         stop=stop_of(node.text("stop_reason")),
         stop_sequence=node.text("stop_sequence"),
@@ -40,43 +40,43 @@ def read(node: Node) -> Reply:
     )
 
 
-def _read_blocks(node: Node) -> Iterator[Text | ToolCall | Reasoning]:
+def _read_blocks(node: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     for block in node.each("content"):
         match block.text("type"):
             case "text":
-                yield Text(block.text("text"))
+                yield TextBlock(block.text("text"))
             case "tool_use":
                 arguments = compact(block.mapping("input") or {})
                 yield ToolCall(id=block.text("id") or ids.new("toolu_"), name=block.needed("name"), arguments=arguments)
             case "thinking":
                 text, signature = block.text("thinking"), block.text("signature")
-                yield Reasoning(text=text, origin=Format.MESSAGES, signature=signature)
+                yield ReasoningBlock(text=text, origin=Format.MESSAGES, signature=signature)
             case "redacted_thinking":
-                yield Reasoning(origin=Format.MESSAGES, signature=block.text("data"), redacted=True)
+                yield ReasoningBlock(origin=Format.MESSAGES, signature=block.text("data"), redacted=True)
             case _:
                 pass  # what tools of the provider said; these are not asked for in a conversion
 
 
-def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
     return {
         "id": ids.new("msg_"),
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
-        "content": [_write_block(block) for block in reply.blocks if not isinstance(block, Text) or block.text],
+        "model": parsed.model,
+        "content": [_write_block(block) for block in reply.blocks if not isinstance(block, TextBlock) or block.text],
         "stop_reason": REASONS[reply.stop],
         "stop_sequence": reply.stop_sequence or None,
         "usage": usage.write(reply.tokens) if reply.tokens else EMPTY_USAGE,
     }
 
 
-def _write_block(block: Text | ToolCall | Reasoning) -> dict[str, Any]:
+def _write_block(block: TextBlock | ToolCall | ReasoningBlock) -> dict[str, Any]:
     match block:
-        case Text():
+        case TextBlock():
             return {"type": "text", "text": block.text}
         case ToolCall():
             arguments = arguments_object(block.arguments)
             return {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
-        case Reasoning():
+        case ReasoningBlock():
             return {"type": "thinking", "thinking": block.text, "signature": seal(block)}

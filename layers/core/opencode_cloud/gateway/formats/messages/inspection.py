@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.reading import Node
 
 _CLIENT_TOOLS = ("", "custom")
 _CLIENT_FAMILIES = ("bash_", "text_editor_", "memory_", "computer_", "browser_")  # Anthropic's, run by the client
 
 
-def inspect(node: Node, facts: Facts) -> None:
+def inspect(node: Node, facts: RequestFacts) -> None:
     """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
     for message in node.each("messages"):
         message.needed("role")
@@ -34,7 +34,7 @@ def _tier(node: Node) -> str:
     return speed if speed not in ("", "standard") else tier if tier not in ("", "auto", "standard_only") else ""
 
 
-def _inspect_content(node: Node, facts: Facts) -> None:
+def _inspect_content(node: Node, facts: RequestFacts) -> None:
     if not isinstance(node.raw("content"), list):
         return
     for block in node.each("content"):
@@ -51,7 +51,7 @@ def _inspect_content(node: Node, facts: Facts) -> None:
                 _inspect_result(block, facts)
 
 
-def _inspect_result(block: Node, facts: Facts) -> None:
+def _inspect_result(block: Node, facts: RequestFacts) -> None:
     """Gather from a tool's result; those of the provider's tools may be an object that has content of its own."""
     if not isinstance(block.raw("content"), dict):
         _inspect_content(block, facts)
@@ -63,7 +63,7 @@ def _inspect_result(block: Node, facts: Facts) -> None:
         _inspect_result(inner, facts)
 
 
-def _inspect_document(block: Node, facts: Facts) -> None:
+def _inspect_document(block: Node, facts: RequestFacts) -> None:
     source = block.at("source")
     if source.text("type") == "text":
         return  # counted as text
@@ -74,7 +74,7 @@ def _inspect_document(block: Node, facts: Facts) -> None:
     _inspect_source(block, facts)
 
 
-def _inspect_source(block: Node, facts: Facts) -> None:
+def _inspect_source(block: Node, facts: RequestFacts) -> None:
     kind = block.at("source").needed("type")
     if kind != "base64":
         facts.unknown_size(f"a file given by its {'address' if kind == 'url' else 'id'} ({block.path})")

@@ -11,18 +11,18 @@ from opencode_cloud.gateway.formats import ids
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
-    Document,
-    Image,
-    Message,
-    Reasoning,
-    Request,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ReasoningBlock,
     Shape,
-    Text,
+    TextBlock,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, arguments_object, compact, without_empty
 from opencode_cloud.gateway.formats.sealing import unseal
@@ -48,7 +48,7 @@ _CHOICE_NAMES = {choice: name for name, choice in _CHOICES.items()}
 _EFFORTS = {"minimal": "low"}
 
 
-def read(node: Node) -> Request:
+def read(node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
     for key in _UNCARRIED:
         if node.raw(key):
@@ -58,7 +58,7 @@ def read(node: Node) -> Request:
         raise node.at("messages").wrong("must have a message")
     choice = node.at("tool_choice")
     serial = choice.flag("disable_parallel_tool_use")
-    return Request(
+    return ModelRequest(
         system=tuple(_read_texts(node, "system")),
         messages=messages,
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
@@ -81,25 +81,25 @@ def output_limit(node: Node) -> int | None:
     return node.positive("max_tokens")
 
 
-def _read_message(message: Node) -> Message:
+def _read_message(message: Node) -> Turn:
     role = message.needed("role")
     if role == "system":
-        return Message("system", tuple(_read_texts(message, "content")))
+        return Turn("system", tuple(_read_texts(message, "content")))
     if role not in ("user", "assistant"):
         raise message.at("role").wrong("must be user, assistant or system")
     if isinstance(text := message.raw("content"), str):
-        return Message(role, (Text(text),))
-    return Message(role, tuple(_read_block(block) for block in message.each("content")))
+        return Turn(role, (TextBlock(text),))
+    return Turn(role, tuple(_read_block(block) for block in message.each("content")))
 
 
-def _read_texts(node: Node, key: str) -> Iterator[Text]:
+def _read_texts(node: Node, key: str) -> Iterator[TextBlock]:
     if isinstance(text := node.raw(key), str):
-        yield Text(text)
+        yield TextBlock(text)
         return
     for block in node.each(key):
         if block.needed("type") != "text":
             raise block.wrong("must be text")
-        yield Text(block.text("text"), cache=_cache(block))
+        yield TextBlock(block.text("text"), cache=_cache(block))
 
 
 def _read_block(block: Node) -> Block:
@@ -118,47 +118,47 @@ def _read_block(block: Node) -> Block:
             )
         case "thinking":
             text, signature = block.text("thinking"), block.text("signature")
-            return unseal(signature) or Reasoning(text=text, origin=Format.MESSAGES, signature=signature)
+            return unseal(signature) or ReasoningBlock(text=text, origin=Format.MESSAGES, signature=signature)
         case "redacted_thinking":
             data = block.needed("data")
-            return unseal(data) or Reasoning(origin=Format.MESSAGES, signature=data, redacted=True)
+            return unseal(data) or ReasoningBlock(origin=Format.MESSAGES, signature=data, redacted=True)
         case _:
             raise cannot_carry(block, kind)
 
 
-def _read_result(block: Node) -> Iterator[Text | Image | Document]:
+def _read_result(block: Node) -> Iterator[TextBlock | ImageBlock | FileBlock]:
     if isinstance(text := block.raw("content"), str):
-        yield Text(text)
+        yield TextBlock(text)
         return
     for part in block.each("content"):
         yield _read_content(part)
 
 
-def _read_content(block: Node) -> Text | Image | Document:
+def _read_content(block: Node) -> TextBlock | ImageBlock | FileBlock:
     kind = block.needed("type")
     if kind == "text":
-        return Text(block.text("text"), cache=_cache(block))
+        return TextBlock(block.text("text"), cache=_cache(block))
     if kind == "search_result":
         passages = [passage.text("text") for passage in block.each("content")]
-        return Text("\n".join([block.text("title"), block.text("source"), *passages]), cache=_cache(block))
+        return TextBlock("\n".join([block.text("title"), block.text("source"), *passages]), cache=_cache(block))
     source = block.at("source")
     by = source.needed("type")
     if kind == "image" and by == "base64":
-        return Image(media_type=source.needed("media_type"), data=source.needed("data"), cache=_cache(block))
+        return ImageBlock(media_type=source.needed("media_type"), data=source.needed("data"), cache=_cache(block))
     if kind == "image" and by == "url":
-        return Image(url=source.needed("url"), cache=_cache(block))
+        return ImageBlock(url=source.needed("url"), cache=_cache(block))
     if kind == "document" and by == "text":
         title = block.text("title")
-        return Text(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=_cache(block))
+        return TextBlock(f"{title}\n{source.text('data')}" if title else source.text("data"), cache=_cache(block))
     if kind == "document" and by == "base64":
-        return Document(
+        return FileBlock(
             media_type=source.needed("media_type"),
             data=source.needed("data"),
             name=block.text("title"),
             cache=_cache(block),
         )
     if kind == "document" and by == "url":
-        return Document(url=source.needed("url"), name=block.text("title"), cache=_cache(block))
+        return FileBlock(url=source.needed("url"), name=block.text("title"), cache=_cache(block))
     raise cannot_carry(block, f"{kind} by {by}")
 
 
@@ -167,10 +167,10 @@ def _cache(block: Node) -> str:
     return (mark.text("ttl") or "5m") if mark.present() else ""
 
 
-def _read_tool(tool: Node) -> Tool:
+def _read_tool(tool: Node) -> ToolDefinition:
     if (kind := tool.text("type")) not in ("", "custom"):
         raise cannot_carry(tool, kind)
-    return Tool(
+    return ToolDefinition(
         name=tool.needed("name"),
         description=tool.text("description"),
         schema=tool.mapping("input_schema"),
@@ -212,7 +212,7 @@ def _read_thinking(node: Node) -> Thinking | None:
     )
 
 
-def write(request: Request, model: str) -> dict[str, Any]:
+def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request."""
     refuse_penalties(request)
     system, messages = _hoisted(request)
@@ -241,12 +241,12 @@ def write(request: Request, model: str) -> dict[str, Any]:
     return without_empty(members)
 
 
-def _hoisted(request: Request) -> tuple[list[Text], list[Message]]:
+def _hoisted(request: ModelRequest) -> tuple[list[TextBlock], list[Turn]]:
     """Return the system's texts, those from within the conversation too, and the other messages."""
     system = list(request.system)
     for message in request.messages:
         if message.role == "system":
-            system += [block for block in message.blocks if isinstance(block, Text)]
+            system += [block for block in message.blocks if isinstance(block, TextBlock)]
     return system, [message for message in request.messages if message.role != "system"]
 
 
@@ -256,7 +256,7 @@ def _marked(members: dict[str, Any], cache: str) -> dict[str, Any]:
     return members
 
 
-def _write_message(message: Message) -> dict[str, Any]:
+def _write_message(message: Turn) -> dict[str, Any]:
     results, rest = split_results(message.blocks)
     blocks = [_write_block(block) for block in (*results, *rest)]
     return {"role": message.role, "content": [block for block in blocks if block]}
@@ -264,9 +264,9 @@ def _write_message(message: Message) -> dict[str, Any]:
 
 def _write_block(block: Block) -> dict[str, Any]:
     match block:
-        case Text():
+        case TextBlock():
             return _write_text(block) if block.text.strip() else {}  # Anthropic refuses blank ones
-        case Image() | Document():
+        case ImageBlock() | FileBlock():
             return _write_media(block)
         case ToolCall():
             arguments = arguments_object(block.arguments)
@@ -279,16 +279,16 @@ def _write_block(block: Block) -> dict[str, Any]:
             if block.error:
                 result["is_error"] = True
             return _marked(result, block.cache)
-        case Reasoning():
+        case ReasoningBlock():
             return _write_reasoning(block)
 
 
-def _write_text(text: Text) -> dict[str, Any]:
+def _write_text(text: TextBlock) -> dict[str, Any]:
     return _marked({"type": "text", "text": text.text}, text.cache)
 
 
-def _write_media(block: Image | Document) -> dict[str, Any]:
-    kind = "image" if isinstance(block, Image) else "document"
+def _write_media(block: ImageBlock | FileBlock) -> dict[str, Any]:
+    kind = "image" if isinstance(block, ImageBlock) else "document"
     if block.url:
         source = {"type": "url", "url": block.url}
     elif kind == "image" or block.media_type == "application/pdf":
@@ -296,12 +296,12 @@ def _write_media(block: Image | Document) -> dict[str, Any]:
     else:
         raise cannot_carry(Node(None, f"a file of type {block.media_type}"))
     members: dict[str, Any] = {"type": kind, "source": source}
-    if isinstance(block, Document) and block.name:
+    if isinstance(block, FileBlock) and block.name:
         members["title"] = block.name
     return _marked(members, block.cache)
 
 
-def _write_reasoning(block: Reasoning) -> dict[str, Any]:
+def _write_reasoning(block: ReasoningBlock) -> dict[str, Any]:
     """Write reasoning that Anthropic signed; it refuses any other."""
     if block.origin != Format.MESSAGES or not block.signature:
         return {}
@@ -310,7 +310,7 @@ def _write_reasoning(block: Reasoning) -> dict[str, Any]:
     return {"type": "thinking", "thinking": block.text, "signature": block.signature}
 
 
-def _write_tool(tool: Tool) -> dict[str, Any]:
+def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
     members: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **(tool.schema or {})}}
     if tool.description:
         members["description"] = tool.description
@@ -319,7 +319,7 @@ def _write_tool(tool: Tool) -> dict[str, Any]:
     return _marked(members, tool.cache)
 
 
-def _write_choice(request: Request) -> dict[str, Any] | None:
+def _write_choice(request: ModelRequest) -> dict[str, Any] | None:
     choice = request.tool_choice
     if choice is None and (request.parallel is not False or not request.tools):
         return None
@@ -342,7 +342,7 @@ def _write_shape(shape: Shape | None) -> dict[str, Any]:
     return {"format": {"type": "json_schema", "schema": shape.schema}}
 
 
-def _write_thinking(request: Request, model: str, limit: int) -> dict[str, Any]:
+def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
     """Write how much to think, in the way of the model's generation."""
     wanted = request.thinking
     if wanted is None:
@@ -367,13 +367,14 @@ def _is_adaptive(model: str) -> bool:
     return found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 6)
 
 
-def _unsigned_call(messages: tuple[Message, ...]) -> bool:
+def _unsigned_call(messages: tuple[Turn, ...]) -> bool:
     """Whether the last turn of the assistant calls tools without the thoughts that Anthropic wants back with these."""
     last = next((message for message in reversed(messages) if message.role == "assistant"), None)
     if last is None or messages[-1].role == "assistant":
         return False
     calls = any(isinstance(block, ToolCall) for block in last.blocks)
     signed = any(
-        isinstance(block, Reasoning) and block.origin == Format.MESSAGES and block.signature for block in last.blocks
+        isinstance(block, ReasoningBlock) and block.origin == Format.MESSAGES and block.signature
+        for block in last.blocks
     )
     return calls and not signed

@@ -14,15 +14,15 @@ from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.messages import usage
 from opencode_cloud.gateway.formats.messages.answers import EMPTY_USAGE, REASONS, stop_of
 from opencode_cloud.gateway.formats.models import (
-    Asked,
     Closed,
     Ended,
     Event,
     Grown,
     Opened,
-    Reasoning,
+    ParsedRequest,
+    ReasoningBlock,
     Signed,
-    Text,
+    TextBlock,
     ToolCall,
     UpstreamFault,
 )
@@ -45,15 +45,15 @@ class _Block:
         self.thoughts: list[str] = []
         self.signature = start.text("signature") or start.text("data")
 
-    def opened(self) -> Text | ToolCall | Reasoning | None:
+    def opened(self) -> TextBlock | ToolCall | ReasoningBlock | None:
         """Return how the block begins; None: it is of a kind that conversions do not ask for."""
         match self.kind:
             case "text":
-                return Text("")
+                return TextBlock("")
             case "tool_use":
                 return ToolCall(id=self.start.text("id") or ids.new("toolu_"), name=self.start.needed("name"))
             case "thinking" | "redacted_thinking":
-                return Reasoning(origin=Format.MESSAGES, redacted=self.kind == "redacted_thinking")
+                return ReasoningBlock(origin=Format.MESSAGES, redacted=self.kind == "redacted_thinking")
             case _:
                 return None
 
@@ -143,7 +143,7 @@ class MessagesReader:
             yield Grown(index, compact(given))
         if block.signature:
             text, redacted = "".join(block.thoughts), block.kind == "redacted_thinking"
-            signed = Reasoning(text=text, origin=Format.MESSAGES, signature=block.signature, redacted=redacted)
+            signed = ReasoningBlock(text=text, origin=Format.MESSAGES, signature=block.signature, redacted=redacted)
             yield Signed(index, signed)
         yield Closed(index)
 
@@ -161,12 +161,12 @@ class MessagesWriter:
 
     sequence = 0
 
-    def __init__(self, asked: Asked) -> None:
-        self._model = asked.model
+    def __init__(self, parsed: ParsedRequest) -> None:
+        self._model = parsed.model
         self._serial = BlockQueue()
         self._begun = False
         self._count = 0
-        self._block: Text | ToolCall | Reasoning | None = None
+        self._block: TextBlock | ToolCall | ReasoningBlock | None = None
         self._pending = False
         self._thoughts: list[str] = []
         self._signed = False
@@ -194,7 +194,7 @@ class MessagesWriter:
         match event:
             case Opened(_, block):
                 # A block of text begins with its first text: clients send empty ones back, and Anthropic refuses these.
-                self._block, self._pending = block, isinstance(block, Text)
+                self._block, self._pending = block, isinstance(block, TextBlock)
                 self._thoughts, self._signed = [], False
                 return b"" if self._pending else self._start(block)
             case Grown(_, text):
@@ -206,13 +206,13 @@ class MessagesWriter:
             case Ended(stop, sequence):
                 return self._end(REASONS[stop], sequence, tokens)
 
-    def _start(self, block: Text | ToolCall | Reasoning) -> bytes:
+    def _start(self, block: TextBlock | ToolCall | ReasoningBlock) -> bytes:
         match block:
-            case Text():
+            case TextBlock():
                 content: dict[str, Any] = {"type": "text", "text": ""}
             case ToolCall():
                 content = {"type": "tool_use", "id": block.id, "name": block.name, "input": {}}
-            case Reasoning():
+            case ReasoningBlock():
                 content = {"type": "thinking", "thinking": "", "signature": ""}
         return _event({"type": "content_block_start", "index": self._count, "content_block": content})
 
@@ -220,18 +220,18 @@ class MessagesWriter:
         match self._block:
             case ToolCall():
                 return self._delta({"type": "input_json_delta", "partial_json": text})
-            case Reasoning():
+            case ReasoningBlock():
                 self._thoughts.append(text)
                 return self._delta({"type": "thinking_delta", "thinking": text})
             case _:
-                start = self._start(Text("")) if self._pending else b""
+                start = self._start(TextBlock("")) if self._pending else b""
                 self._pending = False
                 return start + self._delta({"type": "text_delta", "text": text})
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
         return _event({"type": "content_block_delta", "index": self._count, "delta": delta})
 
-    def _sign(self, reasoning: Reasoning) -> bytes:
+    def _sign(self, reasoning: ReasoningBlock) -> bytes:
         self._signed = True
         return self._delta({"type": "signature_delta", "signature": seal(reasoning)})
 
@@ -241,7 +241,7 @@ class MessagesWriter:
             return b""
         signature = b""
         # Also what nobody signed goes back: some upstreams want their reasoning again.
-        if isinstance(self._block, Reasoning) and not self._signed:
+        if isinstance(self._block, ReasoningBlock) and not self._signed:
             signature = self._sign(msgspec.structs.replace(self._block, text="".join(self._thoughts)))
         stop = _event({"type": "content_block_stop", "index": self._count})
         self._count += 1

@@ -9,7 +9,7 @@ from typing import Any
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids
-from opencode_cloud.gateway.formats.models import Asked, Reasoning, Reply, Stop, Text, ToolCall
+from opencode_cloud.gateway.formats.models import ModelReply, ParsedRequest, ReasoningBlock, Stop, TextBlock, ToolCall
 from opencode_cloud.gateway.formats.reading import Node
 from opencode_cloud.gateway.formats.responses import usage
 from opencode_cloud.gateway.formats.sealing import seal
@@ -26,7 +26,7 @@ def stop_of(status: str, reason: str, *, called: bool, refused: bool) -> Stop:
     return Stop.TOOLS if called else Stop.REFUSAL if refused else Stop.END
 
 
-def read(node: Node) -> Reply:
+def read(node: Node) -> ModelReply:
     """Read an answer. Raises :class:`Malformed`."""
     if not isinstance(node.raw("output"), list):
         raise node.at("output").wrong("must be an array")
@@ -34,20 +34,20 @@ def read(node: Node) -> Reply:
     called = any(isinstance(block, ToolCall) for block in blocks)
     refused = any(part.text("type") == "refusal" for item in node.each("output") for part in item.each("content"))
     reason = node.at("incomplete_details").text("reason")
-    return Reply(
+    return ModelReply(
         blocks=blocks,
         stop=stop_of(node.text("status"), reason, called=called, refused=refused),
         tokens=usage.read(node.raw("usage")),
     )
 
 
-def read_item(item: Node) -> Iterator[Text | ToolCall | Reasoning]:
+def read_item(item: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
     """Yield the blocks of one item of the output."""
     match item.text("type"):
         case "message":
             for part in item.each("content"):
                 if text := part.text("text") or part.text("refusal"):
-                    yield Text(text)
+                    yield TextBlock(text)
         case "function_call":
             yield ToolCall(
                 id=item.text("call_id") or item.text("id") or ids.new("call_"),
@@ -56,7 +56,7 @@ def read_item(item: Node) -> Iterator[Text | ToolCall | Reasoning]:
             )
         case "reasoning":
             texts = [part.text("text") for key in ("summary", "content") for part in item.each(key)]
-            yield Reasoning(
+            yield ReasoningBlock(
                 text="\n\n".join(texts),
                 origin=Format.RESPONSES,
                 signature=item.text("encrypted_content"),
@@ -66,32 +66,32 @@ def read_item(item: Node) -> Iterator[Text | ToolCall | Reasoning]:
             pass  # what tools of the provider did; these are not asked for in a conversion
 
 
-def write(reply: Reply, asked: Asked) -> dict[str, Any]:
+def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
     """Write an answer."""
-    output = [write_item(block) for block in reply.blocks if not isinstance(block, Text) or block.text]
-    return finished(frame(asked), output, reply.stop, reply.tokens)
+    output = [write_item(block) for block in reply.blocks if not isinstance(block, TextBlock) or block.text]
+    return finished(frame(parsed), output, reply.stop, reply.tokens)
 
 
-def write_item(block: Text | ToolCall | Reasoning, item_id: str = "") -> dict[str, Any]:
+def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") -> dict[str, Any]:
     """Return a finished item of the output."""
     match block:
-        case Text():
+        case TextBlock():
             part: dict[str, Any] = {"type": "output_text", "text": block.text, "annotations": [], "logprobs": []}
             message = {"type": "message", "id": item_id or ids.new("msg_"), "role": "assistant"}
             return {**message, "status": "completed", "content": [part]}
         case ToolCall():
             call = {"call_id": block.id, "name": block.name, "arguments": block.arguments or "{}"}
             return {"type": "function_call", "id": item_id or ids.new("fc_"), "status": "completed", **call}
-        case Reasoning():
+        case ReasoningBlock():
             summary = [{"type": "summary_text", "text": block.text}] if block.text else []
             item: dict[str, Any] = {"type": "reasoning", "id": item_id or ids.new("rs_"), "summary": summary}
             # Also what nobody signed goes back: some upstreams want their reasoning again.
             return {**item, "encrypted_content": seal(block)}
 
 
-def frame(asked: Asked) -> dict[str, Any]:
+def frame(parsed: ParsedRequest) -> dict[str, Any]:
     """Return an answer that has just begun. It repeats the request's settings, but not its long texts."""
-    echoed = {key: asked.document.get(key) for key in _ECHOED}
+    echoed = {key: parsed.document.get(key) for key in _ECHOED}
     return {
         "id": ids.new("resp_"),
         "object": "response",
@@ -101,16 +101,16 @@ def frame(asked: Asked) -> dict[str, Any]:
         "error": None,
         "incomplete_details": None,
         "instructions": None,
-        "model": asked.model,
+        "model": parsed.model,
         "output": [],
-        "parallel_tool_calls": asked.document.get("parallel_tool_calls", True),
+        "parallel_tool_calls": parsed.document.get("parallel_tool_calls", True),
         "previous_response_id": None,
         "service_tier": "default",
         "store": False,
-        "tool_choice": asked.document.get("tool_choice", "auto"),
+        "tool_choice": parsed.document.get("tool_choice", "auto"),
         "tools": [],
         "usage": None,
-        "metadata": asked.document.get("metadata") or {},
+        "metadata": parsed.document.get("metadata") or {},
         **{key: value for key, value in echoed.items() if value is not None},
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_cloud.gateway.formats.facts import Facts
+from opencode_cloud.gateway.formats.facts import RequestFacts
 from opencode_cloud.gateway.formats.reading import Node
 
 _CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
@@ -10,7 +10,7 @@ _STANDARD_TIERS = ("", "auto", "default", "flex")
 _REFERENCES = ("previous_response_id", "conversation", "prompt")
 
 
-def inspect(node: Node, facts: Facts) -> None:
+def inspect(node: Node, facts: RequestFacts) -> None:
     """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
     if node.flag("background"):
         raise node.at("background").wrong("is not accepted: what it used could not be counted")
@@ -28,7 +28,7 @@ def inspect(node: Node, facts: Facts) -> None:
         facts.tier = f"reasoning mode {mode}"
 
 
-def _inspect_item(item: Node, facts: Facts) -> None:
+def _inspect_item(item: Node, facts: RequestFacts) -> None:
     kind = item.text("type") or ("message" if item.raw("role") else "item_reference")
     if kind == "item_reference":
         facts.unknown_size(f"an item given by its id ({item.path})")
@@ -43,14 +43,14 @@ def _inspect_item(item: Node, facts: Facts) -> None:
                 _inspect_part(part, facts)
 
 
-def _inspect_tool(tool: Node, facts: Facts) -> None:
+def _inspect_tool(tool: Node, facts: RequestFacts) -> None:
     kind = tool.needed("type")
     local = kind == "shell" and tool.at("environment").text("type") == "local"
     if kind not in _CLIENT_TOOLS and not kind.startswith("computer_use") and not local:
         facts.hosts(kind)
 
 
-def _inspect_part(part: Node, facts: Facts) -> None:
+def _inspect_part(part: Node, facts: RequestFacts) -> None:
     match part.text("type"):
         case "input_image" | "computer_screenshot":
             facts.image(part.text("image_url"), part.path)

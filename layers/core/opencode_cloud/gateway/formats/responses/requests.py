@@ -11,18 +11,18 @@ from opencode_cloud.gateway.formats.media import document_at, image_at, image_ur
 from opencode_cloud.gateway.formats.models import (
     Block,
     Choice,
-    Document,
-    Image,
-    Message,
-    Reasoning,
-    Request,
+    FileBlock,
+    ImageBlock,
+    ModelRequest,
+    ReasoningBlock,
     Shape,
-    Text,
+    TextBlock,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
+    ToolDefinition,
     ToolResult,
+    Turn,
 )
 from opencode_cloud.gateway.formats.reading import Node, without_empty
 from opencode_cloud.gateway.formats.sealing import unseal
@@ -32,14 +32,14 @@ _UNCARRIED = ("previous_response_id", "conversation", "prompt", "max_tool_calls"
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
-def read(node: Node) -> Request:
+def read(node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
     for key in _UNCARRIED:
         if node.raw(key):
             raise cannot_carry(node.at(key))
     system, messages = _read_input(node)
     text = node.at("text")
-    return Request(
+    return ModelRequest(
         system=system,
         messages=messages,
         tools=tuple(_read_tool(tool) for tool in node.each("tools")),
@@ -62,15 +62,15 @@ def output_limit(node: Node) -> int | None:
     return node.positive("max_output_tokens")
 
 
-def _read_input(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
-    system = [Text(instructions)] if (instructions := node.text("instructions")) else []
+def _read_input(node: Node) -> tuple[tuple[TextBlock, ...], tuple[Turn, ...]]:
+    system = [TextBlock(instructions)] if (instructions := node.text("instructions")) else []
     if isinstance(text := node.raw("input"), str):
-        return tuple(system), (Message("user", (Text(text),)),)
-    messages: list[Message] = []
+        return tuple(system), (Turn("user", (TextBlock(text),)),)
+    messages: list[Turn] = []
     for item in node.each("input"):
         role, blocks = _read_item(item)
         if role == "system" and not messages:
-            system += [block for block in blocks if isinstance(block, Text)]
+            system += [block for block in blocks if isinstance(block, TextBlock)]
         elif blocks:
             _append(messages, role, blocks)
     if not messages:
@@ -78,12 +78,12 @@ def _read_input(node: Node) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
     return tuple(system), tuple(messages)
 
 
-def _append(messages: list[Message], role: str, blocks: tuple[Block, ...]) -> None:
+def _append(messages: list[Turn], role: str, blocks: tuple[Block, ...]) -> None:
     """Add an item to the turn that it belongs to: the assistant's own, or that of its calls' results."""
     if messages and messages[-1].role == role and (role == "assistant" or _are_results(messages[-1].blocks + blocks)):
-        messages[-1] = Message(role, messages[-1].blocks + blocks)
+        messages[-1] = Turn(role, messages[-1].blocks + blocks)
     else:
-        messages.append(Message(role, blocks))
+        messages.append(Turn(role, blocks))
 
 
 def _are_results(blocks: tuple[Block, ...]) -> bool:
@@ -109,38 +109,38 @@ def _read_item(item: Node) -> tuple[str, tuple[Block, ...]]:
             raise cannot_carry(item, kind)
 
 
-def _read_parts(item: Node, key: str) -> Iterator[Text | Image | Document]:
+def _read_parts(item: Node, key: str) -> Iterator[TextBlock | ImageBlock | FileBlock]:
     if isinstance(text := item.raw(key), str):
-        yield Text(text)
+        yield TextBlock(text)
         return
     for part in item.each(key):
         match kind := part.needed("type"):
             case "input_text" | "output_text" | "text":
-                yield Text(part.text("text"))
+                yield TextBlock(part.text("text"))
             case "refusal":
-                yield Text(part.text("refusal"))
+                yield TextBlock(part.text("refusal"))
             case "input_image" if part.text("image_url"):
                 yield image_at(part.text("image_url"), part.path, part.text("detail"))
             case "input_file" if part.text("file_data").startswith("data:"):
                 yield document_at(part.text("file_data"), part.text("filename"), part.path)
             case "input_file" if part.text("file_url"):
-                yield Document(url=part.text("file_url"), name=part.text("filename"))
+                yield FileBlock(url=part.text("file_url"), name=part.text("filename"))
             case _:
                 raise cannot_carry(part, kind)
 
 
-def _read_reasoning(item: Node) -> Reasoning:
+def _read_reasoning(item: Node) -> ReasoningBlock:
     texts = [part.text("text") for key in ("summary", "content") for part in item.each(key)]
     encrypted = item.text("encrypted_content")
-    return unseal(encrypted) or Reasoning(
+    return unseal(encrypted) or ReasoningBlock(
         text="\n\n".join(texts), origin=Format.RESPONSES, signature=encrypted, id=item.text("id")
     )
 
 
-def _read_tool(tool: Node) -> Tool:
+def _read_tool(tool: Node) -> ToolDefinition:
     if tool.needed("type") != "function":
         raise cannot_carry(tool, tool.needed("type"))
-    return Tool(
+    return ToolDefinition(
         name=tool.needed("name"),
         description=tool.text("description"),
         schema=tool.mapping("parameters"),
@@ -180,7 +180,7 @@ def _read_thinking(reasoning: Node) -> Thinking | None:
     return Thinking(effort=effort, shown=shown) if effort or shown else None
 
 
-def write(request: Request, model: str) -> dict[str, Any]:
+def write(request: ModelRequest, model: str) -> dict[str, Any]:
     """Write a request. It is kept nowhere, so that reasoning comes back encrypted where it is asked for."""
     if request.stop:
         raise cannot_carry(Node(None, "stop sequences"))
@@ -209,22 +209,22 @@ def write(request: Request, model: str) -> dict[str, Any]:
     return without_empty(members)
 
 
-def _write_message(message: Message) -> Iterator[dict[str, Any]]:
+def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
     role = "developer" if message.role == "system" else message.role
     content: list[dict[str, Any]] = []
     for block in message.blocks:
-        if isinstance(block, (ToolCall, ToolResult, Reasoning)):
+        if isinstance(block, (ToolCall, ToolResult, ReasoningBlock)):
             yield from _write_item(block)
-        elif isinstance(block, Text) and role == "assistant":
+        elif isinstance(block, TextBlock) and role == "assistant":
             if block.text:
                 yield {"type": "message", "role": role, "content": block.text}
-        elif not isinstance(block, Text) or block.text:
+        elif not isinstance(block, TextBlock) or block.text:
             content.append(_write_part(block))
     if content:
         yield {"type": "message", "role": role, "content": content}
 
 
-def _write_item(block: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, Any]]:
+def _write_item(block: ToolCall | ToolResult | ReasoningBlock) -> Iterator[dict[str, Any]]:
     match block:
         case ToolCall():
             call = {"call_id": ids.acceptable(block.id), "name": block.name, "arguments": block.arguments or "{}"}
@@ -232,40 +232,44 @@ def _write_item(block: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, 
         case ToolResult():
             output = _write_output(block)
             yield {"type": "function_call_output", "call_id": ids.acceptable(block.id), "output": output}
-        case Reasoning() if block.origin == Format.RESPONSES and block.signature:
+        case ReasoningBlock() if block.origin == Format.RESPONSES and block.signature:
             summary = [{"type": "summary_text", "text": block.text}] if block.text else []
             item: dict[str, Any] = {"type": "reasoning", "summary": summary, "encrypted_content": block.signature}
             yield {**item, "id": block.id} if block.id else item
-        case Reasoning():
+        case ReasoningBlock():
             pass  # of another upstream: it would be refused
 
 
 def _write_output(result: ToolResult) -> str | list[dict[str, Any]]:
     parts = list(result.content)
-    first = parts[0] if parts else Text("")
-    if result.error and not (isinstance(first, Text) and first.text.lower().startswith("error")):
-        parts = [Text(f"Error: {first.text}"), *parts[1:]] if isinstance(first, Text) else [Text("Error:"), *parts]
-    if all(isinstance(part, Text) for part in parts):
-        return "\n".join(part.text for part in parts if isinstance(part, Text))
+    first = parts[0] if parts else TextBlock("")
+    if result.error and not (isinstance(first, TextBlock) and first.text.lower().startswith("error")):
+        parts = (
+            [TextBlock(f"Error: {first.text}"), *parts[1:]]
+            if isinstance(first, TextBlock)
+            else [TextBlock("Error:"), *parts]
+        )
+    if all(isinstance(part, TextBlock) for part in parts):
+        return "\n".join(part.text for part in parts if isinstance(part, TextBlock))
     return [_write_part(part) for part in parts]
 
 
 def _write_part(block: Block) -> dict[str, Any]:
     match block:
-        case Text():
+        case TextBlock():
             return {"type": "input_text", "text": block.text}
-        case Image():
+        case ImageBlock():
             return {"type": "input_image", "image_url": image_url(block), "detail": block.detail or "auto"}
-        case Document(url=url) if url:
+        case FileBlock(url=url) if url:
             return {"type": "input_file", "file_url": url}
-        case Document() if not block.media_type.startswith(("audio/", "video/")):
+        case FileBlock() if not block.media_type.startswith(("audio/", "video/")):
             data = to_data_url(block.media_type, block.data)
             return {"type": "input_file", "filename": block.name or "file", "file_data": data}
         case _:
             raise cannot_carry(Node(None, "sound or video"))
 
 
-def _write_tool(tool: Tool) -> dict[str, Any]:
+def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
     # Left out, strictness would be on, which changes what the schema means.
     members: dict[str, Any] = {"type": "function", "name": tool.name, "strict": bool(tool.strict)}
     if tool.description:

@@ -12,16 +12,16 @@ from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.gateway.formats import ids, sse
 from opencode_cloud.gateway.formats.faults import fault_of
 from opencode_cloud.gateway.formats.models import (
-    Asked,
     Closed,
     Ended,
     Event,
     Grown,
     Opened,
-    Reasoning,
+    ParsedRequest,
+    ReasoningBlock,
     Signed,
     Stop,
-    Text,
+    TextBlock,
     ToolCall,
     UpstreamFault,
 )
@@ -93,7 +93,7 @@ class ResponsesReader:
     def _item(self, output: int) -> _Item:
         return self._items.setdefault(output, _Item())
 
-    def _open(self, output: int, part: int, block: Text | ToolCall | Reasoning) -> Iterator[Event]:
+    def _open(self, output: int, part: int, block: TextBlock | ToolCall | ReasoningBlock) -> Iterator[Event]:
         item = self._item(output)
         if part not in item.blocks:
             item.blocks[part] = self._count
@@ -107,7 +107,7 @@ class ResponsesReader:
                 call_id = item.text("call_id") or item.text("id") or ids.new("call_")
                 yield from self._open(output, 0, ToolCall(id=call_id, name=item.needed("name")))
             case "reasoning":
-                yield from self._open(output, 0, Reasoning(origin=Format.RESPONSES))
+                yield from self._open(output, 0, ReasoningBlock(origin=Format.RESPONSES))
             case _:
                 pass  # a message's text begins with its first delta
 
@@ -119,7 +119,7 @@ class ResponsesReader:
         self._refused = self._refused or kind == "refusal"
         part = 0 if kind == "call" else event.integer("content_index") or 0
         if kind != "call":
-            yield from self._open(output, part, Text(""))
+            yield from self._open(output, part, TextBlock(""))
         item = self._item(output)
         if part in item.blocks and text:
             item.grown = True
@@ -128,7 +128,7 @@ class ResponsesReader:
     def _think(self, output: int, text: str) -> Iterator[Event]:
         item = self._item(output)
         if text:
-            yield from self._open(output, 0, Reasoning(origin=Format.RESPONSES))
+            yield from self._open(output, 0, ReasoningBlock(origin=Format.RESPONSES))
             item.grown = True
             yield Grown(item.blocks[0], text)
 
@@ -141,23 +141,23 @@ class ResponsesReader:
         if not item.grown:
             yield from self._deliver(output, whole)
         for block in whole:
-            if isinstance(block, Reasoning) and block.signature:
-                yield from self._open(output, 0, Reasoning(origin=Format.RESPONSES))
+            if isinstance(block, ReasoningBlock) and block.signature:
+                yield from self._open(output, 0, ReasoningBlock(origin=Format.RESPONSES))
                 yield Signed(item.blocks[0], block)
         for index in item.blocks.values():
             yield Closed(index)
 
-    def _deliver(self, output: int, whole: list[Text | ToolCall | Reasoning]) -> Iterator[Event]:
+    def _deliver(self, output: int, whole: list[TextBlock | ToolCall | ReasoningBlock]) -> Iterator[Event]:
         """Yield an item's content where the upstream streamed none of it."""
         for part, block in enumerate(whole):
             match block:
-                case Text(text):
-                    empty: Text | ToolCall | Reasoning = Text("")
+                case TextBlock(text):
+                    empty: TextBlock | ToolCall | ReasoningBlock = TextBlock("")
                 case ToolCall(arguments=text):
                     self._called = True
                     empty = msgspec.structs.replace(block, arguments="")
-                case Reasoning(text=text):
-                    empty = Reasoning(origin=Format.RESPONSES)
+                case ReasoningBlock(text=text):
+                    empty = ReasoningBlock(origin=Format.RESPONSES)
             yield from self._open(output, part, empty)
             if text:
                 yield Grown(self._item(output).blocks[part], text)
@@ -185,13 +185,13 @@ class ResponsesReader:
 class _Open:
     """An item that is being sent."""
 
-    def __init__(self, block: Text | ToolCall | Reasoning, output: int) -> None:
+    def __init__(self, block: TextBlock | ToolCall | ReasoningBlock, output: int) -> None:
         self.block = block
         self.output = output
-        prefix = {Text: "msg_", ToolCall: "fc_", Reasoning: "rs_"}[type(block)]
+        prefix = {TextBlock: "msg_", ToolCall: "fc_", ReasoningBlock: "rs_"}[type(block)]
         self.id = ids.new(prefix)
         self.texts: list[str] = []
-        self.reasoning: Reasoning | None = None
+        self.reasoning: ReasoningBlock | None = None
         self.begun = False
 
     @property
@@ -199,24 +199,24 @@ class _Open:
         """The members that say which item an event is about."""
         return {"item_id": self.id, "output_index": self.output}
 
-    def whole(self) -> Text | ToolCall | Reasoning:
+    def whole(self) -> TextBlock | ToolCall | ReasoningBlock:
         """Return the finished block."""
         text = "".join(self.texts)
         match self.block:
-            case Text():
-                return Text(text)
+            case TextBlock():
+                return TextBlock(text)
             case ToolCall():
                 return msgspec.structs.replace(self.block, arguments=text)
-            case Reasoning():
+            case ReasoningBlock():
                 return self.reasoning or msgspec.structs.replace(self.block, text=text)
 
 
 class ResponsesWriter:
     """Writes a stream for a client."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, parsed: ParsedRequest) -> None:
         self.sequence = 0
-        self._frame = frame(asked)
+        self._frame = frame(parsed)
         self._open: dict[int, _Open] = {}
         self._output: dict[int, dict[str, Any]] = {}
         self._count = 0
@@ -235,7 +235,7 @@ class ResponsesWriter:
         match event:
             case Opened(index, block):
                 self._open[index] = _Open(block, -1)
-                if not isinstance(block, Text):  # which is an item only if any text comes
+                if not isinstance(block, TextBlock):  # which is an item only if any text comes
                     yield self._start(self._open[index])
             case Grown(index, text):
                 yield from self._grow(self._open[index], text)
@@ -252,7 +252,7 @@ class ResponsesWriter:
         item.output = self._count
         self._count += 1
         begun = write_item(item.block, item.id)
-        if isinstance(item.block, Text):
+        if isinstance(item.block, TextBlock):
             begun = {**begun, "status": "in_progress", "content": list[str]()}
         elif isinstance(item.block, ToolCall):
             begun = {**begun, "status": "in_progress", "arguments": ""}
@@ -264,13 +264,13 @@ class ResponsesWriter:
         if item.output < 0:
             yield self._start(item)
         match item.block:
-            case Text():
+            case TextBlock():
                 if not item.begun:
                     part: dict[str, Any] = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
                     yield self._event("response.content_part.added", **item.place, content_index=0, part=part)
                 place = {**item.place, "content_index": 0}
                 yield self._event("response.output_text.delta", **place, delta=text, logprobs=[])
-            case Reasoning():
+            case ReasoningBlock():
                 place = {**item.place, "summary_index": 0}
                 if not item.begun:
                     part = {"type": "summary_text", "text": ""}
@@ -285,11 +285,11 @@ class ResponsesWriter:
         block = item.whole()
         done = write_item(block, item.id)
         match block:
-            case Text(text) if item.begun:
+            case TextBlock(text) if item.begun:
                 place = {**item.place, "content_index": 0}
                 yield self._event("response.output_text.done", **place, text=text, logprobs=[])
                 yield self._event("response.content_part.done", **place, part=done["content"][0])
-            case Reasoning() if item.begun:
+            case ReasoningBlock() if item.begun:
                 place = {**item.place, "summary_index": 0}
                 text = "".join(item.texts)
                 part = {"type": "summary_text", "text": text}

@@ -12,14 +12,14 @@ import msgspec
 from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
-from opencode_cloud.gateway.models import Incoming, Refused, Target
-from opencode_cloud.gateway.service import bounds
+from opencode_cloud.gateway.models import Incoming, UpstreamRefused, UpstreamTarget
+from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit.errors import ServiceError
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller
     from opencode_cloud.contracts.budgets import Reservation
-    from opencode_cloud.gateway.formats import Asked, StreamRelay
+    from opencode_cloud.gateway.formats import ParsedRequest, StreamRelay
 
 OK = 200
 CLIENT_CLOSED = 499
@@ -27,20 +27,20 @@ CLIENT_CLOSED = 499
 
 
 @dataclass(kw_only=True)
-class Run:
+class CallState:
     """One call that is admitted."""
 
     incoming: Incoming
     caller: Caller
-    asked: Asked
+    parsed: ParsedRequest
     model: Model
     price: Price
     catalogue: int
-    targets: list[Target]
+    targets: list[UpstreamTarget]
     reservation: Reservation
     started: float = field(default_factory=time.monotonic)
 
-    target: Target | None = None
+    target: UpstreamTarget | None = None
     attempts: int = 0
     accepted: bool = False
     """Whether an upstream has begun to answer: from then on it has used something."""
@@ -68,7 +68,7 @@ class Run:
     def failed(self, error: ServiceError) -> None:
         """Note how the call ended."""
         self.status, self.error = int(error.status), error.code
-        if isinstance(error, Refused):
+        if isinstance(error, UpstreamRefused):
             self.outcome = Outcome.REFUSED
         else:
             self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
@@ -89,10 +89,10 @@ class Run:
         if self.reported is not None and self.complete and (self.reported.total or not self.generated):
             return self.reported, False  # a server that says 0 of an answer with text does not count
         known = self.reported or Tokens()
-        output = max(known.output, bounds.estimated_output(self.generated))
+        output = max(known.output, token_bounds.estimated_output(self.generated))
         if known.prompt:
             return msgspec.structs.replace(known, output=output), True
-        prompt = bounds.estimated_prompt(self.asked, self.model)
+        prompt = token_bounds.estimated_prompt(self.parsed, self.model)
         return msgspec.structs.replace(known, input=prompt, output=output), True
 
     def event(self) -> UsageEvent:
@@ -112,7 +112,7 @@ class Run:
             upstream=target.id if target else "",
             upstream_model=target.model if target else "",
             format=incoming.format,
-            streamed=self.asked.stream,
+            streamed=self.parsed.stream,
             byok=self._byok,
             tokens=tokens,
             estimated=estimated,

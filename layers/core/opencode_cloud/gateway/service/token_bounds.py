@@ -12,7 +12,7 @@ from typing import Any
 
 from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import worst_cost
-from opencode_cloud.gateway.formats import Asked, overhead_of, prompt_bytes, text_of
+from opencode_cloud.gateway.formats import ParsedRequest, overhead_of, prompt_bytes, text_of
 
 BYTES_PER_TOKEN = 4
 """Of text and code in the tokenizers of large models, about; used where an upstream did not say what was used."""
@@ -22,31 +22,31 @@ TOKENS_OF_IMAGE = 1600
 TOKENS_OF_DOCUMENT = 10_000
 
 
-def most_prompt_tokens(asked: Asked, model: Model, *, exact: bool = True) -> int:
+def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
     """Return the most tokens that a prompt can have; ``exact`` counts them where the model's tokenizer is known."""
     most = model.limits.input or model.limits.context
-    if asked.unbounded:
+    if parsed.unbounded:
         return most
     if exact and model.tokenizer:
-        return min(count(text_of(asked), model.tokenizer) + overhead_of(asked), most)
-    return min(prompt_bytes(asked), most)
+        return min(count(text_of(parsed), model.tokenizer) + overhead_of(parsed), most)
+    return min(prompt_bytes(parsed), most)
 
 
-def most_output_tokens(asked: Asked, model: Model) -> int:
+def most_output_tokens(parsed: ParsedRequest, model: Model) -> int:
     """Return the most tokens that all answers together can have."""
-    return (model.limits.output if asked.max_output is None else asked.max_output) * asked.answers
+    return (model.limits.output if parsed.max_output is None else parsed.max_output) * parsed.answers
 
 
-def worst(asked: Asked, model: Model, price: Price, *, exact: bool = True) -> tuple[int, int]:
+def worst(parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True) -> tuple[int, int]:
     """Return the most that a call can cost (micro-cents), and the most tokens that it can use."""
-    prompt, output = most_prompt_tokens(asked, model, exact=exact), most_output_tokens(asked, model)
+    prompt, output = most_prompt_tokens(parsed, model, exact=exact), most_output_tokens(parsed, model)
     return worst_cost(price, prompt, output), prompt + output
 
 
-def estimated_prompt(asked: Asked, model: Model) -> int:
+def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
     """Return about how many tokens a prompt has, for an upstream that did not say."""
-    tokens = count(text_of(asked), model.tokenizer or COUNTED_BY_DEFAULT)
-    tokens += asked.images * TOKENS_OF_IMAGE + asked.documents * TOKENS_OF_DOCUMENT
+    tokens = count(text_of(parsed), model.tokenizer or COUNTED_BY_DEFAULT)
+    tokens += parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
     return min(tokens, model.limits.input or model.limits.context)
 
 

@@ -11,19 +11,19 @@ from opencode_cloud.gateway.models import (
     Failure,
     GatewayTimeout,
     Interrupted,
-    Refused,
-    Target,
     UpstreamBusy,
+    UpstreamRefused,
+    UpstreamTarget,
 )
 from opencode_cloud.kit.errors import Forbidden, ServiceError, Unavailable
 
 if TYPE_CHECKING:
-    from opencode_cloud.gateway.service.run import Run
+    from opencode_cloud.gateway.service.call_state import CallState
 
 TOO_MANY = 429
 
 
-def verdict(run: Run, failures: list[tuple[Target, AttemptFailed]]) -> ServiceError:
+def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFailed]]) -> ServiceError:
     """Return the one error that all failures of a call come to; the most useful to the client wins."""
     if not failures:
         return GatewayTimeout("upstream_timeout", "There was no time left to ask an upstream.")
@@ -35,11 +35,11 @@ def verdict(run: Run, failures: list[tuple[Target, AttemptFailed]]) -> ServiceEr
         return _locked_out(target, last)
     busy = [error for _, error in failures if error.failure is Failure.BUSY]
     if busy:
-        return _busy(run, busy)
+        return _busy(state, busy)
     tried = ", ".join(sorted({each.id for each, _ in failures}))
     if kinds == {Failure.SLOW}:
-        return GatewayTimeout("upstream_timeout", f"No upstream of `{run.model.id}` answered in time ({tried}).")
-    return BadGateway("upstream_failed", f"No upstream of `{run.model.id}` answered ({tried}): {last.message}")
+        return GatewayTimeout("upstream_timeout", f"No upstream of `{state.model.id}` answered in time ({tried}).")
+    return BadGateway("upstream_failed", f"No upstream of `{state.model.id}` answered ({tried}): {last.message}")
 
 
 def interrupted(upstream: str, reason: str, *, told: bool = False) -> Interrupted:
@@ -49,12 +49,12 @@ def interrupted(upstream: str, reason: str, *, told: bool = False) -> Interrupte
     return Interrupted("upstream_interrupted", message, told=told)
 
 
-def _refused(target: Target, error: AttemptFailed) -> ServiceError:
+def _refused(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
     code = (error.fault.code if error.fault else "") or "invalid_request"
-    return Refused(error.status or 400, code, error.message, target.format, error.body)
+    return UpstreamRefused(error.status or 400, code, error.message, target.format, error.body)
 
 
-def _locked_out(target: Target, error: AttemptFailed) -> ServiceError:
+def _locked_out(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
     # Not 401: that would tell clients that their key for us is wrong.
     if target.byok:
         return Forbidden(
@@ -64,11 +64,13 @@ def _locked_out(target: Target, error: AttemptFailed) -> ServiceError:
     return BadGateway("upstream_locked", f"{target.id} refuses the platform's key. Tell the operators.")
 
 
-def _busy(run: Run, errors: list[AttemptFailed]) -> ServiceError:
+def _busy(state: CallState, errors: list[AttemptFailed]) -> ServiceError:
     waits = [error.retry_after for error in errors if error.retry_after is not None]
     after = math.ceil(min(waits)) if waits else None
     if any(error.status == TOO_MANY for error in errors):
-        found = UpstreamBusy("upstream_rate_limited", f"The upstreams of `{run.model.id}` take no more calls for now.")
+        found = UpstreamBusy(
+            "upstream_rate_limited", f"The upstreams of `{state.model.id}` take no more calls for now."
+        )
         found.retry_after = after
         return found
-    return Unavailable("upstream_overloaded", f"The upstreams of `{run.model.id}` are overloaded.", after)
+    return Unavailable("upstream_overloaded", f"The upstreams of `{state.model.id}` are overloaded.", after)

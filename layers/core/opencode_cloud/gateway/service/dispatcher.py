@@ -24,15 +24,15 @@ from opencode_cloud.gateway.formats import (
     relay_stream,
     upstream_fault,
 )
-from opencode_cloud.gateway.models import AttemptFailed, Failure, Target
-from opencode_cloud.gateway.service.verdict import interrupted, verdict
+from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
+from opencode_cloud.gateway.service.error_mapping import error_of, interrupted
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 
 if TYPE_CHECKING:
-    from opencode_cloud.gateway.service.calls import Answer, Sink
+    from opencode_cloud.gateway.service.call_state import CallState
+    from opencode_cloud.gateway.service.calls import Sink, UpstreamResponse
     from opencode_cloud.gateway.service.health import Health
-    from opencode_cloud.gateway.service.run import Run
 
 Result = TypeVar("Result")
 HEARTBEAT_SECONDS = 10.0
@@ -56,26 +56,26 @@ _BUSY = frozenset({408, 429, 503, 529})
 _CREDENTIAL = frozenset({401, 402, 403})
 
 
-class Answering:
+class UpstreamDispatcher:
     """Carries one call's answer."""
 
     def __init__(
         self,
-        run: Run,
+        state: CallState,
         sink: Sink,
         health: Health,
-        open_: Callable[[Target, bytes, Mapping[str, str], bool], Awaitable[Answer]],
+        open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
     ) -> None:
-        self._run = run
+        self._state = state
         self._sink = sink
         self._health = health
         self._open = open_
-        self._deadline = run.started + max(target.upstream.timers.total for target in run.targets)
-        self._bodies: dict[Target, bytes] = {}
+        self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
+        self._bodies: dict[UpstreamTarget, bytes] = {}
 
     async def go(self) -> None:
         """Answer; raises a :class:`ServiceError` when that comes to nothing, or breaks off."""
-        if self._run.asked.stream:
+        if self._state.parsed.stream:
             await self._stream()
         else:
             await self._whole()
@@ -83,29 +83,29 @@ class Answering:
     # ------------------------------------------------------------------------------------ one piece
 
     async def _whole(self) -> None:
-        run = self._run
+        state = self._state
         body, target = await self._until_one_answers(self._attempt_whole)
-        run.complete = True
+        state.complete = True
         if not self._sink.begun:
             await self._begin(target, JSON)
         await self._sink.send(body)
 
-    async def _attempt_whole(self, target: Target) -> tuple[bytes, Target]:
+    async def _attempt_whole(self, target: UpstreamTarget) -> tuple[bytes, UpstreamTarget]:
         answer = await self._ask(target)
         whole = False
         try:
-            self._run.accepted = True
+            self._state.accepted = True
             async with asyncio.timeout(self._left(target.upstream.timers)):
                 body = await answer.body()
             whole = True
-            relayed = relay_answer(self._run.asked, target.format, body)
+            relayed = relay_answer(self._state.parsed, target.format, body)
         except TimeoutError:
             raise AttemptFailed(Failure.SLOW, "the answer did not come in time") from None
         except UpstreamGarbage as error:
             raise AttemptFailed(Failure.BROKEN, str(error), status=answer.status) from error
         finally:
             answer.close(used_up=whole)
-        self._run.reported, self._run.generated = relayed.tokens, relayed.generated
+        self._state.reported, self._state.generated = relayed.tokens, relayed.generated
         self._note_first_byte()
         return relayed.body, target
 
@@ -125,10 +125,12 @@ class Answering:
             self._note(relay)
             answer.close(used_up=ended)
 
-    async def _attempt_stream(self, target: Target) -> tuple[Answer, StreamRelay, bytes, Target]:
+    async def _attempt_stream(
+        self, target: UpstreamTarget
+    ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
         """Return an answer that has begun: its head is fine, and so is the first that came of its body."""
         answer = await self._ask(target)
-        relay = relay_stream(self._run.asked, target.format)
+        relay = relay_stream(self._state.parsed, target.format)
         fine = False
         try:
             if answer.content_type != EVENT_STREAM:
@@ -141,11 +143,11 @@ class Answering:
         finally:
             if not fine:
                 answer.close(used_up=False)
-        self._run.accepted, self._run.relay = True, relay
+        self._state.accepted, self._state.relay = True, relay
         self._note_first_byte()
         return answer, relay, first, target
 
-    async def _first(self, answer: Answer, relay: StreamRelay) -> bytes:
+    async def _first(self, answer: UpstreamResponse, relay: StreamRelay) -> bytes:
         while True:
             chunk = await answer.chunk()
             if not chunk:
@@ -159,7 +161,7 @@ class Answering:
             if out or relay.generated or relay.complete:
                 return out
 
-    async def _carry(self, answer: Answer, relay: StreamRelay, target: Target) -> None:
+    async def _carry(self, answer: UpstreamResponse, relay: StreamRelay, target: UpstreamTarget) -> None:
         timers, send, chunk_of = target.upstream.timers, self._sink.send, answer.chunk
         while True:
             chunk = await self._next(chunk_of, relay, timers)
@@ -196,52 +198,52 @@ class Answering:
             if silent >= timers.between_chunks:
                 raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
             # A relay gives whole events only, so this is always between two of them.
-            await self._sink.send(heartbeat(self._run.incoming.format))
+            await self._sink.send(heartbeat(self._state.incoming.format))
 
     # ------------------------------------------------------------------------------------- attempts
 
-    async def _until_one_answers(self, attempt: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
+    async def _until_one_answers(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
         return await self._beating(self._attempts(attempt))
 
-    async def _attempts(self, attempt: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
-        run, failures = self._run, list[tuple[Target, AttemptFailed]]()
+    async def _attempts(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
+        state, failures = self._state, list[tuple[UpstreamTarget, AttemptFailed]]()
         pauses = ROUNDS.pauses()
         while True:
-            for target in run.targets:
-                if run.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
-                    raise verdict(run, failures)
-                if len(failures) >= len(run.targets) and not _last_of(failures, target).passes:
+            for target in state.targets:
+                if state.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
+                    raise error_of(state, failures)
+                if len(failures) >= len(state.targets) and not _last_of(failures, target).passes:
                     continue
-                run.target, run.accepted = target, False
-                run.attempts += 1
+                state.target, state.accepted = target, False
+                state.attempts += 1
                 try:
                     answered = await attempt(target)
                 except AttemptFailed as error:
-                    run.accepted = False
+                    state.accepted = False
                     failures.append((target, error))
                     self._note_failure(target, error)
                     if error.failure is Failure.REFUSED:
-                        raise verdict(run, failures) from error
+                        raise error_of(state, failures) from error
                 else:
                     self._health.succeeded(target.id, target.model)
                     return answered
-            pause = _pause(next(pauses, None), [_last_of(failures, target) for target in run.targets])
+            pause = _pause(next(pauses, None), [_last_of(failures, target) for target in state.targets])
             if pause is None or time.monotonic() + pause >= self._deadline:
-                raise verdict(run, failures)
+                raise error_of(state, failures)
             await asyncio.sleep(pause)
 
-    async def _ask(self, target: Target) -> Answer:
+    async def _ask(self, target: UpstreamTarget) -> UpstreamResponse:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
-        run = self._run
+        state = self._state
         if target not in self._bodies:
             try:
-                most = run.model.limits.output
-                self._bodies[target] = forward_request(run.asked, target.format, target.model, most_output=most)
+                most = state.model.limits.output
+                self._bodies[target] = forward_request(state.parsed, target.format, target.model, most_output=most)
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
-        same = target.format is run.incoming.format
-        passed_on = {**run.incoming.tracing, **(run.incoming.passed_on if same else {})}
-        answer = await self._open(target, self._bodies[target], passed_on, run.asked.stream)
+        same = target.format is state.incoming.format
+        passed_on = {**state.incoming.tracing, **(state.incoming.passed_on if same else {})}
+        answer = await self._open(target, self._bodies[target], passed_on, state.parsed.stream)
         if answer.status == _OK:
             return answer
         try:
@@ -264,7 +266,7 @@ class Answering:
     async def _beating(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Carry out ``work``; when it takes long, the answer is begun, and heartbeats go to the client."""
         task = asyncio.create_task(work)
-        streamed = self._run.asked.stream
+        streamed = self._state.parsed.stream
         every = HEARTBEAT_SECONDS if streamed else JSON_HEARTBEAT_SECONDS
         try:
             while True:
@@ -275,13 +277,13 @@ class Answering:
                     # Who will answer is not known yet.
                     await self._begin(None, EVENT_STREAM if streamed else JSON)
                 # Blanks before a JSON document mean nothing (RFC 8259, section 2).
-                await self._sink.send(heartbeat(self._run.incoming.format) if streamed else b" ")
+                await self._sink.send(heartbeat(self._state.incoming.format) if streamed else b" ")
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _begin(self, target: Target | None, content_type: str) -> None:
+    async def _begin(self, target: UpstreamTarget | None, content_type: str) -> None:
         named = {"x-opencode-upstream": target.id} if target else {}
         await self._sink.begin(_OK, {"content-type": content_type, **named})
 
@@ -289,34 +291,34 @@ class Answering:
 
     @property
     def _target_id(self) -> str:
-        return self._run.target.id if self._run.target else ""
+        return self._state.target.id if self._state.target else ""
 
     def _left(self, timers: Timers) -> float:
-        return min(self._deadline, self._run.started + timers.total) - time.monotonic()
+        return min(self._deadline, self._state.started + timers.total) - time.monotonic()
 
     def _note(self, relay: StreamRelay) -> None:
-        run = self._run
-        run.reported, run.generated, run.complete = relay.tokens, relay.generated, relay.complete
+        state = self._state
+        state.reported, state.generated, state.complete = relay.tokens, relay.generated, relay.complete
 
     def _note_first_byte(self) -> None:
-        if self._run.first_byte is None:
-            self._run.first_byte = self._run.elapsed()
+        if self._state.first_byte is None:
+            self._state.first_byte = self._state.elapsed()
 
-    def _note_failure(self, target: Target, error: AttemptFailed) -> None:
+    def _note_failure(self, target: UpstreamTarget, error: AttemptFailed) -> None:
         self._health.failed(target.id, target.model, error.failure)
         logger.info(
             "an upstream failed",
             extra={
-                "call": self._run.id,
+                "call": self._state.id,
                 "upstream": target.id,
                 "failure": error.failure,
                 "status": error.status,
-                "correlation_id": self._run.incoming.request.correlation_id,
+                "correlation_id": self._state.incoming.request.correlation_id,
             },
         )
 
 
-def _check(relay: StreamRelay, target: Target) -> None:
+def _check(relay: StreamRelay, target: UpstreamTarget) -> None:
     if relay.fault is not None:
         raise interrupted(target.id, relay.fault.message, told=True)
     if relay.garbage:
@@ -335,7 +337,7 @@ def _failure_of(status: int) -> Failure:
     return Failure.BROKEN
 
 
-def _last_of(failures: list[tuple[Target, AttemptFailed]], target: Target) -> AttemptFailed:
+def _last_of(failures: list[tuple[UpstreamTarget, AttemptFailed]], target: UpstreamTarget) -> AttemptFailed:
     return next(error for tried, error in reversed(failures) if tried == target)
 
 
