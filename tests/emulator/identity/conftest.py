@@ -6,43 +6,20 @@ Without a deployment, so that a test may look into the tables and wind back what
 
 import base64
 import hashlib
-import importlib.util
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from opencode_cloud.kit.ids import new_id
-from tests.ministack import ROOT, Emulator, pointed_at
+from tests.emulator.functions import HOST, Reply, event, invoke, load
+from tests.ministack import Emulator, pointed_at
 
-HOST = "cloud.example"
 ISSUER = f"https://{HOST}"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-@dataclass
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: str
-    cookies: list[str] = field(default_factory=list[str])
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def location(self) -> str:
-        return self.headers.get("Location", "")
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.location).query).items()}
 
 
 class Cloud:
@@ -158,45 +135,6 @@ def asked_of(parameters: Mapping[str, str]) -> Any:
 
 def forwarded(address: str) -> dict[str, str]:
     return {"x_forwarded_for": address} if address else {}
-
-
-def event(method: str, path: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    parts = urlsplit(path)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": parts.path,
-        "rawQueryString": parts.query,
-        "queryStringParameters": {name: values[0] for name, values in parse_qs(parts.query).items()},
-        "headers": {"host": HOST, "user-agent": "test", **named},
-        "cookies": named.pop("cookie", "").split("; ") if "cookie" in named else [],
-        "requestContext": {
-            "http": {"method": method, "path": parts.path, "sourceIp": "198.51.100.7"},
-            "requestId": secrets.token_hex(8),
-            "domainName": HOST,
-            "stage": "$default",
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }
-
-
-def invoke(function: ModuleType, asked: dict[str, Any]) -> Reply:
-    answer = function.handler(asked, SimpleNamespace(aws_request_id="request"))
-    body = answer.get("body") or ""
-    headers = {**answer.get("headers", {}), **{k: v[-1] for k, v in answer.get("multiValueHeaders", {}).items()}}
-    return Reply(answer["statusCode"], headers, body, answer.get("cookies") or [])
-
-
-def load(name: str) -> ModuleType:
-    path = ROOT / "functions" / name / "handler.py"
-    spec = importlib.util.spec_from_file_location(f"handler_of_{name}", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,200 @@
+"""The functions of the sync plane, called in process as API Gateway, SQS and the table's stream call them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.emulator.functions import Reply, event, invoke, load
+from tests.emulator.sharing.gateway import Gateway, Socket
+from tests.emulator.sharing.plane import Plane
+from tests.integration.publisher import message, new_session_id, part
+from tests.ministack import Emulator, pointed_at
+
+ADMIN = "a" * 43
+
+
+@dataclass
+class Functions:
+    """The functions, and the plane that they work on."""
+
+    plane: Plane
+    share: ModuleType
+    live: ModuleType
+    deliver: ModuleType
+    purge: ModuleType
+
+    def http(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        return invoke(self.share, event(method, path, json.dumps(body) if body is not None else "", headers))
+
+    def create(self) -> dict[str, str]:
+        return self.http("POST", "/api/share", {"sessionID": new_session_id()}).json
+
+    def sync(self, share: dict[str, str], *items: dict[str, Any], secret: str | None = None) -> Reply:
+        body = {"secret": share["secret"] if secret is None else secret, "data": list(items)}
+        return self.http("POST", f"/api/share/{share['id']}/sync", body)
+
+    def socket_event(self, socket: Socket, kind: str, body: str = "", **query: str) -> dict[str, Any]:
+        context = {"connectionId": socket.id, "eventType": kind, "requestId": "r", "requestTimeEpoch": 1000}
+        return self.live.handler(
+            {"requestContext": context, "body": body, "queryStringParameters": query},
+            SimpleNamespace(aws_request_id="request"),
+        )
+
+    def say(self, socket: Socket, **what: Any) -> dict[str, Any] | None:
+        """Send a message over a socket and return the frame that answers it."""
+        answer = self.socket_event(socket, "MESSAGE", json.dumps(what))
+        return json.loads(answer["body"]) if "body" in answer else None
+
+
+@pytest.fixture(scope="module")
+def functions(emulator: Emulator, gateway: Gateway) -> Iterator[Functions]:
+    plane = Plane(emulator, gateway)
+    secret = emulator.client("secretsmanager").create_secret
+    mark = secrets.token_hex(4)
+    settings = {
+        "SHARES_TABLE": plane.shares,
+        "SHARES_BUCKET": plane.bucket,
+        "CONNECTIONS_TABLE": plane.connections,
+        "ACCESS_TABLE": plane.access,
+        "SESSIONS_TABLE": plane.sessions,
+        "SESSION_KEY_SECRET": secret(Name=f"session-key-{mark}", SecretString="k" * 43)["ARN"],
+        "ADMIN_SECRET": secret(Name=f"admin-{mark}", SecretString=ADMIN)["ARN"],
+        "SIGNING_KEYS": "arn:aws:kms:us-east-1:000000000000:key/none",
+        "WEBSOCKET_ENDPOINT": gateway.endpoint,
+        "DELIVER_FUNCTION": plane.deliver,
+        "PURGE_QUEUE_URL": plane.purges,
+        "AUDIT_QUEUE_URL": plane.audit,
+        "AWS_ENDPOINT_URL_LAMBDA": gateway.origin,
+    }
+    with pointed_at(emulator.url, **settings):
+        yield Functions(plane, *(load(name) for name in ("share", "live", "deliver", "purge")))
+
+
+class TestHttp:
+    def test_a_client_creates_syncs_reads_and_deletes(self, functions: Functions) -> None:
+        share = functions.create()
+        assert share["url"].endswith(f"/share/{share['id']}")
+        assert functions.sync(share, part("1", "one")).json == {"seq": 1}
+        data = functions.http("GET", f"/api/share/{share['id']}/data")
+        assert [item["data"]["text"] for item in data.json] == ["one"]
+        assert functions.http("GET", f"/share/{share['id']}/items?after=1").json["items"] == []
+        assert functions.http("DELETE", f"/api/share/{share['id']}", {"secret": share["secret"]}).json == {}
+        for path in (f"/api/share/{share['id']}/data", f"/share/{share['id']}", f"/share/{share['id']}.md"):
+            assert functions.http("GET", path).status == 410
+
+    @pytest.mark.parametrize(("secret", "status", "code"), [("", 401, "missing_secret"), ("x", 403, "wrong_secret")])
+    def test_a_sync_needs_the_secret(self, functions: Functions, secret: str, status: int, code: str) -> None:
+        refused = functions.sync(functions.create(), part("1"), secret=secret)
+        assert (refused.status, refused.json["error"]) == (status, code)
+
+    def test_a_malformed_item_is_named_and_nothing_of_its_batch_is_stored(self, functions: Functions) -> None:
+        share = functions.create()
+        refused = functions.sync(share, part("1"), {"type": "part", "data": {}})
+        assert (refused.status, refused.json["error"]) == (400, "invalid_item")
+        assert "1" in refused.json["message"]
+        assert functions.http("GET", f"/api/share/{share['id']}/data").json == []
+
+    def test_legacy_clients_name_the_session_instead_of_the_share(self, functions: Functions) -> None:
+        session_id = new_session_id()
+        share = functions.http("POST", "/share_create", {"sessionID": session_id}).json
+        body = {"sessionID": session_id, "secret": share["secret"], "key": f"session/message/{session_id}/msg_1"}
+        assert functions.http("POST", "/share_sync", {**body, "content": message("1")["data"]}).json == {}
+        found = functions.http("GET", f"/share_data?id={share['id']}").json
+        assert list(found["messages"]) == ["msg_1"]
+        wrong = functions.http("POST", "/share_sync", {**body, "key": "elsewhere", "content": {}})
+        assert (wrong.status, wrong.json["error"]) == (400, "invalid_key")
+        deleted = {"sessionID": session_id, "secret": share["secret"]}
+        assert [functions.http("POST", "/share_delete", deleted).status for _ in range(2)] == [200, 200]
+        assert functions.http("GET", f"/share_data?id={share['id']}").status == 410
+
+    def test_a_sync_with_an_account_needs_a_credential(self, functions: Functions) -> None:
+        people = functions.plane.people
+        person = people.member(people.workspace())
+        bearer = {"authorization": f"Bearer {person.key}"}
+        assert functions.http("POST", "/api/shares", {"sessionID": new_session_id()}).status == 401
+        share = functions.http("POST", "/api/shares", {"sessionID": new_session_id()}, **bearer).json
+        body = {"secret": share["secret"], "data": [part("1")]}
+        assert functions.http("POST", f"/api/shares/{share['id']}/sync", body).status == 401
+        assert functions.http("POST", f"/api/shares/{share['id']}/sync", body, **bearer).json == {"seq": 1}
+        assert functions.http("DELETE", f"/api/shares/{share['id']}", **bearer).status == 200
+
+    def test_the_operator_proves_it_by_the_deployments_secret(self, functions: Functions) -> None:
+        share = functions.create()
+        path = f"/api/admin/shares/{share['id']}"
+        assert functions.http("GET", path).status == 401
+        assert functions.http("DELETE", path, authorization="Bearer wrong").status == 403
+        assert functions.http("GET", path, authorization=f"Bearer {ADMIN}").json["state"] == "active"
+        assert functions.http("DELETE", path, authorization=f"Bearer {ADMIN}").status == 200
+        assert functions.http("GET", path, authorization=f"Bearer {ADMIN}").json["state"] == "gone"
+
+
+class TestSockets:
+    def test_a_viewer_resumes_and_follows_over_its_socket(self, functions: Functions) -> None:
+        share, socket = functions.create(), functions.plane.gateway.connect()
+        functions.sync(share, part("1"))
+        assert functions.socket_event(socket, "CONNECT", protocol="live") == {"statusCode": 200}
+        assert functions.say(socket, action="resume", share=share["id"], after=0) is None
+        functions.sync(share, part("2"))
+        assert [frame["type"] for frame in socket.frames] == ["items", "ready", "items"]
+        assert functions.say(socket, action="ping", share=share["id"]) == {"type": "pong", "seq": 2}
+        functions.socket_event(socket, "DISCONNECT")
+        functions.sync(share, part("3"))
+        assert len(socket.frames) == 3
+
+    def test_a_publisher_is_acknowledged_over_its_socket(self, functions: Functions) -> None:
+        share, socket = functions.create(), functions.plane.gateway.connect()
+        sync = {"action": "sync", "share": share["id"], "items": [part("1")], "id": "p1"}
+        assert functions.say(socket, **sync, secret=share["secret"]) == {"type": "ack", "id": "p1", "seq": 1}
+        refused = functions.say(socket, **sync, secret="wrong")
+        assert refused is not None
+        assert (refused["type"], refused["code"], refused["status"], refused["id"]) == (
+            "error",
+            "wrong_secret",
+            403,
+            "p1",
+        )
+
+    def test_what_is_not_understood_is_answered_by_an_error_frame(self, functions: Functions) -> None:
+        socket = functions.plane.gateway.connect()
+        for body, code in (("{", "invalid_message"), ('{"action":"x"}', "unknown_action")):
+            answer = functions.socket_event(socket, "MESSAGE", body)
+            assert json.loads(answer["body"])["code"] == code
+        unnamed = functions.say(socket, action="ping")
+        assert unnamed is not None
+        assert unnamed["code"] == "missing_share"
+
+    def test_a_share_that_is_gone_is_answered_by_its_frame(self, functions: Functions) -> None:
+        share, socket = functions.create(), functions.plane.gateway.connect()
+        functions.http("DELETE", f"/api/share/{share['id']}", {"secret": share["secret"]})
+        gone = {"type": "gone", "share": share["id"]}
+        assert functions.say(socket, action="resume", share=share["id"], after=0) == gone
+        assert functions.say(socket, action="ping", share=share["id"]) == gone
+
+    def test_a_legacy_socket_is_refused_or_its_replay_is_asked_for(self, functions: Functions) -> None:
+        share, socket = functions.create(), functions.plane.gateway.connect()
+        functions.sync(share, part("1", "one"))
+        assert functions.socket_event(socket, "CONNECT", protocol="poll")["statusCode"] == 400
+        assert functions.socket_event(socket, "CONNECT", protocol="poll", id="A" * 22)["statusCode"] == 404
+        assert functions.socket_event(socket, "CONNECT", protocol="poll", id=share["id"]) == {"statusCode": 200}
+        delivery = functions.plane.delivered()[-1]
+        functions.deliver.handler(delivery, SimpleNamespace(aws_request_id="request"))
+        assert [frame["content"]["text"] for frame in socket.frames] == ["one"]
+
+
+def test_the_purge_function_takes_what_the_share_function_has_put_into_the_queue(functions: Functions) -> None:
+    share = functions.create()
+    functions.sync(share, part("1"))
+    functions.plane.received(functions.plane.purges)
+    functions.http("DELETE", f"/api/share/{share['id']}", {"secret": share["secret"]})
+    (request,) = functions.plane.received(functions.plane.purges)
+    records = [{"messageId": "1", "body": json.dumps(request)}]
+    answer = functions.purge.handler({"Records": records}, SimpleNamespace(aws_request_id="request"))
+    assert answer == {"batchItemFailures": []}
+    assert functions.plane.rows(share["id"]) == []
