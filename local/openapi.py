@@ -10,8 +10,8 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from local.problems import problems
-from opencode_cloud.kit import openapi
-from opencode_cloud.kit.api import api_app
+from opencode_cloud.http import openapi
+from opencode_cloud.http.api import api_app
 from opencode_cloud.sharing.routes.api import ShareApi
 
 DOCUMENT = Path("docs") / "openapi.json"

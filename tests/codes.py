@@ -1,7 +1,7 @@
 """The codes that the stage sends by mail, derived as the mail's are: without waiting for a mail in every test."""
 
 from local.stack import LocalStack
-from opencode_cloud.kit.derive import sign_in_code
+from opencode_cloud.contracts.mail_secrets import sign_in_code
 
 
 def code_of(stack: LocalStack, address: str) -> str:

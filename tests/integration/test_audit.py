@@ -27,7 +27,7 @@ from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.kit.api import api_app
+from opencode_cloud.http.api import api_app
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.audit import audit_entries

@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from local.stack import LocalStack
+from opencode_cloud.http.api import api_app, limited_answer
+from opencode_cloud.http.openapi import METHODS
+from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.api import api_app, limited_answer
-from opencode_cloud.kit.limits import RateLimiter, subject_of
-from opencode_cloud.kit.openapi import METHODS
+from opencode_cloud.kit.limits import RateLimiter
 from tests.integration.people import People, Person
 
 DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())

@@ -13,8 +13,8 @@ import openai
 import pytest
 
 from opencode_cloud.kit.money import DOLLAR
+from opencode_cloud.schema.usage_events import counters_of, from_row
 from opencode_cloud.usage.models import UsageEvent
-from opencode_cloud.usage.store.rows import counters_of, from_row
 from tests.upstreams import Fault, Kind, Script, Usage
 from tests.upstreams.sdks import SDKS
 from tests.upstreams.world import Shop, World, ask, model_of

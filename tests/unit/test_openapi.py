@@ -16,8 +16,8 @@ import schemathesis
 
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.kit import documents
-from opencode_cloud.kit.openapi import METHODS, PROBLEMS, Undocumented, document
+from opencode_cloud.http import documents
+from opencode_cloud.http.openapi import METHODS, PROBLEMS, Undocumented, document
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"

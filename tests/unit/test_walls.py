@@ -1,13 +1,54 @@
-"""The wall that import-linter cannot see, since functions are no package: a handler wires and does not decide."""
+"""The walls between layers and features: import-linter finds every kind of forbidden import; two it cannot see.
+
+Functions are no package, so a test here looks at handlers; `kit` may not use words of the product, also in its texts.
+"""
 
 from __future__ import annotations
 
 import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-HANDLERS = sorted((Path(__file__).parents[2] / "functions").glob("*/handler.py"))
+ROOT = Path(__file__).parents[2]
+HANDLERS = sorted((ROOT / "functions").glob("*/handler.py"))
+LIBRARY = Path("layers") / "core" / "opencode_cloud"
+LAYERS, ROOMS = "Layers: each imports only what is below it", "No feature imports a room that is another's own"
+RULES = "Rules know neither AWS nor HTTP"
+FORBIDDEN = [
+    (LAYERS, "contracts/actor.py", "opencode_cloud.budgets.models"),
+    (LAYERS, "kit/clock.py", "opencode_cloud.contracts.actor"),
+    (LAYERS, "schema/keys.py", "opencode_cloud.access.models"),
+    (LAYERS, "access/models.py", "opencode_cloud.http.gate"),
+    (LAYERS, "http/gate.py", "opencode_cloud.workspaces.models"),
+    (LAYERS, "keys/models.py", "opencode_cloud.console.desk"),
+    (LAYERS, "sharing/models.py", "opencode_cloud.composition.control_plane"),
+    (LAYERS, "operators/service.py", "opencode_cloud.console.desk"),
+    (LAYERS, "budgets/service/balance.py", "opencode_cloud.keys.service"),  # keys import budgets: a cycle
+    (LAYERS, "new_feature.py", "opencode_cloud.kit.clock"),
+    (ROOMS, "console/keys.py", "opencode_cloud.keys.routes.keys"),
+    (ROOMS, "keys/service/keys.py", "opencode_cloud.budgets.store.budgets"),
+    (ROOMS, "identity/pages.py", "opencode_cloud.workspaces.pages"),
+    (ROOMS, "usage/stream.py", "opencode_cloud.budgets.stream"),
+    (ROOMS, "usage/deliveries.py", "opencode_cloud.audit.deliveries"),
+    (RULES, "sharing/service/owning.py", "boto3"),
+    (RULES, "keys/service/keys.py", "opencode_cloud.http.requests"),
+    (RULES, "budgets/service/balance.py", "opencode_cloud.budgets.routes.budgets"),
+    ("boto3 and SQL only in stores and the kit", "github/api.py", "sqlalchemy"),
+    ("The library knows neither its infrastructure nor its stages", "mail/preview.py", "local"),
+    ("Infrastructure does not run the code it deploys", "../../../infra/stage.py", "opencode_cloud.kit.clock"),
+]
+"""Contracts of import-linter, each with a file and an import in it that the contract forbids."""
+
+WORDS_OF_THE_PRODUCT = (
+    "workspace, workspaces, membership, memberships, invitation, invitations, budget, budgets, catalogue, sharing, "
+    "pseudonym, outbox, operator, operators, console, login, tenant, permission, permissions, policies"
+)
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.parent.name)
@@ -25,3 +66,48 @@ def test_every_function_has_a_handler() -> None:
     console = {"identity", "console", "relay", "mail", "ledger", "operate", "github", "migrate"}
     gateway = {"gateway", "budgets"}
     assert {path.parent.name for path in HANDLERS} == sharing | console | gateway
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what import-linter reads."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for part in (LIBRARY, Path("infra"), Path("local")):
+        shutil.copytree(ROOT / part, folder / part, ignore=lambda _, names: [n for n in names if n == "__pycache__"])
+    return folder
+
+
+def broken(folder: Path) -> list[str]:
+    """Return the names of the contracts that import-linter finds broken."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    path = {**os.environ, "PYTHONPATH": str(folder / "layers" / "core"), "COLUMNS": "200"}
+    done = subprocess.run([linter, "--no-logo"], cwd=folder, env=path, capture_output=True, text=True, check=False)
+    names = re.findall(r"^(.+?) BROKEN", done.stdout, re.MULTILINE)
+    assert (done.returncode == 0) == (not names), done.stdout + done.stderr
+    return names
+
+
+def test_the_imports_of_the_library_are_allowed(copy: Path) -> None:
+    assert broken(copy) == []
+
+
+@pytest.mark.parametrize(("contract", "file", "module"), FORBIDDEN, ids=lambda value: value.partition(":")[0])
+def test_a_forbidden_import_is_found(copy: Path, contract: str, file: str, module: str) -> None:
+    path = copy / LIBRARY / file
+    before = path.read_text() if path.exists() else None
+    path.write_text(f"{before or ''}\nimport {module}\n")
+    try:
+        assert contract in broken(copy)
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / LIBRARY / "kit").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_kit_uses_no_word_of_the_product(path: Path) -> None:
+    """Names, texts and comments alike; `_` and capital letters part the words of a name."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.read_text()).lower()
+    assert sorted(set(re.findall(r"[a-z]+", text)) & set(WORDS_OF_THE_PRODUCT.split(", "))) == []

@@ -5,7 +5,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from opencode_cloud.contracts.mail import Template
-from opencode_cloud.kit.derive import invitation_token, sign_in_code
+from opencode_cloud.contracts.mail_secrets import invitation_token, sign_in_code
 from opencode_cloud.mail.preview import SAMPLES
 from opencode_cloud.mail.rendering import Renderer
 

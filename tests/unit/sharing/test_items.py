@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.kit.errors import BadRequest
-from opencode_cloud.kit.ids import pseudonym_of
 from opencode_cloud.sharing.models import Item
+from opencode_cloud.sharing.protocol.ids import pseudonym_of
 from opencode_cloud.sharing.protocol.items import conceal, from_legacy, parse, to_legacy_key
 
 SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"

@@ -8,8 +8,8 @@ from opencode_cloud.access.service import Access, Request
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.http.api import api_app
 from opencode_cloud.keys.routes import KeysRoutes
-from opencode_cloud.kit.api import api_app
 from opencode_cloud.workspaces.routes import TeamRoutes
 from tests.unit.workspaces.team import Place
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, update
 
 from opencode_cloud.contracts.actor import ANONYMOUS, Credential
+from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.derive import invitation_token
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.identity import logins

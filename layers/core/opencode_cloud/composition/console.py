@@ -10,13 +10,13 @@ from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
 from opencode_cloud.composition import control_plane
+from opencode_cloud.http.api import api_app, limited_answer
+from opencode_cloud.http.documents import DocumentRoutes
 from opencode_cloud.http.gate import only_once
 from opencode_cloud.http.pages import pages_app
 from opencode_cloud.keys.routes import KeysRoutes
 from opencode_cloud.kit import settings
-from opencode_cloud.kit.api import api_app, limited_answer
 from opencode_cloud.kit.app import answer
-from opencode_cloud.kit.documents import DocumentRoutes
 from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
 from opencode_cloud.usage.routes import UsageRoutes

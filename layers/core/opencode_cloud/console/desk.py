@@ -144,7 +144,7 @@ class Desk:
 
     def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(action)`` writes the tokens of its forms."""
-        binder, key = requests.cookie(self.event, http_events.SESSION_COOKIE), self._key()
+        binder, key = requests.cookie(self.event, requests.SESSION_COOKIE), self._key()
 
         def token(action: str) -> str:
             return requests.form_token(key, binder, action)
@@ -174,6 +174,6 @@ class Desk:
 
     def _form(self) -> Form:
         form = read(self.event)
-        binder = requests.cookie(self.event, http_events.SESSION_COOKIE)
+        binder = requests.cookie(self.event, requests.SESSION_COOKIE)
         requests.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
         return form

@@ -12,8 +12,11 @@ from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.log import logger
 
+SESSION_COOKIE = "opencode_session"
+"""The signed-in browser's cookie; over https its name has the prefix ``__Host-``."""
 BROWSER = "opencode_browser"
 """Names a browser before it is signed in: what a sign-in began with must end in the same browser."""
+_CREDENTIALS = ("authorization", "x-api-key", "api-key")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -27,10 +30,23 @@ def request_of(event: http_events.Event) -> Request:
         bearer = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
     return Request(
         bearer=bearer.strip(),
-        cookie=cookie(event, http_events.SESSION_COOKIE),
+        cookie=cookie(event, SESSION_COOKIE),
         address=http_events.source_address(event),
         correlation_id=logger.get_correlation_id() or "",
     )
+
+
+def subject_of(event: http_events.Event) -> str:
+    """Return who is counted for a request that is not authenticated yet: its credential, else its address.
+
+    Of the cookies only the session's counts, so that a client cannot pose as many by sending others.
+    """
+    for name in _CREDENTIALS:
+        if value := http_events.header(event, name):
+            return value
+    lines: list[str] = [*(event.get("cookies") or ()), *http_events.header(event, "cookie").split(";")]
+    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(SESSION_COOKIE)]
+    return sessions[0] if sessions else http_events.source_address(event)
 
 
 def check_same_origin(event: http_events.Event) -> None:

@@ -185,7 +185,7 @@ class IdentityPages:
         person = self._person()
         self._form("/logout")
         self._parts.sessions.end(person.session)
-        return see("/", [requests.set_cookie(self._event(), http_events.SESSION_COOKIE, "", 0)])
+        return see("/", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
         parts, event = self._parts, self._event()
@@ -199,7 +199,7 @@ class IdentityPages:
         cookie = secrets.token_urlsafe(32)
         parts.sessions.begin_web(cookie, account, origin_of(event))
         lines = [
-            requests.set_cookie(event, http_events.SESSION_COOKIE, cookie, WEB_SECONDS),
+            requests.set_cookie(event, requests.SESSION_COOKIE, cookie, WEB_SECONDS),
             requests.set_cookie(event, requests.BROWSER, "", 0),
         ]
         return see(safe_path(proceed), lines)
@@ -321,7 +321,7 @@ class IdentityPages:
         ended = self._parts.sessions.end_all(person.account)
         self._parts.sessions.end(person.session)
         self._record(person, "session.ended", Target("account", person.account, person.name), {"sessions": ended})
-        return see("/login", [requests.set_cookie(self._event(), http_events.SESSION_COOKIE, "", 0)])
+        return see("/login", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     # -------------------------------------------------------------------------------------------- common
 
@@ -347,7 +347,7 @@ class IdentityPages:
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
         fields = _single(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=64))
-        binder = requests.cookie(event, requests.BROWSER if form.startswith("/login/") else http_events.SESSION_COOKIE)
+        binder = requests.cookie(event, requests.BROWSER if form.startswith("/login/") else requests.SESSION_COOKIE)
         requests.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
         return fields
 
@@ -364,7 +364,7 @@ class IdentityPages:
         self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
     ) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(form)`` writes the tokens of its forms."""
-        binder, key = requests.cookie(self._event(), http_events.SESSION_COOKIE), self._parts.key()
+        binder, key = requests.cookie(self._event(), requests.SESSION_COOKIE), self._parts.key()
 
         def token(form: str) -> str:
             return requests.form_token(key, binder, form)

@@ -58,7 +58,7 @@ class MigrationStep:
 
 
 def _let_in(engine: Engine, user: str, name: str) -> None:
-    """Make the user of the console plane: by tokens of IAM's, over TLS, for rows and not for the schema."""
+    """Create the database user of the functions: IAM tokens, TLS, rights on rows and not on the schema."""
     statements = (
         f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
         f"ALTER USER '{user}'@'%' REQUIRE SSL",

@@ -1,7 +1,7 @@
 """Envelope encryption: each secret under a data key of its own, the data key under a key that never leaves KMS.
 
 The context says what a secret belongs to. KMS binds the data key to it and AES-GCM the text, so a row that is copied to
-another workspace cannot be opened there; KMS writes the context to CloudTrail with each use.
+another owner cannot be opened there; KMS writes the context to CloudTrail with each use.
 """
 
 from __future__ import annotations

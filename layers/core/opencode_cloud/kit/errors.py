@@ -39,7 +39,7 @@ class Unauthorized(ServiceError):
 
 
 class PaymentRequired(ServiceError):
-    """402: what may be spent is spent; the message says of which budget, and when it begins anew."""
+    """402: a limit on spending is reached; the message says which one, and when it resets."""
 
     status = HTTPStatus.PAYMENT_REQUIRED
 

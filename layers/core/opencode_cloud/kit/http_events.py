@@ -19,8 +19,6 @@ Event = Mapping[str, Any]
 GZIP_FROM_BYTES = 16 * 1024
 PRIVATE = {"Cache-Control": "private, no-store"}
 CORS = {"Access-Control-Allow-Origin": "*"}
-SESSION_COOKIE = "opencode_session"
-"""The signed-in browser's cookie; over https its name has the prefix ``__Host-``."""
 
 
 def header(event: Event, name: str, default: str = "") -> str:

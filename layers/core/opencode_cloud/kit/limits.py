@@ -6,12 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from opencode_cloud.kit import aws, http_events, settings
+from opencode_cloud.kit import aws, settings
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
 
 REQUESTS_PER_MINUTE = 600
-_CREDENTIALS = ("authorization", "x-api-key", "api-key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +84,3 @@ class RateLimiter:
                 standing.headers,
             )
         return standing
-
-
-def subject_of(event: http_events.Event) -> str:
-    """Return whose request this is before anybody is authenticated: the credential's, else the address's.
-
-    Of cookies only that of the session counts, so that others cannot be used to seem to be many.
-    """
-    for name in _CREDENTIALS:
-        if value := http_events.header(event, name):
-            return value
-    lines: list[str] = [*(event.get("cookies") or ()), *http_events.header(event, "cookie").split(";")]
-    sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(http_events.SESSION_COOKIE)]
-    return sessions[0] if sessions else http_events.source_address(event)

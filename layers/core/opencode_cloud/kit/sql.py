@@ -99,7 +99,7 @@ def id_column(name: str = "id", *rest: Any, **options: Any) -> Column[str]:
 
 
 class Database:
-    """The console plane's database.
+    """A MySQL database.
 
     Connections are made on first use: neither they nor credentials would survive a SnapStart snapshot. They come back
     by themselves after a failover, and a database that is asleep is waited for.

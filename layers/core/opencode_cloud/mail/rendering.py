@@ -15,7 +15,7 @@ import mrml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from opencode_cloud.contracts.mail import Template
-from opencode_cloud.kit.derive import invitation_token, sign_in_code
+from opencode_cloud.contracts.mail_secrets import invitation_token, sign_in_code
 
 _SUBJECT = "Subject: "
 _NO_FONTS = mrml.RenderOptions(fonts={})

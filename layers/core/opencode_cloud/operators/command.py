@@ -18,8 +18,8 @@ from typing import Any
 import urllib3
 
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.deployed import Deployed, Refused
 from opencode_cloud.kit.money import MicroCents, parse_dollars
+from opencode_cloud.operators.deployed import Deployed, Refused
 
 SECRET_VARIABLE = "OPENCODE_CLOUD_ADMIN_SECRET"  # noqa: S105 - the name of a variable, not its value
 

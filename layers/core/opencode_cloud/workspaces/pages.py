@@ -92,7 +92,7 @@ class InvitationPages:
     def _page(self, token: str, invitation: Invitation) -> Response[str]:
         event, person = self._event(), self._signed_in()
         binder, cookies = (
-            requests.cookie(event, http_events.SESSION_COOKIE if person else requests.BROWSER),
+            requests.cookie(event, requests.SESSION_COOKIE if person else requests.BROWSER),
             list[str](),
         )
         if not binder:
@@ -121,12 +121,12 @@ class InvitationPages:
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
         fields = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=8))
-        binder = requests.cookie(event, http_events.SESSION_COOKIE if self._signed_in() else requests.BROWSER)
+        binder = requests.cookie(event, requests.SESSION_COOKIE if self._signed_in() else requests.BROWSER)
         requests.check_form_token(self._key(), binder, f"/invitations/{token}", fields.get("token", ""))
         return fields.get("decision", "")
 
     def _token_of(self, form: str) -> str:
-        return requests.form_token(self._key(), requests.cookie(self._event(), http_events.SESSION_COOKIE), form)
+        return requests.form_token(self._key(), requests.cookie(self._event(), requests.SESSION_COOKIE), form)
 
     def _signed_in(self) -> Actor | None:
         """Return who is signed in by cookie."""

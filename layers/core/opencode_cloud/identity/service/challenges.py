@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.mail_secrets import sign_in_code
 from opencode_cloud.identity.models import Challenge, VerifiedPerson
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.derive import sign_in_code
 from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import new_object_id
 

@@ -50,8 +50,8 @@ class LazyShareApi:
         return self._loaded(event, context)
 
     def _load(self) -> Answer:
+        from opencode_cloud.http.api import api_app, limited_answer
         from opencode_cloud.http.gate import only_once
-        from opencode_cloud.kit.api import api_app, limited_answer
         from opencode_cloud.kit.limits import RateLimiter
         from opencode_cloud.sharing.routes.api import ShareApi
 

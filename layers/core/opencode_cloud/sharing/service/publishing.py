@@ -10,7 +10,6 @@ import msgspec
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
-from opencode_cloud.kit.ids import new_share_id, pseudonym_of
 from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import (
     SESSION_ID,
@@ -28,6 +27,7 @@ from opencode_cloud.sharing.models import (
     too_many_creates,
 )
 from opencode_cloud.sharing.protocol import capability
+from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
 from opencode_cloud.sharing.protocol.items import conceal
 from opencode_cloud.sharing.service.access import existing, is_over, writable
 from opencode_cloud.sharing.service.tails import Tails

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.derive import hash_of_token, invitation_token
+from opencode_cloud.kit.derive import hash_of_token
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.addresses import clean_address, same_address
 from opencode_cloud.workspaces.models import (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from opencode_cloud.kit import http_events
+from opencode_cloud.http.requests import SESSION_COOKIE
 
 PREFIX = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -26,7 +26,7 @@ _SCHEMES = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": f"__Host-{http_events.SESSION_COOKIE}",
+        "name": f"__Host-{SESSION_COOKIE}",
         "description": "The cookie of a signed-in browser; changes must come from a page of the same origin.",
     },
 }

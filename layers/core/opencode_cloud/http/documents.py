@@ -12,8 +12,8 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from opencode_cloud.http.openapi import METHODS, PERMISSION, PROBLEMS
 from opencode_cloud.kit import http_events, site
-from opencode_cloud.kit.openapi import METHODS, PERMISSION, PROBLEMS
 
 KEPT = {"Cache-Control": "public, max-age=300"}
 _POLICY = site.content_security_policy()

@@ -10,10 +10,11 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
+from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.app import answer, preflight
 from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
-from opencode_cloud.kit.limits import RateLimiter, subject_of
+from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.log import logger
 
 PROBLEM = "application/problem+json"
