@@ -114,4 +114,4 @@ class Unavailable(ServiceError):
 
 
 class Redeliver(Exception):
-    """A queue's message is to come again, and no operator needs to know of it. No caller sees it."""
+    """A queue's message is to come again, and no alarm is needed. No caller sees it."""

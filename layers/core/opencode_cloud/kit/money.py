@@ -1,7 +1,7 @@
 """Amounts of money: integers of micro-cents, and the two ways to write them.
 
-Machines read an amount exactly (:func:`exact`); people read it cut (:func:`shown`). Pages, mails, refusals, CSV and the
-catalogue use these two and no other, so that one amount looks the same wherever people compare it.
+Machines read an amount exactly (:func:`exact`); people read it cut (:func:`shown`). Pages, mails, error texts,
+CSV and JSON use these two and no other, so that one amount looks the same wherever people compare it.
 """
 
 from __future__ import annotations
