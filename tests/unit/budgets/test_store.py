@@ -1,0 +1,197 @@
+"""Counters and reservations, one writer at a time: each transaction whole or not at all, each row read as written.
+
+Writers that meet run on the emulator (tests/emulator/budgets).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.store import AlertQueue, CounterStore, rows
+from opencode_cloud.budgets.store.standings import StandingStore
+from opencode_cloud.contracts.budgets import (
+    Claim,
+    Counter,
+    KnownBudget,
+    Period,
+    Refused,
+    Reservation,
+    Scope,
+    Standing,
+    Unit,
+)
+from opencode_cloud.contracts.usage import Outcome, UsageEvent
+from tests.unit.aws import Cloud, InProcessDynamoDB
+
+NOON = 1_790_251_200
+"""2026-09-24T12:00:00Z, in seconds."""
+MONEY = KnownBudget(id="bud_1", scope=Scope.KEY, unit=Unit.COST, period=Period.MONTH, limit=100, subject="key_1")
+REQUESTS = KnownBudget(id="bud_2", scope=Scope.WORKSPACE, unit=Unit.REQUESTS, period=Period.MINUTE, limit=2)
+MONTH = Counter(key="budget#bud_1#2026-09", budget=MONEY, starts_at=NOON - 60, resets_at=NOON + 600)
+MINUTE = Counter(key="budget#bud_2#minute", budget=REQUESTS, resets_at=NOON + 60)
+
+
+def reservation(call: str, cost: int, *counters: Counter, lease_until: int = NOON + 900) -> Reservation:
+    return Reservation(
+        id=call,
+        counters=list(counters or (MONTH, MINUTE)),
+        claim=Claim(cost=cost, charged=cost, tokens=0),
+        lease_until=lease_until,
+    )
+
+
+def event(call: str, **changes: Any) -> UsageEvent:
+    return UsageEvent(**{"id": call, "at": NOON * 1000, "workspace": "wrk_1", **changes})
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> CounterStore:
+    return CounterStore(InProcessDynamoDB(), cloud.table("budgets"), cloud.table("usage"))
+
+
+async def standing(store: CounterStore, counter: Counter) -> tuple[int, int]:
+    found = (await store.standings([counter.key]))[counter.key]
+    return found.spent, found.reserved
+
+
+class TestHolding:
+    async def test_a_claim_is_held_on_every_counter(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 30), event("call_1"))
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((0, 30), (1, 0))
+
+    async def test_a_claim_that_fits_exactly_is_held_and_one_more_is_refused(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 100, MONTH), event("call_1"))
+        with pytest.raises(Refused) as raised:
+            await store.hold(reservation("call_2", 1, MONTH), event("call_2"))
+        [shortage] = raised.value.shortages
+        assert (shortage.counter, shortage.asked, shortage.standing.reserved) == (MONTH, 1, 100)
+
+    async def test_a_claim_that_one_counter_refuses_is_held_on_none(self, store: CounterStore) -> None:
+        for number in range(2):
+            await store.hold(reservation(f"call_{number}", 1), event(f"call_{number}"))
+        with pytest.raises(Refused):
+            await store.hold(reservation("call_2", 1), event("call_2"))
+        assert await standing(store, MONTH) == (0, 2)
+        assert await store.reservation("call_2") is None
+
+    async def test_a_call_has_one_reservation(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 30), event("call_1"))
+        with pytest.raises(ValueError, match="call_1"):
+            await store.hold(reservation("call_1", 30), event("call_1"))
+        assert await standing(store, MONTH) == (0, 30)
+
+    async def test_a_reservation_is_read_as_written(self, store: CounterStore) -> None:
+        facts = event("call_1", member="mem_1", metadata={"client": "opencode"})
+        await store.hold(reservation("call_1", 30), facts)
+        kept = await store.reservation("call_1")
+        assert kept is not None
+        assert (kept.id, kept.claimed, kept.lease_until, kept.facts) == ("call_1", 30, NOON + 900, facts)
+        assert [(held.key, held.amount, held.spent) for held in kept.held] == [
+            (MONTH.key, 30, False),
+            (MINUTE.key, 1, True),
+        ]
+
+    async def test_a_call_without_budgets_is_noted_too(self, store: CounterStore) -> None:
+        free = Reservation(id="call_1", counters=[], claim=Claim(cost=0, charged=0, tokens=0), lease_until=NOON)
+        await store.hold(free, event("call_1"))
+        assert await store.reservation("call_1") is not None
+
+
+class TestEnding:
+    async def test_what_was_used_takes_the_place_of_what_was_held_once(self, store: CounterStore) -> None:
+        held = reservation("call_1", 30)
+        await store.hold(held, event("call_1"))
+        used = {MONTH.key: 20}
+        assert await store.settle(held, event("call_1", cost=20), used)
+        assert not await store.settle(held, event("call_1", cost=20), used)
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((20, 0), (1, 0))
+        assert await store.reservation("call_1") is None
+        assert await store.outcomes(event("call_1"), ["call_1", "call_2"]) == {"call_1": Outcome.COMPLETED}
+
+    async def test_a_reservation_that_is_given_back_leaves_nothing(self, store: CounterStore) -> None:
+        held = reservation("call_1", 30)
+        await store.hold(held, event("call_1"))
+        assert await store.give_back(held)
+        assert not await store.give_back(held)
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((0, 0), (0, 0))
+
+    async def test_a_lost_call_gives_back_its_money_and_has_had_its_request(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 30), event("call_1"))
+        kept = await store.reservation("call_1")
+        assert kept is not None
+        lost = event("call_1", outcome=Outcome.LOST)
+        assert await store.sweep(kept, lost)
+        assert not await store.sweep(kept, lost)
+        assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((0, 0), (1, 0))
+        assert await store.outcomes(lost, ["call_1"]) == {"call_1": Outcome.LOST}
+
+    async def test_a_late_event_is_added_once(self, store: CounterStore) -> None:
+        late = reservation("call_1", 30)
+        assert await store.add(late, event("call_1.late"), {MONTH.key: 7})
+        assert not await store.add(late, event("call_1.late"), {MONTH.key: 7})
+        assert await standing(store, MONTH) == (7, 0)
+
+
+class TestLeases:
+    async def test_expired_leases_are_found_and_others_are_outstanding(self, store: CounterStore) -> None:
+        for number in range(20):
+            lease_until = NOON - 1 if number < 12 else NOON + 900
+            call = f"call_{number}"
+            await store.hold(reservation(call, 0, MONTH, lease_until=lease_until), event(call))
+        assert set(await store.expired(NOON, 100)) == {f"call_{number}" for number in range(12)}
+        assert await store.outstanding(NOON) == 8
+
+    async def test_a_refusal_is_noted_once_for_each_limit(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 100, MONTH), event("call_1"))
+        await store.note_refusal(MONTH, NOON)
+        assert await store.refused(NOON, 10) == [MONTH.key]
+        await store.forget_refusal(MONTH.key)
+        await store.note_refusal(MONTH, NOON)
+        assert await store.refused(NOON, 10) == []
+        raised = msgspec.structs.replace(MONTH, budget=msgspec.structs.replace(MONEY, limit=200))
+        await store.note_refusal(raised, NOON)
+        assert await store.refused(NOON, 10) == [MONTH.key]
+
+    async def test_a_counter_says_what_it_counts_and_who_was_told(self, store: CounterStore) -> None:
+        await store.hold(reservation("call_1", 100, MONTH), event("call_1"))
+        await store.note_alerts(MONTH.key, ["80", "100"])
+        [counter] = await store.counters([MONTH.key, "unknown"])
+        assert (counter.key, counter.workspace, counter.budget) == (MONTH.key, "wrk_1", MONEY)
+        assert (counter.starts_at, counter.resets_at) == (MONTH.starts_at, MONTH.resets_at)
+        assert (counter.standing, counter.alerted) == (Standing(reserved=100), {"80", "100"})
+
+
+async def test_more_counters_than_a_batch_takes_are_read(store: CounterStore) -> None:
+    await store.hold(reservation("call_1", 30, MONTH), event("call_1"))
+    keys = [*(f"budget#{number}" for number in range(100)), MONTH.key]
+    found = StandingStore("budgets").of(keys)
+    assert found.keys() == set(keys)
+    assert (found[MONTH.key], found["budget#0"]) == (Standing(reserved=30), Standing())
+    assert [counter.key for counter in await store.counters(keys)] == [MONTH.key]
+
+
+async def test_a_counter_outlives_its_window_and_then_expires(cloud: Cloud, store: CounterStore) -> None:
+    await store.hold(reservation("call_1", 30, MONTH), event("call_1"))
+    [ttl] = [int(row["ttl"]["N"]) for row in cloud.rows("budgets") if "ttl" in row]
+    assert ttl == NOON + 600 + rows.KEPT_DAYS * 86_400
+
+
+def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
+    crossing = Crossing(
+        id="one",
+        workspace="wrk_1",
+        budget=MONEY,
+        threshold=80,
+        used=81,
+        refused=False,
+        starts_at=NOON,
+        resets_at=None,
+        at=NOON,
+    )
+    url = cloud.queue("alerts")
+    AlertQueue(url).send([crossing])
+    assert [msgspec.json.decode(each["Body"], type=Crossing) for each in cloud.messages(url)] == [crossing]
