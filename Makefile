@@ -89,6 +89,10 @@ roles: setup ## Write docs/roles.md from the table of permissions
 openapi: setup ## Write docs/openapi.json from the API's routes
 	@$(BIN)/python -m local openapi
 
+.PHONY: settings
+settings: setup ## Write functions/settings.json from the settings that functions declare
+	@$(BIN)/python -m local settings
+
 .PHONY: mail-preview
 mail-preview: setup ## Write every mail with sample values to .local/mails
 	@$(BIN)/python -m local mail-preview

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from typing import Any
 
-from opencode_cloud.kit import settings
 from opencode_cloud.kit.dynamodb import DynamoDB
 
 PAUSE = 0.1
@@ -36,11 +36,11 @@ async def probe(until: float) -> list[int]:
 
 def _read(mark: str) -> dict[str, Any]:
     keys = [{"pk": {"S": f"{mark}#{number}"}, "sk": {"S": "PROBE"}} for number in range(_KEYS)]
-    return {"RequestItems": {settings.text("ACCESS_TABLE"): {"Keys": keys, "ConsistentRead": True}}}
+    return {"RequestItems": {os.environ["ACCESS_TABLE"]: {"Keys": keys, "ConsistentRead": True}}}
 
 
 def _write(mark: str) -> dict[str, Any]:
-    table = settings.text("BUDGETS_TABLE")
+    table = os.environ["BUDGETS_TABLE"]
     updates = [
         {
             "Update": {

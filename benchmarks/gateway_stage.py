@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from benchmarks.team import Somebody, deployed_sessions, sign_in
-from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit import aws
 from opencode_cloud.kit.asgi import ORIGIN_HEADER
 from opencode_cloud.operators.deployed import Deployed
 
@@ -34,7 +35,7 @@ def prepare(url: str, upstream_url: str) -> Prepared:
     _publish(upstream_url)
     somebody = sign_in(deployed_sessions(), url)
     _limit(url, somebody)
-    secret = aws.secret(settings.text("ORIGIN_SECRET"))
+    secret = aws.secret(os.environ["ORIGIN_SECRET"])
     return Prepared({"authorization": f"Bearer {somebody.key}", ORIGIN_HEADER.decode(): secret})
 
 

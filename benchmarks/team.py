@@ -27,7 +27,7 @@ from benchmarks.metering import HOLD_SECONDS, Meter
 from benchmarks.pricing import calls_by_name, described_rounds
 from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
-from opencode_cloud.composition import control_plane
+from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
@@ -37,6 +37,7 @@ from opencode_cloud.identity.store.sessions import SessionsStore
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.settings import load
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.schema.identity import accounts
 
@@ -88,8 +89,9 @@ def deployed_sessions() -> Sessions:
 
 def sign_in(sessions: Sessions, url: str) -> Somebody:
     """Sign somebody in by the services themselves: a person would need a browser and a mailbox."""
+    plane = ControlPlane(load(ControlPlaneSettings))
     account, email = new_id("acc"), f"{secrets.token_hex(6)}@example.com"
-    with control_plane.outbox().unit() as unit:
+    with plane.outbox.unit() as unit:
         now = utc_now()
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
         unit.connection.execute(accounts.insert(), row)
@@ -101,7 +103,7 @@ def sign_in(sessions: Sessions, url: str) -> Somebody:
         path = f"/api/v1/workspaces/{workspace}"
         key = _made(http.post(f"{path}/keys", json={"name": "benchmark", "scopes": ["inference", "admin"]}))["secret"]
     actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace=workspace)
-    control_plane.publisher().publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
+    plane.publisher.publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
 
 

@@ -20,6 +20,7 @@ from local.mariadb import NoServer
 from local.openapi import write as write_document
 from local.processes import ProgramFailed
 from local.revisions import write_revision
+from local.settings import write as write_settings
 from local.stack import LocalStack, PortTaken, StackBusy
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.mail.preview import preview
@@ -43,6 +44,7 @@ def main() -> None:
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
     commands.add_parser("openapi", help="write docs/openapi.json")
+    commands.add_parser("settings", help="write functions/settings.json")
     commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
     given = parser.parse_args()
     match given.command:
@@ -52,6 +54,8 @@ def main() -> None:
             clean()
         case "openapi":
             write_document(ROOT)
+        case "settings":
+            write_settings(ROOT)
         case "mail-preview":
             preview_mails(ROOT / ".local" / "mails")
         case "migration":

@@ -7,7 +7,6 @@ makes is what people would have made by signing in and clicking; also in the aud
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -46,26 +45,28 @@ def seed(stack: LocalStack) -> None:
 def main() -> None:
     """Make people, workspace and documents, in the environment of the function `console`."""
     # Only here: these modules make AWS clients as they are imported, from the environment.
-    from opencode_cloud.composition import control_plane
+    from opencode_cloud.composition.console import ConsoleSettings
+    from opencode_cloud.composition.control_plane import ControlPlane, workspaces
     from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
     from opencode_cloud.identity.service.signing_in import SigningIn
     from opencode_cloud.identity.store.accounts import AccountsStore
+    from opencode_cloud.kit.settings import load
     from opencode_cloud.policies.models import Versioned
 
-    team = control_plane.team()
-    signing_in = SigningIn(
-        control_plane.outbox(), AccountsStore(), control_plane.audit(), team.workspaces, team.invitations
-    )
-    methods = Methods.parse(os.environ["LOGIN_METHODS"], "{}")
+    settings = load(ConsoleSettings)
+    plane = ControlPlane(settings)
+    team = workspaces(plane, settings)
+    signing_in = SigningIn(plane.outbox, AccountsStore(), plane.audit, team.workspaces, team.invitations)
+    methods = Methods.parse(settings.login_methods, "{}")
 
     def account(email: str) -> str:
         person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
         return signing_in.account_of(person, methods, "127.0.0.1", "demo")
 
-    if not control_plane.catalogue_publisher().present().number:
-        control_plane.catalogue_publisher().restore(_operator(), 0)
+    if not plane.catalogue_publisher.present().number:
+        plane.catalogue_publisher.restore(_operator(), 0)
     owner = _actor(account(OWNER), OWNER)
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account)):
         return
@@ -74,8 +75,8 @@ def main() -> None:
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)
-    control_plane.publisher().publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
-    control_plane.publisher().publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
+    plane.publisher.publish(acting, workspace, Versioned.POLICY, POLICY, 0, "Demo")
+    plane.publisher.publish(acting, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0, "Demo")
     sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
 
 

@@ -1,15 +1,6 @@
-"""HTTP of the console plane: pages and API, with SQL."""
+"""HTTP with SQL, which is the API under `/api/v1` and the pages of people."""
 
-from typing import Any
+from opencode_cloud.composition import console
+from opencode_cloud.kit.settings import load
 
-from opencode_cloud.composition.console import Console
-from opencode_cloud.kit.app import handler as frame
-
-console = Console()
-app = console.api
-
-
-@frame
-def handler(event: dict[str, Any], context: Any) -> Any:
-    """Answer one HTTP request."""
-    return console.answer(event, context)
+handler = console.build(load(console.ConsoleSettings))

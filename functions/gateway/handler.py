@@ -1,13 +1,6 @@
 """Model calls: streamed by uvicorn, under AWS Lambda Web Adapter, in a container or beside the emulator."""
 
-from opencode_cloud.composition.gateway import application
-from opencode_cloud.kit import aws, settings
-from opencode_cloud.kit.asgi import FromEdge, Shedding
+from opencode_cloud.composition import gateway
+from opencode_cloud.kit.settings import load
 
-HEALTH = "/zen/v1/health"
-secret = settings.text("ORIGIN_SECRET", "")
-app = Shedding(
-    FromEdge(application(), lambda: aws.secret(secret), open_paths={HEALTH}),
-    settings.number("GATEWAY_STREAMS", 0),
-    open_paths={HEALTH},
-)
+app = gateway.build(load(gateway.GatewaySettings))

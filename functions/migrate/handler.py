@@ -1,18 +1,8 @@
-"""The step of a deployment that brings the database to the schema of the code, and publishes what clients log in by."""
+"""A step of the deployment that upgrades the schema and publishes the well-known document."""
 
-from typing import Any
+from pathlib import Path
 
-from opencode_cloud.kit import settings
-from opencode_cloud.kit.app import handler as frame
-from opencode_cloud.kit.deployment import MigrationStep
-from opencode_cloud.policies.service import WellKnown
-from opencode_cloud.policies.store import SiteStore
+from opencode_cloud.composition import migrate
+from opencode_cloud.kit.settings import load
 
-site = WellKnown(SiteStore(settings.text("SITE_BUCKET")), settings.text("PUBLIC_URL", ""))
-step = MigrationStep(__file__, site.ensure)
-
-
-@frame
-def handler(event: dict[str, Any], _context: Any) -> Any:
-    """Migrate, for CloudFormation or for whoever invokes the function."""
-    return step.handle(event)
+handler = migrate.build(load(migrate.MigrateSettings), Path(__file__).parent / "migrations")

@@ -21,6 +21,7 @@ from infra.constructs.function import common_environment, retention
 from infra.constructs.nag import acknowledge
 from infra.constructs.workload import Workload
 from infra.constructs.zones import ZONES
+from infra.settings import environment
 from infra.stage import Stage
 
 PORT = 8080
@@ -39,13 +40,16 @@ VCPU = 1024
 class Containers(Workload):
     """An ECS service of Fargate tasks behind an internal balancer, which grows with processor time and requests."""
 
-    def __init__(self, scope: Construct, name: str, *, stage: Stage, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, scope: Construct, name: str, *, stage: Stage, known: Mapping[str, str], own: Mapping[str, str]
+    ) -> None:
+        """Make the service of the function `name`; its environment is made as that of a function is."""
         super().__init__(scope, name.capitalize(), principal="ecs-tasks.amazonaws.com")
         self.name = name
         self._stage = stage
         self.vpc = self._vpc()
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
-        self.service = self._service(self._task({**environment, **common_environment(name, stage)}))
+        self.service = self._service(self._task(self._environment(known, own)))
         self.balancer = self._balancer()
         self.targets = self._listen()
         self._grow()
@@ -71,7 +75,17 @@ class Containers(Workload):
         acknowledge(vpc, "Tasks let in nobody but the balancer, which logs nothing that a flow log would add.", "VPC7")
         return vpc
 
-    def _task(self, environment: Mapping[str, str]) -> ecs.FargateTaskDefinition:
+    def _environment(self, known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+        settings = self._stage.gateway
+        streams = str(max(1, settings.streams_per_task // self._processes()))
+        declared = environment(self.name, known, {**own, "GATEWAY_STREAMS": streams})
+        return {**declared, **self._serving(), **common_environment(self.name, self._stage)}
+
+    def _processes(self) -> int:
+        """Return how many processes serve: one for each processor."""
+        return max(1, self._stage.gateway.task_cpu // VCPU)
+
+    def _task(self, variables: Mapping[str, str]) -> ecs.FargateTaskDefinition:
         settings = self._stage.gateway
         task = ecs.FargateTaskDefinition(
             self,
@@ -93,7 +107,7 @@ class Containers(Workload):
         task.add_container(
             "Gateway",
             image=packaging.image("gateway", self._stage),
-            environment={**environment, **self._serving()},
+            environment=dict(variables),
             logging=ecs.LogDrivers.aws_logs(stream_prefix="gateway", log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             stop_timeout=DRAINING,
@@ -102,16 +116,13 @@ class Containers(Workload):
         return task
 
     def _serving(self) -> dict[str, str]:
-        """Return how to serve: by a process for each processor, each with its part of the container's streams."""
-        settings = self._stage.gateway
-        processes = max(1, settings.task_cpu // VCPU)
+        """Return what functions/gateway/run.sh reads."""
         return {
             "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
             "PORT": str(PORT),
             # What is left after it is for settling.
             "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
-            "GATEWAY_WORKERS": str(processes),
-            "GATEWAY_STREAMS": str(max(1, settings.streams_per_task // processes)),
+            "GATEWAY_WORKERS": str(self._processes()),
         }
 
     def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:

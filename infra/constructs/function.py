@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -16,12 +17,15 @@ from constructs import Construct
 from infra import packaging
 from infra.constructs.nag import acknowledge
 from infra.constructs.workload import Workload
+from infra.settings import environment
 from infra.stage import Stage
 
 ALIAS = "live"
 NAMESPACE = "OpencodeCloud"
 """CloudWatch namespace of the metrics that functions write."""
 
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 CORE = "core"
 CONSOLE = "console"
@@ -91,12 +95,19 @@ class Function(Workload):
         stage: Stage,
         layers: Layers,
         size: Size,
-        environment: Mapping[str, str],
+        known: Mapping[str, str],
+        own: Mapping[str, str] = NOTHING,
+        runtime_environment: Mapping[str, str] = NOTHING,
         place: Place | None = None,
         waited_for: bool = True,
         handler: str = "handler.handler",
         concurrency: int | None = None,
     ) -> None:
+        """Make the function `name`.
+
+        Its environment is what it declares (infra/settings.py), from the values `known` and `own`, and
+        `runtime_environment`, which something else in its process reads.
+        """
         super().__init__(scope, name.capitalize(), principal="lambda.amazonaws.com")
         self.name = name
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
@@ -120,7 +131,7 @@ class Function(Workload):
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
             reserved_concurrent_executions=concurrency,
-            environment={**environment, **common_environment(name, stage)},
+            environment={**environment(name, known, own), **runtime_environment, **common_environment(name, stage)},
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)

@@ -3,7 +3,6 @@
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
 
-import json
 from typing import Any
 
 from aws_cdk import CfnOutput, CustomResource, Duration, Stack
@@ -23,7 +22,7 @@ from infra.routes import API_ROUTES
 from infra.stacks.data import CONSOLE_TIMEOUTS, LEDGER_SECONDS, PROMPT_ATTEMPTS, DataStack
 from infra.stacks.database import DatabaseAccess
 from infra.stacks.sharing import SharingStack
-from infra.stage import GitHub, Stage
+from infra.stage import Stage
 from infra.tables import ACCOUNT_INDEX
 
 SIZES = {
@@ -71,7 +70,7 @@ class ConsoleStack(Stack):
         self.failed = {"ledger": dead_letter_queue(self, "LedgerFailed", stage)}
         self.ledger = self._ledger()
         self.operate = self._operate()
-        self.github = self._github(stage.github)
+        self.github = self._github()
         with_tables = (self.console, self.relay, self.mail, self.ledger, self.operate)
         self.functions = (self.identity, *with_tables, self.github, self.migrate)
         for function in with_tables:
@@ -83,14 +82,15 @@ class ConsoleStack(Stack):
             CfnOutput(self, f"{function.name.capitalize()}FunctionName", value=function.function.function_name)
         CfnOutput(self, "LedgerFailedQueueUrl", value=self.failed["ledger"].queue_url)
 
-    def _function(self, name: str, layers: Layers | None = None, **environment: str) -> Function:
+    def _function(self, name: str, layers: Layers | None = None, **own: str) -> Function:
         function = Function(
             self,
             name,
             stage=self._stage,
             layers=layers or self._layers,
             size=SIZES[name],
-            environment={**(self._database.environment if name in WITH_DATABASE else {}), **environment},
+            known={**self._data.known, **self._database.environment},
+            own=own,
             place=self._database.place if name in WITH_DATABASE else None,
             # A snapshot costs by the month, and is worth it where somebody waits for a start.
             waited_for=name in SERVED,
@@ -100,12 +100,7 @@ class ConsoleStack(Stack):
         return function
 
     def _migrate(self) -> Function:
-        function = self._function(
-            "migrate",
-            **self._database.owner_environment,
-            SITE_BUCKET=self._data.site.bucket_name,
-            PUBLIC_URL=self._stage.public_url,
-        )
+        function = self._function("migrate", **self._database.owner_environment)
         self._database.allow_owner(function)
         self._allow_publishing(function)
         return function
@@ -131,7 +126,7 @@ class ConsoleStack(Stack):
         )
 
     def _identity(self) -> Function:
-        function = self._function("identity", **self._known(), DEPLOYMENT_KEY_SECRET=self._data.console_key_arn)
+        function = self._function("identity")
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_sending(function, "audit")
@@ -141,21 +136,7 @@ class ConsoleStack(Stack):
 
     def _console(self) -> Function:
         data = self._data
-        function = self._function(
-            "console",
-            **self._known(),
-            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
-            CREDENTIALS_KEY=data.credentials_key.key_arn,
-            LOGIN_METHODS=json.dumps(self._stage.login_methods, sort_keys=True),
-            LOGIN_SECRETS=data.login_secrets_arn,
-            REQUESTS_PER_MINUTE=str(self._stage.requests_per_minute),
-            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
-            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
-            CHECK_MAIL_DOMAINS=str(int(self._stage.check_mail_domains)),
-            DNS_SERVER=self._stage.dns_server,
-            **self._metered(),
-        )
+        function = self._function("console")
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
@@ -169,16 +150,7 @@ class ConsoleStack(Stack):
 
     def _relay(self, purges: sqs.Queue) -> Function:
         data = self._data
-        function = self._function(
-            "relay",
-            **self._known(),
-            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
-            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
-            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            CREDENTIALS_KEY=data.credentials_key.key_arn,
-            DNS_SERVER=self._stage.dns_server,
-            PURGE_QUEUE_URL=purges.queue_url,
-        )
+        function = self._function("relay", PURGE_QUEUE_URL=purges.queue_url)
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
@@ -195,14 +167,7 @@ class ConsoleStack(Stack):
 
     def _mail(self) -> Function:
         data = self._data
-        function = self._function(
-            "mail",
-            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
-            MAIL_FROM=self._stage.mail_from,
-            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            PUBLIC_URL=self._stage.public_url,
-            SES_CONFIGURATION_SET=data.mail_settings.configuration_set_name,
-        )
+        function = self._function("mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         self._allow_sending(function, "mail")
         identities = [self.format_arn(service="ses", resource=kind, resource_name="*") for kind in SES_RESOURCES]
@@ -217,18 +182,7 @@ class ConsoleStack(Stack):
     def _ledger(self) -> Function:
         """Make what brings usage into the database, delivers alerts, writes exports, and reconciles every night."""
         data = self._data
-        function = self._function(
-            "ledger",
-            self._layers.with_list(self, self._stage, ANALYTICS),
-            **self._known(),
-            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
-            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
-            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            CREDENTIALS_KEY=data.credentials_key.key_arn,
-            DNS_SERVER=self._stage.dns_server,
-            PRIVATE_PROVIDERS=str(int(self._stage.private_providers)),
-            **self._metered(),
-        )
+        function = self._function("ledger", self._layers.with_list(self, self._stage, ANALYTICS))
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
@@ -252,15 +206,7 @@ class ConsoleStack(Stack):
     def _operate(self) -> Function:
         """Make what operators invoke: nothing else may, so the rights of a person's AWS credentials decide."""
         data = self._data
-        function = self._function(
-            "operate",
-            **self._known(),
-            DEPLOYMENT_KEY_SECRET=data.console_key_arn,
-            RELAY_QUEUE_URL=data.queues["relay"].queue_url,
-            MAIL_QUEUE_URL=data.queues["mail"].queue_url,
-            SITE_BUCKET=data.site.bucket_name,
-            **self._metered(),
-        )
+        function = self._function("operate")
         self._allow_publishing(function)
         self._allow_known(function)
         self._allow_sessions(function)
@@ -271,42 +217,13 @@ class ConsoleStack(Stack):
         function.allow("dynamodb:Query", on=[data.usage.table_arn])
         return function
 
-    def _github(self, settings: GitHub | None) -> Function:
+    def _github(self) -> Function:
         secret_arn = self._data.github_secret_arn
-        known = settings or GitHub()
-        function = self._function(
-            "github",
-            SESSIONS_TABLE=self._data.sessions.table_name,
-            GITHUB_API_URL=known.api_url,
-            GITHUB_OIDC_ISSUER=known.oidc_issuer,
-            GITHUB_APP_SECRET=secret_arn,
-        )
+        function = self._function("github")
         function.allow("dynamodb:UpdateItem", on=[self._data.sessions.table_arn])
         if secret_arn:
             function.allow("secretsmanager:GetSecretValue", on=[secret_arn])
         return function
-
-    def _known(self) -> dict[str, str]:
-        """Return what every function needs that must know who asks."""
-        return {
-            "ACCESS_TABLE": self._data.access.table_name,
-            "SESSIONS_TABLE": self._data.sessions.table_name,
-            "SIGNING_KEYS": self._data.signing_key_arns,
-            "AUDIT_QUEUE_URL": self._data.queues["audit"].queue_url,
-            "PUBLIC_URL": self._stage.public_url,
-            "REDIRECT_URIS": " ".join(self._stage.redirect_uris),
-        }
-
-    def _metered(self) -> dict[str, str]:
-        """Return what a function needs that looks at usage and at what counts against budgets."""
-        return {
-            "USAGE_TABLE": self._data.usage.table_name,
-            "BUDGETS_TABLE": self._data.budgets.table_name,
-            "EXPORTS_BUCKET": self._data.exports.bucket_name,
-            "EXPORTS_QUEUE_URL": self._data.queues["export"].queue_url,
-            "ALERTS_QUEUE_URL": self._data.queues["alerts"].queue_url,
-            "USAGE_RETENTION_DAYS": str(self._stage.usage_retention_days),
-        }
 
     def _allow_known(self, function: Function) -> None:
         function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", on=[self._data.access.table_arn])

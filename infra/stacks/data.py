@@ -19,6 +19,7 @@ from constructs import Construct
 
 from infra.constructs.nag import acknowledge
 from infra.constructs.queue import PLAIN_HTTP, dead_letter_queue, queue
+from infra.settings import of_stage
 from infra.stage import Stage
 from infra.tables import TABLES, TTL_ATTRIBUTE, Index
 
@@ -75,6 +76,8 @@ class DataStack(Stack):
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_TIMEOUTS}
         self.queues = {name: self._queue(name, stage) for name in CONSOLE_TIMEOUTS}
         self.mail_settings = self._mail_settings(stage)
+        self.known = self._known(stage)
+        """Values of environment variables; each function gets those that it declares."""
         outputs = {
             "SharesTableName": self.shares.table_name,
             "ConnectionsTableName": self.connections.table_name,
@@ -99,6 +102,36 @@ class DataStack(Stack):
         outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
+
+    def _known(self, stage: Stage) -> dict[str, str]:
+        """Return the values of environment variables that name what is in this stack, and those of the stage."""
+        return {
+            **of_stage(stage),
+            "SHARES_TABLE": self.shares.table_name,
+            "CONNECTIONS_TABLE": self.connections.table_name,
+            "ACCESS_TABLE": self.access.table_name,
+            "SESSIONS_TABLE": self.sessions.table_name,
+            "BUDGETS_TABLE": self.budgets.table_name,
+            "USAGE_TABLE": self.usage.table_name,
+            "SHARES_BUCKET": self.bucket.bucket_name,
+            "EXPORTS_BUCKET": self.exports.bucket_name,
+            "SITE_BUCKET": self.site.bucket_name,
+            "SESSION_KEY_SECRET": self.session_key_arn,
+            "ADMIN_SECRET": self.admin_secret_arn,
+            "DEPLOYMENT_KEY_SECRET": self.console_key_arn,
+            "LOGIN_SECRETS": self.login_secrets_arn,
+            "GITHUB_APP_SECRET": self.github_secret_arn,
+            "UPSTREAM_KEYS_SECRET": self.upstream_keys_arn,
+            "ORIGIN_SECRET": self.origin_secret_arn,
+            "SIGNING_KEYS": self.signing_key_arns,
+            "CREDENTIALS_KEY": self.credentials_key.key_arn,
+            "SES_CONFIGURATION_SET": self.mail_settings.configuration_set_name,
+            "RELAY_QUEUE_URL": self.queues["relay"].queue_url,
+            "AUDIT_QUEUE_URL": self.queues["audit"].queue_url,
+            "MAIL_QUEUE_URL": self.queues["mail"].queue_url,
+            "ALERTS_QUEUE_URL": self.queues["alerts"].queue_url,
+            "EXPORTS_QUEUE_URL": self.queues["export"].queue_url,
+        }
 
     def _table(self, name: str) -> dynamodb.TableV2:
         """Make the table that `infra/tables.py` declares under `name`."""

@@ -3,7 +3,6 @@
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
 
-from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration
@@ -65,8 +64,8 @@ class GatewayStack(ZonedStack):
         CfnOutput(self, "BudgetsFailedQueueUrl", value=self.failed["budgets"].queue_url)
 
     def _containers(self) -> Containers:
-        environment = {**self._environment(), "LONGEST_BODY": str(LONGEST_BODY)}
-        containers = Containers(self, "gateway", stage=self._stage, environment=environment)
+        own = {"LONGEST_BODY": str(LONGEST_BODY)}
+        containers = Containers(self, "gateway", stage=self._stage, known=self._data.known, own=own)
         self._allow_gateway(containers)
         return containers
 
@@ -80,7 +79,8 @@ class GatewayStack(ZonedStack):
             stage=stage,
             layers=layers,
             size=Size(timeout=CALL_SECONDS, memory=stage.gateway.memory),
-            environment={**self._environment(), **({} if stage.local else ADAPTER_SETTINGS)},
+            known=self._data.known,
+            runtime_environment={} if stage.local else ADAPTER_SETTINGS,
             # The snapshot of a process that serves HTTP by itself has not been tried (docs/deploy.md).
             waited_for=False,
             handler="run.sh",
@@ -112,23 +112,6 @@ class GatewayStack(ZonedStack):
         if self.url is None:
             raise ValueError("stage local has no CDN")
         return origins.FunctionUrlOrigin(self.url, **options)
-
-    def _environment(self) -> Mapping[str, str]:
-        data, stage = self._data, self._stage
-        return {
-            "ACCESS_TABLE": data.access.table_name,
-            "SESSIONS_TABLE": data.sessions.table_name,
-            "BUDGETS_TABLE": data.budgets.table_name,
-            "USAGE_TABLE": data.usage.table_name,
-            "SIGNING_KEYS": data.signing_key_arns,
-            "CREDENTIALS_KEY": data.credentials_key.key_arn,
-            "UPSTREAM_KEYS_SECRET": data.upstream_keys_arn,
-            "ORIGIN_SECRET": data.origin_secret_arn,
-            "PUBLIC_URL": stage.public_url,
-            "ANONYMOUS_MODELS": str(int(stage.anonymous_models)),
-            "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
-            "PRIVATE_PROVIDERS": str(int(stage.private_providers)),
-        }
 
     def _allow_gateway(self, workload: Workload) -> None:
         """Let the gateway look people up, hold and settle money, open providers' credentials, and ask Bedrock."""
@@ -162,11 +145,7 @@ class GatewayStack(ZonedStack):
             stage=self._stage,
             layers=self._layers,
             size=Size(timeout=60, memory=512),
-            environment={
-                "BUDGETS_TABLE": data.budgets.table_name,
-                "USAGE_TABLE": data.usage.table_name,
-                "ALERTS_QUEUE_URL": data.queues["alerts"].queue_url,
-            },
+            known=data.known,
             waited_for=False,
         )
         rows = ("GetItem", "BatchGetItem", "UpdateItem", "DeleteItem")

@@ -69,33 +69,13 @@ class SharingStack(Stack):
             failed=sqs.DeadLetterQueue(queue=self.failed["purge"], max_receive_count=10),
         )
 
-    def _function(self, name: str, **environment: str) -> Function:
-        known = {"SHARES_TABLE": self._data.shares.table_name, "SHARES_BUCKET": self._data.bucket.bucket_name}
-        return Function(
-            self,
-            name,
-            stage=self._stage,
-            layers=self._layers,
-            size=SIZES[name],
-            environment=known | environment,
-        )
+    def _function(self, name: str, **own: str) -> Function:
+        known = {**self._data.known, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
+        return Function(self, name, stage=self._stage, layers=self._layers, size=SIZES[name], known=known, own=own)
 
     def _share(self) -> Function:
         function = self._function(
-            "share",
-            SESSION_KEY_SECRET=self._data.session_key_arn,
-            ADMIN_SECRET=self._data.admin_secret_arn,
-            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
-            DELIVER_FUNCTION=self.deliver.alias.function_arn,
-            PURGE_QUEUE_URL=self.purges.queue_url,
-            PUBLIC_URL=self._stage.public_url,
-            SHARE_LIFETIME_SECONDS=str(self._stage.share_lifetime_seconds),
-            CREATE_LIMIT_PER_MINUTE=str(self._stage.creates_per_minute),
-            ANONYMOUS_SHARING=str(int(self._stage.anonymous_sharing)),
-            REQUESTS_PER_MINUTE=str(self._stage.requests_per_minute),
-            SIGNING_KEYS=self._data.signing_key_arns,
-            **self._known_people(),
-            AUDIT_QUEUE_URL=self._data.queues["audit"].queue_url,
+            "share", DELIVER_FUNCTION=self.deliver.alias.function_arn, PURGE_QUEUE_URL=self.purges.queue_url
         )
         self._allow_rows(function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
@@ -114,13 +94,7 @@ class SharingStack(Stack):
         return function
 
     def _live(self) -> Function:
-        function = self._function(
-            "live",
-            CONNECTIONS_TABLE=self._data.connections.table_name,
-            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
-            DELIVER_FUNCTION=self.deliver.alias.function_arn,
-            **self._known_people(),
-        )
+        function = self._function("live", DELIVER_FUNCTION=self.deliver.alias.function_arn)
         # It updates titles in the rows of shares: a client may publish over its socket.
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_known_people(function)
@@ -132,12 +106,7 @@ class SharingStack(Stack):
         return function
 
     def _deliver(self) -> Function:
-        function = self._function(
-            "deliver",
-            CONNECTIONS_TABLE=self._data.connections.table_name,
-            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
-            **self._known_people(),
-        )
+        function = self._function("deliver")
         self._allow_rows(function, "GetItem", "Query", "PutItem", "DeleteItem")
         self._allow_known_people(function)
         function.allow("dynamodb:UpdateItem", on=[self._data.connections.table_arn])
@@ -172,11 +141,7 @@ class SharingStack(Stack):
         return function
 
     def _purge(self) -> Function:
-        function = self._function(
-            "purge",
-            WEBSOCKET_ENDPOINT=self.websocket.endpoint,
-            PURGE_QUEUE_URL=self.purges.queue_url,
-        )
+        function = self._function("purge", PURGE_QUEUE_URL=self.purges.queue_url)
         shares = self._data.shares.table_arn
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
         function.allow("dynamodb:Query", on=[f"{shares}/index/{name}" for name in (EXPIRY_INDEX, WORKSPACE_INDEX)])
@@ -195,10 +160,6 @@ class SharingStack(Stack):
 
     def _allow_rows(self, function: Function, *actions: str) -> None:
         function.allow(*(f"dynamodb:{action}" for action in actions), on=[self._data.shares.table_arn])
-
-    def _known_people(self) -> dict[str, str]:
-        """Return the environment of a function that looks up sessions, keys, members and policies."""
-        return {"ACCESS_TABLE": self._data.access.table_name, "SESSIONS_TABLE": self._data.sessions.table_name}
 
     def _allow_known_people(self, function: Function) -> None:
         known = [self._data.access.table_arn, self._data.sessions.table_arn]

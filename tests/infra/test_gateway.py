@@ -9,28 +9,13 @@ from typing import Any
 import pytest
 
 from infra import routes
-from infra.stacks.gateway import CALL_SECONDS
+from infra.stacks.gateway import ADAPTER_SETTINGS, CALL_SECONDS
 from infra.stage import InvalidStage, load
+from opencode_cloud.composition.gateway import HEALTH
 from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER
 from tests.infra.synthesis import Synthesis, synthesize
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = ROOT / "layers" / "core" / "opencode_cloud"
-SETTINGS = {
-    "ACCESS_TABLE",
-    "SESSIONS_TABLE",
-    "BUDGETS_TABLE",
-    "USAGE_TABLE",
-    "SIGNING_KEYS",
-    "CREDENTIALS_KEY",
-    "UPSTREAM_KEYS_SECRET",
-    "ORIGIN_SECRET",
-    "PUBLIC_URL",
-    "ANONYMOUS_MODELS",
-    "ANONYMOUS_REQUESTS_PER_DAY",
-    "PRIVATE_PROVIDERS",
-}
-COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 LOOK = {"GetItem", "BatchGetItem"}
 HOLD = {"BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"}
 KEEP = LOOK | {"UpdateItem", "DeleteItem"}
@@ -63,24 +48,9 @@ def _rows(synthesis: Synthesis, like: str) -> dict[str, set[str]]:
     return granted
 
 
-def test_it_is_told_where_everything_is(synthesis: Synthesis) -> None:
+def test_only_on_aws_it_is_told_how_the_web_adapter_works(synthesis: Synthesis) -> None:
     given = set(_function(synthesis, "Gateway")["Environment"]["Variables"])
-    adapter = {name for name in given if name.startswith("AWS_L")}
-    assert given - adapter == SETTINGS | COMMON
-    assert bool(adapter) != synthesis.stage.local
-
-
-def test_each_gets_the_settings_that_it_reads(synthesis: Synthesis) -> None:
-    read = {
-        name: set(re.findall(r'settings\.(?:text|number)\("(\w+)"', "".join(map(Path.read_text, files))))
-        for name, files in {
-            "Gateway": (ROOT / "functions/gateway/handler.py", LIBRARY / "gateway_wiring.py"),
-            "Budgets": (ROOT / "functions/budgets/handler.py",),
-        }.items()
-    }
-    read["Gateway"] -= {"GATEWAY_STREAMS", "LONGEST_BODY"}  # of containers
-    for name, names in read.items():
-        assert names <= set(_function(synthesis, name)["Environment"]["Variables"]), name
+    assert (set(ADAPTER_SETTINGS) & given) == (set[str]() if synthesis.stage.local else set(ADAPTER_SETTINGS))
 
 
 def test_it_streams_by_the_web_adapter(on_aws: Synthesis) -> None:
@@ -99,7 +69,7 @@ def test_it_streams_by_the_web_adapter(on_aws: Synthesis) -> None:
 
 def test_its_readiness_is_asked_where_nobody_needs_the_secret(on_aws: Synthesis) -> None:
     path = _function(on_aws, "Gateway")["Environment"]["Variables"]["AWS_LWA_READINESS_CHECK_PATH"]
-    assert path in (ROOT / "functions/gateway/handler.py").read_text()
+    assert path == HEALTH
 
 
 def test_both_permissions_that_an_open_address_needs_are_there(on_aws: Synthesis) -> None:

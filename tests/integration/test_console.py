@@ -74,9 +74,8 @@ def request(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
 @pytest.fixture
 def limiter(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> RateLimiter:
     """A limiter that lets two requests a minute pass, over the deployed table."""
-    monkeypatch.setenv("REQUESTS_PER_MINUTE", "2")
     monkeypatch.setattr(aws, "dynamodb", lambda: stack.client("dynamodb"))
-    return RateLimiter(stack.outputs["SessionsTableName"])
+    return RateLimiter(stack.outputs["SessionsTableName"], requests_per_minute=2)
 
 
 class TestDocuments:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from opencode_cloud.composition.workspaces import workspace_services
+from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.contracts.permissions import Role

@@ -11,7 +11,7 @@ import dns.rrset
 import pytest
 from sqlalchemy import update
 
-from opencode_cloud.composition.workspaces import workspace_services
+from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError

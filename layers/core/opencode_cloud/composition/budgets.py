@@ -1,53 +1,30 @@
-"""The services of budgets that need a database, put together."""
+"""The function `budgets`: reaps the leases of crashed calls and detects crossed thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from opencode_cloud.audit.service import AuditTrail
-from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.budgets.service.alerts import Alerts
-from opencode_cloud.budgets.service.allowances import Allowances
-from opencode_cloud.budgets.service.balance import Balance
-from opencode_cloud.budgets.service.settings import UsageSetting
-from opencode_cloud.budgets.service.webhooks import Webhooks
-from opencode_cloud.budgets.services import BudgetServices
-from opencode_cloud.budgets.store.alerts import AlertStore
-from opencode_cloud.budgets.store.budgets import BudgetStore
-from opencode_cloud.budgets.store.hooks import HookClient
-from opencode_cloud.budgets.store.standings import StandingStore
-from opencode_cloud.mail.service import Mailer
-from opencode_cloud.mail.store import MailStore
-
-if TYPE_CHECKING:
-    from opencode_cloud.kit.sql import Database
-    from opencode_cloud.outbox.service import Outbox
+from opencode_cloud.budgets.service import Alerting, Sweep
+from opencode_cloud.budgets.store import AlertQueue, CounterStore
+from opencode_cloud.budgets.stream import BudgetsKeeper
+from opencode_cloud.composition.settings import AlertsQueueUrl, BudgetsTable, UsageTable
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.queues import Dispatch
 
 
-def budget_services(
-    database: Database,
-    outbox: Outbox,
-    deployment_key: Callable[[], str],
-    budgets_table: str,
-    *,
-    private_webhooks: bool = False,
-) -> BudgetServices:
-    """Put the services together.
+@dataclass(frozen=True, kw_only=True)
+class BudgetsSettings:
+    """What the function reads from its environment."""
 
-    Args:
-        database: The console plane's.
-        outbox: Of the same database.
-        deployment_key: Returns the secret that signing secrets are derived from.
-        budgets_table: The DynamoDB table with the counters.
-        private_webhooks: Whether webhooks may lie in private networks and be called by plain http.
-    """
-    audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
-    hooks = HookClient(private=private_webhooks)
-    return BudgetServices(
-        allowances=Allowances(database, outbox, audit, budgets, StandingStore(budgets_table)),
-        balance=Balance(database, outbox, audit, budgets),
-        settings=UsageSetting(database, outbox, audit, budgets),
-        webhooks=Webhooks(database, outbox, audit, alerts, budgets, deployment_key, private=private_webhooks),
-        alerts=Alerts(database, outbox, Mailer(MailStore(database)), alerts, hooks, deployment_key),
-    )
+    budgets_table: BudgetsTable
+    usage_table: UsageTable
+    alerts_queue_url: AlertsQueueUrl
+
+
+def build(settings: BudgetsSettings) -> Handler:
+    """Return the handler."""
+    store = CounterStore(DynamoDB(), settings.budgets_table, settings.usage_table)
+    keeper = BudgetsKeeper(Sweep(store), Alerting(store, AlertQueue(settings.alerts_queue_url)))
+    dispatch = Dispatch({}, keeper.tick, {settings.usage_table: keeper.follow})
+    return frame(lambda event, _context: dispatch.handle(event))

@@ -1,61 +1,136 @@
-"""The HTTP of the console plane: what ``functions/console`` answers."""
+"""The function `console`: HTTP with SQL, which is the API under `/api/v1` and the pages of people."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
-from opencode_cloud.composition import control_plane
+from opencode_cloud.catalogue.service import CatalogueCache
+from opencode_cloud.composition.console_pages import AdministrationPages
+from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.services.access import access
+from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.identity_pages import LoginMethods, identity_pages
+from opencode_cloud.composition.services.usage import UsageResources, UsageServices
+from opencode_cloud.composition.settings import (
+    AccessSettings,
+    BudgetsTable,
+    CredentialsKey,
+    ExportsBucket,
+    ExportsQueueUrl,
+    PublicUrl,
+    RedirectUris,
+    RequestsPerMinute,
+)
+from opencode_cloud.console.desk import Desk
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.documents import DocumentRoutes
 from opencode_cloud.http.gate import only_once
 from opencode_cloud.http.pages import pages_app
+from opencode_cloud.identity.pages import IdentityPages
 from opencode_cloud.keys.routes import KeysRoutes
-from opencode_cloud.kit import settings
-from opencode_cloud.kit.app import answer
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit.app import Handler, answer, frame
+from opencode_cloud.kit.limits import REQUESTS_PER_MINUTE, RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
 from opencode_cloud.usage.routes import UsageRoutes
+from opencode_cloud.workspaces.pages import InvitationPages
 from opencode_cloud.workspaces.routes import TeamRoutes
 
 API = "/api/"
 
 
-def api() -> APIGatewayHttpResolver:
-    """Return the app of `/api/v1`, but for shares, which have a function of their own, and of the API's documents."""
-    app: Any = api_app()
-    access = control_plane.access()
-    app.use([only_once(access, settings.text("SESSIONS_TABLE"), control_plane.deployment_key)])
-    team = control_plane.team()
-    TeamRoutes(team, access).mount(app)
-    KeysRoutes(team.keys, team.credentials, access).mount(app)
-    PolicyRoutes(control_plane.publisher(), access).mount(app)
-    AuditRoutes(control_plane.audit_reading(), access).mount(app)
-    BudgetsRoutes(control_plane.budgeting(), access).mount(app)
-    public_url = settings.text("PUBLIC_URL", "")
-    ModelRoutes(control_plane.catalogue(), access, control_plane.deployment_key, public_url).mount(app)
-    UsageRoutes(control_plane.books().reading, control_plane.books().exports, access).mount(app)
-    DocumentRoutes().mount(app)
-    return app
+@dataclass(frozen=True, kw_only=True)
+class ConsoleSettings(WorkspaceSettings, AccessSettings):
+    """What the function reads from its environment."""
+
+    credentials_key: CredentialsKey
+    budgets_table: BudgetsTable
+    exports_bucket: ExportsBucket
+    exports_queue_url: ExportsQueueUrl
+    login_methods: Annotated[str, "the login methods of the stage, as JSON"]
+    login_secrets: Annotated[str, "the ARN of the secret with the client secrets of login methods"]
+    redirect_uris: RedirectUris = ()
+    public_url: PublicUrl = ""
+    requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
 
 
-class Console:
-    """Answers requests: the API by its app, everything else by that of the pages."""
+class ConsoleApps:
+    """The apps of the function: the API, and the pages."""
 
-    def __init__(self) -> None:
-        self.api = api()
-        self._pages = pages_app()
-        control_plane.identity_pages().mount(self._pages)
-        control_plane.invitation_pages().mount(self._pages)
-        control_plane.administration_pages().mount(self._pages)
-        self._limiter = RateLimiter(settings.text("SESSIONS_TABLE"))
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self._settings = settings
+        self._plane = plane = ControlPlane(settings)
+        self._access = access(settings)
+        self._team = workspaces(plane, settings, credentials_key=settings.credentials_key)
+        resources = UsageResources(exports_bucket=settings.exports_bucket, exports_queue=settings.exports_queue_url)
+        self._usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)
 
-    def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Answer one HTTP request."""
+    def api(self) -> APIGatewayHttpResolver:
+        """Return the app of `/api/v1` without shares, which the function `share` serves, and with its documents."""
+        plane, settings, allowed, team = self._plane, self._settings, self._access, self._team
+        budgets = budget_services(
+            plane.database,
+            plane.outbox,
+            plane.deployment_key,
+            settings.budgets_table,
+            private_webhooks=settings.private_providers,
+        )
+        app: Any = api_app()
+        app.use([only_once(allowed, settings.sessions_table, plane.deployment_key)])
+        TeamRoutes(team, allowed).mount(app)
+        KeysRoutes(team.keys, team.credentials, allowed).mount(app)
+        PolicyRoutes(plane.publisher, allowed).mount(app)
+        AuditRoutes(plane.audit_reading, allowed).mount(app)
+        BudgetsRoutes(budgets, allowed).mount(app)
+        catalogue = CatalogueCache(plane.current_catalogue)
+        ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
+        UsageRoutes(self._usage.reading, self._usage.exports, allowed).mount(app)
+        DocumentRoutes().mount(app)
+        return app
+
+    def pages(self) -> APIGatewayHttpResolver:
+        """Return the app of everything that people open in a browser."""
+        plane, settings, allowed, team = self._plane, self._settings, self._access, self._team
+        app = pages_app()
+        identity = self._identity_pages()
+        identity.mount(app)
+        limiter = RateLimiter(settings.sessions_table)
+        InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
+        desk = Desk(allowed, plane.deployment_key, identity.note_use, settings.public_url)
+        AdministrationPages(desk, allowed, team, plane.publisher, plane.audit_reading, self._usage.reading).mount(app)
+        return app
+
+    def _identity_pages(self) -> IdentityPages:
+        plane, settings = self._plane, self._settings
+        return identity_pages(
+            plane.database,
+            plane.outbox,
+            self._access,
+            self._team,
+            plane.deployment_key,
+            LoginMethods(settings.login_methods, settings.login_secrets),
+            sessions_table=settings.sessions_table,
+            signing_keys=settings.signing_keys,
+            redirects=settings.redirect_uris,
+            public_url=settings.public_url,
+        )
+
+
+def build(settings: ConsoleSettings) -> Handler:
+    """Return the handler."""
+    console = ConsoleApps(settings)
+    api, pages = console.api(), console.pages()
+    limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
+
+    @frame
+    def handle(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"].startswith(API):
-            return limited_answer(self.api, self._limiter, event, context)
-        return answer(self._pages, event, context)
+            return limited_answer(api, limiter, event, context)
+        return answer(pages, event, context)
+
+    return handle

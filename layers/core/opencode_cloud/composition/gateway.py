@@ -1,4 +1,4 @@
-"""Builds the model gateway from the environment: no SQL, one event loop, everything made once."""
+"""The function `gateway`: model calls as an ASGI application, without SQL, on one event loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from opencode_cloud.access.service.inference import InferenceAccess
 from opencode_cloud.access.store import KeyUses
@@ -15,15 +16,22 @@ from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.catalogue.service import CatalogueReader
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
+from opencode_cloud.composition.services.access import access_tokens
+from opencode_cloud.composition.settings import (
+    AccessSettings,
+    BudgetsTable,
+    CredentialsKey,
+    PrivateProviders,
+    UsageTable,
+)
 from opencode_cloud.gateway.observing import observe
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
 from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
-from opencode_cloud.identity.service.tokens import AccessTokens
-from opencode_cloud.identity.store.keys import SigningKeys
-from opencode_cloud.kit import settings
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.asgi import FromEdge, Shedding
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.log import logger
 
@@ -37,6 +45,25 @@ if TYPE_CHECKING:
 LONGEST_BODY = 6 * 1024 * 1024
 """Bytes; Lambda takes no more."""
 ANONYMOUS_REQUESTS = 50
+HEALTH = "/zen/v1/health"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings(AccessSettings):
+    """What the function, or the container, reads from its environment."""
+
+    budgets_table: BudgetsTable
+    usage_table: UsageTable
+    credentials_key: CredentialsKey
+    upstream_keys_secret: Annotated[str, "the ARN of the secret of the deployment's own provider keys"]
+    origin_secret: Annotated[str, "the ARN of the secret that the CDN sends"]
+    anonymous_models: Annotated[bool, "1 to serve free models without a credential, else 0"] = False
+    anonymous_requests_per_day: Annotated[int, "the number of anonymous calls a day for each address"] = (
+        ANONYMOUS_REQUESTS
+    )
+    private_providers: PrivateProviders = False
+    longest_body: Annotated[int, "the size of the longest request body in bytes"] = LONGEST_BODY
+    gateway_streams: Annotated[int, "the number of calls that a process serves at one time, 0 for no limit"] = 0
 
 
 class _Uses:
@@ -58,28 +85,33 @@ class _Uses:
             logger.exception("the use of a key could not be noted")
 
 
-def application() -> ASGIApp:
+def build(settings: GatewaySettings) -> ASGIApp:
+    """Return the gateway as an ASGI application that answers only the CDN."""
+    edge = FromEdge(application(settings), lambda: aws.secret(settings.origin_secret), open_paths={HEALTH})
+    return Shedding(edge, settings.gateway_streams, open_paths={HEALTH})
+
+
+def application(settings: GatewaySettings) -> ASGIApp:
     """Return the gateway as an ASGI application."""
-    sessions = settings.text("SESSIONS_TABLE")
     dynamodb = DynamoDB()
-    tokens = AccessTokens(SigningKeys(settings.text("SIGNING_KEYS").split(","), sessions))
-    shared = SharedHealth(dynamodb, settings.text("BUDGETS_TABLE"), lambda rests: health.heard(rests))
+    tokens = access_tokens(settings)
+    shared = SharedHealth(dynamodb, settings.budgets_table, lambda rests: health.heard(rests))
     health = Health(tell=shared.tell)
-    upstreams = Upstreams(private=settings.number("PRIVATE_PROVIDERS", 0) == 1)
-    catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.text("ACCESS_TABLE")))
-    keys = UpstreamKeys(settings.text("UPSTREAM_KEYS_SECRET"), settings.text("CREDENTIALS_KEY"))
+    upstreams = Upstreams(private=settings.private_providers)
+    catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.access_table))
+    keys = UpstreamKeys(settings.upstream_keys_secret, settings.credentials_key)
     admission = CallAdmission(
-        InferenceAccess(InferenceStore(dynamodb, settings.text("ACCESS_TABLE"), sessions), tokens.verify),
+        InferenceAccess(InferenceStore(dynamodb, settings.access_table, settings.sessions_table), tokens.verify),
         catalogue,
         keys,
         health,
         Anonymous(
-            allowed=settings.number("ANONYMOUS_MODELS", 0) == 1,
-            requests_a_day=settings.number("ANONYMOUS_REQUESTS_PER_DAY", ANONYMOUS_REQUESTS),
+            allowed=settings.anonymous_models,
+            requests_a_day=settings.anonymous_requests_per_day,
         ),
         shared.look,
     )
-    uses = _Uses(KeyUses(sessions))
+    uses = _Uses(KeyUses(settings.sessions_table))
 
     def open_(
         target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], stream: bool
@@ -91,9 +123,9 @@ def application() -> ASGIApp:
         if event.key:
             uses.note(event.key)
 
-    budgets = Budgets(CounterStore(dynamodb, settings.text("BUDGETS_TABLE"), settings.text("USAGE_TABLE")))
+    budgets = Budgets(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
     calls = Calls(admission, budgets, health, open_, told)
-    gateway = Gateway(calls, admission, longest_body=settings.number("LONGEST_BODY", LONGEST_BODY))
+    gateway = Gateway(calls, admission, longest_body=settings.longest_body)
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:

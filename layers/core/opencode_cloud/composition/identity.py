@@ -1,47 +1,55 @@
-"""Puts the routes of identity together: for the function that logs clients in, and has no SQL."""
+"""The function `identity`: logs clients in and answers their first requests; without SQL, so it needs no database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.audit import Target
-from opencode_cloud.identity.routes import IdentityRoutes
-from opencode_cloud.identity.service.clients import Clients
-from opencode_cloud.identity.service.devices import Devices
-from opencode_cloud.identity.service.server import OAuth, Parts
-from opencode_cloud.identity.service.sessions import Sessions
-from opencode_cloud.identity.service.tokens import AccessTokens
-from opencode_cloud.identity.store.codes import CodesStore
-from opencode_cloud.identity.store.sessions import SessionsStore
+from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.catalogue.listing_routes import ListingRoutes
+from opencode_cloud.catalogue.service import CatalogueCache
+from opencode_cloud.catalogue.store.current import CatalogueStore
+from opencode_cloud.composition.services.access import access, access_tokens
+from opencode_cloud.composition.services.identity import identity_routes
+from opencode_cloud.composition.settings import (
+    AccessSettings,
+    AuditQueueUrl,
+    DeploymentKeySecret,
+    PublicUrl,
+    RedirectUris,
+)
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.app import Handler, answer, frame, http_app
 from opencode_cloud.kit.limits import RateLimiter
-from opencode_cloud.kit.log import logger
-
-if TYPE_CHECKING:
-    from opencode_cloud.access.service import Access
-    from opencode_cloud.audit.queue import AuditQueue
-    from opencode_cloud.identity.models import Session
+from opencode_cloud.policies.remote import RemoteConfigRoutes
 
 
-def identity_routes(
-    access: Access,
-    tokens: AccessTokens,
-    audit: AuditQueue,
-    deployment_key: Callable[[], str],
-    *,
-    sessions_table: str,
-    redirects: Sequence[str],
-    public_url: str,
-) -> IdentityRoutes:
-    """Return the routes of identity over tables and queues."""
+@dataclass(frozen=True, kw_only=True)
+class IdentitySettings(AccessSettings):
+    """What the function reads from its environment."""
 
-    def note_replay(session: Session) -> None:
-        actor = Actor(kind=ActorKind.SYSTEM, correlation_id=logger.get_correlation_id() or "")
-        after = {"reason": "refresh token came back", "account": session.account, "client": session.client}
-        audit.record(actor, "session.ended", Target("session", session.id), after=after)
+    audit_queue_url: AuditQueueUrl
+    deployment_key_secret: DeploymentKeySecret
+    redirect_uris: RedirectUris = ()
+    public_url: PublicUrl = ""
 
-    codes = CodesStore(sessions_table)
-    sessions = Sessions(SessionsStore(sessions_table), tokens, deployment_key, note_replay)
-    parts = Parts(Clients(redirects), sessions, Devices(codes, deployment_key), codes, access.may_sign_in)
-    return IdentityRoutes(OAuth(parts), tokens, access, RateLimiter(sessions_table), public_url)
+
+def build(settings: IdentitySettings) -> Handler:
+    """Return the handler."""
+
+    def deployment_key() -> str:
+        return aws.secret(settings.deployment_key_secret)
+
+    catalogue, allowed = CatalogueCache(CatalogueStore(settings.access_table)), access(settings)
+    limiter, app = RateLimiter(settings.sessions_table), http_app()
+    identity_routes(
+        allowed,
+        access_tokens(settings),
+        AuditQueue(settings.audit_queue_url),
+        deployment_key,
+        sessions_table=settings.sessions_table,
+        redirects=settings.redirect_uris,
+        public_url=settings.public_url,
+    ).mount(app)
+    RemoteConfigRoutes(allowed, catalogue, settings.public_url).mount(app)
+    ListingRoutes(catalogue, allowed, limiter, deployment_key, settings.public_url).mount(app)
+    return frame(lambda event, context: answer(app, event, context))

@@ -30,7 +30,7 @@ def trace_of(traceparent: str) -> str:
     return match[1] if match else ""
 
 
-def handler(function: Handler) -> Handler:
+def frame(function: Handler) -> Handler:
     """Make a Lambda handler of ``function``: logs carry the correlation id, metrics are written at the end."""
 
     @wraps(function)

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from opencode_cloud.kit import migration, settings
+from opencode_cloud.kit import migration
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.sql import Engine, owner_from_environment
+from opencode_cloud.kit.sql import DatabaseOwnerSettings, Engine, connect_as_owner
 
 WAIT_SECONDS = 300
 """For a database that is being made, or resumes."""
@@ -26,9 +26,10 @@ PHYSICAL_ID = "migration"
 class MigrationStep:
     """Migrates when CloudFormation, or a person, asks for it."""
 
-    def __init__(self, handler_file: str, then: Callable[[], None]) -> None:
-        """Migrate to the versions in the folder ``migrations`` beside the file of the handler, and do ``then``."""
-        self._folder = Path(handler_file).parent / "migrations"
+    def __init__(self, settings: DatabaseOwnerSettings, folder: Path, then: Callable[[], None]) -> None:
+        """Migrate to the versions in ``folder``, then call ``then``."""
+        self._settings = settings
+        self._folder = folder
         self._then = then
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, str]:
@@ -46,10 +47,10 @@ class MigrationStep:
         return {"version": version}
 
     def _migrate(self) -> str:
-        database = owner_from_environment(WAIT_SECONDS)
+        database = connect_as_owner(self._settings, WAIT_SECONDS)
         try:
-            if settings.text("DATABASE_AUTH") == "iam":
-                _let_in(database.engine, settings.text("DATABASE_USER"), settings.text("DATABASE_NAME"))
+            if self._settings.database_auth == "iam":
+                _let_in(database.engine, self._settings.database_user, self._settings.database_name)
             version = migration.upgrade(database.engine, self._folder, LOCK_SECONDS)
         finally:
             database.dispose()

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
 
@@ -48,13 +48,12 @@ class RateLimiter:
     and guessing, and one atomic write a request is what that is worth.
     """
 
-    def __init__(self, table: str) -> None:
-        """Count in ``table``; the setting ``REQUESTS_PER_MINUTE`` of the function is what `/api/v1` allows."""
-        allowed = settings.number("REQUESTS_PER_MINUTE", REQUESTS_PER_MINUTE)
+    def __init__(self, table: str, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
+        """Count in ``table``; allow each credential ``requests_per_minute`` on ``/api/v1``."""
         self._table = table
-        self.api = Limit("api", allowed)
+        self.api = Limit("api", requests_per_minute)
         """Of each credential (or address, without one) on ``/api/v1``."""
-        self.refused = Limit("refused", max(1, allowed // 10))
+        self.refused = Limit("refused", max(1, requests_per_minute // 10))
         """Of each address: requests that had no valid credential."""
 
     def take(self, limit: Limit, subject: str) -> Standing:

@@ -1,26 +1,100 @@
-"""The environment of a deployed function, read once, with an error that names what is missing."""
+"""Settings of a function: a dataclass declares the environment variables, and :func:`load` reads them at its start.
+
+A field ``files_table: Annotated[str, "the name of the table of files"]`` declares the variable ``FILES_TABLE``; a
+field with a default is optional. A dataclass and not pydantic, since functions that people wait for start without it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
-class MissingSetting(RuntimeError):
-    """A function was deployed without an environment variable that it needs."""
+class InvalidSetting(RuntimeError):
+    """An environment variable of a function is missing or invalid."""
 
 
-def text(name: str, default: str | None = None) -> str:
-    """Return the setting ``name``; raise :class:`MissingSetting` when it has neither value nor default."""
-    value = os.environ.get(name, default)
-    if value is None:
-        raise MissingSetting(f"the environment variable {name} is not set: redeploy the stack that owns this function")
-    return value
+@dataclass(frozen=True, slots=True)
+class Separator:
+    """What separates the elements of a list in its variable; a list without one is separated by blanks."""
+
+    text: str
 
 
-def number(name: str, default: int) -> int:
-    """Return the setting ``name`` as a whole number."""
-    value = os.environ.get(name, "")
-    try:
-        return int(value) if value else default
-    except ValueError as error:
-        raise MissingSetting(f"the environment variable {name} must be a whole number, not {value!r}") from error
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable that a function reads."""
+
+    name: str
+    meaning: str
+    required: bool
+    type: Any
+    separator: str | None = None
+
+    def parse(self, text: str) -> Any:
+        """Return the value that ``text`` writes; raises :class:`InvalidSetting`."""
+        if get_origin(self.type) is tuple:
+            return tuple(element.strip() for element in text.split(self.separator) if element.strip())
+        if get_origin(self.type) is Literal:
+            return self._choose(text, {str(value): value for value in get_args(self.type)})
+        if self.type is bool:
+            return self._choose(text, {"0": False, "1": True})
+        if self.type is int:
+            try:
+                return int(text)
+            except ValueError as error:
+                raise self._invalid(text, "a whole number") from error
+        return text
+
+    def missing(self) -> InvalidSetting:
+        """Return the error of a function that starts without this variable."""
+        return InvalidSetting(
+            f"The environment variable {self.name} is missing: "
+            f"set it to {self.meaning}, or deploy the stack of this function again."
+        )
+
+    def _choose(self, text: str, values: Mapping[str, Any]) -> Any:
+        if text not in values:
+            raise self._invalid(text, " or ".join(values))
+        return values[text]
+
+    def _invalid(self, text: str, expected: str) -> InvalidSetting:
+        return InvalidSetting(
+            f"The environment variable {self.name} is {text!r}: set it to {expected}, {self.meaning}."
+        )
+
+
+def load(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings ``kind`` from the environment; an empty variable counts as missing.
+
+    Raises:
+        InvalidSetting: The message names the variable and what to set it to.
+    """
+    values: dict[str, Any] = {}
+    for name, variable in variables(kind).items():
+        if text := environ.get(variable.name, ""):
+            values[name] = variable.parse(text)
+        elif variable.required:
+            raise variable.missing()
+    return kind(**values)
+
+
+def variables(kind: type[DataclassInstance]) -> dict[str, Variable]:
+    """Return the variables that the settings ``kind`` declare, by field."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: _variable(field, hints[field.name]) for field in fields(kind)}
+
+
+def _variable(field: Field[Any], hint: Any) -> Variable:
+    if get_origin(hint) is not Annotated:
+        raise TypeError(f"the setting {field.name} needs a meaning: write Annotated[type, 'the ...']")
+    type_, meaning, *more = get_args(hint)
+    separator = next((each.text for each in more if isinstance(each, Separator)), None)
+    return Variable(field.name.upper(), meaning, field.default is MISSING, type_, separator)

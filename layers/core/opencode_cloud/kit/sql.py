@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pymysql
 from sqlalchemy import URL, Column, Connection, Dialect, Engine, MetaData, String, Table, create_engine, event
@@ -21,10 +22,11 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
-from opencode_cloud.kit import aws, settings
+from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.settings import variables
 
 CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
 """Certificates of RDS's authorities, of all regions; infra/packaging.py puts them there."""
@@ -52,14 +54,16 @@ __all__ = [
     "Bytes",
     "Connection",
     "Database",
+    "DatabaseOwnerSettings",
+    "DatabaseSettings",
     "Digest",
     "Engine",
     "Id",
     "Moment",
-    "from_environment",
+    "connect",
+    "connect_as_owner",
     "id_column",
     "metadata",
-    "owner_from_environment",
     "table",
     "utc_now",
 ]
@@ -186,47 +190,93 @@ class Database:
             sleep(0.25)
 
 
-def from_environment(wait_seconds: float = 20) -> Database:
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """How a function reaches the database."""
+
+    database_host: Annotated[str, "the host name of the database"]
+    database_port: Annotated[int, "the port of the database"] = 3306
+    database_name: Annotated[str, "the name of the schema"]
+    database_user: Annotated[str, "the name of the user who reads and writes rows"]
+    database_auth: Annotated[Literal["iam", "password"], "how the user authenticates"]
+    database_password: Annotated[str, "the password of the user, where DATABASE_AUTH is `password`"] = ""
+
+    def __post_init__(self) -> None:
+        """Check what depends on ``database_auth``; raises :class:`InvalidSetting`."""
+        _require(self, {"password": ("database_password",)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOwnerSettings(DatabaseSettings):
+    """How the function that migrates reaches the database as the owner of the schema."""
+
+    database_owner: Annotated[str, "the name of the owner of the schema, where DATABASE_AUTH is `password`"] = ""
+    database_owner_password: Annotated[str, "the password of the owner, where DATABASE_AUTH is `password`"] = ""
+    database_owner_host: Annotated[str, "the host name of the cluster, where DATABASE_AUTH is `iam`"] = ""
+    database_owner_secret: Annotated[str, "the ARN of the owner's secret, where DATABASE_AUTH is `iam`"] = ""
+
+    def __post_init__(self) -> None:
+        """Check what depends on ``database_auth``; raises :class:`InvalidSetting`."""
+        super().__post_init__()
+        _require(
+            self,
+            {
+                "password": ("database_owner", "database_owner_password"),
+                "iam": ("database_owner_host", "database_owner_secret"),
+            },
+        )
+
+
+def _require(settings: DatabaseSettings, fields: Mapping[str, Sequence[str]]) -> None:
+    for name in fields.get(settings.database_auth, ()):
+        if not getattr(settings, name):
+            raise variables(type(settings))[name].missing()
+
+
+def connect(settings: DatabaseSettings, wait_seconds: float = 20) -> Database:
     """Return the database that the function's settings name.
 
-    ``DATABASE_AUTH=iam`` (on AWS): TLS, and a token of IAM's for each new connection. ``password`` (stage local):
-    plain, over the loopback interface.
+    ``iam`` (on AWS): TLS, and a token of IAM's for each new connection. ``password`` (stage local): plain, over the
+    loopback interface.
     """
-    user, host = settings.text("DATABASE_USER"), settings.text("DATABASE_HOST")
-    port = settings.number("DATABASE_PORT", 3306)
-    if settings.text("DATABASE_AUTH") == "password":
+    user, host, port, name = (
+        settings.database_user,
+        settings.database_host,
+        settings.database_port,
+        settings.database_name,
+    )
+    if settings.database_auth == "password":
         return Database(
-            address(host, port, user, settings.text("DATABASE_PASSWORD"), tls=False), wait_seconds=wait_seconds
+            address(host, port, name, user, settings.database_password, tls=False), wait_seconds=wait_seconds
         )
     context = tls_context()
     return Database(
-        address(host, port, user),
+        address(host, port, name, user),
         credentials=lambda: {"password": aws.database_token(host, port, user), "ssl": context},
         wait_seconds=wait_seconds,
     )
 
 
-def owner_from_environment(wait_seconds: float) -> Database:
+def connect_as_owner(settings: DatabaseOwnerSettings, wait_seconds: float) -> Database:
     """Return the database as the owner of the schema, who may change it; only the function that migrates may be it."""
-    if settings.text("DATABASE_AUTH") == "password":
-        host, port, user = settings.text("DATABASE_HOST"), settings.number("DATABASE_PORT", 3306), "DATABASE_OWNER"
-        url = address(host, port, settings.text(user), settings.text("DATABASE_OWNER_PASSWORD"), tls=False)
+    port, name = settings.database_port, settings.database_name
+    if settings.database_auth == "password":
+        owner, password = settings.database_owner, settings.database_owner_password
+        url = address(settings.database_host, port, name, owner, password, tls=False)
         return Database(url, wait_seconds=wait_seconds)
-    secret = json.loads(aws.secret(settings.text("DATABASE_OWNER_SECRET")))
-    host, port = settings.text("DATABASE_OWNER_HOST"), settings.number("DATABASE_PORT", 3306)
+    secret = json.loads(aws.secret(settings.database_owner_secret))
     context = tls_context()
     return Database(
-        address(host, port, secret["username"]),
+        address(settings.database_owner_host, port, name, secret["username"]),
         credentials=lambda: {"password": secret["password"], "ssl": context},
         wait_seconds=wait_seconds,
     )
 
 
-def address(host: str, port: int, user: str, password: str | None = None, *, tls: bool = True) -> URL:
-    """Return SQLAlchemy's address of the database named by ``DATABASE_NAME``."""
+def address(host: str, port: int, name: str, user: str, password: str | None = None, *, tls: bool = True) -> URL:
+    """Return SQLAlchemy's address of the database ``name``."""
     # Without TLS, PyMySQL must be told so: else it makes a context for each connection, which takes 25 ms.
     query = {"charset": "utf8mb4"} if tls else {"charset": "utf8mb4", "ssl_disabled": "true"}
-    name = settings.text("DATABASE_NAME")
     return URL.create("mysql+pymysql", user, password, host, port, name, query)
 
 

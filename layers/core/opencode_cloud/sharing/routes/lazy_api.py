@@ -31,6 +31,7 @@ class LazyShareApi:
         *,
         sessions_table: str,
         public_url: str,
+        requests_per_minute: int,
     ) -> None:
         """``key`` returns the deployment's key, under which answers are kept for those who repeat a request."""
         self._owning = owning
@@ -39,6 +40,7 @@ class LazyShareApi:
         self._key = key
         self._sessions_table = sessions_table
         self._public_url = public_url
+        self._requests_per_minute = requests_per_minute
         self._loaded: Answer | None = None
 
     def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any] | None:
@@ -58,5 +60,5 @@ class LazyShareApi:
         app: Any = api_app()
         app.use([only_once(self._access, self._sessions_table, self._key)])
         ShareApi(self._owning, self._removal, self._access, public_url=self._public_url).mount(app)
-        limiter = RateLimiter(self._sessions_table)
+        limiter = RateLimiter(self._sessions_table, self._requests_per_minute)
         return lambda event, context: limited_answer(app, limiter, event, context)

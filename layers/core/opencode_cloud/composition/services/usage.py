@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opencode_cloud.kit import settings
 from opencode_cloud.kit.housekeeping import Housekeeping
 from opencode_cloud.usage.service import Exporting, Exports, Ingest, Reading, Reconciliation, Retention
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where usage is kept beside the database; what a function does not use is empty."""
+class UsageResources:
+    """Tables, queue and bucket of usage beside the database; those that a function does not use are empty."""
 
     usage_table: str = ""
     budgets_table: str = ""
@@ -34,21 +33,10 @@ class Places:
     exports_bucket: str = ""
     retention_days: int = DEFAULT_DAYS
 
-    @classmethod
-    def from_environment(cls) -> Places:
-        """Return the places that the function's settings name."""
-        return cls(
-            usage_table=settings.text("USAGE_TABLE", ""),
-            budgets_table=settings.text("BUDGETS_TABLE", ""),
-            exports_queue=settings.text("EXPORTS_QUEUE_URL", ""),
-            exports_bucket=settings.text("EXPORTS_BUCKET", ""),
-            retention_days=settings.number("USAGE_RETENTION_DAYS", DEFAULT_DAYS),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Everything that is done with usage."""
+class UsageServices:
+    """The services of usage."""
 
     ingest: Ingest
     reading: Reading
@@ -58,19 +46,19 @@ class Books:
     retention: Retention
 
     @classmethod
-    def over(cls, database: Database, outbox: Outbox, audit: AuditTrail, places: Places) -> Books:
+    def over(cls, database: Database, outbox: Outbox, audit: AuditTrail, resources: UsageResources) -> UsageServices:
         """Put the services together over a database."""
         archive, exports = EventArchive(database), ExportStore(database)
-        queue, files = ExportQueue(places.exports_queue), ExportFiles(places.exports_bucket)
-        table, ingest = UsageTable(places.usage_table), Ingest(Ledger(database))
-        counters = CounterTable(places.budgets_table)
+        queue, files = ExportQueue(resources.exports_queue), ExportFiles(resources.exports_bucket)
+        table, ingest = UsageTable(resources.usage_table), Ingest(Ledger(database))
+        counters = CounterTable(resources.budgets_table)
         return cls(
             ingest=ingest,
             reading=Reading(Figures(database), archive),
             exports=Exports(outbox, audit, exports, queue, files),
             exporting=Exporting(outbox, exports, queue, archive, files, parquet.convert),
             reconciliation=Reconciliation(CheckStore(database), table, counters, ingest),
-            retention=Retention(PurgeStore(database), table, places.retention_days),
+            retention=Retention(PurgeStore(database), table, resources.retention_days),
         )
 
     def nightly(self) -> Housekeeping:

@@ -1,0 +1,69 @@
+"""Environments of functions, built from what the functions declare (functions/settings.json, by `make settings`)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.packaging import ROOT
+from infra.stage import GitHub, Stage
+
+DOCUMENT = ROOT / "functions" / "settings.json"
+DECLARED: Mapping[str, Mapping[str, Any]] = json.loads(DOCUMENT.read_text())
+"""For each function, its environment variables: whether one is required, and what it means."""
+
+
+class InvalidEnvironment(Exception):
+    """A function would get a variable that it does not declare, or would miss one that it requires."""
+
+
+def environment(function: str, known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of `function`.
+
+    Args:
+        function: Its name.
+        known: Values that many functions need; the function gets those that it declares.
+        own: Values for this function only.
+
+    Raises:
+        InvalidEnvironment: The function does not declare one of `own`, or a variable that it requires has no value.
+    """
+    declared = DECLARED[function]
+    if unknown := sorted(set(own) - set(declared)):
+        raise InvalidEnvironment(
+            f"The function {function} does not declare {', '.join(unknown)}: "
+            f"add it to the settings in composition/{function}.py and run `make settings`."
+        )
+    values = {**known, **own}
+    if missing := sorted(name for name, it in declared.items() if it["required"] and name not in values):
+        raise InvalidEnvironment(
+            f"The function {function} requires {', '.join(missing)}: give it a value in infra, "
+            f"{', '.join(declared[name]['meaning'] for name in missing)}."
+        )
+    return {name: values[name] for name in declared if name in values}
+
+
+def of_stage(stage: Stage) -> dict[str, str]:
+    """Return the variables whose values are settings of the stage."""
+    github = stage.github or GitHub()
+    return {
+        "PUBLIC_URL": stage.public_url,
+        "SHARE_LIFETIME_SECONDS": str(stage.share_lifetime_seconds),
+        "CREATE_LIMIT_PER_MINUTE": str(stage.creates_per_minute),
+        "ANONYMOUS_SHARING": _flag(stage.anonymous_sharing),
+        "REQUESTS_PER_MINUTE": str(stage.requests_per_minute),
+        "REDIRECT_URIS": " ".join(stage.redirect_uris),
+        "LOGIN_METHODS": json.dumps(stage.login_methods, sort_keys=True),
+        "PRIVATE_PROVIDERS": _flag(stage.private_providers),
+        "CHECK_MAIL_DOMAINS": _flag(stage.check_mail_domains),
+        "DNS_SERVER": stage.dns_server,
+        "MAIL_FROM": stage.mail_from,
+        "USAGE_RETENTION_DAYS": str(stage.usage_retention_days),
+        "GITHUB_API_URL": github.api_url,
+        "GITHUB_OIDC_ISSUER": github.oidc_issuer,
+        "ANONYMOUS_MODELS": _flag(stage.anonymous_models),
+        "ANONYMOUS_REQUESTS_PER_DAY": str(stage.anonymous_requests_per_day),
+    }
+
+
+def _flag(value: bool) -> str:
+    return str(int(value))

@@ -1,0 +1,38 @@
+"""The function `deliver`: deliveries that outlast a response, such as a legacy replay or a push to many viewers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.composition.services.access import access_without_tokens
+from opencode_cloud.composition.services.shares import ShareStores
+from opencode_cloud.composition.settings import (
+    ConnectionsTable,
+    KnownPeopleSettings,
+    SharesSettings,
+    WebSocketEndpoint,
+)
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing.deliveries import Deliveries
+from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
+from opencode_cloud.sharing.store import ConnectionStore, Tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverSettings(SharesSettings, KnownPeopleSettings):
+    """What the function reads from its environment."""
+
+    connections_table: ConnectionsTable
+    websocket_endpoint: WebSocketEndpoint
+
+
+def build(settings: DeliverSettings) -> Handler:
+    """Return the handler."""
+    stores = ShareStores.over(settings)
+    store = stores.shares
+    gate = Gate(store, access_without_tokens(settings))
+    fan_out = FanOut(store, sockets(settings.websocket_endpoint), Tasks(), gate)
+    connections = ConnectionStore(settings.connections_table)
+    deliveries = Deliveries(store, connections, fan_out, Snapshots(store, stores.objects), gate)
+    return frame(lambda event, _context: deliveries.handle(event))

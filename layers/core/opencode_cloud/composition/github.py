@@ -1,0 +1,39 @@
+"""The function `github`: exchanges GitHub tokens of workflows and people for tokens of the GitHub App."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from opencode_cloud.composition.settings import SessionsTable
+from opencode_cloud.github.api import GitHubApi
+from opencode_cloud.github.routes import GitHubRoutes
+from opencode_cloud.github.service import Exchange
+from opencode_cloud.github.workflows import WorkflowTokens
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.app import Handler, answer, frame, http_app
+from opencode_cloud.kit.limits import RateLimiter
+
+
+@dataclass(frozen=True, kw_only=True)
+class GithubSettings:
+    """What the function reads from its environment."""
+
+    sessions_table: SessionsTable
+    github_api_url: Annotated[str, "the URL of the GitHub API"]
+    github_oidc_issuer: Annotated[str, "the issuer of the identity tokens of workflows"]
+    github_app_secret: Annotated[str, "the ARN of the secret of the GitHub App; empty without an app"] = ""
+
+
+def build(settings: GithubSettings) -> Handler:
+    """Return the handler."""
+    secret = settings.github_app_secret
+    exchange = Exchange(
+        GitHubApi(settings.github_api_url),
+        WorkflowTokens(settings.github_oidc_issuer),
+        lambda: secret and aws.secret(secret),
+        aws.secret.cache_clear,
+    )
+    app = http_app()
+    GitHubRoutes(exchange, RateLimiter(settings.sessions_table)).mount(app)
+    return frame(lambda event, context: answer(app, event, context))

@@ -1,0 +1,66 @@
+"""The function `ledger`: brings usage into the database, delivers alerts, writes exports, reconciles every night."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from opencode_cloud.budgets.deliveries import AlertDeliveries
+from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
+from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.usage import UsageResources, UsageServices
+from opencode_cloud.composition.settings import (
+    AlertsQueueUrl,
+    BudgetsTable,
+    ExportsBucket,
+    ExportsQueueUrl,
+    PrivateProviders,
+    UsageTable,
+)
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.usage.deliveries import ExportDeliveries
+from opencode_cloud.usage.service.retention import DEFAULT_DAYS
+from opencode_cloud.usage.stream import UsageStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings(ControlPlaneSettings):
+    """What the function reads from its environment."""
+
+    usage_table: UsageTable
+    budgets_table: BudgetsTable
+    alerts_queue_url: AlertsQueueUrl
+    exports_queue_url: ExportsQueueUrl
+    exports_bucket: ExportsBucket
+    usage_retention_days: Annotated[int, "the number of days that usage events are kept in the database"] = DEFAULT_DAYS
+    private_providers: PrivateProviders = False
+
+
+def build(settings: LedgerSettings) -> Handler:
+    """Return the handler."""
+    plane = ControlPlane(settings)
+    resources = UsageResources(
+        usage_table=settings.usage_table,
+        budgets_table=settings.budgets_table,
+        exports_queue=settings.exports_queue_url,
+        exports_bucket=settings.exports_bucket,
+        retention_days=settings.usage_retention_days,
+    )
+    usage = UsageServices.over(plane.database, plane.outbox, plane.audit, resources)
+    budgets = budget_services(
+        plane.database,
+        plane.outbox,
+        plane.deployment_key,
+        settings.budgets_table,
+        private_webhooks=settings.private_providers,
+    )
+    dispatch = Dispatch(
+        {
+            settings.alerts_queue_url: AlertDeliveries(budgets.alerts).handle,
+            settings.exports_queue_url: ExportDeliveries(usage.exporting).handle,
+        },
+        usage.nightly().run,
+        {settings.usage_table: UsageStream(usage.ingest).handle},
+    )
+    return frame(lambda event, _context: dispatch.handle(event))

@@ -1,0 +1,55 @@
+"""The function `operate`: commands of operators, whom their AWS credentials authorize (docs/operate.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.services.budgets import budget_services
+from opencode_cloud.composition.services.usage import UsageResources, UsageServices
+from opencode_cloud.composition.settings import BudgetsTable, PublicUrl, SigningKeyArns, SiteBucket, UsageTable
+from opencode_cloud.identity.store.accounts import AccountsStore
+from opencode_cloud.identity.store.keys import SigningKeys
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.mail.service import Mailer
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.operators.service import Operations
+from opencode_cloud.policies.service import WellKnown
+from opencode_cloud.policies.store import SiteStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperateSettings(WorkspaceSettings):
+    """What the function reads from its environment."""
+
+    signing_keys: SigningKeyArns
+    usage_table: UsageTable
+    budgets_table: BudgetsTable
+    site_bucket: SiteBucket
+    public_url: PublicUrl = ""
+
+
+def build(settings: OperateSettings) -> Handler:
+    """Return the handler."""
+    operations = _operations(settings)
+    return frame(lambda event, context: operations.handle(event, context.aws_request_id))
+
+
+def _operations(settings: OperateSettings) -> Operations:
+    plane = ControlPlane(settings)
+    resources = UsageResources(usage_table=settings.usage_table, budgets_table=settings.budgets_table)
+    budgets = budget_services(plane.database, plane.outbox, plane.deployment_key, settings.budgets_table)
+    return Operations(
+        plane.outbox,
+        AccountsStore(),
+        workspaces(plane, settings),
+        plane.audit,
+        Mailer(MailStore(plane.database)),
+        plane.projection,
+        SigningKeys(settings.signing_keys, settings.sessions_table),
+        WellKnown(SiteStore(settings.site_bucket), settings.public_url),
+        plane.catalogue_publisher,
+        lambda: plane.catalogue_publisher.project(plane.current_catalogue, over=True),
+        budgets.balance,
+        UsageServices.over(plane.database, plane.outbox, plane.audit, resources).reconciliation,
+    )

@@ -1,0 +1,29 @@
+"""The function `purge`: removes the data of deleted shares, verifies that, and ends expired shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.composition.services.shares import ShareStores
+from opencode_cloud.composition.settings import PurgeQueueUrl, SharesSettings, WebSocketEndpoint
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing.purges import Purges
+from opencode_cloud.sharing.service import Farewell, Removal
+from opencode_cloud.sharing.store import Tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurgeSettings(SharesSettings):
+    """What the function reads from its environment."""
+
+    websocket_endpoint: WebSocketEndpoint
+    purge_queue_url: PurgeQueueUrl
+
+
+def build(settings: PurgeSettings) -> Handler:
+    """Return the handler."""
+    stores = ShareStores.over(settings)
+    farewell = Farewell(stores.shares, sockets(settings.websocket_endpoint))
+    purges = Purges(Removal(stores.shares, stores.objects, farewell, Tasks(purge_queue=settings.purge_queue_url)))
+    return frame(lambda event, _context: purges.handle(event))

@@ -1,0 +1,50 @@
+"""The function `relay`: publishes the outbox, takes in audit entries of other functions, and runs the daily jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.audit.deliveries import AuditDeliveries
+from opencode_cloud.audit.store import AuditArchive
+from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
+from opencode_cloud.composition.settings import AuditQueueUrl, PurgeQueueUrl
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.housekeeping import Housekeeping
+from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.mail.service.sending import purge as purge_mails
+from opencode_cloud.mail.store import MailStore
+from opencode_cloud.outbox.deliveries import RelayQueue
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaySettings(WorkspaceSettings):
+    """What the function reads from its environment."""
+
+    audit_queue_url: AuditQueueUrl
+    purge_queue_url: PurgeQueueUrl
+
+
+def build(settings: RelaySettings) -> Handler:
+    """Return the handler."""
+    plane = ControlPlane(settings)
+    dispatch = Dispatch(
+        {
+            settings.relay_queue_url: RelayQueue(plane.outbox).handle,
+            settings.audit_queue_url: AuditDeliveries(AuditArchive(plane.database)).handle,
+        },
+        _daily(plane, settings).run,
+    )
+    return frame(lambda event, _context: dispatch.handle(event))
+
+
+def _daily(plane: ControlPlane, settings: RelaySettings) -> Housekeeping:
+    """Return the daily jobs."""
+    team = workspaces(plane, settings, purge_queue_url=settings.purge_queue_url)
+    return Housekeeping(
+        {
+            "audit entries": plane.audit_reading.purge,
+            "mails": lambda: purge_mails(MailStore(plane.database)),
+            "workspaces": team.workspaces.purge_expired,
+            "domains": team.domains.verify_again,
+        }
+    )

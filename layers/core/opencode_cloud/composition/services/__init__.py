@@ -1,0 +1,1 @@
+"""Builders of services that several functions share."""

@@ -1,0 +1,33 @@
+"""Builds what authenticates requests to functions without SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opencode_cloud.access.service import Access
+from opencode_cloud.access.store import AccessStore, KeyUses
+from opencode_cloud.identity.service.tokens import AccessTokens
+from opencode_cloud.identity.store.keys import SigningKeys
+
+if TYPE_CHECKING:
+    from opencode_cloud.composition.settings import AccessSettings, KnownPeopleSettings
+
+
+def access(settings: AccessSettings) -> Access:
+    """Return the access of a function that clients send credentials to."""
+    return Access(store(settings), access_tokens(settings).session, KeyUses(settings.sessions_table))
+
+
+def access_without_tokens(settings: KnownPeopleSettings) -> Access:
+    """Return the access of a function without clients: it checks credentials again that another function accepted."""
+    return Access(store(settings), lambda _token: None)
+
+
+def access_tokens(settings: AccessSettings) -> AccessTokens:
+    """Return what signs and verifies access tokens."""
+    return AccessTokens(SigningKeys(settings.signing_keys, settings.sessions_table))
+
+
+def store(settings: KnownPeopleSettings) -> AccessStore:
+    """Return the store of what functions without SQL know about people."""
+    return AccessStore(settings.access_table, settings.sessions_table)

@@ -1,0 +1,25 @@
+"""Builds what the functions of the sync plane share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_cloud.sharing.store import ObjectStore, ShareStore
+
+if TYPE_CHECKING:
+    from opencode_cloud.composition.settings import SharesSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ShareStores:
+    """The stores of shares: their rows and their large objects."""
+
+    shares: ShareStore
+    objects: ObjectStore
+
+    @classmethod
+    def over(cls, settings: SharesSettings) -> ShareStores:
+        """Return the stores over the deployed table and bucket."""
+        objects = ObjectStore(settings.shares_bucket)
+        return cls(ShareStore(settings.shares_table, objects), objects)

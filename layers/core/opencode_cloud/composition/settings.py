@@ -1,0 +1,55 @@
+"""Settings that several functions have in common; a function's own are in its module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from opencode_cloud.kit.settings import Separator
+
+AccessTable = Annotated[str, "the name of the DynamoDB table that projections are written to"]
+SessionsTable = Annotated[str, "the name of the DynamoDB table of sessions, sign-in codes and rate limits"]
+BudgetsTable = Annotated[str, "the name of the DynamoDB table of budget counters"]
+UsageTable = Annotated[str, "the name of the DynamoDB table of usage events"]
+ConnectionsTable = Annotated[str, "the name of the DynamoDB table of WebSocket connections"]
+SiteBucket = Annotated[str, "the name of the S3 bucket of public documents"]
+ExportsBucket = Annotated[str, "the name of the S3 bucket of usage exports"]
+SigningKeyArns = Annotated[tuple[str, ...], "the ARNs of the KMS keys that sign access tokens", Separator(",")]
+CredentialsKey = Annotated[str, "the ARN of the KMS key that provider credentials are encrypted under"]
+SessionKeySecret = Annotated[str, "the ARN of the secret that share ids and share secrets are derived from"]
+DeploymentKeySecret = Annotated[str, "the ARN of the secret that codes and links are derived from"]
+AuditQueueUrl = Annotated[str, "the URL of the queue of audit entries"]
+AlertsQueueUrl = Annotated[str, "the URL of the queue of budget alerts"]
+ExportsQueueUrl = Annotated[str, "the URL of the queue of usage exports"]
+MailQueueUrl = Annotated[str, "the URL of the queue of mails"]
+PurgeQueueUrl = Annotated[str, "the URL of the queue of shares to purge"]
+RelayQueueUrl = Annotated[str, "the URL of the queue of the outbox relay"]
+WebSocketEndpoint = Annotated[str, "the HTTPS endpoint that sends messages to WebSocket connections"]
+DeliverFunction = Annotated[str, "the ARN of the function `deliver`"]
+PublicUrl = Annotated[str, "the URL under which clients reach this deployment; empty: the host of each request"]
+RedirectUris = Annotated[tuple[str, ...], "the redirect URIs of OAuth clients beside those on the loopback interface"]
+RequestsPerMinute = Annotated[int, "the number of API requests a minute for each credential"]
+PrivateProviders = Annotated[bool, "1 to allow providers and webhooks in private networks, else 0"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPeopleSettings:
+    """Where a function looks up sessions, keys, members and policies."""
+
+    access_table: AccessTable
+    sessions_table: SessionsTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessSettings(KnownPeopleSettings):
+    """What a function needs to authenticate requests."""
+
+    signing_keys: SigningKeyArns
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharesSettings:
+    """Where shares are stored."""
+
+    shares_table: Annotated[str, "the name of the DynamoDB table of shares"]
+    shares_bucket: Annotated[str, "the name of the S3 bucket of large share records and snapshots"]

@@ -1,0 +1,91 @@
+"""The function `share`: HTTP for publishers, readers, owners and admins of shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.composition.services.access import access
+from opencode_cloud.composition.services.shares import ShareStores
+from opencode_cloud.composition.settings import (
+    AccessSettings,
+    AuditQueueUrl,
+    DeliverFunction,
+    PublicUrl,
+    PurgeQueueUrl,
+    RequestsPerMinute,
+    SessionKeySecret,
+    SharesSettings,
+    WebSocketEndpoint,
+)
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.app import Handler, answer, frame, http_app
+from opencode_cloud.kit.limits import REQUESTS_PER_MINUTE
+from opencode_cloud.kit.sockets import sockets
+from opencode_cloud.sharing.rendering import pages
+from opencode_cloud.sharing.routes.clients import SharingRoutes
+from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
+from opencode_cloud.sharing.routes.readers import ReaderRoutes
+from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Reading, Removal, Snapshots
+from opencode_cloud.sharing.store import Tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareSettings(SharesSettings, AccessSettings):
+    """What the function reads from its environment."""
+
+    session_key_secret: SessionKeySecret
+    admin_secret: Annotated[str, "the ARN of the secret of the operators' API"]
+    websocket_endpoint: WebSocketEndpoint
+    deliver_function: DeliverFunction
+    purge_queue_url: PurgeQueueUrl
+    audit_queue_url: AuditQueueUrl
+    public_url: PublicUrl = ""
+    share_lifetime_seconds: Annotated[int, "the lifetime of anonymous shares in seconds, 0 for no end"] = 0
+    create_limit_per_minute: Annotated[int, "the number of shares that an address may create in a minute"] = 0
+    anonymous_sharing: Annotated[bool, "1 to allow shares without a credential, else 0"] = True
+    requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
+
+
+def build(settings: ShareSettings) -> Handler:
+    """Return the handler."""
+    stores, allowed = ShareStores.over(settings), access(settings)
+    store, objects = stores.shares, stores.objects
+    tasks = Tasks(settings.deliver_function, settings.purge_queue_url)
+    gate = Gate(store, allowed)
+    fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
+    owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
+    publishing = _publishing(settings, stores, fan_out, gate, owning)
+    reading = Reading(store, objects, Snapshots(store, objects), gate)
+    removal = Removal(store, objects, fan_out, tasks)
+    url, app = settings.public_url, http_app()
+    pages.prepare()
+    admin = settings.admin_secret
+    SharingRoutes(publishing, reading, removal, owning, allowed, lambda: aws.secret(admin), public_url=url).mount(app)
+    ReaderRoutes(reading, gate, public_url=url).mount(app)
+    api = LazyShareApi(
+        owning,
+        removal,
+        allowed,
+        lambda: aws.secret(settings.session_key_secret),
+        sessions_table=settings.sessions_table,
+        public_url=url,
+        requests_per_minute=settings.requests_per_minute,
+    )
+    return frame(lambda event, context: api.answer(event, context) or answer(app, event, context))
+
+
+def _publishing(
+    settings: ShareSettings, stores: ShareStores, fan_out: FanOut, gate: Gate, owning: Owning
+) -> Publishing:
+    return Publishing(
+        stores.shares,
+        fan_out,
+        gate,
+        owning,
+        lambda: aws.secret(settings.session_key_secret),
+        lifetime_seconds=settings.share_lifetime_seconds,
+        creates_per_minute=settings.create_limit_per_minute,
+        anonymous=settings.anonymous_sharing,
+    )

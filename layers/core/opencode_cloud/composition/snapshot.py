@@ -1,0 +1,23 @@
+"""The function `snapshot`: follows the stream of share records and folds them into snapshots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opencode_cloud.composition.services.shares import ShareStores
+from opencode_cloud.composition.settings import SharesSettings
+from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.sharing.service import Snapshots
+from opencode_cloud.sharing.stream import SharingStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSettings(SharesSettings):
+    """What the function reads from its environment."""
+
+
+def build(settings: SnapshotSettings) -> Handler:
+    """Return the handler."""
+    stores = ShareStores.over(settings)
+    stream = SharingStream(Snapshots(stores.shares, stores.objects))
+    return frame(lambda event, _context: stream.handle(event))
