@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from opencode_cloud.kit.app import Handler
 from tests.ministack import ROOT
 
 HOST = "cloud.example"
@@ -58,8 +59,8 @@ def event(method: str, path: str, body: str, headers: Mapping[str, str]) -> dict
     }
 
 
-def invoke(function: ModuleType, asked: dict[str, Any]) -> Reply:
-    answer = function.handler(asked, SimpleNamespace(aws_request_id="request"))
+def invoke(handler: Handler, asked: dict[str, Any]) -> Reply:
+    answer = handler(asked, SimpleNamespace(aws_request_id="request"))
     body = answer.get("body") or ""
     headers = {**answer.get("headers", {}), **{k: v[-1] for k, v in answer.get("multiValueHeaders", {}).items()}}
     return Reply(answer["statusCode"], headers, body, answer.get("cookies") or [])

@@ -113,7 +113,7 @@ def test_the_kit_uses_no_word_of_the_product(path: Path) -> None:
     assert sorted(set(re.findall(r"[a-z]+", text)) & set(WORDS_OF_THE_PRODUCT.split(", "))) == []
 
 
-READERS = {"kit/settings.py", "kit/dynamodb.py", "operators/command.py"}
+READERS = {"kit/settings.py", "kit/dynamodb/client.py", "operators/command.py"}
 """Settings of functions, the AWS SDK's own variables, and a command line."""
 
 

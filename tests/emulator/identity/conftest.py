@@ -14,8 +14,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from opencode_cloud.composition.identity import IdentityApp, IdentitySettings
+from opencode_cloud.kit.app import frame
 from opencode_cloud.kit.ids import new_id
-from tests.emulator.functions import HOST, Reply, event, invoke, load
+from opencode_cloud.kit.settings import load
+from tests.emulator.functions import HOST, Reply, event, invoke
 from tests.ministack import Emulator, pointed_at
 
 ISSUER = f"https://{HOST}"
@@ -30,10 +33,10 @@ class Cloud:
         self.tables = tables
         self.keys = keys
         self.queue = queue
-        self.identity = load("identity")
+        self.identity = IdentityApp(load(IdentitySettings))
 
     def call(self, method: str, path: str, body: str = "", **headers: str) -> Reply:
-        return invoke(self.identity, event(method, path, body, headers))
+        return invoke(frame(self.identity.answer), event(method, path, body, headers))
 
     def post(self, path: str, document: Mapping[str, str], address: str = "") -> Reply:
         return self.call("POST", path, json.dumps(document), **forwarded(address))

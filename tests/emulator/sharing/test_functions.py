@@ -31,7 +31,7 @@ class Functions:
     purge: ModuleType
 
     def http(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-        return invoke(self.share, event(method, path, json.dumps(body) if body is not None else "", headers))
+        return invoke(self.share.handler, event(method, path, json.dumps(body) if body is not None else "", headers))
 
     def create(self) -> dict[str, str]:
         return self.http("POST", "/api/share", {"sessionID": new_session_id()}).json

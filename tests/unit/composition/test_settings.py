@@ -21,7 +21,9 @@ def settings_of(function: str) -> Any:
 
 def environment_of(kind: Any) -> dict[str, str]:
     """Return an environment with all that ``kind`` needs on AWS."""
-    needed = {each.name: FORMS.get(each.name, "given") for each in variables(kind).values() if each.required}
+    needed = {
+        each.name: FORMS.get(each.name, "https://given.example") for each in variables(kind).values() if each.required
+    }
     if issubclass(kind, DatabaseOwnerSettings):
         needed |= {"DATABASE_OWNER_HOST": "host", "DATABASE_OWNER_SECRET": "arn"}
     return needed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.catalogue.listing_routes import ListingRoutes
@@ -33,23 +34,36 @@ class IdentitySettings(AccessSettings):
     public_url: PublicUrl = ""
 
 
+class IdentityApp:
+    """The HTTP application of the function."""
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        self._secret_arn = settings.deployment_key_secret
+        self.tokens = access_tokens(settings)
+        allowed = access(settings, self.tokens)
+        self.routes = identity_routes(
+            allowed,
+            self.tokens,
+            AuditQueue(settings.audit_queue_url),
+            self._deployment_key,
+            sessions_table=settings.sessions_table,
+            redirects=settings.redirect_uris,
+            public_url=settings.public_url,
+        )
+        catalogue = CatalogueCache(CatalogueStore(settings.access_table))
+        limiter, self._app = RateLimiter(settings.sessions_table), http_app()
+        self.routes.mount(self._app)
+        RemoteConfigRoutes(allowed, catalogue, settings.public_url).mount(self._app)
+        ListingRoutes(catalogue, allowed, limiter, self._deployment_key, settings.public_url).mount(self._app)
+
+    def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one HTTP request."""
+        return answer(self._app, event, context)
+
+    def _deployment_key(self) -> str:
+        return aws.secret(self._secret_arn)
+
+
 def build(settings: IdentitySettings) -> Handler:
     """Return the handler."""
-
-    def deployment_key() -> str:
-        return aws.secret(settings.deployment_key_secret)
-
-    catalogue, allowed = CatalogueCache(CatalogueStore(settings.access_table)), access(settings)
-    limiter, app = RateLimiter(settings.sessions_table), http_app()
-    identity_routes(
-        allowed,
-        access_tokens(settings),
-        AuditQueue(settings.audit_queue_url),
-        deployment_key,
-        sessions_table=settings.sessions_table,
-        redirects=settings.redirect_uris,
-        public_url=settings.public_url,
-    ).mount(app)
-    RemoteConfigRoutes(allowed, catalogue, settings.public_url).mount(app)
-    ListingRoutes(catalogue, allowed, limiter, deployment_key, settings.public_url).mount(app)
-    return frame(lambda event, context: answer(app, event, context))
+    return frame(IdentityApp(settings).answer)

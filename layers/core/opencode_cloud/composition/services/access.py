@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from opencode_cloud.composition.settings import AccessSettings, KnownPeopleSettings
 
 
-def access(settings: AccessSettings) -> Access:
-    """Return the access of a function that clients send credentials to."""
-    return Access(store(settings), access_tokens(settings).session, KeyUses(settings.sessions_table))
+def access(settings: AccessSettings, tokens: AccessTokens | None = None) -> Access:
+    """Return the access of a function that clients send credentials to; ``tokens`` verify their access tokens."""
+    verifier = tokens or access_tokens(settings)
+    return Access(store(settings), verifier.session, KeyUses(settings.sessions_table))
 
 
 def access_without_tokens(settings: KnownPeopleSettings) -> Access:

@@ -1,0 +1,52 @@
+"""Every handler starts in an environment with what its function requires, and without calling AWS."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.composition.test_settings import FUNCTIONS, ROOT, environment_of, settings_of
+
+PROGRAM = """
+import importlib.util, json, os, socket, sys
+
+def refuse(*_):
+    raise AssertionError("a handler calls something as it starts")
+
+socket.socket.connect = refuse
+for path, environment in json.load(sys.stdin):
+    before = dict(os.environ)
+    os.environ.update(environment)
+    spec = importlib.util.spec_from_file_location("started", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert callable(getattr(module, "handler", None) or module.app)
+    os.environ.clear()
+    os.environ.update(before)
+    print(path)
+"""
+BESIDE = {"DATABASE_AUTH": "password", "DATABASE_PORT": "3306"}
+BESIDE |= dict.fromkeys(("DATABASE_PASSWORD", "DATABASE_OWNER", "DATABASE_OWNER_PASSWORD"), "none")
+"""The database of stage local: the certificates for the one on AWS are in the deployed library only."""
+
+CLIENTS = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+
+
+def handler_of(function: str) -> Path:
+    return ROOT / "functions" / function / "handler.py"
+
+
+def test_every_handler_starts_with_what_its_function_requires() -> None:
+    # In a process of its own: handlers make AWS clients as they start.
+    starts = [(str(handler_of(name)), {**environment_of(settings_of(name)), **BESIDE}) for name in FUNCTIONS]
+    environment = {**CLIENTS, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(starts),
+        env={**environment, "POWERTOOLS_METRICS_NAMESPACE": "Test", "POWERTOOLS_SERVICE_NAME": "test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == [path for path, _ in starts]
