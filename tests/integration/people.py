@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from local.stack import LocalStack
-from opencode_cloud.access.service.authentication import session_of_cookie
+from opencode_cloud.access.credentials import session_of_cookie
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id

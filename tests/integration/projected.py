@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from opencode_cloud.access.service.authentication import hash_of_key, session_of_cookie
+from opencode_cloud.access.credentials import hash_of_key, session_of_cookie
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.identity.service.tokens import ALGORITHM, AUDIENCE, TYPE
 from opencode_cloud.kit.ids import base64url, new_id

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.access.models import Known, Place
-from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.access.store.truth import Truth

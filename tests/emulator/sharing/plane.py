@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key, session_of_cookie
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.access.service import Access, Request
-from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key, session_of_cookie
 from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace

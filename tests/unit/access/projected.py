@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.access.models import Kind, Known, Place
-from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.contracts.access import KnownAccount, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.kit import aws

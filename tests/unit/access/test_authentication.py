@@ -7,9 +7,9 @@ import dataclasses
 import msgspec
 import pytest
 
+from opencode_cloud.access.credentials import proof_of, session_of_cookie
 from opencode_cloud.access.models import Place
 from opencode_cloud.access.service import Access, Request
-from opencode_cloud.access.service.authentication import proof_of, session_of_cookie
 from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.contracts.actor import ActorKind, Credential
 from opencode_cloud.contracts.permissions import Permission, Role

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.access.models import Kind, Place
 from opencode_cloud.access.service import Request
-from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.service.inference import InferenceAccess
 from opencode_cloud.access.store.inference import Rows
 from opencode_cloud.contracts.access import (

@@ -178,7 +178,7 @@ class TestKeyUses:
 
     def test_more_keys_than_a_batch_takes_are_known(self, rows: Projected) -> None:
         noted = KeyUses(rows.sessions)
-        keys = [f"key_{number}" for number in range(uses.BATCH + 1)]
+        keys = [f"key_{number}" for number in range(101)]
         for key in keys:
             noted.note(key)
         assert noted.of(keys).keys() == set(keys)

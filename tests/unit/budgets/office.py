@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.access.service.authentication import hash_of_key
 from opencode_cloud.access.store.truth import Truth
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore

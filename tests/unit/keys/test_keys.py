@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from opencode_cloud.access.service.authentication import hash_of_key
+from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Scope

@@ -7,7 +7,7 @@ from typing import Any
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.api import api_app
 from opencode_cloud.keys.routes import KeysRoutes
 from opencode_cloud.workspaces.routes import TeamRoutes
@@ -38,9 +38,8 @@ class Acquainted(Access):
             actor = self._place.member(actor, workspace)
         elif actor.workspace != workspace:
             raise workspace_not_found()
-        scopes = actor.scopes if actor.credential is Credential.KEY else None
         for permission in permissions:
-            if not allows(actor.role, scopes, permission):
+            if not actor.may(permission):
                 raise not_permitted(permission)
         return actor
 

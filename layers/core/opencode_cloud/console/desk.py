@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from opencode_cloud.access.service import Request
 from opencode_cloud.console.forms import Form, InvalidForm, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render
 from opencode_cloud.kit import http_events
@@ -71,7 +71,7 @@ class Visit:
 
     def may(self, permission: str) -> bool:
         """Tell whether the actor's role includes a permission. For what is shown: services and entrances check."""
-        return allows(self.actor.role, None, Permission(permission))
+        return self.actor.may(Permission(permission))
 
     def query(self, name: str) -> str:
         """Return a parameter of the address."""

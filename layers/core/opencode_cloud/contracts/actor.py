@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opencode_cloud.contracts.permissions import Permission, allows
+
 
 class ActorKind(StrEnum):
     """What an actor is."""
@@ -56,6 +58,12 @@ class Actor:
     address: str = ""
     """The client's IP address."""
     correlation_id: str = ""
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether the actor's role, and the scopes of their key, include ``permission``. Operators may all."""
+        if self.kind is ActorKind.OPERATOR:
+            return True
+        return allows(self.role, self.scopes if self.credential is Credential.KEY else None, permission)
 
 
 ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.service.authentication import KEY_PREFIX
+from opencode_cloud.access.credentials import KEY_PREFIX
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import check_same_origin, request_of
 from opencode_cloud.kit import http_events

@@ -1,50 +1,30 @@
-"""From a credential to an actor: the one place that decides who somebody is, in every plane."""
+"""Authentication from the projection by boto3: reads the rows of a credential; ``access/rules.py`` decides."""
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opencode_cloud.access import rules
+from opencode_cloud.access.credentials import KEY_PREFIX, PROVEN_KEY, PROVEN_SESSION, hash_of_key, session_of_cookie
 from opencode_cloud.contracts.access import (
-    KnownAccount,
     KnownConfiguration,
     KnownKey,
     KnownMember,
-    KnownServiceAccount,
+    KnownSession,
     KnownWorkspace,
     login_required,
-    not_permitted,
-    workspace_not_found,
-    workspace_required,
 )
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.permissions import Permission, Role, allows
+from opencode_cloud.contracts.actor import Actor, Credential
 from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:
+    from opencode_cloud.access.credentials import Request
     from opencode_cloud.access.store import AccessStore, KeyUses
+    from opencode_cloud.contracts.permissions import Permission
 
-KEY_PREFIX = "oc_sk_"
-_PROVEN_SESSION = "session#"
-_PROVEN_KEY = "key#"
 TokenSession = Callable[[str], str | None]
 """Verifies an access token and returns the id of its session; None for anything that is not one of ours now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a request says of its sender."""
-
-    bearer: str = ""
-    cookie: str = ""
-    """The value of the session cookie."""
-    proven: str = ""
-    """In place of a credential: what :func:`proof_of` said of one that was checked before."""
-    address: str = ""
-    correlation_id: str = ""
 
 
 class Access:
@@ -61,10 +41,9 @@ class Access:
 
         Raises ``login_required`` (401). A key is no person.
         """
-        actor = self._account(request, None)[0]
-        if actor is None:
-            raise login_required()
-        return actor
+        credential, session = self._session(request)
+        holder = self._store.person(session.account, None)
+        return rules.authenticate_person(request, credential, session, holder.account)
 
     def member(self, request: Request, workspace: str, *permissions: Permission) -> Actor:
         """Return the actor in ``workspace`` (empty: the key's own), who has all of ``permissions``.
@@ -72,15 +51,11 @@ class Access:
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
         ``not_permitted`` (403).
         """
-        if request.bearer.startswith(KEY_PREFIX) or request.proven.startswith(_PROVEN_KEY):
-            actor = self._key(request, workspace)
+        if request.bearer.startswith(KEY_PREFIX) or request.proven.startswith(PROVEN_KEY):
+            actor = self._by_key(request, workspace)
         else:
-            actor = self._member(request, workspace)
-        scopes = actor.scopes if actor.credential is Credential.KEY else None
-        for permission in permissions:
-            if not allows(actor.role, scopes, permission):
-                raise not_permitted(permission)
-        return actor
+            actor = self._by_session(request, workspace)
+        return rules.require(actor, permissions)
 
     def workspace(self, workspace: str) -> KnownWorkspace | None:
         """Return a workspace with the policy that is in force; None for one that is blocked or deleted."""
@@ -97,8 +72,7 @@ class Access:
                 id="", workspace=workspace, account="" if machine else holder, service_account=holder if machine else ""
             )
         )
-        role = Role.ADMIN if found.service_account else found.member.role if found.member else ""
-        return found.workspace if allows(role, None, permission) else None
+        return rules.standing(found, permission)
 
     def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces of a person and what they are in each, by name."""
@@ -113,128 +87,32 @@ class Access:
         """Tell whether there is such a person, who is not blocked."""
         return self._store.person(account, None).account is not None
 
-    def _member(self, request: Request, workspace: str) -> Actor:
-        actor, member = self._account(request, workspace)
-        if actor is None:
-            raise login_required()
-        if not workspace:
-            raise workspace_required()
-        if member is None:
-            raise workspace_not_found()
-        return member
+    def _by_session(self, request: Request, workspace: str) -> Actor:
+        credential, session = self._session(request)
+        holder = self._store.person(session.account, workspace or None)
+        person = rules.authenticate_person(request, credential, session, holder.account)
+        return rules.authenticate_member(person, holder, workspace)
 
-    def _account(self, request: Request, workspace: str | None) -> tuple[Actor | None, Actor | None]:
-        """Return the person, and the person as a member of ``workspace``, by one round trip."""
+    def _session(self, request: Request) -> tuple[Credential, KnownSession]:
         credential, session_id = self._session_id(request)
         if session_id is None:
-            return None, None
-        found = self._store.session(session_id)
-        if found is None or found.expires_at <= now_seconds():
-            return None, None
-        known = self._store.person(found.account, workspace or None)
-        if known.account is None:
-            return None, None
-        person = Actor(
-            kind=ActorKind.ACCOUNT,
-            credential=credential,
-            id=known.account.id,
-            name=known.account.email,
-            account=known.account.id,
-            session=found.id,
-            address=request.address,
-            correlation_id=request.correlation_id,
-        )
-        if known.member is None or known.workspace is None:
-            return person, None
-        member = Actor(
-            kind=ActorKind.MEMBER,
-            credential=credential,
-            id=known.member.id,
-            name=known.account.email,
-            account=known.account.id,
-            session=found.id,
-            workspace=known.workspace.id,
-            role=known.member.role,
-            address=request.address,
-            correlation_id=request.correlation_id,
-        )
-        return person, member
+            raise login_required()
+        return credential, rules.check_session(self._store.session(session_id), now_seconds())
 
     def _session_id(self, request: Request) -> tuple[Credential, str | None]:
         if request.proven:
-            return Credential.SESSION, request.proven.removeprefix(_PROVEN_SESSION)
+            return Credential.SESSION, request.proven.removeprefix(PROVEN_SESSION)
         if request.bearer:
             return Credential.TOKEN, self._token_session(request.bearer)
         if request.cookie:
             return Credential.SESSION, session_of_cookie(request.cookie)
         return Credential.NONE, None
 
-    def _key(self, request: Request, workspace: str) -> Actor:
-        proven = request.proven.removeprefix(_PROVEN_KEY)
-        key = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
-        if key is None or not usable(key, request.address, anywhere=bool(proven)):
-            raise login_required()
-        holder = self._store.holder(key)
-        if holder.workspace is None or (holder.member is None and holder.service_account is None):
-            raise login_required()
-        if workspace and workspace != key.workspace:
-            raise workspace_not_found()
+    def _by_key(self, request: Request, workspace: str) -> Actor:
+        proven = request.proven.removeprefix(PROVEN_KEY)
+        row = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
+        key = rules.check_key(request, row, now_seconds())
+        actor = rules.authenticate_key(request, key, self._store.holder(key), workspace)
         if self._uses is not None and not proven:
             self._uses.note(key.id)
-        return actor_of_key(request, key, holder.account, holder.member, holder.service_account)
-
-
-def hash_of_key(key: str) -> bytes:
-    """Return what is stored of a key. A plain hash suffices: a key has 256 bits of entropy."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-def proof_of(request: Request, actor: Actor) -> str:
-    """Return what names the credential of ``actor`` without being one, so that it can be looked at again later."""
-    if request.proven:
-        return request.proven
-    if actor.credential is Credential.KEY:
-        return _PROVEN_KEY + hash_of_key(request.bearer).hex()
-    return _PROVEN_SESSION + actor.session
-
-
-def session_of_cookie(cookie: str) -> str:
-    """Return the id under which a browser's session is kept: a hash of the cookie's value, which is stored nowhere."""
-    return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
-
-
-def actor_of_key(
-    request: Request,
-    key: KnownKey,
-    person: KnownAccount | None,
-    member: KnownMember | None,
-    machine: KnownServiceAccount | None,
-) -> Actor:
-    """Return who acts with ``key``: ``person`` as ``member``, or ``machine``."""
-    return Actor(
-        kind=ActorKind.MEMBER if member else ActorKind.SERVICE_ACCOUNT,
-        credential=Credential.KEY,
-        id=member.id if member else machine.id if machine else "",
-        name=(person.email if person else "") if member else machine.name if machine else "",
-        account=key.account,
-        workspace=key.workspace,
-        role=member.role if member else Role.ADMIN,
-        key=key.id,
-        scopes=key.scopes,
-        models=key.models,
-        address=request.address,
-        correlation_id=request.correlation_id,
-    )
-
-
-def usable(key: KnownKey, address: str, *, anywhere: bool = False) -> bool:
-    """Tell whether a key is not expired and may be used from ``address``, which ``anywhere`` leaves unchecked."""
-    if key.expires_at is not None and key.expires_at <= now_seconds():
-        return False
-    if key.networks is None or anywhere:
-        return True
-    try:
-        client = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(client in ipaddress.ip_network(network, strict=False) for network in key.networks)
+        return actor

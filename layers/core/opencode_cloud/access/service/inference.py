@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.access import rules
+from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
 from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.access.service.authentication import KEY_PREFIX, Request, actor_of_key, hash_of_key, usable
 from opencode_cloud.contracts.access import (
     KnownCredentials,
     KnownKey,
@@ -21,15 +22,14 @@ from opencode_cloud.contracts.access import (
     KnownServiceAccount,
     KnownWorkspace,
     login_required,
-    not_permitted,
-    workspace_not_found,
-    workspace_required,
 )
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.actor import Actor, Credential
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.errors import Unauthorized
 
 if TYPE_CHECKING:
+    from opencode_cloud.access.credentials import Request
     from opencode_cloud.access.store.inference import InferenceStore, Rows
 
 REMEMBERED = 10_000
@@ -69,9 +69,7 @@ class InferenceAccess:
             caller = await self._by_key(request, workspace)
         else:
             caller = await self._by_token(request, workspace)
-        scopes = caller.actor.scopes if caller.key else None
-        if not allows(caller.actor.role, scopes, Permission.INFERENCE):
-            raise not_permitted(Permission.INFERENCE)
+        rules.require(caller.actor, [Permission.INFERENCE])
         return caller
 
     async def _by_token(self, request: Request, workspace: str) -> Caller:
@@ -83,51 +81,28 @@ class InferenceAccess:
         if workspace:
             places += [Place(Kind.MEMBER, "", workspace, account), *_of_workspace(workspace)]
         rows = await self._store.read(places, session)
-        person = rows.account(account)
-        alive = rows.session is not None and rows.session.expires_at > now_seconds()
-        if not alive or person is None or rows.session is None or rows.session.account != account:
-            raise login_required()
-        if not workspace:
-            raise workspace_required()
-        member, place = rows.member(account, workspace), rows.workspace(workspace)
-        if member is None or place is None:
-            raise workspace_not_found()
-        actor = Actor(
-            kind=ActorKind.MEMBER,
-            credential=Credential.TOKEN,
-            id=member.id,
-            name=person.email,
-            account=account,
-            session=session,
-            workspace=workspace,
-            role=member.role,
-            address=request.address,
-            correlation_id=request.correlation_id,
-        )
-        return Caller(actor=actor, workspace=place, member=member, credentials=rows.credentials(workspace))
+        alive = rules.check_session(rows.session, now_seconds())
+        person = rules.authenticate_person(request, Credential.TOKEN, alive, rows.account(account))
+        holder = rules.Holder(workspace=rows.workspace(workspace), member=rows.member(account, workspace))
+        actor = rules.authenticate_member(person, holder, workspace)
+        return _caller(actor, holder, rows)
 
     async def _by_key(self, request: Request, workspace: str) -> Caller:
         digest = hash_of_key(request.bearer)
         rows, key = await self._key(digest)
-        if key is None or not usable(key, request.address):
+        try:
+            key = rules.check_key(request, key, now_seconds())
+        except Unauthorized:
             self._holders.pop(digest, None)
-            raise login_required()
-        place = rows.workspace(key.workspace)
+            raise
         person = rows.account(key.account) if key.account else None
-        member = rows.member(key.account, key.workspace) if person else None
-        machine = rows.service_account(key.service_account, key.workspace) if key.service_account else None
-        if place is None or (member is None and machine is None):
-            raise login_required()
-        if workspace and workspace != key.workspace:
-            raise workspace_not_found()
-        return Caller(
-            actor=actor_of_key(request, key, person, member, machine),
-            workspace=place,
-            member=member,
-            service_account=machine,
-            key=key,
-            credentials=rows.credentials(key.workspace),
+        holder = rules.Holder(
+            workspace=rows.workspace(key.workspace),
+            account=person,
+            member=rows.member(key.account, key.workspace) if person else None,
+            service_account=rows.service_account(key.service_account, key.workspace) if key.service_account else None,
         )
+        return _caller(rules.authenticate_key(request, key, holder, workspace), holder, rows, key)
 
     async def _key(self, digest: bytes) -> tuple[Rows, KnownKey | None]:
         """Return a key with the rows of its holder: by one round trip if its holder was looked up before, else two."""
@@ -152,6 +127,20 @@ class InferenceAccess:
         self._holders.move_to_end(digest)
         if len(self._holders) > REMEMBERED:
             self._holders.popitem(last=False)
+
+
+def _caller(actor: Actor, holder: rules.Holder, rows: Rows, key: KnownKey | None = None) -> Caller:
+    """Return an actor with the rows of a holder that the rules let pass, so with a workspace."""
+    if holder.workspace is None:
+        raise login_required()
+    return Caller(
+        actor=actor,
+        workspace=holder.workspace,
+        member=holder.member,
+        service_account=holder.service_account,
+        key=key,
+        credentials=rows.credentials(holder.workspace.id),
+    )
 
 
 def _holder(key: KnownKey) -> list[Place]:

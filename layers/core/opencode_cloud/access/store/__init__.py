@@ -3,7 +3,7 @@
 Only reads are offered here, for the planes without SQL: ``projection`` and ``truth`` are imported by who projects.
 """
 
-from opencode_cloud.access.store.rows import AccessStore, Holder, Person
+from opencode_cloud.access.store.rows import AccessStore
 from opencode_cloud.access.store.uses import KeyUses
 
-__all__ = ["AccessStore", "Holder", "KeyUses", "Person"]
+__all__ = ["AccessStore", "KeyUses"]

@@ -20,11 +20,11 @@ older state cannot bring back what is gone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
+from opencode_cloud.access.rules import Holder
 from opencode_cloud.contracts.access import (
     KnownAccount,
     KnownConfiguration,
@@ -39,25 +39,6 @@ from opencode_cloud.kit.dynamodb import batch_get
 
 Model = TypeVar("Model")
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A person, and what they are in one workspace."""
-
-    account: KnownAccount | None
-    member: KnownMember | None
-    workspace: KnownWorkspace | None
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Whom a key belongs to, as they stand now."""
-
-    workspace: KnownWorkspace | None
-    account: KnownAccount | None
-    member: KnownMember | None
-    service_account: KnownServiceAccount | None
 
 
 class AccessStore:
@@ -82,16 +63,16 @@ class AccessStore:
             expires_at=int(row["expires_at"]["N"]),
         )
 
-    def person(self, account: str, workspace: str | None) -> Person:
+    def person(self, account: str, workspace: str | None) -> Holder:
         """Return a person and their place in a workspace, in one round trip."""
         keys = [(f"account#{account}", "ACCOUNT")]
         if workspace:
             keys += [(f"account#{account}", f"MEMBER#{workspace}"), (f"workspace#{workspace}", "WORKSPACE")]
         rows = self._rows(keys)
-        return Person(
-            _value(rows.get(keys[0]), KnownAccount),
-            _value(rows.get(keys[1]), KnownMember) if workspace else None,
-            _value(rows.get(keys[2]), KnownWorkspace) if workspace else None,
+        return Holder(
+            account=_value(rows.get(keys[0]), KnownAccount),
+            member=_value(rows.get(keys[1]), KnownMember) if workspace else None,
+            workspace=_value(rows.get(keys[2]), KnownWorkspace) if workspace else None,
         )
 
     def workspace(self, workspace: str) -> KnownWorkspace | None:

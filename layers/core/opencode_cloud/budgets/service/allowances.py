@@ -22,10 +22,10 @@ from opencode_cloud.budgets.models.documents import (
     too_many_budgets,
 )
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Standing, Unit
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.versions import check_version
@@ -74,7 +74,9 @@ class Allowances:
         limit: int | None = None,
     ) -> Sequence[Budget]:
         """Return budgets by id, with where they stand now."""
-        wanted = Filter(scope=scope, subject=subject, visible_to=None if _reads_all(actor) else actor.id)
+        wanted = Filter(
+            scope=scope, subject=subject, visible_to=None if actor.may(Permission.BUDGET_READ) else actor.id
+        )
         with self._database.transaction() as connection:
             found = self._store.of_workspace(connection, workspace, wanted, after, limit)
         return self._standing(actor, found)
@@ -83,7 +85,7 @@ class Allowances:
         """Return a budget, with where it stands now; raises ``budget_not_found``."""
         with self._database.transaction() as connection:
             found = self._of(connection, workspace, budget)
-            if not _reads_all(actor) and not self._store.visible(connection, budget, actor.id):
+            if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget, actor.id):
                 raise budget_not_found()
         return self._standing(actor, [found])[0]
 
@@ -247,13 +249,6 @@ def _check(wish: Wish) -> None:
         raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
     if not 0 <= wish.limit <= LARGEST:
         raise invalid_budget("limit", f"it lies between 0 and {LARGEST}")
-
-
-def _reads_all(actor: Actor) -> bool:
-    if actor.kind is ActorKind.OPERATOR:
-        return True
-    scopes = actor.scopes if actor.credential is Credential.KEY else None
-    return allows(actor.role, scopes, Permission.BUDGET_READ)
 
 
 def _tell(unit: OutboxUnit, subject: Subject | None) -> None:

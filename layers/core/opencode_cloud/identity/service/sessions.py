@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.service.authentication import session_of_cookie
+from opencode_cloud.access.credentials import session_of_cookie
 from opencode_cloud.identity.models import Session, SessionKind
 from opencode_cloud.identity.service.refresh import RefreshTokens, Verdict, hash_of, judge
 from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.access.service.authentication import KEY_PREFIX, hash_of_key
+from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Permission, Scope, allows
+from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.keys.limits import checked, wider
 from opencode_cloud.keys.models import (
     Key,
@@ -108,7 +108,7 @@ class Keys:
     ) -> Sequence[Key]:
         """Return keys, the newest first: all of the workspace to who manages them, else the actor's own."""
         member = None
-        if own or not _manages(actor):
+        if own or not actor.may(Permission.KEY_MANAGE):
             if service_account is not None and service_account != actor.id:
                 return []
             member, service_account = _holder(actor)
@@ -140,7 +140,7 @@ class Keys:
         limits = checked(wish.scopes, wish.models, wish.networks, wish.expires_at, utc_now())
         member, service_account = _holder(actor)
         if wish.service_account is not None and wish.service_account != actor.id:
-            if not _manages(actor):
+            if not actor.may(Permission.KEY_MANAGE):
                 raise not_permitted(Permission.KEY_MANAGE)
             member, service_account = None, wish.service_account
         with self._outbox.unit() as unit:
@@ -233,7 +233,7 @@ class Keys:
 
     def _visible(self, connection: Connection, actor: Actor, workspace: str, key: str, *, lock: bool = False) -> Key:
         found = self._store.get(connection, workspace, key, lock=lock)
-        if found is None or not (_manages(actor) or _is_holder(actor, found)):
+        if found is None or not (actor.may(Permission.KEY_MANAGE) or _is_holder(actor, found)):
             raise key_not_found()
         return found
 
@@ -338,13 +338,6 @@ class Keys:
     ) -> None:
         target = Target("key", key.id, key.name)
         self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
-
-
-def _manages(actor: Actor) -> bool:
-    if actor.kind is ActorKind.OPERATOR:
-        return True
-    scopes = actor.scopes if actor.credential is Credential.KEY else None
-    return allows(actor.role, scopes, Permission.KEY_MANAGE)
 
 
 def _holder(actor: Actor) -> tuple[str | None, str | None]:

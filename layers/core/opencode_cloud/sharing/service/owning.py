@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.sharing.models import (
@@ -116,7 +116,7 @@ class Owning:
 
     def page(self, actor: Actor, *, own: bool, limit: int, after: Place | None) -> tuple[list[Listed], Place | None]:
         """Return a page of shares, newest first, and where the next begins: one's own, or all that one may manage."""
-        owner = owner_of(actor) if own or not _manages(actor) else None
+        owner = owner_of(actor) if own or not actor.may(Permission.SHARE_MANAGE) else None
         ids, following = self._store.shares_in(actor.workspace, owner, min(limit, PAGE), after)
         return [each for each in self._store.listed(ids) if not is_over(each.share)], following
 
@@ -198,15 +198,10 @@ def _ownership(terms: Terms) -> Ownership:
     return Ownership(owner=terms.owner, workspace=terms.workspace.id, mode=mode, ticket_key=tickets.new_key())
 
 
-def _manages(actor: Actor) -> bool:
-    scopes = actor.scopes if actor.credential is Credential.KEY else None
-    return allows(actor.role, scopes, Permission.SHARE_MANAGE)
-
-
 def _governs(actor: Actor, ownership: Ownership) -> bool:
     if ownership.workspace != actor.workspace:
         return False
-    return ownership.owner == owner_of(actor) or _manages(actor)
+    return ownership.owner == owner_of(actor) or actor.may(Permission.SHARE_MANAGE)
 
 
 def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) -> Ownership:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.contracts.access import not_permitted
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.permissions import Permission, allows
+from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import (
     Dimension,
@@ -90,14 +90,14 @@ class Reading:
             raise call_not_found()
         dimension, own = _own(actor)
         theirs = found.event.member if dimension is Dimension.MEMBER else found.event.service_account
-        if not _reads_all(actor) and theirs != own:
+        if not actor.may(Permission.USAGE_READ) and theirs != own:
             raise call_not_found()
         return found
 
 
 def visible(actor: Actor, wanted: Selection) -> Selection:
     """Narrow a selection to what the actor may see; raises ``not_permitted`` if they ask for others' calls by name."""
-    if _reads_all(actor):
+    if actor.may(Permission.USAGE_READ):
         return wanted
     dimension, own = _own(actor)
     for holder in (Dimension.MEMBER, Dimension.SERVICE_ACCOUNT):
@@ -132,11 +132,6 @@ def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) ->
         # Nothing lies after now: so today is read as a whole day, not hour by hour.
         until = max(until, day_start(now) + _DAY)
     return msgspec.structs.replace(wanted, since=start(wanted.since), until=until)
-
-
-def _reads_all(actor: Actor) -> bool:
-    scopes = actor.scopes if actor.credential is Credential.KEY else None
-    return allows(actor.role, scopes, Permission.USAGE_READ)
 
 
 def _own(actor: Actor) -> tuple[Dimension, str]:

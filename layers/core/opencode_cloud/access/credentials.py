@@ -1,0 +1,48 @@
+"""What a request says of its sender, and the forms in which credentials are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_cloud.contracts.actor import Credential
+
+if TYPE_CHECKING:
+    from opencode_cloud.contracts.actor import Actor
+
+KEY_PREFIX = "oc_sk_"
+PROVEN_SESSION = "session#"
+PROVEN_KEY = "key#"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a request says of its sender."""
+
+    bearer: str = ""
+    cookie: str = ""
+    """The value of the session cookie."""
+    proven: str = ""
+    """In place of a credential: the answer of :func:`proof_of` for a credential that was checked before."""
+    address: str = ""
+    correlation_id: str = ""
+
+
+def hash_of_key(key: str) -> bytes:
+    """Return what is stored of a key. A plain hash suffices: a key has 256 bits of entropy."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def session_of_cookie(cookie: str) -> str:
+    """Return the id of a browser's session: a hash of the cookie's value, which is stored nowhere."""
+    return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
+
+
+def proof_of(request: Request, actor: Actor) -> str:
+    """Return a name of the credential of ``actor`` that is no credential, so that it can be checked again later."""
+    if request.proven:
+        return request.proven
+    if actor.credential is Credential.KEY:
+        return PROVEN_KEY + hash_of_key(request.bearer).hex()
+    return PROVEN_SESSION + actor.session

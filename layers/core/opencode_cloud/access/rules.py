@@ -1,0 +1,154 @@
+"""The rules of authentication: from the rows of a credential to an actor. The only place that decides, in every plane.
+
+The functions read nothing. ``service/authentication.py`` (boto3) and ``service/inference.py`` (the event loop of the
+gateway) read the rows and call them. An absent row (None) stands for a thing that does not exist, or is blocked,
+disabled, revoked or removed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found, workspace_required
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Role, allows
+
+if TYPE_CHECKING:
+    from opencode_cloud.access.credentials import Request
+    from opencode_cloud.contracts.access import (
+        KnownAccount,
+        KnownKey,
+        KnownMember,
+        KnownServiceAccount,
+        KnownSession,
+        KnownWorkspace,
+    )
+    from opencode_cloud.contracts.permissions import Permission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The present rows of a credential's holder: a person as a member, or a service account, and their workspace."""
+
+    workspace: KnownWorkspace | None = None
+    account: KnownAccount | None = None
+    member: KnownMember | None = None
+    service_account: KnownServiceAccount | None = None
+
+    @property
+    def is_in_workspace(self) -> bool:
+        """Whether the workspace lives, and the holder belongs to it."""
+        person = self.account is not None and self.member is not None
+        return self.workspace is not None and (person or self.service_account is not None)
+
+
+def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
+    """Return a key that may be used at ``now`` (seconds) from the request's address; else raise ``login_required``.
+
+    The address of a credential that was checked before is not checked again.
+    """
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        raise login_required()
+    if not request.proven and not _is_within(key.networks, request.address):
+        raise login_required()
+    return key
+
+
+def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace: str) -> Actor:
+    """Return the actor of a key that :func:`check_key` let pass; ``workspace`` is the wanted one, empty for the key's.
+
+    Raises ``login_required`` (401) when the holder is gone, ``workspace_not_found`` (404) in another workspace.
+    """
+    if not holder.is_in_workspace:
+        raise login_required()
+    if workspace and workspace != key.workspace:
+        raise workspace_not_found()
+    person, member, machine = holder.account, holder.member, holder.service_account
+    return Actor(
+        kind=ActorKind.MEMBER if member else ActorKind.SERVICE_ACCOUNT,
+        credential=Credential.KEY,
+        id=member.id if member else machine.id if machine else "",
+        name=(person.email if person else "") if member else machine.name if machine else "",
+        account=key.account,
+        workspace=key.workspace,
+        role=member.role if member else Role.ADMIN,
+        key=key.id,
+        scopes=key.scopes,
+        models=key.models,
+        address=request.address,
+        correlation_id=request.correlation_id,
+    )
+
+
+def check_session(session: KnownSession | None, now: int) -> KnownSession:
+    """Return a session that lives at ``now`` (seconds); else raise ``login_required``."""
+    if session is None or session.expires_at <= now:
+        raise login_required()
+    return session
+
+
+def authenticate_person(
+    request: Request, credential: Credential, session: KnownSession, account: KnownAccount | None
+) -> Actor:
+    """Return the person of a session that :func:`check_session` let pass, outside of any workspace.
+
+    Raises ``login_required`` (401) when the person is blocked, or the session is of another person.
+    """
+    if account is None or account.id != session.account:
+        raise login_required()
+    return Actor(
+        kind=ActorKind.ACCOUNT,
+        credential=credential,
+        id=account.id,
+        name=account.email,
+        account=account.id,
+        session=session.id,
+        address=request.address,
+        correlation_id=request.correlation_id,
+    )
+
+
+def authenticate_member(person: Actor, holder: Holder, workspace: str) -> Actor:
+    """Return a person as a member of ``workspace``.
+
+    Raises ``workspace_required`` (401) without a workspace, ``workspace_not_found`` (404) for strangers.
+    """
+    if not workspace:
+        raise workspace_required()
+    if holder.member is None or holder.workspace is None:
+        raise workspace_not_found()
+    return replace(
+        person,
+        kind=ActorKind.MEMBER,
+        id=holder.member.id,
+        workspace=holder.workspace.id,
+        role=holder.member.role,
+    )
+
+
+def require(actor: Actor, permissions: Iterable[Permission]) -> Actor:
+    """Return an actor with all of ``permissions``; else raise ``not_permitted`` (403)."""
+    for permission in permissions:
+        if not actor.may(permission):
+            raise not_permitted(permission)
+    return actor
+
+
+def standing(holder: Holder, permission: Permission) -> KnownWorkspace | None:
+    """Return the workspace of a holder who may do ``permission`` there without any credential; else None."""
+    role = Role.ADMIN if holder.service_account else holder.member.role if holder.member else ""
+    return holder.workspace if allows(role, None, permission) else None
+
+
+def _is_within(networks: Iterable[str] | None, address: str) -> bool:
+    """Tell whether an IP address is in one of ``networks``; None admits every address."""
+    if networks is None:
+        return True
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(client in ipaddress.ip_network(network, strict=False) for network in networks)
