@@ -20,7 +20,7 @@ class Operation:
     method: str
     path: str
     permission: str
-    """One of `workspaces/permissions.py`, `account`, or `none`."""
+    """One of `contracts/permissions.py`, `account`, or `none`."""
     parameters: tuple[Schema, ...]
     body: Schema | None
     """The schema of its JSON body."""

@@ -1,7 +1,7 @@
 """Invariant I8: nobody reads or writes what is another workspace's, or beyond their role or scope, by any route.
 
 The matrix comes from the committed OpenAPI document: every operation of it, tried by every kind of actor there is. What
-is expected of each is said by `workspaces/permissions.py`. A new route is tried without a line here, unless its path
+is expected of each is said by `contracts/permissions.py`. A new route is tried without a line here, unless its path
 names something that the :class:`World` does not have: then the test says so.
 """
 

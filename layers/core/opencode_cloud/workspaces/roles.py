@@ -8,7 +8,7 @@ from opencode_cloud.contracts.permissions import GRANTS, SCOPES, Permission, Rol
 
 HEAD = """# Roles, scopes and permissions
 
-Written from `workspaces/permissions.py` by `make roles`; a test keeps the two alike. Every route of the API names the
+Written from `contracts/permissions.py` by `make roles`; a test keeps the two alike. Every route of the API names the
 permission that it asks for as `x-permission` ([API](openapi.json)).
 
 A **role** is what a member is in a workspace. Besides what the table says: owners are made, changed and removed by

@@ -37,7 +37,7 @@ class Client(ClientMixin):
         return
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return no scope: a token may do what its person's role allows (workspaces/permissions.py)."""
+        """Return no scope: a token may do what its person's role allows (contracts/permissions.py)."""
         del scope
         return ""
 
