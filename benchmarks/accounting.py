@@ -1,7 +1,7 @@
 """AWS calls, list prices and processor time of every operation: `python -m benchmarks.accounting URL RESULT.json`.
 
-A process of its own, started with the environment of the deployed functions: what is counted is exactly what they do,
-and its processor time is theirs. The tables are copies (:mod:`benchmarks.sandbox`): only this process changes them.
+A separate process, started with the environment of the deployed functions. It counts exactly their calls, and its CPU
+time is theirs. The tables are copies (:mod:`benchmarks.sandbox`): only this process changes them.
 """
 
 from __future__ import annotations

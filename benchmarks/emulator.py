@@ -1,4 +1,4 @@
-"""What the emulator alone takes: single calls from a bare client, and a function that calls nothing."""
+"""The emulator's own time: single calls from a bare client, and a function that makes no calls."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def gateway_url() -> str:
 
 
 class _Calls:
-    """The calls of a commit on a share that is nobody's."""
+    """The calls of a commit on a share without viewers or owner."""
 
     def __init__(self, table: str) -> None:
         self._table = table

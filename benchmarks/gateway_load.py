@@ -20,7 +20,7 @@ STAMP_BYTES = 23
 WORDS, PAUSE, WAIT = 30, 0.1, 0.1
 """A stream: pieces, seconds between events, seconds before the first event, which comes before the first piece."""
 OPENED_PER_SECOND = 100
-"""Slow streams are opened no faster: what is measured is what they keep, not how they begin."""
+"""Rate at which slow streams are opened. The benchmark measures their memory, not their start."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass
 class Streamed:
-    """What came of streams, in nanoseconds."""
+    """Times of streams, in nanoseconds."""
 
     first: list[int] = field(default_factory=list[int])
     """From the request to the first piece, less what the upstream waited for."""

@@ -1,4 +1,4 @@
-"""What of a call's time is the emulator's: the two calls that come before the first byte, made by a bare client."""
+"""The emulator's part of a call's time: a bare client makes the two calls that precede the first byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the part `gateway` found, as tables and sentences."""
+"""The results of the part `gateway`, as tables and sentences."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.table import Table
 
 Json = dict[str, Any]
 TARGET_MS = 30.0
-"""What the gateway may add to the first byte at the 99th percentile, at 50 concurrent streams."""
+"""Target for latency added to the first byte at the 99th percentile, at 50 concurrent streams."""
 TARGET_RATIO = 0.5
-"""Of what LiteLLM adds."""
+"""Target for our added latency, as a share of LiteLLM's."""
 
 
 def print_gateway(console: Console, result: Json) -> None:
-    """Print latency, throughput, memory, and what a call asks of AWS."""
+    """Print latency, throughput, memory, and the AWS calls of a model call."""
     _print_latency(console, result)
     _print_costs(console, result)
     _print_calls(console, result["calls"])
@@ -68,8 +68,8 @@ def _print_latency(console: Console, result: Json) -> None:
     console.print(table)
     emulator = result["latency"]["emulator"]["first"]
     console.print(
-        f"Of what we add to the first byte, the emulator takes {emulator['p50_ms']:.1f} ms (p50) and "
-        f"{emulator['p99_ms']:.1f} ms (p99): a bare client's calls of the same kind, made meanwhile.\n"
+        f"The emulator takes {emulator['p50_ms']:.1f} ms (p50) and {emulator['p99_ms']:.1f} ms (p99) of our latency "
+        "to the first byte, measured by a bare client with calls of the same kind.\n"
     )
 
 
@@ -98,7 +98,7 @@ def _print_costs(console: Console, result: Json) -> None:
 
 
 def _print_calls(console: Console, calls: Json) -> None:
-    table = Table(title="What one call asks of AWS", title_justify="left", title_style="bold")
+    table = Table(title="AWS calls of one model call", title_justify="left", title_style="bold")
     for column in ("call", "before the first byte", "afterwards"):
         table.add_column(column)
     for column in ("write units", "read units", "DynamoDB, US$ per million", "own processor ms"):

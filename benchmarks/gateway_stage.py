@@ -1,4 +1,4 @@
-"""What the gateway needs before it can be measured: a catalogue with the scripted upstream, a key, budgets."""
+"""Prepares the gateway for measuring: a catalogue with the scripted upstream, a key, budgets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Prepared:
     """Who calls."""
 
     headers: dict[str, str]
-    """Of a call that goes to the gateway itself, as the edge would send it on."""
+    """Headers of a call directly to the gateway, as the edge would forward it."""
 
 
 def prepare(url: str, upstream_url: str) -> Prepared:

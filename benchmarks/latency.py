@@ -21,7 +21,7 @@ _LATE_SECONDS = 20.0
 
 
 class Receipts:
-    """Who has received what, and how long it took."""
+    """Receipts of updates by viewers, and their latencies."""
 
     def __init__(self) -> None:
         self.latencies: list[int] = []
@@ -55,7 +55,7 @@ class Receipts:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is published: to whom, how often, how large; ``limit_seconds`` bounds it where the rate has to be low."""
+    """Load of a run: viewers, rate and size of updates. ``limit_seconds`` bounds it where the rate must be low."""
 
     viewers: int
     rate: float

@@ -222,7 +222,7 @@ def print_shares_of_time(console: Console, latency: Sequence[Json], accounting: 
     if one is None:
         return
     parts = shares_of_time(one, accounting)
-    table = _table("One update to one viewer: whose time it is", "part", "ms", "how it was found")
+    table = _table("One update to one viewer, by part", "part", "ms", "how it was found")
     for name, (value, source) in parts.items():
         table.add_row(name, f"{value:.2f}", source)
     console.print(table)

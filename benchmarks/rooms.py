@@ -1,4 +1,4 @@
-"""What is measured, seen by publishers and viewers: a share of ours, or the floor."""
+"""The measured servers as publishers and viewers see them: our share, or the floor."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Share:
     async def join(self, on_receipt: OnReceipt) -> Socket:
         """Join as a viewer that has everything so far, and wait until it is live.
 
-        What comes by reference counts as received when its body has been fetched.
+        A referenced item counts as received when its body has been fetched.
         """
         viewer = _Viewer(self, on_receipt)
         await viewer.start()

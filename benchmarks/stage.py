@@ -23,14 +23,14 @@ class Stage:
     """A deployed local stage."""
 
     url: str
-    """Of the front door."""
+    """URL of the front door."""
     credentials: dict[str, str]
     """Environment variables that lead boto3 to the emulator, as root."""
     memory: Callable[[], dict[str, float]]
     processor: Callable[[], dict[str, float]]
     """Processor time used so far, in seconds."""
     gateway_url: str
-    """Of the gateway itself, behind the front door."""
+    """URL of the gateway itself, behind the front door."""
     gateway_pids: Callable[[], list[int]]
 
 

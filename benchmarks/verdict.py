@@ -55,8 +55,8 @@ def _on_latency(rows: Sequence[Json], accounting: Json | None) -> Iterator[str]:
         emulator = sum(value for name, (value, _) in parts.items() if name.startswith("emulator"))
         ours = parts["ours: processor time"][0]
         yield (
-            f"Of the {total:.1f} ms at one viewer, {emulator:.1f} ms ({emulator / total:.0%}) are the emulator's and "
-            f"{ours:.1f} ms ({ours / total:.0%}) our functions' own processor time."
+            f"One viewer waits {total:.1f} ms: {emulator:.1f} ms ({emulator / total:.0%}) are the emulator's and "
+            f"{ours:.1f} ms ({ours / total:.0%}) our functions' own CPU time."
         )
 
 

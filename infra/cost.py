@@ -1,7 +1,7 @@
-"""`make cost STAGE=...`: what a stage costs a month when nobody uses it, from its templates and dated prices.
+"""`make cost STAGE=...`: the monthly idle cost of a stage, from its templates and dated prices.
 
-Every type of resource is either priced or listed as free while idle: one that is neither is an error, so that nothing
-new comes in without somebody asking what it costs.
+Every type of resource must be priced or listed as free while idle. Any other type is an error, so that no new type is
+added without a check of its price.
 """
 
 import json
@@ -84,7 +84,7 @@ FREE = frozenset(
 
 
 class UnknownCost(Exception):
-    """A template has a type of resource of which nobody has said what it costs."""
+    """A template has a type of resource without a known price."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class PriceList:
 
 
 def idle(resources: Resources, prices: PriceList) -> list[Item]:
-    """Return what `resources` (by logical id, of all stacks) cost a month when nobody uses them, dearest first.
+    """Return the monthly idle costs of `resources` (by logical id, of all stacks), highest first.
 
     Raises:
         UnknownCost: naming the types that are neither priced nor free.
@@ -263,7 +263,7 @@ def resources_of(templates: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[st
 
 def report(stage: Stage, items: list[Item], prices: PriceList) -> str:
     """Return the bill as text."""
-    lines = [f"Stage {stage.name} when nobody uses it: US$ a month at list prices ({prices.region}, {prices.date})", ""]
+    lines = [f"Stage {stage.name} when idle: US$ a month at list prices ({prices.region}, {prices.date})", ""]
     lines += [f"  {item.quantity:4d}  {item.name:36} {item.monthly:9.2f}" for item in items]
     lines += ["", f"        {'together':36} {sum(item.monthly for item in items):9.2f}", ""]
     lines += [

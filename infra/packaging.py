@@ -1,6 +1,6 @@
-"""Packaging without Docker: what goes into the layers and functions, bit for bit the same on every machine.
+"""Packages layers and functions without Docker, bit for bit the same on every machine.
 
-Hashes are taken of the sources (content and names, no times), so that nothing is built or republished without a change.
+Hashes cover contents and names of the sources, not times, so that only changes are built and published.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class PackagingError(Exception):
 
 @jsii.implements(ILocalBundling)
 class LocalBundling:
-    """Fills an asset's folder by a function of ours instead of a container."""
+    """Fills an asset's folder with our own function instead of a container."""
 
     def __init__(self, fill: Callable[[Path], None]) -> None:
         """Build with `fill`, which gets the folder to fill."""
@@ -54,7 +54,7 @@ class LocalBundling:
 def dependencies(stage: Stage, name: str, on: str | None = None) -> lambda_.Code:
     """Return the layer of the third-party libraries in the list `name`, for the stage's architecture and Python.
 
-    What the layer of the list `on` holds, which is to lie beneath, is left out.
+    Libraries of the layer `on`, which lies beneath, are left out.
     """
     text = locked(name, on)
     target = platform_options(stage)
@@ -137,7 +137,7 @@ def function(name: str) -> lambda_.Code:
 def image(name: str, stage: Stage) -> ecs.ContainerImage:
     """Return the container of the function `name`, by its Dockerfile: Docker is needed when it is deployed, not before.
 
-    What is sent to Docker is what it copies, and nothing else.
+    Only the files that it copies are sent to Docker.
     """
     sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}")
     kept = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]

@@ -68,7 +68,7 @@ class GitHub(_Settings):
 class Database(_Settings):
     """The database of the console plane: Aurora MySQL Serverless v2 on AWS, MariaDB beside the emulator."""
 
-    min_acu: float = Field(default=0, ge=0, le=256, multiple_of=0.5, description="0: pauses when nobody uses it")
+    min_acu: float = Field(default=0, ge=0, le=256, multiple_of=0.5, description="0: pauses when idle")
     max_acu: float = Field(default=4, ge=1, le=256, multiple_of=0.5)
     pause_after_seconds: int = Field(default=900, ge=300, le=86_400)
     readers: int = Field(default=0, ge=0, le=15, description="instances in other zones, which take over on a failure")
@@ -88,12 +88,14 @@ class Database(_Settings):
 
 
 class Gateway(_Settings):
-    """What serves model calls: a function that costs nothing while idle, or containers, cheaper where many stream."""
+    """The runtime of model calls: a function, free while idle, or containers, cheaper with many streams."""
 
     runtime: Literal["lambda", "container"] = "lambda"
     memory: int = Field(default=512, ge=256, le=10_240, description="MB of one execution environment, or of one task")
     concurrency: int | None = Field(
-        default=None, ge=1, description="model calls at one time, reserved; more are refused. None: what is left"
+        default=None,
+        ge=1,
+        description="reserved concurrent model calls; more are refused. None: the account's unreserved rest",
     )
     read_seconds: int = Field(
         default=120, ge=30, le=180, description="that CloudFront waits for bytes; over 120 asks for a higher quota"

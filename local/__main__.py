@@ -40,7 +40,7 @@ def main() -> None:
     dev.add_argument("--no-quotas", action="store_true", help="lift AWS's limits (also NO_QUOTAS=1)")
     dev.add_argument("--trust-proxy", action="store_true", help="believe a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
     commands.add_parser("clean", help="stop what runs and forget all data")
-    commands.add_parser("lock", help="write the hash-locked requirement lists anew")
+    commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
     commands.add_parser("openapi", help="write docs/openapi.json")

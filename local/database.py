@@ -20,7 +20,7 @@ from local.mariadb import MariaDB, find
 from local.processes import READY_SECONDS, Program, ProgramFailed, accepts, clean_environment, free_port, is_free
 
 NAME = "opencode_cloud"
-"""Of the database in the server."""
+"""Name of the database in the server."""
 
 OWNER = "owner"
 USER = "console"
@@ -126,7 +126,7 @@ class LocalDatabase:
     def forget_other_schema(self) -> None:
         """Delete the data if versions of the schema were changed since :meth:`note_schema`, rather than added to.
 
-        Only for data that nobody misses: until a version is released it may be edited in place.
+        Only for disposable data: until a version is released it may be edited in place.
         """
         noted = self._folder / "versions"
         if not noted.exists() or not _versions(self._root).startswith(noted.read_text()):
@@ -145,7 +145,7 @@ class LocalDatabase:
 
     def _install(self, programs: MariaDB) -> None:
         data = self._folder / "data"
-        # What an installation that was cut short left behind would be taken for a database.
+        # Remove the rest of an interrupted installation, which would be taken for a database.
         shutil.rmtree(data, ignore_errors=True)
         command = [str(programs.install), *programs.options, f"--datadir={data}", f"--user={getpass.getuser()}"]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-bin", *_SIZES]
@@ -209,6 +209,6 @@ def _statements(access: Access) -> str:
         who = f"'{user}'@'127.0.0.1'"
         lines += [f"CREATE USER IF NOT EXISTS {who};", f"ALTER USER {who} IDENTIFIED BY '{password}';"]
         lines += [f"GRANT {rights} ON {NAME}.* TO {who};"]
-    # The installation lets root in without a password; nobody needs root.
+    # The installation lets root in without a password, and root is not needed.
     lines += ["DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', ''@'localhost';"]
     return "\n".join(lines) + "\n"

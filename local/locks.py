@@ -17,11 +17,11 @@ LOCKS = {
     "requirements/ministack": "",
     "requirements/setup": "",
 }
-"""Lists, each with the lists that constrain it: what is developed with is what is deployed."""
+"""Lists, each with the lists that constrain it, so that development uses the deployed versions."""
 
 
 def write_locks(root: Path) -> None:
-    """Resolve every list anew for all platforms; no registry's address gets into a file."""
+    """Resolve every list again, for all platforms. No file contains a registry's address."""
     command = [str(root / ".venv/bin/uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     command += ["--no-emit-index-url", "--python-version", "3.11", "--custom-compile-command", "make lock", "--upgrade"]
     for name, constraint in LOCKS.items():

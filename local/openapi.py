@@ -37,7 +37,7 @@ VERSIONED = frozenset(
         ("PATCH", "/budgets/{budget}"),
     )
 )
-"""What is changed only by naming the version that was read."""
+"""Operations that require `If-Match`."""
 
 
 def build(root: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from opencode_cloud.kit.sql import Database
 
 
 def write_revision(root: Path, name: str) -> None:
-    """Write `migrations/versions/<number>_<name>.py`, to be read and completed by whoever asked for it."""
+    """Write `migrations/versions/<number>_<name>.py`, to read and complete by hand."""
     folder = root / "migrations"
     with tempfile.TemporaryDirectory() as scratch:
         server = LocalDatabase(Path(scratch), root)

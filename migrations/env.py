@@ -18,7 +18,7 @@ def collect_tables() -> None:
 
 
 def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
-    """Say whether Alembic is to compare an object: its own table is none of ours."""
+    """Return whether Alembic should compare an object: it must skip its own table."""
     return not (kind == "table" and name == "alembic_version")
 
 

@@ -107,7 +107,7 @@ class WebSocketGateway(Construct):
         super().__init__(scope, name)
         self.api = gateway.WebSocketApi(self, "Api", api_name=f"opencode-cloud-{stage.name}-live")
         pin(self.api, stage, api_id)
-        acknowledge(self.api, "Whoever has a share's link may watch it: the link is the capability.", "APIG4")
+        acknowledge(self.api, "Anyone with a share's link may watch it: the link is the capability.", "APIG4")
         self.stage = gateway.WebSocketStage(
             self,
             "Stage",

@@ -1,7 +1,7 @@
 """The gateway in containers: a process holds hundreds of streams, so from some volume on it is cheaper than functions.
 
-A network of its own, without a NAT: tasks have public addresses to reach model providers by, and let nobody in but the
-balancer, which has private ones only and is reached by the CDN alone (a VPC origin).
+A separate network without a NAT. Tasks have public IP addresses to reach model providers, and accept only the balancer.
+The balancer has private addresses only, and only the CDN reaches it (a VPC origin).
 """
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
@@ -27,10 +27,10 @@ from infra.stage import Stage
 PORT = 8080
 HEALTH = "/zen/v1/health"
 IDLE = Duration.seconds(400)
-"""Of a connection through the balancer; streams have a heartbeat every ten seconds."""
+"""Idle timeout of a connection through the balancer; streams have a heartbeat every ten seconds."""
 
 DRAINING = Duration.seconds(120)
-"""That a task which is to end has for its streams: as long as ECS waits before it kills."""
+"""Time of a stopping task for its streams: as long as ECS waits before it kills."""
 
 CIDR = "10.75.0.0/22"
 VCPU = 1024
@@ -72,7 +72,7 @@ class Containers(Workload):
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
-        acknowledge(vpc, "Tasks let in nobody but the balancer, which logs nothing that a flow log would add.", "VPC7")
+        acknowledge(vpc, "Tasks accept only the balancer; a flow log would add nothing.", "VPC7")
         return vpc
 
     def _environment(self, known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
@@ -100,7 +100,9 @@ class Containers(Workload):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
         )
-        acknowledge(task, "Its settings name tables and secrets; what is secret is fetched under the role.", "ECS2")
+        acknowledge(
+            task, "Its settings only name tables and secrets; the task fetches the secrets under its role.", "ECS2"
+        )
         acknowledge(
             task, "ecr:GetAuthorizationToken, which pulling the image needs, takes no resource.", "IAM5[Resource::*]"
         )
@@ -120,7 +122,7 @@ class Containers(Workload):
         return {
             "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
             "PORT": str(PORT),
-            # What is left after it is for settling.
+            # The rest of the time is for settling.
             "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
             "GATEWAY_WORKERS": str(self._processes()),
         }

@@ -1,4 +1,4 @@
-"""One Lambda function as all of ours are: a role and a log group of its own, shared layers, behind the alias `live`."""
+"""A Lambda function with its own role and log group, shared layers, and the alias `live`."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -78,7 +78,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Size:
-    """What an invocation may take: seconds, and MB (the processor share grows with them; 1769 is one whole vCPU)."""
+    """Limits of an invocation: seconds, and MB. The CPU share grows with the memory; 1769 MB is one whole vCPU."""
 
     timeout: int
     memory: int
@@ -194,7 +194,7 @@ def _layer(scope: Construct, name: str, code: lambda_.Code, stage: Stage) -> lam
 
 
 def common_environment(name: str, stage: Stage) -> dict[str, str]:
-    """Return the settings that everything of ours has, which runs under the name `name`."""
+    """Return the settings of all our workloads, for the one named `name`."""
     return {
         "STAGE": stage.name,
         "LOG_LEVEL": stage.log_level,

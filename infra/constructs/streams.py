@@ -20,7 +20,7 @@ def read_stream(
 ) -> None:
     """Give `function` the rows put into `table`, up to 500 at once, gathered for `window`.
 
-    What failed `attempts` times more goes into the queue `failed`.
+    A batch that fails `attempts` times more goes into the queue `failed`.
     """
     function.alias.add_event_source(
         sources.DynamoEventSource(

@@ -1,4 +1,4 @@
-"""What runs our code under a role of its own, be it a function or a container."""
+"""A function or a container that runs our code under its own role."""
 
 from collections.abc import Sequence
 

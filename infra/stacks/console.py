@@ -1,4 +1,4 @@
-"""The console plane: who people are, what they may do, what they used, and what the other planes must know of it."""
+"""The console plane: people, permissions, usage, and their projection to the other planes."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -28,7 +28,7 @@ from infra.tables import ACCOUNT_INDEX
 SIZES = {
     "identity": Size(timeout=29, memory=1769),
     "console": Size(timeout=29, memory=1769),
-    # A whole processor: whoever was killed after a commit leaves five seconds, of which its start takes most.
+    # A whole vCPU: after a kill, a change must be relayed within five seconds, and the start takes most of them.
     "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
@@ -142,7 +142,7 @@ class ConsoleStack(Stack):
         self._allow_projecting(function)
         self._allow_sending(function, "relay", "audit", "mail", "export")
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
-        # What it signs addresses of exports with are its own rights.
+        # It signs URLs of exports with its own rights.
         self._allow_exports(function, "s3:GetObject")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn, data.login_secrets_arn])
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])

@@ -1,4 +1,4 @@
-"""What must survive: tables, buckets, keys, secrets, and the messages between functions."""
+"""Persistent data: tables, buckets, keys, secrets, and the messages between functions."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -30,7 +30,7 @@ CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60, "alerts": LEDGER_SECON
 """Queues of the console plane, and the seconds that the function behind each may take for a batch."""
 
 LOCAL_MAIL_DOMAIN = "localhost.test"
-"""Of the sender of stage local's mails; it exists nowhere."""
+"""Domain of the sender in stage local's mails. It does not exist."""
 
 PROMPT_ATTEMPTS = 50
 """Attempts before a message counts as failed: it must outlast a database that is away for half an hour."""
@@ -261,13 +261,13 @@ class DataStack(Stack):
                 conditions={"StringEquals": {"AWS:SourceAccount": self.account}},
             )
         )
-        acknowledge(bucket, "It holds what everybody may read; who writes it is in the audit trail.", "S1")
+        acknowledge(bucket, "It holds public files; the audit trail records their writers.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
 
     def _exports(self, stage: Stage) -> s3.Bucket:
-        """Make the bucket of exported usage, which can be made anew at any time."""
+        """Make the bucket of exported usage. Its files can be exported again at any time."""
         bucket = s3.Bucket(
             self,
             "UsageExports",
@@ -281,7 +281,7 @@ class DataStack(Stack):
             ],
             removal_policy=self._removal,
         )
-        acknowledge(bucket, "Who asked for an export, and when it was fetched, is in the audit trail.", "S1")
+        acknowledge(bucket, "The audit trail records requests and downloads of exports.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket

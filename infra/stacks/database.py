@@ -39,9 +39,9 @@ class DatabaseAccess:
     """How functions reach the database of a stage."""
 
     environment: Mapping[str, str]
-    """Of functions that read and write rows."""
+    """Environment of functions that read and write rows."""
     owner_environment: Mapping[str, str]
-    """What the function that migrates gets besides."""
+    """Additional environment of the function that migrates."""
     place: Place | None = None
     connect_arns: list[str] = field(default_factory=list[str])
     owner_secret_arn: str | None = None
@@ -84,7 +84,7 @@ class DatabaseStack(ZonedStack):
         self._settings = stage.database
         self.vpc = self._vpc()
         self._functions = self._security_group("Functions", "Functions that use the database.", outbound=True)
-        self._servers = self._security_group("Servers", "The database: nobody but its functions.")
+        self._servers = self._security_group("Servers", "The database: only its functions.")
         self._servers.add_ingress_rule(self._functions, ec2.Port.tcp(3306), "Functions")
         self.cluster = self._cluster()
         self.proxy = self._proxy() if self._settings.proxy else None
@@ -117,8 +117,8 @@ class DatabaseStack(ZonedStack):
         acknowledge(vpc, "Nothing in it accepts connections but the database, from its functions only.", "VPC7")
         if isinstance(egress, ec2.NatInstanceProviderV2):
             inside = ec2.Peer.ipv4(CIDR)
-            egress.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "What it is to forward")
-            because = "It forwards packets and keeps nothing; if it fails, CloudFormation or a hand makes another."
+            egress.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "Traffic to forward")
+            because = "It forwards packets and stores nothing; if it fails, CloudFormation or an operator replaces it."
             acknowledge(vpc, because, "EC26", "EC28", "EC29")
         return vpc
 
@@ -171,8 +171,8 @@ class DatabaseStack(ZonedStack):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
         acknowledge(cluster, "Backups restore to any second; a backtrack of the whole cluster is no use here.", "RDS14")
-        acknowledge(cluster, "A port of another number keeps nobody out; security groups do.", "RDS11")
-        acknowledge(cluster, "Stages whose data is kept are protected; others are made to be thrown away.", "RDS10")
+        acknowledge(cluster, "Another port number protects nothing; security groups do.", "RDS11")
+        acknowledge(cluster, "Stages whose data is kept are protected; others are disposable.", "RDS10")
         acknowledge(cluster, "The general, slow and audit logs would hold addresses of people.", "RDS16")
         acknowledge(cluster, "Only the function that migrates uses it; functions connect by IAM's tokens.", "SMG4")
         return cluster
@@ -184,7 +184,7 @@ class DatabaseStack(ZonedStack):
         return rds.ClusterInstance.serverless_v2(name, scale_with_writer=True, auto_minor_version_upgrade=True)
 
     def _proxy(self) -> rds.DatabaseProxy:
-        group = self._security_group("Proxies", "RDS Proxy: nobody but the database's functions.", outbound=True)
+        group = self._security_group("Proxies", "RDS Proxy: only functions that use the database.", outbound=True)
         group.add_ingress_rule(self._functions, ec2.Port.tcp(3306), "Functions")
         self._servers.add_ingress_rule(group, ec2.Port.tcp(3306), "RDS Proxy")
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))

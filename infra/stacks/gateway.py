@@ -1,4 +1,4 @@
-"""The gateway plane: model calls, what they are held to, and what becomes of reservations that nobody settled."""
+"""The gateway plane: model calls, and the sweep of unsettled reservations."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false

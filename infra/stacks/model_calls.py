@@ -1,4 +1,4 @@
-"""What an operator sees of model calls, and what wakes one: signals of gateway, budgets and ledger."""
+"""Graphs and alarms of model calls, for operators: signals of gateway, budgets and ledger."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -55,7 +55,7 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
     alerts = gateway.budgets.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
     yield Signal("BudgetAlertsBehind", alerts, 60_000, "Budgets are watched over a minute late: alerts come late.")
     usage = ledger.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
-    yield Signal("UsageBehind", usage, 900_000, "What was used is over 15 minutes late in the database.")
+    yield Signal("UsageBehind", usage, 900_000, "Usage reaches the database over 15 minutes late.")
 
 
 def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]:
@@ -91,7 +91,7 @@ def _at_one_time(gateway: GatewayStack) -> list[cloudwatch.IMetric]:
 
 
 def _answers(gateway: GatewayStack) -> tuple[cloudwatch.IMetric, cloudwatch.IMetric] | None:
-    """Return the gateway's 5xx and all requests to it, as whoever stands before it counts them."""
+    """Return the gateway's 5xx and all requests to it, as counted by the balancer or Lambda."""
     if gateway.containers:
         target = balancing.HttpCodeTarget.TARGET_5XX_COUNT
         metrics = gateway.containers.balancer.metrics
@@ -103,4 +103,4 @@ def _answers(gateway: GatewayStack) -> tuple[cloudwatch.IMetric, cloudwatch.IMet
 
 
 URL_METRICS = ("Url5xxCount", "UrlRequestCount")
-"""What Lambda counts of a function's URL."""
+"""Lambda's metrics of a function URL."""

@@ -1,4 +1,4 @@
-"""What an operator looks at, and what wakes one: dashboard, alarms, topic."""
+"""For operators: dashboard, alarms and their topic."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -113,7 +113,7 @@ class ObservabilityStack(Stack):
     def _queue_alarms(self) -> None:
         for name, queue in self._failed.items():
             waiting = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
-            meaning = f"Of {name}, something failed for good: look into its queue, then redrive it."
+            meaning = f"A message of {name} failed for good: look into its queue, then redrive it."
             self._alarm(f"{name.capitalize()}Failed", waiting, 0, meaning)
 
     def _console_alarms(self) -> None:

@@ -34,7 +34,7 @@ SIZES = {
     "purge": Size(timeout=60, memory=1024),
 }
 IN_BACKGROUND = ("deliver", "snapshot", "purge")
-"""Functions that nobody waits for: what they could not do goes into a queue of its own."""
+"""Functions without a waiting caller. Each has a queue for its failed invocations."""
 
 
 class SharingStack(Stack):

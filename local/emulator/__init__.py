@@ -1,1 +1,1 @@
-"""What runs inside MiniStack's own environment: only the standard library and MiniStack may be imported here."""
+"""Code that runs inside MiniStack's environment: import only the standard library and MiniStack here."""

@@ -123,7 +123,7 @@ class Durability:
             self._app._get_module(module).load_persisted_state(data)
         # Without a saved state there is no table either: what the journal says belongs to a stage never finished.
         replayed = 0 if first_segment is None else self._replay(first_segment)
-        # Streams begin anew, so a place in the old one would skip all that comes; functions take a record twice.
+        # Streams start from the beginning, so an old position would skip new records. Functions tolerate repetition.
         self._app._get_module("lambda_svc")._dynamodb_stream_positions.clear()
         self._journal = Journal(self._journal_folder)
         logger.info("restored the saved state and %d changes from the journal", replayed)

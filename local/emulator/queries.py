@@ -1,7 +1,7 @@
 """Keeps the time of MiniStack's Query independent of the size of a partition.
 
-As shipped it parses the key condition anew for every row of the partition: 10,000 rows take half a second, of which AWS
-knows nothing. Here conditions are parsed once, and rows outside the asked range are put aside beforehand.
+As shipped it parses the key condition for every row of the partition: 10,000 rows take half a second, unlike AWS. Here
+conditions are parsed once, and rows outside the requested range are skipped.
 """
 
 import re

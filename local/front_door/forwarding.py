@@ -19,13 +19,13 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-"""Headers that belong to one connection, and `Host`, which each hop makes anew (RFC 9110, 7.6.1)."""
+"""Headers that belong to one connection, and `Host`, which each hop sets itself (RFC 9110, 7.6.1)."""
 
 
 def forwarded(host: str, peer: str, given: Mapping[str, str], *, trust_proxy: bool) -> dict[str, str]:
     """Return the forwarding headers for a request to `host` from `peer` that came with the headers `given`.
 
-    What a viewer claims about itself is dropped, unless a proxy that we trust is the only one to reach us.
+    Forwarding headers from a viewer are dropped, unless only a trusted proxy can reach us.
     """
     ours = {"x-forwarded-for": peer, "x-forwarded-host": host, "x-forwarded-proto": "http"}
     if not trust_proxy:

@@ -42,7 +42,7 @@ def event_too_large(limit: int) -> Refusal:
 
 
 def answer_too_large() -> Refusal:
-    """Say that a function answered more than Lambda passes on: a fault of ours, not the viewer's."""
+    """Refuse an answer that is larger than Lambda passes on: our fault, not the viewer's."""
     return Refusal(500, "internal_error", "The answer is larger than a function may send.")
 
 

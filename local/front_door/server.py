@@ -47,7 +47,8 @@ class FrontDoor:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, or carry one WebSocket to its end.
 
-        Whoever leaves cancels us, and with it a stream from the gateway; functions run on, as behind API Gateway.
+        A viewer's disconnect cancels this handler, and with it a stream from the gateway. Functions run to the end, as
+        behind API Gateway.
         """
         route = match(request.path)
         if route.target is Target.STREAM:

@@ -1,4 +1,4 @@
-"""What the front door is told, and the limits it keeps."""
+"""Settings of the front door, and the limits it enforces."""
 
 from dataclasses import dataclass, field
 

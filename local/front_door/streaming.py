@@ -16,7 +16,7 @@ CONNECT_SECONDS = 10
 class StreamDoor:
     """Forwards requests to the gateway, over connections that stay open, with the secret that it knows us by.
 
-    When a viewer leaves, whoever runs us cancels what is under way: that closes the connection to the gateway at once.
+    When a viewer disconnects, the server cancels the handler, which closes the connection to the gateway at once.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from local.front_door.websocket import OriginSide, Relay, ViewerSide
 
 
 class Relayed(web.StreamResponse):
-    """What the HTTP server gets for an answer once all has been said over the WebSocket: nothing to send."""
+    """An empty answer for the HTTP server after a finished WebSocket."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Send no head: the API's own has gone through."""

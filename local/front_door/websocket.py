@@ -39,7 +39,7 @@ class FrameMeter:
 
     @property
     def between_frames(self) -> bool:
-        """Whether a frame of ours may be put into the stream here."""
+        """Return whether our own frame may be put into the stream here."""
         return self._left == 0 and not self._header
 
     def feed(self, data: bytes) -> None:

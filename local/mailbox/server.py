@@ -32,7 +32,7 @@ STYLE = (
 
 
 class Letters:
-    """What was received, and the handler that aiosmtpd calls for each mail."""
+    """The received mails, and the handler that aiosmtpd calls for each mail."""
 
     def __init__(self) -> None:
         self._kept: deque[ReceivedMail] = deque(maxlen=KEPT)
@@ -85,7 +85,7 @@ class Pages:
         return made
 
     async def overview(self, _request: web.Request) -> web.Response:
-        """List the mails, the newest first; the page comes anew every few seconds."""
+        """List the mails, newest first. The page reloads every few seconds."""
         rows = [
             f"<tr><td>{escape(mail.received_at[11:19])}</td><td>{escape(', '.join(mail.recipients))}</td>"
             f'<td><a href="/mails/{mail.number}">{escape(mail.subject)}</a></td></tr>'

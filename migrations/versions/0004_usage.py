@@ -47,7 +47,7 @@ def upgrade() -> None:
             "reconciled_at",
             mysql.DATETIME(fsp=6),
             nullable=True,
-            comment="when it was held against the counter, with no event since",
+            comment="when it was compared with the counter, with no event since",
         ),
         sa.PrimaryKeyConstraint("counter", name=op.f("pk_usage_counters")),
         mysql_charset="utf8mb4",

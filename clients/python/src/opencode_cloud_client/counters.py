@@ -1,4 +1,4 @@
-"""What a follower or publisher has done so far; read by benchmarks and tests."""
+"""Counters of a follower or publisher; read by benchmarks and tests."""
 
 from __future__ import annotations
 

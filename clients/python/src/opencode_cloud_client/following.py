@@ -43,7 +43,7 @@ class Timing:
     """How patient a follower is; all in seconds."""
 
     ping: float = 240.0
-    """Silence of ours after which to ping; the server closes sockets idle for 600."""
+    """Seconds without a message from us before a ping; the server closes sockets idle for 600."""
     answer: float = 20.0
     """How long an answer to a ping or resume may take before the connection counts as dead."""
     overtaking: float = 0.1
@@ -244,11 +244,11 @@ class Follower:
         document = decode_document(await self._http.get(frame.href + after, self._tickets.headers))
         if document.share != self.state.share:
             raise ProtocolError("the document is of another share")
-        self._resume_due = 0.0  # a document is never the end: what came meanwhile is asked for at once
+        self._resume_due = 0.0  # a document is never the end: resume at once for later commits
         return self._viewer.take_document(document, await self._fetch_items(document.items))
 
     async def _fetch_items(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
-        """Those of `items` that would change the state, whole: what came by reference is fetched."""
+        """Return the `items` that would change the state, with their bodies; fetch referenced ones."""
         self.counters.items_received += len(items)
         self.counters.duplicate_items += sum(item.seq <= self.state.cursor for item in items)
         news = self._viewer.news(items)

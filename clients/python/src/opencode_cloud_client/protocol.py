@@ -40,7 +40,7 @@ class Item:
     at: int
     """When it arrived at the server, in milliseconds since the epoch."""
     key: str
-    """What it is a version of, for example `part/<messageID>/<id>`."""
+    """Name of the object that it is a version of, for example `part/<messageID>/<id>`."""
     type: str
     data: Json = None
     href: str | None = None
@@ -48,7 +48,7 @@ class Item:
 
     @property
     def order(self) -> tuple[int, int]:
-        """Of two items of one key, the one with the larger order is the state."""
+        """Sort key: the item with the largest order is the state of its key."""
         return self.at, self.seq
 
 
@@ -63,7 +63,7 @@ class ItemsFrame:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """Instead of many frames: the state up to about `seq` is to be fetched from `href`."""
+    """Replaces many frames: fetch the state up to about `seq` from `href`."""
 
     seq: int
     href: str
@@ -242,7 +242,7 @@ class Change:
 
 @dataclass(slots=True)
 class ShareState:
-    """What is known of a share: per key its newest item, complete up to `cursor`.
+    """The state of a share: the newest item of each key, complete up to `cursor`.
 
     Applying the same items in any order, any number of times, gives the same state.
     """

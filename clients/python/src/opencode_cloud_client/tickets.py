@@ -31,11 +31,11 @@ class Tickets:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What proves a request over HTTP."""
+        """Return the headers that authenticate a request over HTTP."""
         return {HEADER: self._ticket} if self._ticket else {}
 
     async def present(self, post: Post) -> str | None:
-        """A ticket that is good for a while; raises Unauthorized or Forbidden when the server gives none."""
+        """Return a ticket that is valid for a while; raises Unauthorized or Forbidden when the server issues none."""
         if self._bearer is None and self._password is None:
             return None
         if time.monotonic() >= self._renew_at:
@@ -49,7 +49,7 @@ class Tickets:
         return self._ticket
 
     def doubt(self) -> None:
-        """The connection was closed on us: who may read may have changed, which makes all tickets void."""
+        """The server closed the connection: access may have changed, which makes all tickets void."""
         self._renew_at = 0.0
 
     async def _ask(self, post: Post) -> Json:

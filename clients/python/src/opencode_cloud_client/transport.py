@@ -18,7 +18,7 @@ from .errors import ConnectionLost, OpencodeCloudError, ProtocolError, RequestRe
 from .protocol import FRAME_LIMIT, Json, decode, encode
 
 SOCKET_ERRORS = (OSError, TimeoutError, WebSocketException)
-"""What the websockets library raises when a connection cannot be made or does not last."""
+"""Exceptions of the websockets library when a connection fails or breaks."""
 
 _INCOMING_LIMIT = 1024 * 1024
 """Largest message accepted from a server, in bytes: 32 times what the protocol allows."""

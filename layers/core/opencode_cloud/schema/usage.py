@@ -141,11 +141,11 @@ usage_counters = table(
     _number("tokens"),
     _number("requests"),
     Column("last_at", Moment, nullable=False, comment="arrival of the latest call"),
-    Column("reconciled_at", Moment, comment="when it was held against the counter, with no event since"),
+    Column("reconciled_at", Moment, comment="when it was compared with the counter, with no event since"),
     Index(None, "workspace_id"),
     Index(None, "reconciled_at", "counter"),
 )
-"""What events add up to on each counter of a budget, to be held against the counter itself."""
+"""Sums of events by budget counter, for comparison with the counter itself."""
 
 reconciliations = table(
     "reconciliations",
