@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -119,7 +120,7 @@ class TestRecords:
     def test_of_a_writer_that_was_never_first_is_named_by_no_row(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(publishing, "CONTENTION_SECONDS", -1)
+        monkeypatch.setattr(publishing, "CONTENTION", replace(publishing.CONTENTION, seconds=-1))
         share = cloud.share()
         other = share.from_elsewhere()
         cloud.steering.before(ShareStore.append, lambda: other.sync(part("other")))
