@@ -12,8 +12,9 @@ from opencode_cloud.budgets.service import Budgets, Sweep, calls
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
 from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import counters_of, from_row
-from tests.emulator.budgets.calls import DOLLAR, NOON, Caller, budget
+from tests.emulator.budgets.calls import NOON, Caller, budget
 from tests.emulator.budgets.conftest import Tables
 
 

@@ -15,8 +15,9 @@ import msgspec
 from opencode_cloud.budgets.service import Budgets, Sweep
 from opencode_cloud.contracts.budgets import Scope
 from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import from_row
-from tests.emulator.budgets.calls import DOLLAR, Caller, budget
+from tests.emulator.budgets.calls import Caller, budget
 from tests.emulator.budgets.conftest import Tables
 from tests.ministack import ROOT
 
