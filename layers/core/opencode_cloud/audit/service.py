@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.contracts.audit import Target
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
 
+Subject = TypeVar("Subject")
 WITHHELD = "[withheld]"
 _SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """Keys and access tokens."""
@@ -50,6 +51,42 @@ class AuditTrail:
         ``before`` and ``after`` hold what changed, and never a secret. ``workspace`` is the actor's unless given.
         """
         self._store.add(connection, entry(actor, action, target, workspace=workspace, before=before, after=after))
+
+
+class InTransaction(Protocol):
+    """A unit of work: what is written by its connection commits with it."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction."""
+        ...
+
+
+class Recorder(Generic[Subject]):
+    """Records actions on one kind of thing, such as ``Recorder[Key](trail, "key", lambda row: row.id, ...)``."""
+
+    def __init__(
+        self, trail: AuditTrail, kind: str, id_of: Callable[[Subject], str], name_of: Callable[[Subject], str]
+    ) -> None:
+        """``kind`` is the kind of target that entries show; ``id_of`` and ``name_of`` return its id and name."""
+        self._trail = trail
+        self._kind = kind
+        self._id_of = id_of
+        self._name_of = name_of
+
+    def __call__(
+        self,
+        unit: InTransaction,
+        actor: Actor,
+        action: str,
+        workspace: str | None,
+        subject: Subject,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        """Record in ``unit`` that ``actor`` did ``action`` to ``subject``, as :meth:`AuditTrail.record` does."""
+        target = Target(self._kind, self._id_of(subject), self._name_of(subject))
+        self._trail.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
 
 
 def entry(

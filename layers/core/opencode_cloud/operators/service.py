@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
@@ -150,6 +151,7 @@ class Operations:
         self._accounts = accounts
         self._team = team
         self._audit = audit
+        self._record = Recorder[Account](audit, "account", lambda row: row.id, lambda row: row.email)
         self._mailer = mailer
         self._projection = projection
         self._signing_keys = signing_keys
@@ -269,7 +271,7 @@ class Operations:
             if account is None:
                 raise Conflict("account_exists", "Somebody has just made an account with this address. Try again.")
             unit.tell(Topic.ACCOUNT, account.id)
-            self._record(unit, actor, "account.created", account)
+            self._record(unit, actor, "account.created", None, account)
         workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
@@ -287,7 +289,7 @@ class Operations:
             account = self._account(unit, command.subject)
             self._accounts.block(unit.connection, account.id, blocked=command.blocked)
             unit.tell(Topic.ACCOUNT, account.id)
-            self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", account)
+            self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", None, account)
             return msgspec.to_builtins(msgspec.structs.replace(account, blocked=command.blocked))
 
     def _project(self, command: Project, actor: Actor) -> dict[str, Any]:
@@ -335,9 +337,6 @@ class Operations:
             )
             self._signing_keys.activate(others[0])
         return {"signs": others[0], "signed": before}
-
-    def _record(self, unit: Unit, actor: Actor, action: str, account: Account) -> None:
-        self._audit.record(unit.connection, actor, action, Target("account", account.id, account.email))
 
 
 def following(keys: Sequence[str], present: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.messages import title
 from opencode_cloud.budgets.models.documents import (
     LARGEST,
@@ -23,7 +24,6 @@ from opencode_cloud.budgets.models.documents import (
 )
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Standing, Unit
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds, utc_now
@@ -58,7 +58,7 @@ class Allowances:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Budget](audit, "budget", lambda row: row.id, lambda row: title(known(row)))
         self._store = store
         self._standings = standings
 
@@ -196,19 +196,6 @@ class Allowances:
         stands = self._standings.of([share.key for share in shares.values()])
         now = {budget: _now(share, stands[share.key]) for budget, share in shares.items()}
         return [budget.model_copy(update={"standing": now.get(budget.id)}) for budget in budgets]
-
-    def _record(
-        self,
-        unit: OutboxUnit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        budget: Budget,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("budget", budget.id, title(known(budget)))
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
 
 
 def known(budget: Budget) -> KnownBudget:

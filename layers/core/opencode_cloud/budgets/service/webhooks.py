@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
-from opencode_cloud.contracts.audit import Target
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.ids import base64url
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.outbox.service import Outbox
-    from opencode_cloud.outbox.service import Unit as OutboxUnit
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
 
@@ -44,7 +43,7 @@ class Webhooks:
         """``private``: whether webhooks may lie in private networks and be called by plain http."""
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[str](audit, "budget_webhook", lambda workspace: workspace, lambda _: "")
         self._store = store
         self._budgets = budgets
         self._deployment_key = deployment_key
@@ -70,7 +69,7 @@ class Webhooks:
             self._store.set_hook(unit.connection, workspace, values)
             before = {"host": urlsplit(present.url).hostname} if present else None
             after = {"host": urlsplit(address).hostname}
-            self._record(unit, actor, "budget_webhook.set", workspace, before=before, after=after)
+            self._record(unit, actor, "budget_webhook.set", workspace, workspace, before=before, after=after)
         secret = signing_secret(self._deployment_key(), workspace, generation)
         return NewWebhook(url=address, updated_by=actor.name, updated_at=now, secret=secret)
 
@@ -79,20 +78,7 @@ class Webhooks:
         with self._outbox.unit() as unit:
             if not self._store.remove_hook(unit.connection, workspace):
                 raise webhook_not_found()
-            self._record(unit, actor, "budget_webhook.removed", workspace)
-
-    def _record(
-        self,
-        unit: OutboxUnit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        before: dict[str, str | None] | None = None,
-        after: dict[str, str | None] | None = None,
-    ) -> None:
-        # Of the address the host only: webhooks' paths are often secrets.
-        target = Target("budget_webhook", workspace)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+            self._record(unit, actor, "budget_webhook.removed", workspace, workspace)
 
 
 def signing_secret(key: str, workspace: str, generation: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.contracts.audit import Target
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.keys.store import CredentialStore, ProviderClient, Vault
     from opencode_cloud.kit.sql import Connection, Database
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox
 
 VISIBLE_LAST = 4
 SHOWN_FROM = 16
@@ -41,7 +41,9 @@ class Credentials:
         """``private``: whether providers may lie in private networks."""
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Credential](
+            audit, "provider", lambda credential: credential.id, lambda credential: credential.name
+        )
         self._store = store
         self._vault = vault
         self._providers = providers
@@ -137,16 +139,3 @@ class Credentials:
         if found is None:
             raise credential_not_found()
         return found
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        credential: Credential,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("provider", credential.id, credential.name)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Permission, Scope
@@ -89,7 +89,7 @@ class Keys:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Key](audit, "key", lambda row: row.id, lambda row: row.name)
         self._store = store
         self._mailer = mailer
         self._uses = uses
@@ -325,19 +325,6 @@ class Keys:
         for each in stored:
             unit.tell(Topic.KEY, each.id, {"hash": each.digest.hex()})
         return len(stored)
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        key: Key,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("key", key.id, key.name)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
 
 
 def _holder(actor: Actor) -> tuple[str | None, str | None]:

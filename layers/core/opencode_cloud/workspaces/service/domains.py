@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.contracts.audit import Target
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Connection, Database
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.workspaces.store import DomainStore, Resolver, WorkspaceStore
 
 VERIFIED_FOR = timedelta(days=60)
@@ -48,7 +48,7 @@ class Domains:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Domain](audit, "domain", lambda row: row.id, lambda row: row.domain)
         self._workspaces = workspaces
         self._domains = domains
         self._resolver = resolver
@@ -134,19 +134,6 @@ class Domains:
         if found is None:
             raise domain_not_found()
         return _with_record(found)
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        domain: Domain,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("domain", domain.id, domain.domain)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
 
 
 def _check_role(role: Role) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.kit.clock import utc_now
@@ -70,7 +70,9 @@ class Invitations:
         """``check_domains``: whether DNS is asked if the invited address can get mail at all."""
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Invitation](
+            audit, "invitation", lambda invitation: invitation.id, lambda invitation: invitation.email
+        )
         self._workspaces = workspaces
         self._members = members
         self._invitations = invitations
@@ -126,8 +128,9 @@ class Invitations:
                 **self._letter(unit, actor, place, invitation, 1, _Letter(address, role, base)),
             }
             self._invitations.add(unit.connection, row)
-            self._record(unit, actor, "invitation.created", workspace, invitation, address, after={"role": role})
-            return self._of(unit.connection, workspace, invitation)
+            made = self._of(unit.connection, workspace, invitation)
+            self._record(unit, actor, "invitation.created", workspace, made, after={"role": role})
+            return made
 
     def resend(self, actor: Actor, workspace: str, invitation: str, *, base: str = "") -> Invitation:
         """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
@@ -148,7 +151,7 @@ class Invitations:
             letter = _Letter(found.email, found.role, base)
             values = self._letter(unit, actor, place, invitation, generation + 1, letter)
             self._invitations.change(unit.connection, invitation, values)
-            self._record(unit, actor, "invitation.resent", workspace, invitation, found.email)
+            self._record(unit, actor, "invitation.resent", workspace, found)
             return self._of(unit.connection, workspace, invitation)
 
     def revoke(self, actor: Actor, workspace: str, invitation: str) -> None:
@@ -301,21 +304,6 @@ class Invitations:
             actor,
             f"invitation.{state}",
             invitation.workspace_id,
-            invitation.id,
-            invitation.email,
+            invitation,
             before={"state": invitation.state},
         )
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        invitation: str,
-        email: str,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("invitation", invitation, email)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

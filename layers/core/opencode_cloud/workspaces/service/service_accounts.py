@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.contracts.audit import Target
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -37,7 +37,9 @@ class ServiceAccounts:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[ServiceAccount](
+            audit, "service_account", lambda account: account.id, lambda account: account.name
+        )
         self._workspaces = workspaces
         self._accounts = service_accounts
         self._keys = keys
@@ -105,16 +107,3 @@ class ServiceAccounts:
     def _set(self, unit: Unit, workspace: str, account: str, values: dict[str, Any]) -> None:
         self._accounts.change(unit.connection, account, values, utc_now())
         unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: str,
-        account: ServiceAccount,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("service_account", account.id, account.name)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)

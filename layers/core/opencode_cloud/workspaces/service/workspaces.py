@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
@@ -73,7 +73,9 @@ class Workspaces:
         """``forget_shares`` has all shares of a workspace removed, now or soon."""
         self._database = database
         self._outbox = outbox
-        self._audit = audit
+        self._record = Recorder[Workspace](
+            audit, "workspace", lambda workspace: workspace.id, lambda workspace: workspace.name
+        )
         self._stores = stores
         self._joining = joining
         self._keys = keys
@@ -103,7 +105,7 @@ class Workspaces:
         )
         self._stores.workspaces.add(unit.connection, workspace)
         unit.tell(Topic.WORKSPACE, workspace.id)
-        self._record(unit, actor, "workspace.created", workspace, after={"name": workspace.name})
+        self._record(unit, actor, "workspace.created", workspace.id, workspace, after={"name": workspace.name})
         self._joining.join(unit, actor, workspace.id, account_id, email, Role.OWNER, "founding")
         return workspace
 
@@ -131,7 +133,7 @@ class Workspaces:
                 return present
             self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
             unit.tell(Topic.WORKSPACE, workspace)
-            self._record(unit, actor, "workspace.updated", present, before=before, after=values)
+            self._record(unit, actor, "workspace.updated", present.id, present, before=before, after=values)
             return self._read(unit.connection, workspace)
 
     def transfer(self, actor: Actor, workspace: str, member: str) -> Workspace:
@@ -155,6 +157,7 @@ class Workspaces:
                 unit,
                 actor,
                 "workspace.transferred",
+                found.id,
                 found,
                 before={"owner": giver.email, giver.email: giver.role, heir.email: heir.role},
                 after={"owner": heir.email, giver.email: Role.ADMIN, heir.email: Role.OWNER},
@@ -172,7 +175,7 @@ class Workspaces:
             unit.tell(Topic.WORKSPACE, workspace)
             deleted = self._read(unit.connection, workspace)
             after = deleted.model_dump(mode="json", include={"deleted_at", "purge_after"})
-            self._record(unit, actor, "workspace.deleted", present, after=after)
+            self._record(unit, actor, "workspace.deleted", present.id, present, after=after)
             return deleted
 
     def restore(self, actor: Actor, workspace: str) -> Workspace:
@@ -189,7 +192,7 @@ class Workspaces:
             values = {"deleted_at": None, "purge_after": None}
             self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
             unit.tell(Topic.WORKSPACE, workspace)
-            self._record(unit, actor, "workspace.restored", present)
+            self._record(unit, actor, "workspace.restored", present.id, present)
             return self._read(unit.connection, workspace)
 
     # ------------------------------------------------------------------------------------- for other features
@@ -250,7 +253,7 @@ class Workspaces:
             self._stores.workspaces.delete(unit.connection, workspace)
             unit.tell(Topic.CONFIGURATION, workspace)
             unit.tell(Topic.WORKSPACE, workspace)
-            self._record(unit, SYSTEM, "workspace.purged", present)
+            self._record(unit, SYSTEM, "workspace.purged", present.id, present)
         logger.info("workspace purged", extra={"workspace": workspace})
         return True
 
@@ -264,7 +267,7 @@ class Workspaces:
             now = utc_now()
             self._stores.workspaces.change(unit.connection, workspace, {"blocked_at": now if blocked else None}, now)
             unit.tell(Topic.WORKSPACE, workspace)
-            self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present)
+            self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present.id, present)
             return self._read(unit.connection, workspace)
 
     def _at_version(self, unit: Unit, workspace: str, version: int) -> Workspace:
@@ -282,15 +285,3 @@ class Workspaces:
         for place in self._stores.members.all_places(unit.connection, workspace):
             if not place.removed:
                 unit.tell(Topic.MEMBER, place.id, {"workspace": workspace, "account": place.account})
-
-    def _record(
-        self,
-        unit: Unit,
-        actor: Actor,
-        action: str,
-        workspace: Workspace,
-        before: dict[str, Any] | None = None,
-        after: dict[str, Any] | None = None,
-    ) -> None:
-        target = Target("workspace", workspace.id, workspace.name)
-        self._audit.record(unit.connection, actor, action, target, workspace=workspace.id, before=before, after=after)
