@@ -1,7 +1,5 @@
 """People are told once that a budget reached a threshold, and the workspace's webhook until it has taken it."""
 
-import hmac
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
+from standardwebhooks import Webhook as StandardWebhook
+from standardwebhooks import WebhookVerificationError
 
 from opencode_cloud.budgets.deliveries import MOST_ATTEMPTS, AlertDeliveries
 from opencode_cloud.budgets.models.crossings import Crossing, crossing_id, mark
@@ -196,10 +196,12 @@ def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: A
     assert len(office.posts) == 2
     url, headers, body = office.posts[-1]
     assert url == "https://hooks.example.com/budgets?token=1"
-    assert headers["idempotency-key"] == told.id
-    stamp, digest = (part.partition("=")[2] for part in headers["opencode-signature"].split(","))
-    assert hmac.new(hook.secret.encode(), f"{stamp}.".encode() + body, "sha256").hexdigest() == digest
-    said = json.loads(body)
+    assert headers["webhook-id"] == told.id
+    said = StandardWebhook(hook.secret).verify(body, dict(headers))
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook(hook.secret).verify(body + b" ", dict(headers))
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook(hook.secret).verify(body, {**headers, "webhook-id": "another"})
     assert (said["type"], said["threshold"], said["workspace"]["name"]) == ("budget.threshold", 80, "Acme")
     assert said["budget"]["limit"] == 2_000_000_000
     assert len(office.letters()) == 1

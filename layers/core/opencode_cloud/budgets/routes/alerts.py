@@ -58,8 +58,8 @@ class AlertRoutes:
     def set_webhook(self, workspace: str, body: WebhookSetting) -> Response[NewWebhook]:
         """Have alerts posted to an address. The answer holds a new signing secret, this once; the old one ends.
 
-        Each request carries `opencode-signature: t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>` under the
-        secret. The same alert may come twice; `idempotency-key` tells.
+        Requests follow the [Standard Webhooks](https://www.standardwebhooks.com) convention: `webhook-id`,
+        `webhook-timestamp`, `webhook-signature`. The same alert can arrive twice, with the same `webhook-id`.
         """
         return document(self._webhooks.set(self._gate.actor, workspace, body.url))
 

@@ -11,7 +11,7 @@ import msgspec
 from opencode_cloud.budgets.messages import amount, rfc3339, title
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.models.documents import Alert
-from opencode_cloud.budgets.service.webhooks import signature, signing_secret
+from opencode_cloud.budgets.service.webhooks import signed_headers, signing_secret
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import Redeliver
@@ -98,11 +98,7 @@ class Alerts:
     def _post(self, hook: Hook, crossing: Crossing, workspace: str) -> None:
         body, now = msgspec.json.encode(_body(crossing, workspace)), now_seconds()
         secret = signing_secret(self._deployment_key(), crossing.workspace, hook.generation)
-        headers = {
-            "content-type": "application/json",
-            "idempotency-key": crossing.id,
-            "opencode-signature": signature(secret, now, body),
-        }
+        headers = {"content-type": "application/json", **signed_headers(secret, crossing.id, now, body)}
         if not self._hooks.post(hook.url, headers, body):
             raise NotTaken(crossing.id)
         with self._database.transaction() as connection:

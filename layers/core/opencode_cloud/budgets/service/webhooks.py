@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import derive
-from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.outward import checked
 
 if TYPE_CHECKING:
@@ -82,14 +82,23 @@ class Webhooks:
 
 
 def signing_secret(key: str, workspace: str, generation: int) -> str:
-    """Return the secret under which requests to a workspace's webhook are signed."""
-    return SECRET_PREFIX + base64url(derive(key, "budget-webhook", workspace, generation))
+    """Return the secret of a workspace's webhook: ``whsec_`` and 32 bytes in base64 (Standard Webhooks)."""
+    return SECRET_PREFIX + base64.b64encode(derive(key, "budget-webhook", workspace, generation)).decode()
 
 
-def signature(secret: str, seconds: int, body: bytes) -> str:
-    """Return the header ``opencode-signature`` of a request sent at ``seconds``: who checks both takes no old one."""
-    digest = hmac.digest(secret.encode(), str(seconds).encode() + b"." + body, "sha256")
-    return f"t={seconds},v1={digest.hex()}"
+def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """Return the headers of a request that is sent at ``seconds`` since the epoch, by the Standard Webhooks convention.
+
+    The signature covers id, time and body, so that receivers can refuse old requests and repeated ids
+    (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+    """
+    signed = f"{message_id}.{seconds}.".encode() + body
+    digest = hmac.digest(base64.b64decode(secret.removeprefix(SECRET_PREFIX)), signed, "sha256")
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
 
 
 def clean_url(url: str, *, private: bool) -> str:
