@@ -20,6 +20,7 @@ from benchmarks.metering import HOLD_SECONDS
 from benchmarks.pricing import PriceList, Trigger, calls_by_name, described_rounds
 from benchmarks.shares import BATCH, ITEM_BYTES, Shared, new_session, part
 from benchmarks.viewers import connections
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.store import PurgeRequest
 
 Json = dict[str, Any]
@@ -131,7 +132,7 @@ class Operations:
 
 
 def _purge_event(share: Shared, round_: int) -> Event:
-    return queue_event(msgspec.json.encode(PurgeRequest(share.id, round_)).decode())
+    return queue_event(msgspec.json.encode(PurgeRequest(ShareId(share.id), round_)).decode())
 
 
 def _check(name: str, invocation: Invocation) -> None:

@@ -29,6 +29,7 @@ from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
@@ -102,13 +103,13 @@ def sign_in(sessions: Sessions, url: str) -> Somebody:
         workspace = _made(http.post("/api/v1/workspaces", json={"name": "Benchmark"}))["id"]
         path = f"/api/v1/workspaces/{workspace}"
         key = _made(http.post(f"{path}/keys", json={"name": "benchmark", "scopes": ["inference", "admin"]}))["secret"]
-    actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace=workspace)
+    actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace_id=workspace)
     plane.publisher.publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
 
 
 def _begin(sessions: Sessions, url: str, account: str) -> Issued:
-    return sessions.begin_device(url, "opencode-cli", account, Origin("127.0.0.1", "benchmark"))
+    return sessions.begin_device(url, "opencode-cli", AccountId(account), Origin("127.0.0.1", "benchmark"))
 
 
 def _latencies(http: httpx.Client, somebody: Somebody, repetitions: int) -> Json:

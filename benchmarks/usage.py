@@ -21,6 +21,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from local.database import OWNER, LocalDatabase
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database
@@ -31,14 +32,16 @@ from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
 
 ROOT = Path(__file__).parent.parent
-WORKSPACE = "wrk_01K0000000000000000000000A"
+WORKSPACE = WorkspaceId("wrk_01K0000000000000000000000A")
 SINCE, UNTIL = datetime(2026, 10, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
 MEMBERS, MODELS, KEYS_A_MEMBER, EVENTS_A_SESSION = 200, 8, 2, 30
 CHUNK = 250_000
 RUNS = 5
 GOAL_SECONDS = 2.0
 DASHBOARD = "dashboard: total, days, top models, members, keys"
-LEDGER = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace=WORKSPACE, role=Role.OWNER)
+LEDGER = Actor(
+    kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace_id=WORKSPACE, role=Role.OWNER
+)
 
 TOLD_APART = "model, upstream, member_id, service_account_id, key_id, byok, outcome"
 _EVENTS = """

@@ -50,7 +50,7 @@ TABLES: Final[Mapping[str, Table]] = {
     ),
     "connections": Table("connection", sort=""),
     "access": Table(),
-    "sessions": Table(sort="", indexes={ACCOUNT_INDEX: Index("account", all_attributes=True)}),
+    "sessions": Table(sort="", indexes={ACCOUNT_INDEX: Index("account_id", all_attributes=True)}),
     # The index finds reservations whose lease has ended.
     "budgets": Table(indexes={LEASES_INDEX: Index("lease_shard", "lease_until")}),
     "usage": Table(streamed=True),

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from local.stack import LocalStack
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 
 OWNER = "ada@example.com"
 PEOPLE = {"grace@example.com": "admin", "linus@example.com": "member", "vera@example.com": "viewer"}
@@ -95,8 +96,8 @@ def _actor(account: str, email: str, workspace: str = "") -> Any:
         credential=Credential.SESSION,
         id=account,
         name=email,
-        account=account,
-        workspace=workspace,
+        account_id=AccountId(account),
+        workspace_id=WorkspaceId(workspace),
         role=Role.OWNER if workspace else "",
         address="127.0.0.1",
         correlation_id="demo",

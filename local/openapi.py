@@ -34,7 +34,7 @@ VERSIONED = frozenset(
         ("DELETE", ""),
         ("PUT", "/policy"),
         ("PUT", "/configuration"),
-        ("PATCH", "/budgets/{budget}"),
+        ("PATCH", "/budgets/{budget_id}"),
     )
 )
 """Operations that require `If-Match`."""

@@ -148,9 +148,9 @@ def test_a_turn_with_tools_runs_and_is_charged_to_its_session(
     assert calls[0].session != session.id
     (request,) = {each.request for each in calls}
     assert request == session.messages()[0]["info"]["id"]
-    keys = {each.key for each in calls}
+    keys = {each.key_id for each in calls}
     assert keys == ({""} if credential == "logged in" else {shop.key_id})
-    assert all(each.member for each in calls)
+    assert all(each.member_id for each in calls)
 
 
 def of_turn(shop: Shop, before: int, count: int) -> list[UsageEvent]:

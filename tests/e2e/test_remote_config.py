@@ -18,6 +18,7 @@ from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
 from opencode_cloud.access.models import Kind, Place
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.policies.service import WellKnown
@@ -58,14 +59,14 @@ class Office:
 
     def team(self) -> Team:
         team = self.planes.found()
-        self.planes.projection.project_all(team.workspace)
+        self.planes.projection.project_all(WorkspaceId(team.workspace))
         self.planes.projection.project([Place(Kind.ACCOUNT, team.account)])
         return team
 
     def publish(self, team: Team, kind: Versioned, document: dict[str, Any]) -> None:
         actor = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=team.member, name="ada@example.com")
-        read = self.publisher.present(kind, team.workspace).version
-        self.publisher.publish(actor, team.workspace, kind, document, read)
+        read = self.publisher.present(kind, WorkspaceId(team.workspace)).version
+        self.publisher.publish(actor, WorkspaceId(team.workspace), kind, document, read)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from sqlalchemy import Table
 from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.dynamodb import DynamoDB
@@ -149,7 +150,7 @@ def test_a_rollup_that_is_not_the_sum_of_its_events_is_found(
 
 
 def test_a_day_of_another_workspace_changes_nothing(books: Books) -> None:
-    books.settle(*calls, event(50, workspace=OTHER, at=AT))
+    books.settle(*calls, event(50, workspace_id=OTHER, at=AT))
     books.take(*calls)
     assert books.reconciliation.run() == 0
     assert len(rows(books.database, usage_events)) == 5
@@ -174,7 +175,7 @@ class TestReplay:
         books.take(*calls)
         Retention(PurgeStore(books.database), books.table, 1).run()
         assert rows(books.database, usage_events) == []
-        with pytest.raises(Conflict, match="count twice"):
+        with pytest.raises(Conflict, match="double-count"):
             books.reconciliation.replay(f"{BEFORE:%Y-%m-%d}", None, None)
         assert books.reconciliation.check_day(WORKSPACE, BEFORE) > 0
         assert books.findings()[0] == ("events", "", False)
@@ -200,7 +201,9 @@ class TestCounters:
             (Scope.MEMBER, Unit.TOKENS, Period.HOUR),
         ]
         return [
-            counter(KnownBudget(id=f"bud_{scope}", scope=scope, unit=unit, period=period, limit=self.limit), at)
+            counter(
+                KnownBudget(id=BudgetId(f"bud_{scope}"), scope=scope, unit=unit, period=period, limit=self.limit), at
+            )
             for scope, unit, period in units
         ]
 
@@ -296,7 +299,7 @@ class TestRetention:
         assert len(rows(books.database, usage_events)) == len(books.tables.rows(books.tables.usage)) == 2
 
     def test_nothing_is_left_of_a_workspace_that_is_gone(self, books: Books) -> None:
-        gone = event(1, workspace=OTHER, at=AT, metadata={"client": "opencode"})
+        gone = event(1, workspace_id=OTHER, at=AT, metadata={"client": "opencode"})
         books.settle(gone)
         books.ingest.take([Entry(event=gone, counters=("budget#x#total",)), Entry(event=calls[0])])
         finding = Finding(workspace_id=OTHER, day=f"{BEFORE:%Y-%m-%d}", kind="days", expected={}, found={})
@@ -313,7 +316,7 @@ class TestRetention:
     ) -> None:
         monkeypatch.setattr(retention, "MOST_BATCHES", 1)
         monkeypatch.setattr(purges, "AT_ONCE", 1)
-        gone = [event(number, workspace=OTHER, at=AT, metadata={"client": "opencode"}) for number in range(2)]
+        gone = [event(number, workspace_id=OTHER, at=AT, metadata={"client": "opencode"}) for number in range(2)]
         books.settle(*gone)
         books.ingest.take([Entry(event=each, counters=(f"budget#{n}#total",)) for n, each in enumerate(gone)])
         left: list[tuple[int, int]] = []

@@ -13,6 +13,7 @@ import msgspec
 
 from opencode_cloud.access.credentials import hash_of_key, session_of_cookie
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
+from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, WorkspaceId
 from opencode_cloud.identity.service.tokens import ALGORITHM, AUDIENCE, TYPE
 from opencode_cloud.kit.ids import base64url, new_id
 
@@ -42,7 +43,7 @@ class People:
 
     def person(self) -> Person:
         account, cookie, device = new_id("acc"), secrets.token_urlsafe(32), new_id("sid")
-        self._put(f"account#{account}", "ACCOUNT", KnownAccount(id=account, email=f"{account}@example.com"))
+        self._put(f"account#{account}", "ACCOUNT", KnownAccount(id=AccountId(account), email=f"{account}@example.com"))
         self._session(session_of_cookie(cookie), account, "web")
         self._session(device, account, "device")
         return Person(account, cookie, self._token(account, device))
@@ -53,14 +54,19 @@ class People:
         return workspace
 
     def policy(self, workspace: str, **policy: Any) -> None:
-        known = KnownWorkspace(id=workspace, name="Acme", policy=EnforcedPolicy(**policy))
+        known = KnownWorkspace(id=WorkspaceId(workspace), name="Acme", policy=EnforcedPolicy(**policy))
         self._put(f"workspace#{workspace}", "WORKSPACE", known)
 
     def block(self, workspace: str) -> None:
         self._put(f"workspace#{workspace}", "WORKSPACE", None)
 
     def join(self, person: Person, workspace: str, role: str = "member") -> Person:
-        known = KnownMember(id=new_id("mem"), account=person.account, workspace=workspace, role=role)
+        known = KnownMember(
+            id=MemberId(new_id("mem")),
+            account_id=AccountId(person.account),
+            workspace_id=WorkspaceId(workspace),
+            role=role,
+        )
         self._put(f"account#{person.account}", f"MEMBER#{workspace}", known)
         return person
 
@@ -80,7 +86,12 @@ class People:
 
     def key(self, person: Person, workspace: str, *scopes: str) -> str:
         key = f"oc_sk_{base64url(secrets.token_bytes(32))}"
-        known = KnownKey(id=new_id("key"), workspace=workspace, account=person.account, scopes=frozenset(scopes))
+        known = KnownKey(
+            id=KeyId(new_id("key")),
+            workspace_id=WorkspaceId(workspace),
+            account_id=AccountId(person.account),
+            scopes=frozenset(scopes),
+        )
         self._put(f"key#{hash_of_key(key).hex()}", "KEY", known)
         return key
 
@@ -97,7 +108,7 @@ class People:
     def _session(self, session: str, account: str, kind: str) -> None:
         row = {
             "pk": {"S": f"session#{session}"},
-            "account": {"S": account},
+            "account_id": {"S": account},
             "kind": {"S": kind},
             "expires_at": {"N": str(int(time.time()) + 3600)},
         }

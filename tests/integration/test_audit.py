@@ -27,6 +27,7 @@ from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.http.api import api_app
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
@@ -40,7 +41,7 @@ ADA = Actor(
     credential=Credential.SESSION,
     id="mem_01K0000000000000000000000A",
     name="ada@example.com",
-    workspace=WORKSPACE,
+    workspace_id=WorkspaceId(WORKSPACE),
     address="203.0.113.7",
     correlation_id="trace-1",
 )
@@ -61,7 +62,7 @@ class Trail:
             self.trail.record(connection, actor, action, Target("member", target, "eve@example.com"), **options)
 
     def actions(self, **wanted: Any) -> list[str]:
-        return [found.action for found in self.reading.find(WORKSPACE, Filter(**wanted), None, 100)]
+        return [found.action for found in self.reading.find(WorkspaceId(WORKSPACE), Filter(**wanted), None, 100)]
 
 
 class Door:
@@ -123,7 +124,7 @@ def test_the_database_refuses_to_change_an_entry(trail: Trail) -> None:
     trail.record("member.removed")
     with pytest.raises(DatabaseError, match="append-only"), trail.database.transaction() as connection:
         connection.execute(audit_entries.update().values(actor_name="nobody"))
-    assert trail.reading.find(WORKSPACE, Filter(), None, 1)[0].actor_name == "ada@example.com"
+    assert trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 1)[0].actor_name == "ada@example.com"
 
 
 def test_no_code_of_ours_changes_an_entry() -> None:
@@ -135,7 +136,7 @@ def test_no_code_of_ours_changes_an_entry() -> None:
 def test_a_secret_that_somebody_put_into_an_entry_by_mistake_is_withheld(trail: Trail) -> None:
     key = new_key()
     trail.record("key.created", before={"list": [{"value": f"Bearer {key}"}]}, after={"key": key, "name": "build"})
-    [found] = trail.reading.find(WORKSPACE, Filter(), None, 10)
+    [found] = trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 10)
     assert found.before == {"list": [{"value": "Bearer [withheld]"}]}
     assert found.after == {"key": "[withheld]", "name": "build"}
 
@@ -146,13 +147,16 @@ def test_a_message_that_comes_twice_writes_one_entry(trail: Trail) -> None:
     records = [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}, {"messageId": "3", "body": "{}"}]
     answer = AuditDeliveries(AuditArchive(trail.database)).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "3"}]}
-    assert trail.reading.find(WORKSPACE, Filter(), None, 10) == [made]
+    assert trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 10) == [made]
 
 
 def test_filters_narrow_by_who_what_whom_and_when(trail: Trail) -> None:
     trail.record("member.removed", target="mem_9")
     trail.record("member.invited")
-    trail.record("key.created", Actor(kind=ActorKind.MEMBER, id="mem_2", name="bob@example.com", workspace=WORKSPACE))
+    trail.record(
+        "key.created",
+        Actor(kind=ActorKind.MEMBER, id="mem_2", name="bob@example.com", workspace_id=WorkspaceId(WORKSPACE)),
+    )
     assert trail.actions(actor="ADA@example.com") == ["member.invited", "member.removed"]
     assert trail.actions(actor="mem_2") == ["key.created"]
     assert trail.actions(action="member.*") == ["member.invited", "member.removed"]
@@ -223,7 +227,8 @@ def test_an_export_in_parts_is_one_file(
 
 def test_a_name_is_no_formula_in_a_spreadsheet(trail: Trail, app: APIGatewayHttpResolver) -> None:
     trail.record(
-        "member.removed", Actor(kind=ActorKind.MEMBER, id="mem_2", name='=HYPERLINK("http://x")', workspace=WORKSPACE)
+        "member.removed",
+        Actor(kind=ActorKind.MEMBER, id="mem_2", name='=HYPERLINK("http://x")', workspace_id=WorkspaceId(WORKSPACE)),
     )
     body = get(app, f"/api/v1/workspaces/{WORKSPACE}/audit/export")["body"]
     assert next(csv.DictReader(io.StringIO(body)))["actor_name"] == '\'=HYPERLINK("http://x")'

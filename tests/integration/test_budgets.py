@@ -19,6 +19,7 @@ from opencode_cloud.budgets.service import Budgets, counters_of
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetExhausted, Claim, Reservation
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.ids import new_id
@@ -78,9 +79,14 @@ class Shop:
         budgets = Budgets(CounterStore(dynamodb, outputs["BudgetsTableName"], outputs["UsageTableName"]))
         counters = counters_of(self.known(), None, None, None, int(now))
         claim = Claim(cost=cost, charged=cost, tokens=1)
-        made = Reservation(id=new_id("call"), counters=counters, claim=claim, lease_until=int(now) + 900)
+        made = Reservation(id=CallId(new_id("call")), counters=counters, claim=claim, lease_until=int(now) + 900)
         event = UsageEvent(
-            id=made.id, at=int(now * 1000), workspace=self.workspace, cost=cost, charged=cost, reserved=cost
+            id=made.id,
+            at=int(now * 1000),
+            workspace_id=WorkspaceId(self.workspace),
+            cost=cost,
+            charged=cost,
+            reserved=cost,
         )
         try:
             await budgets.reserve(made, event)

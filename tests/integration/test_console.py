@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from local.stack import LocalStack
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.openapi import METHODS
 from opencode_cloud.http.requests import subject_of
@@ -315,7 +316,9 @@ class TestAudit:
         queue = function["Environment"]["Variables"]["AUDIT_QUEUE_URL"]
         import msgspec
 
-        made = entry(Actor(kind=ActorKind.SYSTEM), "share.revoked", Target("share", "s-1"), workspace=workspace)
+        made = entry(
+            Actor(kind=ActorKind.SYSTEM), "share.revoked", Target("share", "s-1"), workspace_id=WorkspaceId(workspace)
+        )
         for _ in range(2):
             stack.client("sqs").send_message(QueueUrl=queue, MessageBody=msgspec.json.encode(made).decode())
         deadline = time.monotonic() + 15

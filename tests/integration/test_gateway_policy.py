@@ -231,7 +231,7 @@ def test_a_key_stays_in_its_workspace_whatever_is_named(shop: Shop, world: World
     assert call(shop, "chat", PATHS["chat"][0], PERMITTED, sent).status_code in {403, 404}
     script = Script()
     assert call(shop, "chat", PATHS["chat"][0], DENIED, {"x-api-key": elsewhere.key}, script).status_code == 200
-    assert elsewhere.event(script).workspace == elsewhere.workspace
+    assert elsewhere.event(script).workspace_id == elsewhere.workspace
     assert shop.events_of(script) == []
 
 

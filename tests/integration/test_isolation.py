@@ -232,7 +232,7 @@ def test_every_operation_says_whom_it_admits() -> None:
     for operation in OPERATIONS:
         assert operation.permission in {"none", "account", *Permission}, str(operation)
         if operation.permission in set(Permission):
-            assert "{workspace}" in operation.path, str(operation)
+            assert "{workspace_id}" in operation.path, str(operation)
 
 
 CLIENTS = {

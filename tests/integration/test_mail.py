@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from opencode_cloud.contracts.ids import MailId, TransactionId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
@@ -49,14 +50,14 @@ class Post:
         self, recipient: str = "eve@example.com", template: Template = Template.INVITATION, **options: Any
     ) -> str:
         with self.store.transaction() as connection:
-            unit = Unit(connection, "txn_1")
+            unit = Unit(connection, TransactionId("txn_1"))
             mail_id = self.mailer.queue(unit, template, recipient, SAMPLES[template], **options)
             assert unit.messages == [("mail", mail_id, None)]
             return mail_id
 
     def look(self, mail_id: str) -> Mail:
         with self.store.transaction() as connection:
-            mail = self.store.get(connection, mail_id)
+            mail = self.store.get(connection, MailId(mail_id))
         assert mail is not None
         return mail
 
@@ -86,7 +87,7 @@ def note(post: Post, mail_id: str, kind: str, **more: Any) -> None:
 def test_a_mail_is_sent_once_however_often_its_message_comes(post: Post) -> None:
     mail_id = post.queue()
     for _ in range(3):
-        post.sending.send(mail_id)
+        post.sending.send(MailId(mail_id))
     assert post.transport.sent == [(mail_id, "eve@example.com")]
     assert post.look(mail_id).state is MailState.SENT
     assert post.look(mail_id).message_id == f"ses-{mail_id}"
@@ -97,9 +98,9 @@ def test_a_mail_that_cannot_be_handed_over_comes_again_and_fails_visibly_in_the_
     post.transport.failure = EndpointConnectionError(endpoint_url="https://email")
     for _ in range(MOST_ATTEMPTS - 1):
         with pytest.raises(NotYet):
-            post.sending.send(mail_id)
+            post.sending.send(MailId(mail_id))
     assert post.look(mail_id).state is MailState.QUEUED
-    post.sending.send(mail_id)
+    post.sending.send(MailId(mail_id))
     assert post.look(mail_id).state is MailState.FAILED
     assert "EndpointConnectionError" in post.look(mail_id).reason
 
@@ -107,7 +108,7 @@ def test_a_mail_that_cannot_be_handed_over_comes_again_and_fails_visibly_in_the_
 def test_a_mail_that_is_refused_for_good_is_not_tried_again(post: Post) -> None:
     mail_id = post.queue()
     post.transport.failure = Refused("Email address is not verified.")
-    post.sending.send(mail_id)
+    post.sending.send(MailId(mail_id))
     assert (post.look(mail_id).state, post.look(mail_id).reason) == (
         MailState.FAILED,
         "Email address is not verified.",
@@ -116,42 +117,42 @@ def test_a_mail_that_is_refused_for_good_is_not_tried_again(post: Post) -> None:
 
 def test_after_a_bounce_nothing_is_sent_until_somebody_asks_for_it_again(post: Post) -> None:
     first = post.queue()
-    post.sending.send(first)
+    post.sending.send(MailId(first))
     note(post, first, "Bounce", bounce=BOUNCE)
     assert post.look(first).state is MailState.BOUNCED
     assert "user unknown" in post.look(first).reason
     second = post.queue("EVE@example.com")
-    post.sending.send(second)
+    post.sending.send(MailId(second))
     assert post.look(second).state is MailState.FAILED
     assert "user unknown" in post.look(second).reason
     third = post.queue(again=True)
-    post.sending.send(third)
+    post.sending.send(MailId(third))
     assert post.look(third).state is MailState.SENT
 
 
 def test_after_a_complaint_asking_again_does_not_help(post: Post) -> None:
     first = post.queue()
-    post.sending.send(first)
+    post.sending.send(MailId(first))
     note(post, first, "Bounce", bounce=BOUNCE)
     note(post, first, "Complaint", complaint={})
     second = post.queue(again=True)
-    post.sending.send(second)
+    post.sending.send(MailId(second))
     assert post.look(second).state is MailState.FAILED
 
 
 def test_a_passing_bounce_blocks_nothing(post: Post) -> None:
     first = post.queue()
-    post.sending.send(first)
+    post.sending.send(MailId(first))
     note(post, first, "Bounce", bounce=BOUNCE | {"bounceType": "Transient", "bounceSubType": "MailboxFull"})
     assert post.look(first).state is MailState.BOUNCED
     second = post.queue()
-    post.sending.send(second)
+    post.sending.send(MailId(second))
     assert post.look(second).state is MailState.SENT
 
 
 def test_late_and_repeated_news_do_not_take_back_newer_ones(post: Post) -> None:
     mail_id = post.queue()
-    post.sending.send(mail_id)
+    post.sending.send(MailId(mail_id))
     for kind, more in (("Bounce", {"bounce": BOUNCE}), ("Delivery", {}), ("Bounce", {"bounce": BOUNCE})):
         note(post, mail_id, kind, **more)
     assert post.look(mail_id).state is MailState.BOUNCED
@@ -169,7 +170,7 @@ def test_a_code_that_nobody_waits_for_any_more_is_not_sent(post: Post, database:
     mail_id = post.queue(template=Template.SIGN_IN_CODE)
     with database.transaction() as connection:
         connection.execute(mails.update().values(created_at=utc_now() - timedelta(minutes=16)))
-    post.sending.send(mail_id)
+    post.sending.send(MailId(mail_id))
     assert post.transport.sent == []
     assert post.look(mail_id).state is MailState.FAILED
 
@@ -184,7 +185,7 @@ def test_old_mails_are_deleted(post: Post, database: Database) -> None:
     assert purge(post.store) == 1
     assert post.look(new)
     with post.store.transaction() as connection:
-        assert post.store.get(connection, old) is None
+        assert post.store.get(connection, MailId(old)) is None
 
 
 def test_one_bad_message_does_not_hold_up_the_others(post: Post) -> None:

@@ -255,7 +255,7 @@ def test_with_a_workspace_that_is_gone_for_good_its_shares_go(stack: Any, people
     assert len(listed(shares[0], owner)) == 3, "the index has them all"
     people.block(workspace)
     assert [read(share) for share in shares] == [404, 404, 404]
-    request = f'{{"workspace": "{workspace}"}}'
+    request = f'{{"workspace_id": "{workspace}"}}'
     stack.client("sqs").send_message(QueueUrl=stack.outputs["PurgeQueueUrl"], MessageBody=request)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and {read(share) for share in shares} != {410}:

@@ -12,6 +12,7 @@ import pytest
 from opencode_cloud.access.service import Access
 from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
@@ -46,35 +47,35 @@ def test_one_address_can_make_only_so_many_shares_a_minute(publishing: Callable[
         time.sleep(1)
     known = [new_session_id() for _ in range(3)]
     for session_id in known:
-        service.create(session_id, address)
+        service.create(ClientSessionId(session_id), address)
     with pytest.raises(TooManyRequests) as refused:
-        service.create(new_session_id(), address)
+        service.create(ClientSessionId(new_session_id()), address)
     assert refused.value.code == "too_many_creates"
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= 60
-    assert service.create(known[0], address), "a session that has a share gets it, whatever the limit"
-    assert service.create(new_session_id(), "another address")
+    assert service.create(ClientSessionId(known[0]), address), "a session that has a share gets it, whatever the limit"
+    assert service.create(ClientSessionId(new_session_id()), "another address")
 
 
 def test_a_share_lives_as_long_as_the_stage_says(publishing: Callable[..., Publishing]) -> None:
     service = publishing(lifetime_seconds=2)
     session_id = new_session_id()
-    made = service.create(session_id, "192.0.2.1")
+    made = service.create(ClientSessionId(session_id), "192.0.2.1")
     batch = parse([b'{"type":"session","data":{}}'])
     assert service.sync(made.id, made.secret, batch, at=1).seq == 1
     time.sleep(3)
     with pytest.raises(Gone):
         service.sync(made.id, made.secret, batch, at=2)
-    assert service.create(session_id, "192.0.2.1").id != made.id
+    assert service.create(ClientSessionId(session_id), "192.0.2.1").id != made.id
 
 
 def test_a_stage_can_refuse_shares_without_an_owner(publishing: Callable[..., Publishing]) -> None:
     session_id = new_session_id()
-    made = publishing().create(session_id, "192.0.2.1")
+    made = publishing().create(ClientSessionId(session_id), "192.0.2.1")
     service = publishing(anonymous=False)
     for known in (session_id, new_session_id()):
         with pytest.raises(Forbidden) as refused:
-            service.create(known, "192.0.2.1")
+            service.create(ClientSessionId(known), "192.0.2.1")
         assert refused.value.code == "login_to_share"
     batch = parse([b'{"type":"session","data":{}}'])
     assert service.sync(made.id, made.secret, batch, at=1).seq == 1, "what is shared already goes on"

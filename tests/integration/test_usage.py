@@ -12,6 +12,7 @@ import duckdb
 import httpx
 import pytest
 
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.ids import new_id
@@ -37,7 +38,7 @@ class Office:
 
     def settle(self, **changes: Any) -> UsageEvent:
         """Write an event as the transaction does that settles a call."""
-        usual = {"id": new_id("call"), "at": now_ms(), "workspace": self.workspace, "member": self.member}
+        usual = {"id": new_id("call"), "at": now_ms(), "workspace_id": self.workspace, "member_id": self.member}
         event = UsageEvent(**usual | {"model": "claude-sonnet", "cost": 150_000_000, "charged": 150_000_000} | changes)
         table = self.stack.outputs["UsageTableName"]
         self.stack.client("dynamodb").put_item(TableName=table, Item=to_row(event))
@@ -79,7 +80,7 @@ def test_the_page_shows_the_month_with_its_days_and_who_used_most(office: Office
 
 
 def test_a_row_that_is_no_event_holds_nobody_up(office: Office) -> None:
-    event = UsageEvent(id=new_id("call"), at=now_ms(), workspace=office.workspace)
+    event = UsageEvent(id=CallId(new_id("call")), at=now_ms(), workspace_id=WorkspaceId(office.workspace))
     poison = to_row(event) | {"event": {"S": "{"}}
     office.stack.client("dynamodb").put_item(TableName=office.stack.outputs["UsageTableName"], Item=poison)
     other = Office(office.stack)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from opencode_cloud.contracts.ids import CallId, MemberId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.ids import new_id
@@ -91,7 +92,12 @@ def used(world: World) -> str:
     """Leave the event of a model call behind, as the gateway does, and return the call's id once it is in the books."""
     call, now = new_id("call"), now_ms()
     event = UsageEvent(
-        id=call, at=now, workspace=world.workspace, member=world.ids["member"], model=f"{CANARY}/model", cost=1
+        id=CallId(call),
+        at=now,
+        workspace_id=WorkspaceId(world.workspace),
+        member_id=MemberId(world.ids["member"]),
+        model=f"{CANARY}/model",
+        cost=1,
     )
     world.stack.client("dynamodb").put_item(TableName=world.stack.outputs["UsageTableName"], Item=to_row(event))
     address, deadline = f"/api/v1/workspaces/{world.workspace}/usage/events/{call}", time.monotonic() + 60

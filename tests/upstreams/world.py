@@ -12,6 +12,7 @@ import httpx
 
 from local.processes import free_port
 from local.stack import LocalStack
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.schema.usage_events import from_row, partition
@@ -73,7 +74,7 @@ class Shop:
             client.get_paginator("query").paginate(
                 TableName=self.world.stack.outputs["UsageTableName"],
                 KeyConditionExpression="pk = :day",
-                ExpressionAttributeValues={":day": {"S": partition(self.workspace, day_of(at))}},
+                ExpressionAttributeValues={":day": {"S": partition(WorkspaceId(self.workspace), day_of(at))}},
                 ConsistentRead=True,
             )
             for at in (now - DAY_SECONDS, now)

@@ -6,6 +6,7 @@ from typing import Any
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.ids import AccountId, BudgetId, CallId, KeyId, MemberId, WorkspaceId
 from opencode_cloud.contracts.usage import Tokens, UsageEvent
 from opencode_cloud.kit.ids import new_id
 
@@ -14,7 +15,7 @@ NOON = 1_790_251_200
 
 
 def budget(scope: Scope, limit: int, unit: Unit = Unit.COST, period: Period = Period.MONTH, **more: Any) -> KnownBudget:
-    return KnownBudget(id=new_id("bud"), scope=scope, unit=unit, period=period, limit=limit, **more)
+    return KnownBudget(id=BudgetId(new_id("bud")), scope=scope, unit=unit, period=period, limit=limit, **more)
 
 
 class Caller:
@@ -27,16 +28,18 @@ class Caller:
         key: tuple[KnownBudget, ...] = (),
         at: int = NOON,
     ) -> None:
-        self.workspace = KnownWorkspace(id=new_id("wrk"), name="Acme", budgets=workspace)
+        self.workspace = KnownWorkspace(id=WorkspaceId(new_id("wrk")), name="Acme", budgets=workspace)
         self.member = KnownMember(
-            id=new_id("mem"),
-            account=new_id("acc"),
-            workspace=self.workspace.id,
+            id=MemberId(new_id("mem")),
+            account_id=AccountId(new_id("acc")),
+            workspace_id=self.workspace.id,
             role="member",
             email="intern@example.com",
             budgets=member,
         )
-        self.key = KnownKey(id=new_id("key"), workspace=self.workspace.id, member=self.member.id, budgets=key)
+        self.key = KnownKey(
+            id=KeyId(new_id("key")), workspace_id=self.workspace.id, member_id=self.member.id, budgets=key
+        )
         self.at = at
 
     def counters(self) -> list[Counter]:
@@ -45,16 +48,16 @@ class Caller:
     def reservation(self, cost: int, *, tokens: int = 0, charged: int | None = None, lease: int = 900) -> Reservation:
         claim = Claim(cost=cost, charged=cost if charged is None else charged, tokens=tokens)
         return Reservation(
-            id=new_id("call"), counters=self.counters(), claim=claim, lease_until=int(time.time()) + lease
+            id=CallId(new_id("call")), counters=self.counters(), claim=claim, lease_until=int(time.time()) + lease
         )
 
     def facts(self, reservation: Reservation) -> UsageEvent:
         return UsageEvent(
             id=reservation.id,
             at=self.at * 1000,
-            workspace=self.workspace.id,
-            member=self.member.id,
-            key=self.key.id,
+            workspace_id=self.workspace.id,
+            member_id=self.member.id,
+            key_id=self.key.id,
             reserved=reservation.claim.cost,
         )
 
@@ -63,9 +66,9 @@ class Caller:
         return UsageEvent(
             id=facts.id,
             at=facts.at,
-            workspace=facts.workspace,
-            member=facts.member,
-            key=facts.key,
+            workspace_id=facts.workspace_id,
+            member_id=facts.member_id,
+            key_id=facts.key_id,
             reserved=facts.reserved,
             cost=cost,
             charged=cost if charged is None else charged,

@@ -75,7 +75,7 @@ def test_each_threshold_is_told_once_however_often_the_stream_repeats(house: Hou
         assert [house.stream(), house.stream()] == [{"batchItemFailures": []}] * 2
         assert house.queue.told == told
     first = house.queue.sent[0]
-    assert (first.workspace, first.used, first.budget.limit, first.budget.name) == (
+    assert (first.workspace_id, first.used, first.budget.limit, first.budget.name) == (
         house.caller.workspace.id,
         550,
         LIMIT,

@@ -317,7 +317,7 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
     assert bench.only_counter()["committed"] == 0
     assert bench.tables.reservations() == []
     [event] = map(from_row, bench.tables.rows(bench.tables.usage))
-    assert (event.outcome, event.cost, event.reserved, event.key) == ("lost", 0, 1000, caller.key.id)
+    assert (event.outcome, event.cost, event.reserved, event.key_id) == ("lost", 0, 1000, caller.key.id)
 
 
 async def test_a_call_under_way_is_not_swept(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from opencode_cloud.composition.identity import IdentityApp, IdentitySettings
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.kit.app import frame
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.settings import load
@@ -55,7 +56,7 @@ class Cloud:
         self.project(f"account#{account}", "ACCOUNT", {"id": account, "email": email})
         for name in workspaces:
             workspace = new_id("wrk")
-            member = {"id": new_id("mem"), "account": account, "workspace": workspace, "role": "owner"}
+            member = {"id": new_id("mem"), "account_id": account, "workspace_id": workspace, "role": "owner"}
             self.project(f"workspace#{workspace}", "WORKSPACE", {"id": workspace, "name": name})
             self.project(f"account#{account}", f"MEMBER#{workspace}", member)
         return account
@@ -71,7 +72,7 @@ class Cloud:
         return self.post("/auth/device/code", {"client_id": "opencode-cli"}).json
 
     def settle(self, user_code: str, account: str, *, approved: bool = True) -> None:
-        self.identity.routes._oauth._parts.devices.settle(user_code, account, approved=approved)
+        self.identity.routes._oauth._parts.devices.settle(user_code, AccountId(account), approved=approved)
 
     def poll(self, device_code: str) -> Reply:
         asked = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": "opencode-cli"}
@@ -88,15 +89,15 @@ class Cloud:
 
     # ------------------------------------------------------------------------------------------- codes
 
-    def authorize(self, account: str | None, **changes: str) -> Any:
+    def authorize(self, account_id: AccountId | None, **changes: str) -> Any:
         """Answer an authorization request as the consent page does; an empty change leaves a parameter out."""
         asked = {"response_type": "code", "client_id": "opencode-web", "redirect_uri": CALLBACK, "state": "s1"}
         asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} | changes
         parameters = {name: value for name, value in asked.items() if value}
-        return self.identity.routes._oauth.authorize(asked_of(parameters), account)
+        return self.identity.routes._oauth.authorize(asked_of(parameters), account_id)
 
     def code(self, account: str) -> str:
-        return parse_qs(urlsplit(self.authorize(account).location).query)["code"][0]
+        return parse_qs(urlsplit(self.authorize(AccountId(account)).location).query)["code"][0]
 
     def exchange(self, given: str, /, **changes: str) -> Reply:
         asked = {"grant_type": "authorization_code", "code": given, "client_id": "opencode-web"}

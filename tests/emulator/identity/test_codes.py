@@ -5,12 +5,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from opencode_cloud.contracts.ids import AccountId
 from tests.emulator.identity.conftest import CALLBACK, CHALLENGE, ISSUER, VERIFIER, Cloud
 
 
 def test_a_code_is_exchanged_for_tokens_of_its_person(cloud: Cloud) -> None:
     account = cloud.person()
-    answer = cloud.authorize(account)
+    answer = cloud.authorize(AccountId(account))
     assert answer.status == 302
     assert answer.location.startswith(CALLBACK + "?")
     query = parse_qs(urlsplit(answer.location).query)
@@ -85,7 +86,7 @@ def test_an_expired_code_is_refused(cloud: Cloud) -> None:
     ],
 )
 def test_pkce_cannot_be_left_out_or_weakened(cloud: Cloud, changes: dict[str, str]) -> None:
-    answer = cloud.authorize(cloud.person(), **changes)
+    answer = cloud.authorize(AccountId(cloud.person()), **changes)
     query = parse_qs(urlsplit(answer.location).query)
     assert answer.location.startswith(CALLBACK + "?")
     assert query["error"] == ["invalid_request"]
@@ -117,15 +118,15 @@ def test_pkce_cannot_be_left_out_or_weakened(cloud: Cloud, changes: dict[str, st
     ],
 )
 def test_no_answer_goes_to_an_address_that_is_not_registered(cloud: Cloud, uri: str) -> None:
-    for account in (cloud.person(), None):
-        answer = cloud.authorize(account, redirect_uri=uri)
+    for account_id in (AccountId(cloud.person()), None):
+        answer = cloud.authorize(account_id, redirect_uri=uri)
         assert answer.location == ""
         assert (answer.status, answer.document["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/callback", "http://127.0.0.1:1/callback", "http://[::1]:8/callback"])
 def test_a_program_on_the_persons_machine_may_listen_on_any_port(cloud: Cloud, uri: str) -> None:
-    assert cloud.authorize(cloud.person(), redirect_uri=uri).location.startswith(uri + "?")
+    assert cloud.authorize(AccountId(cloud.person()), redirect_uri=uri).location.startswith(uri + "?")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_a_program_on_the_persons_machine_may_listen_on_any_port(cloud: Cloud, u
 def test_only_the_web_client_may_ask_for_codes_and_for_nothing_else(
     cloud: Cloud, changes: dict[str, str], error: str
 ) -> None:
-    answer = cloud.authorize(cloud.person(), **changes)
+    answer = cloud.authorize(AccountId(cloud.person()), **changes)
     query = parse_qs(urlsplit(answer.location).query)
     assert (query.get("error") or [answer.document.get("error")]) == [error]
     assert "code" not in query

@@ -10,7 +10,7 @@ from tests.emulator.identity.conftest import Cloud
 
 
 def session_key(cloud: Cloud, account: str) -> str:
-    return next(row["pk"]["S"] for row in cloud.rows("session#") if row["account"]["S"] == account)
+    return next(row["pk"]["S"] for row in cloud.rows("session#") if row["account_id"]["S"] == account)
 
 
 def test_refreshing_gives_new_tokens_and_the_old_ones_serve_on_until_they_expire(cloud: Cloud) -> None:
@@ -97,7 +97,7 @@ def test_a_refresh_lets_the_session_live_on(cloud: Cloud) -> None:
     tokens = cloud.log_in(account)
     cloud.change(session_key(cloud, account), expires_at=int(time.time()) + 60)
     assert cloud.refresh(tokens["refresh_token"]).status == 200
-    (row,) = [row for row in cloud.rows("session#") if row["account"]["S"] == account]
+    (row,) = [row for row in cloud.rows("session#") if row["account_id"]["S"] == account]
     assert int(row["expires_at"]["N"]) > time.time() + 80 * 86_400
     assert int(row["ttl"]["N"]) > int(row["expires_at"]["N"])
 

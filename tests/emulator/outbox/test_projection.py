@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import Table, delete, update
 
 from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -35,8 +36,8 @@ def places_of(team: Team) -> list[Place]:
         Place(Kind.ACCOUNT, team.account),
         Place(Kind.WORKSPACE, team.workspace),
         Place(Kind.CONFIGURATION, team.workspace),
-        Place(Kind.MEMBER, team.member, team.workspace, team.account),
-        Place(Kind.SERVICE_ACCOUNT, team.service_account, team.workspace),
+        Place(Kind.MEMBER, team.member, WorkspaceId(team.workspace), AccountId(team.account)),
+        Place(Kind.SERVICE_ACCOUNT, team.service_account, WorkspaceId(team.workspace)),
         Place(Kind.KEY, team.digest.hex()),
         Place(Kind.CREDENTIALS, team.workspace),
     ]
@@ -95,11 +96,11 @@ def change(connection: Connection, planes: Planes, team: Team, topic: Topic, num
         case _:
             kind = Versioned.POLICY if topic is Topic.POLICY else Versioned.CONFIGURATION
             store = DocumentStore(planes.database)
-            present = store.latest(connection, kind, team.workspace)
+            present = store.latest(connection, kind, WorkspaceId(team.workspace))
             document = {"default_model": f"acme/m{number}"} if topic is Topic.POLICY else {"username": str(number)}
             version = present.version + 1 if present else 1
             revision = Revision(version=version, created_by="ada", created_at=utc_now(), document=document)
-            store.add(connection, kind, team.workspace, revision)
+            store.add(connection, kind, WorkspaceId(team.workspace), revision)
 
 
 def _set(connection: Connection, table: Table, row: str, **values: Any) -> None:
@@ -265,7 +266,7 @@ def test_a_new_name_of_a_workspace_reaches_its_members(planes: Planes) -> None:
 
 def test_everything_is_projected_anew_or_one_workspace_only(planes: Planes) -> None:
     first, second = planes.found(), planes.found()
-    assert planes.projection.project_all(first.workspace) == 6
+    assert planes.projection.project_all(WorkspaceId(first.workspace)) == 6
     assert planes.projected(Place(Kind.WORKSPACE, first.workspace)) is not None
     assert planes.projected(Place(Kind.WORKSPACE, second.workspace)) is None
     assert planes.projection.project_all() == 14

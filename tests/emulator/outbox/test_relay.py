@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.contracts.ids import TransactionId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.outbox import service
@@ -64,8 +65,8 @@ def test_a_wake_up_before_the_commit_comes_again_until_it_is_committed(planes: P
     connection = planes.database.engine.connect()
     transaction = connection.begin()
     connection.execute(update(workspaces).where(workspaces.c.id == team.workspace).values(name="Ajax"))
-    store.add(connection, "txn_slow", [(Topic.WORKSPACE, team.workspace, None)])
-    store.wake(WakeUp("txn_slow", now_seconds()))
+    store.add(connection, TransactionId("txn_slow"), [(Topic.WORKSPACE, team.workspace, None)])
+    store.wake(WakeUp(TransactionId("txn_slow"), now_seconds()))
     assert [planes.deliver(), planes.deliver()] == [1, 1]
     assert planes.projected(Place(Kind.WORKSPACE, team.workspace)) is None
     transaction.commit()
@@ -77,7 +78,7 @@ def test_a_wake_up_before_the_commit_comes_again_until_it_is_committed(planes: P
 
 def test_a_wake_up_of_what_was_rolled_back_is_dropped_when_its_time_is_over(planes: Planes) -> None:
     store = OutboxStore(planes.database, planes.queue_url)
-    store.wake(WakeUp("txn_never", now_seconds() - service.FATE_KNOWN_AFTER_SECONDS))
+    store.wake(WakeUp(TransactionId("txn_never"), now_seconds() - service.FATE_KNOWN_AFTER_SECONDS))
     assert planes.deliver() == 1
     assert planes.deliver() == 0
 

@@ -20,6 +20,7 @@ from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.ids import AccountId, ClientSessionId, ConnectionId, KeyId, MemberId, ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_id
@@ -80,25 +81,37 @@ class People:
         return workspace
 
     def policy(self, workspace: str, **policy: Any) -> None:
-        known = KnownWorkspace(id=workspace, name="Acme", policy=EnforcedPolicy(**policy))
+        known = KnownWorkspace(id=WorkspaceId(workspace), name="Acme", policy=EnforcedPolicy(**policy))
         self._put(Place(Kind.WORKSPACE, workspace), known)
 
     def member(self, workspace: str, role: str = "member") -> Person:
         person = Person(new_id("acc"), secrets.token_urlsafe(32), KEY_PREFIX + secrets.token_urlsafe(32))
-        self._put(Place(Kind.ACCOUNT, person.account), KnownAccount(id=person.account, email="ada@example.com"))
-        self._session(session_of_cookie(person.cookie), {"account": {"S": person.account}, "kind": {"S": "web"}})
+        self._put(
+            Place(Kind.ACCOUNT, person.account), KnownAccount(id=AccountId(person.account), email="ada@example.com")
+        )
+        self._session(session_of_cookie(person.cookie), {"account_id": {"S": person.account}, "kind": {"S": "web"}})
         self.join(person, workspace, role)
         scopes = frozenset({Scope.INFERENCE, Scope.ADMIN})
-        known = KnownKey(id=new_id("key"), workspace=workspace, account=person.account, scopes=scopes)
+        known = KnownKey(
+            id=KeyId(new_id("key")),
+            workspace_id=WorkspaceId(workspace),
+            account_id=AccountId(person.account),
+            scopes=scopes,
+        )
         self._put(Place(Kind.KEY, hash_of_key(person.key).hex()), known)
         return person
 
     def join(self, person: Person, workspace: str, role: str) -> None:
-        known = KnownMember(id=new_id("mem"), account=person.account, workspace=workspace, role=role)
-        self._put(Place(Kind.MEMBER, "", workspace, person.account), known)
+        known = KnownMember(
+            id=MemberId(new_id("mem")),
+            account_id=AccountId(person.account),
+            workspace_id=WorkspaceId(workspace),
+            role=role,
+        )
+        self._put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), known)
 
     def remove(self, person: Person, workspace: str) -> None:
-        self._put(Place(Kind.MEMBER, "", workspace, person.account), None)
+        self._put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), None)
 
     def sign_out(self, person: Person) -> None:
         self._session(session_of_cookie(person.cookie), {"ended_at": {"N": "1"}})
@@ -234,31 +247,31 @@ class Environment:
 
     def row(self, share_id: str) -> Share:
         """Return a share that is there."""
-        share = self.store.share(share_id)
+        share = self.store.share(ShareId(share_id))
         assert share is not None
         return share
 
     def change(self, share_id: str, by: Actor, **change: Any) -> None:
         """Change who may read a share, or when it ends."""
-        self.owning.change(by, share_id, Change(**change))
+        self.owning.change(by, ShareId(share_id), Change(**change))
 
     def share(self, session_id: str | None = None, actor: Actor | None = None) -> SharedSession:
         """Share a session, or go on with one that is shared."""
         session_id = new_session_id() if session_id is None else session_id
-        return SharedSession(self, session_id, self.publishing.create(session_id, ADDRESS, actor))
+        return SharedSession(self, session_id, self.publishing.create(ClientSessionId(session_id), ADDRESS, actor))
 
     def actor(self, person: Person, workspace: str) -> Actor:
-        return self.access.member(person.browser, workspace)
+        return self.access.member(person.browser, WorkspaceId(workspace))
 
     def texts(self, share_id: str, visitor: Visitor | None = None) -> list[str]:
         """Return the texts of all parts that a reader sees."""
-        items = self.reading.state(share_id, visitor or Visitor()).items
+        items = self.reading.state(ShareId(share_id), visitor or Visitor()).items
         return texts_of(items)
 
     def follow(self, share_id: str, protocol: Protocol = Protocol.LIVE, ticket: str = "") -> Socket:
         """Let a viewer join, and nothing more."""
         socket = self.plane.gateway.connect()
-        join(self.store, self.connections, share_id, Viewer(socket.id, protocol, ticket))
+        join(self.store, self.connections, ShareId(share_id), Viewer(ConnectionId(socket.id), protocol, ticket))
         return socket
 
 
@@ -282,7 +295,7 @@ class SharedSession:
         """Publish items and return the last sequence number."""
         secret = self.secret if secret is None else secret
         items = items_of(*published)
-        return self.environment.publishing.sync(self.id, secret, items, now_ms() if at is None else at).seq
+        return self.environment.publishing.sync(ShareId(self.id), secret, items, now_ms() if at is None else at).seq
 
     def from_elsewhere(self) -> SharedSession:
         """Return the same share as another execution environment publishes to it."""

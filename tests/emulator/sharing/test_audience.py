@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from opencode_cloud.access.service import Request
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.protocol import tickets
@@ -39,13 +40,13 @@ class Scene:
 
     def admit(self, visitor: Visitor) -> str:
         """Return the ticket of a visitor who may read."""
-        return self.cloud.reading.admit(self.share.id, visitor).ticket()
+        return self.cloud.reading.admit(ShareId(self.share.id), visitor).ticket()
 
     def ticket(self, person: Person) -> str:
         return self.admit(Visitor(person.browser))
 
     def unlock(self, password: str = PASSWORD, address: str = ADDRESS) -> str:
-        return self.cloud.gate.unlock(self.share.id, password, address)
+        return self.cloud.gate.unlock(ShareId(self.share.id), password, address)
 
     def follow(self, ticket: str = "") -> Socket:
         return self.cloud.follow(self.share.id, ticket=ticket)
@@ -107,7 +108,7 @@ class TestReaders:
         ticket = scene.ticket(scene.reader)
         scene.cloud.change(other.id, scene.cloud.actor(scene.owner, scene.workspace), mode=Mode.WORKSPACE)
         with pytest.raises(Unauthorized):
-            scene.cloud.reading.admit(other.id, Visitor(ticket=ticket))
+            scene.cloud.reading.admit(ShareId(other.id), Visitor(ticket=ticket))
 
     def test_a_change_of_who_may_read_makes_every_ticket_void(self, scene: Scene) -> None:
         scene.narrow(Mode.WORKSPACE)
@@ -127,7 +128,7 @@ class TestReaders:
 
     def test_a_share_that_is_gone_says_so_before_it_asks_who_wants_to_read(self, scene: Scene) -> None:
         scene.narrow(Mode.WORKSPACE)
-        scene.cloud.removal.unshare(scene.share.id, scene.share.secret)
+        scene.cloud.removal.unshare(ShareId(scene.share.id), scene.share.secret)
         with pytest.raises(Gone):
             scene.admit(Visitor())
 
@@ -202,15 +203,15 @@ class TestPushes:
         refused = [
             scene.follow(),
             scene.follow("made up"),
-            scene.follow(tickets.write(key.ticket_key, scene.share.id)),  # as for a password
-            scene.follow(tickets.write(key.ticket_key, "another share", "session#any")),
-            scene.follow(tickets.write(tickets.new_key(), scene.share.id, "session#any")),
-            scene.follow(tickets.write(key.ticket_key, scene.share.id, f"session#{stranger.cookie}")),
+            scene.follow(tickets.write(key.ticket_key, ShareId(scene.share.id))),  # as for a password
+            scene.follow(tickets.write(key.ticket_key, ShareId("another share"), "session#any")),
+            scene.follow(tickets.write(tickets.new_key(), ShareId(scene.share.id), "session#any")),
+            scene.follow(tickets.write(key.ticket_key, ShareId(scene.share.id), f"session#{stranger.cookie}")),
         ]
         self.pushed(scene)
         assert "words" in str(allowed.sent)
         assert [(socket.sent, socket.open) for socket in refused] == [([], False)] * len(refused)
-        assert [viewer.connection for viewer in scene.cloud.store.viewers(scene.share.id)] == [allowed.id]
+        assert [viewer.connection_id for viewer in scene.cloud.store.viewers(ShareId(scene.share.id))] == [allowed.id]
 
     @pytest.mark.parametrize("change", ["removal", "role", "sign-out"])
     def test_one_who_may_not_any_more_gets_nothing_more(self, scene: Scene, change: str) -> None:
@@ -257,9 +258,9 @@ class TestPushes:
         scene.narrow(Mode.WORKSPACE)
         ownership = scene.cloud.row(scene.share.id).ownership
         assert ownership is not None
-        proof = tickets.read(ownership.ticket_key, scene.share.id, scene.ticket(scene.reader))
+        proof = tickets.read(ownership.ticket_key, ShareId(scene.share.id), scene.ticket(scene.reader))
         assert proof is not None
-        old = tickets.write(ownership.ticket_key, scene.share.id, proof.proof, seconds=-10)
+        old = tickets.write(ownership.ticket_key, ShareId(scene.share.id), proof.proof, seconds=-10)
         socket = scene.follow(old)
         self.pushed(scene)
         assert "words" in str(socket.sent)

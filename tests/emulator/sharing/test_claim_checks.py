@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.sharing.service import Visitor, publishing
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
@@ -33,10 +34,10 @@ class TestItems:
         share.sync(part("large", text), part("small", "small"))
         (name,) = cloud.plane.objects(share.id)
         assert name.startswith("items/")
-        (record,) = cloud.store.records(share.id, 0)
+        (record,) = cloud.store.records(ShareId(share.id), 0)
         assert [(item.body, len(item.data) > 0) for item in record.items] == [(name, False), (None, True)]
         assert (
-            cloud.objects.get_body(share.id, name)
+            cloud.objects.get_body(ShareId(share.id), name)
             == json.dumps(part("large", text)["data"], separators=(",", ":")).encode()
         )
 
@@ -55,9 +56,9 @@ class TestItems:
     def test_readers_get_it_by_reference_and_its_address_gives_it(self, cloud: Environment) -> None:
         share, text = cloud.share(), incompressible(400_000)
         share.sync(part("1", text))
-        document = document_of(cloud.reading.items(share.id, Visitor()))
+        document = document_of(cloud.reading.items(ShareId(share.id), Visitor()))
         assert document["items"][0]["href"] == f"/share/{share.id}/items/1"
-        item = document_of(cloud.reading.item(share.id, Visitor(), 1))
+        item = document_of(cloud.reading.item(ShareId(share.id), Visitor(), 1))
         assert item["data"]["text"] == text
 
     def test_its_session_id_is_replaced_too(self, cloud: Environment) -> None:
@@ -127,8 +128,8 @@ class TestRecords:
         with pytest.raises(Unavailable):
             share.sync(*large_batch())
         assert [row for row in records(cloud, share) if "claim" in row] == []
-        cloud.removal.unshare(share.id, share.secret)
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert cloud.plane.objects(share.id) == [], "it goes with the share"
 
     def test_the_size_of_the_log_counts_what_is_in_the_bucket(self, cloud: Environment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.sockets import FRAME_BYTES
 from opencode_cloud.sharing.models import Protocol, Viewer
 from opencode_cloud.sharing.service import fan_out
@@ -83,14 +84,14 @@ def test_more_viewers_than_one_invocation_serves_are_handed_over(
     assert [viewer.sent for viewer in viewers] == [[], [], []]
     assert keys(late[0]) == ["1", "2"], "one who joined since is served here"
     (delivery,) = cloud.plane.delivered()
-    assert (delivery["task"], delivery["share"], delivery["seq"]) == ("push", share.id, 1)
+    assert (delivery["task"], delivery["share_id"], delivery["seq"]) == ("push", share.id, 1)
     Environment(cloud.plane).deliveries.handle(delivery)
     assert [keys(viewer) for viewer in viewers] == [["1", "2"]] * 3
 
 
 def test_a_delivery_serves_so_many_viewers_at_most(cloud: Environment) -> None:
     share = cloud.share()
-    cloud.tasks.push(share.id, 7, [Viewer(f"connection-{n}", Protocol.LIVE) for n in range(450)])
+    cloud.tasks.push(ShareId(share.id), 7, [Viewer(ConnectionId(f"connection-{n}"), Protocol.LIVE) for n in range(450)])
     assert sorted(len(delivery["viewers"]) for delivery in cloud.plane.delivered()) == [50, 200, 200]
     assert {delivery["seq"] for delivery in cloud.plane.delivered()} == {7}
 
@@ -101,7 +102,7 @@ def test_a_delivery_of_a_share_that_went_pushes_nothing(cloud: Environment, monk
     viewer = cloud.follow(share.id)
     share.sync(part("1"))
     (delivery,) = cloud.plane.delivered()
-    cloud.removal.unshare(share.id, share.secret)
+    cloud.removal.unshare(ShareId(share.id), share.secret)
     Environment(cloud.plane).deliveries.handle(delivery)
     assert keys(viewer) == []
 
@@ -111,7 +112,7 @@ def test_a_viewer_that_has_left_is_forgotten(cloud: Environment) -> None:
     left, stays = cloud.follow(share.id), cloud.follow(share.id)
     left.leave()
     share.sync(part("1"))
-    assert [viewer.connection for viewer in cloud.store.viewers(share.id)] == [stays.id]
+    assert [viewer.connection_id for viewer in cloud.store.viewers(ShareId(share.id))] == [stays.id]
     assert keys(stays) == ["1"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unavailable
 from opencode_cloud.sharing.models import Mode, Ownership
@@ -54,14 +55,18 @@ class TestBeginning:
     def test_a_share_of_somebody_signed_in_is_theirs(self, team: Team) -> None:
         share = team.cloud.share(actor=team.ada)
         ownership = team.ownership(share)
-        assert (ownership.owner, ownership.workspace, ownership.mode) == (team.ada.account, team.workspace, Mode.LINK)
+        assert (ownership.owner, ownership.workspace_id, ownership.mode) == (
+            team.ada.account_id,
+            team.workspace,
+            Mode.LINK,
+        )
         (entry,) = team.recorded()
         assert (entry["action"], entry["target_id"]) == ("share.created", share.id)
 
     def test_a_share_keeps_its_owner_whoever_asks_for_it(self, team: Team) -> None:
         share = team.cloud.share(actor=team.ada)
         assert team.cloud.share(share.session_id, team.bob).credentials == share.credentials
-        assert team.ownership(share).owner == team.ada.account
+        assert team.ownership(share).owner == team.ada.account_id
 
     def test_a_new_share_is_as_wide_and_lives_as_long_as_the_policy_allows(self, team: Team) -> None:
         team.people.policy(team.workspace, share_mode="workspace", share_lifetime_seconds=60)
@@ -81,32 +86,36 @@ class TestClaiming:
         share = team.cloud.share()
         team.cloud.share(share.session_id, team.ada)
         team.cloud.share(share.session_id, team.bob)
-        assert team.ownership(share).owner == team.ada.account
+        assert team.ownership(share).owner == team.ada.account_id
         (entry,) = team.recorded()
         assert (entry["action"], entry["before"]) == ("share.claimed", {"owner": None})
 
     def test_a_sync_by_somebody_signed_in_claims_it_too(self, team: Team) -> None:
         share = team.cloud.share()
-        team.cloud.publishing.sync(share.id, share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
-        assert team.ownership(share).owner == team.ada.account
+        team.cloud.publishing.sync(ShareId(share.id), share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
+        assert team.ownership(share).owner == team.ada.account_id
 
     def test_nobody_claims_a_share_without_its_secret(self, team: Team) -> None:
         share = team.cloud.share()
         with pytest.raises(Forbidden):
-            team.cloud.publishing.sync(share.id, "wrong", items_of(part("1")), now_ms(), lambda: team.ada)
+            team.cloud.publishing.sync(ShareId(share.id), "wrong", items_of(part("1")), now_ms(), lambda: team.ada)
         assert team.cloud.row(share.id).ownership is None
 
     def test_of_two_at_once_the_first_gets_it_and_the_other_goes_on(self, team: Team) -> None:
         share, elsewhere = team.cloud.share(), Environment(team.cloud.plane)
         team.cloud.steering.before(ShareStore.claim, lambda: elsewhere.share(share.session_id, team.bob))
-        commit = team.cloud.publishing.sync(share.id, share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
+        commit = team.cloud.publishing.sync(
+            ShareId(share.id), share.secret, items_of(part("1")), now_ms(), lambda: team.ada
+        )
         assert commit.seq == 1
-        assert team.ownership(share).owner == team.bob.account
+        assert team.ownership(share).owner == team.bob.account_id
         assert [entry["action"] for entry in team.recorded()] == ["share.claimed"]
 
     def test_a_share_that_goes_meanwhile_is_not_claimed(self, team: Team) -> None:
         share = team.cloud.share()
-        team.cloud.steering.before(ShareStore.claim, lambda: team.cloud.removal.unshare(share.id, share.secret))
+        team.cloud.steering.before(
+            ShareStore.claim, lambda: team.cloud.removal.unshare(ShareId(share.id), share.secret)
+        )
         with pytest.raises(Gone):
             team.cloud.share(share.session_id, team.ada)
 
@@ -116,7 +125,7 @@ class TestClaiming:
         team.people.policy(team.workspace, share_mode="workspace")
         team.cloud.share(share.session_id, team.ada)
         assert not viewer.open
-        assert team.cloud.store.viewers(share.id) == []
+        assert team.cloud.store.viewers(ShareId(share.id)) == []
 
 
 class TestChanging:
@@ -125,7 +134,7 @@ class TestChanging:
         viewer = team.cloud.follow(share.id)
         team.cloud.change(share.id, team.ada, mode=Mode.WORKSPACE)
         assert (viewer.sent, viewer.open) == ([], False)
-        assert team.cloud.store.viewers(share.id) == []
+        assert team.cloud.store.viewers(ShareId(share.id)) == []
 
     def test_a_change_of_the_end_leaves_those_who_watch(self, team: Team) -> None:
         share = team.cloud.share(actor=team.ada)
@@ -179,7 +188,7 @@ class TestChanging:
             with pytest.raises(NotFound):
                 team.cloud.change(share.id, actor, mode=Mode.WORKSPACE)
             with pytest.raises(NotFound):
-                team.cloud.owning.revoke_one(actor, share.id, team.cloud.removal)
+                team.cloud.owning.revoke_one(actor, ShareId(share.id), team.cloud.removal)
         team.cloud.change(share.id, team.admin, mode=Mode.WORKSPACE)
         assert team.ownership(share).mode is Mode.WORKSPACE
 
@@ -204,25 +213,26 @@ class TestListing:
     def test_what_is_removed_or_over_is_in_no_list(self, team: Team) -> None:
         removed, living = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.ada)
         over = Environment(team.cloud.plane, lifetime_seconds=-1).share(actor=team.ada)
-        team.cloud.removal.unshare(removed.id, removed.secret)
+        team.cloud.removal.unshare(ShareId(removed.id), removed.secret)
         assert team.listed(team.ada) == [living.id]
         with pytest.raises(NotFound):
-            team.cloud.owning.get(team.ada, over.id)
+            team.cloud.owning.get(team.ada, ShareId(over.id))
 
     def test_a_share_is_listed_by_the_title_of_its_session(self, team: Team) -> None:
         share = team.cloud.share(actor=team.ada)
         share.sync(session(share.session_id, "first"), session(share.session_id, f"about {share.session_id}" * 20))
-        title = team.cloud.owning.get(team.ada, share.id).ownership.title
+        title = team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title
         assert len(title) == 200
         share.sync({"type": "session", "data": {"title": 7}})
-        assert team.cloud.owning.get(team.ada, share.id).ownership.title == title
+        assert team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title == title
 
     def test_a_title_does_not_tell_the_session_id(self, team: Team) -> None:
         share = team.cloud.share(actor=team.ada)
         share.sync(session(share.session_id, f"about {share.session_id}"))
         core = share.session_id.removeprefix("ses_")
         assert (
-            team.cloud.owning.get(team.ada, share.id).ownership.title == f"about {team.cloud.row(share.id).pseudonym}"
+            team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title
+            == f"about {team.cloud.row(share.id).pseudonym}"
         )
         assert not [body for body in team.cloud.plane.stored() if core.encode() in body]
 
@@ -241,7 +251,7 @@ class TestRevoking:
         owned, anonymous = team.cloud.share(actor=team.ada), team.cloud.share()
         team.recorded()
         for share in (owned, anonymous):
-            removed = team.cloud.removal.unshare(share.id, share.secret)
+            removed = team.cloud.removal.unshare(ShareId(share.id), share.secret)
             assert removed is not None
             team.cloud.owning.record_unshared(removed, None, "192.0.2.9")
         (entry,) = team.recorded()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from opencode_cloud.contracts.ids import ClientSessionId, ConnectionId, ShareId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
 from opencode_cloud.sharing.service import publishing
 from opencode_cloud.sharing.store import ShareStore
@@ -17,7 +18,7 @@ WRITERS, BATCHES = 6, 5
 
 
 def numbers(cloud: Environment, share: SharedSession) -> list[int]:
-    return [item.seq for record in cloud.store.records(share.id, 0) for item in record.items]
+    return [item.seq for record in cloud.store.records(ShareId(share.id), 0) for item in record.items]
 
 
 class TestCreating:
@@ -49,12 +50,12 @@ class TestCreating:
 
         def make_and_end() -> None:
             other = elsewhere.share(session_id)
-            elsewhere.removal.unshare(other.id, other.secret)
+            elsewhere.removal.unshare(ShareId(other.id), other.secret)
             elsewhere.share(session_id)
 
         def end() -> None:
             other = elsewhere.share(session_id)
-            elsewhere.removal.unshare(other.id, other.secret)
+            elsewhere.removal.unshare(ShareId(other.id), other.secret)
 
         cloud.steering.before(ShareStore.create, make_and_end, times=5)
         cloud.steering.before(ShareStore.share_of, end, times=5)
@@ -83,7 +84,9 @@ class TestCreating:
             limited.share()
         assert refused.value.retry_after == 50
         assert limited.share(first.session_id).credentials == first.credentials, "it exists: nothing new is made"
-        assert limited.publishing.create(new_session_id(), "192.0.2.2").id, "the limit is of one address"
+        assert limited.publishing.create(ClientSessionId(new_session_id()), "192.0.2.2").id, (
+            "the limit is of one address"
+        )
         monkeypatch.setattr(publishing, "now_seconds", lambda: 1_800_000_061)
         limited.share()
 
@@ -97,9 +100,9 @@ class TestCreating:
 
     def test_the_legacy_protocol_finds_the_share_by_its_session(self, cloud: Environment) -> None:
         share = cloud.share()
-        assert cloud.publishing.share_of(share.session_id) == share.id
+        assert cloud.publishing.share_of(ClientSessionId(share.session_id)) == share.id
         with pytest.raises(NotFound):
-            cloud.publishing.share_of(new_session_id())
+            cloud.publishing.share_of(ClientSessionId(new_session_id()))
 
 
 class TestSecrets:
@@ -114,7 +117,7 @@ class TestSecrets:
 
     def test_there_is_no_share_of_an_unknown_id(self, cloud: Environment) -> None:
         with pytest.raises(NotFound):
-            cloud.publishing.sync("A" * 22, "secret", [], 0)
+            cloud.publishing.sync(ShareId("A" * 22), "secret", [], 0)
 
     def test_the_session_id_and_the_secret_are_stored_nowhere(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -127,7 +130,7 @@ class TestSecrets:
             part("2", share.session_id * 20_000),
             {"type": share.session_id, "data": {"id": core, share.session_id: [core]}},
         )
-        cloud.viewing.resume(cloud.plane.gateway.connect().id, share.id, 0)
+        cloud.viewing.resume(ConnectionId(cloud.plane.gateway.connect().id), ShareId(share.id), 0)
         stored = list(cloud.plane.stored())
         assert any(share.id.encode() in body for body in stored)
         for needle in (core, share.secret):
@@ -184,7 +187,7 @@ class TestCommitting:
         cloud.steering.before(ShareStore.append, lambda: seqs.append(other.sync(part("first"), part("second"))))
         assert share.sync(part("third")) == 3
         assert seqs == [2]
-        keys = [item.key for record in cloud.store.records(share.id, 0) for item in record.items]
+        keys = [item.key for record in cloud.store.records(ShareId(share.id), 0) for item in record.items]
         assert keys == [f"part/msg_1/prt_{name}" for name in ("first", "second", "third")]
 
     def test_a_writer_tries_again_each_time_that_another_is_first(self, cloud: Environment) -> None:
@@ -212,7 +215,7 @@ class TestCommitting:
 
         def be_first_and_unshare() -> None:
             other.sync(part("other"))
-            other.environment.removal.unshare(share.id, share.secret)
+            other.environment.removal.unshare(ShareId(share.id), share.secret)
 
         cloud.steering.before(ShareStore.append, be_first_and_unshare)
         with pytest.raises(Gone):
@@ -221,7 +224,7 @@ class TestCommitting:
 
     def test_a_share_that_was_removed_takes_nothing(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.removal.unshare(ShareId(share.id), share.secret)
         with pytest.raises(Gone):
             share.sync(part("1"))
         assert cloud.plane.rows(share.id, "L#") == []

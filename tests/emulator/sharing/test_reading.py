@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.sharing.service import Document, Redirect, Visitor, reading
 from opencode_cloud.sharing.store import ShareStore
@@ -31,10 +32,10 @@ class TestItems:
         share = cloud.share()
         share.sync(part("1"), part("2"), at=1000)
         share.sync(part("3"), at=2000)
-        document = document_of(cloud.reading.items(share.id, ANYONE, 1))
+        document = document_of(cloud.reading.items(ShareId(share.id), ANYONE, 1))
         assert [(item["seq"], item["at"]) for item in document["items"]] == [(2, 1000), (3, 2000)]
         assert (document["seq"], document["more"]) == (3, False)
-        rest = document_of(cloud.reading.items(share.id, ANYONE, 3))
+        rest = document_of(cloud.reading.items(ShareId(share.id), ANYONE, 3))
         assert (rest["items"], rest["seq"]) == ([], 3)
 
     def test_a_long_gap_comes_in_parts_that_leave_nothing_out(
@@ -47,7 +48,7 @@ class TestItems:
         seen: list[int] = []
         after, parts, more = 0, 0, True
         while more:
-            document = document_of(cloud.reading.items(share.id, ANYONE, after))
+            document = document_of(cloud.reading.items(ShareId(share.id), ANYONE, after))
             seen += [item["seq"] for item in document["items"]]
             after, more, parts = document["seq"], document["more"], parts + 1
         assert seen == [1, 2, 3, 4, 5, 6]
@@ -59,7 +60,7 @@ class TestItems:
         monkeypatch.setattr(reading, "PART_BYTES", 10)
         share = cloud.share()
         share.sync(part("1", "x" * 100), part("2"))
-        assert len(document_of(cloud.reading.items(share.id, ANYONE))["items"]) == 2
+        assert len(document_of(cloud.reading.items(ShareId(share.id), ANYONE))["items"]) == 2
 
     def test_a_large_state_is_a_redirect_to_the_snapshot(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
@@ -69,9 +70,9 @@ class TestItems:
         share.sync(part("1", "x" * 1000))
         cloud.snapshots.take(cloud.row(share.id))
         share.sync(part("2"))
-        document = fetch(cloud.reading.items(share.id, ANYONE))
+        document = fetch(cloud.reading.items(ShareId(share.id), ANYONE))
         assert ([item["seq"] for item in document["items"]], document["more"]) == ([1], True)
-        rest = document_of(cloud.reading.items(share.id, ANYONE, document["seq"]))
+        rest = document_of(cloud.reading.items(ShareId(share.id), ANYONE, document["seq"]))
         assert [item["seq"] for item in rest["items"]] == [2]
 
     def test_an_answer_that_is_too_large_is_read_from_the_bucket(
@@ -80,19 +81,19 @@ class TestItems:
         monkeypatch.setattr(reading, "ANSWER_BYTES", 500)
         share = cloud.share()
         share.sync(part("1", "x" * 1000))
-        assert [item["seq"] for item in fetch(cloud.reading.items(share.id, ANYONE))["items"]] == [1]
-        assert fetch(cloud.reading.data(share.id, ANYONE))[0]["data"]["text"] == "x" * 1000
+        assert [item["seq"] for item in fetch(cloud.reading.items(ShareId(share.id), ANYONE))["items"]] == [1]
+        assert fetch(cloud.reading.data(ShareId(share.id), ANYONE))[0]["data"]["text"] == "x" * 1000
 
     def test_one_item_is_read_by_its_number_from_within_its_batch(self, cloud: Environment) -> None:
         share, text = cloud.share(), incompressible(400_000)
         share.sync(part("1"), part("2", text), part("3"))
         share.sync(part("4"))
         for seq, expected in ((1, ""), (2, text), (4, "")):
-            item = document_of(cloud.reading.item(share.id, ANYONE, seq))
+            item = document_of(cloud.reading.item(ShareId(share.id), ANYONE, seq))
             assert (item["seq"], item["data"]["text"]) == (seq, expected)
         for seq in (0, 5):
             with pytest.raises(NotFound) as missing:
-                cloud.reading.item(share.id, ANYONE, seq)
+                cloud.reading.item(ShareId(share.id), ANYONE, seq)
             assert missing.value.code == "item_not_found"
 
 
@@ -109,21 +110,21 @@ class TestState:
         share, text = cloud.share(), incompressible(400_000)
         share.sync(part("1", text), message("1"))
         share.sync(session(share.session_id, "a title"))
-        document = document_of(cloud.reading.data(share.id, ANYONE))
+        document = document_of(cloud.reading.data(ShareId(share.id), ANYONE))
         assert [item["type"] for item in document] == ["session", "part", "message"]
         assert document[1]["data"]["text"] == text
 
     def test_bodies_leave_byte_for_byte_as_they_came(self, cloud: Environment) -> None:
         share = cloud.share()
         share.sync({"type": "model", "data": {"n": 1.50, "e": 1e3, "u": "é\u2028", "z": None}})
-        state = cloud.reading.state(share.id, ANYONE)
+        state = cloud.reading.state(ShareId(share.id), ANYONE)
         assert state.items[0].data == '{"n":1.5,"e":1000.0,"u":"é\u2028","z":null}'.encode()
 
     def test_the_legacy_document_puts_parts_into_their_messages(self, cloud: Environment) -> None:
         share = cloud.share()
         share.sync(part("1", "one", "msg_a"), message("a"), part("lost", "no message", "msg_b"))
         share.sync(session(share.session_id, "a title"))
-        items = cloud.reading.state(share.id, ANYONE).items
+        items = cloud.reading.state(ShareId(share.id), ANYONE).items
         document = json.loads(reading.legacy_data(items))
         assert document["info"]["title"] == "a title"
         assert [p["text"] for p in document["messages"]["msg_a"]["parts"]] == ["one"]
@@ -146,8 +147,8 @@ class TestViews:
         self, cloud: Environment, share: SharedSession
     ) -> None:
         for _ in range(3):
-            cloud.reading.state(share.id, ANYONE)
-        cloud.reading.items(share.id, ANYONE)
+            cloud.reading.state(ShareId(share.id), ANYONE)
+        cloud.reading.items(ShareId(share.id), ANYONE)
         assert self.views(cloud, share) == 3
 
     def test_a_view_that_cannot_be_counted_is_read_all_the_same(self, cloud: Environment, share: SharedSession) -> None:
@@ -155,10 +156,10 @@ class TestViews:
             raise RuntimeError("throttled")
 
         cloud.steering.before(ShareStore.count_view, fail)
-        assert len(cloud.reading.state(share.id, ANYONE).items) == 1
+        assert len(cloud.reading.state(ShareId(share.id), ANYONE).items) == 1
         assert self.views(cloud, share) == 0
 
     def test_shares_without_an_owner_are_not_counted(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.reading.state(share.id, ANYONE)
+        cloud.reading.state(ShareId(share.id), ANYONE)
         assert cloud.plane.rows(share.id, "C#") == []

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Protocol, Tombstone
@@ -18,11 +19,11 @@ LARGE = 400_000
 
 
 def unshare(cloud: Environment, share: SharedSession) -> None:
-    assert cloud.removal.unshare(share.id, share.secret) is not None
+    assert cloud.removal.unshare(ShareId(share.id), share.secret) is not None
 
 
 def tombstone(cloud: Environment, share: SharedSession) -> Tombstone:
-    kept = cloud.removal.look_up(share.id)
+    kept = cloud.removal.look_up(ShareId(share.id))
     assert isinstance(kept, Tombstone)
     return kept
 
@@ -40,12 +41,12 @@ class TestUnsharing:
         unshare(cloud, share)
         elsewhere = Environment(cloud.plane)
         for attempt in (
-            lambda: elsewhere.reading.state(share.id, Visitor()),
-            lambda: elsewhere.reading.items(share.id, Visitor()),
-            lambda: elsewhere.reading.item(share.id, Visitor(), 1),
-            lambda: elsewhere.viewing.resume("new", share.id, 0),
-            lambda: elsewhere.viewing.ping(share.id),
-            lambda: elsewhere.viewing.poll("new", share.id),
+            lambda: elsewhere.reading.state(ShareId(share.id), Visitor()),
+            lambda: elsewhere.reading.items(ShareId(share.id), Visitor()),
+            lambda: elsewhere.reading.item(ShareId(share.id), Visitor(), 1),
+            lambda: elsewhere.viewing.resume(ConnectionId("new"), ShareId(share.id), 0),
+            lambda: elsewhere.viewing.ping(ShareId(share.id)),
+            lambda: elsewhere.viewing.poll(ConnectionId("new"), ShareId(share.id)),
             lambda: share.sync(part("2")),
             lambda: share.from_elsewhere().sync(part("2")),
         ):
@@ -58,21 +59,23 @@ class TestUnsharing:
     def test_needs_the_secret(self, cloud: Environment) -> None:
         share, other = cloud.share(), cloud.share()
         with pytest.raises(Unauthorized):
-            cloud.removal.unshare(share.id, "")
+            cloud.removal.unshare(ShareId(share.id), "")
         with pytest.raises(Forbidden):
-            cloud.removal.unshare(share.id, other.secret)
+            cloud.removal.unshare(ShareId(share.id), other.secret)
         assert share.sync(part("1")) == 1
 
     def test_again_or_of_what_never_was_is_no_error(self, cloud: Environment) -> None:
         share = cloud.share()
         unshare(cloud, share)
-        assert cloud.removal.unshare(share.id, "any") is None
-        assert cloud.removal.unshare("A" * 22, "any") is None
+        assert cloud.removal.unshare(ShareId(share.id), "any") is None
+        assert cloud.removal.unshare(ShareId("A" * 22), "any") is None
 
     def test_twice_at_once_leaves_the_first_tombstone(self, cloud: Environment) -> None:
         share, operator = cloud.share(), Environment(cloud.plane)
-        cloud.steering.before(ShareStore.bury, lambda: operator.removal.remove(share.id, "removed by the operator"))
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.steering.before(
+            ShareStore.bury, lambda: operator.removal.remove(ShareId(share.id), "removed by the operator")
+        )
+        cloud.removal.unshare(ShareId(share.id), share.secret)
         assert tombstone(cloud, share).reason == "removed by the operator"
 
     def test_frees_the_session_for_a_new_share_at_once(self, cloud: Environment) -> None:
@@ -89,18 +92,18 @@ class TestUnsharing:
         expired = Environment(plane, lifetime_seconds=-1).share()
         cloud = Environment(plane)
         newer = cloud.share(expired.session_id)
-        cloud.removal.unshare(expired.id, expired.secret)
+        cloud.removal.unshare(ShareId(expired.id), expired.secret)
         assert cloud.share(expired.session_id).credentials == newer.credentials
 
     def test_the_operator_needs_no_secret_and_a_share_that_was_there(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.remove(share.id, "removed by the operator")
+        cloud.removal.remove(ShareId(share.id), "removed by the operator")
         assert tombstone(cloud, share).reason == "removed by the operator"
-        cloud.removal.remove(share.id, "again")
+        cloud.removal.remove(ShareId(share.id), "again")
         with pytest.raises(NotFound):
-            cloud.removal.remove("A" * 22, "any")
+            cloud.removal.remove(ShareId("A" * 22), "any")
         with pytest.raises(NotFound):
-            cloud.removal.look_up("A" * 22)
+            cloud.removal.look_up(ShareId("A" * 22))
 
 
 class TestPurging:
@@ -110,14 +113,14 @@ class TestPurging:
             share.sync(part(str(n)))
         share.sync(part("large", incompressible(LARGE)), part("small"))
         cloud.snapshots.take(cloud.row(share.id))
-        cloud.snapshots.publish(share.id, "documents/data", b"[]", "application/json")
+        cloud.snapshots.publish(ShareId(share.id), "documents/data", b"[]", "application/json")
         other.sync(part("1", incompressible(LARGE)))
         rows, objects = left(cloud, share)
         assert rows > 30
         assert objects == 3, "the large body, the snapshot and the document"
         before = left(cloud, other)
         unshare(cloud, share)
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (0, 0)
         assert left(cloud, other) == before
         kept = tombstone(cloud, share)
@@ -130,19 +133,19 @@ class TestPurging:
         client = cloud.plane.emulator.client("s3")
         client.delete_object(Bucket=cloud.plane.bucket, Key=f"shares/{share.id}/{name}")
         unshare(cloud, share)
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (0, 0)
 
     def test_is_asked_for_when_a_share_is_removed_and_again_to_verify_it(self, cloud: Environment) -> None:
         share = cloud.share()
         unshare(cloud, share)
         (request,) = cloud.plane.received(cloud.plane.purges)
-        assert request == {"share": share.id}
+        assert request == {"share_id": share.id}
         cloud.purges.handle({"Records": [{"messageId": "1", "body": json.dumps(request)}]})
         assert cloud.plane.received(cloud.plane.purges) == []
         assert cloud.plane.delayed(cloud.plane.purges) == 1, "a writer that had begun may still run"
         assert tombstone(cloud, share).purged_at is None
-        cloud.removal.purge(share.id, 2)
+        cloud.removal.purge(ShareId(share.id), 2)
         assert tombstone(cloud, share).purged_at is not None
         assert cloud.plane.delayed(cloud.plane.purges) == 1, "nothing was left: no round more"
 
@@ -153,18 +156,18 @@ class TestPurging:
 
         def unshare_and_purge() -> None:
             unshare(cloud, share)
-            cloud.removal.purge(share.id, 1)
+            cloud.removal.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ShareStore.append, unshare_and_purge)
         slow.sync(part("2", incompressible(LARGE)))
         assert left(cloud, share) == (1, 0), "the record; its body was written before the purge"
         cloud.plane.received(cloud.plane.purges)
         before = cloud.plane.delayed(cloud.plane.purges)
-        cloud.removal.purge(share.id, 2)
+        cloud.removal.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         assert tombstone(cloud, share).purged_at is None, "another writer may have left something, too"
         assert cloud.plane.delayed(cloud.plane.purges) == before + 1
-        cloud.removal.purge(share.id, 3)
+        cloud.removal.purge(ShareId(share.id), 3)
         assert tombstone(cloud, share).purged_at is not None
 
     def test_finds_an_object_that_was_written_after_the_purge(self, cloud: Environment) -> None:
@@ -173,12 +176,12 @@ class TestPurging:
 
         def unshare_and_purge() -> None:
             unshare(cloud, share)
-            cloud.removal.purge(share.id, 1)
+            cloud.removal.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ObjectStore.put_body, unshare_and_purge)
         slow.sync(part("1", incompressible(LARGE)))
         assert left(cloud, share) == (1, 1)
-        cloud.removal.purge(share.id, 2)
+        cloud.removal.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         kept = tombstone(cloud, share)
         assert (kept.purged_at, kept.removed_objects) == (None, 1)
@@ -188,23 +191,27 @@ class TestPurging:
         share.sync(part("1"))
         slow = share.from_elsewhere()
         unshare(cloud, share)
-        payload = slow.environment.store.prepare(share.id, items_of(part("late")))
-        tail = slow.environment.store.head(share.id, None).tail
-        cloud.steering.after(ObjectStore.purge, lambda: slow.environment.objects.put(share.id, "items/late", b"late"))
-        cloud.steering.after(ShareStore.purge, lambda: slow.environment.store.append(share.id, tail, 1, payload))
-        cloud.removal.purge(share.id, 1)
+        payload = slow.environment.store.prepare(ShareId(share.id), items_of(part("late")))
+        tail = slow.environment.store.head(ShareId(share.id), None).tail
+        cloud.steering.after(
+            ObjectStore.purge, lambda: slow.environment.objects.put(ShareId(share.id), "items/late", b"late")
+        )
+        cloud.steering.after(
+            ShareStore.purge, lambda: slow.environment.store.append(ShareId(share.id), tail, 1, payload)
+        )
+        cloud.removal.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (1, 1)
-        cloud.removal.purge(share.id, 2)
+        cloud.removal.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         assert tombstone(cloud, share).purged_at is None
-        cloud.removal.purge(share.id, 3)
+        cloud.removal.purge(ShareId(share.id), 3)
         assert tombstone(cloud, share).purged_at is not None
 
     def test_ends_the_sockets_of_those_who_joined_meanwhile(self, cloud: Environment) -> None:
         share = cloud.share()
         unshare(cloud, share)
         late = cloud.follow(share.id)
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert late.frames == [{"type": "gone", "share": share.id}]
         assert not late.open
         assert tombstone(cloud, share).closed_sockets == 1
@@ -217,13 +224,13 @@ class TestPurging:
         sockets = [cloud.follow(share.id) for _ in range(3)]
         unshare(cloud, share)
         assert [socket.open for socket in sockets].count(False) == 1
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert [socket.open for socket in sockets] == [False] * 3
 
     def test_of_a_share_that_was_not_removed_is_not_verified(self, cloud: Environment) -> None:
-        cloud.removal.purge("A" * 22, 2)
+        cloud.removal.purge(ShareId("A" * 22), 2)
         assert cloud.plane.delayed(cloud.plane.purges) == 0
-        assert cloud.store.tombstone("A" * 22) is None
+        assert cloud.store.tombstone(ShareId("A" * 22)) is None
 
     def test_that_fails_comes_again_and_fails_no_other(self, cloud: Environment) -> None:
         first, second = cloud.share(), cloud.share()
@@ -234,7 +241,7 @@ class TestPurging:
             raise RuntimeError("the store is away")
 
         cloud.steering.before(ShareStore.purge, fail)
-        records = [{"messageId": share.id, "body": json.dumps({"share": share.id})} for share in (first, second)]
+        records = [{"messageId": share.id, "body": json.dumps({"share_id": share.id})} for share in (first, second)]
         assert cloud.purges.handle({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": first.id}]}
         assert left(cloud, second) == (0, 0)
 
@@ -264,9 +271,9 @@ class TestExpiry:
         assert len(cloud.plane.received(cloud.plane.purges)) == 1
         assert cloud.purges.handle({"source": "schedule"}) == {}
         (request,) = cloud.plane.received(cloud.plane.purges)
-        assert request == {"share": share.id}
+        assert request == {"share_id": share.id}
         assert tombstone(cloud, share).reason == "unshared"
-        cloud.removal.purge(share.id, 1)
+        cloud.removal.purge(ShareId(share.id), 1)
         assert cloud.removal.sweep() == 0, "what is purged is taken up no more"
 
     def test_rows_that_dynamodb_deletes_by_itself_name_their_time_in_seconds(self, cloud: Environment) -> None:
@@ -287,7 +294,7 @@ def test_all_shares_of_a_workspace_are_removed_and_those_of_others_stay(
     owner, stranger = people.member(ours), people.member(theirs)
     shares = [cloud.share(actor=cloud.actor(owner, ours)) for _ in range(5)]
     other = cloud.share(actor=cloud.actor(stranger, theirs))
-    assert cloud.purges.handle({"Records": [{"messageId": "1", "body": json.dumps({"workspace": ours})}]}) == {
+    assert cloud.purges.handle({"Records": [{"messageId": "1", "body": json.dumps({"workspace_id": ours})}]}) == {
         "batchItemFailures": []
     }
     assert {tombstone(cloud, share).reason for share in shares} == {"workspace purged"}

@@ -11,6 +11,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
 from tests.emulator.sharing.plane import Environment
 from tests.integration.publisher import part
@@ -74,7 +75,7 @@ def test_a_transaction_that_always_meets_others_fails(cloud: Environment, interf
     share = cloud.share()
     interfere.conflict("TransactionConflict", times=6)
     with pytest.raises(ClientError):
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.removal.unshare(ShareId(share.id), share.secret)
     assert share.sync(part("1")) == 1, "nothing of it was done"
 
 
@@ -82,7 +83,7 @@ def test_a_transaction_whose_condition_failed_is_not_run_again(cloud: Environmen
     share = cloud.share()
     before = interfere.requests
     interfere.conflict("ConditionalCheckFailed")
-    assert cloud.removal.unshare(share.id, share.secret) is not None
+    assert cloud.removal.unshare(ShareId(share.id), share.secret) is not None
     assert interfere.requests == before + 1
 
 
@@ -90,11 +91,11 @@ def test_rows_that_a_batch_has_not_deleted_are_deleted_by_the_next(cloud: Enviro
     share = cloud.share()
     for n in range(3):
         share.sync(part(str(n)))
-    cloud.removal.unshare(share.id, share.secret)
+    cloud.removal.unshare(ShareId(share.id), share.secret)
     rows = cloud.plane.rows(share.id)
     keys = [{"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in rows]
     interfere.answers.append((200, {"UnprocessedItems": {cloud.plane.shares: keys}}))
-    assert cloud.store.purge(share.id) == len(rows)
+    assert cloud.store.purge(ShareId(share.id)) == len(rows)
     assert cloud.plane.rows(share.id) == []
 
 

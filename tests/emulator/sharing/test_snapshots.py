@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.sharing.models import Position, Snapshot
 from opencode_cloud.sharing.service import Visitor, snapshots
@@ -22,7 +23,7 @@ def take(cloud: Environment, share: SharedSession) -> Snapshot:
 
 
 def end(cloud: Environment, share: SharedSession) -> Position:
-    return cloud.store.head(share.id, None).tail
+    return cloud.store.head(ShareId(share.id), None).tail
 
 
 def folded(cloud: Environment, share: SharedSession) -> tuple[list[str], int]:
@@ -63,7 +64,7 @@ class TestTaking:
         taken = take(cloud, share)
         assert taken.stored < 1000
         fold, _ = cloud.snapshots.fold(cloud.row(share.id))
-        assert texts_of(cloud.reading.inline(share.id, fold.items())) == [text]
+        assert texts_of(cloud.reading.inline(ShareId(share.id), fold.items())) == [text]
 
     def test_the_object_is_there_before_the_row_names_it(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -101,7 +102,7 @@ class TestTaking:
         share = cloud.share()
         share.sync(part("1"))
         step = ObjectStore.put if "object" in moment else ShareStore.set_snapshot
-        cloud.steering.before(step, lambda: cloud.removal.unshare(share.id, share.secret))
+        cloud.steering.before(step, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
         with pytest.raises(Gone):
             take(cloud, share)
         assert cloud.plane.objects(share.id) == []
@@ -109,7 +110,7 @@ class TestTaking:
 
 class TestFollowing:
     def follow(self, cloud: Environment, share: SharedSession, seq: int, total: int) -> Snapshot | None:
-        return cloud.snapshots.follow(share.id, Position(seq, total))
+        return cloud.snapshots.follow(ShareId(share.id), Position(seq, total))
 
     def test_a_short_tail_is_left_alone(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -154,9 +155,9 @@ class TestFollowing:
 
     def test_a_share_that_is_gone_is_left_alone(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.removal.unshare(ShareId(share.id), share.secret)
         for share_id in (share.id, "A" * 22):
-            assert cloud.snapshots.follow(share_id, Position(1, 10 * snapshots.TAIL_BYTES)) is None
+            assert cloud.snapshots.follow(ShareId(share_id), Position(1, 10 * snapshots.TAIL_BYTES)) is None
         assert cloud.plane.objects(share.id) == []
 
 
@@ -191,7 +192,7 @@ class TestStream:
     def test_a_share_that_goes_while_it_is_folded_is_no_failure(self, cloud: Environment) -> None:
         share = cloud.share()
         share.sync(part("1"))
-        cloud.steering.before(ShareStore.set_snapshot, lambda: cloud.removal.unshare(share.id, share.secret))
+        cloud.steering.before(ShareStore.set_snapshot, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
         answer = SharingStream(cloud.snapshots).handle(
             {"Records": [self.change(share.id, 1, snapshots.TAIL_BYTES, "7")]}
         )
@@ -201,7 +202,9 @@ class TestStream:
 class TestDocuments:
     def test_is_written_once_and_read_by_its_address(self, cloud: Environment) -> None:
         share = cloud.share()
-        addresses = [cloud.snapshots.publish(share.id, "documents/d", b'{"a":1}', "application/json") for _ in range(2)]
+        addresses = [
+            cloud.snapshots.publish(ShareId(share.id), "documents/d", b'{"a":1}', "application/json") for _ in range(2)
+        ]
         assert cloud.plane.objects(share.id) == ["documents/d"]
         assert {address.partition("?")[0] for address in addresses} == {
             f"{cloud.objects.origin()}/{cloud.plane.bucket}/shares/{share.id}/documents/d"
@@ -209,9 +212,9 @@ class TestDocuments:
 
     def test_of_a_share_that_goes_meanwhile_leaves_nothing(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.steering.before(ObjectStore.put, lambda: cloud.removal.unshare(share.id, share.secret))
+        cloud.steering.before(ObjectStore.put, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
         with pytest.raises(Gone):
-            cloud.snapshots.publish(share.id, "documents/d", b"{}", "application/json")
+            cloud.snapshots.publish(ShareId(share.id), "documents/d", b"{}", "application/json")
         assert cloud.plane.objects(share.id) == []
 
 
@@ -219,6 +222,6 @@ def test_the_object_is_the_document_that_readers_are_sent_to(cloud: Environment)
     share = cloud.share()
     share.sync(part("1", "one"), at=1000)
     taken = take(cloud, share)
-    document = json.loads(gzip.decompress(cloud.objects.get(share.id, taken.object)))
+    document = json.loads(gzip.decompress(cloud.objects.get(ShareId(share.id), taken.object)))
     assert (document["share"], document["seq"], document["more"]) == (share.id, 1, True)
-    assert document["items"] == document_of(cloud.reading.items(share.id, Visitor()))["items"]
+    assert document["items"] == document_of(cloud.reading.items(ShareId(share.id), Visitor()))["items"]

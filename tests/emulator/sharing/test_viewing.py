@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.errors import Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Mode, Protocol
 from opencode_cloud.sharing.service import fan_out, viewing
@@ -17,7 +18,7 @@ from tests.integration.publisher import message, part, session
 
 def resume(cloud: Environment, share: SharedSession, after: int = 0, socket: Socket | None = None) -> Socket:
     socket = socket or cloud.plane.gateway.connect()
-    cloud.viewing.resume(socket.id, share.id, after)
+    cloud.viewing.resume(ConnectionId(socket.id), ShareId(share.id), after)
     return socket
 
 
@@ -27,7 +28,7 @@ def seqs(socket: Socket) -> list[int]:
 
 
 def viewers(cloud: Environment, share: SharedSession) -> list[str]:
-    return [viewer.connection for viewer in cloud.store.viewers(share.id)]
+    return [viewer.connection_id for viewer in cloud.store.viewers(ShareId(share.id))]
 
 
 class TestResuming:
@@ -103,7 +104,7 @@ class TestResuming:
         share = cloud.share()
         for n in range(6):
             share.sync(part(f"{n}a", incompressible(250_000)), part(f"{n}b", incompressible(250_000)))
-        cloud.store.set_snapshot(share.id, None, cloud.store.head(share.id, None).tail)
+        cloud.store.set_snapshot(ShareId(share.id), None, cloud.store.head(ShareId(share.id), None).tail)
         socket = resume(cloud, share)
         (frame,) = socket.frames
         assert frame["type"] == "snapshot"
@@ -112,11 +113,11 @@ class TestResuming:
 
     def test_of_what_never_was_or_has_gone_leaves_no_viewer(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.removal.unshare(ShareId(share.id), share.secret)
         for share_id, error in ((share.id, Gone), ("A" * 22, NotFound)):
             with pytest.raises(error):
-                cloud.viewing.resume("connection", share_id, 0)
-            assert cloud.store.viewers(share_id) == []
+                cloud.viewing.resume(ConnectionId("connection"), ShareId(share_id), 0)
+            assert cloud.store.viewers(ShareId(share_id)) == []
 
     def test_without_the_right_to_read_leaves_no_viewer_and_sends_nothing(self, cloud: Environment) -> None:
         people = cloud.plane.people
@@ -127,9 +128,9 @@ class TestResuming:
         share.sync(part("1"))
         socket = cloud.plane.gateway.connect()
         with pytest.raises(Unauthorized):
-            cloud.viewing.resume(socket.id, share.id, 0)
+            cloud.viewing.resume(ConnectionId(socket.id), ShareId(share.id), 0)
         with pytest.raises(Unauthorized):
-            cloud.viewing.ping(share.id)
+            cloud.viewing.ping(ShareId(share.id))
         assert viewers(cloud, share) == []
         share.sync(part("2"))
         assert socket.sent == []
@@ -140,7 +141,7 @@ class TestLeaving:
         first, second = cloud.share(), cloud.share()
         socket = resume(cloud, first)
         resume(cloud, second, socket=socket)
-        cloud.viewing.leave(socket.id)
+        cloud.viewing.leave(ConnectionId(socket.id))
         for share in (first, second):
             share.sync(part("1"))
             assert viewers(cloud, share) == []
@@ -150,25 +151,25 @@ class TestLeaving:
     def test_leaves_other_viewers(self, cloud: Environment) -> None:
         share = cloud.share()
         stays, leaves = resume(cloud, share), resume(cloud, share)
-        cloud.viewing.leave(leaves.id)
+        cloud.viewing.leave(ConnectionId(leaves.id))
         share.sync(part("1"))
         assert seqs(stays) == [1]
 
     def test_what_never_followed_is_no_error(self, cloud: Environment) -> None:
-        cloud.viewing.leave("never")
+        cloud.viewing.leave(ConnectionId("never"))
 
 
 def test_a_ping_tells_where_the_log_ends(cloud: Environment) -> None:
     share = cloud.share()
-    assert cloud.viewing.ping(share.id) == b'{"type":"pong","seq":0}'
+    assert cloud.viewing.ping(ShareId(share.id)) == b'{"type":"pong","seq":0}'
     share.sync(part("1"), part("2"))
     share.sync(part("3"))
-    assert cloud.viewing.ping(share.id) == b'{"type":"pong","seq":3}'
+    assert cloud.viewing.ping(ShareId(share.id)) == b'{"type":"pong","seq":3}'
 
 
 class TestLegacyReplay:
     def replayed(self, cloud: Environment, share: SharedSession, socket: Socket) -> list[str]:
-        cloud.viewing.poll(socket.id, share.id)
+        cloud.viewing.poll(ConnectionId(socket.id), ShareId(share.id))
         for delivery in cloud.plane.delivered():
             cloud.deliveries.handle(delivery)
         return [frame["key"].split("/", 1)[1] for frame in socket.frames]
@@ -218,8 +219,8 @@ class TestLegacyReplay:
         share = cloud.share()
         share.sync(part("1"))
         socket = cloud.plane.gateway.connect()
-        cloud.viewing.poll(socket.id, share.id)
-        cloud.removal.unshare(share.id, share.secret)
+        cloud.viewing.poll(ConnectionId(socket.id), ShareId(share.id))
+        cloud.removal.unshare(ShareId(share.id), share.secret)
         (delivery,) = cloud.plane.delivered()
         cloud.deliveries.handle(delivery)
         assert (socket.sent, socket.open) == ([], False)
@@ -230,7 +231,7 @@ class TestLegacyReplay:
         workspace = people.workspace(share_mode="workspace")
         share = cloud.share(actor=cloud.actor(people.member(workspace), workspace))
         with pytest.raises(Unauthorized):
-            cloud.viewing.poll("connection", share.id)
+            cloud.viewing.poll(ConnectionId("connection"), ShareId(share.id))
         assert cloud.plane.delivered() == []
 
     def test_names_large_items_by_reference(self, cloud: Environment) -> None:
@@ -240,4 +241,4 @@ class TestLegacyReplay:
         self.replayed(cloud, share, socket)
         frame: dict[str, Any] = socket.frames[0]
         assert frame["href"] == f"/share/{share.id}/items/1"
-        assert Protocol.POLL in [viewer.protocol for viewer in cloud.store.viewers(share.id)]
+        assert Protocol.POLL in [viewer.protocol for viewer in cloud.store.viewers(ShareId(share.id))]

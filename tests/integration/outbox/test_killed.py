@@ -12,6 +12,7 @@ import pytest
 
 from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.policies import configurations
@@ -60,7 +61,7 @@ def configured(planes: Planes) -> Team:
     with planes.database.transaction() as connection:
         row |= {"document": {"username": "acme"}, "created_at": utc_now()}
         connection.execute(configurations.insert(), row)
-    planes.projection.project_all(team.workspace)
+    planes.projection.project_all(WorkspaceId(team.workspace))
     planes.projection.relay([planes.account_message(team)])
     return team
 

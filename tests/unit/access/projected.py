@@ -8,6 +8,7 @@ from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.contracts.access import KnownAccount, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
+from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit import aws
 from tests.unit.aws import Cloud
 
@@ -16,19 +17,32 @@ MACHINES_KEY = "oc_sk_" + "m" * 32
 WORKSPACE = Place(Kind.WORKSPACE, "wrk_1")
 OTHER_WORKSPACE = Place(Kind.WORKSPACE, "wrk_2")
 ACCOUNT = Place(Kind.ACCOUNT, "acc_1")
-MEMBER = Place(Kind.MEMBER, "", "wrk_1", "acc_1")
-MACHINE = Place(Kind.SERVICE_ACCOUNT, "svc_1", "wrk_1")
+MEMBER = Place(Kind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1"))
+MACHINE = Place(Kind.SERVICE_ACCOUNT, "svc_1", WorkspaceId("wrk_1"))
 KEY = Place(Kind.KEY, hash_of_key(PERSONS_KEY).hex())
 MACHINE_KEY = Place(Kind.KEY, hash_of_key(MACHINES_KEY).hex())
 
 ROWS: dict[Place, Known] = {
-    WORKSPACE: KnownWorkspace(id="wrk_1", name="One"),
-    OTHER_WORKSPACE: KnownWorkspace(id="wrk_2", name="Two"),
-    ACCOUNT: KnownAccount(id="acc_1", email="ada@example.com"),
-    MEMBER: KnownMember(id="mem_1", account="acc_1", workspace="wrk_1", role="owner"),
-    MACHINE: KnownServiceAccount(id="svc_1", workspace="wrk_1", name="CI"),
-    KEY: KnownKey(id="key_1", workspace="wrk_1", account="acc_1", member="mem_1", scopes=frozenset({"inference"})),
-    MACHINE_KEY: KnownKey(id="key_2", workspace="wrk_1", service_account="svc_1", scopes=frozenset({"admin"})),
+    WORKSPACE: KnownWorkspace(id=WorkspaceId("wrk_1"), name="One"),
+    OTHER_WORKSPACE: KnownWorkspace(id=WorkspaceId("wrk_2"), name="Two"),
+    ACCOUNT: KnownAccount(id=AccountId("acc_1"), email="ada@example.com"),
+    MEMBER: KnownMember(
+        id=MemberId("mem_1"), account_id=AccountId("acc_1"), workspace_id=WorkspaceId("wrk_1"), role="owner"
+    ),
+    MACHINE: KnownServiceAccount(id=ServiceAccountId("svc_1"), workspace_id=WorkspaceId("wrk_1"), name="CI"),
+    KEY: KnownKey(
+        id=KeyId("key_1"),
+        workspace_id=WorkspaceId("wrk_1"),
+        account_id=AccountId("acc_1"),
+        member_id=MemberId("mem_1"),
+        scopes=frozenset({"inference"}),
+    ),
+    MACHINE_KEY: KnownKey(
+        id=KeyId("key_2"),
+        workspace_id=WorkspaceId("wrk_1"),
+        service_account_id=ServiceAccountId("svc_1"),
+        scopes=frozenset({"admin"}),
+    ),
 }
 
 
@@ -55,7 +69,7 @@ class Projected:
             TableName=self.sessions,
             Item={
                 "pk": {"S": f"session#{session_id}"},
-                "account": {"S": "acc_1"},
+                "account_id": {"S": "acc_1"},
                 "kind": {"S": "device"},
                 "expires_at": {"N": str(expires_at)},
                 **more,

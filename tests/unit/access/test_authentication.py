@@ -12,6 +12,7 @@ from opencode_cloud.access.models import Place
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.access.store import AccessStore, KeyUses
 from opencode_cloud.contracts.actor import ActorKind, Credential
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import ServiceError
@@ -41,27 +42,27 @@ def access(rows: Projected) -> Access:
 
 def refusal(access: Access, request: Request, workspace: str = "", *permissions: Permission) -> str:
     with pytest.raises(ServiceError) as raised:
-        access.member(request, workspace, *permissions)
+        access.member(request, WorkspaceId(workspace), *permissions)
     return raised.value.code
 
 
 class TestByKey:
     def test_a_persons_key_acts_as_its_member(self, access: Access) -> None:
-        actor = access.member(BY_KEY, "wrk_1")
+        actor = access.member(BY_KEY, WorkspaceId("wrk_1"))
         assert (actor.kind, actor.credential, actor.id, actor.name) == (
             ActorKind.MEMBER,
             Credential.KEY,
             "mem_1",
             "ada@example.com",
         )
-        assert (actor.workspace, actor.role, actor.key, actor.address) == ("wrk_1", "owner", "key_1", "192.0.2.1")
+        assert (actor.workspace_id, actor.role, actor.key_id, actor.address) == ("wrk_1", "owner", "key_1", "192.0.2.1")
 
     def test_a_service_accounts_key_acts_as_an_admin(self, access: Access) -> None:
-        actor = access.member(BY_MACHINE, "wrk_1")
+        actor = access.member(BY_MACHINE, WorkspaceId("wrk_1"))
         assert (actor.kind, actor.id, actor.role) == (ActorKind.SERVICE_ACCOUNT, "svc_1", Role.ADMIN)
 
     def test_a_key_needs_no_workspace_named(self, access: Access) -> None:
-        assert access.member(BY_KEY, "").workspace == "wrk_1"
+        assert access.member(BY_KEY, WorkspaceId("")).workspace_id == "wrk_1"
 
     @pytest.mark.parametrize("request_", [BY_KEY, BY_MACHINE], ids=["person", "service account"])
     @pytest.mark.parametrize("other", ["wrk_2", "wrk_nowhere"])
@@ -69,18 +70,18 @@ class TestByKey:
         assert refusal(access, request_, other) == "workspace_not_found"
 
     def test_a_proof_does_not_act_in_another_workspace(self, access: Access) -> None:
-        proof = proof_of(BY_KEY, access.member(BY_KEY, "wrk_1"))
+        proof = proof_of(BY_KEY, access.member(BY_KEY, WorkspaceId("wrk_1")))
         assert refusal(access, Request(proven=proof), "wrk_2") == "workspace_not_found"
 
     def test_a_scope_bounds_what_a_role_permits(self, access: Access) -> None:
-        access.member(BY_MACHINE, "wrk_1", Permission.BUDGET_MANAGE)
+        access.member(BY_MACHINE, WorkspaceId("wrk_1"), Permission.BUDGET_MANAGE)
         assert refusal(access, BY_KEY, "wrk_1", Permission.BUDGET_MANAGE) == "not_permitted"
 
     @pytest.mark.parametrize(
         "place", [projected.KEY, projected.WORKSPACE, projected.ACCOUNT, projected.MEMBER], ids=lambda place: place.kind
     )
     def test_a_key_ends_with_anything_it_depends_on(self, access: Access, rows: Projected, place: Place) -> None:
-        access.member(BY_KEY, "wrk_1")
+        access.member(BY_KEY, WorkspaceId("wrk_1"))
         rows.put(place, None)
         assert refusal(access, BY_KEY, "wrk_1") == "login_required"
 
@@ -92,7 +93,7 @@ class TestByKey:
         key = ROWS[projected.KEY]
         rows.put(projected.KEY, msgspec.structs.replace(key, networks=("198.51.100.0/24",)))
         assert refusal(access, BY_KEY) == "login_required"
-        assert access.member(dataclasses.replace(BY_KEY, address="198.51.100.7"), "").key == "key_1"
+        assert access.member(dataclasses.replace(BY_KEY, address="198.51.100.7"), WorkspaceId("")).key_id == "key_1"
         rows.put(projected.KEY, msgspec.structs.replace(key, expires_at=now_seconds()))
         assert refusal(access, BY_KEY) == "login_required"
 
@@ -103,8 +104,8 @@ class TestByKey:
 class TestBySession:
     @pytest.mark.parametrize("request_", [BY_TOKEN, BY_COOKIE], ids=["token", "cookie"])
     def test_a_person_acts_as_their_member(self, access: Access, request_: Request) -> None:
-        actor = access.member(request_, "wrk_1", Permission.BUDGET_MANAGE)
-        assert (actor.id, actor.workspace, actor.role, actor.scopes) == ("mem_1", "wrk_1", "owner", frozenset())
+        actor = access.member(request_, WorkspaceId("wrk_1"), Permission.BUDGET_MANAGE)
+        assert (actor.id, actor.workspace_id, actor.role, actor.scopes) == ("mem_1", "wrk_1", "owner", frozenset())
         assert access.account(request_).id == "acc_1"
 
     def test_a_person_is_no_member_elsewhere(self, access: Access) -> None:
@@ -124,16 +125,16 @@ class TestBySession:
     def test_a_blocked_person_is_refused(self, access: Access, rows: Projected) -> None:
         rows.put(projected.ACCOUNT, None)
         assert refusal(access, BY_TOKEN, "wrk_1") == "login_required"
-        assert not access.may_sign_in("acc_1")
+        assert not access.may_sign_in(AccountId("acc_1"))
 
     def test_a_removed_member_is_a_stranger(self, access: Access, rows: Projected) -> None:
         rows.put(projected.MEMBER, None)
         assert refusal(access, BY_TOKEN, "wrk_1") == "workspace_not_found"
-        assert access.memberships("acc_1") == []
+        assert access.memberships(AccountId("acc_1")) == []
 
     def test_a_proof_is_checked_again_with_each_use(self, access: Access, rows: Projected) -> None:
-        proof = Request(proven=proof_of(BY_TOKEN, access.member(BY_TOKEN, "wrk_1")))
-        assert access.member(proof, "wrk_1").id == "mem_1"
+        proof = Request(proven=proof_of(BY_TOKEN, access.member(BY_TOKEN, WorkspaceId("wrk_1"))))
+        assert access.member(proof, WorkspaceId("wrk_1")).id == "mem_1"
         rows.put(projected.MEMBER, None)
         assert refusal(access, proof, "wrk_1") == "workspace_not_found"
 
@@ -151,5 +152,5 @@ def test_a_key_is_no_person(access: Access) -> None:
 
 @pytest.mark.parametrize(("holder", "stands"), [("acc_1", True), ("svc_1", True), ("acc_2", False), ("svc_2", False)])
 def test_a_holder_stands_for_a_workspace_while_in_it(access: Access, holder: str, stands: bool) -> None:
-    assert (access.standing(holder, "wrk_1", Permission.SHARE_OWN) is not None) == stands
-    assert access.standing(holder, "wrk_2", Permission.SHARE_OWN) is None
+    assert (access.standing(holder, WorkspaceId("wrk_1"), Permission.SHARE_OWN) is not None) == stands
+    assert access.standing(holder, WorkspaceId("wrk_2"), Permission.SHARE_OWN) is None

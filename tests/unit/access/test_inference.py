@@ -22,12 +22,19 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
+from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import ServiceError
 
 SECRET = "oc_sk_" + secrets.token_hex(16)
 DIGEST = hash_of_key(SECRET)
-KEY = KnownKey(id="key_1", workspace="wrk_1", account="acc_1", member="mem_1", scopes=frozenset({"inference"}))
+KEY = KnownKey(
+    id=KeyId("key_1"),
+    workspace_id=WorkspaceId("wrk_1"),
+    account_id=AccountId("acc_1"),
+    member_id=MemberId("mem_1"),
+    scopes=frozenset({"inference"}),
+)
 
 
 class Table:
@@ -50,12 +57,16 @@ class Table:
 @pytest.fixture
 def table() -> Table:
     table = Table()
-    table.put(Place(Kind.WORKSPACE, "wrk_1"), KnownWorkspace(id="wrk_1", name="One"))
-    table.put(Place(Kind.ACCOUNT, "acc_1"), KnownAccount(id="acc_1", email="ada@example.com"))
-    member = KnownMember(id="mem_1", account="acc_1", workspace="wrk_1", role="member")
-    table.put(Place(Kind.MEMBER, "", "wrk_1", "acc_1"), member)
+    table.put(Place(Kind.WORKSPACE, "wrk_1"), KnownWorkspace(id=WorkspaceId("wrk_1"), name="One"))
+    table.put(Place(Kind.ACCOUNT, "acc_1"), KnownAccount(id=AccountId("acc_1"), email="ada@example.com"))
+    member = KnownMember(
+        id=MemberId("mem_1"), account_id=AccountId("acc_1"), workspace_id=WorkspaceId("wrk_1"), role="member"
+    )
+    table.put(Place(Kind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1")), member)
     table.put(Place(Kind.KEY, DIGEST.hex()), KEY)
-    table.session = KnownSession(id="sid_1", account="acc_1", kind="device", expires_at=now_seconds() + 60)
+    table.session = KnownSession(
+        id=SessionId("sid_1"), account_id=AccountId("acc_1"), kind="device", expires_at=now_seconds() + 60
+    )
     return table
 
 
@@ -71,28 +82,28 @@ def by_key(address: str = "192.0.2.1") -> Request:
 
 async def code(access: InferenceAccess, request: Request, workspace: str = "") -> str:
     with pytest.raises(ServiceError) as raised:
-        await access.caller(request, workspace)
+        await access.caller(request, WorkspaceId(workspace))
     return raised.value.code
 
 
 class TestByKey:
     async def test_the_key_says_whose_it_is(self, access: InferenceAccess) -> None:
-        caller = await access.caller(by_key(), "")
-        assert (caller.actor.id, caller.actor.key, caller.workspace.id) == ("mem_1", "key_1", "wrk_1")
+        caller = await access.caller(by_key(), WorkspaceId(""))
+        assert (caller.actor.id, caller.actor.key_id, caller.workspace.id) == ("mem_1", "key_1", "wrk_1")
         assert caller.key == KEY
 
     async def test_the_models_that_a_key_may_use_bound_who_acts_with_it(
         self, access: InferenceAccess, table: Table
     ) -> None:
         table.put(Place(Kind.KEY, DIGEST.hex()), msgspec.structs.replace(KEY, models=("acme/*",)))
-        assert (await access.caller(by_key(), "")).actor.models == ("acme/*",)
+        assert (await access.caller(by_key(), WorkspaceId(""))).actor.models == ("acme/*",)
 
     async def test_the_first_use_takes_two_reads_and_each_further_one(
         self, access: InferenceAccess, table: Table
     ) -> None:
-        await access.caller(by_key(), "")
+        await access.caller(by_key(), WorkspaceId(""))
         assert table.reads == 2
-        await access.caller(by_key(), "")
+        await access.caller(by_key(), WorkspaceId(""))
         assert table.reads == 3
 
     @pytest.mark.parametrize(
@@ -101,24 +112,24 @@ class TestByKey:
             Place(Kind.KEY, DIGEST.hex()),
             Place(Kind.WORKSPACE, "wrk_1"),
             Place(Kind.ACCOUNT, "acc_1"),
-            Place(Kind.MEMBER, "", "wrk_1", "acc_1"),
+            Place(Kind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1")),
         ],
         ids=lambda place: place.kind,
     )
     async def test_what_is_gone_is_refused_at_the_next_use(
         self, access: InferenceAccess, table: Table, gone: Place
     ) -> None:
-        await access.caller(by_key(), "")
+        await access.caller(by_key(), WorkspaceId(""))
         table.put(gone, None)
         assert await code(access, by_key()) == "login_required"
 
     async def test_a_key_that_changed_hands_is_its_new_holders(self, access: InferenceAccess, table: Table) -> None:
-        await access.caller(by_key(), "")
-        machine = KnownServiceAccount(id="svc_1", workspace="wrk_1", name="CI")
-        table.put(Place(Kind.SERVICE_ACCOUNT, "svc_1", "wrk_1"), machine)
-        changed = msgspec.structs.replace(KEY, account="", member="", service_account="svc_1")
+        await access.caller(by_key(), WorkspaceId(""))
+        machine = KnownServiceAccount(id=ServiceAccountId("svc_1"), workspace_id=WorkspaceId("wrk_1"), name="CI")
+        table.put(Place(Kind.SERVICE_ACCOUNT, "svc_1", WorkspaceId("wrk_1")), machine)
+        changed = msgspec.structs.replace(KEY, account_id="", member_id="", service_account_id="svc_1")
         table.put(Place(Kind.KEY, DIGEST.hex()), changed)
-        caller = await access.caller(by_key(), "")
+        caller = await access.caller(by_key(), WorkspaceId(""))
         assert (caller.actor.id, caller.member, caller.service_account) == ("svc_1", None, machine)
 
     async def test_another_workspace_than_its_own_is_not_found(self, access: InferenceAccess) -> None:
@@ -127,7 +138,7 @@ class TestByKey:
     async def test_networks_and_expiry_hold(self, access: InferenceAccess, table: Table) -> None:
         table.put(Place(Kind.KEY, DIGEST.hex()), msgspec.structs.replace(KEY, networks=("198.51.100.0/24",)))
         assert await code(access, by_key()) == "login_required"
-        assert (await access.caller(by_key("198.51.100.7"), "")).key
+        assert (await access.caller(by_key("198.51.100.7"), WorkspaceId(""))).key
         table.put(Place(Kind.KEY, DIGEST.hex()), msgspec.structs.replace(KEY, expires_at=now_seconds()))
         assert await code(access, by_key("198.51.100.7")) == "login_required"
 
@@ -138,7 +149,7 @@ class TestByKey:
 
 class TestByToken:
     async def test_a_token_takes_one_read(self, access: InferenceAccess, table: Table) -> None:
-        caller = await access.caller(Request(bearer="token"), "wrk_1")
+        caller = await access.caller(Request(bearer="token"), WorkspaceId("wrk_1"))
         assert (caller.actor.id, caller.key, table.reads) == ("mem_1", None, 1)
 
     async def test_a_token_needs_a_workspace(self, access: InferenceAccess) -> None:
@@ -152,7 +163,7 @@ class TestByToken:
         for session in (
             None,
             msgspec.structs.replace(table.session, expires_at=now_seconds()),
-            msgspec.structs.replace(table.session, account="acc_2"),
+            msgspec.structs.replace(table.session, account_id="acc_2"),
         ):
             table.session = session
             assert await code(access, Request(bearer="token"), "wrk_1") == "login_required"
@@ -163,6 +174,8 @@ class TestByToken:
         assert table.reads == 0
 
     async def test_a_viewer_may_not(self, access: InferenceAccess, table: Table) -> None:
-        viewer = KnownMember(id="mem_1", account="acc_1", workspace="wrk_1", role="viewer")
-        table.put(Place(Kind.MEMBER, "", "wrk_1", "acc_1"), viewer)
+        viewer = KnownMember(
+            id=MemberId("mem_1"), account_id=AccountId("acc_1"), workspace_id=WorkspaceId("wrk_1"), role="viewer"
+        )
+        table.put(Place(Kind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1")), viewer)
         assert await code(access, Request(bearer="token"), "wrk_1") == "not_permitted"

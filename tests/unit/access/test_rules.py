@@ -20,24 +20,40 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
 )
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role, Scope
 from opencode_cloud.kit.errors import ServiceError
 
 NOW = 1_000_000
-WORKSPACE = KnownWorkspace(id="wrk_1", name="Acme")
-ADA = KnownAccount(id="acc_1", email="ada@example.com", name="Ada")
+WORKSPACE = KnownWorkspace(id=WorkspaceId("wrk_1"), name="Acme")
+ADA = KnownAccount(id=AccountId("acc_1"), email="ada@example.com", name="Ada")
 MEMBER = KnownMember(
-    id="mem_1", account="acc_1", workspace="wrk_1", role="member", email="ada@example.com", workspace_name="Acme"
+    id=MemberId("mem_1"),
+    account_id=AccountId("acc_1"),
+    workspace_id=WorkspaceId("wrk_1"),
+    role="member",
+    email="ada@example.com",
+    workspace_name="Acme",
 )
-ROBOT = KnownServiceAccount(id="svc_1", workspace="wrk_1", name="ci")
+ROBOT = KnownServiceAccount(id=ServiceAccountId("svc_1"), workspace_id=WorkspaceId("wrk_1"), name="ci")
 PERSON = Holder(workspace=WORKSPACE, account=ADA, member=MEMBER)
 MACHINE = Holder(workspace=WORKSPACE, service_account=ROBOT)
 NO_SCOPES: frozenset[str] = frozenset()
 KEY = KnownKey(
-    id="key_1", workspace="wrk_1", account="acc_1", member="mem_1", scopes=frozenset({"inference"}), models=("a/*",)
+    id=KeyId("key_1"),
+    workspace_id=WorkspaceId("wrk_1"),
+    account_id=AccountId("acc_1"),
+    member_id=MemberId("mem_1"),
+    scopes=frozenset({"inference"}),
+    models=("a/*",),
 )
-MACHINES_KEY = KnownKey(id="key_2", workspace="wrk_1", service_account="svc_1", scopes=frozenset({"admin"}))
-SESSION = KnownSession(id="sid_1", account="acc_1", kind="web", expires_at=NOW + 1)
+MACHINES_KEY = KnownKey(
+    id=KeyId("key_2"),
+    workspace_id=WorkspaceId("wrk_1"),
+    service_account_id=ServiceAccountId("svc_1"),
+    scopes=frozenset({"admin"}),
+)
+SESSION = KnownSession(id=SessionId("sid_1"), account_id=AccountId("acc_1"), kind="web", expires_at=NOW + 1)
 REQUEST = Request(bearer="oc_sk_x", address="192.0.2.1", correlation_id="req_1")
 
 
@@ -49,7 +65,7 @@ def by_key(
     holder: Holder = PERSON,
 ) -> Actor:
     checked = rules.check_key(request, key, NOW)
-    return rules.require(rules.authenticate_key(request, checked, holder, workspace), permissions)
+    return rules.require(rules.authenticate_key(request, checked, holder, WorkspaceId(workspace)), permissions)
 
 
 def by_session(
@@ -60,7 +76,7 @@ def by_session(
 ) -> Actor:
     live = rules.check_session(session, NOW)
     person = rules.authenticate_person(REQUEST, Credential.TOKEN, live, holder.account)
-    return rules.require(rules.authenticate_member(person, holder, workspace), permissions)
+    return rules.require(rules.authenticate_member(person, holder, WorkspaceId(workspace)), permissions)
 
 
 class TestByKey:
@@ -70,10 +86,10 @@ class TestByKey:
             credential=Credential.KEY,
             id="mem_1",
             name="ada@example.com",
-            account="acc_1",
-            workspace="wrk_1",
+            account_id=AccountId("acc_1"),
+            workspace_id=WorkspaceId("wrk_1"),
             role="member",
-            key="key_1",
+            key_id=KeyId("key_1"),
             scopes=frozenset({"inference"}),
             models=("a/*",),
             address="192.0.2.1",
@@ -138,24 +154,24 @@ class TestByKey:
 
     def test_the_network_of_a_key_that_was_checked_before_is_not_checked_again(self) -> None:
         proven = Request(proven="key#00")
-        assert by_key(request=proven, key=structs.replace(KEY, networks=("192.0.2.0/24",))).key == "key_1"
+        assert by_key(request=proven, key=structs.replace(KEY, networks=("192.0.2.0/24",))).key_id == "key_1"
         with pytest.raises(ServiceError):
             by_key(request=proven, key=structs.replace(KEY, expires_at=NOW))
 
     def test_a_key_ends_with_its_second(self) -> None:
-        assert by_key(key=structs.replace(KEY, expires_at=NOW + 1)).key == "key_1"
+        assert by_key(key=structs.replace(KEY, expires_at=NOW + 1)).key_id == "key_1"
 
 
 class TestBySession:
     def test_a_session_acts_as_the_member_with_the_members_role(self) -> None:
         actor = by_session("wrk_1", Permission.KEY_OWN)
-        assert (actor.kind, actor.credential, actor.id, actor.account) == (
+        assert (actor.kind, actor.credential, actor.id, actor.account_id) == (
             ActorKind.MEMBER,
             Credential.TOKEN,
             "mem_1",
             "acc_1",
         )
-        assert (actor.workspace, actor.role, actor.session, actor.name) == (
+        assert (actor.workspace_id, actor.role, actor.session_id, actor.name) == (
             "wrk_1",
             "member",
             "sid_1",
@@ -167,7 +183,7 @@ class TestBySession:
         [
             ({"session": None}, "login_required"),
             ({"session": structs.replace(SESSION, expires_at=NOW)}, "login_required"),
-            ({"session": structs.replace(SESSION, account="acc_2")}, "login_required"),
+            ({"session": structs.replace(SESSION, account_id="acc_2")}, "login_required"),
             ({"holder": replace(PERSON, account=None)}, "login_required"),
             ({"workspace": ""}, "workspace_required"),
             ({"workspace": "", "session": None}, "login_required"),

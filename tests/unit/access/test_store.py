@@ -17,6 +17,15 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
+from opencode_cloud.contracts.ids import (
+    AccountId,
+    CredentialId,
+    KeyId,
+    MemberId,
+    ServiceAccountId,
+    SessionId,
+    WorkspaceId,
+)
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from tests.unit.access import projected
 from tests.unit.access.projected import ROWS, Projected
@@ -26,7 +35,9 @@ CONFIGURATION = Place(Kind.CONFIGURATION, "wrk_1")
 CREDENTIALS = Place(Kind.CREDENTIALS, "wrk_1")
 OWN_KEYS = KnownCredentials(
     credentials=(
-        KnownCredential(id="cred_1", provider="openai", name="ours", base_url=None, sealed=b"\x00\xff", data_key=b"k"),
+        KnownCredential(
+            id=CredentialId("cred_1"), provider="openai", name="ours", base_url=None, sealed=b"\x00\xff", data_key=b"k"
+        ),
     )
 )
 
@@ -48,7 +59,7 @@ def inference(rows: Projected) -> InferenceStore:
 
 class TestReading:
     def test_a_person_is_read_as_projected(self, store: AccessStore) -> None:
-        person = store.person("acc_1", "wrk_1")
+        person = store.person(AccountId("acc_1"), WorkspaceId("wrk_1"))
         assert (person.account, person.member, person.workspace) == (
             ROWS[projected.ACCOUNT],
             ROWS[projected.MEMBER],
@@ -56,7 +67,7 @@ class TestReading:
         )
 
     def test_a_person_without_a_workspace_is_only_an_account(self, store: AccessStore) -> None:
-        person = store.person("acc_1", None)
+        person = store.person(AccountId("acc_1"), None)
         assert (person.account, person.member, person.workspace) == (ROWS[projected.ACCOUNT], None, None)
 
     @pytest.mark.parametrize("place", [projected.KEY, projected.MACHINE_KEY], ids=["person", "service account"])
@@ -72,10 +83,10 @@ class TestReading:
         assert holder.service_account == (None if of_person else ROWS[projected.MACHINE])
 
     def test_the_configuration_of_clients_is_read_byte_by_byte(self, rows: Projected, store: AccessStore) -> None:
-        assert store.clients("wrk_1") == (ROWS[projected.WORKSPACE], None)
+        assert store.clients(WorkspaceId("wrk_1")) == (ROWS[projected.WORKSPACE], None)
         configuration = KnownConfiguration(etag="e1", config=msgspec.Raw(b'{"a": 1.50}'), providers=msgspec.Raw(b"{ }"))
         rows.put(CONFIGURATION, configuration)
-        _, found = store.clients("wrk_1")
+        _, found = store.clients(WorkspaceId("wrk_1"))
         assert found is not None
         assert (found.etag, bytes(found.config), bytes(found.providers)) == ("e1", b'{"a": 1.50}', b"{ }")
 
@@ -84,55 +95,70 @@ class TestReading:
     ) -> None:
         rows.put(CREDENTIALS, OWN_KEYS)
         rows.session("sid_1", 1_900_000_000)
-        found = await inference.read([*ROWS, CREDENTIALS], "sid_1")
-        assert found.account("acc_1") == ROWS[projected.ACCOUNT]
-        assert found.member("acc_1", "wrk_1") == ROWS[projected.MEMBER]
-        assert found.service_account("svc_1", "wrk_1") == ROWS[projected.MACHINE]
-        assert found.workspace("wrk_1") == ROWS[projected.WORKSPACE]
+        found = await inference.read([*ROWS, CREDENTIALS], SessionId("sid_1"))
+        assert found.account(AccountId("acc_1")) == ROWS[projected.ACCOUNT]
+        assert found.member(AccountId("acc_1"), WorkspaceId("wrk_1")) == ROWS[projected.MEMBER]
+        assert found.service_account(ServiceAccountId("svc_1"), WorkspaceId("wrk_1")) == ROWS[projected.MACHINE]
+        assert found.workspace(WorkspaceId("wrk_1")) == ROWS[projected.WORKSPACE]
         assert found.key(bytes.fromhex(projected.KEY.id)) == ROWS[projected.KEY]
-        assert found.credentials("wrk_1") == OWN_KEYS
-        assert found.session == KnownSession(id="sid_1", account="acc_1", kind="device", expires_at=1_900_000_000)
+        assert found.credentials(WorkspaceId("wrk_1")) == OWN_KEYS
+        assert found.session == KnownSession(
+            id=SessionId("sid_1"), account_id=AccountId("acc_1"), kind="device", expires_at=1_900_000_000
+        )
 
     async def test_what_was_not_asked_for_or_is_not_there_is_not_known(self, inference: InferenceStore) -> None:
-        found = await inference.read([projected.WORKSPACE, Place(Kind.WORKSPACE, "wrk_3")], "sid_9")
-        assert (found.account("acc_1"), found.workspace("wrk_3"), found.session) == (None, None, None)
-        assert found.credentials("wrk_1") == KnownCredentials()
+        found = await inference.read([projected.WORKSPACE, Place(Kind.WORKSPACE, "wrk_3")], SessionId("sid_9"))
+        assert (found.account(AccountId("acc_1")), found.workspace(WorkspaceId("wrk_3")), found.session) == (
+            None,
+            None,
+            None,
+        )
+        assert found.credentials(WorkspaceId("wrk_1")) == KnownCredentials()
 
     async def test_an_ended_session_is_not_known(
         self, rows: Projected, store: AccessStore, inference: InferenceStore
     ) -> None:
         rows.session("sid_1", now_seconds() + 60, ended_at={"N": "1"})
-        assert store.session("sid_1") is None
-        assert (await inference.read([projected.WORKSPACE], "sid_1")).session is None
+        assert store.session(SessionId("sid_1")) is None
+        assert (await inference.read([projected.WORKSPACE], SessionId("sid_1"))).session is None
 
     def test_memberships_come_whole_over_pages(self, rows: Projected, store: AccessStore) -> None:
         # Four rows of 300 KB are more than one page of a query (1 MB).
         for number in range(4):
             workspace = f"wrk_page_{number}"
             member = KnownMember(
-                id=f"mem_{number}", account="acc_2", workspace=workspace, role="member", email="x" * 300_000
+                id=MemberId(f"mem_{number}"),
+                account_id=AccountId("acc_2"),
+                workspace_id=WorkspaceId(workspace),
+                role="member",
+                email="x" * 300_000,
             )
-            rows.put(Place(Kind.MEMBER, "", workspace, "acc_2"), member)
-            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=workspace, name="N"))
-        found = store.memberships("acc_2")
+            rows.put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
+            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N"))
+        found = store.memberships(AccountId("acc_2"))
         assert {(member.id, workspace.id) for member, workspace in found} == {
             (f"mem_{number}", f"wrk_page_{number}") for number in range(4)
         }
-        assert set(rows.store.memberships("acc_2")) == {
-            Place(Kind.MEMBER, "", f"wrk_page_{number}", "acc_2") for number in range(4)
+        assert set(rows.store.memberships(AccountId("acc_2"))) == {
+            Place(Kind.MEMBER, "", WorkspaceId(f"wrk_page_{number}"), AccountId("acc_2")) for number in range(4)
         }
 
     def test_memberships_come_whole_over_batches(self, rows: Projected, store: AccessStore) -> None:
         for number in range(101):
             workspace = f"wrk_batch_{number}"
-            member = KnownMember(id=f"mem_{number}", account="acc_2", workspace=workspace, role="member")
-            rows.put(Place(Kind.MEMBER, "", workspace, "acc_2"), member)
-            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=workspace, name="N"))
-        assert len(store.memberships("acc_2")) == 101
+            member = KnownMember(
+                id=MemberId(f"mem_{number}"),
+                account_id=AccountId("acc_2"),
+                workspace_id=WorkspaceId(workspace),
+                role="member",
+            )
+            rows.put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
+            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N"))
+        assert len(store.memberships(AccountId("acc_2"))) == 101
 
     def test_a_membership_of_a_workspace_that_is_gone_is_none(self, rows: Projected, store: AccessStore) -> None:
         rows.put(projected.WORKSPACE, None)
-        assert store.memberships("acc_1") == []
+        assert store.memberships(AccountId("acc_1")) == []
 
 
 class TestVersions:
@@ -144,7 +170,7 @@ class TestVersions:
     @pytest.mark.parametrize("present", [ROWS[projected.KEY], None], ids=["a row", "a tombstone"])
     def test_versions_only_go_up(self, rows: Projected, present: Known | None, version: int, taken: bool) -> None:
         place = Place(Kind.KEY, "ab" * 32)
-        later = KnownKey(id="key_9", workspace="wrk_9")
+        later = KnownKey(id=KeyId("key_9"), workspace_id=WorkspaceId("wrk_9"))
         assert rows.store.put(place, present, 10)
         assert rows.store.put(place, later, version) is taken
         assert AccessStore(rows.access, rows.sessions).key(bytes.fromhex("ab" * 32)) == (later if taken else present)
@@ -168,17 +194,17 @@ class TestKeyUses:
         now = 1_800_000_000
         monkeypatch.setattr(uses, "now_seconds", lambda: now)
         noted = KeyUses(rows.sessions)
-        noted.note("key_1")
+        noted.note(KeyId("key_1"))
         now += uses.RESOLUTION_SECONDS - 1
-        noted.note("key_1")
+        noted.note(KeyId("key_1"))
         assert noted.of(["key_1", "key_2"]) == {"key_1": 1_800_000_000}
         now += 1
-        noted.note("key_1")
+        noted.note(KeyId("key_1"))
         assert noted.of(["key_1"]) == {"key_1": now}
 
     def test_more_keys_than_a_batch_takes_are_known(self, rows: Projected) -> None:
         noted = KeyUses(rows.sessions)
         keys = [f"key_{number}" for number in range(101)]
         for key in keys:
-            noted.note(key)
+            noted.note(KeyId(key))
         assert noted.of(keys).keys() == set(keys)

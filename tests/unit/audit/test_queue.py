@@ -9,6 +9,7 @@ from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.audit.service import entry
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from tests.unit.aws import Cloud
 
 ACTOR = Actor(
@@ -16,7 +17,7 @@ ACTOR = Actor(
     credential=Credential.TOKEN,
     id="mem_1",
     name="ada@example.com",
-    workspace="wrk_1",
+    workspace_id=WorkspaceId("wrk_1"),
     address="192.0.2.1",
     correlation_id="trace",
 )
@@ -29,7 +30,7 @@ def received(cloud: Cloud, url: str) -> list[Entry]:
 
 def test_an_entry_arrives_as_it_was_sent(cloud: Cloud) -> None:
     url = cloud.queue("audit")
-    sent = entry(ACTOR, "share.removed", TARGET, workspace=None, before={"mode": "link"}, after=None)
+    sent = entry(ACTOR, "share.removed", TARGET, workspace_id=None, before={"mode": "link"}, after=None)
     AuditQueue(url).send(sent)
     assert received(cloud, url) == [sent]
 

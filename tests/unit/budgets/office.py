@@ -24,6 +24,7 @@ from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import KnownBudget, Standing
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.policies.service import Compiler
@@ -70,10 +71,10 @@ class Office:
         return self._known(Place(Kind.WORKSPACE, workspace), KnownWorkspace).budgets
 
     def known_to_member(self, actor: Actor) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.MEMBER, actor.id, actor.workspace, actor.account), KnownMember).budgets
+        return self._known(Place(Kind.MEMBER, actor.id, actor.workspace_id, actor.account_id), KnownMember).budgets
 
     def known_to_machine(self, workspace: str, account: str) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.SERVICE_ACCOUNT, account, workspace), KnownServiceAccount).budgets
+        return self._known(Place(Kind.SERVICE_ACCOUNT, account, WorkspaceId(workspace)), KnownServiceAccount).budgets
 
     def known_to_key(self, secret: str) -> tuple[KnownBudget, ...]:
         return self._known(Place(Kind.KEY, hash_of_key(secret).hex()), KnownKey).budgets

@@ -20,6 +20,7 @@ from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.schema.audit import audit_entries
 from tests.unit.budgets.office import Office
@@ -42,13 +43,13 @@ def owner(place: Place) -> Actor:
 
 def known(**more: Any) -> KnownBudget:
     kind = {"scope": Scope.WORKSPACE, "unit": Unit.COST, "period": Period.MONTH, "limit": 2_000_000_000, **more}
-    return KnownBudget(id="bud_1", **kind)
+    return KnownBudget(id=BudgetId("bud_1"), **kind)
 
 
 def row(spent: int, *alerted: str, refused: bool = False, **more: Any) -> CounterRow:
     return CounterRow(
         key="budget#bud_1#2026-11",
-        workspace="wrk_1",
+        workspace_id=WorkspaceId("wrk_1"),
         budget=known(**{"limit": 100, **more}),
         starts_at=DECEMBER - 30 * 86_400,
         resets_at=DECEMBER,
@@ -61,7 +62,7 @@ def crossing(workspace: str, threshold: int = 80, **more: Any) -> Crossing:
     budget = known(name="Acme", **more)
     return Crossing(
         id=crossing_id(f"budget#{budget.id}#2026-11", mark(budget, threshold)),
-        workspace=workspace,
+        workspace_id=WorkspaceId(workspace),
         budget=budget,
         threshold=threshold,
         used=1_602_000_000,
@@ -143,7 +144,7 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
     for address, role in (("bill@example.com", "billing"), ("admin@example.com", "admin"), ("x@example.com", "member")):
         office.place.joined(owner, address, role)
     intern = office.place.joined(owner, "intern@example.com", "member")
-    told = crossing(owner.workspace, scope=Scope.MEMBER, subject=intern.id)
+    told = crossing(owner.workspace_id, scope=Scope.MEMBER, subject=intern.id)
 
     assert [deliver(office, told, told), deliver(office, told)] == [[], []]
 
@@ -164,7 +165,7 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
         "refused": False,
         "resets": "1 December 2026, 00:00 UTC",
     }
-    [alert] = office.alerts.of_workspace(owner.workspace)
+    [alert] = office.alerts.of_workspace(owner.workspace_id)
     assert (alert.threshold, alert.used, alert.subject_id) == (80, 1_602_000_000, intern.id)
 
 
@@ -174,7 +175,7 @@ def test_nobody_is_told_of_a_workspace_that_is_gone(office: Office) -> None:
 
 
 def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: Actor) -> None:
-    told = crossing(owner.workspace)
+    told = crossing(owner.workspace_id)
     records = [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": msgspec.json.encode(told).decode()}]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
@@ -185,8 +186,8 @@ def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: A
 
 
 def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: Actor) -> None:
-    hook = office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/budgets?token=1")
-    told = crossing(owner.workspace)
+    hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets?token=1")
+    told = crossing(owner.workspace_id)
 
     office.takes = False
     assert deliver(office, told) == [told.id]
@@ -205,21 +206,21 @@ def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: A
     assert (said["type"], said["threshold"], said["workspace"]["name"]) == ("budget.threshold", 80, "Acme")
     assert said["budget"]["limit"] == 2_000_000_000
     assert len(office.letters()) == 1
-    assert office.alerts.of_workspace(owner.workspace)[0].webhook_at is not None
+    assert office.alerts.of_workspace(owner.workspace_id)[0].webhook_at is not None
 
 
 def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: Actor) -> None:
-    office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/budgets")
+    office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.takes = False
-    told = crossing(owner.workspace)
+    told = crossing(owner.workspace_id)
     assert deliver(office, told, attempt=MOST_ATTEMPTS - 1) == [told.id]
     assert deliver(office, told, attempt=MOST_ATTEMPTS) == []
 
 
 def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
-    office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/budgets")
+    office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.together = threading.Barrier(3, timeout=10)
-    told = [crossing(owner.workspace, threshold) for threshold in (50, 80, 100)]
+    told = [crossing(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
     assert deliver(office, *told) == []
     assert len(office.posts) == len(office.letters()) == 3
 
@@ -246,11 +247,11 @@ def test_of_a_webhooks_answer_only_the_status_is_waited_for() -> None:
 
 
 def test_a_webhook_set_anew_has_another_secret_and_no_audit_entry_its_address(office: Office, owner: Actor) -> None:
-    first = office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/secret-path")
-    office.webhooks.remove(owner, owner.workspace)
-    second = office.webhooks.set(owner, owner.workspace, "https://hooks.example.com/secret-path")
+    first = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/secret-path")
+    office.webhooks.remove(owner, owner.workspace_id)
+    second = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/secret-path")
     assert first.secret != second.secret
-    assert office.webhooks.get(owner.workspace).url == "https://hooks.example.com/secret-path"
+    assert office.webhooks.get(owner.workspace_id).url == "https://hooks.example.com/secret-path"
     assert office.place.actions()[-3:] == ["budget_webhook.set", "budget_webhook.removed", "budget_webhook.set"]
     with office.place.database.transaction() as connection:
         entries = connection.execute(select(audit_entries)).mappings().all()

@@ -8,6 +8,7 @@ import pytest
 from opencode_cloud.budgets.models.documents import LARGEST, Budget, Wish
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import Period, Scope, Standing, Unit
+from opencode_cloud.contracts.ids import KeyId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Scope as KeyScope
 from opencode_cloud.keys.service import Wish as KeyWish
@@ -35,12 +36,12 @@ def wish(scope: Scope = Scope.WORKSPACE, subject: str = "", **more: object) -> W
 
 def refused(office: Office, owner: Actor, asked: Wish) -> str:
     with pytest.raises(ServiceError) as error:
-        office.allowances.create(owner, owner.workspace, asked)
+        office.allowances.create(owner, owner.workspace_id, asked)
     return code_of(error)
 
 
 def key_of(place: Place, actor: Actor) -> tuple[str, str]:
-    made = place.team.keys.create(actor, actor.workspace, KeyWish(name="laptop", scopes=[KeyScope.INFERENCE]))
+    made = place.team.keys.create(actor, actor.workspace_id, KeyWish(name="laptop", scopes=[KeyScope.INFERENCE]))
     return made.id, made.secret
 
 
@@ -48,25 +49,25 @@ def key_of(place: Place, actor: Actor) -> tuple[str, str]:
 
 
 def test_a_budget_of_the_workspace_is_what_the_gateway_learns(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace, wish())
-    [known] = office.known_to_workspace(owner.workspace)
+    made = office.allowances.create(owner, owner.workspace_id, wish())
+    [known] = office.known_to_workspace(owner.workspace_id)
     assert (known.id, known.scope, known.limit, known.name) == (made.id, Scope.WORKSPACE, 20 * DOLLAR, "Acme")
-    assert office.place.told(Topic.BUDGETS) == [owner.workspace]
+    assert office.place.told(Topic.BUDGETS) == [owner.workspace_id]
     assert office.place.actions()[-1] == "budget.created"
 
 
 def test_a_budget_of_a_member_is_told_with_the_member(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
     office.place.messages.clear()
-    office.allowances.create(owner, owner.workspace, wish(Scope.MEMBER, member.id))
+    office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, member.id))
     [known] = office.known_to_member(member)
     assert (known.subject, known.name) == (member.id, "intern@example.com")
     assert office.place.told(Topic.MEMBER) == [member.id]
 
 
 def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
-    office.allowances.create(owner, owner.workspace, wish(limit=0))
-    assert [known.limit for known in office.known_to_workspace(owner.workspace)] == [0]
+    office.allowances.create(owner, owner.workspace_id, wish(limit=0))
+    assert [known.limit for known in office.known_to_workspace(owner.workspace_id)] == [0]
 
 
 @pytest.mark.parametrize(
@@ -87,29 +88,29 @@ def test_what_makes_no_sense_is_refused(office: Office, owner: Actor, asked: Wis
 
 
 def test_there_is_one_budget_of_a_subject_unit_and_period(office: Office, owner: Actor) -> None:
-    office.allowances.create(owner, owner.workspace, wish())
+    office.allowances.create(owner, owner.workspace_id, wish())
     assert refused(office, owner, wish(limit=1)) == "budget_exists"
-    office.allowances.create(owner, owner.workspace, wish(period=Period.DAY))
-    office.allowances.create(owner, owner.workspace, wish(unit=Unit.TOKENS))
+    office.allowances.create(owner, owner.workspace_id, wish(period=Period.DAY))
+    office.allowances.create(owner, owner.workspace_id, wish(unit=Unit.TOKENS))
 
 
 def test_a_change_names_the_version_that_was_read(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace, wish())
-    raised = office.allowances.change(owner, owner.workspace, made.id, made.version, {"limit": 5, "alerts": False})
+    made = office.allowances.create(owner, owner.workspace_id, wish())
+    raised = office.allowances.change(owner, owner.workspace_id, made.id, made.version, {"limit": 5, "alerts": False})
     assert (raised.limit, raised.alerts, raised.version) == (5, False, made.version + 1)
     with pytest.raises(ServiceError) as error:
-        office.allowances.change(owner, owner.workspace, made.id, made.version, {"limit": 6})
+        office.allowances.change(owner, owner.workspace_id, made.id, made.version, {"limit": 6})
     assert code_of(error) == "stale_version"
-    [known] = office.known_to_workspace(owner.workspace)
+    [known] = office.known_to_workspace(owner.workspace_id)
     assert (known.limit, known.alerts) == (5, False)
 
 
 def test_a_deleted_budget_bounds_nothing(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace, wish())
-    office.allowances.delete(owner, owner.workspace, made.id)
-    assert office.known_to_workspace(owner.workspace) == ()
+    made = office.allowances.create(owner, owner.workspace_id, wish())
+    office.allowances.delete(owner, owner.workspace_id, made.id)
+    assert office.known_to_workspace(owner.workspace_id) == ()
     with pytest.raises(ServiceError) as error:
-        office.allowances.get(owner, owner.workspace, made.id)
+        office.allowances.get(owner, owner.workspace_id, made.id)
     assert code_of(error) == "budget_not_found"
 
 
@@ -117,9 +118,9 @@ def test_a_deleted_budget_bounds_nothing(office: Office, owner: Actor) -> None:
 
 
 def test_a_budget_is_shown_with_where_it_stands(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace, wish())
+    made = office.allowances.create(owner, owner.workspace_id, wish())
     office.stands[made.id] = Standing(spent=15 * DOLLAR, reserved=2 * DOLLAR)
-    shown = office.allowances.get(owner, owner.workspace, made.id).standing
+    shown = office.allowances.get(owner, owner.workspace_id, made.id).standing
     assert shown is not None
     assert (shown.spent, shown.reserved, shown.remaining) == (15 * DOLLAR, 2 * DOLLAR, 3 * DOLLAR)
     assert shown.resets_at is not None
@@ -128,9 +129,9 @@ def test_a_budget_is_shown_with_where_it_stands(office: Office, owner: Actor) ->
 
 def test_who_manages_budgets_sees_where_each_member_stands(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
-    made = office.allowances.create(owner, owner.workspace, wish(Scope.EACH_MEMBER))
+    made = office.allowances.create(owner, owner.workspace_id, wish(Scope.EACH_MEMBER))
     office.stands[f"{made.id}:{member.id}"] = Standing(spent=7)
-    standings = office.allowances.standings(owner.workspace, made.id)
+    standings = office.allowances.standings(owner.workspace_id, made.id)
     assert {each.subject: each.standing.spent for each in standings} == {"ada@example.com": 0, "intern@example.com": 7}
 
 
@@ -139,32 +140,32 @@ def test_a_member_sees_what_bounds_them_and_nothing_else(office: Office, owner: 
     other = office.place.joined(owner, "other@example.com", "member")
     key, _ = key_of(office.place, member)
     mine = [
-        office.allowances.create(owner, owner.workspace, asked).id
+        office.allowances.create(owner, owner.workspace_id, asked).id
         for asked in (wish(Scope.EACH_MEMBER), wish(Scope.MEMBER, member.id), wish(Scope.KEY, key))
     ]
-    hidden = office.allowances.create(owner, owner.workspace, wish(Scope.MEMBER, other.id))
-    office.allowances.create(owner, owner.workspace, wish())
+    hidden = office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, other.id))
+    office.allowances.create(owner, owner.workspace_id, wish())
     office.stands[f"{mine[0]}:{member.id}"] = Standing(spent=7)
 
-    shown = office.allowances.of_workspace(member, owner.workspace)
+    shown = office.allowances.of_workspace(member, owner.workspace_id)
 
     assert [budget.id for budget in shown] == mine
     assert shown[0].standing is not None
     assert shown[0].standing.spent == 7
     with pytest.raises(ServiceError) as error:
-        office.allowances.get(member, owner.workspace, hidden.id)
+        office.allowances.get(member, owner.workspace_id, hidden.id)
     assert code_of(error) == "budget_not_found"
 
 
 def test_another_workspaces_budget_is_not_found(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace, wish())
+    made = office.allowances.create(owner, owner.workspace_id, wish())
     stranger = office.place.person("eve@example.com")
     elsewhere = office.place.member(stranger, office.place.founded(stranger, "Elsewhere").id)
     tries: list[Callable[[], object]] = [
-        lambda: office.allowances.get(elsewhere, elsewhere.workspace, made.id),
-        lambda: office.allowances.change(elsewhere, elsewhere.workspace, made.id, 1, {"limit": 0}),
-        lambda: office.allowances.delete(elsewhere, elsewhere.workspace, made.id),
-        lambda: office.allowances.standings(elsewhere.workspace, made.id),
+        lambda: office.allowances.get(elsewhere, elsewhere.workspace_id, made.id),
+        lambda: office.allowances.change(elsewhere, elsewhere.workspace_id, made.id, 1, {"limit": 0}),
+        lambda: office.allowances.delete(elsewhere, elsewhere.workspace_id, made.id),
+        lambda: office.allowances.standings(elsewhere.workspace_id, made.id),
     ]
     for attempt in tries:
         with pytest.raises(ServiceError) as error:
@@ -176,52 +177,52 @@ def test_another_workspaces_budget_is_not_found(office: Office, owner: Actor) ->
 
 
 def budgets_of(office: Office, owner: Actor) -> list[Budget]:
-    return list(office.allowances.of_workspace(owner, owner.workspace))
+    return list(office.allowances.of_workspace(owner, owner.workspace_id))
 
 
 def test_a_removed_member_takes_their_budgets_and_those_of_their_keys_along(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
     key, _ = key_of(office.place, member)
-    office.allowances.create(owner, owner.workspace, wish(Scope.MEMBER, member.id))
-    office.allowances.create(owner, owner.workspace, wish(Scope.KEY, key))
-    office.place.team.members.remove(owner, owner.workspace, member.id)
+    office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, member.id))
+    office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
+    office.place.team.members.remove(owner, owner.workspace_id, MemberId(member.id))
     assert budgets_of(office, owner) == []
 
 
 def test_a_deleted_service_account_takes_its_budgets_along(office: Office, owner: Actor) -> None:
-    machine = office.place.team.service_accounts.create(owner, owner.workspace, "ci")
-    office.allowances.create(owner, owner.workspace, wish(Scope.SERVICE_ACCOUNT, machine.id))
-    assert [known.name for known in office.known_to_machine(owner.workspace, machine.id)] == ["ci"]
-    office.place.team.service_accounts.delete(owner, owner.workspace, machine.id)
+    machine = office.place.team.service_accounts.create(owner, owner.workspace_id, "ci")
+    office.allowances.create(owner, owner.workspace_id, wish(Scope.SERVICE_ACCOUNT, machine.id))
+    assert [known.name for known in office.known_to_machine(owner.workspace_id, machine.id)] == ["ci"]
+    office.place.team.service_accounts.delete(owner, owner.workspace_id, machine.id)
     assert budgets_of(office, owner) == []
 
 
 def test_a_rotated_key_and_the_one_before_it_share_their_budget(office: Office, owner: Actor) -> None:
     keys = office.place.team.keys
     key, secret = key_of(office.place, owner)
-    made = office.allowances.create(owner, owner.workspace, wish(Scope.KEY, key))
+    made = office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
 
-    second = keys.rotate(owner, owner.workspace, key, timedelta(hours=1))
-    third = keys.rotate(owner, owner.workspace, second.id, timedelta(hours=1))
+    second = keys.rotate(owner, owner.workspace_id, KeyId(key), timedelta(hours=1))
+    third = keys.rotate(owner, owner.workspace_id, second.id, timedelta(hours=1))
 
     for each in (secret, second.secret, third.secret):
         assert [known.id for known in office.known_to_key(each)] == [made.id]
     office.place.messages.clear()
-    office.allowances.change(owner, owner.workspace, made.id, 1, {"limit": 1})
+    office.allowances.change(owner, owner.workspace_id, made.id, 1, {"limit": 1})
     assert set(office.place.told(Topic.KEY)) == {key, second.id, third.id}
 
     # Revoking the newest does not let the older ones go unbounded.
-    keys.revoke(owner, owner.workspace, third.id)
+    keys.revoke(owner, owner.workspace_id, third.id)
     assert [known.id for known in office.known_to_key(secret)] == [made.id]
     office.place.messages.clear()
-    office.allowances.change(owner, owner.workspace, made.id, 2, {"limit": 2})
+    office.allowances.change(owner, owner.workspace_id, made.id, 2, {"limit": 2})
     assert set(office.place.told(Topic.KEY)) == {key, second.id}
 
 
 def test_a_revoked_key_takes_its_budget_along(office: Office, owner: Actor) -> None:
     key, _ = key_of(office.place, owner)
-    office.allowances.create(owner, owner.workspace, wish(Scope.KEY, key))
-    office.place.team.keys.revoke(owner, owner.workspace, key)
+    office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
+    office.place.team.keys.revoke(owner, owner.workspace_id, KeyId(key))
     assert budgets_of(office, owner) == []
 
 
@@ -231,26 +232,26 @@ def test_a_revoked_key_takes_its_budget_along(office: Office, owner: Actor) -> N
 def test_a_balance_is_the_sum_of_its_grants(office: Office, owner: Actor) -> None:
     grants = [(25 * DOLLAR, "order-1"), (25 * DOLLAR, "order-1"), (-5 * DOLLAR, "correction")]
     for amount, key in grants:
-        office.balance.grant(owner, owner.workspace, amount, "pilot", key)
-    [known] = office.known_to_workspace(owner.workspace)
+        office.balance.grant(owner, owner.workspace_id, amount, "pilot", key)
+    [known] = office.known_to_workspace(owner.workspace_id)
     assert (known.scope, known.limit, known.period) == (Scope.BALANCE, 20 * DOLLAR, Period.TOTAL)
-    assert [grant.amount for grant in office.balance.grants(owner.workspace)] == [-5 * DOLLAR, 25 * DOLLAR]
+    assert [grant.amount for grant in office.balance.grants(owner.workspace_id)] == [-5 * DOLLAR, 25 * DOLLAR]
 
 
 @pytest.mark.parametrize("amount", [0, -1, LARGEST + 1])
 def test_a_balance_is_never_less_than_nothing(office: Office, owner: Actor, amount: int) -> None:
     with pytest.raises(ServiceError) as error:
-        office.balance.grant(owner, owner.workspace, amount, "pilot", "order-1")
+        office.balance.grant(owner, owner.workspace_id, amount, "pilot", "order-1")
     assert code_of(error) == "invalid_grant"
-    assert office.known_to_workspace(owner.workspace) == ()
+    assert office.known_to_workspace(owner.workspace_id) == ()
 
 
 def test_nobody_sets_or_deletes_a_balance(office: Office, owner: Actor) -> None:
-    office.balance.grant(owner, owner.workspace, DOLLAR, "pilot", "order-1")
+    office.balance.grant(owner, owner.workspace_id, DOLLAR, "pilot", "order-1")
     [balance] = budgets_of(office, owner)
     for attempt in (
-        lambda: office.allowances.delete(owner, owner.workspace, balance.id),
-        lambda: office.allowances.change(owner, owner.workspace, balance.id, 1, {"limit": 9}),
+        lambda: office.allowances.delete(owner, owner.workspace_id, balance.id),
+        lambda: office.allowances.change(owner, owner.workspace_id, balance.id, 1, {"limit": 9}),
     ):
         with pytest.raises(ServiceError) as error:
             attempt()
@@ -258,8 +259,8 @@ def test_nobody_sets_or_deletes_a_balance(office: Office, owner: Actor) -> None:
 
 
 def test_metadata_of_calls_is_kept_only_where_it_is_wanted(office: Office, owner: Actor) -> None:
-    assert office.settings.get(owner.workspace).metadata_days == 0
+    assert office.settings.get(owner.workspace_id).metadata_days == 0
     for days in (30, 7):
-        assert office.settings.keep_metadata(owner, owner.workspace, days).metadata_days == days
-    assert office.settings.get(owner.workspace).metadata_days == 7
+        assert office.settings.keep_metadata(owner, owner.workspace_id, days).metadata_days == days
+    assert office.settings.get(owner.workspace_id).metadata_days == 7
     assert office.place.actions().count("usage_settings.updated") == 2

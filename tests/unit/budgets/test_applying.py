@@ -5,13 +5,14 @@ from typing import Any
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.ids import AccountId, BudgetId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 
 NOON = 1_790_251_200
 
 
 def budget(name: str, scope: Scope, **more: Any) -> KnownBudget:
     kind = {"unit": Unit.COST, "period": Period.MONTH, "limit": 100, **more}
-    return KnownBudget(id=name, scope=scope, **kind)
+    return KnownBudget(id=BudgetId(name), scope=scope, **kind)
 
 
 def ids(
@@ -24,17 +25,22 @@ def ids(
 
 
 def workspace(*budgets: KnownBudget) -> KnownWorkspace:
-    return KnownWorkspace(id="wrk_1", name="Acme", budgets=budgets)
+    return KnownWorkspace(id=WorkspaceId("wrk_1"), name="Acme", budgets=budgets)
 
 
 def member(*budgets: KnownBudget) -> KnownMember:
     return KnownMember(
-        id="mem_1", account="acc_1", workspace="wrk_1", role="member", email="ada@example.com", budgets=budgets
+        id=MemberId("mem_1"),
+        account_id=AccountId("acc_1"),
+        workspace_id=WorkspaceId("wrk_1"),
+        role="member",
+        email="ada@example.com",
+        budgets=budgets,
     )
 
 
 def key(*budgets: KnownBudget) -> KnownKey:
-    return KnownKey(id="key_1", workspace="wrk_1", budgets=budgets)
+    return KnownKey(id=KeyId("key_1"), workspace_id=WorkspaceId("wrk_1"), budgets=budgets)
 
 
 def test_a_members_call_counts_on_everything_that_bounds_it() -> None:
@@ -57,7 +63,10 @@ def test_an_own_budget_takes_the_place_of_that_of_each_member_of_the_same_kind_o
 def test_a_machines_call_counts_on_no_members_budget() -> None:
     place = workspace(budget("all", Scope.WORKSPACE), budget("each", Scope.EACH_MEMBER))
     machine = KnownServiceAccount(
-        id="svc_1", workspace="wrk_1", name="ci", budgets=(budget("ci", Scope.SERVICE_ACCOUNT),)
+        id=ServiceAccountId("svc_1"),
+        workspace_id=WorkspaceId("wrk_1"),
+        name="ci",
+        budgets=(budget("ci", Scope.SERVICE_ACCOUNT),),
     )
     assert ids(place, None, machine, key(budget("key", Scope.KEY))) == ["all", "ci", "key"]
 

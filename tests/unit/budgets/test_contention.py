@@ -10,12 +10,13 @@ from opencode_cloud.budgets.service import Budgets
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId, CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import Contended, TransactionRefused
 from opencode_cloud.kit.errors import Unavailable
 
 NOON = 1_790_251_200
-EVENT = UsageEvent(id="call_1", at=NOON * 1000, workspace="wrk_1")
+EVENT = UsageEvent(id=CallId("call_1"), at=NOON * 1000, workspace_id=WorkspaceId("wrk_1"))
 
 
 class Busy:
@@ -37,9 +38,9 @@ def budgets(busy: Busy) -> Budgets:
 
 
 def reservation() -> Reservation:
-    budget = KnownBudget(id="bud_1", scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=100)
+    budget = KnownBudget(id=BudgetId("bud_1"), scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=100)
     claim = Claim(cost=1, charged=1, tokens=1)
-    return Reservation(id="call_1", counters=[counter(budget, NOON)], claim=claim, lease_until=NOON + 900)
+    return Reservation(id=CallId("call_1"), counters=[counter(budget, NOON)], claim=claim, lease_until=NOON + 900)
 
 
 async def test_a_reservation_is_tried_on_under_one_token_so_that_it_is_made_once() -> None:

@@ -24,20 +24,23 @@ from opencode_cloud.contracts.budgets import (
     Standing,
     Unit,
 )
+from opencode_cloud.contracts.ids import BudgetId, CallId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from tests.unit.aws import Cloud, InProcessDynamoDB
 
 NOON = 1_790_251_200
 """2026-09-24T12:00:00Z, in seconds."""
-MONEY = KnownBudget(id="bud_1", scope=Scope.KEY, unit=Unit.COST, period=Period.MONTH, limit=100, subject="key_1")
-REQUESTS = KnownBudget(id="bud_2", scope=Scope.WORKSPACE, unit=Unit.REQUESTS, period=Period.MINUTE, limit=2)
+MONEY = KnownBudget(
+    id=BudgetId("bud_1"), scope=Scope.KEY, unit=Unit.COST, period=Period.MONTH, limit=100, subject="key_1"
+)
+REQUESTS = KnownBudget(id=BudgetId("bud_2"), scope=Scope.WORKSPACE, unit=Unit.REQUESTS, period=Period.MINUTE, limit=2)
 MONTH = Counter(key="budget#bud_1#2026-09", budget=MONEY, starts_at=NOON - 60, resets_at=NOON + 600)
 MINUTE = Counter(key="budget#bud_2#minute", budget=REQUESTS, resets_at=NOON + 60)
 
 
 def reservation(call: str, cost: int, *counters: Counter, lease_until: int = NOON + 900) -> Reservation:
     return Reservation(
-        id=call,
+        id=CallId(call),
         counters=list(counters or (MONTH, MINUTE)),
         claim=Claim(cost=cost, charged=cost, tokens=0),
         lease_until=lease_until,
@@ -45,7 +48,7 @@ def reservation(call: str, cost: int, *counters: Counter, lease_until: int = NOO
 
 
 def event(call: str, **changes: Any) -> UsageEvent:
-    return UsageEvent(**{"id": call, "at": NOON * 1000, "workspace": "wrk_1", **changes})
+    return UsageEvent(**{"id": call, "at": NOON * 1000, "workspace_id": "wrk_1", **changes})
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ class TestHolding:
         with pytest.raises(Refused):
             await store.hold(reservation("call_2", 1), event("call_2"))
         assert await standing(store, MONTH) == (0, 2)
-        assert await store.reservation("call_2") is None
+        assert await store.reservation(CallId("call_2")) is None
 
     async def test_a_call_has_one_reservation(self, store: CounterStore) -> None:
         await store.hold(reservation("call_1", 30), event("call_1"))
@@ -85,9 +88,9 @@ class TestHolding:
         assert await standing(store, MONTH) == (0, 30)
 
     async def test_a_reservation_is_read_as_written(self, store: CounterStore) -> None:
-        facts = event("call_1", member="mem_1", metadata={"client": "opencode"})
+        facts = event("call_1", member_id="mem_1", metadata={"client": "opencode"})
         await store.hold(reservation("call_1", 30), facts)
-        kept = await store.reservation("call_1")
+        kept = await store.reservation(CallId("call_1"))
         assert kept is not None
         assert (kept.id, kept.claimed, kept.lease_until, kept.facts) == ("call_1", 30, NOON + 900, facts)
         assert [(held.key, held.amount, held.spent) for held in kept.held] == [
@@ -96,9 +99,9 @@ class TestHolding:
         ]
 
     async def test_a_call_without_budgets_is_noted_too(self, store: CounterStore) -> None:
-        free = Reservation(id="call_1", counters=[], claim=Claim(cost=0, charged=0, tokens=0), lease_until=NOON)
+        free = Reservation(id=CallId("call_1"), counters=[], claim=Claim(cost=0, charged=0, tokens=0), lease_until=NOON)
         await store.hold(free, event("call_1"))
-        assert await store.reservation("call_1") is not None
+        assert await store.reservation(CallId("call_1")) is not None
 
 
 class TestEnding:
@@ -109,7 +112,7 @@ class TestEnding:
         assert await store.settle(held, event("call_1", cost=20), used)
         assert not await store.settle(held, event("call_1", cost=20), used)
         assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((20, 0), (1, 0))
-        assert await store.reservation("call_1") is None
+        assert await store.reservation(CallId("call_1")) is None
         assert await store.outcomes(event("call_1"), ["call_1", "call_2"]) == {"call_1": Outcome.COMPLETED}
 
     async def test_a_reservation_that_is_given_back_leaves_nothing(self, store: CounterStore) -> None:
@@ -121,7 +124,7 @@ class TestEnding:
 
     async def test_a_lost_call_gives_back_its_money_and_has_had_its_request(self, store: CounterStore) -> None:
         await store.hold(reservation("call_1", 30), event("call_1"))
-        kept = await store.reservation("call_1")
+        kept = await store.reservation(CallId("call_1"))
         assert kept is not None
         lost = event("call_1", outcome=Outcome.LOST)
         assert await store.sweep(kept, lost)
@@ -160,7 +163,7 @@ class TestLeases:
         await store.hold(reservation("call_1", 100, MONTH), event("call_1"))
         await store.note_alerts(MONTH.key, ["80", "100"])
         [counter] = await store.counters([MONTH.key, "unknown"])
-        assert (counter.key, counter.workspace, counter.budget) == (MONTH.key, "wrk_1", MONEY)
+        assert (counter.key, counter.workspace_id, counter.budget) == (MONTH.key, "wrk_1", MONEY)
         assert (counter.starts_at, counter.resets_at) == (MONTH.starts_at, MONTH.resets_at)
         assert (counter.standing, counter.alerted) == (Standing(reserved=100), {"80", "100"})
 
@@ -183,7 +186,7 @@ async def test_a_counter_outlives_its_window_and_then_expires(cloud: Cloud, stor
 def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
     crossing = Crossing(
         id="one",
-        workspace="wrk_1",
+        workspace_id=WorkspaceId("wrk_1"),
         budget=MONEY,
         threshold=80,
         used=81,

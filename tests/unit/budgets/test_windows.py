@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.budgets.windows import counter, window
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId
 
 WINDOWED = [period for period in Period if period is not Period.TOTAL]
 MOMENTS = st.integers(0, 7_000_000_000)
@@ -49,6 +50,6 @@ def test_a_total_never_begins_anew() -> None:
 
 
 def test_each_subject_of_a_shared_budget_has_a_counter_of_its_own() -> None:
-    known = KnownBudget(id="bud_1", scope=Scope.EACH_MEMBER, unit=Unit.COST, period=Period.DAY, limit=1)
+    known = KnownBudget(id=BudgetId("bud_1"), scope=Scope.EACH_MEMBER, unit=Unit.COST, period=Period.DAY, limit=1)
     keys = [counter(known, at("2026-11-25T10:00:00"), member).key for member in ("mem_1", "mem_2", "")]
     assert keys == ["budget#bud_1:mem_1#2026-11-25", "budget#bud_1:mem_2#2026-11-25", "budget#bud_1#2026-11-25"]

@@ -12,6 +12,7 @@ from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
 from opencode_cloud.contracts.access import EnforcedPolicy, Rules
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.policies.offering import with_gateway
 from opencode_cloud.policies.second_generation import providers
@@ -25,7 +26,7 @@ CATALOGUE = form_of(document()).catalogue(3)
 
 def offered(config: dict[str, Any], policy: EnforcedPolicy | None = None) -> dict[str, Any]:
     permits = policy.permits_model if policy else listing.anything
-    return with_gateway(config, CATALOGUE, permits, "wrk_1", BASE, NOW)
+    return with_gateway(config, CATALOGUE, permits, WorkspaceId("wrk_1"), BASE, NOW)
 
 
 def test_api_json_is_in_the_form_that_the_client_reads() -> None:
@@ -100,7 +101,7 @@ def test_what_is_listed_is_what_the_policy_permits(of_providers: Rules, of_model
 @given(documents())
 def test_the_client_starts_with_whatever_may_be_published(written: dict[str, Any]) -> None:
     catalogue = form_of(written).catalogue(1)
-    config = with_gateway({"username": "acme"}, catalogue, listing.anything, "wrk_1", BASE, NOW)
+    config = with_gateway({"username": "acme"}, catalogue, listing.anything, WorkspaceId("wrk_1"), BASE, NOW)
     assert form_faults(config) == []
 
 
@@ -163,7 +164,7 @@ WORKSPACES = st.text(st.characters(codec="utf-8", exclude_characters="."), min_s
 
 @given(KEYS, WORKSPACES, KEYS)
 def test_only_the_deployment_can_make_an_address_of_a_workspace(key: str, workspace: str, other: str) -> None:
-    token = links.models_url("", key, workspace).removeprefix(links.PATH)
+    token = links.models_url("", key, WorkspaceId(workspace)).removeprefix(links.PATH)
     assert links.workspace_of(key, token) == workspace
     for wrong in (workspace, f"{token}x", token[:-1], f"{other}.{token.partition('.')[2]}"):
         if wrong.partition(".")[0] == workspace and wrong == token:

@@ -14,6 +14,7 @@ from opencode_cloud.catalogue.models import Catalogue, Format, Model
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.budgets import Reservation
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import Calls, Health
@@ -165,8 +166,8 @@ class Rig:
         self.ledger = Ledger()
         self.told: list[tuple[UsageEvent, bool]] = []
         self.health = Health()
-        actor = Actor(kind=ActorKind.MEMBER, id="mem_1", workspace="wrk_1", role="member")
-        workspace = KnownWorkspace(id="wrk_1", name="One")
+        actor = Actor(kind=ActorKind.MEMBER, id="mem_1", workspace_id=WorkspaceId("wrk_1"), role="member")
+        workspace = KnownWorkspace(id=WorkspaceId("wrk_1"), name="One")
         self.caller = Caller(actor=actor, workspace=workspace, credentials=KnownCredentials())
         rig: Any = self
         access: Any = _Access(self)

@@ -12,6 +12,7 @@ import pytest
 from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.contracts.access import EnforcedPolicy, Rules
+from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 from opencode_cloud.gateway.formats import PathTarget, read_request, tool_names
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import WHOLE, Rig, Scripted
@@ -36,7 +37,7 @@ async def refusal(found: Rig, **body: Any) -> str:
 
 
 def key(*models: str) -> KnownKey:
-    return KnownKey(id="key_1", workspace="wrk_1", models=models)
+    return KnownKey(id=KeyId("key_1"), workspace_id=WorkspaceId("wrk_1"), models=models)
 
 
 @pytest.mark.parametrize("name", ["m1", "alias"])

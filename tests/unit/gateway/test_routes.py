@@ -102,7 +102,7 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
     }
     answer = await client.post("/zen/v1/chat/completions", json=BODY, headers=headers)
     [incoming] = seen.incoming
-    assert (incoming.workspace, incoming.session, incoming.client_request) == ("wrk_1", "ses_1", "msg_1")
+    assert (incoming.workspace_id, incoming.session, incoming.client_request) == ("wrk_1", "ses_1", "msg_1")
     assert incoming.request == Request(address="203.0.113.9", correlation_id=trace.split("-")[1])
     assert incoming.tracing == {"traceparent": trace}
     assert incoming.metadata["client"] == "cli"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
 from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
+from opencode_cloud.contracts.ids import CredentialId
 from opencode_cloud.gateway.models import Failure, UpstreamTarget
 from opencode_cloud.gateway.service.health import FAILURES, Health
 from opencode_cloud.gateway.service.routing import order, own_credential, targets
@@ -98,7 +99,9 @@ class TestWays:
 
 class TestOwnCredentials:
     def credential(self, name: str, provider: str = "anthropic") -> KnownCredential:
-        return KnownCredential(id=name, provider=provider, name=name, base_url=None, sealed=b"", data_key=b"")
+        return KnownCredential(
+            id=CredentialId(name), provider=provider, name=name, base_url=None, sealed=b"", data_key=b""
+        )
 
     def test_the_one_of_the_upstreams_name_is_taken_else_the_first_of_its_kind(self) -> None:
         both = KnownCredentials(credentials=(self.credential("first"), self.credential("b")))

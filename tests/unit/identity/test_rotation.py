@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import Session
 from opencode_cloud.identity.service import refresh, sessions
 from opencode_cloud.identity.service.refresh import GRACE_SECONDS, RefreshTokens
@@ -63,8 +64,8 @@ class Rotation(RuleBasedStateMachine):
 
     @initialize(target=tokens)
     def log_in(self) -> str:
-        issued = self.service.begin_device("https://cloud.example", "opencode-cli", "acc_1", HERE)
-        self.session = issued.session
+        issued = self.service.begin_device("https://cloud.example", "opencode-cli", AccountId("acc_1"), HERE)
+        self.session = issued.session_id
         self.chain = [issued.refresh_token]
         self.rotated_at = self.now
         self.alive = True
@@ -114,7 +115,7 @@ TestRotation = Rotation.TestCase
 
 def test_a_token_is_written_for_one_session_with_one_key() -> None:
     ours, others = RefreshTokens(lambda: "key"), RefreshTokens(lambda: "another key")
-    token = ours.first("sid_01KB0000000000000000000000")
+    token = ours.first(SessionId("sid_01KB0000000000000000000000"))
     assert ours.session(token) == "sid_01KB0000000000000000000000"
     assert others.session(token) is None
     assert ours.session(token.replace("01KB0", "01KC0")) is None

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import (
     AuthorizationCode,
     Challenge,
@@ -28,8 +29,8 @@ from tests.unit.aws import Cloud
 
 SOON = now_seconds() + 86_400
 SESSION = Session(
-    id="sid_1",
-    account="acc_1",
+    id=SessionId("sid_1"),
+    account_id=AccountId("acc_1"),
     kind="device",
     client="opencode-cli",
     created_at=1,
@@ -50,7 +51,12 @@ DEVICE = DeviceRequest(
     user_agent="opencode",
 )
 CODE = AuthorizationCode(
-    id="hash", client="cli", redirect_uri="http://127.0.0.1/", challenge="c", account="acc_1", expires_at=SOON
+    id="hash",
+    client="cli",
+    redirect_uri="http://127.0.0.1/",
+    challenge="c",
+    account_id=AccountId("acc_1"),
+    expires_at=SOON,
 )
 STATE = LoginState(id="hash", provider="github", browser="b", proceed="/console", expires_at=SOON)
 CHALLENGE = Challenge(id="chl_1", email="ada@example.com", browser="b", proceed="/", attempts=0, expires_at=SOON)
@@ -73,14 +79,14 @@ def codes(cloud: Cloud) -> CodesStore:
 class TestSessions:
     def test_a_session_is_read_as_written(self, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
-        assert sessions.get("sid_1") == SESSION
-        assert sessions.get("sid_2") is None
+        assert sessions.get(SessionId("sid_1")) == SESSION
+        assert sessions.get(SessionId("sid_2")) is None
 
     def test_an_id_is_used_once(self, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
         with pytest.raises(ClientError):
-            sessions.add(altered(SESSION, account="acc_2"))
-        assert sessions.get("sid_1") == SESSION
+            sessions.add(altered(SESSION, account_id="acc_2"))
+        assert sessions.get(SessionId("sid_1")) == SESSION
 
     def test_the_row_outlives_the_session_by_a_week(self, cloud: Cloud, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
@@ -90,21 +96,21 @@ class TestSessions:
 
     def test_an_ended_session_is_over_for_good(self, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
-        sessions.end("sid_1")
+        sessions.end(SessionId("sid_1"))
         sessions.note_use(SESSION, SOON + 60)
         assert not sessions.rotate(SESSION, "hash-1", "hash-2", SOON)
-        assert sessions.get("sid_1") is None
-        assert sessions.of_account("acc_1") == []
+        assert sessions.get(SessionId("sid_1")) is None
+        assert sessions.of_account(AccountId("acc_1")) == []
 
     def test_a_use_of_a_session_that_was_never_there_makes_none(self, sessions: SessionsStore) -> None:
         sessions.note_use(SESSION, SOON)
-        assert sessions.get("sid_1") is None
+        assert sessions.get(SessionId("sid_1")) is None
 
     def test_a_refresh_token_is_replaced_once(self, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
         assert sessions.rotate(SESSION, "hash-1", "hash-2", SOON)
         assert not sessions.rotate(SESSION, "hash-1", "hash-3", SOON)
-        found = sessions.get("sid_1")
+        found = sessions.get(SessionId("sid_1"))
         assert found is not None
         assert (found.refresh, found.previous) == ("hash-2", "hash-1")
 
@@ -112,22 +118,22 @@ class TestSessions:
         sessions.add(SESSION)
         sessions.add(altered(SESSION, id="sid_2", seen_at=9))
         sessions.add(altered(SESSION, id="sid_old", expires_at=now_seconds() - 1))
-        sessions.add(altered(SESSION, id="sid_bob", account="acc_2"))
+        sessions.add(altered(SESSION, id="sid_bob", account_id="acc_2"))
         sessions.add(altered(SESSION, id="sid_ended"))
-        sessions.end("sid_ended")
-        assert [each.id for each in sessions.of_account("acc_1")] == ["sid_2", "sid_1"]
+        sessions.end(SessionId("sid_ended"))
+        assert [each.id for each in sessions.of_account(AccountId("acc_1"))] == ["sid_2", "sid_1"]
 
     def test_many_sessions_come_whole_over_pages(self, sessions: SessionsStore) -> None:
         for number in range(4):
             sessions.add(altered(SESSION, id=f"sid_{number}", user_agent="x" * 300_000))
-        assert len(sessions.of_account("acc_1")) == 4
+        assert len(sessions.of_account(AccountId("acc_1"))) == 4
 
     def test_all_sessions_of_a_person_end_and_no_others(self, sessions: SessionsStore) -> None:
         for number, account in enumerate(("acc_1", "acc_1", "acc_2")):
-            sessions.add(altered(SESSION, id=f"sid_{number}", account=account))
-        assert sessions.end_all("acc_1") == 2
-        assert (sessions.get("sid_0"), sessions.get("sid_1")) == (None, None)
-        assert sessions.get("sid_2") is not None
+            sessions.add(altered(SESSION, id=f"sid_{number}", account_id=account))
+        assert sessions.end_all(AccountId("acc_1")) == 2
+        assert (sessions.get(SessionId("sid_0")), sessions.get(SessionId("sid_1"))) == (None, None)
+        assert sessions.get(SessionId("sid_2")) is not None
 
 
 class TestCodes:
@@ -151,17 +157,17 @@ class TestCodes:
     def test_a_device_is_settled_once_and_used_once(self, codes: CodesStore) -> None:
         codes.add_device(DEVICE, "digest")
         assert not codes.use_device("hash")
-        assert codes.settle_device("hash", DeviceState.APPROVED, "acc_1")
-        assert not codes.settle_device("hash", DeviceState.DENIED, "acc_2")
+        assert codes.settle_device("hash", DeviceState.APPROVED, AccountId("acc_1"))
+        assert not codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_2"))
         assert codes.use_device("hash")
         assert not codes.use_device("hash")
         found = codes.device("hash")
         assert found is not None
-        assert (found.state, found.account) == ("used", "acc_1")
+        assert (found.state, found.account_id) == ("used", "acc_1")
 
     def test_a_denied_device_is_never_used(self, codes: CodesStore) -> None:
         codes.add_device(DEVICE, "digest")
-        assert codes.settle_device("hash", DeviceState.DENIED, "acc_1")
+        assert codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_1"))
         assert not codes.use_device("hash")
 
     def test_polls_are_noted(self, codes: CodesStore) -> None:
@@ -174,10 +180,10 @@ class TestCodes:
     def test_an_authorization_code_is_exchanged_once(self, codes: CodesStore) -> None:
         codes.add_code(CODE)
         assert codes.code("hash") == CODE
-        assert codes.exchange_code("hash", "sid_1")
-        assert not codes.exchange_code("hash", "sid_2")
-        assert codes.code("hash") == msgspec.structs.replace(CODE, session="sid_1")
-        assert not codes.exchange_code("unknown", "sid_1")
+        assert codes.exchange_code("hash", SessionId("sid_1"))
+        assert not codes.exchange_code("hash", SessionId("sid_2"))
+        assert codes.code("hash") == msgspec.structs.replace(CODE, session_id="sid_1")
+        assert not codes.exchange_code("unknown", SessionId("sid_1"))
 
     def test_a_sign_in_comes_back_once(self, codes: CodesStore) -> None:
         codes.add_state(STATE)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.service.tokens import AccessTokens
 from tests.unit.identity.signing import KeysInMemory
 
@@ -48,7 +49,7 @@ def forged(keys: KeysInMemory, header: dict[str, Any] | None = None, **claims: A
 
 
 def test_an_issued_token_leads_to_its_session(tokens: AccessTokens) -> None:
-    token = tokens.issue(ISSUER, "acc_1", "sid_1", "opencode-cli")
+    token = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli")
     assert tokens.session(token) == "sid_1"
     claims = decode(token, 1)
     assert claims["exp"] - claims["iat"] == 30 * 86_400
@@ -90,13 +91,13 @@ def test_a_signed_token_that_is_not_an_access_token_of_ours_is_refused(
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
 def test_an_unsigned_token_is_refused(tokens: AccessTokens, algorithm: str) -> None:
-    _, claims, _ = tokens.issue(ISSUER, "acc_1", "sid_1", "opencode-cli").split(".")
+    _, claims, _ = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli").split(".")
     head = encode({"alg": algorithm, "kid": "first", "typ": "at+jwt"})
     assert tokens.session(f"{head}.{claims}.") is None
 
 
 def test_a_token_signed_with_the_public_key_as_a_password_is_refused(keys: KeysInMemory, tokens: AccessTokens) -> None:
-    _, claims, _ = tokens.issue(ISSUER, "acc_1", "sid_1", "opencode-cli").split(".")
+    _, claims, _ = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli").split(".")
     signed = f"{encode({'alg': 'HS256', 'kid': 'first', 'typ': 'at+jwt'})}.{claims}"
     for password in (keys.pem("first"), keys.pem("first").strip(), keys.public("first") or b""):
         digest = hmac.new(password, signed.encode(), hashlib.sha256).digest()
@@ -133,9 +134,9 @@ def test_no_text_is_a_token(tokens: AccessTokens, text: str) -> None:
 
 
 def test_tokens_of_the_old_key_are_valid_after_a_rotation(keys: KeysInMemory, tokens: AccessTokens) -> None:
-    before = tokens.issue(ISSUER, "acc_1", "sid_1", "opencode-cli")
+    before = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli")
     keys.signs = "second"
-    after = tokens.issue(ISSUER, "acc_1", "sid_2", "opencode-cli")
+    after = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_2"), "opencode-cli")
     keys.signs = "first"
     assert (decode(before, 0)["kid"], decode(after, 0)["kid"]) == ("first", "second")
     assert (tokens.session(before), tokens.session(after)) == ("sid_1", "sid_2")
@@ -145,6 +146,6 @@ def test_the_published_keys_verify_tokens_and_hold_nothing_private(tokens: Acces
     published = tokens.key_set()
     assert [key["kid"] for key in published["keys"]] == ["first", "second"]
     assert all(set(key) == {"kty", "n", "e", "kid", "use", "alg"} for key in published["keys"])
-    token = tokens.issue(ISSUER, "acc_1", "sid_1", "opencode-cli")
+    token = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli")
     keys = KeySet.import_key_set(published)  # pyright: ignore[reportArgumentType]
     assert jwt.decode(token, keys, algorithms=["RS256"]).claims["sid"] == "sid_1"

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from opencode_cloud.access.credentials import hash_of_key
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import ServiceAccountId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.models import NewKey
@@ -28,12 +29,12 @@ def owner(place: Place) -> Actor:
 def acting_by(key: NewKey, holder: Actor) -> Actor:
     """Return the actor that a request with ``key`` would have."""
     if key.service_account_id:
-        holder = replace(holder, kind=ActorKind.SERVICE_ACCOUNT, id=key.service_account_id, account="", role="admin")
-    return replace(holder, credential=Credential.KEY, key=key.id, scopes=frozenset(key.scopes))
+        holder = replace(holder, kind=ActorKind.SERVICE_ACCOUNT, id=key.service_account_id, account_id="", role="admin")
+    return replace(holder, credential=Credential.KEY, key_id=key.id, scopes=frozenset(key.scopes))
 
 
 def test_only_the_hash_of_a_key_is_kept(place: Place, owner: Actor) -> None:
-    made = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.INFERENCE]))
+    made = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.INFERENCE]))
     with place.database.transaction() as connection:
         row = connection.execute(select(keys)).one()
     assert row.hash == hash_of_key(made.secret)
@@ -46,44 +47,44 @@ def test_only_the_hash_of_a_key_is_kept(place: Place, owner: Actor) -> None:
 
 def test_members_see_their_own_keys_and_admins_all(place: Place, owner: Actor) -> None:
     bob = place.joined(owner, "bob@example.com", "member")
-    theirs = place.team.keys.create(bob, owner.workspace, Wish(name="b", scopes=[Scope.INFERENCE]))
-    mine = place.team.keys.create(owner, owner.workspace, Wish(name="a", scopes=[Scope.INFERENCE]))
-    assert [each.id for each in place.team.keys.of_workspace(bob, owner.workspace)] == [theirs.id]
-    assert [each.id for each in place.team.keys.of_workspace(owner, owner.workspace)] == [mine.id, theirs.id]
-    assert [each.id for each in place.team.keys.of_workspace(owner, owner.workspace, own=True)] == [mine.id]
-    assert place.team.keys.of_workspace(bob, owner.workspace, service_account="svc_other") == []
+    theirs = place.team.keys.create(bob, owner.workspace_id, Wish(name="b", scopes=[Scope.INFERENCE]))
+    mine = place.team.keys.create(owner, owner.workspace_id, Wish(name="a", scopes=[Scope.INFERENCE]))
+    assert [each.id for each in place.team.keys.of_workspace(bob, owner.workspace_id)] == [theirs.id]
+    assert [each.id for each in place.team.keys.of_workspace(owner, owner.workspace_id)] == [mine.id, theirs.id]
+    assert [each.id for each in place.team.keys.of_workspace(owner, owner.workspace_id, own=True)] == [mine.id]
+    assert place.team.keys.of_workspace(bob, owner.workspace_id, service_account_id=ServiceAccountId("svc_other")) == []
     for attempt in (place.team.keys.get, place.team.keys.revoke):
         with pytest.raises(ServiceError) as caught:
-            attempt(bob, owner.workspace, mine.id)
+            attempt(bob, owner.workspace_id, mine.id)
         assert code_of(caught) == "key_not_found"
 
 
 def test_nobody_gets_a_key_that_acts_for_another_person(place: Place, owner: Actor) -> None:
     admin = place.joined(owner, "bob@example.com", "admin")
-    owners = place.team.keys.create(owner, owner.workspace, Wish(name="o", scopes=[Scope.ADMIN]))
+    owners = place.team.keys.create(owner, owner.workspace_id, Wish(name="o", scopes=[Scope.ADMIN]))
     with pytest.raises(ServiceError) as caught:
-        place.team.keys.rotate(admin, owner.workspace, owners.id, timedelta())
+        place.team.keys.rotate(admin, owner.workspace_id, owners.id, timedelta())
     assert code_of(caught) == "not_your_key"
-    place.team.keys.revoke(admin, owner.workspace, owners.id)  # to end one is another matter
+    place.team.keys.revoke(admin, owner.workspace_id, owners.id)  # to end one is another matter
 
 
 def test_a_service_accounts_key_needs_who_manages_keys(place: Place, owner: Actor) -> None:
-    machine = place.team.service_accounts.create(owner, owner.workspace, "ci")
+    machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
     bob = place.joined(owner, "bob@example.com", "member")
-    wish = Wish(name="ci", scopes=[Scope.INFERENCE], service_account=machine.id)
+    wish = Wish(name="ci", scopes=[Scope.INFERENCE], service_account_id=machine.id)
     with pytest.raises(ServiceError) as caught:
-        place.team.keys.create(bob, owner.workspace, wish)
+        place.team.keys.create(bob, owner.workspace_id, wish)
     assert code_of(caught) == "not_permitted"
-    made = place.team.keys.create(owner, owner.workspace, wish)
+    made = place.team.keys.create(owner, owner.workspace_id, wish)
     assert (made.holder, made.member_id, made.service_account_id) == ("ci", None, machine.id)
     with pytest.raises(ServiceError) as caught:
-        place.team.keys.create(owner, owner.workspace, replace(wish, service_account="svc_of_another"))
+        place.team.keys.create(owner, owner.workspace_id, replace(wish, service_account_id="svc_of_another"))
     assert code_of(caught) == "service_account_not_found"
 
 
 def test_a_key_makes_no_wider_key(place: Place, owner: Actor) -> None:
     limits = {"models": ["anthropic/*"], "networks": ["10.0.0.0/8"], "expires_at": utc_now() + timedelta(days=1)}
-    admins = place.team.keys.create(owner, owner.workspace, Wish(name="a", scopes=[Scope.ADMIN], **limits))
+    admins = place.team.keys.create(owner, owner.workspace_id, Wish(name="a", scopes=[Scope.ADMIN], **limits))
     actor = acting_by(admins, owner)
     wider = {
         "scopes": Wish(name="x", scopes=[Scope.ADMIN, Scope.INFERENCE], **limits),
@@ -93,67 +94,67 @@ def test_a_key_makes_no_wider_key(place: Place, owner: Actor) -> None:
     }
     for field, wish in wider.items():
         with pytest.raises(ServiceError) as caught:
-            place.team.keys.create(actor, owner.workspace, wish)
+            place.team.keys.create(actor, owner.workspace_id, wish)
         assert code_of(caught) == "wider_than_yourself"
         assert field in caught.value.message
     narrow = Wish(name="x", scopes=[Scope.ADMIN], **{**limits, "models": ["anthropic/claude-*"]})
-    place.team.keys.create(actor, owner.workspace, narrow)
+    place.team.keys.create(actor, owner.workspace_id, narrow)
 
 
 def test_a_key_does_not_rotate_another_that_may_more(place: Place, owner: Actor) -> None:
-    machine = place.team.service_accounts.create(owner, owner.workspace, "ci")
-    wish = Wish(name="ci", scopes=[Scope.INFERENCE], service_account=machine.id)
-    inference = place.team.keys.create(owner, owner.workspace, wish)
-    admin = place.team.keys.create(owner, owner.workspace, replace(wish, scopes=[Scope.ADMIN]))
+    machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
+    wish = Wish(name="ci", scopes=[Scope.INFERENCE], service_account_id=machine.id)
+    inference = place.team.keys.create(owner, owner.workspace_id, wish)
+    admin = place.team.keys.create(owner, owner.workspace_id, replace(wish, scopes=[Scope.ADMIN]))
     with pytest.raises(ServiceError) as caught:
-        place.team.keys.rotate(acting_by(admin, owner), owner.workspace, inference.id, timedelta())
+        place.team.keys.rotate(acting_by(admin, owner), owner.workspace_id, inference.id, timedelta())
     assert code_of(caught) == "wider_than_yourself"
 
 
 def test_a_rotated_key_ends_after_the_overlap_and_keeps_its_limits(place: Place, owner: Actor) -> None:
     wish = Wish(name="k", scopes=[Scope.USAGE], networks=["10.0.0.0/8"], expires_at=utc_now() + timedelta(days=30))
-    old = place.team.keys.create(owner, owner.workspace, wish)
-    new = place.team.keys.rotate(owner, owner.workspace, old.id, timedelta(hours=1))
+    old = place.team.keys.create(owner, owner.workspace_id, wish)
+    new = place.team.keys.rotate(owner, owner.workspace_id, old.id, timedelta(hours=1))
     assert (new.scopes, new.networks, new.name) == (old.scopes, old.networks, old.name)
     assert new.expires_at is not None
     assert abs(new.expires_at - utc_now() - timedelta(days=30)) < timedelta(minutes=1)
-    ending = place.team.keys.get(owner, owner.workspace, old.id)
+    ending = place.team.keys.get(owner, owner.workspace_id, old.id)
     assert ending.replaced_by == new.id
     assert ending.expires_at is not None
     assert abs(ending.expires_at - utc_now() - timedelta(hours=1)) < timedelta(minutes=1)
-    place.team.keys.rotate(owner, owner.workspace, new.id, timedelta())
+    place.team.keys.rotate(owner, owner.workspace_id, new.id, timedelta())
     with pytest.raises(ServiceError) as caught:
-        place.team.keys.rotate(owner, owner.workspace, new.id, timedelta())
+        place.team.keys.rotate(owner, owner.workspace_id, new.id, timedelta())
     assert code_of(caught) == "key_revoked"
 
 
 def test_an_overlap_does_not_lengthen_a_keys_life(place: Place, owner: Actor) -> None:
     ends = utc_now() + timedelta(minutes=5)
-    old = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE], expires_at=ends))
-    place.team.keys.rotate(owner, owner.workspace, old.id, timedelta(days=7))
-    assert place.team.keys.get(owner, owner.workspace, old.id).expires_at == ends
+    old = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE], expires_at=ends))
+    place.team.keys.rotate(owner, owner.workspace_id, old.id, timedelta(days=7))
+    assert place.team.keys.get(owner, owner.workspace_id, old.id).expires_at == ends
 
 
 def test_limits_can_only_be_narrowed(place: Place, owner: Actor) -> None:
-    made = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE, Scope.ADMIN]))
+    made = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE, Scope.ADMIN]))
     narrowed = place.team.keys.narrow(
-        owner, owner.workspace, made.id, Narrowing(name="n", scopes=[Scope.USAGE], models=["a/*"])
+        owner, owner.workspace_id, made.id, Narrowing(name="n", scopes=[Scope.USAGE], models=["a/*"])
     )
     assert (narrowed.name, narrowed.scopes, narrowed.models) == ("n", [Scope.USAGE], ["a/*"])
     for wish in (Narrowing(scopes=[Scope.ADMIN]), Narrowing(models=["*"])):
         with pytest.raises(ServiceError) as caught:
-            place.team.keys.narrow(owner, owner.workspace, made.id, wish)
+            place.team.keys.narrow(owner, owner.workspace_id, made.id, wish)
         assert code_of(caught) == "only_narrower"
 
 
 def test_a_key_of_another_workspace_is_not_found(place: Place, owner: Actor) -> None:
     stranger = place.member(eve := place.person("eve@example.com"), place.founded(eve).id)
-    made = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE]))
+    made = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE]))
     attempts = (
-        lambda: place.team.keys.get(stranger, stranger.workspace, made.id),
-        lambda: place.team.keys.revoke(stranger, stranger.workspace, made.id),
-        lambda: place.team.keys.rotate(stranger, stranger.workspace, made.id, timedelta()),
-        lambda: place.team.keys.narrow(stranger, stranger.workspace, made.id, Narrowing(name="x")),
+        lambda: place.team.keys.get(stranger, stranger.workspace_id, made.id),
+        lambda: place.team.keys.revoke(stranger, stranger.workspace_id, made.id),
+        lambda: place.team.keys.rotate(stranger, stranger.workspace_id, made.id, timedelta()),
+        lambda: place.team.keys.narrow(stranger, stranger.workspace_id, made.id, Narrowing(name="x")),
     )
     for attempt in attempts:
         with pytest.raises(ServiceError) as caught:
@@ -162,17 +163,17 @@ def test_a_key_of_another_workspace_is_not_found(place: Place, owner: Actor) -> 
 
 
 def test_a_key_says_when_it_was_last_used(place: Place, owner: Actor) -> None:
-    made = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE]))
-    assert place.team.keys.get(owner, owner.workspace, made.id).last_used_at is None
+    made = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE]))
+    assert place.team.keys.get(owner, owner.workspace_id, made.id).last_used_at is None
     place.uses[made.id] = 1_800_000_000
-    shown = place.team.keys.of_workspace(owner, owner.workspace)[0]
+    shown = place.team.keys.of_workspace(owner, owner.workspace_id)[0]
     assert str(shown.last_used_at) == "2027-01-15 08:00:00"
 
 
 def test_what_is_recorded_of_a_key_is_not_the_key(place: Place, owner: Actor) -> None:
-    made = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE]))
-    place.team.keys.rotate(owner, owner.workspace, made.id, timedelta())
-    place.team.keys.revoke(owner, owner.workspace, made.id)
+    made = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE]))
+    place.team.keys.rotate(owner, owner.workspace_id, made.id, timedelta())
+    place.team.keys.revoke(owner, owner.workspace_id, made.id)
     with place.database.transaction() as connection:
         entries = connection.execute(select(audit_entries)).all()
     assert [each.action for each in entries if each.target_kind == "key"] == [
@@ -184,13 +185,13 @@ def test_what_is_recorded_of_a_key_is_not_the_key(place: Place, owner: Actor) ->
 
 
 def test_the_holder_is_told_of_a_new_key_and_its_maker_of_a_service_accounts(place: Place, owner: Actor) -> None:
-    machine = place.team.service_accounts.create(owner, owner.workspace, "ci")
+    machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
     bob = place.joined(owner, "bob@example.com", "member")
-    theirs = place.team.keys.create(bob, owner.workspace, Wish(name="laptop", scopes=[Scope.INFERENCE]))
-    place.team.keys.rotate(bob, owner.workspace, theirs.id, timedelta(hours=1))
-    wish = Wish(name="ci", scopes=[Scope.ADMIN], service_account=machine.id)
-    admin = place.team.keys.create(owner, owner.workspace, wish)
-    place.team.keys.create(acting_by(admin, owner), owner.workspace, wish)
+    theirs = place.team.keys.create(bob, owner.workspace_id, Wish(name="laptop", scopes=[Scope.INFERENCE]))
+    place.team.keys.rotate(bob, owner.workspace_id, theirs.id, timedelta(hours=1))
+    wish = Wish(name="ci", scopes=[Scope.ADMIN], service_account_id=machine.id)
+    admin = place.team.keys.create(owner, owner.workspace_id, wish)
+    place.team.keys.create(acting_by(admin, owner), owner.workspace_id, wish)
     with place.database.transaction() as connection:
         sent = connection.execute(select(mails).where(mails.c.template.like("key-%")).order_by(mails.c.id)).all()
     assert [(each.template, each.recipient) for each in sent] == [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.access import KnownCredential
+from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.gateway.store.secrets import UpstreamKeys
 from opencode_cloud.keys.store.vault import Vault
 from opencode_cloud.kit import aws
@@ -31,7 +32,7 @@ def vault(key_arn: str) -> Vault:
 
 def known(credential: str, sealed: Sealed) -> KnownCredential:
     return KnownCredential(
-        id=credential,
+        id=CredentialId(credential),
         provider="openai",
         name="ours",
         base_url=None,
@@ -47,34 +48,34 @@ def code(opened: Callable[[], object]) -> str:
 
 
 def test_a_secret_opens_for_its_own_row(vault: Vault) -> None:
-    sealed = vault.seal("wrk_1", "cred_1", SECRET)
+    sealed = vault.seal(WorkspaceId("wrk_1"), CredentialId("cred_1"), SECRET)
     assert SECRET.encode() not in sealed.ciphertext + sealed.data_key
-    assert vault.open("wrk_1", "cred_1", sealed) == SECRET
+    assert vault.open(WorkspaceId("wrk_1"), CredentialId("cred_1"), sealed) == SECRET
 
 
 @pytest.mark.parametrize(("workspace", "credential"), [("wrk_2", "cred_1"), ("wrk_1", "cred_2")])
 def test_a_row_that_is_copied_elsewhere_does_not_open(vault: Vault, workspace: str, credential: str) -> None:
-    sealed = vault.seal("wrk_1", "cred_1", SECRET)
-    assert code(lambda: vault.open(workspace, credential, sealed)) == "sealing_unavailable"
+    sealed = vault.seal(WorkspaceId("wrk_1"), CredentialId("cred_1"), SECRET)
+    assert code(lambda: vault.open(WorkspaceId(workspace), CredentialId(credential), sealed)) == "sealing_unavailable"
 
 
 def test_each_secret_has_a_data_key_of_its_own(vault: Vault) -> None:
-    first, second = (vault.seal("wrk_1", "cred_1", SECRET) for _ in range(2))
+    first, second = (vault.seal(WorkspaceId("wrk_1"), CredentialId("cred_1"), SECRET) for _ in range(2))
     assert first.data_key != second.data_key
     assert first.ciphertext != second.ciphertext
 
 
 async def test_the_gateway_opens_what_the_console_sealed(vault: Vault, key_arn: str) -> None:
     keys = UpstreamKeys("unused", key_arn)
-    sealed = vault.seal("wrk_1", "cred_1", SECRET)
-    assert await keys.open("wrk_1", known("cred_1", sealed)) == SECRET
+    sealed = vault.seal(WorkspaceId("wrk_1"), CredentialId("cred_1"), SECRET)
+    assert await keys.open(WorkspaceId("wrk_1"), known("cred_1", sealed)) == SECRET
 
 
 async def test_the_gateway_does_not_open_another_workspaces(vault: Vault, key_arn: str) -> None:
     keys = UpstreamKeys("unused", key_arn)
-    sealed = vault.seal("wrk_1", "cred_1", SECRET)
+    sealed = vault.seal(WorkspaceId("wrk_1"), CredentialId("cred_1"), SECRET)
     with pytest.raises(ServiceError) as raised:
-        await keys.open("wrk_2", known("cred_1", sealed))
+        await keys.open(WorkspaceId("wrk_2"), known("cred_1", sealed))
     assert raised.value.code == "keys_unavailable"
 
 

@@ -17,6 +17,7 @@ from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId, CallId, ExportId, ShareId, TransactionId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.batches import Change, PartialBatch, StreamBatch
 from opencode_cloud.kit.errors import Redeliver
@@ -162,8 +163,8 @@ class TestStreams:
 
 CROSSING = Crossing(
     id="crossing",
-    workspace="wrk_1",
-    budget=KnownBudget(id="bud_1", scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=2),
+    workspace_id=WorkspaceId("wrk_1"),
+    budget=KnownBudget(id=BudgetId("bud_1"), scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=2),
     threshold=50,
     used=1,
     refused=False,
@@ -192,10 +193,18 @@ ENTRY = Entry(
 QUEUES: dict[str, tuple[Callable[[Any], Handle], object, str]] = {
     "alerts": (lambda service: AlertDeliveries(service).handle, CROSSING, "deliver"),
     "audit": (lambda service: AuditDeliveries(service).handle, ENTRY, "add_once"),
-    "export": (lambda service: ExportDeliveries(service).handle, ExportRequest(export="exp_1", sent_at=0), "go_on"),
+    "export": (
+        lambda service: ExportDeliveries(service).handle,
+        ExportRequest(export_id=ExportId("exp_1"), sent_at=0),
+        "go_on",
+    ),
     "mail": (lambda service: MailDeliveries(service, MagicMock()).handle, {"mail": "mail_1"}, "send"),
-    "purge": (lambda service: Purges(service).handle, PurgeRequest(share="share"), "purge"),
-    "relay": (lambda service: RelayQueue(service).handle, WakeUp(transaction="txn_1", sent_at=0), "wake_up"),
+    "purge": (lambda service: Purges(service).handle, PurgeRequest(share_id=ShareId("share")), "purge"),
+    "relay": (
+        lambda service: RelayQueue(service).handle,
+        WakeUp(transaction_id=TransactionId("txn_1"), sent_at=0),
+        "wake_up",
+    ),
 }
 
 
@@ -222,7 +231,7 @@ STREAMS: dict[str, tuple[Callable[[Any], Handle], dict[str, Any], str]] = {
     ),
     "usage": (
         lambda service: UsageStream(service).handle,
-        to_row(UsageEvent(id="call_1", at=1_764_000_000_000, workspace="wrk_1")),
+        to_row(UsageEvent(id=CallId("call_1"), at=1_764_000_000_000, workspace_id=WorkspaceId("wrk_1"))),
         "take",
     ),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
 from opencode_cloud.mail.models import Refused
 from opencode_cloud.mail.rendering import Rendered
@@ -46,7 +47,7 @@ def test_a_mail_goes_to_its_recipient_alone(ses: Any) -> None:
     from moto.core.models import DEFAULT_ACCOUNT_ID
     from moto.ses.models import ses_backends
 
-    identifier = SesTransport(SENDER, "").send("mail_1", "ada@example.com", MAIL)
+    identifier = SesTransport(SENDER, "").send(MailId("mail_1"), "ada@example.com", MAIL)
     [sent] = ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages
     assert sent.id == identifier
     assert (sent.source, sent.destinations["ToAddresses"], sent.subject) == (SENDER, ["ada@example.com"], MAIL.subject)
@@ -54,9 +55,9 @@ def test_a_mail_goes_to_its_recipient_alone(ses: Any) -> None:
 
 def test_what_ses_will_never_take_is_refused_for_good(ses: Any) -> None:
     with pytest.raises(Refused):
-        SesTransport("stranger@example.org", "").send("mail_1", "ada@example.com", MAIL)
+        SesTransport("stranger@example.org", "").send(MailId("mail_1"), "ada@example.com", MAIL)
 
 
 def test_a_deployment_without_a_sender_says_so(ses: Any) -> None:
     with pytest.raises(Refused, match="mail_from"):
-        SesTransport("", "").send("mail_1", "ada@example.com", MAIL)
+        SesTransport("", "").send(MailId("mail_1"), "ada@example.com", MAIL)

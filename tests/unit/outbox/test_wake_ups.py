@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from opencode_cloud.contracts.ids import TransactionId
 from opencode_cloud.outbox.service import WakeUp
 from opencode_cloud.outbox.store import messages
 from opencode_cloud.outbox.store.messages import OutboxStore
@@ -20,7 +21,7 @@ def test_a_wake_up_names_its_transaction_and_is_delayed(
     monkeypatch.setattr(messages, "WAKE_AFTER_SECONDS", delay)
     no_database: Any = None  # the queue alone is tried
     url = cloud.queue("relay")
-    wake_up = WakeUp("txn_1", 1_800_000_000)
+    wake_up = WakeUp(TransactionId("txn_1"), 1_800_000_000)
     OutboxStore(no_database, url).wake(wake_up)
     found = [msgspec.json.decode(message["Body"], type=WakeUp) for message in cloud.messages(url)]
     assert found == [wake_up] * received

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from opencode_cloud.contracts.access import matches
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies.compilation import client_config, configuration, enforced
 from opencode_cloud.policies.models import Policy
 from opencode_cloud.policies.validation import form_faults
@@ -32,11 +33,11 @@ DOCUMENT: dict[str, Any] = {
 
 
 def compiled(**policy: Any) -> dict[str, Any]:
-    return client_config(Policy.model_validate(policy), DOCUMENT, "wrk_1")
+    return client_config(Policy.model_validate(policy), DOCUMENT, WorkspaceId("wrk_1"))
 
 
 def test_an_empty_policy_over_no_document_is_no_config() -> None:
-    assert configuration(Policy(), {}, "wrk_1") is None
+    assert configuration(Policy(), {}, WorkspaceId("wrk_1")) is None
 
 
 def test_our_gateway_is_told_the_workspace_and_nobody_else() -> None:
@@ -99,7 +100,7 @@ def test_an_allow_list_of_tools_denies_the_rest_and_keeps_what_the_document_asks
 
 
 def test_clients_of_the_second_generation_get_providers_without_credentials() -> None:
-    known = configuration(Policy.model_validate({"models": {"deny": ["acme/m2"]}}), DOCUMENT, "wrk_1")
+    known = configuration(Policy.model_validate({"models": {"deny": ["acme/m2"]}}), DOCUMENT, WorkspaceId("wrk_1"))
     assert known is not None
     providers = json.loads(bytes(known.providers))
     assert providers["acme"]["settings"] == {"baseURL": "https://gw.example/v1"}
@@ -112,7 +113,9 @@ def test_clients_of_the_second_generation_get_providers_without_credentials() ->
 
 
 def test_the_tag_changes_with_the_contents_only() -> None:
-    tags = [configuration(Policy(), document, "wrk_1") for document in (DOCUMENT, DOCUMENT, {"model": "a/b"})]
+    tags = [
+        configuration(Policy(), document, WorkspaceId("wrk_1")) for document in (DOCUMENT, DOCUMENT, {"model": "a/b"})
+    ]
     assert [known.etag for known in tags if known] == [tags[0].etag, tags[0].etag, tags[2].etag]  # pyright: ignore
     assert tags[0] != tags[2]
 

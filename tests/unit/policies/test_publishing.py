@@ -14,6 +14,7 @@ from sqlalchemy import select
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import PreconditionFailed, ServiceError
@@ -56,10 +57,10 @@ class Desk:
         self.messages.extend(messages)
 
     def publish(self, kind: Versioned, document: dict[str, Any], read: int) -> int:
-        return self.publisher.publish(ACTOR, self.workspace, kind, document, read).version
+        return self.publisher.publish(ACTOR, WorkspaceId(self.workspace), kind, document, read).version
 
     def compiled(self) -> dict[str, Any]:
-        return self.publisher.compiled(self.workspace)
+        return self.publisher.compiled(WorkspaceId(self.workspace))
 
     def trail(self) -> list[Any]:
         with self.database.transaction() as connection:
@@ -79,21 +80,21 @@ def new_workspace(database: Database) -> str:
 
 
 def test_before_the_first_version_nothing_is_said(desk: Desk) -> None:
-    assert desk.publisher.present(CONFIGURATION, desk.workspace).version == 0
-    assert desk.publisher.present(POLICY, desk.workspace).document["share"]["mode"] == "link"
+    assert desk.publisher.present(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
+    assert desk.publisher.present(POLICY, WorkspaceId(desk.workspace)).document["share"]["mode"] == "link"
     assert desk.compiled() == {}
     with desk.database.transaction() as connection:
-        assert Compiler(desk.store).configuration(connection, desk.workspace) is None
-        assert Compiler(desk.store).enforced_policy(connection, desk.workspace).version == 0
+        assert Compiler(desk.store).configuration(connection, WorkspaceId(desk.workspace)) is None
+        assert Compiler(desk.store).enforced_policy(connection, WorkspaceId(desk.workspace)).version == 0
 
 
 def test_versions_count_up_and_are_all_kept(desk: Desk) -> None:
     for number in range(3):
         assert desk.publish(CONFIGURATION, {"model": f"acme/m{number}"}, number) == number + 1
-    listed = desk.publisher.versions(CONFIGURATION, desk.workspace, None, 2)
+    listed = desk.publisher.versions(CONFIGURATION, WorkspaceId(desk.workspace), None, 2)
     assert [each.version for each in listed] == [3, 2]
-    assert [each.version for each in desk.publisher.versions(CONFIGURATION, desk.workspace, 2, 10)] == [1]
-    assert desk.publisher.revision(CONFIGURATION, desk.workspace, 1).document == {"model": "acme/m0"}
+    assert [each.version for each in desk.publisher.versions(CONFIGURATION, WorkspaceId(desk.workspace), 2, 10)] == [1]
+    assert desk.publisher.revision(CONFIGURATION, WorkspaceId(desk.workspace), 1).document == {"model": "acme/m0"}
     assert [message.topic for message in desk.messages] == [Topic.CONFIGURATION] * 3
 
 
@@ -124,7 +125,7 @@ def test_of_many_at_once_one_publishes(desk: Desk) -> None:
 def test_going_back_makes_a_new_version(desk: Desk) -> None:
     desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
     desk.publish(CONFIGURATION, {"model": "a/c"}, 1)
-    restored = desk.publisher.restore(ACTOR, desk.workspace, CONFIGURATION, 1, 2)
+    restored = desk.publisher.restore(ACTOR, WorkspaceId(desk.workspace), CONFIGURATION, 1, 2)
     assert (restored.version, restored.document, restored.comment) == (3, {"model": "a/b"}, "Back to version 1")
     assert desk.trail()[-1].action == "configuration.restored"
     assert desk.trail()[-1].after["restored"] == 1
@@ -142,7 +143,7 @@ def test_who_published_what_is_recorded(desk: Desk) -> None:
 def test_versions_are_compared(desk: Desk) -> None:
     desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
     desk.publish(CONFIGURATION, {"model": "a/c", "share": "manual"}, 1)
-    found = desk.publisher.differences(CONFIGURATION, desk.workspace, 1, 2)
+    found = desk.publisher.differences(CONFIGURATION, WorkspaceId(desk.workspace), 1, 2)
     assert [(each.path, each.change) for each in found] == [("/model", "changed"), ("/share", "added")]
 
 
@@ -157,7 +158,7 @@ def test_an_invalid_document_is_refused_with_its_places_and_nothing_is_told(desk
         desk.publish(CONFIGURATION, {"share": "sometimes", "subagent_depth": -1}, 0)
     assert {each["field"] for each in refused.value.details["errors"]} == {"/share", "/subagent_depth"}
     assert desk.messages == []
-    assert desk.publisher.present(CONFIGURATION, desk.workspace).version == 0
+    assert desk.publisher.present(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
 
 
 def test_what_would_not_fit_into_a_row_is_refused(desk: Desk) -> None:
@@ -171,9 +172,9 @@ def test_what_would_not_fit_into_a_row_is_refused(desk: Desk) -> None:
 def test_another_workspaces_versions_are_not_found(desk: Desk) -> None:
     other = Desk(desk.database, new_workspace(desk.database))
     desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
-    assert other.publisher.present(CONFIGURATION, other.workspace).version == 0
+    assert other.publisher.present(CONFIGURATION, WorkspaceId(other.workspace)).version == 0
     with pytest.raises(ServiceError, match="no version"):
-        other.publisher.revision(CONFIGURATION, other.workspace, 1)
+        other.publisher.revision(CONFIGURATION, WorkspaceId(other.workspace), 1)
 
 
 NAMES = st.sampled_from(["acme", "openai", "o*", "*", "m1"])

@@ -25,8 +25,8 @@ class Desk:
         self.stranger = self.api.knows(place.person("eve@example.com"))
         publisher = Publisher(DocumentStore(database), place.outbox, AuditTrail(AuditStore()))
         PolicyRoutes(publisher, self.api.access).mount(self.api.app)
-        self.policy = f"/api/v1/workspaces/{owner.workspace}/policy"
-        self.configuration = f"/api/v1/workspaces/{owner.workspace}/configuration"
+        self.policy = f"/api/v1/workspaces/{owner.workspace_id}/policy"
+        self.configuration = f"/api/v1/workspaces/{owner.workspace_id}/configuration"
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownWorkspace
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.service.access import narrowed
 
 
 def workspace(share_mode: str) -> KnownWorkspace:
-    return KnownWorkspace(id="wrk_1", name="Acme", policy=EnforcedPolicy(share_mode=share_mode))
+    return KnownWorkspace(id=WorkspaceId("wrk_1"), name="Acme", policy=EnforcedPolicy(share_mode=share_mode))
 
 
 @pytest.mark.parametrize("mode", Mode)

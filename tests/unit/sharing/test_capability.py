@@ -6,21 +6,22 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.sharing.models import Position, Share, State
 from opencode_cloud.sharing.protocol import capability
 
 KEY = "deployment key"
-SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
+SESSION = ClientSessionId("ses_dfa12facaffe9CT4lEoCRhKTNh")
 
 
 def share(share_id: str = "s" * 22) -> tuple[Share, str]:
-    secret = capability.share_secret(KEY, share_id, SESSION)
+    secret = capability.share_secret(KEY, ShareId(share_id), SESSION)
     row = Share(
-        id=share_id,
+        id=ShareId(share_id),
         state=State.ACTIVE,
         session_hash=capability.session_hash(KEY, SESSION),
         secret_hash=capability.secret_hash(secret),
-        sealed_session=capability.seal(secret, share_id, SESSION),
+        sealed_session=capability.seal(secret, ShareId(share_id), SESSION),
         pseudonym="ses_x",
         created_at=1,
         hint=Position(),

@@ -7,6 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.sockets import FRAME_BYTES, MESSAGE_BYTES
 from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.frames import legacy_frame, legacy_order, live_frames
@@ -26,7 +27,7 @@ def items(sizes: list[int], step: int = 1) -> list[Item]:
 def test_frames_are_small_complete_and_follow_each_other(sizes: list[int], step: int, beyond: int) -> None:
     sent = items(sizes, step)
     upto = (sent[-1].seq if sent else 0) + beyond
-    frames = list(live_frames("share", 0, sent, upto))
+    frames = list(live_frames(ShareId("share"), 0, sent, upto))
     assert all(len(frame) <= FRAME_BYTES for frame in frames)
     decoded = [json.loads(frame) for frame in frames]
     cursor = 0
@@ -42,26 +43,26 @@ def test_frames_are_small_complete_and_follow_each_other(sizes: list[int], step:
 
 
 def test_nothing_missing_needs_no_frame() -> None:
-    assert list(live_frames("share", 7, [], 7)) == []
+    assert list(live_frames(ShareId("share"), 7, [], 7)) == []
 
 
 def test_an_item_over_a_frame_goes_by_reference() -> None:
-    frame = json.loads(next(live_frames("share", 0, items([40_000]), 1)))
+    frame = json.loads(next(live_frames(ShareId("share"), 0, items([40_000]), 1)))
     assert frame["items"] == [{"seq": 1, "at": 1, "key": "part/m/1", "type": "part", "href": "/share/share/items/1"}]
 
 
 def test_a_claim_checked_item_goes_by_reference() -> None:
     item = Item(key="part/m/1", type="part", seq=1, at=1, body="items/abc")
-    assert b"items/abc" not in next(live_frames("share", 0, [item], 1))
+    assert b"items/abc" not in next(live_frames(ShareId("share"), 0, [item], 1))
 
 
 def test_a_legacy_frame_carries_its_key_and_content() -> None:
-    frame = legacy_frame("share", Item(key="message/m", type="message", data=b'{"id":"m"}'), "ses_p")
+    frame = legacy_frame(ShareId("share"), Item(key="message/m", type="message", data=b'{"id":"m"}'), "ses_p")
     assert frame == b'{"key":"session/message/ses_p/m","content":{"id":"m"}}'
 
 
 def test_a_legacy_item_over_a_message_goes_by_reference() -> None:
-    frame = legacy_frame("share", items([MESSAGE_BYTES])[0], "ses_p")
+    frame = legacy_frame(ShareId("share"), items([MESSAGE_BYTES])[0], "ses_p")
     assert frame is not None
     assert json.loads(frame) == {"key": "session/part/ses_p/m/1", "href": "/share/share/items/1"}
 

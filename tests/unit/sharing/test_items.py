@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.ids import pseudonym_of
 from opencode_cloud.sharing.protocol.items import conceal, from_legacy, parse, to_legacy_key
 
-SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
+SESSION = ClientSessionId("ses_dfa12facaffe9CT4lEoCRhKTNh")
 PSEUDONYM = "ses_000000000000AAAAAAAAAAAAAA"
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.just(SESSION) | st.just(f"/tmp/{SESSION}.json"),
@@ -89,12 +90,12 @@ def test_an_escaped_backslash_before_a_u_is_not_an_escape() -> None:
 
 def test_a_short_session_id_is_replaced_only_as_a_whole() -> None:
     item = Item(key="x", type="x", data=b'{"id":"ses_1","count":1}')
-    assert conceal([item], "ses_1", "ses_7")[0].data == b'{"id":"ses_7","count":1}'
+    assert conceal([item], ClientSessionId("ses_1"), "ses_7")[0].data == b'{"id":"ses_7","count":1}'
 
 
 @given(st.from_regex(r"ses_[A-Za-z0-9]{1,64}", fullmatch=True))
 def test_a_pseudonym_has_the_form_of_the_id_and_is_another(session_id: str) -> None:
-    name = pseudonym_of(session_id)
+    name = pseudonym_of(ClientSessionId(session_id))
     assert name != session_id
     assert len(name) == len(session_id)
     assert re.fullmatch(r"ses_[A-Za-z0-9]+", name)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.markdown import code, escape, fence, quote, render_markdown
 from tests.unit.sharing.conversation import (
     BEGIN,
@@ -28,7 +29,7 @@ markup = st.text(alphabet="`~<>#*-_ \n!?abc/[]()\\\t1.")
 
 
 def render(*items: Item, limit: int = 4_000_000) -> str:
-    return render_markdown(SHARE, items, BASE, limit)
+    return render_markdown(ShareId(SHARE), items, BASE, limit)
 
 
 def headings(document: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import site
 from opencode_cloud.sharing.rendering import pages
 from tests.unit.sharing.conversation import (
@@ -72,7 +73,7 @@ class Page(HTMLParser):
 
 
 def render(items: Sequence[Item], seq: int = 20) -> Page:
-    return Page(pages.render_share(SHARE, items, seq, "https://cloud.example"))
+    return Page(pages.render_share(ShareId(SHARE), items, seq, "https://cloud.example"))
 
 
 def test_the_page_shows_title_facts_and_conversation() -> None:
@@ -186,7 +187,9 @@ def test_the_only_links_are_our_own() -> None:
     assert [link["href"] for link in page.all("a")] == [f"/share/{SHARE}.md", f"/share/{SHARE}.json"]
 
 
-@pytest.mark.parametrize("html", [pages.render_missing(), pages.render_gone(), pages.render_share(SHARE, [], 0, "")])
+@pytest.mark.parametrize(
+    "html", [pages.render_missing(), pages.render_gone(), pages.render_share(ShareId(SHARE), [], 0, "")]
+)
 def test_every_page_keeps_out_of_search_engines_and_within_its_policy(html: str) -> None:
     page = Page(html)
     assert {"name": "robots", "content": "noindex, nofollow, noarchive, nosnippet"} in page.all("meta")
@@ -299,5 +302,5 @@ def test_preparing_reads_every_template_of_sharing() -> None:
     read = {name for _, name in environment.cache or {}}
     assert read == set(pages.TEMPLATES)
     pages.render_missing()
-    pages.render_share("id", (), 0, "https://example.com")
+    pages.render_share(ShareId("id"), (), 0, "https://example.com")
     assert {name for _, name in environment.cache or {}} == read, "nothing is left to compile with a request"

@@ -8,6 +8,7 @@ import secrets
 import msgspec
 import pytest
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.sharing.models import (
@@ -28,7 +29,7 @@ from opencode_cloud.sharing.store.shares import ITEM_BODY_BYTES, ROW_PAYLOAD_BYT
 from tests.unit.aws import Cloud
 
 SHARE = Share(
-    id="shr_1",
+    id=ShareId("shr_1"),
     state=State.ACTIVE,
     session_hash="session",
     secret_hash=b"\x01\xff",
@@ -37,9 +38,11 @@ SHARE = Share(
     created_at=1_000,
     hint=Position(),
 )
-OWNERSHIP = Ownership(owner="acc_1", workspace="wrk_1", mode=Mode.PASSWORD, ticket_key=b"k1", password_hash="argon2")
+OWNERSHIP = Ownership(
+    owner="acc_1", workspace_id=WorkspaceId("wrk_1"), mode=Mode.PASSWORD, ticket_key=b"k1", password_hash="argon2"
+)
 SNAPSHOT = Snapshot(seq=3, total=300, bytes=30, stored=20, object="snapshots/a", previous="snapshots/z")
-TOMBSTONE = Tombstone(share="shr_1", reason="unshared", deleted_at=1_800_000_000)
+TOMBSTONE = Tombstone(share_id=ShareId("shr_1"), reason="unshared", deleted_at=1_800_000_000)
 
 
 def owned(**changes: object) -> Share:
@@ -61,7 +64,7 @@ def store(cloud: Cloud, objects: ObjectStore) -> ShareStore:
 
 
 def append(store: ShareStore, tail: Position, *items: Item, at: int = 5) -> Position:
-    end = store.append("shr_1", tail, at, store.prepare("shr_1", items))
+    end = store.append(ShareId("shr_1"), tail, at, store.prepare(ShareId("shr_1"), items))
     assert end is not None
     return end
 
@@ -70,7 +73,7 @@ class TestShares:
     @pytest.mark.parametrize("share", [SHARE, owned(expires_at=9), owned()], ids=["anonymous", "expiring", "owned"])
     def test_a_share_is_read_as_written(self, store: ShareStore, share: Share) -> None:
         assert store.create(share)
-        assert store.share("shr_1") == share
+        assert store.share(ShareId("shr_1")) == share
         assert store.share_of("session") == "shr_1"
 
     def test_a_session_has_one_share(self, store: ShareStore) -> None:
@@ -78,7 +81,7 @@ class TestShares:
         second = msgspec.structs.replace(SHARE, id="shr_2")
         assert not store.create(second)
         assert not store.create(second, replaces="shr_0")
-        assert (store.share_of("session"), store.share("shr_2")) == ("shr_1", None)
+        assert (store.share_of("session"), store.share(ShareId("shr_2"))) == ("shr_1", None)
         assert store.create(second, replaces="shr_1")
         assert store.share_of("session") == "shr_2"
 
@@ -86,12 +89,12 @@ class TestShares:
         store.create(owned())
         assert store.bury(owned(), TOMBSTONE)
         assert not store.bury(owned(), msgspec.structs.replace(TOMBSTONE, reason="removed"))
-        gone = store.share("shr_1")
+        gone = store.share(ShareId("shr_1"))
         assert gone is not None
         assert gone.state is State.GONE
-        assert store.tombstone("shr_1") == TOMBSTONE
+        assert store.tombstone(ShareId("shr_1")) == TOMBSTONE
         assert store.share_of("session") is None
-        assert store.shares_in("wrk_1", None, 10, None) == ([], None)
+        assert store.shares_in(WorkspaceId("wrk_1"), None, 10, None) == ([], None)
         assert list(store.expired([day_of(now_seconds())], now_seconds())) == ["shr_1"]
 
     def test_the_session_of_a_newer_share_is_not_freed(self, store: ShareStore) -> None:
@@ -104,7 +107,7 @@ class TestShares:
         proof = msgspec.structs.replace(TOMBSTONE, purged_at=9, removed_rows=3, removed_objects=2, closed_sockets=1)
         store.put_tombstone(TOMBSTONE)
         store.put_tombstone(proof)
-        assert store.tombstone("shr_1") == proof
+        assert store.tombstone(ShareId("shr_1")) == proof
 
     def test_what_has_expired_is_found_by_its_day(self, store: ShareStore) -> None:
         today = 1_800_000_000
@@ -119,7 +122,7 @@ class TestOwnership:
         store.create(SHARE)
         assert store.claim(SHARE, OWNERSHIP, 9)
         assert not store.claim(SHARE, msgspec.structs.replace(OWNERSHIP, owner="acc_2"), None)
-        assert store.share("shr_1") == owned(expires_at=9)
+        assert store.share(ShareId("shr_1")) == owned(expires_at=9)
 
     def test_of_two_changes_of_one_state_the_first_counts(self, store: ShareStore) -> None:
         share = owned(expires_at=9)
@@ -127,7 +130,7 @@ class TestOwnership:
         narrower = msgspec.structs.replace(OWNERSHIP, mode=Mode.WORKSPACE, ticket_key=b"k2", password_hash="")
         assert store.change(share, narrower, None)
         assert not store.change(share, OWNERSHIP, 10)
-        assert store.share("shr_1") == msgspec.structs.replace(SHARE, ownership=narrower)
+        assert store.share(ShareId("shr_1")) == msgspec.structs.replace(SHARE, ownership=narrower)
         assert list(store.expired([day_of(9)], 9)) == []
 
     def test_a_share_that_is_gone_is_neither_claimed_nor_changed(self, store: ShareStore) -> None:
@@ -140,28 +143,28 @@ class TestOwnership:
         store.create(owned())
         store.create(msgspec.structs.replace(SHARE, id="shr_2", session_hash="two"))
         for share_id in ("shr_1", "shr_2", "shr_3"):
-            store.set_title(share_id, "A session")
-        assert store.share("shr_1") == owned(ownership=msgspec.structs.replace(OWNERSHIP, title="A session"))
-        assert store.share("shr_2") == msgspec.structs.replace(SHARE, id="shr_2", session_hash="two")
-        assert store.share("shr_3") is None
+            store.set_title(ShareId(share_id), "A session")
+        assert store.share(ShareId("shr_1")) == owned(ownership=msgspec.structs.replace(OWNERSHIP, title="A session"))
+        assert store.share(ShareId("shr_2")) == msgspec.structs.replace(SHARE, id="shr_2", session_hash="two")
+        assert store.share(ShareId("shr_3")) is None
 
     def test_lists_come_in_pages_the_newest_first(self, store: ShareStore) -> None:
         for number, (owner, workspace) in enumerate([("acc_1", "wrk_1"), ("acc_2", "wrk_1"), ("acc_1", "wrk_2")] * 2):
-            ownership = msgspec.structs.replace(OWNERSHIP, owner=owner, workspace=workspace)
+            ownership = msgspec.structs.replace(OWNERSHIP, owner=owner, workspace_id=workspace)
             share = owned(id=f"shr_{number}", session_hash=str(number), created_at=number)
             store.create(msgspec.structs.replace(share, ownership=ownership))
-        first, following = store.shares_in("wrk_1", None, 3, None)
+        first, following = store.shares_in(WorkspaceId("wrk_1"), None, 3, None)
         assert first == ["shr_4", "shr_3", "shr_1"]
-        assert store.shares_in("wrk_1", None, 3, following) == (["shr_0"], None)
-        assert store.shares_in("wrk_1", "acc_1", 10, None) == (["shr_3", "shr_0"], None)
+        assert store.shares_in(WorkspaceId("wrk_1"), None, 3, following) == (["shr_0"], None)
+        assert store.shares_in(WorkspaceId("wrk_1"), "acc_1", 10, None) == (["shr_3", "shr_0"], None)
 
     def test_a_list_shows_views_and_leaves_out_what_is_gone(self, store: ShareStore) -> None:
         for name in ("a", "b", "c"):
             store.create(owned(id=name, session_hash=name))
         store.create(msgspec.structs.replace(SHARE, id="anonymous"))
-        store.bury(owned(id="b", session_hash="b"), msgspec.structs.replace(TOMBSTONE, share="b"))
-        store.count_view("c")
-        store.count_view("c")
+        store.bury(owned(id="b", session_hash="b"), msgspec.structs.replace(TOMBSTONE, share_id="b"))
+        store.count_view(ShareId("c"))
+        store.count_view(ShareId("c"))
         found = store.listed(["c", "unknown", "b", "anonymous", "a"])
         assert [(each.share.id, each.views) for each in found] == [("c", 2), ("a", 0)]
 
@@ -169,19 +172,19 @@ class TestOwnership:
 class TestSnapshots:
     def test_a_snapshot_only_advances(self, store: ShareStore) -> None:
         store.create(SHARE)
-        assert store.set_snapshot("shr_1", SNAPSHOT, Position(3, 300))
-        assert not store.set_snapshot("shr_1", SNAPSHOT, Position(3, 300)), "it is the one that is there"
+        assert store.set_snapshot(ShareId("shr_1"), SNAPSHOT, Position(3, 300))
+        assert not store.set_snapshot(ShareId("shr_1"), SNAPSHOT, Position(3, 300)), "it is the one that is there"
         older = msgspec.structs.replace(SNAPSHOT, seq=2, previous=None)
-        assert not store.set_snapshot("shr_1", older, Position(4, 400))
-        assert not store.set_snapshot("shr_1", None, Position(2, 200))
-        assert store.set_snapshot("shr_1", None, Position(5, 500))
-        assert store.share("shr_1") == msgspec.structs.replace(SHARE, snapshot=SNAPSHOT, hint=Position(5, 500))
+        assert not store.set_snapshot(ShareId("shr_1"), older, Position(4, 400))
+        assert not store.set_snapshot(ShareId("shr_1"), None, Position(2, 200))
+        assert store.set_snapshot(ShareId("shr_1"), None, Position(5, 500))
+        assert store.share(ShareId("shr_1")) == msgspec.structs.replace(SHARE, snapshot=SNAPSHOT, hint=Position(5, 500))
 
     def test_a_share_that_is_gone_gets_no_snapshot(self, store: ShareStore) -> None:
         store.create(SHARE)
         store.bury(SHARE, TOMBSTONE)
-        assert not store.set_snapshot("shr_1", SNAPSHOT, Position(3, 300))
-        assert not store.set_snapshot("unknown", None, Position(3, 300))
+        assert not store.set_snapshot(ShareId("shr_1"), SNAPSHOT, Position(3, 300))
+        assert not store.set_snapshot(ShareId("unknown"), None, Position(3, 300))
 
 
 class TestLog:
@@ -189,17 +192,17 @@ class TestLog:
         store.create(SHARE)
         tail = append(store, Position(), item("m/1", b'{"a": 1.50}'), item("m/2"), at=7)
         append(store, tail, item("m/1"), at=6)
-        found = list(store.records("shr_1", 0))
+        found = list(store.records(ShareId("shr_1"), 0))
         assert [(each.first, each.last, each.at) for each in found] == [(1, 2, 7), (3, 3, 6)]
         assert found[0].items[0] == Item(key="m/1", type="message", data=b'{"a": 1.50}', seq=1, at=7)
         assert [each.seq for record in found for each in record.items] == [1, 2, 3]
-        assert found[1].total == found[0].total + len(store.prepare("shr_1", [item("m/1")]).packed or b"")
+        assert found[1].total == found[0].total + len(store.prepare(ShareId("shr_1"), [item("m/1")]).packed or b"")
 
     def test_of_two_writers_that_know_the_same_end_one_wins(self, store: ShareStore) -> None:
         store.create(SHARE)
         append(store, Position(), item("first"))
-        assert store.append("shr_1", Position(), 5, store.prepare("shr_1", [item("second")])) is None
-        assert [each.key for record in store.records("shr_1", 0) for each in record.items] == ["first"]
+        assert store.append(ShareId("shr_1"), Position(), 5, store.prepare(ShareId("shr_1"), [item("second")])) is None
+        assert [each.key for record in store.records(ShareId("shr_1"), 0) for each in record.items] == ["first"]
 
     @pytest.mark.parametrize(("after", "firsts"), [(0, [1, 4]), (1, [1, 4]), (3, [4]), (4, [4]), (5, [])])
     def test_a_log_is_read_from_anywhere_also_within_a_record(
@@ -208,8 +211,8 @@ class TestLog:
         store.create(SHARE)
         tail = append(store, Position(), item("a"), item("b"), item("c"))
         append(store, tail, item("d"), item("e"))
-        assert [record.first for record in store.records("shr_1", after)] == firsts
-        page = store.page("shr_1", after)
+        assert [record.first for record in store.records(ShareId("shr_1"), after)] == firsts
+        page = store.page(ShareId("shr_1"), after)
         assert page.share == SHARE
         assert page.complete
         assert [record.first for record in page.records if record.last > after] == firsts
@@ -217,7 +220,9 @@ class TestLog:
     def test_a_number_leads_to_its_record(self, store: ShareStore) -> None:
         store.create(SHARE)
         append(store, append(store, Position(), item("a"), item("b")), item("c"))
-        assert [record.first if (record := store.record_with("shr_1", seq)) else None for seq in (1, 2, 3, 4)] == [
+        assert [
+            record.first if (record := store.record_with(ShareId("shr_1"), seq)) else None for seq in (1, 2, 3, 4)
+        ] == [
             1,
             1,
             3,
@@ -226,15 +231,15 @@ class TestLog:
 
     def test_a_commit_reads_all_that_it_needs_at_once(self, store: ShareStore) -> None:
         store.create(SHARE)
-        viewer = Viewer("con_1", Protocol.LIVE, "ticket")
-        store.add_viewer("shr_1", viewer)
+        viewer = Viewer(ConnectionId("con_1"), Protocol.LIVE, "ticket")
+        store.add_viewer(ShareId("shr_1"), viewer)
         tail = append(store, Position(), item("a"))
         end = append(store, tail, item("b"))
-        head = store.head("shr_1", tail)
+        head = store.head(ShareId("shr_1"), tail)
         assert (head.share, head.viewers, head.tail) == (SHARE, (viewer,), end)
         assert [record.first for record in head.records] == [2]
-        assert store.head("shr_1", None).tail == Position(), "without a known end it is the share's hint"
-        assert store.end("shr_1") == (SHARE, 2)
+        assert store.head(ShareId("shr_1"), None).tail == Position(), "without a known end it is the share's hint"
+        assert store.end(ShareId("shr_1")) == (SHARE, 2)
 
     def test_a_log_of_more_than_a_page_is_read_record_by_record(self, store: ShareStore) -> None:
         store.create(SHARE)
@@ -243,18 +248,18 @@ class TestLog:
             # Two items of random text are about 250 KB of a row, of which a page of 1 MB holds less than five.
             pair = [item(str(first + part), b'"' + secrets.token_hex(125_000).encode() + b'"') for part in range(2)]
             tail = append(store, tail, *pair)
-        assert store.page("shr_1", 0) == LogPage(SHARE, (), complete=False)
-        assert [record.first for record in store.records("shr_1", 0)] == [1, 3, 5, 7, 9]
+        assert store.page(ShareId("shr_1"), 0) == LogPage(SHARE, (), complete=False)
+        assert [record.first for record in store.records(ShareId("shr_1"), 0)] == [1, 3, 5, 7, 9]
 
     def test_a_large_item_is_stored_once_by_its_content(self, store: ShareStore, objects: ObjectStore) -> None:
         large = b'"' + b"x" * ITEM_BODY_BYTES + b'"'
         store.create(SHARE)
         tail = append(store, Position(), item("a", large), item("b"))
         append(store, tail, item("a", large))
-        first, second = store.records("shr_1", 0)
+        first, second = store.records(ShareId("shr_1"), 0)
         assert first.items[0].data == b""
         assert first.items[0].body == second.items[0].body
-        assert objects.get_body("shr_1", first.items[0].body or "") == large
+        assert objects.get_body(ShareId("shr_1"), first.items[0].body or "") == large
         assert first.items[1].data == b"{}"
 
     def test_a_large_record_is_stored_beside_its_row(self, cloud: Cloud, store: ShareStore) -> None:
@@ -264,59 +269,61 @@ class TestLog:
         append(store, Position(), *many)
         [row] = [row for row in cloud.rows("shares") if "claim" in row]
         assert "payload" not in row
-        [record] = store.records("shr_1", 0)
+        [record] = store.records(ShareId("shr_1"), 0)
         assert isinstance(record, Record)
         assert [each.data for each in record.items] == [each.data for each in many]
         assert sum(len(each.data) for each in many) > ROW_PAYLOAD_BYTES
 
 
 class TestViewers:
-    @pytest.mark.parametrize("viewer", [Viewer("con_1", Protocol.LIVE), Viewer("con_1", Protocol.POLL, "ticket")])
+    @pytest.mark.parametrize(
+        "viewer", [Viewer(ConnectionId("con_1"), Protocol.LIVE), Viewer(ConnectionId("con_1"), Protocol.POLL, "ticket")]
+    )
     def test_a_viewer_follows_until_removed(self, store: ShareStore, viewer: Viewer) -> None:
-        store.add_viewer("shr_1", viewer)
-        assert store.viewers("shr_1") == [viewer]
-        assert store.viewers("shr_2") == []
-        store.remove_viewer("shr_1", "con_1")
-        assert store.viewers("shr_1") == []
+        store.add_viewer(ShareId("shr_1"), viewer)
+        assert store.viewers(ShareId("shr_1")) == [viewer]
+        assert store.viewers(ShareId("shr_2")) == []
+        store.remove_viewer(ShareId("shr_1"), ConnectionId("con_1"))
+        assert store.viewers(ShareId("shr_1")) == []
 
     def test_a_connection_ends_with_all_that_it_followed(self, cloud: Cloud) -> None:
         connections = ConnectionStore(cloud.table("connections"))
         for share_id in ("shr_1", "shr_2", "shr_1"):
-            connections.follow("con_1", share_id)
-        assert sorted(connections.forget("con_1")) == ["shr_1", "shr_2"]
-        assert connections.forget("con_1") == []
+            connections.follow(ConnectionId("con_1"), ShareId(share_id))
+        assert sorted(connections.forget(ConnectionId("con_1"))) == ["shr_1", "shr_2"]
+        assert connections.forget(ConnectionId("con_1")) == []
 
 
 class TestPurge:
     def test_every_row_of_a_share_goes_and_no_other(self, cloud: Cloud, store: ShareStore) -> None:
         store.create(SHARE)
         store.put_tombstone(TOMBSTONE)
-        store.count_view("shr_1")
+        store.count_view(ShareId("shr_1"))
         tail = Position()
         for number in range(30):
             tail = append(store, tail, item(str(number)))
-        store.add_viewer("shr_1", Viewer("con_1", Protocol.LIVE))
-        store.add_viewer("shr_10", Viewer("con_1", Protocol.LIVE))
-        assert store.purge("shr_1") == 33
-        assert store.purge("shr_1") == 0
+        store.add_viewer(ShareId("shr_1"), Viewer(ConnectionId("con_1"), Protocol.LIVE))
+        store.add_viewer(ShareId("shr_10"), Viewer(ConnectionId("con_1"), Protocol.LIVE))
+        assert store.purge(ShareId("shr_1")) == 33
+        assert store.purge(ShareId("shr_1")) == 0
         assert {row["pk"]["S"] for row in cloud.rows("shares")} == {"session#session", "gone#shr_1", "shr_10"}
 
     def test_every_version_of_every_object_goes_and_no_other_shares(self, objects: ObjectStore) -> None:
         for share_id in ("shr_1", "shr_10"):
             for _ in range(2):
-                objects.put(share_id, "documents/a", gzip.compress(b"{}"))
-        objects.put_body("shr_1", b"large")
-        objects.delete("shr_1", "documents/a")
-        assert not objects.exists("shr_1", "documents/a")
-        assert objects.purge("shr_1") == 1
+                objects.put(ShareId(share_id), "documents/a", gzip.compress(b"{}"))
+        objects.put_body(ShareId("shr_1"), b"large")
+        objects.delete(ShareId("shr_1"), "documents/a")
+        assert not objects.exists(ShareId("shr_1"), "documents/a")
+        assert objects.purge(ShareId("shr_1")) == 1
         versions = aws.s3().list_object_versions(Bucket="shares")
         assert {each.get("Key") for each in versions.get("Versions", [])} == {"shares/shr_10/documents/a"}
         assert "DeleteMarkers" not in versions
 
     def test_a_hidden_object_is_purged_too(self, objects: ObjectStore) -> None:
-        objects.put("shr_1", "a", b"")
+        objects.put(ShareId("shr_1"), "a", b"")
         aws.s3().delete_object(Bucket="shares", Key="shares/shr_1/a")
-        assert objects.purge("shr_1") == 2, "the version and the marker that hides it"
+        assert objects.purge(ShareId("shr_1")) == 2, "the version and the marker that hides it"
 
 
 def test_rates_count_by_window(store: ShareStore) -> None:

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.protocol import tickets
 
 KEY = tickets.new_key()
-SHARE = "AbCdEfGhIjKlMnOpQrStUv"
+SHARE = ShareId("AbCdEfGhIjKlMnOpQrStUv")
 
 
 @pytest.mark.parametrize("proof", ["", "session#sid_0123", "key#" + "ab" * 32])
@@ -21,7 +22,7 @@ def test_a_ticket_says_whose_it_is(proof: str) -> None:
 
 def test_a_ticket_is_for_one_share_and_one_key() -> None:
     ticket = tickets.write(KEY, SHARE)
-    assert tickets.read(KEY, SHARE[::-1], ticket) is None
+    assert tickets.read(KEY, ShareId(SHARE[::-1]), ticket) is None
     assert tickets.read(tickets.new_key(), SHARE, ticket) is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Note, Reasoning, Text, Tool, Unknown, block, failure, file, usage
 from opencode_cloud.sharing.rendering.lenient import decode, line, plain
 from opencode_cloud.sharing.rendering.transcript import moment, to_document, transcribe
@@ -37,7 +38,7 @@ anything = st.recursive(
 
 
 def document(*items: Item) -> dict[str, Any]:
-    return json.loads(msgspec.json.encode(to_document(SHARE, items, 7)))
+    return json.loads(msgspec.json.encode(to_document(ShareId(SHARE), items, 7)))
 
 
 def test_messages_come_in_order_of_their_time_and_then_of_their_id() -> None:
@@ -57,9 +58,9 @@ def test_parts_come_in_order_of_their_id() -> None:
 
 def test_the_order_in_which_items_are_given_does_not_matter() -> None:
     items = conversation()
-    expected = to_document(SHARE, items, 1)
+    expected = to_document(ShareId(SHARE), items, 1)
     random.Random(1).shuffle(items)
-    assert to_document(SHARE, items, 1) == expected
+    assert to_document(ShareId(SHARE), items, 1) == expected
 
 
 def test_of_one_key_the_later_arrival_counts() -> None:
@@ -169,7 +170,7 @@ def test_a_second_generation_blob_reads_as_messages() -> None:
 )
 def test_no_data_of_the_wrong_shape_fails(published: list[tuple[str, Any]]) -> None:
     items = [Item(f"{kind}/a/{n}", kind, json.dumps(data).encode()) for n, (kind, data) in enumerate(published)]
-    msgspec.json.encode(to_document(SHARE, items, 1))
+    msgspec.json.encode(to_document(ShareId(SHARE), items, 1))
 
 
 @given(

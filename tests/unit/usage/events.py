@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Table, func, select
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import SUMS
@@ -16,8 +17,8 @@ NOON = 1_764_072_000_000
 """2025-11-25T12:00:00Z, in milliseconds."""
 HOUR = 3_600_000
 DAY = 24 * HOUR
-WORKSPACE = "wrk_01K0000000000000000000000A"
-OTHER = "wrk_01K0000000000000000000000B"
+WORKSPACE = WorkspaceId("wrk_01K0000000000000000000000A")
+OTHER = WorkspaceId("wrk_01K0000000000000000000000B")
 ANN = "mem_01K0000000000000000000000A"
 BEN = "mem_01K0000000000000000000000B"
 ROBOT = "svc_01K0000000000000000000000A"
@@ -32,10 +33,10 @@ def event(number: int = 0, **changes: Any) -> UsageEvent:
     usual: dict[str, Any] = {
         "id": call(number),
         "at": NOON,
-        "workspace": WORKSPACE,
-        "member": ANN,
-        "account": "acc_01K0000000000000000000000A",
-        "key": "key_01K0000000000000000000000A",
+        "workspace_id": WORKSPACE,
+        "member_id": ANN,
+        "account_id": "acc_01K0000000000000000000000A",
+        "key_id": "key_01K0000000000000000000000A",
         "model": "claude-sonnet",
         "upstream": "anthropic",
         "upstream_model": "claude-sonnet-5",
@@ -53,7 +54,7 @@ def event(number: int = 0, **changes: Any) -> UsageEvent:
         "status": 200,
         "session": "ses_pseudonym",
         "request": "msg_1",
-        "correlation": "trace-1",
+        "correlation_id": "trace-1",
     }
     return UsageEvent(**usual | changes)
 
@@ -67,16 +68,16 @@ tokens = st.builds(Tokens, input=amounts, output=amounts, reasoning=amounts, cac
 entries = st.builds(
     # A budget is of one workspace.
     lambda number, windows, changes: entry(
-        number, tuple(f"budget#{changes['workspace']}#{window}" for window in sorted(windows)), **changes
+        number, tuple(f"budget#{changes['workspace_id']}#{window}" for window in sorted(windows)), **changes
     ),
     st.integers(0, 30),
     st.sets(st.sampled_from([1, 2, 3])),
     st.fixed_dictionaries(
         {
-            "workspace": st.sampled_from([WORKSPACE, OTHER]),
+            "workspace_id": st.sampled_from([WORKSPACE, OTHER]),
             "at": st.integers(NOON - 3 * DAY, NOON + 3 * DAY),
-            "member": st.sampled_from(["", ANN, BEN]),
-            "service_account": st.sampled_from(["", ROBOT]),
+            "member_id": st.sampled_from(["", ANN, BEN]),
+            "service_account_id": st.sampled_from(["", ROBOT]),
             "model": st.sampled_from(["claude-sonnet", "gpt", "Gpt", "gemini"]),
             "upstream": st.sampled_from(["", "anthropic", "openrouter"]),
             "session": st.sampled_from(["", "ses_a", "ses_b", "ses_B"]),

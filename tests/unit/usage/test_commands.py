@@ -50,7 +50,7 @@ def test_a_replay_is_asked_for_until_the_day_is_done(
 
 def test_a_day_is_reconciled_by_hand() -> None:
     told: Any = Told()
-    command = {"type": "usage", "action": "reconcile", "day": "2026-11-25", "workspace": "wrk_1"}
+    command = {"type": "usage", "action": "reconcile", "day": "2026-11-25", "workspace_id": "wrk_1"}
     assert carry_out(msgspec.convert(command, UsageCommand), told) == {"drifts": 2}
     assert told.asked == [("wrk_1", datetime(2026, 11, 25))]  # noqa: DTZ001 - UTC without a zone
 

@@ -18,6 +18,7 @@ import pytest
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.ids import ExportId
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.deliveries import ExportDeliveries
@@ -83,14 +84,14 @@ class Office:
                 Entry(
                     event=msgspec.structs.replace(
                         event(number, cost=10**8 + number, at=NOON + number // 2, error="=1+1"),
-                        workspace=self.workspace,
-                        member=self.ann.id,
+                        workspace_id=self.workspace,
+                        member_id=self.ann.id,
                     )
                 )
                 for number in range(7)
             ]
         )
-        self.ingest.take([Entry(event=event(99, workspace=OTHER))])
+        self.ingest.take([Entry(event=event(99, workspace_id=OTHER))])
 
     def exporting(self, events_a_file: int = 3) -> Exporting:
         return Exporting(
@@ -201,8 +202,10 @@ def test_an_export_that_fails_again_and_again_is_given_up(office: Office, monkey
 
 def test_a_message_may_come_before_its_export_is_committed(office: Office) -> None:
     exporting = office.exporting()
-    assert not exporting.go_on(ExportRequest(export="exp_none", sent_at=now_seconds()))
-    assert exporting.go_on(ExportRequest(export="exp_none", sent_at=now_seconds() - 61)), "it was rolled back"
+    assert not exporting.go_on(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds()))
+    assert exporting.go_on(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds() - 61)), (
+        "it was rolled back"
+    )
 
 
 def test_an_export_is_of_one_workspace_and_on_record(office: Office) -> None:

@@ -33,11 +33,17 @@ STARTS: dict[Interval, Callable[[datetime], datetime]] = {
     Interval.MONTH: lambda at: day_start(at).replace(day=1),
 }
 moments = st.integers(0, 7 * 24 * 60).map(lambda minutes: FIRST + timedelta(minutes=minutes))
-owner = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=ANN, workspace=WORKSPACE, role=Role.OWNER)
+owner = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=ANN, workspace_id=WORKSPACE, role=Role.OWNER)
+
+
+def value_of(event: UsageEvent, dimension: str) -> Any:
+    """Return an event's value of a dimension, which is named without the suffix of ids."""
+    named = f"{dimension}_id"
+    return getattr(event, named if named in UsageEvent.__struct_fields__ else dimension)
 
 
 def reader(role: Role, kind: ActorKind = ActorKind.MEMBER, who: str = ANN, **more: Any) -> Actor:
-    usual = {"credential": Credential.SESSION, "workspace": WORKSPACE}
+    usual = {"credential": Credential.SESSION, "workspace_id": WORKSPACE}
     return Actor(kind=kind, id=who, role=role, **usual | more)
 
 
@@ -62,9 +68,9 @@ def chosen(found: Sequence[Entry], wanted: Selection) -> list[UsageEvent]:
     return [
         each.event
         for each in found
-        if each.event.workspace == WORKSPACE
+        if each.event.workspace_id == WORKSPACE
         and wanted.since <= moment(each.event) < wanted.until
-        and all(getattr(each.event, dimension) == value for dimension, value in wanted.only.items())
+        and all(value_of(each.event, dimension) == value for dimension, value in wanted.only.items())
         and (wanted.byok is None or each.event.byok == wanted.byok)
     ]
 
@@ -104,7 +110,7 @@ def test_figures_are_what_the_events_of_the_period_add_up_to(
 
     expected: dict[Any, list[UsageEvent]] = {}
     for each in chosen(found, whole(asked, None, by)):
-        expected.setdefault(getattr(each, by), []).append(each)
+        expected.setdefault(value_of(each, by), []).append(each)
     lines = pages(
         lambda after: reading.groups(owner, WORKSPACE, asked, by, after, 2), lambda line: (line.sums.cost, line.group)
     )
@@ -118,7 +124,7 @@ def test_figures_are_what_the_events_of_the_period_add_up_to(
         return
     expected.clear()
     for each in chosen(found, whole(asked, interval, by)):
-        expected.setdefault((STARTS[interval](moment(each)), getattr(each, by)), []).append(each)
+        expected.setdefault((STARTS[interval](moment(each)), value_of(each, by)), []).append(each)
     lines = pages(
         lambda after: reading.series(owner, WORKSPACE, asked, interval, by, after, 2),
         lambda line: (line.start, line.group),
@@ -130,7 +136,7 @@ def test_figures_are_what_the_events_of_the_period_add_up_to(
 
 def test_events_come_the_newest_first_page_by_page(ingest: Ingest, reading: Reading) -> None:
     ingest.take([entry(number, at=NOON + (number % 3) * 1000) for number in range(9)])
-    ingest.take([entry(99, workspace=OTHER)])
+    ingest.take([entry(99, workspace_id=OTHER)])
     wanted = Selection(since=FIRST, until=LAST)
     found: list[str] = []
     after: tuple[datetime, str] | None = None
@@ -158,7 +164,9 @@ def test_a_period_up_to_now_is_read_by_whole_days(monkeypatch: pytest.MonkeyPatc
 class TestWhoSeesWhat:
     @pytest.fixture(autouse=True)
     def _calls(self, ingest: Ingest) -> None:
-        ingest.take([entry(1), entry(2, member=BEN, cost=7), entry(3, member="", service_account=ROBOT, cost=9)])
+        ingest.take(
+            [entry(1), entry(2, member_id=BEN, cost=7), entry(3, member_id="", service_account_id=ROBOT, cost=9)]
+        )
 
     @pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
     def test_a_member_sees_what_they_used_themselves(self, reading: Reading, role: Role) -> None:
@@ -166,7 +174,7 @@ class TestWhoSeesWhat:
         ben = reader(role, who=BEN)
         assert reading.total(ben, WORKSPACE, wanted).cost == 7
         assert [line.group for line in reading.groups(ben, WORKSPACE, wanted, Dimension.MEMBER, None, 9)] == [BEN]
-        assert [each.event.member for each in reading.events(ben, WORKSPACE, wanted, None, 9)] == [BEN]
+        assert [each.event.member_id for each in reading.events(ben, WORKSPACE, wanted, None, 9)] == [BEN]
         (point,) = reading.series(ben, WORKSPACE, wanted, Interval.DAY, None, None, 9)
         assert point.sums.cost == 7
 

@@ -48,7 +48,7 @@ class Office:
         self.bearers = {self.ann.id: self.api.knows(owner), self.ben.id: self.api.knows(self.ben)}
 
     def used(self, number: int, who: Actor, **changes: Any) -> None:
-        own = {"workspace": self.workspace, "member": who.id, **changes}
+        own = {"workspace_id": self.workspace, "member_id": who.id, **changes}
         self.ingest.take([Entry(event=msgspec.structs.replace(event(number), **own))])
 
     def get(self, path: str, who: Actor | None = None, **query: str) -> Any:
@@ -193,7 +193,7 @@ class TestExports:
         ann = office.bearers[office.ann.id]
         made = office.api(ann, f"POST {self.path(office)}", {**NOVEMBER, "format": "parquet"})
         assert (made.status, made.body["state"], made.body["from"]) == (202, "queued", "2025-11-01T00:00:00.000000Z")
-        assert [request.export for request in office.inbox.sent] == [made.body["id"]]
+        assert [request.export_id for request in office.inbox.sent] == [made.body["id"]]
         assert office.api(ann, f"GET {self.path(office)}").body["data"] == [made.body]
         assert office.api(ann, f"GET {self.path(office, '/' + made.body['id'])}").body == {**made.body, "files": []}
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from opencode_cloud.contracts.ids import ExportId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.kit.dynamodb.batch import KEYS_AT_ONCE
 from opencode_cloud.schema.usage_events import KEPT_DAYS, partition, to_row
 from opencode_cloud.usage.models import Counted, Entry, Export, ExportFile, ExportFormat, ExportRequest
-from opencode_cloud.usage.store import exports, table
+from opencode_cloud.usage.store import exports
 from opencode_cloud.usage.store.exports import ADDRESS_SECONDS, ExportFiles, ExportQueue
 from opencode_cloud.usage.store.table import CounterTable, UsageTable
 from tests.unit.aws import Cloud
@@ -21,7 +23,7 @@ from tests.unit.usage.events import DAY, NOON, OTHER, WORKSPACE, call, event
 
 DAY_OF_NOON = "2025-11-25"
 EXPORT = Export(
-    id="exp_1",
+    id=ExportId("exp_1"),
     workspace_id=WORKSPACE,
     since=datetime(2025, 11, 25, tzinfo=UTC),
     until=datetime(2025, 11, 26, tzinfo=UTC),
@@ -61,7 +63,7 @@ class TestEvents:
         assert read() == [entry]
 
     def test_a_day_is_the_workspaces_own_in_order_of_ids(self) -> None:
-        for each in (event(3), event(1), event(2, at=NOON + DAY), event(4, workspace=OTHER)):
+        for each in (event(3), event(1), event(2, at=NOON + DAY), event(4, workspace_id=OTHER)):
             put(Entry(event=each, counters=()))
         assert [entry.event.id for entry in read()] == [call(1), call(3)]
         assert [entry.event.id for entry in read(after=call(1))] == [call(3)]
@@ -103,7 +105,7 @@ class TestCounters:
         }
 
     def test_more_than_a_batch_takes_are_read(self) -> None:
-        keys = [f"budget#{number}" for number in range(table.AT_ONCE + 1)]
+        keys = [f"budget#{number}" for number in range(KEYS_AT_ONCE + 1)]
         for key in keys:
             row = {"pk": {"S": key}, "sk": {"S": "COUNTER"}, "scope": {"S": "key"}, "unit": {"S": "cost"}}
             aws.dynamodb().put_item(TableName="budgets", Item=row)  # pyright: ignore[reportArgumentType]
@@ -130,7 +132,7 @@ class TestExports:
         self, account: Cloud, monkeypatch: pytest.MonkeyPatch, delay: int, received: int
     ) -> None:
         monkeypatch.setattr(exports, "COMMIT_SECONDS", delay)
-        request = ExportRequest(export="exp_1", sent_at=1_800_000_000)
+        request = ExportRequest(export_id=ExportId("exp_1"), sent_at=1_800_000_000)
         url = account.queue("export")
         ExportQueue(url).send(request)
         found = [msgspec.json.decode(message["Body"], type=ExportRequest) for message in account.messages(url)]

@@ -7,6 +7,7 @@ from typing import Any
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.api import api_app
 from opencode_cloud.keys.routes import KeysRoutes
@@ -27,16 +28,16 @@ class Acquainted(Access):
             raise login_required()
         return found
 
-    def member(self, request: Request, workspace: str, *permissions: Permission) -> Actor:
+    def member(self, request: Request, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
         actor = self.people.get(request.bearer)
         if actor is None:
             raise login_required()
         if actor.kind is ActorKind.ACCOUNT:
-            mine = {each.id: each for each in self._place.team.workspaces.memberships(actor.account)}
-            if workspace not in mine or mine[workspace].deleted_at:
+            mine = {each.id: each for each in self._place.team.workspaces.memberships(actor.account_id)}
+            if workspace_id not in mine or mine[workspace_id].deleted_at:
                 raise workspace_not_found()
-            actor = self._place.member(actor, workspace)
-        elif actor.workspace != workspace:
+            actor = self._place.member(actor, workspace_id)
+        elif actor.workspace_id != workspace_id:
             raise workspace_not_found()
         for permission in permissions:
             if not actor.may(permission):

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from opencode_cloud.composition.services.workspaces import workspace_services
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
@@ -65,7 +66,9 @@ class Place:
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
         with self.database.transaction() as connection:
             connection.execute(accounts.insert(), row)
-        return Actor(kind=ActorKind.ACCOUNT, credential=Credential.SESSION, id=account, name=email, account=account)
+        return Actor(
+            kind=ActorKind.ACCOUNT, credential=Credential.SESSION, id=account, name=email, account_id=AccountId(account)
+        )
 
     def founded(self, owner: Actor, name: str = "Acme") -> Workspace:
         """Make a workspace of ``owner``."""
@@ -74,20 +77,20 @@ class Place:
     def joined(self, by: Actor, email: str, role: str) -> Actor:
         """Make a person, invite them as ``by``, let them accept; return the new member as they act."""
         person = self.person(email)
-        invitation = self.team.invitations.invite(by, by.workspace, email, Role(role))
+        invitation = self.team.invitations.invite(by, by.workspace_id, email, Role(role))
         self.team.invitations.accept(person, invitation.id)
-        return self.member(person, by.workspace)
+        return self.member(person, by.workspace_id)
 
-    def member(self, person: Actor, workspace: str) -> Actor:
+    def member(self, person: Actor, workspace_id: WorkspaceId) -> Actor:
         """Return a person as a member, as :class:`Access` would."""
-        mine = {each.id: each for each in self.team.workspaces.memberships(person.account)}[workspace]
+        mine = {each.id: each for each in self.team.workspaces.memberships(person.account_id)}[workspace_id]
         return Actor(
             kind=ActorKind.MEMBER,
             credential=Credential.SESSION,
             id=mine.member_id,
             name=person.name,
-            account=person.account,
-            workspace=workspace,
+            account_id=person.account_id,
+            workspace_id=workspace_id,
             role=mine.role,
         )
 

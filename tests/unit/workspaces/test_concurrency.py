@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role, Scope
 from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.errors import ServiceError
@@ -33,19 +34,19 @@ def test_two_owners_who_leave_at_once_leave_one_behind(place: Place, _attempt: i
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "owner")
     outcome = at_once(
-        lambda: place.team.members.leave(owner, owner.workspace),
-        lambda: place.team.members.leave(bob, owner.workspace),
+        lambda: place.team.members.leave(owner, owner.workspace_id),
+        lambda: place.team.members.leave(bob, owner.workspace_id),
     )
     assert outcome == ["last_owner", "ok"]
-    assert [each.role for each in place.team.members.members_of(owner.workspace)] == [Role.OWNER]
+    assert [each.role for each in place.team.members.members_of(owner.workspace_id)] == [Role.OWNER]
 
 
 def test_two_owners_who_demote_each_other_leave_one(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "owner")
     outcome = at_once(
-        lambda: place.team.members.change_role(owner, owner.workspace, bob.id, Role.MEMBER),
-        lambda: place.team.members.change_role(bob, owner.workspace, owner.id, Role.MEMBER),
+        lambda: place.team.members.change_role(owner, owner.workspace_id, MemberId(bob.id), Role.MEMBER),
+        lambda: place.team.members.change_role(bob, owner.workspace_id, MemberId(owner.id), Role.MEMBER),
     )
     assert outcome == ["last_owner", "ok"]
 
@@ -53,27 +54,27 @@ def test_two_owners_who_demote_each_other_leave_one(place: Place) -> None:
 def test_an_invitation_that_is_withdrawn_and_accepted_at_once_ends_one_way(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.person("bob@example.com")
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER)
     outcome = at_once(
         lambda: place.team.invitations.accept(bob, invitation.id),
-        lambda: place.team.invitations.revoke(owner, owner.workspace, invitation.id),
+        lambda: place.team.invitations.revoke(owner, owner.workspace_id, invitation.id),
     )
     assert outcome == ["invitation_settled", "ok"]
-    state = place.team.invitations.get(owner.workspace, invitation.id).state
-    members = {each.email for each in place.team.members.members_of(owner.workspace)}
+    state = place.team.invitations.get(owner.workspace_id, invitation.id).state
+    members = {each.email for each in place.team.members.members_of(owner.workspace_id)}
     assert ("bob@example.com" in members) == (state == "accepted")
 
 
 def test_one_address_is_invited_once(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    invite = lambda: place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)  # noqa: E731
+    invite = lambda: place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER)  # noqa: E731
     assert at_once(invite, invite, invite) == ["already_invited", "already_invited", "ok"]
 
 
 def test_a_person_accepts_once(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.person("bob@example.com")
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER)
     accept = lambda: place.team.invitations.accept(bob, invitation.id)  # noqa: E731
     assert at_once(accept, accept) == ["invitation_settled", "ok"]
 
@@ -83,8 +84,8 @@ def test_a_key_that_is_made_while_its_holder_is_removed_is_not_left_behind(place
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
     outcome = at_once(
-        lambda: place.team.members.remove(owner, owner.workspace, bob.id),
-        *[lambda: place.team.keys.create(bob, owner.workspace, Wish(name="k", scopes=[Scope.INFERENCE]))] * 3,
+        lambda: place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id)),
+        *[lambda: place.team.keys.create(bob, owner.workspace_id, Wish(name="k", scopes=[Scope.INFERENCE]))] * 3,
     )
     assert set(outcome) <= {"ok", "workspace_not_found"}
-    assert place.team.keys.of_workspace(owner, owner.workspace) == []
+    assert place.team.keys.of_workspace(owner, owner.workspace_id) == []

@@ -71,16 +71,16 @@ def team(place: Place, zone: Zone) -> WorkspaceServices:
 
 def test_a_domain_is_proved_by_its_record(place: Place, team: WorkspaceServices, zone: Zone) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
-    claimed = team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True)
+    claimed = team.domains.add(owner, owner.workspace_id, "corp.example", Role.MEMBER, auto_join=True)
     with pytest.raises(ServiceError) as caught:
-        team.domains.verify(owner, owner.workspace, claimed.id)
+        team.domains.verify(owner, owner.workspace_id, claimed.id)
     assert code_of(caught) == "domain_not_verified"
     assert claimed.record_value in caught.value.message
     zone.texts["_opencode-cloud.corp.example"] = ["something else"]
     with pytest.raises(ServiceError):
-        team.domains.verify(owner, owner.workspace, claimed.id)
+        team.domains.verify(owner, owner.workspace_id, claimed.id)
     zone.texts["_opencode-cloud.corp.example"].append(claimed.record_value)
-    assert team.domains.verify(owner, owner.workspace, claimed.id).verified_at
+    assert team.domains.verify(owner, owner.workspace_id, claimed.id).verified_at
 
 
 def test_the_record_of_one_workspace_proves_nothing_for_another(
@@ -88,35 +88,35 @@ def test_the_record_of_one_workspace_proves_nothing_for_another(
 ) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     stranger = place.member(eve := place.person("eve@evil.example"), place.founded(eve).id)
-    mine = team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True)
-    theirs = team.domains.add(stranger, stranger.workspace, "corp.example", Role.MEMBER, auto_join=True)
+    mine = team.domains.add(owner, owner.workspace_id, "corp.example", Role.MEMBER, auto_join=True)
+    theirs = team.domains.add(stranger, stranger.workspace_id, "corp.example", Role.MEMBER, auto_join=True)
     zone.texts["_opencode-cloud.corp.example"] = [mine.record_value]
     with pytest.raises(ServiceError) as caught:
-        team.domains.verify(stranger, stranger.workspace, theirs.id)
+        team.domains.verify(stranger, stranger.workspace_id, theirs.id)
     assert code_of(caught) == "domain_not_verified"
     with pytest.raises(ServiceError) as caught:
-        team.domains.verify(stranger, stranger.workspace, mine.id)
+        team.domains.verify(stranger, stranger.workspace_id, mine.id)
     assert code_of(caught) == "domain_not_found"
 
 
 def test_proofs_are_looked_up_again(place: Place, team: WorkspaceServices, zone: Zone) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
-    kept = team.domains.add(owner, owner.workspace, "kept.example", Role.MEMBER, auto_join=True)
-    lost = team.domains.add(owner, owner.workspace, "lost.example", Role.MEMBER, auto_join=True)
+    kept = team.domains.add(owner, owner.workspace_id, "kept.example", Role.MEMBER, auto_join=True)
+    lost = team.domains.add(owner, owner.workspace_id, "lost.example", Role.MEMBER, auto_join=True)
     long_ago = utc_now() - LOOK_AGAIN_AFTER * 2
     with place.database.transaction() as connection:
         connection.execute(update(domains).values(verified_at=long_ago))
     zone.texts["_opencode-cloud.kept.example"] = [kept.record_value]
     assert team.domains.verify_again() == 1
-    seen = team.domains.get(owner.workspace, kept.id).verified_at
+    seen = team.domains.get(owner.workspace_id, kept.id).verified_at
     assert seen is not None
     assert seen > long_ago
-    assert team.domains.get(owner.workspace, lost.id).verified_at == long_ago
+    assert team.domains.get(owner.workspace_id, lost.id).verified_at == long_ago
 
 
 @pytest.mark.parametrize("name", ["", "com", "no spaces.example", "-.example", "a@b.example", "http://corp.example"])
 def test_what_is_no_domain_is_refused(place: Place, team: WorkspaceServices, name: str) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
     with pytest.raises(ServiceError) as caught:
-        team.domains.add(owner, owner.workspace, name, Role.MEMBER, auto_join=True)
+        team.domains.add(owner, owner.workspace_id, name, Role.MEMBER, auto_join=True)
     assert code_of(caught) == "invalid_domain"

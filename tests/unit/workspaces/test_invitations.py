@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from opencode_cloud.contracts.actor import ANONYMOUS, Credential
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
@@ -31,7 +32,7 @@ def age(place: Place, invitation: str, by: timedelta) -> None:
 
 def test_an_invitation_queues_a_mail_without_any_secret(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    invitation = place.team.invitations.invite(owner, owner.workspace, " Bob@Example.com ", Role.MEMBER)
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, " Bob@Example.com ", Role.MEMBER)
     assert invitation.email == "Bob@example.com"
     with place.database.transaction() as connection:
         mail = connection.execute(select(mails)).one()
@@ -44,13 +45,13 @@ def test_an_invitation_queues_a_mail_without_any_secret(place: Place) -> None:
 
 def test_a_new_mail_ends_the_old_link(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
     with pytest.raises(ServiceError) as caught:
-        place.team.invitations.resend(owner, owner.workspace, invitation)
+        place.team.invitations.resend(owner, owner.workspace_id, invitation)
     assert code_of(caught) == "resent_too_soon"
     age(place, invitation, timedelta(days=8))
-    assert place.team.invitations.get(owner.workspace, invitation).state is InvitationState.EXPIRED
-    resent = place.team.invitations.resend(owner, owner.workspace, invitation)
+    assert place.team.invitations.get(owner.workspace_id, invitation).state is InvitationState.EXPIRED
+    resent = place.team.invitations.resend(owner, owner.workspace_id, invitation)
     assert resent.state is InvitationState.PENDING
     assert place.team.invitations.by_token(invitation_token(KEY, invitation, 2)).id == invitation
     with pytest.raises(ServiceError) as caught:
@@ -61,21 +62,21 @@ def test_a_new_mail_ends_the_old_link(place: Place) -> None:
 def test_an_expired_invitation_is_not_accepted_and_a_new_one_takes_its_place(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.person("bob@example.com")
-    old = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.ADMIN).id
+    old = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.ADMIN).id
     age(place, old, timedelta(days=7, seconds=1))
-    assert place.team.invitations.mine(bob.account) == []
+    assert place.team.invitations.mine(bob.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(bob, old)
     assert code_of(caught) == "invitation_settled"
-    new = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
-    assert place.team.invitations.get(owner.workspace, old).state is InvitationState.REVOKED
+    new = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
+    assert place.team.invitations.get(owner.workspace_id, old).state is InvitationState.REVOKED
     place.team.invitations.accept(bob, new)
-    assert place.member(bob, owner.workspace).role == Role.MEMBER
+    assert place.member(bob, owner.workspace_id).role == Role.MEMBER
 
 
 def test_only_a_person_with_the_invited_address_answers(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
     eve = place.person("eve@example.com")
     for answer in (place.team.invitations.accept, place.team.invitations.decline):
         with pytest.raises(ServiceError) as caught:
@@ -88,7 +89,7 @@ def test_an_address_of_any_login_counts(place: Place) -> None:
     bob = place.person("bob@home.example")
     login = {
         "id": new_id("lgn"),
-        "account_id": bob.account,
+        "account_id": bob.account_id,
         "provider": "github",
         "subject": "7",
         "email": "Bob@Work.example",
@@ -97,41 +98,41 @@ def test_an_address_of_any_login_counts(place: Place) -> None:
     }
     with place.database.transaction() as connection:
         connection.execute(logins.insert(), login)
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@work.example", Role.MEMBER)
-    assert [each.id for each in place.team.invitations.mine(bob.account)] == [invitation.id]
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@work.example", Role.MEMBER)
+    assert [each.id for each in place.team.invitations.mine(bob.account_id)] == [invitation.id]
     place.team.invitations.accept(bob, invitation.id)
     with pytest.raises(ServiceError) as caught:
-        place.team.invitations.invite(owner, owner.workspace, "bob@work.example", Role.MEMBER)
+        place.team.invitations.invite(owner, owner.workspace_id, "bob@work.example", Role.MEMBER)
     assert code_of(caught) == "already_member"
 
 
 def test_who_holds_the_link_may_decline_without_an_account(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER)
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER)
     place.team.invitations.decline_by_token(invitation_token(KEY, invitation.id, 1), ANONYMOUS)
-    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.DECLINED
+    assert place.team.invitations.get(owner.workspace_id, invitation.id).state is InvitationState.DECLINED
 
 
 def test_nobody_joins_a_workspace_that_is_blocked_or_deleted(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.person("bob@example.com")
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
-    place.team.workspaces.block(owner, owner.workspace)
-    assert place.team.invitations.mine(bob.account) == []
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
+    place.team.workspaces.block(owner, owner.workspace_id)
+    assert place.team.invitations.mine(bob.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(bob, invitation)
     assert code_of(caught) == "invitation_not_found"
-    place.team.workspaces.unblock(owner, owner.workspace)
+    place.team.workspaces.unblock(owner, owner.workspace_id)
     place.team.invitations.accept(bob, invitation)
 
 
 def test_an_invitation_of_another_workspace_is_not_found(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     stranger = place.member(eve := place.person("eve@example.com"), place.founded(eve).id)
-    invitation = place.team.invitations.invite(owner, owner.workspace, "bob@example.com", Role.MEMBER).id
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
     for attempt in (place.team.invitations.resend, place.team.invitations.revoke):
         with pytest.raises(ServiceError) as caught:
-            attempt(stranger, stranger.workspace, invitation)
+            attempt(stranger, stranger.workspace_id, invitation)
         assert code_of(caught) == "invitation_not_found"
 
 
@@ -140,20 +141,20 @@ def test_a_key_cannot_accept_or_leave_for_its_holder(place: Place) -> None:
     bob = place.joined(owner, "bob@example.com", "member")
     key = replace(bob, credential=Credential.KEY, scopes=frozenset({"usage"}))
     with pytest.raises(ServiceError) as caught:
-        place.team.members.leave(key, owner.workspace)
+        place.team.members.leave(key, owner.workspace_id)
     assert code_of(caught) == "person_required"
 
 
 def test_an_accent_makes_another_person(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     jose, josé = place.person("jose@example.com"), "josé@example.com"
-    invitation = place.team.invitations.invite(owner, owner.workspace, josé, Role.MEMBER)
-    assert place.team.invitations.mine(jose.account) == []
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, josé, Role.MEMBER)
+    assert place.team.invitations.mine(jose.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(jose, invitation.id)
     assert code_of(caught) == "invitation_not_found"
-    theirs = place.team.invitations.invite(owner, owner.workspace, "jose@example.com", Role.MEMBER)
+    theirs = place.team.invitations.invite(owner, owner.workspace_id, "jose@example.com", Role.MEMBER)
     place.team.invitations.accept(jose, theirs.id)
-    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.PENDING
-    place.team.members.remove(owner, owner.workspace, place.member(jose, owner.workspace).id)
-    assert place.team.invitations.get(owner.workspace, invitation.id).state is InvitationState.PENDING
+    assert place.team.invitations.get(owner.workspace_id, invitation.id).state is InvitationState.PENDING
+    place.team.members.remove(owner, owner.workspace_id, MemberId(place.member(jose, owner.workspace_id).id))
+    assert place.team.invitations.get(owner.workspace_id, invitation.id).state is InvitationState.PENDING

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.ids import new_id
@@ -98,7 +99,7 @@ class Lifecycle(RuleBasedStateMachine):
             return
         member = self.acting(whom).id
         with self.refused("owners_only", "last_owner"):
-            self.team.members.change_role(self.acting(by), self.workspace, member, role)
+            self.team.members.change_role(self.acting(by), self.workspace, MemberId(member), role)
             assert Role.OWNER not in {role, self.roles[whom]} or self.roles[by] is Role.OWNER
             self.roles[whom] = role
 
@@ -109,7 +110,7 @@ class Lifecycle(RuleBasedStateMachine):
             return
         member = self.acting(whom).id
         with self.refused("owners_only", "last_owner"):
-            self.team.members.remove(self.acting(by), self.workspace, member)
+            self.team.members.remove(self.acting(by), self.workspace, MemberId(member))
             del self.roles[whom]
             self.settle_open(whom)
 
@@ -127,7 +128,7 @@ class Lifecycle(RuleBasedStateMachine):
         if self.roles.get(by) is not Role.OWNER or whom not in self.roles:
             return
         with self.refused("transfer_to_self"):
-            self.team.workspaces.transfer(self.acting(by), self.workspace, self.acting(whom).id)
+            self.team.workspaces.transfer(self.acting(by), self.workspace, MemberId(self.acting(whom).id))
             self.roles[whom], self.roles[by] = Role.OWNER, Role.ADMIN
 
     @invariant()

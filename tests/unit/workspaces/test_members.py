@@ -2,6 +2,7 @@
 
 import pytest
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import ServiceError
@@ -12,7 +13,7 @@ def test_who_founds_a_workspace_owns_it(place: Place) -> None:
     ada = place.person("ada@example.com")
     workspace = place.founded(ada, "  Acme ")
     assert workspace.name == "Acme"
-    (mine,) = place.team.workspaces.memberships(ada.account)
+    (mine,) = place.team.workspaces.memberships(ada.account_id)
     assert (mine.id, mine.role) == (workspace.id, Role.OWNER)
     assert place.told(Topic.WORKSPACE) == [workspace.id]
     assert place.told(Topic.MEMBER) == [mine.member_id]
@@ -25,8 +26,8 @@ def test_the_last_owner_cannot_leave_be_removed_or_demoted(place: Place) -> None
     owner = place.member(ada, workspace)
     for attempt in (
         lambda: place.team.members.leave(owner, workspace),
-        lambda: place.team.members.remove(owner, workspace, owner.id),
-        lambda: place.team.members.change_role(owner, workspace, owner.id, Role.ADMIN),
+        lambda: place.team.members.remove(owner, workspace, MemberId(owner.id)),
+        lambda: place.team.members.change_role(owner, workspace, MemberId(owner.id), Role.ADMIN),
     ):
         with pytest.raises(ServiceError) as caught:
             attempt()
@@ -40,9 +41,9 @@ def test_only_owners_touch_owners(place: Place) -> None:
     admin = place.joined(owner, "bob@example.com", "admin")
     other = place.joined(owner, "cyd@example.com", "owner")
     for attempt in (
-        lambda: place.team.members.remove(admin, workspace, other.id),
-        lambda: place.team.members.change_role(admin, workspace, other.id, Role.MEMBER),
-        lambda: place.team.members.change_role(admin, workspace, admin.id, Role.OWNER),
+        lambda: place.team.members.remove(admin, workspace, MemberId(other.id)),
+        lambda: place.team.members.change_role(admin, workspace, MemberId(other.id), Role.MEMBER),
+        lambda: place.team.members.change_role(admin, workspace, MemberId(admin.id), Role.OWNER),
         lambda: place.team.invitations.invite(admin, workspace, "dee@example.com", Role.OWNER),
     ):
         with pytest.raises(ServiceError) as caught:
@@ -55,10 +56,10 @@ def test_a_member_of_another_workspace_is_not_found(place: Place) -> None:
     mine, theirs = place.founded(ada).id, place.founded(eve).id
     owner, stranger = place.member(ada, mine), place.member(eve, theirs)
     for attempt in (
-        lambda: place.team.members.get(mine, stranger.id),
-        lambda: place.team.members.remove(owner, mine, stranger.id),
-        lambda: place.team.members.change_role(owner, mine, stranger.id, Role.VIEWER),
-        lambda: place.team.workspaces.transfer(owner, mine, stranger.id),
+        lambda: place.team.members.get(mine, MemberId(stranger.id)),
+        lambda: place.team.members.remove(owner, mine, MemberId(stranger.id)),
+        lambda: place.team.members.change_role(owner, mine, MemberId(stranger.id), Role.VIEWER),
+        lambda: place.team.workspaces.transfer(owner, mine, MemberId(stranger.id)),
     ):
         with pytest.raises(ServiceError) as caught:
             attempt()
@@ -68,18 +69,18 @@ def test_a_member_of_another_workspace_is_not_found(place: Place) -> None:
 def test_who_was_removed_and_is_invited_again_gets_their_row_back(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "admin")
-    place.team.members.remove(owner, owner.workspace, bob.id)
-    assert place.team.workspaces.memberships(bob.account) == []
-    invitation = place.team.invitations.invite(owner, owner.workspace, "BOB@example.com", Role.VIEWER)
+    place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id))
+    assert place.team.workspaces.memberships(bob.account_id) == []
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "BOB@example.com", Role.VIEWER)
     place.team.invitations.accept(bob, invitation.id)
-    assert place.team.members.get(owner.workspace, bob.id).role is Role.VIEWER
+    assert place.team.members.get(owner.workspace_id, MemberId(bob.id)).role is Role.VIEWER
 
 
 def test_a_transfer_makes_one_owner_of_another(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    place.team.workspaces.transfer(owner, owner.workspace, bob.id)
-    roles = {each.email: each.role for each in place.team.members.members_of(owner.workspace)}
+    place.team.workspaces.transfer(owner, owner.workspace_id, MemberId(bob.id))
+    roles = {each.email: each.role for each in place.team.members.members_of(owner.workspace_id)}
     assert roles == {"ada@example.com": Role.ADMIN, "bob@example.com": Role.OWNER}
 
 
@@ -87,9 +88,9 @@ def test_members_are_found_by_text_role_and_page(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     for name in ("bob", "cyd", "b_b"):
         place.joined(owner, f"{name}@example.com", "member")
-    found = place.team.members.members_of(owner.workspace, search="b_b")
+    found = place.team.members.members_of(owner.workspace_id, search="b_b")
     assert [each.email for each in found] == ["b_b@example.com"]
-    assert len(place.team.members.members_of(owner.workspace, role=Role.MEMBER)) == 3
-    first = place.team.members.members_of(owner.workspace, limit=2)
-    rest = place.team.members.members_of(owner.workspace, after=first[-1].id)
+    assert len(place.team.members.members_of(owner.workspace_id, role=Role.MEMBER)) == 3
+    first = place.team.members.members_of(owner.workspace_id, limit=2)
+    rest = place.team.members.members_of(owner.workspace_id, after=first[-1].id)
     assert len(first) == len(rest) == 2

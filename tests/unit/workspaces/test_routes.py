@@ -55,7 +55,7 @@ def test_members_come_in_pages(place: Place, api: Api) -> None:
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while True:
-        page = api(bearer, f"GET /api/v1/workspaces/{owner.workspace}/members", query={"limit": "2", **cursor}).body
+        page = api(bearer, f"GET /api/v1/workspaces/{owner.workspace_id}/members", query={"limit": "2", **cursor}).body
         seen += [each["email"] for each in page["data"]]
         if page["next_cursor"] is None:
             break
@@ -66,7 +66,7 @@ def test_members_come_in_pages(place: Place, api: Api) -> None:
 def test_a_member_is_given_a_role_and_removed(place: Place, api: Api) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/members/{bob.id}"
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}/members/{bob.id}"
     assert api(bearer, f"PATCH {one}", {"role": "admin"}).body["role"] == "admin"
     assert api(bearer, f"PATCH {one}", {"role": "emperor"}).status == 400
     removed = api(bearer, f"DELETE {one}")
@@ -76,7 +76,7 @@ def test_a_member_is_given_a_role_and_removed(place: Place, api: Api) -> None:
 
 def test_an_invitation_is_made_listed_accepted(place: Place, api: Api) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/invitations"
+    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}/invitations"
     made = api(bearer, f"POST {all_}", {"email": "bob@example.com", "role": "viewer"})
     assert (made.status, made.body["state"], made.body["delivery"]) == (201, "pending", "queued")
     assert api(bearer, f"POST {all_}", {"email": "BOB@example.com"}).body["code"] == "already_invited"
@@ -86,13 +86,13 @@ def test_an_invitation_is_made_listed_accepted(place: Place, api: Api) -> None:
     assert mine["workspace_name"] == "Acme"
     assert api(bob, f"POST /api/v1/invitations/{mine['id']}/accept").status == 200
     assert api(bob, f"POST /api/v1/invitations/{mine['id']}/accept").body["code"] == "invitation_settled"
-    assert api(bob, f"GET /api/v1/workspaces/{owner.workspace}").status == 200
+    assert api(bob, f"GET /api/v1/workspaces/{owner.workspace_id}").status == 200
     assert api(bearer, f"GET {all_}", query={"state": "accepted"}).body["data"][0]["email"] == "bob@example.com"
 
 
 def test_a_key_is_shown_once(place: Place, api: Api) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}/keys"
+    bearer, all_ = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}/keys"
     made = api(bearer, f"POST {all_}", {"name": "laptop"})
     assert made.status == 201
     secret = made.body["secret"]
@@ -113,7 +113,7 @@ def test_a_key_is_shown_once(place: Place, api: Api) -> None:
 
 def test_service_accounts_and_domains_have_their_routes(place: Place, api: Api) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}"
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}"
     machine = api(bearer, f"POST {one}/service-accounts", {"name": "ci"}).body
     disabled = api(bearer, f"PATCH {one}/service-accounts/{machine['id']}", {"disabled": True}).body
     assert disabled["disabled_at"]
@@ -140,13 +140,13 @@ def test_the_documents_name_each_routes_permission(api: Api) -> None:
 def test_times_at_the_ends_of_time_are_refused(place: Place, api: Api, moment: str) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     wish = {"name": "k", "expires_at": moment}
-    refused = api(api.knows(ada), f"POST /api/v1/workspaces/{owner.workspace}/keys", wish)
+    refused = api(api.knows(ada), f"POST /api/v1/workspaces/{owner.workspace_id}/keys", wish)
     assert refused.status in {400, 422}
 
 
 def test_the_longest_names_are_taken(place: Place, api: Api) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace}"
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}"
     assert api(bearer, f"POST {one}/keys", {"name": "\U0001f511" * 255}).status == 201
     assert api(bearer, f"POST {one}/service-accounts", {"name": "s" * 200}).status == 201
     assert api(bearer, f"POST {one}/service-accounts", {"name": "s" * 201}).status == 400

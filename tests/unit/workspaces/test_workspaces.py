@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role, Scope
 from opencode_cloud.keys.service import Wish
@@ -21,58 +22,58 @@ from tests.unit.workspaces.team import Place, code_of
 def test_a_purge_leaves_nothing_but_the_audit_trail(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    machine = place.team.service_accounts.create(owner, owner.workspace, "ci")
-    key = place.team.keys.create(owner, owner.workspace, Wish(name="k", scopes=[Scope.USAGE]))
-    place.team.invitations.invite(owner, owner.workspace, "cyd@example.com", Role.MEMBER)
-    place.team.domains.add(owner, owner.workspace, "example.com", Role.MEMBER, auto_join=True)
+    machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
+    key = place.team.keys.create(owner, owner.workspace_id, Wish(name="k", scopes=[Scope.USAGE]))
+    place.team.invitations.invite(owner, owner.workspace_id, "cyd@example.com", Role.MEMBER)
+    place.team.domains.add(owner, owner.workspace_id, "example.com", Role.MEMBER, auto_join=True)
     other = place.founded(ada, "Other").id
-    version = place.team.workspaces.get(owner.workspace).version
-    place.team.workspaces.delete(owner, owner.workspace, version)
+    version = place.team.workspaces.get(owner.workspace_id).version
+    place.team.workspaces.delete(owner, owner.workspace_id, version)
 
     assert place.team.workspaces.purge_expired() == 0
-    assert place.team.workspaces.look_up(owner.workspace).deleted_at
+    assert place.team.workspaces.look_up(owner.workspace_id).deleted_at
     with place.database.transaction() as connection:
         past = utc_now() - timedelta(seconds=1)
-        connection.execute(update(workspaces).where(workspaces.c.id == owner.workspace).values(purge_after=past))
+        connection.execute(update(workspaces).where(workspaces.c.id == owner.workspace_id).values(purge_after=past))
     place.messages.clear()
     assert place.team.workspaces.purge_expired() == 1
 
     with place.database.transaction() as connection:
         for table in metadata.sorted_tables:
             if "workspace_id" in table.c and table is not audit_entries:
-                query = select(func.count()).select_from(table).where(table.c.workspace_id == owner.workspace)
+                query = select(func.count()).select_from(table).where(table.c.workspace_id == owner.workspace_id)
                 assert connection.execute(query).scalar_one() == 0, table.name
     assert place.team.workspaces.get(other).name == "Other"
     assert place.actions()[-1] == "workspace.purged"
     # The planes forget it too.
-    assert place.told(Topic.WORKSPACE) == place.told(Topic.CONFIGURATION) == [owner.workspace]
+    assert place.told(Topic.WORKSPACE) == place.told(Topic.CONFIGURATION) == [owner.workspace_id]
     assert sorted(place.told(Topic.MEMBER)) == sorted([owner.id, bob.id])
     assert place.told(Topic.SERVICE_ACCOUNT) == [machine.id]
     assert place.told(Topic.KEY) == [key.id]
-    assert place.unshared == [owner.workspace]
+    assert place.unshared == [owner.workspace_id]
 
 
 def test_only_its_owner_restores_a_deleted_workspace(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "admin")
-    place.team.workspaces.delete(owner, owner.workspace, 1)
-    assert place.team.workspaces.memberships(bob.account) == []
+    place.team.workspaces.delete(owner, owner.workspace_id, 1)
+    assert place.team.workspaces.memberships(bob.account_id) == []
     with pytest.raises(ServiceError) as caught:
-        place.team.workspaces.restore(bob, owner.workspace)
+        place.team.workspaces.restore(bob, owner.workspace_id)
     assert code_of(caught) == "workspace_not_found"
-    assert place.team.workspaces.restore(owner, owner.workspace).deleted_at is None
+    assert place.team.workspaces.restore(owner, owner.workspace_id).deleted_at is None
 
 
 def test_removing_a_member_ends_their_keys_and_no_others(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    theirs = place.team.keys.create(bob, owner.workspace, Wish(name="b", scopes=[Scope.INFERENCE]))
-    mine = place.team.keys.create(owner, owner.workspace, Wish(name="a", scopes=[Scope.INFERENCE]))
+    theirs = place.team.keys.create(bob, owner.workspace_id, Wish(name="b", scopes=[Scope.INFERENCE]))
+    mine = place.team.keys.create(owner, owner.workspace_id, Wish(name="a", scopes=[Scope.INFERENCE]))
     place.messages.clear()
-    place.team.members.remove(owner, owner.workspace, bob.id)
+    place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id))
     assert place.told(Topic.KEY) == [theirs.id]
-    assert place.team.keys.get(owner, owner.workspace, theirs.id).revoked_at
-    assert place.team.keys.get(owner, owner.workspace, mine.id).revoked_at is None
+    assert place.team.keys.get(owner, owner.workspace_id, theirs.id).revoked_at
+    assert place.team.keys.get(owner, owner.workspace_id, mine.id).revoked_at is None
     with place.database.transaction() as connection:
         mail = connection.execute(select(mails).where(mails.c.template == "member-removed")).one()
         stored = connection.execute(select(keys.c.hash).where(keys.c.id == theirs.id)).scalar_one()
@@ -87,42 +88,42 @@ def verified(place: Place, domain: str, at: timedelta = timedelta()) -> None:
 
 def test_people_of_a_verified_domain_join_once(place: Place) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
-    claimed = place.team.domains.add(owner, owner.workspace, "Corp.Example", Role.VIEWER, auto_join=True)
+    claimed = place.team.domains.add(owner, owner.workspace_id, "Corp.Example", Role.VIEWER, auto_join=True)
     bob = place.person("bob@CORP.example")
     with place.outbox.unit() as unit:
-        assert place.team.workspaces.auto_join(unit, bob.account) == []
+        assert place.team.workspaces.auto_join(unit, bob.account_id) == []
     verified(place, claimed.id)
     with place.outbox.unit() as unit:
-        assert place.team.workspaces.auto_join(unit, bob.account) == [owner.workspace]
+        assert place.team.workspaces.auto_join(unit, bob.account_id) == [owner.workspace_id]
     with place.outbox.unit() as unit:
-        assert place.team.workspaces.auto_join(unit, bob.account) == []
-    member = place.member(bob, owner.workspace)
+        assert place.team.workspaces.auto_join(unit, bob.account_id) == []
+    member = place.member(bob, owner.workspace_id)
     assert member.role == Role.VIEWER
-    place.team.members.remove(owner, owner.workspace, member.id)
+    place.team.members.remove(owner, owner.workspace_id, MemberId(member.id))
     with place.outbox.unit() as unit:
-        assert place.team.workspaces.auto_join(unit, bob.account) == [], "who was removed stays out"
+        assert place.team.workspaces.auto_join(unit, bob.account_id) == [], "who was removed stays out"
 
 
 def test_a_proof_that_was_not_seen_for_long_lets_nobody_in(place: Place) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
-    claimed = place.team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True)
+    claimed = place.team.domains.add(owner, owner.workspace_id, "corp.example", Role.MEMBER, auto_join=True)
     verified(place, claimed.id, at=timedelta(days=61))
     with place.outbox.unit() as unit:
-        assert place.team.workspaces.auto_join(unit, place.person("bob@corp.example").account) == []
+        assert place.team.workspaces.auto_join(unit, place.person("bob@corp.example").account_id) == []
 
 
 def test_other_domains_that_end_alike_do_not_join(place: Place) -> None:
     owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
-    verified(place, place.team.domains.add(owner, owner.workspace, "corp.example", Role.MEMBER, auto_join=True).id)
+    verified(place, place.team.domains.add(owner, owner.workspace_id, "corp.example", Role.MEMBER, auto_join=True).id)
     for address in ("eve@evil-corp.example", "eve@sub.corp.example", "eve@corp.example.evil.example"):
         with place.outbox.unit() as unit:
-            assert place.team.workspaces.auto_join(unit, place.person(address).account) == []
+            assert place.team.workspaces.auto_join(unit, place.person(address).account_id) == []
 
 
 def test_changes_are_on_record_with_before_and_after(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
-    place.team.workspaces.change(owner, owner.workspace, 1, {"name": "Ajax"})
+    place.team.workspaces.change(owner, owner.workspace_id, 1, {"name": "Ajax"})
     with place.database.transaction() as connection:
         entry = connection.execute(select(audit_entries).where(audit_entries.c.action == "workspace.updated")).one()
     assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Ajax"})
-    assert (entry.workspace_id, entry.actor_id) == (owner.workspace, owner.id)
+    assert (entry.workspace_id, entry.actor_id) == (owner.workspace_id, owner.id)

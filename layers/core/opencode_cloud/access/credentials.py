@@ -45,4 +45,4 @@ def proof_of(request: Request, actor: Actor) -> str:
         return request.proven
     if actor.credential is Credential.KEY:
         return PROVEN_KEY + hash_of_key(request.bearer).hex()
-    return PROVEN_SESSION + actor.session
+    return PROVEN_SESSION + actor.session_id

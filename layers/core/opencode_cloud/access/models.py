@@ -14,6 +14,7 @@ from opencode_cloud.contracts.access import (
     KnownServiceAccount,
     KnownWorkspace,
 )
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 
 
 class Kind(StrEnum):
@@ -40,9 +41,9 @@ class Place:
     kind: Kind
     id: str
     """Of the account, workspace, member, service account; of a key its hash, in hexadecimal."""
-    workspace: str = ""
+    workspace_id: WorkspaceId = WorkspaceId("")
     """Of a member or service account."""
-    account: str = ""
+    account_id: AccountId = AccountId("")
     """Of a member."""
 
     @property
@@ -54,9 +55,9 @@ class Place:
             case Kind.WORKSPACE:
                 return f"workspace#{self.id}", "WORKSPACE"
             case Kind.MEMBER:
-                return f"account#{self.account}", f"MEMBER#{self.workspace}"
+                return f"account#{self.account_id}", f"MEMBER#{self.workspace_id}"
             case Kind.SERVICE_ACCOUNT:
-                return f"workspace#{self.workspace}", f"SERVICE#{self.id}"
+                return f"workspace#{self.workspace_id}", f"SERVICE#{self.id}"
             case Kind.KEY:
                 return f"key#{self.id}", "KEY"
             case Kind.CONFIGURATION:

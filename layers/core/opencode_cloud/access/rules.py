@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found, workspace_required
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role, allows
 
 if TYPE_CHECKING:
@@ -57,14 +58,14 @@ def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
     return key
 
 
-def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace: str) -> Actor:
-    """Return the actor of a key that :func:`check_key` let pass; ``workspace`` is the wanted one, empty for the key's.
+def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_id: WorkspaceId) -> Actor:
+    """Return the actor of a key that :func:`check_key` let pass; ``workspace_id`` is empty for the key's own.
 
     Raises ``login_required`` (401) when the holder is gone, ``workspace_not_found`` (404) in another workspace.
     """
     if not holder.is_in_workspace:
         raise login_required()
-    if workspace and workspace != key.workspace:
+    if workspace_id and workspace_id != key.workspace_id:
         raise workspace_not_found()
     person, member, machine = holder.account, holder.member, holder.service_account
     return Actor(
@@ -72,10 +73,10 @@ def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace:
         credential=Credential.KEY,
         id=member.id if member else machine.id if machine else "",
         name=(person.email if person else "") if member else machine.name if machine else "",
-        account=key.account,
-        workspace=key.workspace,
+        account_id=key.account_id,
+        workspace_id=key.workspace_id,
         role=member.role if member else Role.ADMIN,
-        key=key.id,
+        key_id=key.id,
         scopes=key.scopes,
         models=key.models,
         address=request.address,
@@ -97,26 +98,26 @@ def authenticate_person(
 
     Raises ``login_required`` (401) when the person is blocked, or the session is of another person.
     """
-    if account is None or account.id != session.account:
+    if account is None or account.id != session.account_id:
         raise login_required()
     return Actor(
         kind=ActorKind.ACCOUNT,
         credential=credential,
         id=account.id,
         name=account.email,
-        account=account.id,
-        session=session.id,
+        account_id=account.id,
+        session_id=session.id,
         address=request.address,
         correlation_id=request.correlation_id,
     )
 
 
-def authenticate_member(person: Actor, holder: Holder, workspace: str) -> Actor:
-    """Return a person as a member of ``workspace``.
+def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId) -> Actor:
+    """Return a person as a member of ``workspace_id``.
 
     Raises ``workspace_required`` (401) without a workspace, ``workspace_not_found`` (404) for strangers.
     """
-    if not workspace:
+    if not workspace_id:
         raise workspace_required()
     if holder.member is None or holder.workspace is None:
         raise workspace_not_found()
@@ -124,7 +125,7 @@ def authenticate_member(person: Actor, holder: Holder, workspace: str) -> Actor:
         person,
         kind=ActorKind.MEMBER,
         id=holder.member.id,
-        workspace=holder.workspace.id,
+        workspace_id=holder.workspace.id,
         role=holder.member.role,
     )
 

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from opencode_cloud.contracts.ids import KeyId, WorkspaceId
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of the trail, with the names of the table's columns."""
 
     id: str
-    workspace_id: str | None
+    workspace_id: WorkspaceId | None
     at: datetime
     actor_kind: str
     actor_id: str
     actor_name: str
     credential: str
-    key_id: str | None
+    key_id: KeyId | None
     action: str
     target_kind: str
     target_id: str

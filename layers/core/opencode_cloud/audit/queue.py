@@ -10,6 +10,7 @@ from opencode_cloud.audit.models import Entry
 from opencode_cloud.audit.service import entry
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws
 
 
@@ -25,12 +26,12 @@ class AuditQueue:
         action: str,
         target: Target,
         *,
-        workspace: str | None = None,
+        workspace_id: WorkspaceId | None = None,
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
     ) -> None:
         """Record as ``AuditTrail.record`` does; call it after the change has been made."""
-        self.send(entry(actor, action, target, workspace=workspace, before=before, after=after))
+        self.send(entry(actor, action, target, workspace_id=workspace_id, before=before, after=after))
 
     def send(self, entry: Entry) -> None:
         """Have an entry written."""

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from opencode_cloud.access.service import Access
 from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.audit.service import AuditReading
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
@@ -86,7 +87,7 @@ class ExportFormat(StrEnum):
     JSON = "json"
 
 
-Workspace = Annotated[str, Path(description="Id of the workspace.")]
+WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
 ActorFilter = Annotated[str, Query(alias="actor", max_length=254, description="Id or name of who did it.")]
 ActionFilter = Annotated[str, Query(alias="action", max_length=64, description="An action, or a prefix as `member.*`.")]
 TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of what it was done to.")]
@@ -111,7 +112,7 @@ class AuditRoutes:
 
     def list_entries(
         self,
-        workspace: Workspace,
+        workspace_id: WorkspaceParameter,
         actor: ActorFilter = "",
         action: ActionFilter = "",
         target: TargetFilter = "",
@@ -122,12 +123,12 @@ class AuditRoutes:
     ) -> Page[AuditEntry]:
         """Read who changed what, the newest first. Entries cannot be changed; a setting says how long they are kept."""
         wanted = _filter(actor, action, target, since, until)
-        rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), limit + 1)
+        rows = self._reading.find(workspace_id, wanted, decode_cursor(cursor, tuple[datetime, str]), limit + 1)
         return page_of(rows, limit, _key, show)
 
     def export(
         self,
-        workspace: Workspace,
+        workspace_id: WorkspaceParameter,
         form: Annotated[ExportFormat, Query(alias="format", description="How entries are written.")] = ExportFormat.CSV,
         actor: ActorFilter = "",
         action: ActionFilter = "",
@@ -142,9 +143,9 @@ class AuditRoutes:
         """
         event = self._event()
         wanted = _filter(actor, action, target, since, until)
-        rows = self._reading.find(workspace, wanted, decode_cursor(cursor, tuple[datetime, str]), LARGEST_EXPORT + 1)
+        rows = self._reading.find(workspace_id, wanted, decode_cursor(cursor, tuple[datetime, str]), LARGEST_EXPORT + 1)
         shown, more = rows[:LARGEST_EXPORT], len(rows) > LARGEST_EXPORT
-        headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace}.{form}"'}
+        headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace_id}.{form}"'}
         if more:
             asked: dict[str, str] = event.get("queryStringParameters") or {}
             query = asked | {"cursor": encode_cursor(_key(shown[-1]))}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from opencode_cloud.audit.models import Entry, Filter
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -42,15 +43,15 @@ class AuditTrail:
         action: str,
         target: Target,
         *,
-        workspace: str | None = None,
+        workspace_id: WorkspaceId | None = None,
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
     ) -> None:
         """Record that ``actor`` did ``action`` (``member.removed``, noun and past participle) to ``target``.
 
-        ``before`` and ``after`` hold what changed, and never a secret. ``workspace`` is the actor's unless given.
+        ``before`` and ``after`` hold what changed, and never a secret. ``workspace_id`` is the actor's unless given.
         """
-        self._store.add(connection, entry(actor, action, target, workspace=workspace, before=before, after=after))
+        self._store.add(connection, entry(actor, action, target, workspace_id=workspace_id, before=before, after=after))
 
 
 class InTransaction(Protocol):
@@ -79,14 +80,16 @@ class Recorder(Generic[Subject]):
         unit: InTransaction,
         actor: Actor,
         action: str,
-        workspace: str | None,
+        workspace_id: WorkspaceId | None,
         subject: Subject,
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
     ) -> None:
         """Record in ``unit`` that ``actor`` did ``action`` to ``subject``, as :meth:`AuditTrail.record` does."""
         target = Target(self._kind, self._id_of(subject), self._name_of(subject))
-        self._trail.record(unit.connection, actor, action, target, workspace=workspace, before=before, after=after)
+        self._trail.record(
+            unit.connection, actor, action, target, workspace_id=workspace_id, before=before, after=after
+        )
 
 
 def entry(
@@ -94,20 +97,20 @@ def entry(
     action: str,
     target: Target,
     *,
-    workspace: str | None = None,
+    workspace_id: WorkspaceId | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Entry:
     """Return a new entry, dated now."""
     return Entry(
         id=new_id("aud"),
-        workspace_id=(workspace or actor.workspace) or None,
+        workspace_id=(workspace_id or actor.workspace_id) or None,
         at=utc_now(),
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name,
         credential=actor.credential,
-        key_id=actor.key or None,
+        key_id=actor.key_id or None,
         action=action,
         target_kind=target.kind,
         target_id=target.id,
@@ -141,9 +144,11 @@ class AuditReading:
     def __init__(self, archive: AuditArchive) -> None:
         self._archive = archive
 
-    def find(self, workspace: str, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> Sequence[Entry]:
+    def find(
+        self, workspace_id: WorkspaceId, wanted: Filter, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Entry]:
         """Return entries of a workspace, the newest first, that follow the key ``after`` (time, id)."""
-        return self._archive.find(workspace, wanted, after, limit)
+        return self._archive.find(workspace_id, wanted, after, limit)
 
     def purge(self) -> int:
         """Delete entries that are older than their workspace keeps them; return how many. For a daily schedule."""
@@ -151,7 +156,7 @@ class AuditReading:
         total = 0
         for workspace, days in self._archive.retentions():
             before = now - timedelta(days=days)
-            while purged := self._archive.purge(workspace, before):
+            while purged := self._archive.purge(WorkspaceId(workspace), before):
                 total += purged
         before = now - timedelta(days=HOMELESS_DAYS)
         while purged := self._archive.purge_homeless(before):

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.models import listing_not_found
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.limits import Limit, RateLimiter
@@ -56,7 +57,7 @@ class ListingRoutes:
     def of_workspace(self, token: str) -> Response[str]:
         """``GET /catalogue/{token}/api.json``: the models that the workspace's policy permits."""
         self._limiter.take(LISTINGS, http_events.source_address(self._event()))
-        workspace = self._access.workspace(links.workspace_of(self._deployment_key(), token))
+        workspace = self._access.workspace(WorkspaceId(links.workspace_of(self._deployment_key(), token)))
         if workspace is None:
             raise listing_not_found()
         return self._reply(workspace.policy.permits_model, "private")

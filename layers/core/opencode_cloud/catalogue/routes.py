@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/models`: what may be used here, what it costs, and where to ask for it."""
+"""`/api/v1/workspaces/{workspace_id}/models`: what may be used here, what it costs, and where to ask for it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date
 from opencode_cloud.catalogue.models import Format, Model, Rates
 from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events, money
@@ -97,9 +98,9 @@ class ModelRoutes:
         self._gate = Gate(app, self._access)
         self._gate.add(f"GET {WORKSPACE}/models", self.list, Permission.REMOTE_CONFIG, "List the models", TAG)
 
-    def list(self, workspace: Annotated[str, Path(description="Id of the workspace.")]) -> Response[Models]:
+    def list(self, workspace_id: Annotated[WorkspaceId, Path(description="Id of the workspace.")]) -> Response[Models]:
         """List the models that you may use by the workspace's policy and your key's patterns, with their prices."""
-        known = self._access.workspace(workspace)
+        known = self._access.workspace(workspace_id)
         if known is None:
             raise workspace_not_found()
         catalogue, permits = self._catalogue.current(), listing.bounded(known.policy, self._gate.actor.models)
@@ -108,7 +109,7 @@ class ModelRoutes:
             version=catalogue.version,
             provider=catalogue.provider,
             base_url=base_url + listing.GATEWAY,
-            models_url=links.models_url(base_url, self._deployment_key(), workspace),
+            models_url=links.models_url(base_url, self._deployment_key(), workspace_id),
             data=[_shown(model, now) for model in listing.permitted(catalogue, permits)],
         )
         return document(found)

@@ -24,6 +24,7 @@ from opencode_cloud.composition.settings import (
     PrivateProviders,
     UsageTable,
 )
+from opencode_cloud.contracts.ids import KeyId
 from opencode_cloud.gateway.observing import observe
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
@@ -73,14 +74,14 @@ class _Uses:
         self._uses = uses
         self._noting: set[asyncio.Task[None]] = set()
 
-    def note(self, key: str) -> None:
-        task = asyncio.create_task(self._note(key))
+    def note(self, key_id: KeyId) -> None:
+        task = asyncio.create_task(self._note(key_id))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)
 
-    async def _note(self, key: str) -> None:
+    async def _note(self, key_id: KeyId) -> None:
         try:
-            await asyncio.to_thread(self._uses.note, key)
+            await asyncio.to_thread(self._uses.note, key_id)
         except Exception:  # noqa: BLE001 - a date in a list is not worth a call
             logger.exception("the use of a key could not be noted")
 
@@ -120,8 +121,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
     def told(event: UsageEvent, *, settled: bool) -> None:
         observe(event, settled=settled)
-        if event.key:
-            uses.note(event.key)
+        if event.key_id:
+            uses.note(event.key_id)
 
     budgets = Budgets(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
     calls = Calls(admission, budgets, health, open_, told)

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from opencode_cloud.access.service import Request
 from opencode_cloud.console.forms import Form, InvalidForm, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
+from opencode_cloud.contracts.ids import SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
 
 ROOT = "/console"
-WORKSPACE = f"{ROOT}/<workspace>"
+WORKSPACE = f"{ROOT}/<workspace_id>"
 _WORKSPACE = 2  # /console/{workspace}: the part of the path, from 0 before the first slash
 
 DONE = {
@@ -88,7 +89,7 @@ class Desk:
         self,
         access: Access,
         deployment_key: Callable[[], str],
-        note_use: Callable[[str], None],
+        note_use: Callable[[SessionId], None],
         public_url: str,
     ) -> None:
         """``note_use`` is told which sessions are used."""
@@ -109,18 +110,18 @@ class Desk:
     def get(self, path: str, handler: Handler, permission: Permission) -> None:
         """Add a page at ``path`` under the workspace's address; ``handler`` takes the visit and the path's ids."""
 
-        def enter(workspace: str, **ids: str) -> Response[str]:
-            return handler(self._visit(workspace, permission), **ids)
+        def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
+            return handler(self._visit(workspace_id, permission), **ids)
 
         self._app.get(WORKSPACE + path)(enter)
 
     def post(self, path: str, handler: Handler, permission: Permission, back: Handler) -> None:
         """Add what a form does; where that is refused, ``back`` shows the form's page again, with the reason."""
 
-        def enter(workspace: str, **ids: str) -> Response[str]:
+        def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
             if not requests.same_origin(self.event):
                 raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-            visit = replace(self._visit(workspace, permission), form=self._form())
+            visit = replace(self._visit(workspace_id, permission), form=self._form())
             try:
                 return handler(visit, **ids)
             except ServiceError as error:
@@ -132,7 +133,7 @@ class Desk:
     def person(self) -> Actor:
         """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
         found = self._access.account(self._request())
-        self._note_use(found.session)
+        self._note_use(found.session_id)
         return found
 
     def page(self, visit: Visit, template: str, **values: Any) -> Response[str]:
@@ -161,15 +162,15 @@ class Desk:
             raise login_required()
         return Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
 
-    def _visit(self, workspace: str, permission: Permission) -> Visit:
+    def _visit(self, workspace_id: WorkspaceId, permission: Permission) -> Visit:
         # An id has no other spelling: what is checked is what stands in the path.
-        if self.event["rawPath"].split("/")[_WORKSPACE] != workspace:
+        if self.event["rawPath"].split("/")[_WORKSPACE] != workspace_id:
             raise workspace_not_found()
-        actor = self._access.member(self._request(), workspace, permission)
-        place = self._access.workspace(workspace)
+        actor = self._access.member(self._request(), workspace_id, permission)
+        place = self._access.workspace(workspace_id)
         if place is None:
             raise workspace_not_found()
-        self._note_use(actor.session)
+        self._note_use(actor.session_id)
         return Visit(actor, place, self.event)
 
     def _form(self) -> Form:

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console.desk import Desk, Visit
 from opencode_cloud.console.forms import InvalidForm, checked
+from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
 from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.requests import KeyWish
@@ -45,8 +46,8 @@ class KeyPages:
         get, post = self._desk.get, self._desk.post
         get("/keys", self.show, Permission.KEY_OWN)
         post("/keys", self.create, Permission.KEY_OWN, self.show)
-        get("/keys/<key>/revoke", self.ask_revoke, Permission.KEY_OWN)
-        post("/keys/<key>/revoke", self.revoke, Permission.KEY_OWN, self.show)
+        get("/keys/<key_id>/revoke", self.ask_revoke, Permission.KEY_OWN)
+        post("/keys/<key_id>/revoke", self.revoke, Permission.KEY_OWN, self.show)
         manage, one = Permission.SERVICE_ACCOUNT_MANAGE, "/service-accounts/<machine>"
         post("/service-accounts", self.create_machine, manage, self.show)
         post(f"{one}/disable", self.disable, manage, self.show)
@@ -91,7 +92,7 @@ class KeyPages:
         wish = Wish(
             name=body.name,
             scopes=body.scopes,
-            service_account=body.service_account_id,
+            service_account_id=body.service_account_id,
             models=body.models,
             networks=body.networks,
             expires_at=body.expires_at,
@@ -99,14 +100,14 @@ class KeyPages:
         made = self._keys.create(visit.actor, visit.place.id, wish)
         return self._desk.page(visit, "new_key.html", key=made)
 
-    def ask_revoke(self, visit: Visit, key: str) -> Response[str]:
-        """``GET .../keys/{key}/revoke``: what revoking means, and the button that does it."""
-        found = self._keys.get(visit.actor, visit.place.id, key)
+    def ask_revoke(self, visit: Visit, key_id: KeyId) -> Response[str]:
+        """``GET .../keys/{key_id}/revoke``: what revoking means, and the button that does it."""
+        found = self._keys.get(visit.actor, visit.place.id, key_id)
         return self._desk.page(visit, "revoke_key.html", key=found)
 
-    def revoke(self, visit: Visit, key: str) -> Response[str]:
-        """``POST .../keys/{key}/revoke``."""
-        self._keys.revoke(visit.actor, visit.place.id, key)
+    def revoke(self, visit: Visit, key_id: KeyId) -> Response[str]:
+        """``POST .../keys/{key_id}/revoke``."""
+        self._keys.revoke(visit.actor, visit.place.id, key_id)
         return see(f"{visit.base}/keys?done=revoked")
 
     def create_machine(self, visit: Visit) -> Response[str]:
@@ -117,10 +118,10 @@ class KeyPages:
 
     def disable(self, visit: Visit, machine: str) -> Response[str]:
         """``POST .../service-accounts/{machine}/disable``."""
-        self._machines.change(visit.actor, visit.place.id, machine, disabled=True)
+        self._machines.change(visit.actor, visit.place.id, ServiceAccountId(machine), disabled=True)
         return see(f"{visit.base}/keys?done=disabled")
 
     def enable(self, visit: Visit, machine: str) -> Response[str]:
         """``POST .../service-accounts/{machine}/enable``."""
-        self._machines.change(visit.actor, visit.place.id, machine, disabled=False)
+        self._machines.change(visit.actor, visit.place.id, ServiceAccountId(machine), disabled=False)
         return see(f"{visit.base}/keys?done=enabled")

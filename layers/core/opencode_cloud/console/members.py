@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.console.desk import ROOT, Desk, Visit
 from opencode_cloud.console.forms import checked
+from opencode_cloud.contracts.ids import InvitationId, MemberId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
@@ -33,12 +34,12 @@ class MemberPages:
 
     def mount(self) -> None:
         """Add every page."""
-        get, post, one = self._desk.get, self._desk.post, "/members/<member>"
+        get, post, one = self._desk.get, self._desk.post, "/members/<member_id>"
         get("/members", self.show, Permission.MEMBER_READ)
         post(f"{one}/role", self.change_role, Permission.MEMBER_UPDATE, self.show)
         get(f"{one}/remove", self.ask_remove, Permission.MEMBER_REMOVE)
         post(f"{one}/remove", self.remove, Permission.MEMBER_REMOVE, self.show)
-        invited = "/invitations/<invitation>"
+        invited = "/invitations/<invitation_id>"
         post("/invitations", self.invite, Permission.MEMBER_INVITE, self.show)
         post(f"{invited}/resend", self.resend, Permission.MEMBER_INVITE, self.show)
         post(f"{invited}/revoke", self.revoke, Permission.MEMBER_INVITE, self.show)
@@ -67,31 +68,31 @@ class MemberPages:
         self._invitations.invite(visit.actor, visit.place.id, wish.email, wish.role, base=self._desk.base_url())
         return see(f"{visit.base}/members?done=invited")
 
-    def resend(self, visit: Visit, invitation: str) -> Response[str]:
-        """``POST .../invitations/{invitation}/resend``: mail a new link."""
-        self._invitations.resend(visit.actor, visit.place.id, invitation, base=self._desk.base_url())
+    def resend(self, visit: Visit, invitation_id: InvitationId) -> Response[str]:
+        """``POST .../invitations/{invitation_id}/resend``: mail a new link."""
+        self._invitations.resend(visit.actor, visit.place.id, invitation_id, base=self._desk.base_url())
         return see(f"{visit.base}/members?done=resent")
 
-    def revoke(self, visit: Visit, invitation: str) -> Response[str]:
-        """``POST .../invitations/{invitation}/revoke``: withdraw it."""
-        self._invitations.revoke(visit.actor, visit.place.id, invitation)
+    def revoke(self, visit: Visit, invitation_id: InvitationId) -> Response[str]:
+        """``POST .../invitations/{invitation_id}/revoke``: withdraw it."""
+        self._invitations.revoke(visit.actor, visit.place.id, invitation_id)
         return see(f"{visit.base}/members?done=withdrawn")
 
-    def change_role(self, visit: Visit, member: str) -> Response[str]:
-        """``POST .../members/{member}/role``: give another role."""
+    def change_role(self, visit: Visit, member_id: MemberId) -> Response[str]:
+        """``POST .../members/{member_id}/role``: give another role."""
         wish = checked(MemberChange, {"role": visit.form.one("role")})
-        self._members.change_role(visit.actor, visit.place.id, member, wish.role)
+        self._members.change_role(visit.actor, visit.place.id, member_id, wish.role)
         return see(f"{visit.base}/members?done=role")
 
-    def ask_remove(self, visit: Visit, member: str) -> Response[str]:
-        """``GET .../members/{member}/remove``: what removing means, and the button that does it."""
-        found = self._members.get(visit.place.id, member)
+    def ask_remove(self, visit: Visit, member_id: MemberId) -> Response[str]:
+        """``GET .../members/{member_id}/remove``: what removing means, and the button that does it."""
+        found = self._members.get(visit.place.id, member_id)
         return self._desk.page(visit, "remove_member.html", member=found)
 
-    def remove(self, visit: Visit, member: str) -> Response[str]:
-        """``POST .../members/{member}/remove``."""
-        self._members.remove(visit.actor, visit.place.id, member)
-        return see(ROOT if member == visit.actor.id else f"{visit.base}/members?done=removed")
+    def remove(self, visit: Visit, member_id: MemberId) -> Response[str]:
+        """``POST .../members/{member_id}/remove``."""
+        self._members.remove(visit.actor, visit.place.id, member_id)
+        return see(ROOT if member_id == visit.actor.id else f"{visit.base}/members?done=removed")
 
     def _open(self, visit: Visit) -> list[Invitation]:
         """Return invitations that something can still be done about."""

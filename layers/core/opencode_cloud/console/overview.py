@@ -39,13 +39,13 @@ class Overview:
     def mine(self) -> Response[str]:
         """``GET /console``: on to the only workspace of who is signed in, else the list of theirs."""
         person = self._desk.person()
-        found = self._access.memberships(person.account)
+        found = self._access.memberships(person.account_id)
         if len(found) == 1:
             return see(f"{ROOT}/{found[0][1].id}")
         return self._desk.plain_page("workspaces.html", person, workspaces=found)
 
     def show(self, visit: Visit) -> Response[str]:
-        """``GET /console/{workspace}``: what there is, and how a machine gets it."""
+        """``GET /console/{workspace_id}``: what there is, and how a machine gets it."""
         policy = self._publisher.present(Versioned.POLICY, visit.place.id)
         return self._desk.page(
             visit,

@@ -8,6 +8,15 @@ from functools import lru_cache
 import msgspec
 
 from opencode_cloud.contracts.budgets import KnownBudget
+from opencode_cloud.contracts.ids import (
+    AccountId,
+    CredentialId,
+    KeyId,
+    MemberId,
+    ServiceAccountId,
+    SessionId,
+    WorkspaceId,
+)
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
 WORKSPACE_HEADER = "x-org-id"
@@ -17,11 +26,11 @@ WORKSPACE_HEADER = "x-org-id"
 class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key, found by its hash. Exactly one of ``account`` and ``service_account`` is set."""
 
-    id: str
-    workspace: str
-    account: str = ""
-    member: str = ""
-    service_account: str = ""
+    id: KeyId
+    workspace_id: WorkspaceId
+    account_id: AccountId = AccountId("")
+    member_id: MemberId = MemberId("")
+    service_account_id: ServiceAccountId = ServiceAccountId("")
     name: str = ""
     scopes: frozenset[str] = frozenset()
     models: tuple[str, ...] | None = None
@@ -35,7 +44,7 @@ class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
 class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
     """A person who may sign in; blocked and deleted ones are not known."""
 
-    id: str
+    id: AccountId
     email: str
     name: str = ""
 
@@ -43,9 +52,9 @@ class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
 class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     """A membership, with what the list of a person's workspaces shows."""
 
-    id: str
-    account: str
-    workspace: str
+    id: MemberId
+    account_id: AccountId
+    workspace_id: WorkspaceId
     role: str
     email: str = ""
     workspace_name: str = ""
@@ -56,8 +65,8 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
 class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     """A service account that is neither disabled nor deleted."""
 
-    id: str
-    workspace: str
+    id: ServiceAccountId
+    workspace_id: WorkspaceId
     name: str
     budgets: tuple[KnownBudget, ...] = ()
     """Of this service account alone."""
@@ -66,7 +75,7 @@ class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace that is neither blocked nor deleted, with the compiled policy that the planes enforce."""
 
-    id: str
+    id: WorkspaceId
     name: str
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
     budgets: tuple[KnownBudget, ...] = ()
@@ -125,7 +134,7 @@ class KnownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 class KnownCredential(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace's own credential for a model provider, sealed: only the gateway's role can open it."""
 
-    id: str
+    id: CredentialId
     provider: str
     """A ``Provider`` of ``keys``."""
     name: str
@@ -143,8 +152,8 @@ class KnownCredentials(msgspec.Struct, frozen=True, kw_only=True):
 class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session of a browser or a device that is neither ended nor expired."""
 
-    id: str
-    account: str
+    id: SessionId
+    account_id: AccountId
     kind: str
     """``web`` or ``device``."""
     expires_at: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opencode_cloud.contracts.ids import AccountId, KeyId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, allows
 
 
@@ -47,11 +48,11 @@ class Actor:
     credential: Credential = Credential.NONE
     id: str = ""
     name: str = ""
-    account: str = ""
-    session: str = ""
-    workspace: str = ""
+    account_id: AccountId = AccountId("")
+    session_id: SessionId = SessionId("")
+    workspace_id: WorkspaceId = WorkspaceId("")
     role: str = ""
-    key: str = ""
+    key_id: KeyId = KeyId("")
     scopes: frozenset[str] = frozenset()
     models: tuple[str, ...] | None = None
     """Patterns (``provider/model``) of the models that a key may use; None bounds nothing."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import BudgetId, CallId
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests, Unavailable
 
 
@@ -50,7 +51,7 @@ class Scope(StrEnum):
 class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget as the gateway knows it: projected into the row of whatever it bounds."""
 
-    id: str
+    id: BudgetId
     scope: Scope
     unit: Unit
     period: Period
@@ -106,7 +107,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """What a call holds back on every counter that applies to it, until it is settled or its lease ends."""
 
-    id: str
+    id: CallId
     """Of the call."""
     counters: Sequence[Counter]
     claim: Claim

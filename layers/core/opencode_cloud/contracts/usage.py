@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from opencode_cloud.contracts.ids import AccountId, CallId, KeyId, MemberId, ServiceAccountId, WorkspaceId
+
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """What a call used; no token is in two of ``input``, ``cache_read``, ``cache_write``, ``cache_write_1h``."""
@@ -53,15 +55,15 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What says nothing is not stored: rows are charged by the kilobyte. So a default never changes.
     """
 
-    id: str
+    id: CallId
     """Of the call: ``call_`` and a ULID. Each id is counted once."""
     at: int
     """When the call arrived."""
-    workspace: str
-    member: str = ""
-    account: str = ""
-    service_account: str = ""
-    key: str = ""
+    workspace_id: WorkspaceId
+    member_id: MemberId = MemberId("")
+    account_id: AccountId = AccountId("")
+    service_account_id: ServiceAccountId = ServiceAccountId("")
+    key_id: KeyId = KeyId("")
     model: str = ""
     """The catalogue's id, not an alias."""
     upstream: str = ""
@@ -97,7 +99,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The client's session, as a pseudonym that only this workspace's events share."""
     request: str = ""
     """The client's own id of the request (the user message that it belongs to)."""
-    correlation: str = ""
+    correlation_id: str = ""
     """Under which the logs know the call."""
     metadata: dict[str, str] = {}
     """Client, user agent, address: only where the workspace's setting keeps them."""

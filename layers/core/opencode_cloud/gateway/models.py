@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from opencode_cloud.catalogue.models import Format, Upstream
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Incoming:
     body: bytes
     request: Request
     """Of whom it is."""
-    workspace: str = ""
+    workspace_id: WorkspaceId = WorkspaceId("")
     """Which the client named; empty: the key's own."""
     path_target: PathTarget | None = None
     """What the path says of the call, in formats that say it there."""

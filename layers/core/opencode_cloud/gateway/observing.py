@@ -36,8 +36,8 @@ def observe(event: UsageEvent, *, settled: bool) -> None:
         "call",
         extra={
             "call": event.id,
-            "workspace": event.workspace,
-            "key": event.key,
+            "workspace": event.workspace_id,
+            "key": event.key_id,
             "model": event.model,
             "upstream": event.upstream,
             "format": event.format,
@@ -49,6 +49,6 @@ def observe(event: UsageEvent, *, settled: bool) -> None:
             "total_ms": event.total_ms,
             "cost_micro_cents": event.cost,
             "settled": settled,
-            "correlation_id": event.correlation,
+            "correlation_id": event.correlation_id,
         },
     )

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from opencode_cloud.access.service import Request as Sender
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.gateway.formats import WIRE_FORMATS, WireFormat, answer_error
 from opencode_cloud.gateway.listing import listed
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused
@@ -132,7 +133,7 @@ class Gateway:
             format=wire.name,
             body=body,
             request=sender,
-            workspace=headers.get(WORKSPACE_HEADER, ""),
+            workspace_id=WorkspaceId(headers.get(WORKSPACE_HEADER, "")),
             path_target=path_target,
             session=next((headers[name] for name in SESSION_HEADERS if headers.get(name)), "")[:LONGEST_METADATA],
             client_request=headers.get("x-opencode-request", ""),
@@ -170,7 +171,7 @@ class Gateway:
                 format=DEFAULT_FORMAT,
                 body=b"",
                 request=self._sender(request, correlation),
-                workspace=request.headers.get(WORKSPACE_HEADER, ""),
+                workspace_id=WorkspaceId(request.headers.get(WORKSPACE_HEADER, "")),
                 tracing={},
                 passed_on={},
                 metadata={},

@@ -8,6 +8,7 @@ from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.access.credentials import KEY_PREFIX
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import check_same_origin, request_of
 from opencode_cloud.kit import http_events
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ACCOUNT = "account"
 """In place of a permission: any person who is signed in."""
 
-WORKSPACE = "/api/v1/workspaces/<workspace>"
+WORKSPACE = "/api/v1/workspaces/<workspace_id>"
 """Where the routes of one workspace lie."""
 
 EXTENSION = "x-permission"
@@ -58,7 +59,7 @@ class Gate:
     ) -> None:
         """Add a route (``GET /api/v1/...``) that only who has ``permission`` may enter, or any person for ``ACCOUNT``.
 
-        Routes with a permission lie under ``/api/v1/workspaces/<workspace>``; requests of others never get to them.
+        Routes with a permission lie under ``/api/v1/workspaces/<workspace_id>``; requests of others never get to them.
         """
         method, _, rule = route.partition(" ")
         self._app.route(
@@ -98,7 +99,7 @@ def only_once(access: Access, sessions_table: str, key: Callable[[], str]) -> An
     def requester(event: http_events.Event) -> str:
         request = request_of(event)
         if request.bearer.startswith(KEY_PREFIX):
-            return access.member(request, "").key
+            return access.member(request, WorkspaceId("")).key_id
         # A session may be another one by now, after a refresh: the person is the same.
         return access.account(request).id
 
@@ -107,6 +108,6 @@ def only_once(access: Access, sessions_table: str, key: Callable[[], str]) -> An
         workspace, _, rest = path.removeprefix(_WORKSPACES).partition("/")
         # A deleted workspace is restored by somebody who is not in it any more: the route itself asks who owned it.
         if path.startswith(_WORKSPACES) and rest != "restore":
-            access.member(request_of(event), workspace)
+            access.member(request_of(event), WorkspaceId(workspace))
 
     return Idempotency(sessions_table, key, requester, admit).middleware()

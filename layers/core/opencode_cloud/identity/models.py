@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
+
 
 class SessionKind(StrEnum):
     """What holds a session."""
@@ -19,8 +21,8 @@ class SessionKind(StrEnum):
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """Where somebody is signed in. Times are seconds since the epoch."""
 
-    id: str
-    account: str
+    id: SessionId
+    account_id: AccountId
     kind: str
     client: str = ""
     """The OAuth client; empty for a browser."""
@@ -62,7 +64,7 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     user_agent: str = ""
     """Empty for a client that does not say what it is. A row leaves empty texts out, so both need a default."""
-    account: str = ""
+    account_id: AccountId = AccountId("")
 
 
 class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,9 +75,9 @@ class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uri: str
     scope: str = ""
     challenge: str
-    account: str
+    account_id: AccountId
     expires_at: int
-    session: str = ""
+    session_id: SessionId = SessionId("")
     """The session that it was exchanged for."""
 
 
@@ -115,7 +117,7 @@ class VerifiedPerson(msgspec.Struct, frozen=True, kw_only=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A person's account."""
 
-    id: str
+    id: AccountId
     email: str
     name: str = ""
     blocked: bool = False

@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from opencode_cloud.access.service import Request
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.http import requests
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.pages import page, problem, render, see
@@ -102,12 +103,12 @@ class IdentityPages:
         app.get("/auth/authorize")(self.consent)
         app.post("/auth/authorize")(self.authorize)
         app.get("/account")(self.account)
-        app.post("/account/sessions/<session>/end")(self.end_session)
+        app.post("/account/sessions/<session_id>/end")(self.end_session)
         app.post("/account/sessions/end")(self.end_sessions)
 
-    def note_use(self, session: str) -> None:
+    def note_use(self, session_id: SessionId) -> None:
         """Let a browser's session live on: pages of other features are told apart from these by nobody."""
-        self._parts.sessions.note_use(session)
+        self._parts.sessions.note_use(session_id)
 
     # --------------------------------------------------------------------------------------- signing in
 
@@ -117,7 +118,7 @@ class IdentityPages:
         base = self._base()
         if person is None:
             return page(render("identity/welcome.html", base_url=base))
-        workspaces = self._parts.access.memberships(person.account)
+        workspaces = self._parts.access.memberships(person.account_id)
         return self._page("identity/home.html", {"person": person, "base_url": base, "workspaces": workspaces})
 
     def login(self) -> Response[str]:
@@ -184,7 +185,7 @@ class IdentityPages:
         """``POST /logout``: the browser's session is over."""
         person = self._person()
         self._form("/logout")
-        self._parts.sessions.end(person.session)
+        self._parts.sessions.end(person.session_id)
         return see("/", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
@@ -195,9 +196,9 @@ class IdentityPages:
         )
         before = self._signed_in()
         if before:
-            parts.sessions.end(before.session)
+            parts.sessions.end(before.session_id)
         cookie = secrets.token_urlsafe(32)
-        parts.sessions.begin_web(cookie, account, origin_of(event))
+        parts.sessions.begin_web(cookie, AccountId(account), origin_of(event))
         lines = [
             requests.set_cookie(event, requests.SESSION_COOKIE, cookie, WEB_SECONDS),
             requests.set_cookie(event, requests.BROWSER, "", 0),
@@ -245,7 +246,7 @@ class IdentityPages:
         form = self._form("/device")
         self._count_entry(person)
         approved = form.get("decision") == "approve"
-        waiting = self._parts.devices.settle(form.get("user_code", ""), person.account, approved=approved)
+        waiting = self._parts.devices.settle(form.get("user_code", ""), person.account_id, approved=approved)
         client = self._parts.clients.name(waiting.client)
         self._record(
             person,
@@ -257,7 +258,7 @@ class IdentityPages:
 
     def _count_entry(self, person: Actor) -> None:
         self._parts.limiter.take(ENTRIES_BY_ADDRESS, person.address)
-        self._parts.limiter.take(ENTRIES, person.account)
+        self._parts.limiter.take(ENTRIES, person.account_id)
 
     # ----------------------------------------------------------------------------- authorization requests
 
@@ -282,7 +283,7 @@ class IdentityPages:
         parameters = {name: value for name, value in form.items() if name in AUTHORIZATION_PARAMETERS}
         allowed = form.get("decision") == "approve"
         request = asked(self._event(), self._base(), parameters)
-        answer = self._parts.oauth.authorize(request, person.account if allowed else None)
+        answer = self._parts.oauth.authorize(request, person.account_id if allowed else None)
         if allowed and "error" not in answer.document:
             client = parameters.get("client_id", "")
             self._record(person, "client.allowed", Target("client", client, self._parts.clients.name(client)), {})
@@ -299,28 +300,28 @@ class IdentityPages:
     def account(self) -> Response[str]:
         """``GET /account``: workspaces, sessions and devices."""
         person = self._person()
-        sessions = self._parts.sessions.of_account(person.account)
+        sessions = self._parts.sessions.of_account(person.account_id)
         names = {each.id: self._parts.clients.name(each.client) for each in sessions if each.client}
-        workspaces = self._parts.access.memberships(person.account)
+        workspaces = self._parts.access.memberships(person.account_id)
         values = {"person": person, "workspaces": workspaces, "sessions": sessions, "clients": names}
         return self._page("identity/account.html", values)
 
-    def end_session(self, session: str) -> Response[str]:
-        """``POST /account/sessions/{session}/end``: sign one of my browsers or devices out."""
+    def end_session(self, session_id: SessionId) -> Response[str]:
+        """``POST /account/sessions/{session_id}/end``: sign one of my browsers or devices out."""
         person = self._person()
         self._form("/account")
-        if not self._parts.sessions.end_own(person.account, session):
+        if not self._parts.sessions.end_own(person.account_id, session_id):
             raise NotFound("session_not_found", "You have no session with this id.")
-        self._record(person, "session.ended", Target("session", session), {})
+        self._record(person, "session.ended", Target("session", session_id), {})
         return see("/account")
 
     def end_sessions(self) -> Response[str]:
         """``POST /account/sessions/end``: sign out everywhere, here too."""
         person = self._person()
         self._form("/account")
-        ended = self._parts.sessions.end_all(person.account)
-        self._parts.sessions.end(person.session)
-        self._record(person, "session.ended", Target("account", person.account, person.name), {"sessions": ended})
+        ended = self._parts.sessions.end_all(person.account_id)
+        self._parts.sessions.end(person.session_id)
+        self._record(person, "session.ended", Target("account", person.account_id, person.name), {"sessions": ended})
         return see("/login", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     # -------------------------------------------------------------------------------------------- common
@@ -338,7 +339,7 @@ class IdentityPages:
             raise login_required()
         by_cookie = Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
         person = self._parts.access.account(by_cookie)
-        self._parts.sessions.note_use(person.session)
+        self._parts.sessions.note_use(person.session_id)
         return person
 
     def _form(self, form: str) -> dict[str, str]:

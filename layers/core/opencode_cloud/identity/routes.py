@@ -80,12 +80,12 @@ class IdentityRoutes:
     def user(self) -> Response[str]:
         """``GET /api/user`` -> ``{id, email}``."""
         actor = self._access.account(requests.request_of(self._event()))
-        return self._json({"id": actor.account, "email": actor.name})
+        return self._json({"id": actor.account_id, "email": actor.name})
 
     def organizations(self) -> Response[str]:
         """``GET /api/orgs`` -> ``[{id, name}]`` by name; a client that logs in begins with the first."""
         actor = self._access.account(requests.request_of(self._event()))
-        found = self._access.memberships(actor.account)
+        found = self._access.memberships(actor.account_id)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
 
     def _oauth_reply(self, answer: Callable[[Asked], Answer], limit: Limit) -> Response[str]:

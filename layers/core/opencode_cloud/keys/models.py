@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
 from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 from opencode_cloud.kit.moments import Instant
@@ -15,15 +16,15 @@ from opencode_cloud.kit.nouns import Noun
 class Key(Noun):
     """A key as the API shows it: of the key itself only the first and last characters."""
 
-    id: str
+    id: KeyId
     name: str
     prefix: str
     """First characters of the key."""
     suffix: str
     """Last characters of the key."""
-    member_id: str | None
+    member_id: MemberId | None
     """Whose key it is, or"""
-    service_account_id: str | None
+    service_account_id: ServiceAccountId | None
     """of what it is."""
     holder: str
     """Address of the member, or name of the service account."""
@@ -62,7 +63,7 @@ class Limits:
 class StoredKey:
     """What the table holds for the projection's sake: enough to find the key's row there."""
 
-    id: str
+    id: KeyId
     digest: bytes
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import ServiceAccountId
 from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.limits import MOST_ENTRIES
 from opencode_cloud.kit.moments import Instant
@@ -29,7 +30,9 @@ class KeyWish(BaseModel):
 
     name: Name
     scopes: Scopes = [Scope.INFERENCE]
-    service_account_id: str | None = Field(default=None, max_length=30, description="Whose key it is; else your own.")
+    service_account_id: ServiceAccountId | None = Field(
+        default=None, max_length=30, description="Whose key it is; else your own."
+    )
     models: Models | None = None
     networks: Networks | None = None
     expires_at: Instant | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import MailId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.errors import Redeliver
 
@@ -49,11 +50,11 @@ UNDELIVERED = frozenset({MailState.BOUNCED, MailState.COMPLAINED, MailState.FAIL
 class Mail:
     """One mail, with the names of the table's columns."""
 
-    id: str
+    id: MailId
     template: Template
     recipient: str
     variables: dict[str, Any] = field(default_factory=dict[str, Any])
-    workspace_id: str | None = None
+    workspace_id: WorkspaceId | None = None
     state: MailState = MailState.QUEUED
     reason: str = ""
     attempts: int = 0

@@ -158,7 +158,7 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def _with_action(options: argparse.Namespace) -> dict[str, Any]:
     if options.command == "usage":
-        return {"action": options.action, "day": options.day, "workspace": options.workspace}
+        return {"action": options.action, "day": options.day, "workspace_id": options.workspace}
     command: dict[str, Any] = {"action": options.action, "version": getattr(options, "version", None)}
     if "file" in options:
         command["document"] = _text(options.file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from opencode_cloud.contracts.ids import AccountId
+
 if TYPE_CHECKING:
     from opencode_cloud.identity.models import Account, VerifiedPerson
     from opencode_cloud.kit.sql import Connection
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 class AccountDirectory(Protocol):
     """Accounts, each method in the transaction of ``connection``."""
 
-    def get(self, connection: Connection, account: str, /) -> Account | None:
+    def get(self, connection: Connection, account_id: AccountId, /) -> Account | None:
         """Return an account by id, and lock it until the transaction ends."""
         ...
 
@@ -25,7 +27,7 @@ class AccountDirectory(Protocol):
         """Make an account; None when another transaction has just made one with this address."""
         ...
 
-    def block(self, connection: Connection, account: str, /, *, blocked: bool) -> None:
+    def block(self, connection: Connection, account_id: AccountId, /, *, blocked: bool) -> None:
         """Block an account, or unblock it."""
         ...
 

@@ -16,6 +16,7 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role, Scope
@@ -89,7 +90,7 @@ class Grant(msgspec.Struct, tag="grant"):
 class Project(msgspec.Struct, tag="project"):
     """Project the truth anew, all of it or a workspace's."""
 
-    workspace: str | None = None
+    workspace: WorkspaceId | None = None
 
 
 class RotateSigningKey(msgspec.Struct, tag="rotate-signing-key"):
@@ -193,7 +194,9 @@ class Operations:
             case Block():
                 return self._block(command, actor)
             case Grant():
-                given = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
+                given = self._balance.grant(
+                    actor, WorkspaceId(command.workspace), command.micro_cents, command.reason, command.key
+                )
                 return given.model_dump(mode="json")
             case _:
                 return self._keep(command, actor)
@@ -218,7 +221,7 @@ class Operations:
 
     def _look_up(self, subject: str) -> dict[str, Any]:
         if subject.startswith("wrk_"):
-            return self._show_workspace(subject)
+            return self._show_workspace(WorkspaceId(subject))
         with self._outbox.unit() as unit:
             account = self._account(unit, subject)
         memberships = self._team.workspaces.memberships(account.id)
@@ -227,9 +230,9 @@ class Operations:
             "workspaces": [{"id": each.id, "name": each.name, "role": each.role} for each in memberships],
         }
 
-    def _show_workspace(self, workspace: str) -> dict[str, Any]:
-        found = self._team.workspaces.look_up(workspace)
-        members = self._team.members.members_of(workspace, limit=MOST_SHOWN)
+    def _show_workspace(self, workspace_id: WorkspaceId) -> dict[str, Any]:
+        found = self._team.workspaces.look_up(workspace_id)
+        members = self._team.members.members_of(workspace_id, limit=MOST_SHOWN)
         return {
             **found.model_dump(mode="json"),
             "members": [{"id": each.id, "email": each.email, "role": each.role} for each in members],
@@ -276,15 +279,15 @@ class Operations:
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
     def _create_key(self, command: CreateKey, actor: Actor) -> dict[str, Any]:
-        machine = self._team.service_accounts.create(actor, command.workspace, command.name)
-        wish = Wish(name=command.name, scopes=command.scopes, service_account=machine.id)
-        made = self._team.keys.create(actor, command.workspace, wish)
+        machine = self._team.service_accounts.create(actor, WorkspaceId(command.workspace), command.name)
+        wish = Wish(name=command.name, scopes=command.scopes, service_account_id=machine.id)
+        made = self._team.keys.create(actor, WorkspaceId(command.workspace), wish)
         return {"service_account": machine.id, **made.model_dump(mode="json")}
 
     def _block(self, command: Block, actor: Actor) -> dict[str, Any]:
         if command.subject.startswith("wrk_"):
             change = self._team.workspaces.block if command.blocked else self._team.workspaces.unblock
-            return change(actor, command.subject).model_dump(mode="json")
+            return change(actor, WorkspaceId(command.subject)).model_dump(mode="json")
         with self._outbox.unit() as unit:
             account = self._account(unit, command.subject)
             self._accounts.block(unit.connection, account.id, blocked=command.blocked)
@@ -299,7 +302,12 @@ class Operations:
         target = Target("workspace" if command.workspace else "deployment", command.workspace or "all")
         with self._outbox.unit() as unit:
             self._audit.record(
-                unit.connection, actor, "projection.renewed", target, workspace=command.workspace, after={"rows": rows}
+                unit.connection,
+                actor,
+                "projection.renewed",
+                target,
+                workspace_id=command.workspace,
+                after={"rows": rows},
             )
         return {"rows": rows}
 

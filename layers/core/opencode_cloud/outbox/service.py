@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.contracts.ids import TransactionId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import new_id
@@ -30,7 +31,7 @@ class Unit:
     """One transaction of the console plane: rows and messages are committed together, or not at all."""
 
     connection: Connection
-    transaction: str
+    transaction_id: TransactionId
     messages: list[tuple[Topic, str, Any]] = field(default_factory=list[tuple[Topic, str, Any]])
 
     def tell(self, topic: Topic, subject: str, payload: Any = None) -> None:
@@ -42,7 +43,7 @@ class Unit:
 class WakeUp:
     """What lies in the relay's queue: look after the messages of a transaction."""
 
-    transaction: str
+    transaction_id: TransactionId
     sent_at: int
     """Seconds since the epoch, just before the transaction was to be committed."""
 
@@ -63,36 +64,36 @@ class Outbox:
         """Give a unit; it is committed at the end of the block, and rolled back on an exception."""
         transaction = new_id("txn")
         with self._store.transaction() as connection:
-            unit = Unit(connection, transaction)
+            unit = Unit(connection, TransactionId(transaction))
             yield unit
             if unit.messages:
-                self._store.add(connection, transaction, unit.messages)
+                self._store.add(connection, TransactionId(transaction), unit.messages)
                 # Last, and before the commit: from here on the messages will be looked for, whatever becomes of us.
-                self._store.wake(WakeUp(transaction, now_seconds()))
+                self._store.wake(WakeUp(TransactionId(transaction), now_seconds()))
         if unit.messages:
-            self._relay_now(transaction)
+            self._relay_now(TransactionId(transaction))
 
-    def _relay_now(self, transaction: str) -> None:
+    def _relay_now(self, transaction_id: TransactionId) -> None:
         try:
-            self.relay(transaction)
+            self.relay(transaction_id)
         except Exception:  # noqa: BLE001 - the change is committed; the wake-up in the queue relays it
-            logger.exception("relaying is left to the queue", extra={"transaction": transaction})
+            logger.exception("relaying is left to the queue", extra={"transaction": transaction_id})
 
-    def relay(self, transaction: str) -> bool:
+    def relay(self, transaction_id: TransactionId) -> bool:
         """Relay what is left of a transaction; False when it is not (or not yet) committed."""
-        messages = self._store.of_transaction(transaction)
+        messages = self._store.of_transaction(transaction_id)
         self._relay_pending([message for message in messages if not message.relayed])
         return bool(messages)
 
     def wake_up(self, wake_up: WakeUp) -> None:
         """Relay what a wake-up asks for. One that came before its commit is sent again until the fate is known."""
-        if self.relay(wake_up.transaction):
+        if self.relay(wake_up.transaction_id):
             return
         if now_seconds() - wake_up.sent_at < FATE_KNOWN_AFTER_SECONDS:
             self._store.wake(wake_up)
             return
         count("WakeUpWithoutTransaction")
-        logger.info("the transaction was rolled back", extra={"transaction": wake_up.transaction})
+        logger.info("the transaction was rolled back", extra={"transaction": wake_up.transaction_id})
 
     def tidy(self) -> None:
         """Relay what others left behind, and delete what was relayed long ago; some of each.

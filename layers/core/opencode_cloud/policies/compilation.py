@@ -16,6 +16,7 @@ import msgspec
 
 from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration
 from opencode_cloud.contracts.access import Rules as EnforcedRules
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.models import Policy, ShareMode
 from opencode_cloud.policies.offering import TOKEN
@@ -48,10 +49,10 @@ def enforced(policy: Policy, version: int) -> EnforcedPolicy:
     )
 
 
-def client_config(policy: Policy, document: Document, workspace: str) -> Document:
+def client_config(policy: Policy, document: Document, workspace_id: WorkspaceId) -> Document:
     """Lay a policy over a configuration document: where both say something, the policy counts."""
     config = copy.deepcopy(document)
-    _name_workspace(config, workspace)
+    _name_workspace(config, workspace_id)
     if policy.default_model:
         config["model"] = policy.default_model
     if policy.small_model:
@@ -65,9 +66,9 @@ def client_config(policy: Policy, document: Document, workspace: str) -> Documen
     return config
 
 
-def configuration(policy: Policy, document: Document, workspace: str) -> KnownConfiguration | None:
+def configuration(policy: Policy, document: Document, workspace_id: WorkspaceId) -> KnownConfiguration | None:
     """Compile the remote config of a workspace; None when there is nothing to say."""
-    config = client_config(policy, document, workspace)
+    config = client_config(policy, document, workspace_id)
     if not config:
         return None
     first = msgspec.json.encode(config)
@@ -76,12 +77,12 @@ def configuration(policy: Policy, document: Document, workspace: str) -> KnownCo
     return KnownConfiguration(etag=etag, config=msgspec.Raw(first), providers=msgspec.Raw(second))
 
 
-def _name_workspace(config: Document, workspace: str) -> None:
+def _name_workspace(config: Document, workspace_id: WorkspaceId) -> None:
     """Have the client name the workspace to our gateway: its token says who asks, and not for which workspace."""
     for provider in _providers(config).values():
         options = provider.get("options", {})
         if options.get("apiKey") == TOKEN and isinstance(options.setdefault("headers", {}), dict):
-            options["headers"][WORKSPACE_HEADER] = workspace
+            options["headers"][WORKSPACE_HEADER] = workspace_id
 
 
 def _providers(config: Document) -> dict[str, Document]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.catalogue import listing
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
+from opencode_cloud.contracts.ids import WorkspaceId
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue
@@ -22,9 +23,9 @@ _OF_POLICIES = frozenset({"whitelist", "blacklist"})
 
 
 def with_gateway(
-    config: Document, catalogue: Catalogue, permits: listing.Permits, workspace: str, base_url: str, at: int
+    config: Document, catalogue: Catalogue, permits: listing.Permits, workspace_id: WorkspaceId, base_url: str, at: int
 ) -> Document:
-    """Return ``config`` with our provider and the models that ``workspace`` may use, at the prices of ``at``.
+    """Return ``config`` with our provider and the models that ``workspace_id`` may use, at the prices of ``at``.
 
     A workspace whose configuration defines that provider itself has said what it wants, and one that may use none of
     the models needs none. ``base_url`` is where the gateway lies; ``at`` is in seconds since the epoch.
@@ -35,7 +36,7 @@ def with_gateway(
     ours = listing.configured(catalogue, permits, base_url, at)
     if not ours["models"] or set(present) - _OF_POLICIES or not _enabled(config, name):
         return config
-    options = {**ours["options"], "apiKey": TOKEN, "headers": {WORKSPACE_HEADER: workspace}}
+    options = {**ours["options"], "apiKey": TOKEN, "headers": {WORKSPACE_HEADER: workspace_id}}
     found = {**config, "provider": {**providers, name: {**ours, "options": options, **present}}}
     if catalogue.small_model in ours["models"]:
         found.setdefault("small_model", f"{name}/{catalogue.small_model}")

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.catalogue import listing
 from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
@@ -56,8 +57,8 @@ class RemoteConfigRoutes:
         """Return what the client is configured with, and the policy behind it."""
         event = self._event()
         workspace = http_events.header(event, WORKSPACE_HEADER)
-        actor = self._access.member(request_of(event), workspace, Permission.REMOTE_CONFIG)
-        place, known = self._access.clients(actor.workspace)
+        actor = self._access.member(request_of(event), WorkspaceId(workspace), Permission.REMOTE_CONFIG)
+        place, known = self._access.clients(actor.workspace_id)
         policy = place.policy if place else EnforcedPolicy()
         config: Document = msgspec.json.decode(known.config) if known else {}
         # Before a catalogue is published nobody has said that the gateway is to be used.

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
 from opencode_cloud.access.service import Access
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
@@ -20,7 +21,7 @@ from opencode_cloud.policies.models import Policy, Revision, Version, Versioned
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 from opencode_cloud.policies.service import Publisher
 
-Workspace = Annotated[str, Path(description="Id of the workspace.")]
+WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
 VersionNumber = Annotated[int, Path(ge=0, le=999_999_999, description="Number of a version.")]
 First = Annotated[int, Query(alias="from", ge=0, le=999_999_999, description="The version to compare with.")]
 Second = Annotated[int, Query(alias="to", ge=0, le=999_999_999, description="The version that is compared.")]
@@ -91,49 +92,49 @@ class PolicyRoutes:
 
     # ----------------------------------------------------------------------------------------- policy
 
-    def policy(self, workspace: Workspace) -> Response[PolicyRevision]:
+    def policy(self, workspace_id: WorkspaceParameter) -> Response[PolicyRevision]:
         """Get the policy that counts; its `ETag` is what a change must send as `If-Match`.
 
         Version 0 restricts nothing: none was published yet.
         """
-        return _policy_reply(self._publisher.present(Versioned.POLICY, workspace))
+        return _policy_reply(self._publisher.present(Versioned.POLICY, workspace_id))
 
-    def publish_policy(self, workspace: Workspace, change: PolicyChange) -> Response[PolicyRevision]:
+    def publish_policy(self, workspace_id: WorkspaceParameter, change: PolicyChange) -> Response[PolicyRevision]:
         """Publish a policy as the next version. It is enforced, and clients are told, within seconds."""
         document = change.policy.model_dump(mode="json")
-        return _policy_reply(self._publish(workspace, Versioned.POLICY, document, change.comment))
+        return _policy_reply(self._publish(workspace_id, Versioned.POLICY, document, change.comment))
 
     def policy_versions(
-        self, workspace: Workspace, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceParameter, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[Version]:
         """List the versions of the policy, the latest first."""
-        return self._versions(workspace, Versioned.POLICY, limit, cursor)
+        return self._versions(workspace_id, Versioned.POLICY, limit, cursor)
 
-    def policy_version(self, workspace: Workspace, version: VersionNumber) -> Response[PolicyRevision]:
+    def policy_version(self, workspace_id: WorkspaceParameter, version: VersionNumber) -> Response[PolicyRevision]:
         """Get one version of the policy."""
-        return _policy_reply(self._publisher.revision(Versioned.POLICY, workspace, version))
+        return _policy_reply(self._publisher.revision(Versioned.POLICY, workspace_id, version))
 
-    def policy_differences(self, workspace: Workspace, first: First, second: Second) -> Differences:
+    def policy_differences(self, workspace_id: WorkspaceParameter, first: First, second: Second) -> Differences:
         """See what one version of the policy has otherwise than another."""
-        return self._differences(workspace, Versioned.POLICY, first, second)
+        return self._differences(workspace_id, Versioned.POLICY, first, second)
 
     def restore_policy(
-        self, workspace: Workspace, version: VersionNumber, restoration: Restoration
+        self, workspace_id: WorkspaceParameter, version: VersionNumber, restoration: Restoration
     ) -> Response[PolicyRevision]:
         """Publish an older version of the policy anew, as the next version."""
-        return _policy_reply(self._restore(workspace, Versioned.POLICY, version, restoration.comment))
+        return _policy_reply(self._restore(workspace_id, Versioned.POLICY, version, restoration.comment))
 
     # ---------------------------------------------------------------------------------- configuration
 
-    def configuration(self, workspace: Workspace) -> Response[ConfigurationRevision]:
+    def configuration(self, workspace_id: WorkspaceParameter) -> Response[ConfigurationRevision]:
         """Get the configuration document that counts; its `ETag` is what a change must send as `If-Match`.
 
         Version 0 is empty: none was published yet.
         """
-        return _configuration_reply(self._publisher.present(Versioned.CONFIGURATION, workspace))
+        return _configuration_reply(self._publisher.present(Versioned.CONFIGURATION, workspace_id))
 
     def publish_configuration(
-        self, workspace: Workspace, change: ConfigurationChange
+        self, workspace_id: WorkspaceParameter, change: ConfigurationChange
     ) -> Response[ConfigurationRevision]:
         """Publish a configuration document as the next version.
 
@@ -141,54 +142,56 @@ class PolicyRoutes:
         invalid. What is wrong is named place by place in `errors`. A document is as powerful as code on the members'
         machines: it may name plugins and commands.
         """
-        published = self._publish(workspace, Versioned.CONFIGURATION, change.configuration, change.comment)
+        published = self._publish(workspace_id, Versioned.CONFIGURATION, change.configuration, change.comment)
         return _configuration_reply(published)
 
     def configuration_versions(
-        self, workspace: Workspace, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceParameter, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[Version]:
         """List the versions of the configuration document, the latest first."""
-        return self._versions(workspace, Versioned.CONFIGURATION, limit, cursor)
+        return self._versions(workspace_id, Versioned.CONFIGURATION, limit, cursor)
 
-    def configuration_version(self, workspace: Workspace, version: VersionNumber) -> Response[ConfigurationRevision]:
+    def configuration_version(
+        self, workspace_id: WorkspaceParameter, version: VersionNumber
+    ) -> Response[ConfigurationRevision]:
         """Get one version of the configuration document."""
-        return _configuration_reply(self._publisher.revision(Versioned.CONFIGURATION, workspace, version))
+        return _configuration_reply(self._publisher.revision(Versioned.CONFIGURATION, workspace_id, version))
 
-    def configuration_differences(self, workspace: Workspace, first: First, second: Second) -> Differences:
+    def configuration_differences(self, workspace_id: WorkspaceParameter, first: First, second: Second) -> Differences:
         """See what one version of the configuration document has otherwise than another."""
-        return self._differences(workspace, Versioned.CONFIGURATION, first, second)
+        return self._differences(workspace_id, Versioned.CONFIGURATION, first, second)
 
     def restore_configuration(
-        self, workspace: Workspace, version: VersionNumber, restoration: Restoration
+        self, workspace_id: WorkspaceParameter, version: VersionNumber, restoration: Restoration
     ) -> Response[ConfigurationRevision]:
         """Publish an older version of the configuration document anew, as the next version."""
-        return _configuration_reply(self._restore(workspace, Versioned.CONFIGURATION, version, restoration.comment))
+        return _configuration_reply(self._restore(workspace_id, Versioned.CONFIGURATION, version, restoration.comment))
 
-    def compiled(self, workspace: Workspace) -> Compiled:
+    def compiled(self, workspace_id: WorkspaceParameter) -> Compiled:
         """See what clients are configured with: the document with the policy laid over it."""
-        return Compiled(config=self._publisher.compiled(workspace))
+        return Compiled(config=self._publisher.compiled(workspace_id))
 
-    def check(self, workspace: Workspace, change: ConfigurationChange) -> Compiled:
+    def check(self, workspace_id: WorkspaceParameter, change: ConfigurationChange) -> Compiled:
         """See what clients would be configured with, or what keeps a document from being published."""
-        return Compiled(config=self._publisher.preview(workspace, Versioned.CONFIGURATION, change.configuration))
+        return Compiled(config=self._publisher.preview(workspace_id, Versioned.CONFIGURATION, change.configuration))
 
     # -------------------------------------------------------------------------------------- internals
 
-    def _publish(self, workspace: str, kind: Versioned, document: dict[str, Any], comment: str) -> Revision:
+    def _publish(self, workspace_id: WorkspaceId, kind: Versioned, document: dict[str, Any], comment: str) -> Revision:
         read = version_of_request(self._gate.event)
-        return self._publisher.publish(self._gate.actor, workspace, kind, document, read, comment)
+        return self._publisher.publish(self._gate.actor, workspace_id, kind, document, read, comment)
 
-    def _restore(self, workspace: str, kind: Versioned, version: int, comment: str) -> Revision:
+    def _restore(self, workspace_id: WorkspaceId, kind: Versioned, version: int, comment: str) -> Revision:
         read = version_of_request(self._gate.event)
-        return self._publisher.restore(self._gate.actor, workspace, kind, version, read, comment)
+        return self._publisher.restore(self._gate.actor, workspace_id, kind, version, read, comment)
 
-    def _versions(self, workspace: str, kind: Versioned, limit: int, cursor: str | None) -> Page[Version]:
+    def _versions(self, workspace_id: WorkspaceId, kind: Versioned, limit: int, cursor: str | None) -> Page[Version]:
         before = decode_cursor(cursor, tuple[int])
-        rows = self._publisher.versions(kind, workspace, before[0] if before else None, limit + 1)
+        rows = self._publisher.versions(kind, workspace_id, before[0] if before else None, limit + 1)
         return page_of(rows, limit, lambda row: (row.version,), lambda row: row)
 
-    def _differences(self, workspace: str, kind: Versioned, first: int, second: int) -> Differences:
-        return Differences(changes=self._publisher.differences(kind, workspace, first, second))
+    def _differences(self, workspace_id: WorkspaceId, kind: Versioned, first: int, second: int) -> Differences:
+        return Differences(changes=self._publisher.differences(kind, workspace_id, first, second))
 
 
 def _policy_reply(revision: Revision) -> Response[PolicyRevision]:

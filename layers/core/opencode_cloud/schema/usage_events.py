@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of
 
@@ -19,9 +20,9 @@ KEPT_DAYS = 400
 """How long DynamoDB keeps an event after the call."""
 
 
-def partition(workspace: str, day: str) -> str:
+def partition(workspace_id: WorkspaceId, day: str) -> str:
     """Return the partition of a workspace's UTC day (``YYYY-MM-DD``)."""
-    return f"{workspace}#{day}"
+    return f"{workspace_id}#{day}"
 
 
 def to_row(event: UsageEvent, counters: Sequence[str] = ()) -> Item:
@@ -31,7 +32,7 @@ def to_row(event: UsageEvent, counters: Sequence[str] = ()) -> Item:
     """
     seconds = event.at // 1000
     row: Item = {
-        "pk": {"S": partition(event.workspace, day_of(seconds))},
+        "pk": {"S": partition(event.workspace_id, day_of(seconds))},
         "sk": {"S": event.id},
         "event": {"S": msgspec.json.encode(msgspec.structs.replace(event, metadata={})).decode()},
         "counters": {"L": [{"S": key} for key in counters]},

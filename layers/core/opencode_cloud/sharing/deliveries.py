@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
 from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
@@ -31,12 +32,12 @@ class Deliveries:
         delivery = msgspec.convert(dict(event), type=Delivery)
         if delivery.task == "replay":
             for connection, *_ in delivery.viewers:
-                self._replay.run(delivery.share, connection)
+                self._replay.run(delivery.share_id, ConnectionId(connection))
             return
-        share = self._store.share(delivery.share)
-        record = self._store.record_with(delivery.share, delivery.seq)
+        share = self._store.share(delivery.share_id)
+        record = self._store.record_with(delivery.share_id, delivery.seq)
         if share is None or is_over(share) or record is None:
-            logger.info("share went before its delivery", extra={"share": delivery.share})
+            logger.info("share went before its delivery", extra={"share": delivery.share_id})
             return
-        viewers = [Viewer(*viewer) for viewer in delivery.viewers]
+        viewers = [Viewer(ConnectionId(viewer[0]), *viewer[1:]) for viewer in delivery.viewers]
         self._fan_out.push(share, record, viewers, mode=self._gate.audience(share))

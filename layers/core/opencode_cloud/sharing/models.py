@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
 
 SCHEMA = 1  # of the documents that readers get; see docs/protocol.md, "Versions"
@@ -95,7 +96,7 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: str
     """``acc_`` or ``svc_``."""
-    workspace: str
+    workspace_id: WorkspaceId
     mode: Mode
     ticket_key: bytes
     password_hash: str = ""
@@ -106,7 +107,7 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A share's row: what decides who may write it and what readers see instead of the session id."""
 
-    id: str
+    id: ShareId
     state: State
     session_hash: str
     secret_hash: bytes
@@ -136,7 +137,7 @@ class Protocol(StrEnum):
 class Viewer(msgspec.Struct, frozen=True):
     """A connected socket that follows a share."""
 
-    connection: str
+    connection_id: ConnectionId
     protocol: Protocol
     ticket: str = ""
 
@@ -144,7 +145,7 @@ class Viewer(msgspec.Struct, frozen=True):
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a removed share: when and why it went, and the proof that nothing is left."""
 
-    share: str
+    share_id: ShareId
     reason: str
     deleted_at: int
     purged_at: int | None = None
@@ -156,7 +157,7 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
 class Credentials(msgspec.Struct, frozen=True):
     """What a client needs to go on with a share that it made."""
 
-    id: str
+    id: ShareId
     secret: str
 
 
@@ -180,7 +181,7 @@ class Place(msgspec.Struct, frozen=True):
     """A place in a list of shares, which is ordered by when they were made (milliseconds)."""
 
     created_at: int
-    share: str
+    share_id: ShareId
 
 
 class Commit(msgspec.Struct, frozen=True):

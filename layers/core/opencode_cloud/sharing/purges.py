@@ -26,7 +26,7 @@ class Purges:
         return self._batch.handle(event)
 
     def _purge(self, request: PurgeRequest) -> None:
-        if request.workspace:
-            self._removal.remove_workspace(request.workspace)
+        if request.workspace_id:
+            self._removal.remove_workspace(request.workspace_id)
         else:
-            self._removal.purge(request.share, request.round)
+            self._removal.purge(request.share_id, request.round)

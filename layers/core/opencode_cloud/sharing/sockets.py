@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import http_events, json_codec
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
 from opencode_cloud.kit.log import logger
@@ -51,26 +52,26 @@ class SharingSockets:
             case _:
                 return self._message(connection, event)
 
-    def _connect(self, connection: str, event: Mapping[str, Any]) -> Answer:
+    def _connect(self, connection_id: ConnectionId, event: Mapping[str, Any]) -> Answer:
         if http_events.query(event, "protocol") != Protocol.POLL:
             return {"statusCode": HTTPStatus.OK}
         try:
             share_id = http_events.query(event, "id")
             if not share_id:
                 raise BadRequest("missing_id", "Name the share: /share_poll?id=<share id>.")
-            self._viewing.poll(connection, share_id)
+            self._viewing.poll(connection_id, ShareId(share_id))
         except ServiceError as error:
             body = http_events.error_body(error.code, error.message, event["requestContext"]["requestId"])
             return {"statusCode": int(error.status), "body": body.decode()}
         return {"statusCode": HTTPStatus.OK}
 
-    def _message(self, connection: str, event: Mapping[str, Any]) -> Answer:
+    def _message(self, connection_id: ConnectionId, event: Mapping[str, Any]) -> Answer:
         message = None
         try:
             message = _decode(http_events.raw_body(event))
-            frame = self._act(connection, message, http_events.arrival_ms(event))
+            frame = self._act(connection_id, message, http_events.arrival_ms(event))
         except Gone:
-            frame = gone_frame(message.share if message else "")
+            frame = gone_frame(ShareId(message.share if message else ""))
         except ServiceError as error:
             frame = error_frame(error.code, error.message, int(error.status), message.id if message else None)
         except Exception:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
@@ -79,19 +80,19 @@ class SharingSockets:
             frame = error_frame("internal_error", words, 500, message.id if message else None)
         return {"statusCode": HTTPStatus.OK, **({"body": frame.decode()} if frame else {})}
 
-    def _act(self, connection: str, message: _Message, at: int) -> bytes | None:
+    def _act(self, connection_id: ConnectionId, message: _Message, at: int) -> bytes | None:
         if message.action not in ("resume", "ping", "sync"):
             raise BadRequest("unknown_action", "The field `action` must be resume, ping or sync.")
         if not message.share:
             raise BadRequest("missing_share", "Name the share in the field `share`.")
         match message.action:
             case "resume":
-                self._viewing.resume(connection, message.share, max(message.after or 0, 0), message.ticket)
+                self._viewing.resume(connection_id, ShareId(message.share), max(message.after or 0, 0), message.ticket)
                 return None
             case "ping":
-                return self._viewing.ping(message.share, message.ticket)
+                return self._viewing.ping(ShareId(message.share), message.ticket)
             case _:
-                commit = self._publishing.sync(message.share, message.secret, parse(message.items), at)
+                commit = self._publishing.sync(ShareId(message.share), message.secret, parse(message.items), at)
                 return ack_frame(message.id, commit.seq)
 
 

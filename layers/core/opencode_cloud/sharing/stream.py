@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.batches import Change, StreamBatch
 from opencode_cloud.kit.errors import Gone
@@ -18,7 +19,7 @@ from opencode_cloud.sharing.service import Snapshots
 class LogEnd:
     """How far the log of a share reaches."""
 
-    share_id: str
+    share_id: ShareId
     position: Position
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class UsageCommand(msgspec.Struct, tag="usage"):
     action: Literal["replay", "reconcile"]
     day: date
     """UTC."""
-    workspace: str | None = None
+    workspace_id: WorkspaceId | None = None
     """None: all; only for a replay."""
     after: tuple[str, str] | None = None
     """Where the replay before this one ended."""
@@ -31,8 +32,8 @@ def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str
     Raises ``invalid_command`` (400), and what reconciliation raises.
     """
     if command.action == "reconcile":
-        if command.workspace is None:
+        if command.workspace_id is None:
             raise BadRequest("invalid_command", "Name the workspace whose day is to be reconciled.")
-        return {"drifts": reconciliation.check_day(command.workspace, datetime.combine(command.day, time()))}
-    done = reconciliation.replay(command.day.isoformat(), command.workspace, command.after)
+        return {"drifts": reconciliation.check_day(command.workspace_id, datetime.combine(command.day, time()))}
+    done = reconciliation.replay(command.day.isoformat(), command.workspace_id, command.after)
     return {"events": done.events, "new": done.new, "after": done.after}

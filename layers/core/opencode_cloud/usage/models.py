@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 
@@ -117,11 +118,11 @@ def invalid_period() -> Unprocessable:
     return Unprocessable("invalid_period", "`to` must be later than `from`, and at most 400 days.")
 
 
-def events_deleted(workspace: str, day: str) -> Conflict:
+def events_deleted(workspace_id: WorkspaceId, day: str) -> Conflict:
     """Sums of a day count calls whose events were deleted."""
     return Conflict(
         "events_deleted",
-        f"Sums of {workspace} on {day} count calls whose events are deleted: taken in again, they would count twice.",
+        f"Events of {workspace_id} on {day} have been deleted by retention; replaying them would double-count.",
     )
 
 
@@ -167,8 +168,8 @@ class ExportFile(msgspec.Struct, frozen=True, kw_only=True):
 class Export(msgspec.Struct, frozen=True, kw_only=True):
     """The events of a period in files. Times are UTC without a zone."""
 
-    id: str
-    workspace_id: str
+    id: ExportId
+    workspace_id: WorkspaceId
     period: str | None = None
     """Of a scheduled export, such as ``daily-2026-11-24``."""
     since: datetime
@@ -191,7 +192,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A message: an export is to be gone on with."""
 
-    export: str
+    export_id: ExportId
     sent_at: int
     """Seconds since the epoch; the export's row is committed right after."""
 
@@ -199,7 +200,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
 class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """Which exports are made by themselves."""
 
-    workspace_id: str
+    workspace_id: WorkspaceId
     every: Every
     format: ExportFormat
     changed_by: str
@@ -240,7 +241,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """What the events of one counter of a budget add up to."""
 
     counter: str
-    workspace_id: str
+    workspace_id: WorkspaceId
     cost: int
     charged: int
     tokens: int
@@ -261,7 +262,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A drift: two places that ought to say the same do not."""
 
-    workspace_id: str
+    workspace_id: WorkspaceId
     day: str
     kind: str
     """``events``, ``hours``, ``days``, ``sessions`` or ``counter``."""

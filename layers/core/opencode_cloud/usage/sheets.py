@@ -40,13 +40,20 @@ def event_row(stored: Stored) -> tuple[Any, ...]:
     """Return the cells of an event."""
     event, tokens = stored.event, stored.event.tokens
     return (
-        *(event.id, stored.at, event.member, stored.member_name, event.service_account, stored.service_account_name),
-        *(event.key, stored.key_name, event.model, event.upstream, event.upstream_model, event.format),
+        *(
+            event.id,
+            stored.at,
+            event.member_id,
+            stored.member_name,
+            event.service_account_id,
+            stored.service_account_name,
+        ),
+        *(event.key_id, stored.key_name, event.model, event.upstream, event.upstream_model, event.format),
         *(event.streamed, event.byok, tokens.input, tokens.output, tokens.reasoning, tokens.cache_read),
         *(tokens.cache_write, tokens.cache_write_1h, event.estimated, event.cost, _dollars(event.cost)),
         *(event.charged, _dollars(event.charged), event.reserved, event.price, event.catalogue, event.first_byte_ms),
         *(event.total_ms, event.attempts, str(event.outcome), event.status, event.error, event.session),
-        *(event.request, event.correlation, msgspec.json.encode(event.metadata).decode() if event.metadata else ""),
+        *(event.request, event.correlation_id, msgspec.json.encode(event.metadata).decode() if event.metadata else ""),
     )
 
 

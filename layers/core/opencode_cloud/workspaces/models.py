@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from opencode_cloud.contracts.ids import AccountId, DomainId, InvitationId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.errors import (
     BadRequest,
@@ -21,7 +22,7 @@ from opencode_cloud.kit.nouns import Noun
 class Workspace(Noun):
     """A team's place: it owns members, keys, policies and shares."""
 
-    id: str
+    id: WorkspaceId
     name: str
     version: int
     """Counts changes; the entity tag."""
@@ -42,10 +43,10 @@ class Workspace(Noun):
 class Membership(Noun):
     """A workspace as one of its members sees it in the list of their own."""
 
-    id: str
+    id: WorkspaceId
     name: str
     role: Role
-    member_id: str
+    member_id: MemberId
     version: int
     created_at: Instant
     blocked_at: Instant | None = None
@@ -56,8 +57,8 @@ class Membership(Noun):
 class Member(Noun):
     """A person in a workspace."""
 
-    id: str
-    account_id: str
+    id: MemberId
+    account_id: AccountId
     email: str
     name: str
     role: Role
@@ -90,8 +91,8 @@ class Delivery(StrEnum):
 class Invitation(Noun):
     """An address that may join a workspace."""
 
-    id: str
-    workspace_id: str
+    id: InvitationId
+    workspace_id: WorkspaceId
     workspace_name: str
     email: str
     role: Role
@@ -110,7 +111,7 @@ class OwnInvitation(Noun):
     """An invitation as the invited person sees it."""
 
     id: str
-    workspace_id: str
+    workspace_id: WorkspaceId
     workspace_name: str
     email: str
     role: Role
@@ -121,7 +122,7 @@ class OwnInvitation(Noun):
 class Domain(Noun):
     """A mail domain of a workspace."""
 
-    id: str
+    id: DomainId
     domain: str
     role: Role
     """Of who joins by this domain."""
@@ -137,7 +138,7 @@ class Domain(Noun):
 class ServiceAccount(Noun):
     """A member that is no person: it acts by its keys only."""
 
-    id: str
+    id: ServiceAccountId
     name: str
     created_by: str
     created_at: Instant

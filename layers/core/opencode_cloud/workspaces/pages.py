@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from opencode_cloud.access.service import Request
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.actor import ANONYMOUS
+from opencode_cloud.contracts.ids import InvitationId
 from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render, see
 from opencode_cloud.http.paths import login_path
@@ -53,7 +54,7 @@ class InvitationPages:
         person = self._signed_in()
         if person is None:
             raise login_required()
-        found = self._invitations.mine(person.account)
+        found = self._invitations.mine(person.account_id)
         return page(render("workspaces/invitations.html", person=person, invitations=found, token=self._token_of))
 
     def show(self, token: str) -> Response[str]:
@@ -87,7 +88,7 @@ class InvitationPages:
         person = self._signed_in()
         if person is None:
             raise login_required()
-        return self._invitations.to(person, token)
+        return self._invitations.to(person, InvitationId(token))
 
     def _page(self, token: str, invitation: Invitation) -> Response[str]:
         event, person = self._event(), self._signed_in()

@@ -16,6 +16,7 @@ from opencode_cloud.contracts.access import (
     login_required,
 )
 from opencode_cloud.contracts.actor import Actor, Credential
+from opencode_cloud.contracts.ids import AccountId, KeyId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:
@@ -42,26 +43,26 @@ class Access:
         Raises ``login_required`` (401). A key is no person.
         """
         credential, session = self._session(request)
-        holder = self._store.person(session.account, None)
+        holder = self._store.person(session.account_id, None)
         return rules.authenticate_person(request, credential, session, holder.account)
 
-    def member(self, request: Request, workspace: str, *permissions: Permission) -> Actor:
-        """Return the actor in ``workspace`` (empty: the key's own), who has all of ``permissions``.
+    def member(self, request: Request, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
+        """Return the actor in ``workspace_id`` (empty: the key's own), who has all of ``permissions``.
 
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
         ``not_permitted`` (403).
         """
         if request.bearer.startswith(KEY_PREFIX) or request.proven.startswith(PROVEN_KEY):
-            actor = self._by_key(request, workspace)
+            actor = self._by_key(request, workspace_id)
         else:
-            actor = self._by_session(request, workspace)
+            actor = self._by_session(request, workspace_id)
         return rules.require(actor, permissions)
 
-    def workspace(self, workspace: str) -> KnownWorkspace | None:
+    def workspace(self, workspace_id: WorkspaceId) -> KnownWorkspace | None:
         """Return a workspace with the policy that is in force; None for one that is blocked or deleted."""
-        return self._store.workspace(workspace)
+        return self._store.workspace(workspace_id)
 
-    def standing(self, holder: str, workspace: str, permission: Permission) -> KnownWorkspace | None:
+    def standing(self, holder: str, workspace_id: WorkspaceId, permission: Permission) -> KnownWorkspace | None:
         """Return the workspace if ``holder`` (``acc_`` or ``svc_``) may do ``permission`` there now, by one round trip.
 
         For what somebody left behind and others go on with, such as a share that is written by its secret.
@@ -69,35 +70,38 @@ class Access:
         machine = holder.startswith("svc_")
         found = self._store.holder(
             KnownKey(
-                id="", workspace=workspace, account="" if machine else holder, service_account=holder if machine else ""
+                id=KeyId(""),
+                workspace_id=workspace_id,
+                account_id=AccountId("" if machine else holder),
+                service_account_id=ServiceAccountId(holder if machine else ""),
             )
         )
         return rules.standing(found, permission)
 
-    def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
+    def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces of a person and what they are in each, by name."""
-        found = self._store.memberships(account)
+        found = self._store.memberships(account_id)
         return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
 
-    def clients(self, workspace: str) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
+    def clients(self, workspace_id: WorkspaceId) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
         """Return a workspace and what its clients are configured with (None: nothing), by one round trip."""
-        return self._store.clients(workspace)
+        return self._store.clients(workspace_id)
 
-    def may_sign_in(self, account: str) -> bool:
+    def may_sign_in(self, account_id: AccountId) -> bool:
         """Tell whether there is such a person, who is not blocked."""
-        return self._store.person(account, None).account is not None
+        return self._store.person(account_id, None).account is not None
 
-    def _by_session(self, request: Request, workspace: str) -> Actor:
+    def _by_session(self, request: Request, workspace_id: WorkspaceId) -> Actor:
         credential, session = self._session(request)
-        holder = self._store.person(session.account, workspace or None)
+        holder = self._store.person(session.account_id, workspace_id or None)
         person = rules.authenticate_person(request, credential, session, holder.account)
-        return rules.authenticate_member(person, holder, workspace)
+        return rules.authenticate_member(person, holder, workspace_id)
 
     def _session(self, request: Request) -> tuple[Credential, KnownSession]:
         credential, session_id = self._session_id(request)
         if session_id is None:
             raise login_required()
-        return credential, rules.check_session(self._store.session(session_id), now_seconds())
+        return credential, rules.check_session(self._store.session(SessionId(session_id)), now_seconds())
 
     def _session_id(self, request: Request) -> tuple[Credential, str | None]:
         if request.proven:
@@ -108,11 +112,11 @@ class Access:
             return Credential.SESSION, session_of_cookie(request.cookie)
         return Credential.NONE, None
 
-    def _by_key(self, request: Request, workspace: str) -> Actor:
+    def _by_key(self, request: Request, workspace_id: WorkspaceId) -> Actor:
         proven = request.proven.removeprefix(PROVEN_KEY)
         row = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
         key = rules.check_key(request, row, now_seconds())
-        actor = rules.authenticate_key(request, key, self._store.holder(key), workspace)
+        actor = rules.authenticate_key(request, key, self._store.holder(key), workspace_id)
         if self._uses is not None and not proven:
             self._uses.note(key.id)
         return actor

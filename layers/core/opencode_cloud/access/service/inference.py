@@ -24,6 +24,7 @@ from opencode_cloud.contracts.access import (
     login_required,
 )
 from opencode_cloud.contracts.actor import Actor, Credential
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Unauthorized
@@ -59,35 +60,37 @@ class InferenceAccess:
         self._claims = claims
         self._holders: OrderedDict[bytes, list[Place]] = OrderedDict()
 
-    async def caller(self, request: Request, workspace: str) -> Caller:
-        """Return who sent ``request``; ``workspace`` is the one that the client named, empty for a key's own.
+    async def caller(self, request: Request, workspace_id: WorkspaceId) -> Caller:
+        """Return who sent ``request``; ``workspace_id`` is the one that the client named, empty for a key's own.
 
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
         ``not_permitted`` (403) for whoever may not use models.
         """
         if request.bearer.startswith(KEY_PREFIX):
-            caller = await self._by_key(request, workspace)
+            caller = await self._by_key(request, workspace_id)
         else:
-            caller = await self._by_token(request, workspace)
+            caller = await self._by_token(request, workspace_id)
         rules.require(caller.actor, [Permission.INFERENCE])
         return caller
 
-    async def _by_token(self, request: Request, workspace: str) -> Caller:
+    async def _by_token(self, request: Request, workspace_id: WorkspaceId) -> Caller:
         claims = self._claims(request.bearer) if request.bearer else None
         if claims is None:
             raise login_required()
         account, session = str(claims.get("sub", "")), str(claims.get("sid", ""))
         places = [Place(Kind.ACCOUNT, account)]
-        if workspace:
-            places += [Place(Kind.MEMBER, "", workspace, account), *_of_workspace(workspace)]
-        rows = await self._store.read(places, session)
+        if workspace_id:
+            places += [Place(Kind.MEMBER, "", workspace_id, AccountId(account)), *_of_workspace(workspace_id)]
+        rows = await self._store.read(places, SessionId(session))
         alive = rules.check_session(rows.session, now_seconds())
-        person = rules.authenticate_person(request, Credential.TOKEN, alive, rows.account(account))
-        holder = rules.Holder(workspace=rows.workspace(workspace), member=rows.member(account, workspace))
-        actor = rules.authenticate_member(person, holder, workspace)
+        person = rules.authenticate_person(request, Credential.TOKEN, alive, rows.account(AccountId(account)))
+        holder = rules.Holder(
+            workspace=rows.workspace(workspace_id), member=rows.member(AccountId(account), workspace_id)
+        )
+        actor = rules.authenticate_member(person, holder, workspace_id)
         return _caller(actor, holder, rows)
 
-    async def _by_key(self, request: Request, workspace: str) -> Caller:
+    async def _by_key(self, request: Request, workspace_id: WorkspaceId) -> Caller:
         digest = hash_of_key(request.bearer)
         rows, key = await self._key(digest)
         try:
@@ -95,14 +98,16 @@ class InferenceAccess:
         except Unauthorized:
             self._holders.pop(digest, None)
             raise
-        person = rows.account(key.account) if key.account else None
+        person = rows.account(key.account_id) if key.account_id else None
         holder = rules.Holder(
-            workspace=rows.workspace(key.workspace),
+            workspace=rows.workspace(key.workspace_id),
             account=person,
-            member=rows.member(key.account, key.workspace) if person else None,
-            service_account=rows.service_account(key.service_account, key.workspace) if key.service_account else None,
+            member=rows.member(key.account_id, key.workspace_id) if person else None,
+            service_account=rows.service_account(key.service_account_id, key.workspace_id)
+            if key.service_account_id
+            else None,
         )
-        return _caller(rules.authenticate_key(request, key, holder, workspace), holder, rows, key)
+        return _caller(rules.authenticate_key(request, key, holder, workspace_id), holder, rows, key)
 
     async def _key(self, digest: bytes) -> tuple[Rows, KnownKey | None]:
         """Return a key with the rows of its holder: by one round trip if its holder was looked up before, else two."""
@@ -144,11 +149,11 @@ def _caller(actor: Actor, holder: rules.Holder, rows: Rows, key: KnownKey | None
 
 
 def _holder(key: KnownKey) -> list[Place]:
-    places = _of_workspace(key.workspace)
-    if key.account:
-        return [*places, Place(Kind.ACCOUNT, key.account), Place(Kind.MEMBER, "", key.workspace, key.account)]
-    return [*places, Place(Kind.SERVICE_ACCOUNT, key.service_account, key.workspace)]
+    places = _of_workspace(key.workspace_id)
+    if key.account_id:
+        return [*places, Place(Kind.ACCOUNT, key.account_id), Place(Kind.MEMBER, "", key.workspace_id, key.account_id)]
+    return [*places, Place(Kind.SERVICE_ACCOUNT, key.service_account_id, key.workspace_id)]
 
 
-def _of_workspace(workspace: str) -> list[Place]:
-    return [Place(Kind.WORKSPACE, workspace), Place(Kind.CREDENTIALS, workspace)]
+def _of_workspace(workspace_id: WorkspaceId) -> list[Place]:
+    return [Place(Kind.WORKSPACE, workspace_id), Place(Kind.CREDENTIALS, workspace_id)]

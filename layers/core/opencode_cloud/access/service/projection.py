@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.parallel import each
 
@@ -45,14 +46,14 @@ class Projection:
             places = {place for message in messages for place in self._places(connection, message)}
         self.project(places)
 
-    def project_all(self, workspace: str | None = None) -> int:
+    def project_all(self, workspace_id: WorkspaceId | None = None) -> int:
         """Project all that there is in MySQL, or all of one workspace; return the number of rows.
 
         What was really deleted has left a tombstone in its time; rows that the truth never knew are not looked for.
         """
         count = 0
         with self._store.transaction() as connection:
-            for page in self._truth.everything(connection, workspace):
+            for page in self._truth.everything(connection, workspace_id):
                 self.project(page)
                 count += len(page)
         return count
@@ -72,11 +73,11 @@ class Projection:
         match message.topic:
             case Topic.ACCOUNT:
                 # Of who is deleted MySQL knows no memberships any more, so their rows are looked for where they are.
-                return [Place(Kind.ACCOUNT, message.subject), *self._store.memberships(message.subject)]
+                return [Place(Kind.ACCOUNT, message.subject), *self._store.memberships(AccountId(message.subject))]
             case Topic.WORKSPACE:
                 # Members' rows say the workspace's name, and are tombstones when it is blocked or deleted.
-                members = self._truth.members_of(connection, message.subject)
-                return [*self._of_workspace(message.subject), *members]
+                members = self._truth.members_of(connection, WorkspaceId(message.subject))
+                return [*self._of_workspace(WorkspaceId(message.subject)), *members]
             case Topic.MEMBER:
                 payload = message.payload
                 return [Place(Kind.MEMBER, message.subject, payload["workspace"], payload["account"])]
@@ -93,8 +94,8 @@ class Projection:
             case Topic.MAIL | Topic.CATALOGUE:
                 raise ValueError("mails are sent, and the catalogue is projected by its own feature")
 
-    def _of_workspace(self, workspace: str) -> Sequence[Place]:
-        return [Place(kind, workspace) for kind in OF_WORKSPACE]
+    def _of_workspace(self, workspace_id: WorkspaceId) -> Sequence[Place]:
+        return [Place(kind, workspace_id) for kind in OF_WORKSPACE]
 
 
 def stripe(place: Place) -> int:

@@ -17,6 +17,7 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
+from opencode_cloud.contracts.ids import AccountId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.kit.dynamodb import batch_get_async
 
 if TYPE_CHECKING:
@@ -32,29 +33,31 @@ class Rows:
         self._rows = rows
         self.session = session
 
-    def account(self, account: str) -> KnownAccount | None:
+    def account(self, account_id: AccountId) -> KnownAccount | None:
         """Return a person who may sign in."""
-        return self._value(Place(Kind.ACCOUNT, account), KnownAccount)
+        return self._value(Place(Kind.ACCOUNT, account_id), KnownAccount)
 
-    def member(self, account: str, workspace: str) -> KnownMember | None:
+    def member(self, account_id: AccountId, workspace_id: WorkspaceId) -> KnownMember | None:
         """Return a membership."""
-        return self._value(Place(Kind.MEMBER, "", workspace, account), KnownMember)
+        return self._value(Place(Kind.MEMBER, "", workspace_id, account_id), KnownMember)
 
-    def service_account(self, service_account: str, workspace: str) -> KnownServiceAccount | None:
+    def service_account(
+        self, service_account_id: ServiceAccountId, workspace_id: WorkspaceId
+    ) -> KnownServiceAccount | None:
         """Return a service account."""
-        return self._value(Place(Kind.SERVICE_ACCOUNT, service_account, workspace), KnownServiceAccount)
+        return self._value(Place(Kind.SERVICE_ACCOUNT, service_account_id, workspace_id), KnownServiceAccount)
 
-    def workspace(self, workspace: str) -> KnownWorkspace | None:
+    def workspace(self, workspace_id: WorkspaceId) -> KnownWorkspace | None:
         """Return a workspace."""
-        return self._value(Place(Kind.WORKSPACE, workspace), KnownWorkspace)
+        return self._value(Place(Kind.WORKSPACE, workspace_id), KnownWorkspace)
 
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""
         return self._value(Place(Kind.KEY, digest.hex()), KnownKey)
 
-    def credentials(self, workspace: str) -> KnownCredentials:
+    def credentials(self, workspace_id: WorkspaceId) -> KnownCredentials:
         """Return a workspace's own credentials for model providers, sealed."""
-        return self._value(Place(Kind.CREDENTIALS, workspace), KnownCredentials) or KnownCredentials()
+        return self._value(Place(Kind.CREDENTIALS, workspace_id), KnownCredentials) or KnownCredentials()
 
     def _value(self, place: Place, model: type[Model]) -> Model | None:
         row = self._rows.get(place.row)
@@ -71,19 +74,19 @@ class InferenceStore:
         self._access = access_table
         self._sessions = sessions_table
 
-    async def read(self, places: Sequence[Place], session: str = "") -> Rows:
-        """Return the rows of ``places``, and the session with the id ``session``, in one round trip."""
+    async def read(self, places: Sequence[Place], session_id: SessionId | None = None) -> Rows:
+        """Return the rows of ``places``, and the session with the id ``session_id``, in one round trip."""
         keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in (place.row for place in places)]
-        sessions = [{"pk": {"S": f"session#{session}"}}] if session else []
+        sessions = [{"pk": {"S": f"session#{session_id}"}}] if session_id else []
         read = await batch_get_async(self._dynamodb, {self._access: keys, self._sessions: sessions})
         rows = {(row["pk"]["S"], row["sk"]["S"]): row for row in read[self._access]}
-        found = next((_session(session, row) for row in read[self._sessions]), None)
+        found = next((_session(session_id, row) for row in read[self._sessions] if session_id), None)
         return Rows(rows, found)
 
 
-def _session(session_id: str, row: dict[str, Any]) -> KnownSession | None:
+def _session(session_id: SessionId, row: dict[str, Any]) -> KnownSession | None:
     if "ended_at" in row:
         return None
     return KnownSession(
-        id=session_id, account=row["account"]["S"], kind=row["kind"]["S"], expires_at=int(row["expires_at"]["N"])
+        id=session_id, account_id=row["account_id"]["S"], kind=row["kind"]["S"], expires_at=int(row["expires_at"]["N"])
     )

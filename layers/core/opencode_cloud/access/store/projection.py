@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.contracts.access import KnownKey
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.dynamodb import conditional_write
@@ -55,19 +56,19 @@ class ProjectionStore:
         query = select(projection_versions).where(projection_versions.c.stripe.in_(stripes))
         return {row.stripe: row.version for row in connection.execute(query)}
 
-    def memberships(self, account: str) -> Sequence[Place]:
+    def memberships(self, account_id: AccountId) -> Sequence[Place]:
         """Return the places of all memberships of an account that have a row."""
         found: list[Place] = []
         query: Any = {
             "TableName": self._access,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
-            "ExpressionAttributeValues": {":pk": {"S": f"account#{account}"}, ":member": {"S": MEMBER}},
+            "ExpressionAttributeValues": {":pk": {"S": f"account#{account_id}"}, ":member": {"S": MEMBER}},
             "ConsistentRead": True,
             "ProjectionExpression": "sk",
         }
         while True:
             page: Any = self._dynamodb.query(**query)
-            found += [Place(Kind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account) for row in page["Items"]]
+            found += [Place(Kind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account_id) for row in page["Items"]]
             if "LastEvaluatedKey" not in page:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -34,6 +34,7 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import batch_get
 
@@ -49,7 +50,7 @@ class AccessStore:
         self._sessions = sessions_table
         self._dynamodb = aws.dynamodb()
 
-    def session(self, session_id: str) -> KnownSession | None:
+    def session(self, session_id: SessionId) -> KnownSession | None:
         """Return a session that has not been ended."""
         row: Any = self._dynamodb.get_item(
             TableName=self._sessions, Key={"pk": {"S": f"session#{session_id}"}}, ConsistentRead=True
@@ -58,41 +59,41 @@ class AccessStore:
             return None
         return KnownSession(
             id=session_id,
-            account=row["account"]["S"],
+            account_id=row["account_id"]["S"],
             kind=row["kind"]["S"],
             expires_at=int(row["expires_at"]["N"]),
         )
 
-    def person(self, account: str, workspace: str | None) -> Holder:
+    def person(self, account_id: AccountId, workspace_id: WorkspaceId | None) -> Holder:
         """Return a person and their place in a workspace, in one round trip."""
-        keys = [(f"account#{account}", "ACCOUNT")]
-        if workspace:
-            keys += [(f"account#{account}", f"MEMBER#{workspace}"), (f"workspace#{workspace}", "WORKSPACE")]
+        keys = [(f"account#{account_id}", "ACCOUNT")]
+        if workspace_id:
+            keys += [(f"account#{account_id}", f"MEMBER#{workspace_id}"), (f"workspace#{workspace_id}", "WORKSPACE")]
         rows = self._rows(keys)
         return Holder(
             account=_value(rows.get(keys[0]), KnownAccount),
-            member=_value(rows.get(keys[1]), KnownMember) if workspace else None,
-            workspace=_value(rows.get(keys[2]), KnownWorkspace) if workspace else None,
+            member=_value(rows.get(keys[1]), KnownMember) if workspace_id else None,
+            workspace=_value(rows.get(keys[2]), KnownWorkspace) if workspace_id else None,
         )
 
-    def workspace(self, workspace: str) -> KnownWorkspace | None:
+    def workspace(self, workspace_id: WorkspaceId) -> KnownWorkspace | None:
         """Return a workspace."""
-        keys = [(f"workspace#{workspace}", "WORKSPACE")]
+        keys = [(f"workspace#{workspace_id}", "WORKSPACE")]
         return _value(self._rows(keys).get(keys[0]), KnownWorkspace)
 
-    def clients(self, workspace: str) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
+    def clients(self, workspace_id: WorkspaceId) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
         """Return a workspace and the remote config of its clients."""
-        keys = [(f"workspace#{workspace}", "WORKSPACE"), (f"workspace#{workspace}", "CONFIG")]
+        keys = [(f"workspace#{workspace_id}", "WORKSPACE"), (f"workspace#{workspace_id}", "CONFIG")]
         rows = self._rows(keys)
         return _value(rows.get(keys[0]), KnownWorkspace), _value(rows.get(keys[1]), KnownConfiguration)
 
-    def memberships(self, account: str) -> list[tuple[KnownMember, KnownWorkspace]]:
+    def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces that a person is a member of, and as what, in two round trips."""
         members: list[KnownMember] = []
         query: Any = {
             "TableName": self._access,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
-            "ExpressionAttributeValues": {":pk": {"S": f"account#{account}"}, ":member": {"S": "MEMBER#"}},
+            "ExpressionAttributeValues": {":pk": {"S": f"account#{account_id}"}, ":member": {"S": "MEMBER#"}},
             "ConsistentRead": True,
         }
         while True:
@@ -101,7 +102,7 @@ class AccessStore:
             if "LastEvaluatedKey" not in page:
                 break
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        keys = [(f"workspace#{member.workspace}", "WORKSPACE") for member in members]
+        keys = [(f"workspace#{member.workspace_id}", "WORKSPACE") for member in members]
         rows = self._rows(keys)
         known = [(member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)]
         return [(member, workspace) for member, workspace in known if workspace]
@@ -113,10 +114,10 @@ class AccessStore:
 
     def holder(self, key: KnownKey) -> Holder:
         """Return whom a key belongs to, in one round trip."""
-        account, workspace = f"account#{key.account}", f"workspace#{key.workspace}"
-        place, person, member = (workspace, "WORKSPACE"), (account, "ACCOUNT"), (account, f"MEMBER#{key.workspace}")
-        machine = (workspace, f"SERVICE#{key.service_account}")
-        rows = self._rows([place, person, member] if key.account else [place, machine])
+        account, workspace = f"account#{key.account_id}", f"workspace#{key.workspace_id}"
+        place, person, member = (workspace, "WORKSPACE"), (account, "ACCOUNT"), (account, f"MEMBER#{key.workspace_id}")
+        machine = (workspace, f"SERVICE#{key.service_account_id}")
+        rows = self._rows([place, person, member] if key.account_id else [place, machine])
         known = _value(rows.get(person), KnownAccount)
         return Holder(
             workspace=_value(rows.get(place), KnownWorkspace),

@@ -21,6 +21,7 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
 )
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.schema.budgets import budgets, usage_settings
 from opencode_cloud.schema.identity import accounts
@@ -39,11 +40,11 @@ _ALIVE = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
 class PolicyCompiler(Protocol):
     """Compiles what a workspace has published, in the caller's transaction."""
 
-    def enforced_policy(self, connection: Connection, workspace: str) -> EnforcedPolicy:
+    def enforced_policy(self, connection: Connection, workspace_id: WorkspaceId) -> EnforcedPolicy:
         """Return the policy as the planes enforce it."""
         ...
 
-    def configuration(self, connection: Connection, workspace: str) -> KnownConfiguration | None:
+    def configuration(self, connection: Connection, workspace_id: WorkspaceId) -> KnownConfiguration | None:
         """Return the remote config of clients; None when nothing was published."""
         ...
 
@@ -58,9 +59,9 @@ class Truth:
         """Return what belongs to ``place`` now; None when it is absent, blocked, disabled, expired or removed."""
         match place.kind:
             case Kind.ACCOUNT:
-                return self._account(connection, place.id)
+                return self._account(connection, AccountId(place.id))
             case Kind.WORKSPACE:
-                return self._workspace(connection, place.id)
+                return self._workspace(connection, WorkspaceId(place.id))
             case Kind.MEMBER:
                 return self._member(connection, place)
             case Kind.SERVICE_ACCOUNT:
@@ -68,30 +69,34 @@ class Truth:
             case Kind.KEY:
                 return self._key(connection, place.id)
             case Kind.CONFIGURATION:
-                workspace = self._workspace_row(connection, place.id)
-                return self._compiler.configuration(connection, place.id) if workspace else None
+                workspace = self._workspace_row(connection, WorkspaceId(place.id))
+                return self._compiler.configuration(connection, WorkspaceId(place.id)) if workspace else None
             case Kind.CREDENTIALS:
-                return self._credentials(connection, place.id) if self._workspace_row(connection, place.id) else None
+                return (
+                    self._credentials(connection, WorkspaceId(place.id))
+                    if self._workspace_row(connection, WorkspaceId(place.id))
+                    else None
+                )
 
-    def members_of(self, connection: Connection, workspace: str) -> Sequence[Place]:
+    def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
         """Return the places of all who are or were members of a workspace."""
         query = select(members.c.id, members.c.workspace_id, members.c.account_id)
-        return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace))]
+        return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
 
-    def everything(self, connection: Connection, workspace: str | None = None) -> Iterator[Sequence[Place]]:
+    def everything(self, connection: Connection, workspace_id: WorkspaceId | None = None) -> Iterator[Sequence[Place]]:
         """Give the places of all that there is, or of what belongs to one workspace, in pages."""
         of_keys = select(keys.c.id, keys.c.hash, keys.c.workspace_id)
         of_members = select(members.c.id, members.c.workspace_id, members.c.account_id)
         of_services = select(service_accounts.c.id, service_accounts.c.workspace_id)
         of_workspaces = select(workspaces.c.id)
-        if workspace is None:
+        if workspace_id is None:
             for page in _pages(connection, select(accounts.c.id), accounts.c.id):
                 yield [Place(Kind.ACCOUNT, row.id) for row in page]
         else:
-            of_keys = of_keys.where(keys.c.workspace_id == workspace)
-            of_members = of_members.where(members.c.workspace_id == workspace)
-            of_services = of_services.where(service_accounts.c.workspace_id == workspace)
-            of_workspaces = of_workspaces.where(workspaces.c.id == workspace)
+            of_keys = of_keys.where(keys.c.workspace_id == workspace_id)
+            of_members = of_members.where(members.c.workspace_id == workspace_id)
+            of_services = of_services.where(service_accounts.c.workspace_id == workspace_id)
+            of_workspaces = of_workspaces.where(workspaces.c.id == workspace_id)
         for page in _pages(connection, of_workspaces, workspaces.c.id):
             yield [Place(kind, row.id) for row in page for kind in OF_WORKSPACE]
         for page in _pages(connection, of_members, members.c.id):
@@ -101,31 +106,31 @@ class Truth:
         for page in _pages(connection, of_keys, keys.c.id):
             yield [Place(Kind.KEY, row.hash.hex()) for row in page]
 
-    def _account(self, connection: Connection, account: str) -> KnownAccount | None:
-        query = select(accounts).where(accounts.c.id == account, accounts.c.blocked_at.is_(None))
+    def _account(self, connection: Connection, account_id: AccountId) -> KnownAccount | None:
+        query = select(accounts).where(accounts.c.id == account_id, accounts.c.blocked_at.is_(None))
         row = connection.execute(query).first()
         return KnownAccount(id=row.id, email=row.email, name=row.name) if row else None
 
-    def _workspace_row(self, connection: Connection, workspace: str) -> Row[Any] | None:
-        return connection.execute(select(workspaces).where(workspaces.c.id == workspace, *_ALIVE)).first()
+    def _workspace_row(self, connection: Connection, workspace_id: WorkspaceId) -> Row[Any] | None:
+        return connection.execute(select(workspaces).where(workspaces.c.id == workspace_id, *_ALIVE)).first()
 
-    def _workspace(self, connection: Connection, workspace: str) -> KnownWorkspace | None:
-        row = self._workspace_row(connection, workspace)
+    def _workspace(self, connection: Connection, workspace_id: WorkspaceId) -> KnownWorkspace | None:
+        row = self._workspace_row(connection, workspace_id)
         if row is None:
             return None
-        policy = self._compiler.enforced_policy(connection, workspace)
-        days = select(usage_settings.c.metadata_days).where(usage_settings.c.workspace_id == workspace)
+        policy = self._compiler.enforced_policy(connection, workspace_id)
+        days = select(usage_settings.c.metadata_days).where(usage_settings.c.workspace_id == workspace_id)
         return KnownWorkspace(
             id=row.id,
             name=row.name,
             policy=policy,
-            budgets=_budgets(connection, workspace, [""], row.name),
+            budgets=_budgets(connection, workspace_id, [""], row.name),
             metadata_days=connection.execute(days).scalar() or 0,
         )
 
-    def _credentials(self, connection: Connection, workspace: str) -> KnownCredentials:
+    def _credentials(self, connection: Connection, workspace_id: WorkspaceId) -> KnownCredentials:
         table = provider_credentials
-        rows = connection.execute(select(table).where(table.c.workspace_id == workspace).order_by(table.c.id))
+        rows = connection.execute(select(table).where(table.c.workspace_id == workspace_id).order_by(table.c.id))
         return KnownCredentials(
             credentials=tuple(
                 KnownCredential(
@@ -146,7 +151,7 @@ class Truth:
             select(members.c.id, members.c.role, workspaces.c.name, accounts.c.email)
             .join(workspaces, workspaces.c.id == members.c.workspace_id)
             .join(accounts, accounts.c.id == members.c.account_id)
-            .where(members.c.workspace_id == place.workspace, members.c.account_id == place.account)
+            .where(members.c.workspace_id == place.workspace_id, members.c.account_id == place.account_id)
             .where(members.c.removed_at.is_(None), *_ALIVE)
         )
         row = connection.execute(query).first()
@@ -154,12 +159,12 @@ class Truth:
             return None
         return KnownMember(
             id=row.id,
-            account=place.account,
-            workspace=place.workspace,
+            account_id=place.account_id,
+            workspace_id=place.workspace_id,
             role=row.role,
             email=row.email,
             workspace_name=row.name,
-            budgets=_budgets(connection, place.workspace, [row.id], row.email),
+            budgets=_budgets(connection, place.workspace_id, [row.id], row.email),
         )
 
     def _service_account(self, connection: Connection, place: Place) -> KnownServiceAccount | None:
@@ -172,7 +177,7 @@ class Truth:
         if row is None:
             return None
         own = _budgets(connection, row.workspace_id, [row.id], row.name)
-        return KnownServiceAccount(id=row.id, workspace=row.workspace_id, name=row.name, budgets=own)
+        return KnownServiceAccount(id=row.id, workspace_id=row.workspace_id, name=row.name, budgets=own)
 
     def _key(self, connection: Connection, digest: str) -> KnownKey | None:
         now = utc_now()
@@ -186,10 +191,10 @@ class Truth:
             return None
         return KnownKey(
             id=row.id,
-            workspace=row.workspace_id,
-            account=row.account_id or "",
-            member=row.member_id or "",
-            service_account=row.service_account_id or "",
+            workspace_id=row.workspace_id,
+            account_id=AccountId(row.account_id or ""),
+            member_id=MemberId(row.member_id or ""),
+            service_account_id=ServiceAccountId(row.service_account_id or ""),
             name=row.name,
             scopes=frozenset(row.scopes),
             models=None if row.models is None else tuple(row.models),
@@ -199,9 +204,11 @@ class Truth:
         )
 
 
-def _budgets(connection: Connection, workspace: str, subjects: Sequence[str], name: str) -> tuple[KnownBudget, ...]:
+def _budgets(
+    connection: Connection, workspace_id: WorkspaceId, subjects: Sequence[str], name: str
+) -> tuple[KnownBudget, ...]:
     """Return the budgets of a subject (empty: of the workspace), under the name that messages call it by."""
-    wanted = (budgets.c.workspace_id == workspace, budgets.c.subject_id.in_(subjects))
+    wanted = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
     rows = connection.execute(select(budgets).where(*wanted).order_by(budgets.c.id))
     return tuple(
         KnownBudget(
@@ -218,11 +225,11 @@ def _budgets(connection: Connection, workspace: str, subjects: Sequence[str], na
     )
 
 
-def _successors(connection: Connection, key: str, next_key: str | None) -> Sequence[str]:
+def _successors(connection: Connection, key_id: KeyId, next_key: str | None) -> Sequence[str]:
     """Return a key and those that it was replaced by; the last has the budgets, and all that still live share them."""
-    found = [key]
+    found = [key_id]
     while next_key is not None:
-        found.append(next_key)
+        found.append(KeyId(next_key))
         next_key = connection.execute(select(keys.c.replaced_by).where(keys.c.id == next_key)).scalar()
     return found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from opencode_cloud.contracts.ids import KeyId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.dynamodb import batch_get
@@ -26,17 +27,17 @@ class KeyUses:
         self._dynamodb = aws.dynamodb()
         self._noted: dict[str, int] = {}
 
-    def note(self, key: str) -> None:
+    def note(self, key_id: KeyId) -> None:
         """Note that a key is used now, unless that was noted here within ``RESOLUTION_SECONDS``."""
         now = now_seconds()
-        if now - self._noted.get(key, 0) < RESOLUTION_SECONDS:
+        if now - self._noted.get(key_id, 0) < RESOLUTION_SECONDS:
             return
         if len(self._noted) >= REMEMBERED:
             self._noted.clear()
-        self._noted[key] = now
+        self._noted[key_id] = now
         self._dynamodb.update_item(
             TableName=self._table,
-            Key={"pk": {"S": f"key_use#{key}"}},
+            Key={"pk": {"S": f"key_use#{key_id}"}},
             UpdateExpression="SET used_at = :now, #ttl = :ttl",
             ExpressionAttributeNames={"#ttl": "ttl"},
             ExpressionAttributeValues={":now": {"N": str(now)}, ":ttl": {"N": str(now + KEPT_SECONDS)}},

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.workspaces import workspaces
 
@@ -46,10 +47,12 @@ class AuditArchive:
             if error.orig is None or error.orig.args[0] != _DUPLICATE:
                 raise
 
-    def find(self, workspace: str, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> Sequence[Entry]:
+    def find(
+        self, workspace_id: WorkspaceId, wanted: Filter, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Entry]:
         """Return entries of a workspace, the newest first, that follow the key ``after``."""
         column = audit_entries.c
-        query = select(audit_entries).where(column.workspace_id == workspace, *_conditions(wanted))
+        query = select(audit_entries).where(column.workspace_id == workspace_id, *_conditions(wanted))
         if after is not None:
             at, entry_id = after
             query = query.where(or_(column.at < at, and_(column.at == at, column.id < entry_id)))
@@ -63,9 +66,9 @@ class AuditArchive:
         with self._database.transaction() as connection:
             return [(row.id, row.audit_retention_days) for row in connection.execute(query)]
 
-    def purge(self, workspace: str, before: datetime) -> int:
+    def purge(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete entries of a workspace that are older than ``before``, some at once; return how many."""
-        return self._purge(select(audit_entries.c.id).where(audit_entries.c.workspace_id == workspace), before)
+        return self._purge(select(audit_entries.c.id).where(audit_entries.c.workspace_id == workspace_id), before)
 
     def purge_homeless(self, before: datetime) -> int:
         """The same for entries of no workspace, or of one that was deleted for good."""

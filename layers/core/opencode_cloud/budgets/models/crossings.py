@@ -7,6 +7,7 @@ import hashlib
 import msgspec
 
 from opencode_cloud.contracts.budgets import KnownBudget, Period
+from opencode_cloud.contracts.ids import WorkspaceId
 
 THRESHOLDS = (50, 80, 100)
 """Percent of the limit at which people are told."""
@@ -17,7 +18,7 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     """Made of exactly that, so that whoever hears of it twice can tell."""
-    workspace: str
+    workspace_id: WorkspaceId
     budget: KnownBudget
     threshold: int
     """Percent."""

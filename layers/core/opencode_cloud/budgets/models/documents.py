@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 from opencode_cloud.kit.moments import Instant
@@ -29,7 +30,7 @@ class StandingNow(Noun):
 class Budget(Noun):
     """A budget or a rate limit as the API shows it."""
 
-    id: str
+    id: BudgetId
     scope: Scope
     subject_id: str | None = Field(description="The member, service account or key that it bounds.")
     subject: str | None = Field(description="How people call the subject: an address, or a name.")
@@ -68,7 +69,7 @@ class Alert(Noun):
     """People were told that a part of a budget was used."""
 
     id: str
-    budget_id: str
+    budget_id: BudgetId
     subject_id: str | None
     name: str = Field(description="Of the budget, in words.")
     threshold: int = Field(description="Percent of the limit.")

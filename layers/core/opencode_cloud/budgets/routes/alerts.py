@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
 from opencode_cloud.budgets.models.documents import Alert, NewWebhook, Webhook
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -45,25 +46,27 @@ class AlertRoutes:
         add(f"PUT {hook}", self.set_webhook, manage, "Set the webhook of alerts", TAG)
         add(f"DELETE {hook}", self.remove_webhook, manage, "Remove the webhook of alerts", TAG, HTTPStatus.NO_CONTENT)
 
-    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Alert]]:
+    def list(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[Alert]]:
         """List the alerts that people got, the newest first: one for each 50, 80 and 100 % of a budget in a window."""
         before = decode_cursor(cursor, tuple[datetime, str])
-        rows = self._alerts.of_workspace(workspace, before, limit + 1)
+        rows = self._alerts.of_workspace(workspace_id, before, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.created_at, row.id), lambda row: row))
 
-    def webhook(self, workspace: str) -> Response[Webhook]:
+    def webhook(self, workspace_id: WorkspaceId) -> Response[Webhook]:
         """Read where alerts are posted to, without the signing secret."""
-        return document(self._webhooks.get(workspace))
+        return document(self._webhooks.get(workspace_id))
 
-    def set_webhook(self, workspace: str, body: WebhookSetting) -> Response[NewWebhook]:
+    def set_webhook(self, workspace_id: WorkspaceId, body: WebhookSetting) -> Response[NewWebhook]:
         """Have alerts posted to an address. The answer holds a new signing secret, this once; the old one ends.
 
         Requests follow the [Standard Webhooks](https://www.standardwebhooks.com) convention: `webhook-id`,
         `webhook-timestamp`, `webhook-signature`. The same alert can arrive twice, with the same `webhook-id`.
         """
-        return document(self._webhooks.set(self._gate.actor, workspace, body.url))
+        return document(self._webhooks.set(self._gate.actor, workspace_id, body.url))
 
-    def remove_webhook(self, workspace: str) -> Response[None]:
+    def remove_webhook(self, workspace_id: WorkspaceId) -> Response[None]:
         """Have alerts posted nowhere any more. Mails still go out."""
-        self._webhooks.remove(self._gate.actor, workspace)
+        self._webhooks.remove(self._gate.actor, workspace_id)
         return nothing()

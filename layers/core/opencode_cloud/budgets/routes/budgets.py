@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from opencode_cloud.budgets.models.documents import LARGEST, Budget, Grant, MemberStanding, Wish
 from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -66,7 +67,7 @@ class BudgetRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, f"{WORKSPACE}/budgets", f"{WORKSPACE}/budgets/<budget>"
+        add, all_, one = self._gate.add, f"{WORKSPACE}/budgets", f"{WORKSPACE}/budgets/<budget_id>"
         own, read, manage = Permission.BUDGET_OWN, Permission.BUDGET_READ, Permission.BUDGET_MANAGE
         add(f"GET {all_}", self.list, own, "List budgets", TAG)
         add(f"POST {all_}", self.create, manage, "Set a budget", TAG, HTTPStatus.CREATED)
@@ -78,7 +79,7 @@ class BudgetRoutes:
 
     def list(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         scope: OfScope = None,
         subject: OfSubject = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -87,10 +88,10 @@ class BudgetRoutes:
         """List budgets and rate limits with where they stand: all of them, or those that bound you."""
         after = decode_cursor(cursor, tuple[str])
         start = after[0] if after else None
-        rows = self._allowances.of_workspace(self._gate.actor, workspace, scope, subject, start, limit + 1)
+        rows = self._allowances.of_workspace(self._gate.actor, workspace_id, scope, subject, start, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace: str, body: NewBudget) -> Response[Budget]:
+    def create(self, workspace_id: WorkspaceId, body: NewBudget) -> Response[Budget]:
         """Set a budget. It holds within seconds, and bounds calls that begin from then on.
 
         A call counts on every budget that applies to it. A member's own budget takes the place of `each_member` of the
@@ -104,35 +105,37 @@ class BudgetRoutes:
             limit=body.limit,
             alerts=body.alerts,
         )
-        made = self._allowances.create(self._gate.actor, workspace, wish)
+        made = self._allowances.create(self._gate.actor, workspace_id, wish)
         return document(made, HTTPStatus.CREATED, version=made.version)
 
-    def get(self, workspace: str, budget: str) -> Response[Budget]:
+    def get(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[Budget]:
         """Read a budget and where it stands. The header `ETag` is what a change must send as `If-Match`."""
-        found = self._allowances.get(self._gate.actor, workspace, budget)
+        found = self._allowances.get(self._gate.actor, workspace_id, budget_id)
         return document(found, version=found.version)
 
-    def change(self, workspace: str, budget: str, body: BudgetChange) -> Response[Budget]:
+    def change(self, workspace_id: WorkspaceId, budget_id: BudgetId, body: BudgetChange) -> Response[Budget]:
         """Set another limit, or whether there are alerts. What is spent stays spent. Needs `If-Match`."""
         version, values = version_of_request(self._gate.event), body.model_dump(exclude_none=True)
-        changed = self._allowances.change(self._gate.actor, workspace, budget, version, values)
+        changed = self._allowances.change(self._gate.actor, workspace_id, budget_id, version, values)
         return document(changed, version=changed.version)
 
-    def delete(self, workspace: str, budget: str) -> Response[None]:
+    def delete(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[None]:
         """Delete a budget; calls are bounded by those that are left."""
-        self._allowances.delete(self._gate.actor, workspace, budget)
+        self._allowances.delete(self._gate.actor, workspace_id, budget_id)
         return nothing()
 
     def standings(
-        self, workspace: str, budget: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceId, budget_id: BudgetId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[MemberStanding]]:
         """See where each subject of a budget stands in its present window: every member, for `each_member`."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._allowances.standings(workspace, budget, after[0] if after else None, limit + 1)
+        rows = self._allowances.standings(workspace_id, budget_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))
 
-    def grants(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Grant]]:
+    def grants(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[Grant]]:
         """List what was granted to the prepaid balance, the newest first. The balance itself is among the budgets."""
         before = decode_cursor(cursor, tuple[str])
-        rows = self._balance.grants(workspace, before[0] if before else None, limit + 1)
+        rows = self._balance.grants(workspace_id, before[0] if before else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))

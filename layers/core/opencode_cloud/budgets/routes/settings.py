@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
 from opencode_cloud.budgets.models.documents import UsageSettings
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
@@ -38,10 +39,10 @@ class SettingsRoutes:
         add(f"GET {root}", self.get, Permission.USAGE_READ, "Read what is kept of calls", TAG)
         add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Set what is kept of calls", TAG)
 
-    def get(self, workspace: str) -> Response[UsageSettings]:
+    def get(self, workspace_id: WorkspaceId) -> Response[UsageSettings]:
         """Read how long client, user agent and address of calls are kept. Prompts and answers never are."""
-        return document(self._settings.get(workspace))
+        return document(self._settings.get(workspace_id))
 
-    def put(self, workspace: str, body: UsageSettingsChange) -> Response[UsageSettings]:
+    def put(self, workspace_id: WorkspaceId, body: UsageSettingsChange) -> Response[UsageSettings]:
         """Set how long client, user agent and address of calls are kept."""
-        return document(self._settings.keep_metadata(self._gate.actor, workspace, body.metadata_days))
+        return document(self._settings.keep_metadata(self._gate.actor, workspace_id, body.metadata_days))

@@ -68,7 +68,7 @@ def crossed(row: CounterRow, now: int) -> list[Crossing]:
     return [
         Crossing(
             id=crossing_id(row.key, mark(budget, threshold)),
-            workspace=row.workspace,
+            workspace_id=row.workspace_id,
             budget=budget,
             threshold=threshold,
             used=row.standing.spent,

@@ -12,6 +12,7 @@ from opencode_cloud.budgets.messages import amount, rfc3339, title
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.models.documents import Alert
 from opencode_cloud.budgets.service.webhooks import signed_headers, signing_secret
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import Redeliver
@@ -58,11 +59,11 @@ class Alerts:
         self._deployment_key = deployment_key
 
     def of_workspace(
-        self, workspace: str, before: tuple[datetime, str] | None = None, limit: int | None = None
+        self, workspace_id: WorkspaceId, before: tuple[datetime, str] | None = None, limit: int | None = None
     ) -> Sequence[Alert]:
         """Return alerts, the newest first."""
         with self._database.transaction() as connection:
-            return self._store.of_workspace(connection, workspace, before, limit)
+            return self._store.of_workspace(connection, workspace_id, before, limit)
 
     def deliver(self, crossing: Crossing) -> None:
         """Tell people of a crossing, and the workspace's webhook; what was told before is not told again.
@@ -70,21 +71,21 @@ class Alerts:
         Raises :class:`NotTaken` when the webhook is to be tried again.
         """
         with self._outbox.unit() as unit:
-            workspace = self._store.workspace_name(unit.connection, crossing.workspace)
+            workspace = self._store.workspace_name(unit.connection, crossing.workspace_id)
             if workspace is None:
                 return
             if self._store.add_once(unit.connection, _row(crossing)):
-                self._mail(unit, crossing, workspace)
+                self._mail(unit, crossing, WorkspaceId(workspace))
             alert = self._store.get(unit.connection, crossing.id)
-            hook = self._store.hook(unit.connection, crossing.workspace)
+            hook = self._store.hook(unit.connection, crossing.workspace_id)
         if hook is not None and alert is not None and alert.webhook_at is None:
-            self._post(hook, crossing, workspace)
+            self._post(hook, crossing, WorkspaceId(workspace))
 
-    def _mail(self, unit: OutboxUnit, crossing: Crossing, workspace: str) -> None:
+    def _mail(self, unit: OutboxUnit, crossing: Crossing, workspace_id: WorkspaceId) -> None:
         """Mail owners, admins, who does the billing, and the person whose budget it is."""
         budget, resets_at = crossing.budget, crossing.resets_at
         variables = {
-            "workspace": workspace,
+            "workspace": workspace_id,
             "budget": title(budget),
             "threshold": crossing.threshold,
             "used": amount(budget.unit, crossing.used),
@@ -92,12 +93,12 @@ class Alerts:
             "refused": crossing.refused,
             "resets": "" if resets_at is None else f"{datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC",
         }
-        for recipient in self._store.recipients(unit.connection, crossing.workspace, budget.subject):
-            self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, crossing.workspace)
+        for recipient in self._store.recipients(unit.connection, crossing.workspace_id, budget.subject):
+            self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, crossing.workspace_id)
 
-    def _post(self, hook: Hook, crossing: Crossing, workspace: str) -> None:
-        body, now = msgspec.json.encode(_body(crossing, workspace)), now_seconds()
-        secret = signing_secret(self._deployment_key(), crossing.workspace, hook.generation)
+    def _post(self, hook: Hook, crossing: Crossing, workspace_id: WorkspaceId) -> None:
+        body, now = msgspec.json.encode(_body(crossing, workspace_id)), now_seconds()
+        secret = signing_secret(self._deployment_key(), crossing.workspace_id, hook.generation)
         headers = {"content-type": "application/json", **signed_headers(secret, crossing.id, now, body)}
         if not self._hooks.post(hook.url, headers, body):
             raise NotTaken(crossing.id)
@@ -109,7 +110,7 @@ def _row(crossing: Crossing) -> dict[str, Any]:
     budget, resets_at = crossing.budget, crossing.resets_at
     return {
         "id": crossing.id,
-        "workspace_id": crossing.workspace,
+        "workspace_id": crossing.workspace_id,
         "budget_id": budget.id,
         "subject_id": budget.subject,
         "name": title(budget)[:255],
@@ -123,13 +124,13 @@ def _row(crossing: Crossing) -> dict[str, Any]:
     }
 
 
-def _body(crossing: Crossing, workspace: str) -> dict[str, Any]:
+def _body(crossing: Crossing, workspace_id: WorkspaceId) -> dict[str, Any]:
     budget = crossing.budget
     return {
         "id": crossing.id,
         "type": EVENT,
         "created_at": rfc3339(crossing.at),
-        "workspace": {"id": crossing.workspace, "name": workspace},
+        "workspace": {"id": crossing.workspace_id, "name": workspace_id},
         "budget": {
             "id": budget.id,
             "name": title(budget),

@@ -25,6 +25,7 @@ from opencode_cloud.budgets.models.documents import (
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
@@ -67,7 +68,7 @@ class Allowances:
     def of_workspace(
         self,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         scope: Scope | None = None,
         subject: str | None = None,
         after: str | None = None,
@@ -78,30 +79,30 @@ class Allowances:
             scope=scope, subject=subject, visible_to=None if actor.may(Permission.BUDGET_READ) else actor.id
         )
         with self._database.transaction() as connection:
-            found = self._store.of_workspace(connection, workspace, wanted, after, limit)
+            found = self._store.of_workspace(connection, workspace_id, wanted, after, limit)
         return self._standing(actor, found)
 
-    def get(self, actor: Actor, workspace: str, budget: str) -> Budget:
+    def get(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
         """Return a budget, with where it stands now; raises ``budget_not_found``."""
         with self._database.transaction() as connection:
-            found = self._of(connection, workspace, budget)
-            if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget, actor.id):
+            found = self._of(connection, workspace_id, budget_id)
+            if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget_id, actor.id):
                 raise budget_not_found()
         return self._standing(actor, [found])[0]
 
     def standings(
-        self, workspace: str, budget: str, after: str | None = None, limit: int = 100
+        self, workspace_id: WorkspaceId, budget_id: BudgetId, after: str | None = None, limit: int = 100
     ) -> Sequence[MemberStanding]:
         """Return where each subject of a budget stands: every member, or the one that it has.
 
         Raises ``budget_not_found``.
         """
         with self._database.transaction() as connection:
-            found = self._of(connection, workspace, budget)
+            found = self._of(connection, workspace_id, budget_id)
             if found.scope is not Scope.EACH_MEMBER:
                 members = [] if after is not None else [(found.subject_id, found.subject)]
             else:
-                members = list(self._store.members_of(connection, workspace, after, limit))
+                members = list(self._store.members_of(connection, workspace_id, after, limit))
         counters = [_counter(found, subject if found.scope is Scope.EACH_MEMBER else None) for subject, _ in members]
         stands = self._standings.of([each.key for each in counters])
         return [
@@ -111,7 +112,7 @@ class Allowances:
 
     # ------------------------------------------------------------------------------------- deciding
 
-    def create(self, actor: Actor, workspace: str, wish: Wish) -> Budget:
+    def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> Budget:
         """Set a budget; it holds within seconds.
 
         Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
@@ -120,7 +121,7 @@ class Allowances:
         now, budget = utc_now(), new_id("bud")
         row = {
             "id": budget,
-            "workspace_id": workspace,
+            "workspace_id": workspace_id,
             "scope": wish.scope,
             "subject_id": wish.subject,
             "unit": wish.unit,
@@ -132,59 +133,63 @@ class Allowances:
             "updated_at": now,
         }
         with self._outbox.unit() as unit:
-            self._store.lock(unit.connection, workspace)
-            subject = self._store.subject(unit.connection, workspace, wish.scope, wish.subject)
+            self._store.lock(unit.connection, workspace_id)
+            subject = self._store.subject(unit.connection, workspace_id, wish.scope, wish.subject)
             if subject is None:
                 raise invalid_budget("subject_id", f"the workspace has no {wish.scope.replace('_', ' ')} with this id")
-            if self._store.same(unit.connection, workspace, wish.scope, wish.subject, wish.unit, wish.period):
+            if self._store.same(unit.connection, workspace_id, wish.scope, wish.subject, wish.unit, wish.period):
                 raise budget_exists()
-            if self._store.count(unit.connection, workspace) >= MOST_BUDGETS:
+            if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
                 raise too_many_budgets(MOST_BUDGETS)
             self._store.add(unit.connection, row)
-            made = self._of(unit.connection, workspace, budget)
+            made = self._of(unit.connection, workspace_id, BudgetId(budget))
             _tell(unit, subject)
-            self._record(unit, actor, "budget.created", workspace, made, after=_as_record(made))
+            self._record(unit, actor, "budget.created", workspace_id, made, after=_as_record(made))
         return self._standing(actor, [made])[0]
 
-    def change(self, actor: Actor, workspace: str, budget: str, version: int, values: Mapping[str, Any]) -> Budget:
+    def change(
+        self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId, version: int, values: Mapping[str, Any]
+    ) -> Budget:
         """Set ``limit`` or ``alerts``; it holds within seconds, for what was spent before as well.
 
         Raises ``budget_not_found``, ``balance_is_granted``, or ``stale_version`` when ``version`` is not the present.
         """
         columns = {"amount" if name == "limit" else name: int(value) for name, value in values.items()}
         with self._outbox.unit() as unit:
-            present, subject = self._changeable(unit, workspace, budget)
+            present, subject = self._changeable(unit, workspace_id, budget_id)
             check_version(version, present.version)
             if columns:
-                self._store.change(unit.connection, budget, columns, utc_now())
+                self._store.change(unit.connection, budget_id, columns, utc_now())
                 _tell(unit, subject)
-            changed = self._of(unit.connection, workspace, budget)
+            changed = self._of(unit.connection, workspace_id, budget_id)
             before, after = _as_record(present), _as_record(changed)
-            self._record(unit, actor, "budget.updated", workspace, present, before=before, after=after)
+            self._record(unit, actor, "budget.updated", workspace_id, present, before=before, after=after)
         return self._standing(actor, [changed])[0]
 
-    def delete(self, actor: Actor, workspace: str, budget: str) -> None:
+    def delete(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> None:
         """Delete a budget: what it bounded is bounded by the others. Raises ``budget_not_found``."""
         with self._outbox.unit() as unit:
-            present, subject = self._changeable(unit, workspace, budget)
-            self._store.delete(unit.connection, budget)
+            present, subject = self._changeable(unit, workspace_id, budget_id)
+            self._store.delete(unit.connection, budget_id)
             _tell(unit, subject)
-            self._record(unit, actor, "budget.deleted", workspace, present, before=_as_record(present))
+            self._record(unit, actor, "budget.deleted", workspace_id, present, before=_as_record(present))
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _of(self, connection: Connection, workspace: str, budget: str) -> Budget:
-        found = self._store.get(connection, workspace, budget)
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
+        found = self._store.get(connection, workspace_id, budget_id)
         if found is None:
             raise budget_not_found()
         return found
 
-    def _changeable(self, unit: OutboxUnit, workspace: str, budget: str) -> tuple[Budget, Subject | None]:
-        self._store.lock(unit.connection, workspace)
-        present = self._of(unit.connection, workspace, budget)
+    def _changeable(
+        self, unit: OutboxUnit, workspace_id: WorkspaceId, budget_id: BudgetId
+    ) -> tuple[Budget, Subject | None]:
+        self._store.lock(unit.connection, workspace_id)
+        present = self._of(unit.connection, workspace_id, budget_id)
         if present.scope is Scope.BALANCE:
             raise balance_is_granted()
-        return present, self._store.subject(unit.connection, workspace, present.scope, present.subject_id or "")
+        return present, self._store.subject(unit.connection, workspace_id, present.scope, present.subject_id or "")
 
     def _standing(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
         """Return budgets with where they stand; of each member's budget the actor's own share, if they are one."""

@@ -9,6 +9,7 @@ from opencode_cloud.budgets.models.documents import LARGEST, Grant, grant_differ
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
@@ -32,12 +33,12 @@ class Balance:
         self._audit = audit
         self._store = store
 
-    def grants(self, workspace: str, before: str | None = None, limit: int | None = None) -> Sequence[Grant]:
+    def grants(self, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None) -> Sequence[Grant]:
         """Return what was granted, the newest first."""
         with self._database.transaction() as connection:
-            return self._store.grants(connection, workspace, before, limit)
+            return self._store.grants(connection, workspace_id, before, limit)
 
-    def grant(self, actor: Actor, workspace: str, amount: int, reason: str, key: str) -> Grant:
+    def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> Grant:
         """Add ``amount`` micro-cents to the balance, or take them from it; once for each idempotency ``key``.
 
         Raises ``workspace_not_found``, ``invalid_grant``, or ``grant_differs`` when the key came with another amount.
@@ -45,36 +46,38 @@ class Balance:
         if not amount:
             raise invalid_grant("the amount is zero")
         with self._outbox.unit() as unit:
-            self._store.lock(unit.connection, workspace)
-            if not self._store.workspace_exists(unit.connection, workspace):
+            self._store.lock(unit.connection, workspace_id)
+            if not self._store.workspace_exists(unit.connection, workspace_id):
                 raise workspace_not_found()
-            known = self._store.grant(unit.connection, workspace, key)
+            known = self._store.grant(unit.connection, workspace_id, key)
             if known is not None:
                 if known.amount != amount:
                     raise grant_differs()
                 return known
-            return self._add(unit, actor, workspace, amount, reason, key)
+            return self._add(unit, actor, workspace_id, amount, reason, key)
 
-    def _add(self, unit: OutboxUnit, actor: Actor, workspace: str, amount: int, reason: str, key: str) -> Grant:
+    def _add(
+        self, unit: OutboxUnit, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str
+    ) -> Grant:
         made = Grant(id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now())
-        row = {**made.model_dump(), "workspace_id": workspace, "idempotency_key": key}
+        row = {**made.model_dump(), "workspace_id": workspace_id, "idempotency_key": key}
         self._store.add_grant(unit.connection, row)
-        before, after = self._raise(unit, actor, workspace, amount)
-        unit.tell(Topic.BUDGETS, workspace)
+        before, after = self._raise(unit, actor, workspace_id, amount)
+        unit.tell(Topic.BUDGETS, workspace_id)
         self._audit.record(
             unit.connection,
             actor,
             "balance.granted",
             Target("grant", made.id, money.shown(amount)),
-            workspace=workspace,
+            workspace_id=workspace_id,
             before={"balance": before},
             after={"balance": after, "reason": reason},
         )
         return made
 
-    def _raise(self, unit: OutboxUnit, actor: Actor, workspace: str, amount: int) -> tuple[int, int]:
+    def _raise(self, unit: OutboxUnit, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
         """Bring the budget to the sum of the grants; return what it was and what it is."""
-        present, now = self._store.balance(unit.connection, workspace), utc_now()
+        present, now = self._store.balance(unit.connection, workspace_id), utc_now()
         before = present.limit if present else 0
         after = before + amount
         if not 0 <= after <= LARGEST:
@@ -84,5 +87,5 @@ class Balance:
             return before, after
         row = {"scope": Scope.BALANCE, "unit": Unit.COST, "period": Period.TOTAL, "amount": after}
         dated = {"created_by": actor.name, "created_at": now, "updated_at": now}
-        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace, **row, **dated})
+        self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace_id, **row, **dated})
         return before, after

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.models.documents import UsageSettings
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 
@@ -26,24 +27,24 @@ class UsageSetting:
         self._audit = audit
         self._store = store
 
-    def get(self, workspace: str) -> UsageSettings:
+    def get(self, workspace_id: WorkspaceId) -> UsageSettings:
         """Return the settings; metadata is not kept unless a workspace wants it."""
         with self._database.transaction() as connection:
-            return self._store.settings(connection, workspace)
+            return self._store.settings(connection, workspace_id)
 
-    def keep_metadata(self, actor: Actor, workspace: str, days: int) -> UsageSettings:
+    def keep_metadata(self, actor: Actor, workspace_id: WorkspaceId, days: int) -> UsageSettings:
         """Have client, user agent and address of calls kept for ``days``, 0 for not at all; it holds within seconds."""
         with self._outbox.unit() as unit:
-            self._store.lock(unit.connection, workspace)
-            before = self._store.settings(unit.connection, workspace)
-            self._store.set_settings(unit.connection, workspace, days, actor.name, utc_now())
-            unit.tell(Topic.BUDGETS, workspace)
+            self._store.lock(unit.connection, workspace_id)
+            before = self._store.settings(unit.connection, workspace_id)
+            self._store.set_settings(unit.connection, workspace_id, days, actor.name, utc_now())
+            unit.tell(Topic.BUDGETS, workspace_id)
             self._audit.record(
                 unit.connection,
                 actor,
                 "usage_settings.updated",
-                Target("workspace", workspace),
-                workspace=workspace,
+                Target("workspace", workspace_id),
+                workspace_id=workspace_id,
                 before=before.model_dump(),
                 after={"metadata_days": days},
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.contracts.usage import Outcome, Tokens
 from opencode_cloud.kit.log import count, logger
 
@@ -33,21 +34,21 @@ class Sweep:
         calls = await self._store.expired(now, MOST_A_SHARD)
         turn = asyncio.Semaphore(AT_ONCE)
 
-        async def take(call: str) -> bool:
+        async def take(call_id: CallId) -> bool:
             async with turn:
                 try:
-                    return await self._end(call, now)
+                    return await self._end(call_id, now)
                 except Exception:  # noqa: BLE001 - one bad row must not keep the others; it is logged, and taken up again
-                    logger.exception("a lease was not ended", extra={"call": call})
+                    logger.exception("a lease was not ended", extra={"call": call_id})
                     return False
 
-        ended = sum(await asyncio.gather(*(take(call) for call in calls)))
+        ended = sum(await asyncio.gather(*(take(CallId(call)) for call in calls)))
         count("ReservationsLost", ended)
         count("ReservationsOutstanding", await self._store.outstanding(now))
         return ended
 
-    async def _end(self, call: str, now: int) -> bool:
-        kept = await self._store.reservation(call)
+    async def _end(self, call_id: CallId, now: int) -> bool:
+        kept = await self._store.reservation(call_id)
         # The index lags behind the table: what it names may be settled by now.
         if kept is None or kept.lease_until > now:
             return False
@@ -56,5 +57,5 @@ class Sweep:
         )
         if not await self._store.sweep(kept, lost):
             return False
-        logger.warning("a call was lost with its process", extra={"call": call, "workspace": lost.workspace})
+        logger.warning("a call was lost with its process", extra={"call": call_id, "workspace": lost.workspace_id})
         return True

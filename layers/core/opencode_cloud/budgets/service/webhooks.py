@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.outward import checked
@@ -49,41 +50,41 @@ class Webhooks:
         self._deployment_key = deployment_key
         self._private = private
 
-    def get(self, workspace: str) -> Webhook:
+    def get(self, workspace_id: WorkspaceId) -> Webhook:
         """Return a webhook without its secret; raises ``webhook_not_found``."""
         with self._database.transaction() as connection:
-            found = self._store.webhook(connection, workspace)
+            found = self._store.webhook(connection, workspace_id)
         if found is None:
             raise webhook_not_found()
         return found
 
-    def set(self, actor: Actor, workspace: str, url: str) -> NewWebhook:
+    def set(self, actor: Actor, workspace_id: WorkspaceId, url: str) -> NewWebhook:
         """Have alerts posted to ``url`` from now on, under a new secret; raises ``invalid_webhook``."""
         address = clean_url(url, private=self._private)
         with self._outbox.unit() as unit:
-            self._budgets.lock(unit.connection, workspace)
-            present = self._store.hook(unit.connection, workspace)
+            self._budgets.lock(unit.connection, workspace_id)
+            present = self._store.hook(unit.connection, workspace_id)
             # Random, so that a secret does not come back after the webhook was removed and set again.
             generation, now = secrets.randbelow(2**31), utc_now()
             values = {"url": address, "generation": generation, "updated_by": actor.name, "updated_at": now}
-            self._store.set_hook(unit.connection, workspace, values)
+            self._store.set_hook(unit.connection, workspace_id, values)
             before = {"host": urlsplit(present.url).hostname} if present else None
             after = {"host": urlsplit(address).hostname}
-            self._record(unit, actor, "budget_webhook.set", workspace, workspace, before=before, after=after)
-        secret = signing_secret(self._deployment_key(), workspace, generation)
+            self._record(unit, actor, "budget_webhook.set", workspace_id, workspace_id, before=before, after=after)
+        secret = signing_secret(self._deployment_key(), workspace_id, generation)
         return NewWebhook(url=address, updated_by=actor.name, updated_at=now, secret=secret)
 
-    def remove(self, actor: Actor, workspace: str) -> None:
+    def remove(self, actor: Actor, workspace_id: WorkspaceId) -> None:
         """Have alerts posted nowhere; raises ``webhook_not_found``."""
         with self._outbox.unit() as unit:
-            if not self._store.remove_hook(unit.connection, workspace):
+            if not self._store.remove_hook(unit.connection, workspace_id):
                 raise webhook_not_found()
-            self._record(unit, actor, "budget_webhook.removed", workspace, workspace)
+            self._record(unit, actor, "budget_webhook.removed", workspace_id, workspace_id)
 
 
-def signing_secret(key: str, workspace: str, generation: int) -> str:
+def signing_secret(key: str, workspace_id: WorkspaceId, generation: int) -> str:
     """Return the secret of a workspace's webhook: ``whsec_`` and 32 bytes in base64 (Standard Webhooks)."""
-    return SECRET_PREFIX + base64.b64encode(derive(key, "budget-webhook", workspace, generation)).decode()
+    return SECRET_PREFIX + base64.b64encode(derive(key, "budget-webhook", workspace_id, generation)).decode()
 
 
 def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> dict[str, str]:

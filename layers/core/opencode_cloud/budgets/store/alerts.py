@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import Alert, Webhook
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.budgets import budget_alerts, budget_webhooks
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
@@ -56,12 +57,12 @@ class AlertStore:
     def of_workspace(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         before: tuple[datetime, str] | None = None,
         limit: int | None = None,
     ) -> Sequence[Alert]:
         """Return alerts of a workspace, the newest first."""
-        query = _ALERT.where(budget_alerts.c.workspace_id == workspace)
+        query = _ALERT.where(budget_alerts.c.workspace_id == workspace_id)
         if before is not None:
             at, alert = before
             same = and_(budget_alerts.c.created_at == at, budget_alerts.c.id < alert)
@@ -73,46 +74,46 @@ class AlertStore:
         """Note that the webhook took an alert."""
         connection.execute(update(budget_alerts).where(budget_alerts.c.id == alert).values(webhook_at=at))
 
-    def workspace_name(self, connection: Connection, workspace: str) -> str | None:
+    def workspace_name(self, connection: Connection, workspace_id: WorkspaceId) -> str | None:
         """Return the name of a workspace; None when it is gone."""
         alive = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
-        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace, *alive)).scalar()
+        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id, *alive)).scalar()
 
-    def recipients(self, connection: Connection, workspace: str, subject: str) -> Sequence[str]:
+    def recipients(self, connection: Connection, workspace_id: WorkspaceId, subject: str) -> Sequence[str]:
         """Return the addresses of who is told: owners, admins, billing, and the person whose budget or key it is."""
         holder = select(keys.c.member_id).where(keys.c.id == subject, keys.c.member_id.is_not(None))
         concerned = or_(members.c.role.in_(_TOLD_ROLES), members.c.id == subject, members.c.id.in_(holder))
         query = (
             select(accounts.c.email)
             .join(members, members.c.account_id == accounts.c.id)
-            .where(members.c.workspace_id == workspace, members.c.removed_at.is_(None), concerned)
+            .where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None), concerned)
             .where(accounts.c.blocked_at.is_(None))
         )
         return list(connection.execute(query.order_by(members.c.id)).scalars())
 
     # ------------------------------------------------------------------------------------- webhooks
 
-    def hook(self, connection: Connection, workspace: str) -> Hook | None:
+    def hook(self, connection: Connection, workspace_id: WorkspaceId) -> Hook | None:
         """Return where alerts are posted to."""
-        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace)
+        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id)
         row = connection.execute(query).first()
         return Hook(row.url, row.generation) if row else None
 
-    def webhook(self, connection: Connection, workspace: str) -> Webhook | None:
+    def webhook(self, connection: Connection, workspace_id: WorkspaceId) -> Webhook | None:
         """Return a webhook as people see it."""
-        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace)
+        query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id)
         row = connection.execute(query).first()
         return Webhook.model_validate(row) if row else None
 
-    def set_hook(self, connection: Connection, workspace: str, values: Mapping[str, Any]) -> None:
+    def set_hook(self, connection: Connection, workspace_id: WorkspaceId, values: Mapping[str, Any]) -> None:
         """Write where alerts are posted to."""
         changed = connection.execute(
-            update(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace).values(dict(values))
+            update(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id).values(dict(values))
         )
         if not changed.rowcount:
-            connection.execute(budget_webhooks.insert(), {"workspace_id": workspace, **values})
+            connection.execute(budget_webhooks.insert(), {"workspace_id": workspace_id, **values})
 
-    def remove_hook(self, connection: Connection, workspace: str) -> bool:
+    def remove_hook(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
         """Remove a webhook; False when there is none."""
-        gone = connection.execute(delete(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace))
+        gone = connection.execute(delete(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id))
         return gone.rowcount > 0

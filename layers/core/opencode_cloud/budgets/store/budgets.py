@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, or_, select, update
 
 from opencode_cloud.budgets.models.documents import Budget, Filter, Grant, Subject, UsageSettings
 from opencode_cloud.contracts.budgets import Scope
+from opencode_cloud.contracts.ids import AccountId, BudgetId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.schema.budgets import balance_grants, budgets, usage_settings
 from opencode_cloud.schema.identity import accounts
@@ -44,35 +45,39 @@ _BUDGET = (
 class BudgetStore:
     """The tables ``budgets``, ``balance_grants`` and ``usage_settings``."""
 
-    def lock(self, connection: Connection, workspace: str) -> None:
+    def lock(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         """Keep others from changing who is in a workspace and what its budgets are until the transaction ends.
 
         As every change of who is in a workspace does, this locks the workspace's row, before any other.
         """
-        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace).with_for_update())
+        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace_id).with_for_update())
 
     def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Write a new budget."""
         connection.execute(budgets.insert(), dict(row))
 
-    def change(self, connection: Connection, budget: str, values: Mapping[str, Any], at: datetime) -> None:
+    def change(self, connection: Connection, budget_id: BudgetId, values: Mapping[str, Any], at: datetime) -> None:
         """Set columns of a budget; its version grows."""
         changed = {**values, "version": budgets.c.version + 1, "updated_at": at}
-        connection.execute(update(budgets).where(budgets.c.id == budget).values(changed))
+        connection.execute(update(budgets).where(budgets.c.id == budget_id).values(changed))
 
-    def delete(self, connection: Connection, budget: str) -> None:
+    def delete(self, connection: Connection, budget_id: BudgetId) -> None:
         """Delete a budget."""
-        connection.execute(delete(budgets).where(budgets.c.id == budget))
+        connection.execute(delete(budgets).where(budgets.c.id == budget_id))
 
-    def get(self, connection: Connection, workspace: str, budget: str) -> Budget | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget | None:
         """Return a budget of a workspace."""
-        row = connection.execute(_BUDGET.where(budgets.c.id == budget, budgets.c.workspace_id == workspace)).first()
+        row = connection.execute(
+            _BUDGET.where(budgets.c.id == budget_id, budgets.c.workspace_id == workspace_id)
+        ).first()
         return Budget.model_validate(row) if row else None
 
-    def same(self, connection: Connection, workspace: str, scope: str, subject: str, unit: str, period: str) -> bool:
+    def same(
+        self, connection: Connection, workspace_id: WorkspaceId, scope: str, subject: str, unit: str, period: str
+    ) -> bool:
         """Tell whether there is a budget of this subject, unit and period."""
         query = select(budgets.c.id).where(
-            budgets.c.workspace_id == workspace,
+            budgets.c.workspace_id == workspace_id,
             budgets.c.scope == scope,
             budgets.c.subject_id == subject,
             budgets.c.unit == unit,
@@ -80,21 +85,21 @@ class BudgetStore:
         )
         return connection.execute(query).first() is not None
 
-    def count(self, connection: Connection, workspace: str) -> int:
+    def count(self, connection: Connection, workspace_id: WorkspaceId) -> int:
         """Count the budgets of a workspace."""
-        query = select(func.count()).select_from(budgets).where(budgets.c.workspace_id == workspace)
+        query = select(func.count()).select_from(budgets).where(budgets.c.workspace_id == workspace_id)
         return connection.execute(query).scalar_one()
 
     def of_workspace(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         wanted: Filter,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
         """Return budgets of a workspace by id."""
-        query = _BUDGET.where(budgets.c.workspace_id == workspace)
+        query = _BUDGET.where(budgets.c.workspace_id == workspace_id)
         if wanted.scope is not None:
             query = query.where(budgets.c.scope == wanted.scope)
         if wanted.subject is not None:
@@ -105,32 +110,32 @@ class BudgetStore:
             query = query.where(budgets.c.id > after)
         return [Budget.model_validate(row) for row in connection.execute(query.order_by(budgets.c.id).limit(limit))]
 
-    def visible(self, connection: Connection, budget: str, subject: str) -> bool:
+    def visible(self, connection: Connection, budget_id: BudgetId, subject: str) -> bool:
         """Tell whether a budget bounds a member or service account, or one of their keys."""
         query = select(budgets.c.id).outerjoin(keys, keys.c.id == budgets.c.subject_id)
-        return connection.execute(query.where(budgets.c.id == budget, _bounds(subject))).first() is not None
+        return connection.execute(query.where(budgets.c.id == budget_id, _bounds(subject))).first() is not None
 
     # ------------------------------------------------------------------------------------- subjects
 
-    def subject(self, connection: Connection, workspace: str, scope: Scope, subject: str) -> Subject | None:
+    def subject(self, connection: Connection, workspace_id: WorkspaceId, scope: Scope, subject: str) -> Subject | None:
         """Return whom a budget of this scope bounds; None when there is nobody of this id any more."""
         match scope:
             case Scope.MEMBER:
-                return self._member(connection, workspace, subject)
+                return self._member(connection, workspace_id, MemberId(subject))
             case Scope.SERVICE_ACCOUNT:
-                return self._service_account(connection, workspace, subject)
+                return self._service_account(connection, workspace_id, AccountId(subject))
             case Scope.KEY:
-                return self._key(connection, workspace, subject)
+                return self._key(connection, workspace_id, subject)
             case Scope.WORKSPACE | Scope.EACH_MEMBER | Scope.BALANCE:
-                name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace)).scalar_one()
-                return Subject(name, Topic.BUDGETS, ((workspace, None),))
+                name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id)).scalar_one()
+                return Subject(name, Topic.BUDGETS, ((workspace_id, None),))
 
     def members_of(
-        self, connection: Connection, workspace: str, after: str | None, limit: int
+        self, connection: Connection, workspace_id: WorkspaceId, after: str | None, limit: int
     ) -> Sequence[tuple[str, str]]:
         """Return ids and addresses of members, by id."""
         query = select(members.c.id, accounts.c.email).join(accounts, accounts.c.id == members.c.account_id)
-        query = query.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        query = query.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         if after is not None:
             query = query.where(members.c.id > after)
         return [(row.id, row.email) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
@@ -153,28 +158,32 @@ class BudgetStore:
         """Give the budgets of a key to the one that replaces it."""
         connection.execute(update(budgets).where(budgets.c.subject_id == old).values(subject_id=new))
 
-    def _member(self, connection: Connection, workspace: str, member: str) -> Subject | None:
+    def _member(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> Subject | None:
         query = (
             select(accounts.c.email, accounts.c.id)
             .join(members, members.c.account_id == accounts.c.id)
-            .where(members.c.id == member, members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+            .where(members.c.id == member_id, members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         )
         row = connection.execute(query).first()
         if row is None:
             return None
-        return Subject(row.email, Topic.MEMBER, ((member, {"workspace": workspace, "account": row.id}),))
+        return Subject(row.email, Topic.MEMBER, ((member_id, {"workspace": workspace_id, "account": row.id}),))
 
-    def _service_account(self, connection: Connection, workspace: str, account: str) -> Subject | None:
+    def _service_account(
+        self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId
+    ) -> Subject | None:
         table = service_accounts.c
         query = select(table.name).where(
-            table.id == account, table.workspace_id == workspace, table.deleted_at.is_(None)
+            table.id == account_id, table.workspace_id == workspace_id, table.deleted_at.is_(None)
         )
         name = connection.execute(query).scalar()
-        return None if name is None else Subject(name, Topic.SERVICE_ACCOUNT, ((account, {"workspace": workspace}),))
+        return (
+            None if name is None else Subject(name, Topic.SERVICE_ACCOUNT, ((account_id, {"workspace": workspace_id}),))
+        )
 
-    def _key(self, connection: Connection, workspace: str, key: str) -> Subject | None:
+    def _key(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> Subject | None:
         columns = (keys.c.id, keys.c.name, keys.c.hash, keys.c.revoked_at)
-        own = connection.execute(select(*columns).where(keys.c.id == key, keys.c.workspace_id == workspace)).first()
+        own = connection.execute(select(*columns).where(keys.c.id == key, keys.c.workspace_id == workspace_id)).first()
         if own is None:
             return None
         found, latest = [own], [key]
@@ -187,16 +196,16 @@ class BudgetStore:
 
     # ------------------------------------------------------------------------------------- balance
 
-    def balance(self, connection: Connection, workspace: str) -> Budget | None:
+    def balance(self, connection: Connection, workspace_id: WorkspaceId) -> Budget | None:
         """Return the budget that is the workspace's balance; None when nothing was ever granted."""
-        query = _BUDGET.where(budgets.c.workspace_id == workspace, budgets.c.scope == Scope.BALANCE)
+        query = _BUDGET.where(budgets.c.workspace_id == workspace_id, budgets.c.scope == Scope.BALANCE)
         row = connection.execute(query).first()
         return Budget.model_validate(row) if row else None
 
-    def grant(self, connection: Connection, workspace: str, key: str) -> Grant | None:
+    def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> Grant | None:
         """Return what was granted under an idempotency key."""
         query = select(balance_grants).where(
-            balance_grants.c.workspace_id == workspace, balance_grants.c.idempotency_key == key
+            balance_grants.c.workspace_id == workspace_id, balance_grants.c.idempotency_key == key
         )
         row = connection.execute(query).first()
         return Grant.model_validate(row) if row else None
@@ -206,35 +215,35 @@ class BudgetStore:
         connection.execute(balance_grants.insert(), dict(row))
 
     def grants(
-        self, connection: Connection, workspace: str, before: str | None = None, limit: int | None = None
+        self, connection: Connection, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None
     ) -> Sequence[Grant]:
         """Return what was granted to a workspace, the newest first."""
-        query = select(balance_grants).where(balance_grants.c.workspace_id == workspace)
+        query = select(balance_grants).where(balance_grants.c.workspace_id == workspace_id)
         if before is not None:
             query = query.where(balance_grants.c.id < before)
         rows = connection.execute(query.order_by(balance_grants.c.id.desc()).limit(limit))
         return [Grant.model_validate(row) for row in rows]
 
-    def workspace_exists(self, connection: Connection, workspace: str) -> bool:
+    def workspace_exists(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
         """Tell whether there is a workspace of this id that is not deleted."""
-        query = select(workspaces.c.id).where(workspaces.c.id == workspace, workspaces.c.deleted_at.is_(None))
+        query = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_(None))
         return connection.execute(query).first() is not None
 
     # ------------------------------------------------------------------------------------- settings of usage
 
-    def settings(self, connection: Connection, workspace: str) -> UsageSettings:
+    def settings(self, connection: Connection, workspace_id: WorkspaceId) -> UsageSettings:
         """Return what a workspace has set about its usage."""
-        row = connection.execute(select(usage_settings).where(usage_settings.c.workspace_id == workspace)).first()
+        row = connection.execute(select(usage_settings).where(usage_settings.c.workspace_id == workspace_id)).first()
         return UsageSettings(metadata_days=row.metadata_days if row else 0)
 
-    def set_settings(self, connection: Connection, workspace: str, days: int, by: str, at: datetime) -> None:
+    def set_settings(self, connection: Connection, workspace_id: WorkspaceId, days: int, by: str, at: datetime) -> None:
         """Set what a workspace keeps of its calls."""
         values = {"metadata_days": days, "updated_by": by, "updated_at": at}
         changed = connection.execute(
-            update(usage_settings).where(usage_settings.c.workspace_id == workspace).values(values)
+            update(usage_settings).where(usage_settings.c.workspace_id == workspace_id).values(values)
         )
         if not changed.rowcount:
-            connection.execute(usage_settings.insert(), {"workspace_id": workspace, **values})
+            connection.execute(usage_settings.insert(), {"workspace_id": workspace_id, **values})
 
 
 def _bounds(subject: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from opencode_cloud.budgets.store import rows
 from opencode_cloud.budgets.store.rows import CounterRow, Held, Kept
 from opencode_cloud.contracts.budgets import Counter, Refused, Reservation, Shortage, Standing, budget_contention
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused, batch_get_async
@@ -53,7 +54,7 @@ class CounterStore:
             await self._dynamodb.call("PutItem", {"TableName": self._budgets, "Item": row})
             return
         counters = {counter.key: counter for counter in reservation.counters}
-        actions = [self._hold_on(counters[each.key], each, facts.workspace) for each in held]
+        actions = [self._hold_on(counters[each.key], each, facts.workspace_id) for each in held]
         actions.append(self._put(self._budgets, row))
         try:
             await self._write(actions, RESERVE)
@@ -75,13 +76,13 @@ class CounterStore:
         False when the call holds nothing back any more: it was settled, or swept.
         """
         held = {each.key: each for each in rows.held_of(reservation)}
-        changes = self._charges(reservation.counters, held, used, event.workspace)
+        changes = self._charges(reservation.counters, held, used, event.workspace_id)
         touched = [each.key for each in reservation.counters if each.key in held or used.get(each.key)]
         return await self._finish(reservation.id, changes, to_row(event, touched))
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
         """Add what was ``used`` by a call that holds nothing back, with its event; False when the event is there."""
-        changes = self._charges(reservation.counters, {}, used, event.workspace)
+        changes = self._charges(reservation.counters, {}, used, event.workspace_id)
         return await self._finish(None, changes, to_row(event, [key for key, amount in used.items() if amount]))
 
     async def give_back(self, reservation: Reservation) -> bool:
@@ -92,7 +93,7 @@ class CounterStore:
     async def sweep(self, kept: Kept, event: UsageEvent) -> bool:
         """Give back what a lost call holds back, and write its event; False when somebody else has dealt with it."""
         changes = [self._return(each) for each in kept.held if not each.spent]
-        return await self._finish(kept.id, changes, to_row(event, [each.key for each in kept.held]))
+        return await self._finish(CallId(kept.id), changes, to_row(event, [each.key for each in kept.held]))
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
         """Have the sweep look at a counter that has refused a call at ``at`` (seconds); once for each limit of it."""
@@ -153,7 +154,7 @@ class CounterStore:
 
     async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
         """Return how the events ``calls`` of the workspace and day of ``event`` ended, those that exist."""
-        pk = partition(event.workspace, day_of(event.at // 1000))
+        pk = partition(event.workspace_id, day_of(event.at // 1000))
         found = await self._get(self._usage, [{"pk": {"S": pk}, "sk": {"S": call}} for call in calls])
         return {row["sk"]["S"]: from_row(row).outcome for row in found}
 
@@ -176,16 +177,16 @@ class CounterStore:
         )
         return sum(answer["Count"] for answer in answers)
 
-    async def reservation(self, call: str) -> Kept | None:
+    async def reservation(self, call_id: CallId) -> Kept | None:
         """Return what a call holds back; None when it holds nothing back any more."""
-        request = {"TableName": self._budgets, "Key": rows.reservation_key(call), "ConsistentRead": True}
+        request = {"TableName": self._budgets, "Key": rows.reservation_key(call_id), "ConsistentRead": True}
         row = (await self._dynamodb.call("GetItem", request)).get("Item")
         return rows.kept(row) if row else None
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _hold_on(self, counter: Counter, held: Held, workspace: str) -> Item:
-        said = rows.description(counter, workspace)
+    def _hold_on(self, counter: Counter, held: Held, workspace_id: WorkspaceId) -> Item:
+        said = rows.description(counter, workspace_id)
         kind = "spent" if held.spent else "reserved"
         return {
             "Update": {
@@ -204,7 +205,7 @@ class CounterStore:
         }
 
     def _charges(
-        self, counters: Sequence[Counter], held: Mapping[str, Held], used: Mapping[str, int], workspace: str
+        self, counters: Sequence[Counter], held: Mapping[str, Held], used: Mapping[str, int], workspace_id: WorkspaceId
     ) -> list[Item]:
         """Return the changes of counters that put what was used in the place of what was held back."""
         changes: list[Item] = []
@@ -214,7 +215,7 @@ class CounterStore:
             if not back and not spent:
                 continue
             # A counter on which nothing was held back may not have a row yet. If it has, its limit may be a newer one.
-            said = {} if own else rows.description(counter, workspace)
+            said = {} if own else rows.description(counter, workspace_id)
             changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
         return changes
 
@@ -236,14 +237,14 @@ class CounterStore:
             update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in said.items()}
         return {"Update": update}
 
-    async def _finish(self, call: str | None, changes: Sequence[Item], event: Item | None) -> bool:
-        """Make ``changes`` and put ``event``, if ``call`` still has its reservation, which ends thereby.
+    async def _finish(self, call_id: CallId | None, changes: Sequence[Item], event: Item | None) -> bool:
+        """Make ``changes`` and put ``event``, if ``call_id`` still has its reservation, which ends thereby.
 
         False when it has not, or the event is there. Raises :class:`TransactionRefused` for any other reason.
         """
         actions = list(changes)
-        if call is not None:
-            key = rows.reservation_key(call)
+        if call_id is not None:
+            key = rows.reservation_key(call_id)
             actions.append({"Delete": {"TableName": self._budgets, "Key": key, "ConditionExpression": _PRESENT}})
         if event is not None:
             actions.append(self._put(self._usage, event))

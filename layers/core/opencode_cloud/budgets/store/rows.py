@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Reservation, Scope, Standing, Unit
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS
 
@@ -56,7 +57,7 @@ class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
     """A counter as its row keeps it."""
 
     key: str
-    workspace: str
+    workspace_id: WorkspaceId
     budget: KnownBudget
     starts_at: int
     resets_at: int | None
@@ -70,9 +71,9 @@ def counter_key(key: str) -> Item:
     return {"pk": {"S": key}, "sk": {"S": COUNTER}}
 
 
-def reservation_key(call: str) -> Item:
+def reservation_key(call_id: CallId) -> Item:
     """Return the primary key of a call's reservation."""
-    return {"pk": {"S": f"call#{call}"}, "sk": {"S": RESERVATION}}
+    return {"pk": {"S": f"call#{call_id}"}, "sk": {"S": RESERVATION}}
 
 
 def held_of(reservation: Reservation) -> tuple[Held, ...]:
@@ -112,11 +113,11 @@ def kept(row: Mapping[str, Any]) -> Kept:
     )
 
 
-def description(counter: Counter, workspace: str) -> dict[str, Any]:
+def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
     """Return the attributes of a counter that say what it counts; all but ``limit`` are the same for its whole life."""
     budget = counter.budget
     said: dict[str, Any] = {
-        "workspace": {"S": workspace},
+        "workspace": {"S": workspace_id},
         "budget": {"S": budget.id},
         "scope": {"S": budget.scope.value},
         "subject": {"S": budget.subject},
@@ -155,7 +156,7 @@ def counter_row(row: Mapping[str, Any]) -> CounterRow:
     )
     return CounterRow(
         key=row["pk"]["S"],
-        workspace=row["workspace"]["S"],
+        workspace_id=row["workspace"]["S"],
         budget=budget,
         starts_at=_number(row, "starts_at"),
         resets_at=_number(row, "resets_at") if "resets_at" in row else None,

@@ -38,7 +38,7 @@ def identity_routes(
 
     def note_replay(session: Session) -> None:
         actor = Actor(kind=ActorKind.SYSTEM, correlation_id=logger.get_correlation_id() or "")
-        after = {"reason": "refresh token came back", "account": session.account, "client": session.client}
+        after = {"reason": "refresh token came back", "account": session.account_id, "client": session.client}
         audit.record(actor, "session.ended", Target("session", session.id), after=after)
 
     codes = CodesStore(sessions_table)

@@ -9,6 +9,7 @@ from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.budgets.service import BudgetSubjects
 from opencode_cloud.budgets.store.budgets import BudgetStore
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.keys.service import Credentials, Keys
 from opencode_cloud.keys.service.keys import Uses
 from opencode_cloud.keys.store import CredentialStore, KeyStore, ProviderClient, Vault
@@ -44,7 +45,7 @@ def workspace_services(
     deployment_key: Callable[[], str],
     credentials_key: str,
     key_uses: Uses,
-    forget_shares: Callable[[str], None],
+    forget_shares: Callable[[WorkspaceId], None],
     *,
     dns_server: str = "",
     check_domains: bool = True,

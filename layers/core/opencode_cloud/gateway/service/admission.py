@@ -10,6 +10,7 @@ from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
 from opencode_cloud.contracts.access import KnownCredential, Rules, login_required
 from opencode_cloud.contracts.budgets import Claim, Reservation, Unit
+from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.formats import read_request, tool_names
 from opencode_cloud.gateway.models import Incoming, UpstreamTarget
@@ -98,7 +99,7 @@ class CallAdmission:
             catalogue=catalogue.version,
             targets=targets,
             reservation=Reservation(
-                id=new_id("call"),
+                id=CallId(new_id("call")),
                 counters=counters,
                 claim=Claim(cost=most, charged=0 if targets[0].byok else most, tokens=tokens),
                 lease_until=seconds + int(longest) + LEASE_SECONDS,
@@ -110,7 +111,7 @@ class CallAdmission:
             if not self._anonymous.allowed:
                 raise login_required()
             return self._anonymous.caller()
-        return await self._access.caller(incoming.request, incoming.workspace)
+        return await self._access.caller(incoming.request, incoming.workspace_id)
 
     async def _targets(
         self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming

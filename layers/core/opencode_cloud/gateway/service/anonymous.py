@@ -11,6 +11,7 @@ from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import ANONYMOUS
 from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.models import Incoming
@@ -30,14 +31,14 @@ class Anonymous:
 
     def caller(self) -> Caller:
         """Return who calls: nobody."""
-        workspace = KnownWorkspace(id=WORKSPACE, name=WORKSPACE)
+        workspace = KnownWorkspace(id=WorkspaceId(WORKSPACE), name=WORKSPACE)
         return Caller(actor=ANONYMOUS, workspace=workspace, credentials=KnownCredentials())
 
     def counters(self, incoming: Incoming, at: int) -> list[Counter]:
         """Return what bounds the calls of an address; it is kept as a hash."""
         network = _network(incoming.request.address)
         budget = KnownBudget(
-            id="anonymous",
+            id=BudgetId("anonymous"),
             scope=Scope.KEY,
             unit=Unit.REQUESTS,
             period=Period.DAY,

@@ -11,6 +11,7 @@ import msgspec
 
 from opencode_cloud.catalogue.models import Model, Price
 from opencode_cloud.catalogue.pricing import cost
+from opencode_cloud.contracts.ids import CallId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.gateway.models import Incoming, UpstreamRefused, UpstreamTarget
 from opencode_cloud.gateway.service import token_bounds
@@ -101,13 +102,13 @@ class CallState:
         price = cost(self.price, tokens)
         incoming, caller, target = self.incoming, self.caller, self.target
         return UsageEvent(
-            id=self.id,
+            id=CallId(self.id),
             at=incoming.at,
-            workspace=caller.workspace.id,
-            member=caller.member.id if caller.member else "",
-            account=caller.actor.account,
-            service_account=caller.service_account.id if caller.service_account else "",
-            key=caller.actor.key,
+            workspace_id=caller.workspace.id,
+            member_id=caller.member.id if caller.member else MemberId(""),
+            account_id=caller.actor.account_id,
+            service_account_id=caller.service_account.id if caller.service_account else ServiceAccountId(""),
+            key_id=caller.actor.key_id,
             model=self.model.id,
             upstream=target.id if target else "",
             upstream_model=target.model if target else "",
@@ -129,7 +130,7 @@ class CallState:
             error=self.error,
             session=pseudonym(caller.workspace.id, incoming.session),
             request=incoming.client_request[:64],
-            correlation=incoming.request.correlation_id,
+            correlation_id=incoming.request.correlation_id,
             metadata=dict(incoming.metadata) if caller.workspace.metadata_days else {},
         )
 
@@ -138,11 +139,11 @@ class CallState:
         return bool(self.targets) and self.targets[0].byok
 
 
-def pseudonym(workspace: str, session: str) -> str:
+def pseudonym(workspace_id: WorkspaceId, session: str) -> str:
     """Return what stands for a client's session in usage: the id itself lets whoever knows it take over a share.
 
     A hash suffices, since a session id has 83 random bits (docs/protocol.md, "Identifiers").
     """
     if not session:
         return ""
-    return "ses_" + hashlib.sha256(f"{workspace}/{session}".encode()).hexdigest()[:26]
+    return "ses_" + hashlib.sha256(f"{workspace_id}/{session}".encode()).hexdigest()[:26]

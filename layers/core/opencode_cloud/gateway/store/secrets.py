@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws, envelope
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
@@ -49,14 +50,14 @@ class UpstreamKeys:
                 await asyncio.shield(self._refreshing)
         return self._platform
 
-    async def open(self, workspace: str, credential: KnownCredential) -> str:
+    async def open(self, workspace_id: WorkspaceId, credential: KnownCredential) -> str:
         """Return a workspace's own key; raises ``keys_unavailable`` (503)."""
         name = (credential.id, credential.sealed)
         kept = self._opened.get(name)
         if kept and kept[0] > time.monotonic():
             return kept[1]
         sealed = envelope.Sealed(credential.sealed, credential.data_key)
-        context = {"workspace": workspace, "credential": credential.id}
+        context = {"workspace": workspace_id, "credential": credential.id}
         try:
             plain = await asyncio.to_thread(envelope.unseal, self._credentials_key, sealed, context)
         except (ClientError, BotoCoreError) as error:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.identity.models import DeviceRequest, DeviceState
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.identity.service.sessions import Origin
@@ -67,11 +68,11 @@ class Devices:
             raise unknown_code()
         return request
 
-    def settle(self, user_code: str, account: str, *, approved: bool) -> DeviceRequest:
+    def settle(self, user_code: str, account_id: AccountId, *, approved: bool) -> DeviceRequest:
         """Approve or deny the request with this code, once. Raises ``unknown_code`` (404)."""
         request = self.of_user_code(user_code)
         state = DeviceState.APPROVED if approved else DeviceState.DENIED
-        if not self._store.settle_device(request.id, state, account):
+        if not self._store.settle_device(request.id, state, account_id):
             raise unknown_code()
         return request
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.ids import SessionId
 from opencode_cloud.kit.derive import derive
 from opencode_cloud.kit.ids import base64url
 
@@ -58,16 +59,16 @@ class RefreshTokens:
     def __init__(self, key: Callable[[], str]) -> None:
         self._key = key
 
-    def first(self, session: str) -> str:
+    def first(self, session_id: SessionId) -> str:
         """Return the first token of a session."""
-        return self._write(session, base64url(secrets.token_bytes(32)))
+        return self._write(session_id, base64url(secrets.token_bytes(32)))
 
     def successor(self, token: str) -> str:
         """Return the token that follows ``token``, which must be one of ours."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise ValueError("only a token of ours has a successor")
-        return self._write(f"sid_{match[1]}", base64url(derive(self._key(), "refresh-successor", token)))
+        return self._write(SessionId(f"sid_{match[1]}"), base64url(derive(self._key(), "refresh-successor", token)))
 
     def session(self, token: str) -> str | None:
         """Return the id of the session that ``token`` was written for; None for what we did not write."""
@@ -77,8 +78,8 @@ class RefreshTokens:
         session = f"sid_{match[1]}"
         return session if hmac.compare_digest(self._tag(session, match[2]), match[3]) else None
 
-    def _write(self, session: str, secret: str) -> str:
-        return f"oc_rt_{session.removeprefix('sid_')}_{secret}{self._tag(session, secret)}"
+    def _write(self, session_id: SessionId, secret: str) -> str:
+        return f"oc_rt_{session_id.removeprefix('sid_')}_{secret}{self._tag(session_id, secret)}"
 
     def _tag(self, session: str, secret: str) -> str:
         return base64url(derive(self._key(), "refresh-tag", session, secret)[:16])

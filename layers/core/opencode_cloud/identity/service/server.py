@@ -34,6 +34,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE, DeviceAuthorizationEndpoint, DeviceCodeGrant
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import AuthorizationCode, DeviceState
 from opencode_cloud.identity.service import devices
 from opencode_cloud.identity.service.refresh import hash_of
@@ -93,7 +94,7 @@ class Parts:
         sessions: Sessions,
         devices: Devices,
         codes: CodesStore,
-        may_sign_in: Callable[[str], bool],
+        may_sign_in: Callable[[AccountId], bool],
     ) -> None:
         self.clients = clients
         self.sessions = sessions
@@ -131,8 +132,8 @@ class OAuth:
         except OAuth2Error as error:
             return server.handle_error_response(None, error)
 
-    def authorize(self, asked: Asked, account: str | None) -> Answer:
-        """Answer an authorization request by what the person decided: ``account`` allows it, None denies it."""
+    def authorize(self, asked: Asked, account_id: AccountId | None) -> Answer:
+        """Answer an authorization request by what the person decided: ``account_id`` allows it, None denies it."""
         wrong = _malformed(asked)
         if wrong:
             return wrong
@@ -141,7 +142,7 @@ class OAuth:
             grant = server.get_consent_grant(asked)
         except OAuth2Error as error:
             return server.handle_error_response(None, error)
-        return server.create_authorization_response(grant.request, account, grant)
+        return server.create_authorization_response(grant.request, account_id, grant)
 
     def metadata(self, issuer: str) -> dict[str, Any]:
         """Return the discovery document (RFC 8414)."""
@@ -249,13 +250,13 @@ class _Issuing:
             "refresh_token": issued.refresh_token,
         }
 
-    def begin(self, account: str, session_id: str = "") -> dict[str, Any]:
+    def begin(self, account_id: AccountId, session_id: SessionId | None = None) -> dict[str, Any]:
         asked, client = self.server.asked, self.request.client.get_client_id()
-        issued = self.server.parts.sessions.begin_device(asked.issuer, client, account, asked.origin, session_id)
+        issued = self.server.parts.sessions.begin_device(asked.issuer, client, account_id, asked.origin, session_id)
         return self.document(issued)
 
-    def known(self, account: str) -> str | None:
-        return account if self.server.parts.may_sign_in(account) else None
+    def known(self, account_id: AccountId) -> str | None:
+        return account_id if self.server.parts.may_sign_in(account_id) else None
 
 
 class _S256(CodeChallenge):
@@ -296,7 +297,7 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
             client=request.client.get_client_id(),
             redirect_uri=request.payload.redirect_uri,
             challenge=request.payload.data["code_challenge"],
-            account=request.user,
+            account_id=request.user,
             expires_at=now_seconds() + CODE_SECONDS,
         )
         self.server.parts.codes.add_code(kept)
@@ -305,21 +306,22 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
         kept = self.server.parts.codes.code(hash_of(code))
         if kept is None or kept.client != client.id:
             return None
-        if kept.session:  # used before: whoever holds the first tokens may be the wrong one
-            self.server.parts.sessions.end(kept.session)
+        if kept.session_id:  # used before: whoever holds the first tokens may be the wrong one
+            self.server.parts.sessions.end(kept.session_id)
             return None
         return _Code(kept) if kept.expires_at > now_seconds() else None
 
     def authenticate_user(self, authorization_code: _Code) -> str | None:
-        return self.known(authorization_code.code.account)
+        return self.known(authorization_code.code.account_id)
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
-        code, session_id = self.request.authorization_code.code, new_id("sid")
+        code, session_id = self.request.authorization_code.code, SessionId(new_id("sid"))
         if not self.server.parts.codes.exchange_code(code.id, session_id):
             first = self.server.parts.codes.code(code.id)
-            self.server.parts.sessions.end(first.session if first else "")
+            if first:
+                self.server.parts.sessions.end(first.session_id)
             raise InvalidGrantError
-        return self.begin(user, session_id)
+        return self.begin(AccountId(user), session_id)
 
     def delete_authorization_code(self, authorization_code: _Code) -> None:
         """Keep it until it is long expired, so that a second use is noticed."""
@@ -347,7 +349,7 @@ class _Refresh(_Issuing, RefreshTokenGrant):
         return _Token(refresh_token, session) if session else None
 
     def authenticate_user(self, refresh_token: _Token) -> str:
-        account = self.known(refresh_token.session.account)
+        account = self.known(refresh_token.session.account_id)
         if account is None:
             raise InvalidGrantError
         return account
@@ -389,7 +391,7 @@ class _Device(_Issuing, DeviceCodeGrant):
     def query_user_grant(self, user_code: DeviceRequest) -> tuple[str, bool] | None:
         if user_code.state == DeviceState.PENDING:
             return None
-        account = self.known(user_code.account) if user_code.state == DeviceState.APPROVED else None
+        account = self.known(user_code.account_id) if user_code.state == DeviceState.APPROVED else None
         return (account or "", account is not None)
 
     def should_slow_down(self, credential: _Credential) -> bool:
@@ -398,7 +400,7 @@ class _Device(_Issuing, DeviceCodeGrant):
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
         if not self.server.parts.devices.use(self.request.credential.request):
             raise InvalidGrantError
-        return self.begin(user)
+        return self.begin(AccountId(user))
 
 
 class _DeviceAuthorization(DeviceAuthorizationEndpoint):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.credentials import session_of_cookie
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import Session, SessionKind
 from opencode_cloud.identity.service.refresh import RefreshTokens, Verdict, hash_of, judge
 from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
@@ -41,7 +42,7 @@ class Origin:
 class Issued:
     """What a device gets."""
 
-    session: str
+    session_id: SessionId
     access_token: str
     refresh_token: str
     expires_in: int
@@ -62,12 +63,12 @@ class Sessions:
         self._refresh = RefreshTokens(key)
         self._note_replay = note_replay
 
-    def begin_web(self, cookie: str, account: str, origin: Origin) -> Session:
+    def begin_web(self, cookie: str, account_id: AccountId, origin: Origin) -> Session:
         """Begin the session of a browser that holds the cookie value ``cookie``, new and random."""
         now = now_seconds()
         session = Session(
-            id=session_of_cookie(cookie),
-            account=account,
+            id=SessionId(session_of_cookie(cookie)),
+            account_id=account_id,
             kind=SessionKind.WEB,
             created_at=now,
             seen_at=now,
@@ -78,21 +79,23 @@ class Sessions:
         self._store.add(session)
         return session
 
-    def note_use(self, session_id: str) -> None:
+    def note_use(self, session_id: SessionId) -> None:
         """Let a browser's session live on, since it is used; noted once an hour."""
         session = self._store.get(session_id)
         if session and now_seconds() - session.seen_at >= NOTED_EVERY_SECONDS:
             ends = min(now_seconds() + WEB_IDLE_SECONDS, session.created_at + WEB_SECONDS)
             self._store.note_use(session, ends)
 
-    def begin_device(self, issuer: str, client: str, account: str, origin: Origin, session_id: str = "") -> Issued:
+    def begin_device(
+        self, issuer: str, client: str, account_id: AccountId, origin: Origin, session_id: SessionId | None = None
+    ) -> Issued:
         """Begin the session of a device and issue its tokens."""
         now = now_seconds()
-        session_id = session_id or new_id("sid")
+        session_id = session_id or SessionId(new_id("sid"))
         refresh_token = self._refresh.first(session_id)
         session = Session(
             id=session_id,
-            account=account,
+            account_id=account_id,
             kind=SessionKind.DEVICE,
             client=client,
             created_at=now,
@@ -112,7 +115,7 @@ class Sessions:
         A token that was used before, and not just now, ends its session.
         """
         session_id = self._refresh.session(token)
-        session = self._store.get(session_id) if session_id else None
+        session = self._store.get(SessionId(session_id)) if session_id else None
         if session is None or session.expires_at <= now_seconds():
             return None
         if judge(session, hash_of(token), now_seconds()) is Verdict.REPLAY:
@@ -137,35 +140,36 @@ class Sessions:
     def find(self, token: str) -> Session | None:
         """Return the session of an access or refresh token, for revocation; a replayed token finds it too."""
         session_id = self._refresh.session(token) or self._tokens.session(token)
-        return self._store.get(session_id) if session_id else None
+        return self._store.get(SessionId(session_id)) if session_id else None
 
-    def of_account(self, account: str) -> list[Session]:
+    def of_account(self, account_id: AccountId) -> list[Session]:
         """Return where a person is signed in now, latest use first."""
-        return self._store.of_account(account)
+        return self._store.of_account(account_id)
 
-    def end(self, session_id: str) -> None:
+    def end(self, session_id: SessionId) -> None:
         """End a session."""
         self._store.end(session_id)
 
-    def end_own(self, account: str, session_id: str) -> bool:
+    def end_own(self, account_id: AccountId, session_id: SessionId) -> bool:
         """End one of a person's own sessions; False when they have none with this id."""
         session = self._store.get(session_id)
-        if session is None or session.account != account:
+        if session is None or session.account_id != account_id:
             return False
         self._store.end(session_id)
         return True
 
-    def end_all(self, account: str) -> int:
+    def end_all(self, account_id: AccountId) -> int:
         """End all sessions of a person; return how many."""
-        return self._store.end_all(account)
+        return self._store.end_all(account_id)
 
     def _issue(self, issuer: str, session: Session, refresh_token: str) -> Issued:
-        access = self._tokens.issue(issuer, session.account, session.id, session.client)
+        access = self._tokens.issue(issuer, session.account_id, session.id, session.client)
         return Issued(session.id, access, refresh_token, ACCESS_TOKEN_SECONDS)
 
     def _end_replayed(self, session: Session) -> None:
         logger.warning(
-            "a refresh token came back: its session is ended", extra={"account": session.account, "at": session.address}
+            "a refresh token came back: its session is ended",
+            extra={"account": session.account_id, "at": session.address},
         )
         count("RefreshReplays")
         self._store.end(session.id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Forbidden
 
@@ -23,11 +24,11 @@ PERSONAL = "Personal"
 class Team(Protocol):
     """What signing in asks of workspaces."""
 
-    def auto_join(self, unit: Unit, account: str) -> Sequence[str]:
+    def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
         """Make the account a member where its domain lets it in."""
         ...
 
-    def create(self, unit: Unit, account_id: str, email: str, name: str) -> Any:
+    def create(self, unit: Unit, account_id: AccountId, email: str, name: str) -> Any:
         """Make a workspace that the account owns."""
         ...
 
@@ -80,7 +81,7 @@ class SigningIn:
                 kind=ActorKind.ACCOUNT,
                 id=account.id,
                 name=account.email,
-                account=account.id,
+                account_id=account.id,
                 address=address,
                 correlation_id=correlation_id,
             )

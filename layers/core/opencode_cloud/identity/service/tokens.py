@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url
 
@@ -38,15 +39,22 @@ class AccessTokens:
         self._keys = keys
         self._parsed: dict[str, RSAKey] = {}
 
-    def issue(self, issuer: str, account: str, session: str, client: str, seconds: int = ACCESS_TOKEN_SECONDS) -> str:
-        """Return a new token of ``session``, signed by the active key."""
+    def issue(
+        self,
+        issuer: str,
+        account_id: AccountId,
+        session_id: SessionId,
+        client: str,
+        seconds: int = ACCESS_TOKEN_SECONDS,
+    ) -> str:
+        """Return a new token of ``session_id``, signed by the active key."""
         key, now = self._keys.active(), now_seconds()
         header = {"alg": ALGORITHM, "kid": key, "typ": TYPE}
         claims = {
             "iss": issuer,
             "aud": AUDIENCE,
-            "sub": account,
-            "sid": session,
+            "sub": account_id,
+            "sid": session_id,
             "client_id": client,
             "iat": now,
             "exp": now + seconds,

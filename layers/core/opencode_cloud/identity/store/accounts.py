@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 from sqlalchemy.dialects.mysql import insert
 
+from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.identity.models import Account
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -31,9 +32,9 @@ class AccountsStore:
         """Return the account with this address, as the database compares it: without regard to case and accents."""
         return self._one(connection, select(*_COLUMNS).where(accounts.c.email == email))
 
-    def get(self, connection: Connection, account: str) -> Account | None:
+    def get(self, connection: Connection, account_id: AccountId) -> Account | None:
         """Return an account, and let nobody else sign in to it until the transaction ends."""
-        return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account).with_for_update())
+        return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account_id).with_for_update())
 
     def add(self, connection: Connection, person: VerifiedPerson) -> Account | None:
         """Make an account; None when another transaction has made one with this address meanwhile."""
@@ -41,14 +42,14 @@ class AccountsStore:
         row = {"id": account, "email": person.email, "name": person.name, "created_at": now, "updated_at": now}
         made = insert(accounts).values(row).on_duplicate_key_update(id=accounts.c.id)
         connection.execute(made)
-        return self.get(connection, account)
+        return self.get(connection, AccountId(account))
 
-    def note_login(self, connection: Connection, account: str, person: VerifiedPerson) -> None:
+    def note_login(self, connection: Connection, account_id: AccountId, person: VerifiedPerson) -> None:
         """Note that a person signed in by a provider; the first time this is how they will be known to it."""
         now = utc_now()
         row = {
             "id": new_id("lgn"),
-            "account_id": account,
+            "account_id": account_id,
             "provider": person.provider,
             "subject": person.subject,
             "email": person.email,
@@ -58,11 +59,11 @@ class AccountsStore:
         noted = insert(logins).values(row)
         connection.execute(noted.on_duplicate_key_update(email=noted.inserted.email, last_used_at=now))
 
-    def block(self, connection: Connection, account: str, *, blocked: bool) -> None:
+    def block(self, connection: Connection, account_id: AccountId, *, blocked: bool) -> None:
         """Keep a person out, or let them in again."""
         now = utc_now()
         values = {"blocked_at": now if blocked else None, "updated_at": now}
-        connection.execute(accounts.update().where(accounts.c.id == account).values(values))
+        connection.execute(accounts.update().where(accounts.c.id == account_id).values(values))
 
     def count(self, connection: Connection) -> int:
         """Return how many accounts there are."""

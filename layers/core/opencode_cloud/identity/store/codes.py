@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import AuthorizationCode, Challenge, DeviceRequest, DeviceState, LoginState
 from opencode_cloud.identity.store.rows import Rows
 
@@ -41,9 +42,9 @@ class CodesStore:
         """Note when a device polled (milliseconds), and its interval from now on (seconds)."""
         self._rows.update(f"device#{device_id}", {"polled_at": at, "interval": interval}, "")
 
-    def settle_device(self, device_id: str, state: DeviceState, account: str) -> bool:
+    def settle_device(self, device_id: str, state: DeviceState, account_id: AccountId) -> bool:
         """Settle a pending request; False when it is settled already."""
-        values = {"state": state.value, "account": account}
+        values = {"state": state.value, "account_id": account_id}
         return self._rows.update(f"device#{device_id}", values, "#state = :was", {"was": DeviceState.PENDING.value})
 
     def use_device(self, device_id: str) -> bool:
@@ -61,9 +62,9 @@ class CodesStore:
         """Return an authorization code, also one that was exchanged."""
         return self._rows.get(f"code#{code_id}", AuthorizationCode)
 
-    def exchange_code(self, code_id: str, session: str) -> bool:
+    def exchange_code(self, code_id: str, session_id: SessionId) -> bool:
         """Note the session that a code is exchanged for; False when it was exchanged before."""
-        return self._rows.update(f"code#{code_id}", {"session": session}, "attribute_not_exists(#session)")
+        return self._rows.update(f"code#{code_id}", {"session_id": session_id}, "attribute_not_exists(#session_id)")
 
     # ----------------------------------------------------------------------------------------- sign-ins
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import Session
 from opencode_cloud.identity.store.rows import KEPT_SECONDS, Rows, parsed
 from opencode_cloud.kit import aws
@@ -20,11 +21,11 @@ class SessionsStore:
         """Write a new session."""
         self._rows.put(f"session#{session.id}", session, session.expires_at)
 
-    def get(self, session_id: str) -> Session | None:
+    def get(self, session_id: SessionId) -> Session | None:
         """Return a session that was not ended; it may have expired."""
         return self._rows.get(f"session#{session_id}", Session)
 
-    def of_account(self, account: str) -> list[Session]:
+    def of_account(self, account_id: AccountId) -> list[Session]:
         """Return the sessions of a person that are neither ended nor expired, latest use first.
 
         The index follows the table within a second, so one that was just begun may be missing.
@@ -35,10 +36,10 @@ class SessionsStore:
             page: Any = aws.dynamodb().query(
                 TableName=self._rows.table,
                 IndexName="account",
-                KeyConditionExpression="account = :account",
+                KeyConditionExpression="account_id = :account",
                 FilterExpression="begins_with(pk, :session) AND attribute_not_exists(ended_at) AND expires_at > :now",
                 ExpressionAttributeValues={
-                    ":account": {"S": account},
+                    ":account": {"S": account_id},
                     ":session": {"S": "session#"},
                     ":now": {"N": str(now_seconds())},
                 },
@@ -50,13 +51,13 @@ class SessionsStore:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return sorted((parsed(row, Session) for row in rows), key=lambda each: each.seen_at, reverse=True)
 
-    def end(self, session_id: str) -> None:
+    def end(self, session_id: SessionId) -> None:
         """End a session, for good; one that was ended stays as it is."""
         self._rows.update(f"session#{session_id}", {"ended_at": now_seconds()}, "")
 
-    def end_all(self, account: str) -> int:
+    def end_all(self, account_id: AccountId) -> int:
         """End all sessions of a person; return how many there were."""
-        sessions = self.of_account(account)
+        sessions = self.of_account(account_id)
         for session in sessions:
             self.end(session.id)
         return len(sessions)

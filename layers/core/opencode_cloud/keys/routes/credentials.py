@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import Credential, Provider
@@ -58,7 +59,7 @@ class CredentialRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, ALL, f"{ALL}/<credential>"
+        add, all_, one = self._gate.add, ALL, f"{ALL}/<credential_id>"
         read, manage = Permission.PROVIDER_READ, Permission.PROVIDER_MANAGE
         add(f"GET {all_}", self.list, read, "List provider credentials", TAG)
         add(f"POST {all_}", self.create, manage, "Add a provider credential", TAG, HTTPStatus.CREATED)
@@ -67,33 +68,37 @@ class CredentialRoutes:
         add(f"POST {one}/test", self.check, manage, "Test a provider credential", TAG)
         add(f"DELETE {one}", self.delete, manage, "Delete a provider credential", TAG, HTTPStatus.NO_CONTENT)
 
-    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Credential]]:
+    def list(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[Credential]]:
         """List the workspace's provider credentials, without the keys."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._credentials.of_workspace(workspace, after[0] if after else None, limit + 1)
+        rows = self._credentials.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace: str, body: NewCredential) -> Response[Credential]:
+    def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[Credential]:
         """Keep a provider's key. It can be used, tested and replaced from then on, not read."""
         made = self._credentials.create(
-            self._gate.actor, workspace, body.provider, body.name, body.secret, body.base_url
+            self._gate.actor, workspace_id, body.provider, body.name, body.secret, body.base_url
         )
         return document(made, HTTPStatus.CREATED)
 
-    def get(self, workspace: str, credential: str) -> Response[Credential]:
+    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
         """Read what is known of a provider credential, without the key."""
-        return document(self._credentials.get(workspace, credential))
+        return document(self._credentials.get(workspace_id, credential_id))
 
-    def replace(self, workspace: str, credential: str, body: CredentialReplacement) -> Response[Credential]:
+    def replace(
+        self, workspace_id: WorkspaceId, credential_id: CredentialId, body: CredentialReplacement
+    ) -> Response[Credential]:
         """Put another key in the place of the present one."""
-        replaced = self._credentials.replace(self._gate.actor, workspace, credential, body.secret, body.base_url)
+        replaced = self._credentials.replace(self._gate.actor, workspace_id, credential_id, body.secret, body.base_url)
         return document(replaced)
 
-    def check(self, workspace: str, credential: str) -> Response[Credential]:
+    def check(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
         """Ask the provider whether the key works: `test_result` says what it answered."""
-        return document(self._credentials.check(self._gate.actor, workspace, credential))
+        return document(self._credentials.check(self._gate.actor, workspace_id, credential_id))
 
-    def delete(self, workspace: str, credential: str) -> Response[None]:
+    def delete(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[None]:
         """Delete a provider credential for good."""
-        self._credentials.delete(self._gate.actor, workspace, credential)
+        self._credentials.delete(self._gate.actor, workspace_id, credential_id)
         return nothing()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from opencode_cloud.contracts.ids import KeyId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import Key, NewKey
@@ -32,7 +33,7 @@ class KeyRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, f"{WORKSPACE}/keys", f"{WORKSPACE}/keys/<key>"
+        add, all_, one = self._gate.add, f"{WORKSPACE}/keys", f"{WORKSPACE}/keys/<key_id>"
         own = Permission.KEY_OWN  # whoever manages keys has their own too; the service tells them apart
         add(f"GET {all_}", self.list, own, "List keys", TAG)
         add(f"POST {all_}", self.create, own, "Create a key", TAG, HTTPStatus.CREATED)
@@ -43,10 +44,10 @@ class KeyRoutes:
 
     def list(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         own: Annotated[bool, Query(description="Only your own keys.")] = False,
         service_account_id: Annotated[
-            str | None, Query(max_length=30, description="Only keys of this service account.")
+            ServiceAccountId | None, Query(max_length=30, description="Only keys of this service account.")
         ] = None,
         ended: Annotated[bool, Query(description="Also revoked and expired keys.")] = False,
         limit: Limit = DEFAULT_LIMIT,
@@ -56,32 +57,32 @@ class KeyRoutes:
         after = decode_cursor(cursor, tuple[str])
         rows = self._keys.of_workspace(
             self._gate.actor,
-            workspace,
+            workspace_id,
             own=own,
-            service_account=service_account_id,
+            service_account_id=service_account_id,
             ended=ended,
             after=after[0] if after else None,
             limit=limit + 1,
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace: str, body: KeyWish) -> Response[NewKey]:
+    def create(self, workspace_id: WorkspaceId, body: KeyWish) -> Response[NewKey]:
         """Create a key. `secret` is the key itself: it is shown this once, and kept nowhere."""
         wish = Wish(
             name=body.name,
             scopes=body.scopes,
-            service_account=body.service_account_id,
+            service_account_id=body.service_account_id,
             models=body.models,
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.create(self._gate.actor, workspace, wish), HTTPStatus.CREATED)
+        return document(self._keys.create(self._gate.actor, workspace_id, wish), HTTPStatus.CREATED)
 
-    def get(self, workspace: str, key: str) -> Response[Key]:
+    def get(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[Key]:
         """Read a key: its limits, its first and last characters, when it was last used."""
-        return document(self._keys.get(self._gate.actor, workspace, key))
+        return document(self._keys.get(self._gate.actor, workspace_id, key_id))
 
-    def narrow(self, workspace: str, key: str, body: KeyChange) -> Response[Key]:
+    def narrow(self, workspace_id: WorkspaceId, key_id: KeyId, body: KeyChange) -> Response[Key]:
         """Rename a key, or set narrower limits; for wider ones create another key."""
         wish = Narrowing(
             name=body.name,
@@ -90,14 +91,14 @@ class KeyRoutes:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.narrow(self._gate.actor, workspace, key, wish))
+        return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, wish))
 
-    def rotate(self, workspace: str, key: str, body: Rotation) -> Response[NewKey]:
+    def rotate(self, workspace_id: WorkspaceId, key_id: KeyId, body: Rotation) -> Response[NewKey]:
         """Create a key with the same limits; the old one ends after the overlap. `secret` is shown this once."""
         overlap = timedelta(seconds=body.overlap_seconds)
-        return document(self._keys.rotate(self._gate.actor, workspace, key, overlap), HTTPStatus.CREATED)
+        return document(self._keys.rotate(self._gate.actor, workspace_id, key_id, overlap), HTTPStatus.CREATED)
 
-    def revoke(self, workspace: str, key: str) -> Response[None]:
+    def revoke(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[None]:
         """End a key, within seconds and for good."""
-        self._keys.revoke(self._gate.actor, workspace, key)
+        self._keys.revoke(self._gate.actor, workspace_id, key_id)
         return nothing()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
+from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
@@ -49,93 +50,97 @@ class Credentials:
         self._providers = providers
         self._private = private
 
-    def of_workspace(self, workspace: str, after: str | None = None, limit: int | None = None) -> Sequence[Credential]:
+    def of_workspace(
+        self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Credential]:
         """Return credentials of a workspace by id."""
         with self._database.transaction() as connection:
-            return self._store.of_workspace(connection, workspace, after, limit)
+            return self._store.of_workspace(connection, workspace_id, after, limit)
 
-    def get(self, workspace: str, credential: str) -> Credential:
+    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
         """Return a credential; raises ``credential_not_found``."""
         with self._database.transaction() as connection:
-            return self._of(connection, workspace, credential)
+            return self._of(connection, workspace_id, credential_id)
 
     def create(
-        self, actor: Actor, workspace: str, provider: Provider, name: str, secret: str, base_url: str | None
+        self, actor: Actor, workspace_id: WorkspaceId, provider: Provider, name: str, secret: str, base_url: str | None
     ) -> Credential:
         """Keep a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
         address = clean_base_url(provider, base_url, private=self._private)
         credential, now = new_id("prv"), utc_now()
         row = {
             "id": credential,
-            "workspace_id": workspace,
+            "workspace_id": workspace_id,
             "provider": provider,
             "name": name,
             "base_url": address,
             "created_by": actor.name,
             "created_at": now,
             "updated_at": now,
-            **self._sealed(workspace, credential, secret),
+            **self._sealed(workspace_id, CredentialId(credential), secret),
         }
         with self._outbox.unit() as unit:
-            if self._store.named(unit.connection, workspace, provider, name):
+            if self._store.named(unit.connection, workspace_id, provider, name):
                 raise credential_exists()
             self._store.add(unit.connection, row)
-            unit.tell(Topic.CREDENTIALS, workspace)
-            made = self._of(unit.connection, workspace, credential)
+            unit.tell(Topic.CREDENTIALS, workspace_id)
+            made = self._of(unit.connection, workspace_id, CredentialId(credential))
             after = {"provider": provider, "base_url": address}
-            self._record(unit, actor, "provider.created", workspace, made, after=after)
+            self._record(unit, actor, "provider.created", workspace_id, made, after=after)
         return made
 
-    def replace(self, actor: Actor, workspace: str, credential: str, secret: str, base_url: str | None) -> Credential:
+    def replace(
+        self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str, base_url: str | None
+    ) -> Credential:
         """Put another key in the place of the present one; what tests said of that one is forgotten."""
-        present = self.get(workspace, credential)
+        present = self.get(workspace_id, credential_id)
         address = clean_base_url(present.provider, base_url, private=self._private)
         values = {
             "base_url": address,
             "updated_at": utc_now(),
             "tested_at": None,
             "test_result": None,
-            **self._sealed(workspace, credential, secret),
+            **self._sealed(workspace_id, credential_id, secret),
         }
         with self._outbox.unit() as unit:
-            present = self._of(unit.connection, workspace, credential)
-            self._store.change(unit.connection, credential, values)
-            unit.tell(Topic.CREDENTIALS, workspace)
+            present = self._of(unit.connection, workspace_id, credential_id)
+            self._store.change(unit.connection, credential_id, values)
+            unit.tell(Topic.CREDENTIALS, workspace_id)
             before, after = {"base_url": present.base_url}, {"base_url": address}
-            self._record(unit, actor, "provider.replaced", workspace, present, before=before, after=after)
-            return self._of(unit.connection, workspace, credential)
+            self._record(unit, actor, "provider.replaced", workspace_id, present, before=before, after=after)
+            return self._of(unit.connection, workspace_id, credential_id)
 
-    def check(self, actor: Actor, workspace: str, credential: str) -> Credential:
+    def check(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
         """Ask the provider whether the key works; the answer is kept and returned."""
         with self._database.transaction() as connection:
-            present = self._of(connection, workspace, credential)
-            sealed = self._store.sealed(connection, workspace, credential)
+            present = self._of(connection, workspace_id, credential_id)
+            sealed = self._store.sealed(connection, workspace_id, credential_id)
         if sealed is None:
             raise credential_not_found()
-        secret = self._vault.open(workspace, credential, sealed)
+        secret = self._vault.open(workspace_id, credential_id, sealed)
         result = self._providers.check(present.provider, present.base_url, secret)
         with self._outbox.unit() as unit:
-            still = self._of(unit.connection, workspace, credential)
+            still = self._of(unit.connection, workspace_id, credential_id)
             if still.updated_at == present.updated_at:  # else another key is there by now
-                self._store.change(unit.connection, credential, {"tested_at": utc_now(), "test_result": result})
-            self._record(unit, actor, "provider.tested", workspace, present, after={"result": result})
-            return self._of(unit.connection, workspace, credential)
+                self._store.change(unit.connection, credential_id, {"tested_at": utc_now(), "test_result": result})
+            self._record(unit, actor, "provider.tested", workspace_id, present, after={"result": result})
+            return self._of(unit.connection, workspace_id, credential_id)
 
-    def delete(self, actor: Actor, workspace: str, credential: str) -> None:
+    def delete(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> None:
         """Delete a credential for good; raises ``credential_not_found``."""
         with self._outbox.unit() as unit:
-            present = self._of(unit.connection, workspace, credential)
-            self._store.delete(unit.connection, credential)
-            unit.tell(Topic.CREDENTIALS, workspace)
-            self._record(unit, actor, "provider.deleted", workspace, present)
+            present = self._of(unit.connection, workspace_id, credential_id)
+            self._store.delete(unit.connection, credential_id)
+            unit.tell(Topic.CREDENTIALS, workspace_id)
+            self._record(unit, actor, "provider.deleted", workspace_id, present)
 
-    def _sealed(self, workspace: str, credential: str, secret: str) -> dict[str, Any]:
-        sealed = self._vault.seal(workspace, credential, secret)
+    def _sealed(self, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str) -> dict[str, Any]:
+        sealed = self._vault.seal(workspace_id, credential_id, secret)
         suffix = secret[-VISIBLE_LAST:] if len(secret) >= SHOWN_FROM else ""
         return {"sealed": sealed.ciphertext, "data_key": sealed.data_key, "suffix": suffix}
 
-    def _of(self, connection: Connection, workspace: str, credential: str) -> Credential:
-        found = self._store.get(connection, workspace, credential)
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
+        found = self._store.get(connection, workspace_id, credential_id)
         if found is None:
             raise credential_not_found()
         return found

@@ -12,6 +12,7 @@ from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Permission, Scope
@@ -56,7 +57,7 @@ class Wish:
 
     name: str
     scopes: Sequence[Scope]
-    service_account: str | None = None
+    service_account_id: ServiceAccountId | None = None
     """Whose key it shall be; by default the actor's own."""
     models: Sequence[str] | None = None
     networks: Sequence[str] | None = None
@@ -98,10 +99,10 @@ class Keys:
     def of_workspace(
         self,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         *,
         own: bool = False,
-        service_account: str | None = None,
+        service_account_id: ServiceAccountId | None = None,
         ended: bool = False,
         after: str | None = None,
         limit: int | None = None,
@@ -109,15 +110,15 @@ class Keys:
         """Return keys, the newest first: all of the workspace to who manages them, else the actor's own."""
         member = None
         if own or not actor.may(Permission.KEY_MANAGE):
-            if service_account is not None and service_account != actor.id:
+            if service_account_id is not None and service_account_id != actor.id:
                 return []
-            member, service_account = _holder(actor)
+            member, service_account_id = _holder(actor)
         with self._database.transaction() as connection:
             found = self._store.of_workspace(
                 connection,
-                workspace,
-                member=member,
-                service_account=service_account,
+                workspace_id,
+                member_id=member,
+                service_account_id=service_account_id,
                 ended=ended,
                 now=utc_now(),
                 after=after,
@@ -125,13 +126,13 @@ class Keys:
             )
         return self._with_use(found)
 
-    def get(self, actor: Actor, workspace: str, key: str) -> Key:
+    def get(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
         """Return a key that the actor may see; raises ``key_not_found``."""
         with self._database.transaction() as connection:
-            found = self._visible(connection, actor, workspace, key)
+            found = self._visible(connection, actor, workspace_id, key_id)
         return self._with_use([found])[0]
 
-    def create(self, actor: Actor, workspace: str, wish: Wish) -> NewKey:
+    def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> NewKey:
         """Make a key and return it, this once.
 
         Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``wider_than_yourself`` or
@@ -139,49 +140,49 @@ class Keys:
         """
         limits = checked(wish.scopes, wish.models, wish.networks, wish.expires_at, utc_now())
         member, service_account = _holder(actor)
-        if wish.service_account is not None and wish.service_account != actor.id:
+        if wish.service_account_id is not None and wish.service_account_id != actor.id:
             if not actor.may(Permission.KEY_MANAGE):
                 raise not_permitted(Permission.KEY_MANAGE)
-            member, service_account = None, wish.service_account
+            member, service_account = None, wish.service_account_id
         with self._outbox.unit() as unit:
-            self._lock_holder(unit, workspace, member, service_account)
-            self._require_within(unit.connection, actor, workspace, limits)
-            if self._store.count(unit.connection, workspace, utc_now()) >= MOST_KEYS:
+            self._lock_holder(unit, workspace_id, member, service_account)
+            self._require_within(unit.connection, actor, workspace_id, limits)
+            if self._store.count(unit.connection, workspace_id, utc_now()) >= MOST_KEYS:
                 raise too_many_keys(MOST_KEYS)
-            made = self._make(unit, actor, workspace, wish.name, limits, member, service_account)
-            self._record(unit, actor, "key.created", workspace, made, after=_as_record(limits))
-            self._notify(unit, Template.KEY_CREATED, actor, workspace, made)
+            made = self._make(unit, actor, workspace_id, wish.name, limits, member, service_account)
+            self._record(unit, actor, "key.created", workspace_id, made, after=_as_record(limits))
+            self._notify(unit, Template.KEY_CREATED, actor, workspace_id, made)
         return made
 
-    def rotate(self, actor: Actor, workspace: str, key: str, overlap: timedelta) -> NewKey:
+    def rotate(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, overlap: timedelta) -> NewKey:
         """Make a key with the same limits and lifetime; the old one ends after ``overlap``.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
         """
         with self._outbox.unit() as unit:
-            seen = self._visible(unit.connection, actor, workspace, key)
-            self._lock_holder(unit, workspace, seen.member_id, seen.service_account_id)
-            old = self._changeable(unit, actor, workspace, key)
+            seen = self._visible(unit.connection, actor, workspace_id, key_id)
+            self._lock_holder(unit, workspace_id, seen.member_id, seen.service_account_id)
+            old = self._changeable(unit, actor, workspace_id, key_id)
             now = utc_now()
             lifetime = old.expires_at - old.created_at if old.expires_at else None
             limits = _limits_of(old, expires_at=now + lifetime if lifetime else None)
-            self._require_within(unit.connection, actor, workspace, limits)
-            made = self._make(unit, actor, workspace, old.name, limits, old.member_id, old.service_account_id)
+            self._require_within(unit.connection, actor, workspace_id, limits)
+            made = self._make(unit, actor, workspace_id, old.name, limits, old.member_id, old.service_account_id)
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             self._set(unit, old.id, {"expires_at": ends, "replaced_by": made.id})
             self._budgets.hand_over(unit, old.id, made.id)
             after = {"replaced_by": made.id, "ends_in_seconds": int((ends - now).total_seconds())}
-            self._record(unit, actor, "key.rotated", workspace, old, after=after)
-            self._notify(unit, Template.KEY_ROTATED, actor, workspace, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
+            self._record(unit, actor, "key.rotated", workspace_id, old, after=after)
+            self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
         return made
 
-    def narrow(self, actor: Actor, workspace: str, key: str, wish: Narrowing) -> Key:
+    def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, wish: Narrowing) -> Key:
         """Rename a key, or set narrower limits.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
         """
         with self._outbox.unit() as unit:
-            present = self._changeable(unit, actor, workspace, key)
+            present = self._changeable(unit, actor, workspace_id, key_id)
             limits = checked(
                 present.scopes if wish.scopes is None else wish.scopes,
                 present.models if wish.models is None else wish.models,
@@ -193,36 +194,40 @@ class Keys:
             if field:
                 raise only_narrower(field)
             name = wish.name or present.name
-            self._set(unit, key, {"name": name, **_columns(limits)})
+            self._set(unit, key_id, {"name": name, **_columns(limits)})
             before = {"name": present.name, **_as_record(_limits_of(present, expires_at=present.expires_at))}
             after = {"name": name, **_as_record(limits)}
-            self._record(unit, actor, "key.updated", workspace, present, before=before, after=after)
-            return self._visible(unit.connection, actor, workspace, key)
+            self._record(unit, actor, "key.updated", workspace_id, present, before=before, after=after)
+            return self._visible(unit.connection, actor, workspace_id, key_id)
 
-    def revoke(self, actor: Actor, workspace: str, key: str) -> None:
+    def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> None:
         """End a key at once and for good; of a revoked one nothing is to be done. Raises ``key_not_found``."""
         with self._outbox.unit() as unit:
-            found = self._visible(unit.connection, actor, workspace, key, lock=True)
+            found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
             if found.revoked_at is not None:
                 return
-            self._set(unit, key, {"revoked_at": utc_now()})
-            self._budgets.forget(unit, [key])
-            self._record(unit, actor, "key.revoked", workspace, found)
+            self._set(unit, key_id, {"revoked_at": utc_now()})
+            self._budgets.forget(unit, [key_id])
+            self._record(unit, actor, "key.revoked", workspace_id, found)
 
     # ------------------------------------------------------------------------------------- for other features
 
-    def revoke_of_member(self, unit: Unit, workspace: str, member: str) -> int:
+    def revoke_of_member(self, unit: Unit, workspace_id: WorkspaceId, member_id: MemberId) -> int:
         """Revoke all keys of a member, in ``unit``; return how many."""
-        return self._ended(unit, self._store.revoke_all(unit.connection, workspace, utc_now(), member=member))
+        return self._ended(unit, self._store.revoke_all(unit.connection, workspace_id, utc_now(), member_id=member_id))
 
-    def revoke_of_service_account(self, unit: Unit, workspace: str, account: str) -> int:
+    def revoke_of_service_account(
+        self, unit: Unit, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
+    ) -> int:
         """Revoke all keys of a service account, in ``unit``; return how many."""
-        revoked = self._store.revoke_all(unit.connection, workspace, utc_now(), service_account=account)
+        revoked = self._store.revoke_all(
+            unit.connection, workspace_id, utc_now(), service_account_id=service_account_id
+        )
         return self._ended(unit, revoked)
 
-    def tell_all(self, unit: Unit, workspace: str) -> None:
+    def tell_all(self, unit: Unit, workspace_id: WorkspaceId) -> None:
         """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
-        self._told(unit, self._store.all_of(unit.connection, workspace))
+        self._told(unit, self._store.all_of(unit.connection, workspace_id))
 
     # ------------------------------------------------------------------------------------- internals
 
@@ -231,35 +236,49 @@ class Keys:
         moments = {key: datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for key, at in used.items()}
         return [key.model_copy(update={"last_used_at": moments.get(key.id)}) for key in keys]
 
-    def _visible(self, connection: Connection, actor: Actor, workspace: str, key: str, *, lock: bool = False) -> Key:
-        found = self._store.get(connection, workspace, key, lock=lock)
+    def _visible(
+        self, connection: Connection, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, *, lock: bool = False
+    ) -> Key:
+        found = self._store.get(connection, workspace_id, key_id, lock=lock)
         if found is None or not (actor.may(Permission.KEY_MANAGE) or _is_holder(actor, found)):
             raise key_not_found()
         return found
 
-    def _changeable(self, unit: Unit, actor: Actor, workspace: str, key: str) -> Key:
+    def _changeable(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
         """Return a key that the actor may change: whoever rotates a key gets one, so not that of another person."""
-        found = self._visible(unit.connection, actor, workspace, key, lock=True)
+        found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
         if found.member_id is not None and not _is_holder(actor, found):
             raise not_your_key()
         if found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= utc_now()):
             raise key_revoked()
         self._require_within(
-            unit.connection, actor, workspace, _limits_of(found, expires_at=found.expires_at), to_change=True
+            unit.connection, actor, workspace_id, _limits_of(found, expires_at=found.expires_at), to_change=True
         )
         return found
 
-    def _lock_holder(self, unit: Unit, workspace: str, member: str | None, service_account: str | None) -> None:
-        if not self._store.lock_holder(unit.connection, workspace, member, service_account):
-            raise workspace_not_found() if service_account is None else holder_not_found()
+    def _lock_holder(
+        self,
+        unit: Unit,
+        workspace_id: WorkspaceId,
+        member_id: MemberId | None,
+        service_account_id: ServiceAccountId | None,
+    ) -> None:
+        if not self._store.lock_holder(unit.connection, workspace_id, member_id, service_account_id):
+            raise workspace_not_found() if service_account_id is None else holder_not_found()
 
     def _require_within(
-        self, connection: Connection, actor: Actor, workspace: str, limits: Limits, *, to_change: bool = False
+        self,
+        connection: Connection,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        limits: Limits,
+        *,
+        to_change: bool = False,
     ) -> None:
         """Raise ``wider_than_yourself`` when a key would get another key that may more than itself."""
         if actor.credential is not Credential.KEY:
             return
-        own = self._store.get(connection, workspace, actor.key)
+        own = self._store.get(connection, workspace_id, actor.key_id)
         if own is None or own.revoked_at is not None:
             raise key_not_found()
         bound = _limits_of(own, expires_at=None if to_change else own.expires_at)
@@ -271,19 +290,19 @@ class Keys:
         self,
         unit: Unit,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         name: str,
         limits: Limits,
-        member: str | None,
-        service_account: str | None,
+        member_id: MemberId | None,
+        service_account_id: ServiceAccountId | None,
     ) -> NewKey:
         secret = KEY_PREFIX + base64url(secrets.token_bytes(KEY_BYTES))
         key, digest = new_id("key"), hash_of_key(secret)
         row = {
             "id": key,
-            "workspace_id": workspace,
-            "member_id": member,
-            "service_account_id": service_account,
+            "workspace_id": workspace_id,
+            "member_id": member_id,
+            "service_account_id": service_account_id,
             "name": name,
             "hash": digest,
             "prefix": secret[:VISIBLE_FIRST],
@@ -294,28 +313,30 @@ class Keys:
         }
         self._store.add(unit.connection, row)
         unit.tell(Topic.KEY, key, {"hash": digest.hex()})
-        stored = self._store.get(unit.connection, workspace, key)
+        stored = self._store.get(unit.connection, workspace_id, KeyId(key))
         if stored is None:
             raise key_not_found()
         return NewKey(**stored.model_dump(), secret=secret)
 
-    def _notify(self, unit: Unit, template: Template, actor: Actor, workspace: str, key: Key, **more: str) -> None:
+    def _notify(
+        self, unit: Unit, template: Template, actor: Actor, workspace_id: WorkspaceId, key: Key, **more: str
+    ) -> None:
         """Tell by mail that there is a key: its holder, or whoever made one for a service account."""
         person = actor.name if actor.kind is ActorKind.MEMBER else ""
         recipient = key.holder if key.member_id else person
         if recipient:
             variables = {
-                "workspace": self._store.workspace_name(unit.connection, workspace),
+                "workspace": self._store.workspace_name(unit.connection, workspace_id),
                 "name": key.name,
                 "visible": f"{key.prefix}…{key.suffix}",
                 "creator": actor.name,
                 **more,
             }
-            self._mailer.queue(unit, template, recipient, variables, workspace)
+            self._mailer.queue(unit, template, recipient, variables, workspace_id)
 
-    def _set(self, unit: Unit, key: str, values: dict[str, Any]) -> None:
-        self._store.change(unit.connection, key, values)
-        self._told(unit, [self._store.stored(unit.connection, key)])
+    def _set(self, unit: Unit, key_id: KeyId, values: dict[str, Any]) -> None:
+        self._store.change(unit.connection, key_id, values)
+        self._told(unit, [self._store.stored(unit.connection, key_id)])
 
     def _ended(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
         self._budgets.forget(unit, [each.id for each in stored])
@@ -327,11 +348,11 @@ class Keys:
         return len(stored)
 
 
-def _holder(actor: Actor) -> tuple[str | None, str | None]:
+def _holder(actor: Actor) -> tuple[MemberId | None, ServiceAccountId | None]:
     """Return the member or the service account that the actor is."""
     if actor.kind is ActorKind.SERVICE_ACCOUNT:
-        return None, actor.id
-    return actor.id, None
+        return None, ServiceAccountId(actor.id)
+    return MemberId(actor.id), None
 
 
 def _is_holder(actor: Actor, key: Key) -> bool:

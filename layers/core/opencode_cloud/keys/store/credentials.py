@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.keys.models import Credential, Provider
 from opencode_cloud.kit.envelope import Sealed
 from opencode_cloud.schema.keys import provider_credentials
@@ -24,45 +25,47 @@ class CredentialStore:
         """Write a new credential."""
         connection.execute(provider_credentials.insert(), dict(row))
 
-    def change(self, connection: Connection, credential: str, values: Mapping[str, Any]) -> None:
+    def change(self, connection: Connection, credential_id: CredentialId, values: Mapping[str, Any]) -> None:
         """Set columns of a credential."""
         connection.execute(
-            provider_credentials.update().where(provider_credentials.c.id == credential).values(dict(values))
+            provider_credentials.update().where(provider_credentials.c.id == credential_id).values(dict(values))
         )
 
-    def delete(self, connection: Connection, credential: str) -> None:
+    def delete(self, connection: Connection, credential_id: CredentialId) -> None:
         """Delete a credential for good."""
-        connection.execute(provider_credentials.delete().where(provider_credentials.c.id == credential))
+        connection.execute(provider_credentials.delete().where(provider_credentials.c.id == credential_id))
 
-    def get(self, connection: Connection, workspace: str, credential: str) -> Credential | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential | None:
         """Return a credential of a workspace."""
-        return self._one(connection, workspace, provider_credentials.c.id == credential)
+        return self._one(connection, workspace_id, provider_credentials.c.id == credential_id)
 
-    def named(self, connection: Connection, workspace: str, provider: Provider, name: str) -> Credential | None:
+    def named(
+        self, connection: Connection, workspace_id: WorkspaceId, provider: Provider, name: str
+    ) -> Credential | None:
         """Return the credential of a provider with this name."""
         wanted = (provider_credentials.c.provider == provider) & (provider_credentials.c.name == name)
-        return self._one(connection, workspace, wanted)
+        return self._one(connection, workspace_id, wanted)
 
     def of_workspace(
-        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+        self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
     ) -> Sequence[Credential]:
         """Return credentials of a workspace by id."""
-        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace)
+        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace_id)
         if after is not None:
             query = query.where(provider_credentials.c.id > after)
         rows = connection.execute(query.order_by(provider_credentials.c.id).limit(limit))
         return [Credential.model_validate(row) for row in rows]
 
-    def sealed(self, connection: Connection, workspace: str, credential: str) -> Sealed | None:
+    def sealed(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Sealed | None:
         """Return the sealed secret of a credential."""
         row = connection.execute(
             select(provider_credentials.c.sealed, provider_credentials.c.data_key).where(
-                provider_credentials.c.id == credential, provider_credentials.c.workspace_id == workspace
+                provider_credentials.c.id == credential_id, provider_credentials.c.workspace_id == workspace_id
             )
         ).first()
         return Sealed(row.sealed, row.data_key) if row else None
 
-    def _one(self, connection: Connection, workspace: str, wanted: Any) -> Credential | None:
-        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace, wanted)
+    def _one(self, connection: Connection, workspace_id: WorkspaceId, wanted: Any) -> Credential | None:
+        query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace_id, wanted)
         row = connection.execute(query).first()
         return Credential.model_validate(row) if row else None

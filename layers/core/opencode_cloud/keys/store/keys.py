@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
+from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.keys.models import Key, StoredKey
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
@@ -31,15 +32,17 @@ class KeyStore:
         """Write a new key."""
         connection.execute(keys.insert(), dict(row))
 
-    def change(self, connection: Connection, key: str, values: Mapping[str, Any]) -> None:
+    def change(self, connection: Connection, key_id: KeyId, values: Mapping[str, Any]) -> None:
         """Set columns of a key."""
-        connection.execute(keys.update().where(keys.c.id == key).values(dict(values)))
+        connection.execute(keys.update().where(keys.c.id == key_id).values(dict(values)))
 
-    def get(self, connection: Connection, workspace: str, key: str, *, lock: bool = False) -> Key | None:
+    def get(
+        self, connection: Connection, workspace_id: WorkspaceId, key_id: KeyId, *, lock: bool = False
+    ) -> Key | None:
         """Return a key of a workspace; locked, it stays as it is until the end of the transaction."""
         if lock:
-            connection.execute(select(keys.c.id).where(keys.c.id == key).with_for_update())
-        row = connection.execute(_KEY.where(keys.c.id == key, keys.c.workspace_id == workspace)).first()
+            connection.execute(select(keys.c.id).where(keys.c.id == key_id).with_for_update())
+        row = connection.execute(_KEY.where(keys.c.id == key_id, keys.c.workspace_id == workspace_id)).first()
         return Key.model_validate(row) if row else None
 
     def stored(self, connection: Connection, key: str) -> StoredKey:
@@ -50,78 +53,84 @@ class KeyStore:
     def of_workspace(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         *,
-        member: str | None = None,
-        service_account: str | None = None,
+        member_id: MemberId | None = None,
+        service_account_id: ServiceAccountId | None = None,
         ended: bool = False,
         now: datetime,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
         """Return keys of a workspace, the newest first; of one holder when given, and those that ended if wanted."""
-        query = _KEY.where(keys.c.workspace_id == workspace)
-        if member is not None:
-            query = query.where(keys.c.member_id == member)
-        if service_account is not None:
-            query = query.where(keys.c.service_account_id == service_account)
+        query = _KEY.where(keys.c.workspace_id == workspace_id)
+        if member_id is not None:
+            query = query.where(keys.c.member_id == member_id)
+        if service_account_id is not None:
+            query = query.where(keys.c.service_account_id == service_account_id)
         if not ended:
             query = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
         if after is not None:
             query = query.where(keys.c.id < after)
         return [Key.model_validate(row) for row in connection.execute(query.order_by(keys.c.id.desc()).limit(limit))]
 
-    def count(self, connection: Connection, workspace: str, now: datetime) -> int:
+    def count(self, connection: Connection, workspace_id: WorkspaceId, now: datetime) -> int:
         """Count the keys of a workspace that can be used."""
-        query = select(func.count()).select_from(keys).where(keys.c.workspace_id == workspace)
+        query = select(func.count()).select_from(keys).where(keys.c.workspace_id == workspace_id)
         alive = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
         return connection.execute(alive).scalar_one()
 
-    def lock_holder(self, connection: Connection, workspace: str, member: str | None, account: str | None) -> bool:
+    def lock_holder(
+        self,
+        connection: Connection,
+        workspace_id: WorkspaceId,
+        member_id: MemberId | None,
+        service_account_id: ServiceAccountId | None,
+    ) -> bool:
         """Tell whether a member or service account is there; until the transaction ends nobody removes it.
 
         So whoever removes a holder finds all of its keys. As every change of who is in a workspace does, this locks the
         workspace's row, and before any other, so that nobody waits in a circle.
         """
-        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace).with_for_update())
-        if member is not None:
+        connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace_id).with_for_update())
+        if member_id is not None:
             query = select(members.c.id).where(
-                members.c.id == member, members.c.workspace_id == workspace, members.c.removed_at.is_(None)
+                members.c.id == member_id, members.c.workspace_id == workspace_id, members.c.removed_at.is_(None)
             )
         else:
             query = select(service_accounts.c.id).where(
-                service_accounts.c.id == account,
-                service_accounts.c.workspace_id == workspace,
+                service_accounts.c.id == service_account_id,
+                service_accounts.c.workspace_id == workspace_id,
                 service_accounts.c.deleted_at.is_(None),
             )
         return connection.execute(query).first() is not None
 
-    def workspace_name(self, connection: Connection, workspace: str) -> str:
+    def workspace_name(self, connection: Connection, workspace_id: WorkspaceId) -> str:
         """Return the name of a workspace."""
-        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace)).scalar_one()
+        return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id)).scalar_one()
 
     def revoke_all(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         at: datetime,
         *,
-        member: str | None = None,
-        service_account: str | None = None,
+        member_id: MemberId | None = None,
+        service_account_id: ServiceAccountId | None = None,
     ) -> Sequence[StoredKey]:
         """Revoke the keys of one holder; return those that were not revoked before."""
-        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace, keys.c.revoked_at.is_(None))
-        if member is not None:
-            query = query.where(keys.c.member_id == member)
-        if service_account is not None:
-            query = query.where(keys.c.service_account_id == service_account)
+        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace_id, keys.c.revoked_at.is_(None))
+        if member_id is not None:
+            query = query.where(keys.c.member_id == member_id)
+        if service_account_id is not None:
+            query = query.where(keys.c.service_account_id == service_account_id)
         found = [StoredKey(row.id, row.hash) for row in connection.execute(query.with_for_update())]
         if found:
             ids = [each.id for each in found]
             connection.execute(keys.update().where(keys.c.id.in_(ids)).values(revoked_at=at))
         return found
 
-    def all_of(self, connection: Connection, workspace: str) -> Sequence[StoredKey]:
+    def all_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[StoredKey]:
         """Return all keys that a workspace has or had."""
-        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace)
+        query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace_id)
         return [StoredKey(row.id, row.hash) for row in connection.execute(query)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.contracts.ids import MailId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
@@ -27,7 +28,7 @@ class Mailer:
         template: Template,
         recipient: str,
         variables: dict[str, Any],
-        workspace: str | None = None,
+        workspace_id: WorkspaceId | None = None,
         *,
         again: bool = False,
     ) -> str:
@@ -39,11 +40,11 @@ class Mailer:
         """
         now = utc_now()
         mail = Mail(
-            id=new_id("mai"),
+            id=MailId(new_id("mai")),
             template=template,
             recipient=recipient,
             variables=variables,
-            workspace_id=workspace,
+            workspace_id=workspace_id,
             created_at=now,
             updated_at=now,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
@@ -27,7 +28,7 @@ USEFUL_FOR = {Template.SIGN_IN_CODE: timedelta(minutes=15)}
 class Transport(Protocol):
     """A way out."""
 
-    def send(self, mail_id: str, recipient: str, message: Rendered) -> str:
+    def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
         """Hand a mail over and return the service's id of it; raise :class:`Refused` if it will never be taken."""
         ...
 
@@ -47,7 +48,7 @@ class Sending:
         self._renderer = renderer
         self._transport = transport
 
-    def send(self, mail_id: str) -> None:
+    def send(self, mail_id: MailId) -> None:
         """Send a mail that is queued; any other was dealt with before.
 
         The row is locked meanwhile, so a message that is delivered twice sends one mail. Raises :class:`NotYet` when
@@ -90,7 +91,7 @@ class Sending:
     def note(self, event: SentEvent) -> None:
         """Take in what the mail service says became of a mail; late, repeated and overtaken news change nothing."""
         with self._store.transaction() as connection:
-            mail = self._store.get(connection, event.mail)
+            mail = self._store.get(connection, MailId(event.mail))
             if mail is None:
                 return
             if RANK[event.state] > RANK[mail.state]:

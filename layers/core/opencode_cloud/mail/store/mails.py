@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
+from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.mail.models import Mail, MailState, Suppression
@@ -36,7 +37,7 @@ class MailStore:
         """Write a new mail in the transaction of ``connection``."""
         connection.execute(mails.insert(), asdict(mail))
 
-    def get(self, connection: Connection, mail_id: str) -> Mail | None:
+    def get(self, connection: Connection, mail_id: MailId) -> Mail | None:
         """Return a mail, locked until the transaction ends, so that two deliveries of one message take turns."""
         row = connection.execute(select(mails).where(mails.c.id == mail_id).with_for_update()).mappings().one_or_none()
         return _mail(row) if row is not None else None

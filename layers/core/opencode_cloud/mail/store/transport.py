@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
 from opencode_cloud.mail.models import MAIL_TAG, Refused
 
@@ -24,7 +25,7 @@ class SesTransport:
         self._sender = sender
         self._options: dict[str, Any] = {"ConfigurationSetName": configuration_set} if configuration_set else {}
 
-    def send(self, mail_id: str, recipient: str, message: Rendered) -> str:
+    def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
         """Hand a mail over and return SES's id of it.
 
         Raises :class:`Refused` when SES will never take it, botocore's ClientError for anything that may pass.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import delete, select
 
+from opencode_cloud.contracts.ids import TransactionId
 from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import utc_now
@@ -37,11 +38,19 @@ class OutboxStore:
         """Give a connection inside a transaction."""
         return self._database.transaction()
 
-    def add(self, connection: Connection, transaction: str, messages: Sequence[tuple[Topic, str, Any]]) -> None:
+    def add(
+        self, connection: Connection, transaction_id: TransactionId, messages: Sequence[tuple[Topic, str, Any]]
+    ) -> None:
         """Write messages in the transaction of ``connection``."""
         now = utc_now()
         rows = [
-            {"transaction_id": transaction, "topic": topic, "subject": subject, "payload": payload, "created_at": now}
+            {
+                "transaction_id": transaction_id,
+                "topic": topic,
+                "subject": subject,
+                "payload": payload,
+                "created_at": now,
+            }
             for topic, subject, payload in messages
         ]
         connection.execute(outbox.insert(), rows)
@@ -54,9 +63,9 @@ class OutboxStore:
             DelaySeconds=WAKE_AFTER_SECONDS,
         )
 
-    def of_transaction(self, transaction: str) -> list[Message]:
+    def of_transaction(self, transaction_id: TransactionId) -> list[Message]:
         """Return the messages of a transaction, in the order in which they were written."""
-        return self._messages(select(outbox).where(outbox.c.transaction_id == transaction).order_by(outbox.c.id))
+        return self._messages(select(outbox).where(outbox.c.transaction_id == transaction_id).order_by(outbox.c.id))
 
     def left_behind(self, older_than_seconds: int) -> list[Message]:
         """Return messages that nobody relayed in time, the oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownConfiguration
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies import compilation
 from opencode_cloud.policies.models import Policy, Versioned
 
@@ -19,17 +20,17 @@ class Compiler:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
 
-    def enforced_policy(self, connection: Connection, workspace: str) -> EnforcedPolicy:
+    def enforced_policy(self, connection: Connection, workspace_id: WorkspaceId) -> EnforcedPolicy:
         """Return the policy as the other planes enforce it; without one, nothing is restricted."""
-        found = self._store.latest(connection, Versioned.POLICY, workspace)
+        found = self._store.latest(connection, Versioned.POLICY, workspace_id)
         return compilation.enforced(Policy.model_validate(found.document), found.version) if found else EnforcedPolicy()
 
-    def configuration(self, connection: Connection, workspace: str) -> KnownConfiguration | None:
+    def configuration(self, connection: Connection, workspace_id: WorkspaceId) -> KnownConfiguration | None:
         """Return the remote config of clients; None when neither policy nor document say anything."""
-        policy = self._store.latest(connection, Versioned.POLICY, workspace)
-        document = self._store.latest(connection, Versioned.CONFIGURATION, workspace)
+        policy = self._store.latest(connection, Versioned.POLICY, workspace_id)
+        document = self._store.latest(connection, Versioned.CONFIGURATION, workspace_id)
         return compilation.configuration(
             Policy.model_validate(policy.document) if policy else Policy(),
             document.document if document else {},
-            workspace,
+            workspace_id,
         )

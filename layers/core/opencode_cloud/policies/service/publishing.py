@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.json_documents import Difference, Fault, differences
@@ -34,58 +35,58 @@ class Publisher:
         self._outbox = outbox
         self._audit = audit
 
-    def present(self, kind: Versioned, workspace: str) -> Revision:
+    def present(self, kind: Versioned, workspace_id: WorkspaceId) -> Revision:
         """Return the version that counts; before the first one, version 0, which says nothing."""
         with self._store.transaction() as connection:
-            return self._present(connection, kind, workspace)
+            return self._present(connection, kind, workspace_id)
 
-    def revision(self, kind: Versioned, workspace: str, version: int) -> Revision:
+    def revision(self, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision:
         """Return one version. Raises ``version_not_found`` (404)."""
         with self._store.transaction() as connection:
-            return self._revision(connection, kind, workspace, version)
+            return self._revision(connection, kind, workspace_id, version)
 
-    def versions(self, kind: Versioned, workspace: str, before: int | None, limit: int) -> Sequence[Version]:
+    def versions(self, kind: Versioned, workspace_id: WorkspaceId, before: int | None, limit: int) -> Sequence[Version]:
         """Return versions without their contents, the latest first, older than ``before``."""
         with self._store.transaction() as connection:
-            return self._store.versions(connection, kind, workspace, before, limit)
+            return self._store.versions(connection, kind, workspace_id, before, limit)
 
-    def differences(self, kind: Versioned, workspace: str, first: int, second: int) -> list[Difference]:
+    def differences(self, kind: Versioned, workspace_id: WorkspaceId, first: int, second: int) -> list[Difference]:
         """Return what version ``second`` has otherwise than ``first``. Raises ``version_not_found`` (404)."""
         with self._store.transaction() as connection:
-            before = self._revision(connection, kind, workspace, first)
-            after = self._revision(connection, kind, workspace, second)
+            before = self._revision(connection, kind, workspace_id, first)
+            after = self._revision(connection, kind, workspace_id, second)
         return differences(before.document, after.document)
 
-    def preview(self, workspace: str, kind: Versioned, document: Document) -> Document:
+    def preview(self, workspace_id: WorkspaceId, kind: Versioned, document: Document) -> Document:
         """Return what clients would be configured with. Raises :class:`InvalidDocument` (422)."""
         with self._store.transaction() as connection:
-            return self._compile(connection, kind, workspace, document)
+            return self._compile(connection, kind, workspace_id, document)
 
-    def compiled(self, workspace: str) -> Document:
+    def compiled(self, workspace_id: WorkspaceId) -> Document:
         """Return what clients are configured with."""
         with self._store.transaction() as connection:
-            policy = self._present(connection, Versioned.POLICY, workspace).document
-            document = self._present(connection, Versioned.CONFIGURATION, workspace).document
-        return compilation.client_config(Policy.model_validate(policy), document, workspace)
+            policy = self._present(connection, Versioned.POLICY, workspace_id).document
+            document = self._present(connection, Versioned.CONFIGURATION, workspace_id).document
+        return compilation.client_config(Policy.model_validate(policy), document, workspace_id)
 
     def publish(
-        self, actor: Actor, workspace: str, kind: Versioned, document: Document, read: int, comment: str = ""
+        self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, document: Document, read: int, comment: str = ""
     ) -> Revision:
         """Publish ``document`` as the next version after ``read``, the one that the caller has seen.
 
         What says the same as the present version publishes nothing. Raises :class:`InvalidDocument` (422) or
         ``stale_version`` (412).
         """
-        return self._publish(actor, workspace, kind, document, read, comment, f"{kind}.published", {})
+        return self._publish(actor, workspace_id, kind, document, read, comment, f"{kind}.published", {})
 
     def restore(
-        self, actor: Actor, workspace: str, kind: Versioned, version: int, read: int, comment: str = ""
+        self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, version: int, read: int, comment: str = ""
     ) -> Revision:
         """Publish the contents of an older version anew, as :meth:`publish`. Raises ``version_not_found`` (404) too."""
-        older = self.revision(kind, workspace, version)
+        older = self.revision(kind, workspace_id, version)
         return self._publish(
             actor,
-            workspace,
+            workspace_id,
             kind,
             older.document,
             read,
@@ -97,7 +98,7 @@ class Publisher:
     def _publish(
         self,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         kind: Versioned,
         document: Document,
         read: int,
@@ -107,11 +108,11 @@ class Publisher:
     ) -> Revision:
         with self._outbox.unit() as unit:
             # Policy and document are validated together, so no two people may publish at once.
-            if not self._store.lock(unit.connection, workspace):
+            if not self._store.lock(unit.connection, workspace_id):
                 raise workspace_not_found()
-            before = self._present(unit.connection, kind, workspace)
+            before = self._present(unit.connection, kind, workspace_id)
             check_version(read, before.version)
-            self._compile(unit.connection, kind, workspace, document)
+            self._compile(unit.connection, kind, workspace_id, document)
             changes = differences(before.document, document)
             if before.version and not changes:
                 return before
@@ -122,47 +123,49 @@ class Publisher:
                 created_at=utc_now(),
                 document=document,
             )
-            self._store.add(unit.connection, kind, workspace, after)
+            self._store.add(unit.connection, kind, workspace_id, after)
             self._audit.record(
                 unit.connection,
                 actor,
                 action,
-                Target(kind, workspace, f"version {after.version}"),
-                workspace=workspace,
+                Target(kind, workspace_id, f"version {after.version}"),
+                workspace_id=workspace_id,
                 before={"version": before.version},
                 after={"version": after.version, "comment": comment, "changes": _noted(changes), **noted},
             )
-            unit.tell(_TOPICS[kind], workspace)
+            unit.tell(_TOPICS[kind], workspace_id)
         return after
 
-    def _compile(self, connection: Connection, kind: Versioned, workspace: str, document: Document) -> Document:
+    def _compile(
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, document: Document
+    ) -> Document:
         """Return what clients would be configured with, after holding it against what they accept."""
         if kind is Versioned.POLICY:
-            policy, text = document, self._present(connection, Versioned.CONFIGURATION, workspace).document
+            policy, text = document, self._present(connection, Versioned.CONFIGURATION, workspace_id).document
         else:
-            policy, text = self._present(connection, Versioned.POLICY, workspace).document, document
+            policy, text = self._present(connection, Versioned.POLICY, workspace_id).document, document
             if faults := validation.faults_of(text):
                 raise InvalidDocument(faults)
         checked = Policy.model_validate(policy)
-        config = compilation.client_config(checked, text, workspace)
+        config = compilation.client_config(checked, text, workspace_id)
         if faults := validation.form_faults(config):
             named = [
                 Fault(path=fault.path, message=f"with the policy laid over it, {fault.message}") for fault in faults
             ]
             raise InvalidDocument(named)
-        known = compilation.configuration(checked, text, workspace)
+        known = compilation.configuration(checked, text, workspace_id)
         if known and len(bytes(known.config)) + len(bytes(known.providers)) > validation.MAX_COMPILED_BYTES:
             raise InvalidDocument([Fault(path="", message="policy and configuration document are too long together")])
         return config
 
-    def _present(self, connection: Connection, kind: Versioned, workspace: str) -> Revision:
-        found = self._store.latest(connection, kind, workspace)
+    def _present(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> Revision:
+        found = self._store.latest(connection, kind, workspace_id)
         return found or Revision(version=0, document=_empty(kind))
 
-    def _revision(self, connection: Connection, kind: Versioned, workspace: str, version: int) -> Revision:
+    def _revision(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision:
         if version == 0:
             return Revision(version=0, document=_empty(kind))
-        found = self._store.get(connection, kind, workspace, version)
+        found = self._store.get(connection, kind, workspace_id, version)
         if found is None:
             raise version_not_found(kind)
         return found

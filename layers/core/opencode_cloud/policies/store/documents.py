@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, select
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.policies.models import Revision, Version, Versioned
 from opencode_cloud.schema.policies import configurations, policies
@@ -33,41 +34,41 @@ class DocumentStore:
         """Give a connection inside a transaction."""
         return self._database.transaction()
 
-    def lock(self, connection: Connection, workspace: str) -> bool:
-        """Make whoever publishes in ``workspace`` wait for the end of this transaction; False: there is none such."""
-        query = select(workspaces.c.id).where(workspaces.c.id == workspace, workspaces.c.deleted_at.is_(None))
+    def lock(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
+        """Lock a workspace until the transaction ends; False when it does not exist."""
+        query = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_(None))
         return connection.execute(query.with_for_update()).first() is not None
 
-    def latest(self, connection: Connection, kind: Versioned, workspace: str) -> Revision | None:
+    def latest(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> Revision | None:
         """Return the version that counts."""
         table, _ = _TABLES[kind]
-        query = select(table).where(table.c.workspace_id == workspace).order_by(table.c.version.desc()).limit(1)
+        query = select(table).where(table.c.workspace_id == workspace_id).order_by(table.c.version.desc()).limit(1)
         row = connection.execute(query).first()
         return _revision(row) if row else None
 
-    def get(self, connection: Connection, kind: Versioned, workspace: str, version: int) -> Revision | None:
+    def get(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision | None:
         """Return one version."""
         table, _ = _TABLES[kind]
-        query = select(table).where(table.c.workspace_id == workspace, table.c.version == version)
+        query = select(table).where(table.c.workspace_id == workspace_id, table.c.version == version)
         row = connection.execute(query).first()
         return _revision(row) if row else None
 
     def versions(
-        self, connection: Connection, kind: Versioned, workspace: str, before: int | None, limit: int
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, before: int | None, limit: int
     ) -> Sequence[Version]:
         """Return versions without their contents, the latest first."""
         table, _ = _TABLES[kind]
-        query = select(*(table.c[name] for name in _VERSION)).where(table.c.workspace_id == workspace)
+        query = select(*(table.c[name] for name in _VERSION)).where(table.c.workspace_id == workspace_id)
         if before is not None:
             query = query.where(table.c.version < before)
         rows = connection.execute(query.order_by(table.c.version.desc()).limit(limit))
         return [Version.model_validate(dict(row)) for row in rows.mappings()]
 
-    def add(self, connection: Connection, kind: Versioned, workspace: str, revision: Revision) -> None:
+    def add(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, revision: Revision) -> None:
         """Write a version; the lock of the workspace must be held."""
         table, prefix = _TABLES[kind]
         row = {**{name: getattr(revision, name) for name in _VERSION}, "document": revision.document}
-        connection.execute(table.insert(), {"id": new_id(prefix), "workspace_id": workspace, **row})
+        connection.execute(table.insert(), {"id": new_id(prefix), "workspace_id": workspace_id, **row})
 
 
 def _revision(row: Any) -> Revision:

@@ -13,18 +13,19 @@ import os
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit.ids import base64url
 from opencode_cloud.sharing.models import Share
 
 _NONCE_BYTES = 12
 
 
-def session_hash(key: str, session_id: str) -> str:
+def session_hash(key: str, session_id: ClientSessionId) -> str:
     """Return the name under which a session's share is found: HMAC-SHA256 in hexadecimal."""
     return _mac(key, "session", session_id).hex()
 
 
-def share_secret(key: str, share_id: str, session_id: str) -> str:
+def share_secret(key: str, share_id: ShareId, session_id: ClientSessionId) -> str:
     """Return the secret of a share: the same for the same session and share, 256 bits, 43 characters."""
     return base64url(_mac(key, "secret", share_id, session_id))
 
@@ -39,7 +40,7 @@ def is_secret_of(share: Share, secret: str) -> bool:
     return hmac.compare_digest(secret_hash(secret), share.secret_hash)
 
 
-def seal(secret: str, share_id: str, session_id: str) -> bytes:
+def seal(secret: str, share_id: ShareId, session_id: ClientSessionId) -> bytes:
     """Encrypt the session id so that only a holder of the share's secret reads it (AES-256-GCM, bound to the share)."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, session_id.encode(), share_id.encode())

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.sockets import FRAME_BYTES, MESSAGE_BYTES
 from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.items import to_legacy_key
@@ -15,12 +16,12 @@ _encode = msgspec.json.encode
 _FRAME_ITEMS = FRAME_BYTES - 128  # room for the frame's own fields
 
 
-def href(share_id: str, item: Item) -> str:
+def href(share_id: ShareId, item: Item) -> str:
     """Return the path under which an item that is too large for a frame is fetched."""
     return f"/share/{share_id}/items/{item.seq}"
 
 
-def encode_item(share_id: str, item: Item, limit: int | None = None) -> bytes:
+def encode_item(share_id: ShareId, item: Item, limit: int | None = None) -> bytes:
     """Encode an item as readers see it; by reference when its body is claim-checked or the whole is over ``limit``."""
     fields: dict[str, Any] = {"seq": item.seq, "at": item.at, "key": item.key, "type": item.type}
     if item.body is None and (limit is None or len(item.data) <= limit):
@@ -30,7 +31,7 @@ def encode_item(share_id: str, item: Item, limit: int | None = None) -> bytes:
     return _encode({**fields, "href": href(share_id, item)})
 
 
-def live_frames(share_id: str, after: int, items: Iterable[Item], upto: int) -> Iterator[bytes]:
+def live_frames(share_id: ShareId, after: int, items: Iterable[Item], upto: int) -> Iterator[bytes]:
     """Yield frames that carry ``items`` (ascending) and together cover what is over ``after``, up to ``upto``."""
     batch: list[bytes] = []
     size, end = 0, after
@@ -55,12 +56,12 @@ def ready_frame(seq: int) -> bytes:
     return _encode({"type": "ready", "seq": seq})
 
 
-def snapshot_frame(share_id: str, seq: int) -> bytes:
+def snapshot_frame(share_id: ShareId, seq: int) -> bytes:
     """Encode: too much is missing for frames; fetch the state, then resume from its sequence number."""
     return _encode({"type": "snapshot", "seq": seq, "href": f"/share/{share_id}/items"})
 
 
-def gone_frame(share_id: str) -> bytes:
+def gone_frame(share_id: ShareId) -> bytes:
     """Encode: the share has been removed."""
     return _encode({"type": "gone", "share": share_id})
 
@@ -80,7 +81,7 @@ def error_frame(code: str, message: str, status: int, publication: str | None = 
     return _encode({"type": "error", "code": code, "status": status, "message": message, "id": publication})
 
 
-def legacy_frame(share_id: str, item: Item, pseudonym: str) -> bytes | None:
+def legacy_frame(share_id: ShareId, item: Item, pseudonym: str) -> bytes | None:
     """Encode an item for ``/share_poll``; None for types that the protocol does not know.
 
     The protocol has no way to split or reference an item; one over the gateway's message limit goes as ``href``.

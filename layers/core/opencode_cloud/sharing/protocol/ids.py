@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 
+from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit.ids import base64url
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -16,7 +17,7 @@ def new_share_id() -> str:
     return base64url(secrets.token_bytes(16))
 
 
-def pseudonym_of(session_id: str) -> str:
+def pseudonym_of(session_id: ClientSessionId) -> str:
     """Return a random session id of the same length and character classes as ``session_id``.
 
     opencode's ids are a prefix, twelve hexadecimal characters and fourteen of base 62, or all hexadecimal

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.sharing.models import Item, invalid_item
 
@@ -102,7 +103,7 @@ def to_legacy_key(item: Item, pseudonym: str) -> str | None:
     return None
 
 
-def conceal(items: Sequence[Item], session_id: str, pseudonym: str) -> list[Item]:
+def conceal(items: Sequence[Item], session_id: ClientSessionId, pseudonym: str) -> list[Item]:
     """Replace the session id by the pseudonym in all keys and bodies (docs/decisions/005, invariant I4)."""
     old, new = session_id, pseudonym
     if len(session_id) - len("ses_") >= _SHORT_CORE:

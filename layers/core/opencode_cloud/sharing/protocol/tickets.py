@@ -15,6 +15,7 @@ import msgspec
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url
 
@@ -41,13 +42,13 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-def write(key: bytes, share_id: str, proof: str = "", seconds: int = VIEW_SECONDS) -> str:
+def write(key: bytes, share_id: ShareId, proof: str = "", seconds: int = VIEW_SECONDS) -> str:
     """Return a ticket for ``share_id`` that is good for so many ``seconds``."""
     said = msgspec.json.encode(Ticket(now_seconds() + seconds, proof))
     return base64url(_mac(key, share_id, said) + said)
 
 
-def read(key: bytes, share_id: str, ticket: str, *, aged: bool = False) -> Ticket | None:
+def read(key: bytes, share_id: ShareId, ticket: str, *, aged: bool = False) -> Ticket | None:
     """Return what a ticket says; None for one that is not good. ``aged`` takes those too whose time is over."""
     try:
         whole = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
@@ -60,7 +61,7 @@ def read(key: bytes, share_id: str, ticket: str, *, aged: bool = False) -> Ticke
     return found if aged or found.expires_at > now_seconds() else None
 
 
-def _mac(key: bytes, share_id: str, said: bytes) -> bytes:
+def _mac(key: bytes, share_id: ShareId, said: bytes) -> bytes:
     return hmac.digest(key, share_id.encode() + b"\x00" + said, "sha256")
 
 

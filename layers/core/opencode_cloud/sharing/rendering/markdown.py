@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
 from opencode_cloud.sharing.rendering.transcript import (
     Entry,
@@ -20,7 +21,7 @@ LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
-def render_markdown(share_id: str, items: Iterable[Item], base_url: str, limit: int = LIMIT) -> str:
+def render_markdown(share_id: ShareId, items: Iterable[Item], base_url: str, limit: int = LIMIT) -> str:
     """Write a share as a transcript in Markdown.
 
     A message that would lead past ``limit`` characters is left out with all that follow, and the end says so.

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment
 from markupsafe import Markup
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import site
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
@@ -61,7 +62,7 @@ class _Message:
     href: str
 
 
-def render_share(share_id: str, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
+def render_share(share_id: ShareId, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
     Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. Of a session over ``BUDGET`` the page holds
@@ -95,7 +96,7 @@ def render_gone() -> str:
     return _notice("No longer shared", "This session is no longer shared: its owner removed it, or it has expired.")
 
 
-def render_sign_in(share_id: str) -> str:
+def render_sign_in(share_id: ShareId) -> str:
     """Write the page for 401: the share is for members of a workspace."""
     return _notice(
         "Sign in to see this session",
@@ -105,7 +106,7 @@ def render_sign_in(share_id: str) -> str:
     )
 
 
-def render_password(share_id: str, problem: str = "") -> str:
+def render_password(share_id: ShareId, problem: str = "") -> str:
     """Write the page for 401 that asks for the share's password; ``problem`` says what was wrong with the last one."""
     return (
         _environment()
@@ -132,7 +133,7 @@ def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
     return _environment().get_template("notice.html").render(title=title, words=words, link=link, label=label)
 
 
-def _within_budget(share_id: str, transcript: Transcript) -> tuple[list[_Message], bool]:
+def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Message], bool]:
     left = BUDGET
     shown: list[_Message] = []
     for message in transcript.messages:
@@ -154,7 +155,7 @@ def _cost(entry: Entry) -> int:
     return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
 
 
-def _part(share_id: str, entry: Entry) -> _Part:
+def _part(share_id: ShareId, entry: Entry) -> _Part:
     href = _later(share_id, entry)
     if not href:
         return _Part(entry, block(entry.value), "")
@@ -164,7 +165,7 @@ def _part(share_id: str, entry: Entry) -> _Part:
     return _Part(entry, Note(f"Large part ({size(len(entry.raw))})" if entry.inline else "Large part"), href)
 
 
-def _later(share_id: str, entry: Entry | None) -> str:
+def _later(share_id: ShareId, entry: Entry | None) -> str:
     """Return where the script finds an item that is too large for the page; empty for the others."""
     if entry is None or (entry.inline and len(entry.raw) <= INLINE):
         return ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Diff, diffs, failure, usage
 from opencode_cloud.sharing.rendering.lenient import (
     JsonObject,
@@ -273,7 +274,7 @@ def moment(time: int | None) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC" if time is not None else ""
 
 
-def to_document(share_id: str, items: Iterable[Item], seq: int) -> Document:
+def to_document(share_id: ShareId, items: Iterable[Item], seq: int) -> Document:
     """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
 
     Messages and parts are as the client wrote them. Models are cut to their descriptive fields, and errors lose the

@@ -1,9 +1,8 @@
-"""``/api/v1/workspaces/{workspace}/shares``: owners and admins list, change and revoke shares."""
+"""``/api/v1/workspaces/{workspace_id}/shares``: owners and admins list, change and revoke shares."""
 
 # Powertools reads the annotations of handlers as they run, so they are no strings here; and it passes every part of
 # the path, also the workspace, which the gate has looked at before.
 # ruff: noqa: ARG002
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -13,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from opencode_cloud.access.service import Access
+from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
@@ -23,8 +23,8 @@ from opencode_cloud.sharing.service import Owning, Removal
 
 TAG = "Shares"
 MOST_REVOKED = 50
-Workspace = Annotated[str, Path(description="Id of the workspace.")]
-ShareId = Annotated[str, Path(description="Id of the share.", max_length=64)]
+WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
+ShareParameter = Annotated[ShareId, Path(description="Id of the share.", max_length=64)]
 Owner = Annotated[Literal["me"] | None, Query(description="`me`: one's own only, also where one may manage all.")]
 
 
@@ -85,28 +85,28 @@ class ShareApi:
         add = self._gate.add
         add(f"GET {root}", self.list, own, "List shares", TAG)
         add(f"POST {root}/revoke", self.revoke_many, own, "Revoke many shares", TAG)
-        add(f"GET {root}/<share>", self.get, own, "Get a share", TAG)
-        add(f"PATCH {root}/<share>", self.change, own, "Change who may read a share, or when it ends", TAG)
-        add(f"DELETE {root}/<share>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
+        add(f"GET {root}/<share_id>", self.get, own, "Get a share", TAG)
+        add(f"PATCH {root}/<share_id>", self.change, own, "Change who may read a share, or when it ends", TAG)
+        add(f"DELETE {root}/<share_id>", self.revoke, own, "Revoke a share", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
-        self, workspace: Workspace, owner: Owner = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceParameter, owner: Owner = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[ShareView]:
         """List the shares that you may manage, newest first: all of the workspace's with `share:manage`, else your own.
 
         A page may hold fewer than `limit`, also none, before the last one.
         """
         key = decode_cursor(cursor, tuple[int, str])
-        after = Place(*key) if key else None
+        after = Place(key[0], ShareId(key[1])) if key else None
         found, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
-        next_cursor = encode_cursor((following.created_at, following.share)) if following else None
+        next_cursor = encode_cursor((following.created_at, following.share_id)) if following else None
         return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
 
-    def get(self, workspace: Workspace, share: ShareId) -> ShareView:
+    def get(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> ShareView:
         """Get a share of your own, or with `share:manage` any of the workspace's."""
-        return self._view(self._owning.get(self._gate.actor, share))
+        return self._view(self._owning.get(self._gate.actor, share_id))
 
-    def change(self, workspace: Workspace, share: ShareId, changes: ShareChange) -> ShareView:
+    def change(self, workspace_id: WorkspaceParameter, share_id: ShareParameter, changes: ShareChange) -> ShareView:
         """Change the mode, the password or the end of a share, within the policy of the workspace.
 
         A change of mode or password ends the connections of all who watch; whoever still may comes back.
@@ -116,14 +116,14 @@ class ShareApi:
             expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
         mode = Mode(changes.mode) if changes.mode else None
         change = Change(mode=mode, password=changes.password, expires_at=expires_at)
-        return self._view(self._owning.change(self._gate.actor, share, change))
+        return self._view(self._owning.change(self._gate.actor, share_id, change))
 
-    def revoke(self, workspace: Workspace, share: ShareId) -> Response[None]:
+    def revoke(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:
         """Remove a share for everybody, for good; its secret is not needed."""
-        self._owning.revoke_one(self._gate.actor, share, self._removal)
+        self._owning.revoke_one(self._gate.actor, share_id, self._removal)
         return nothing()
 
-    def revoke_many(self, workspace: Workspace, revocation: Revocation) -> Revoked:
+    def revoke_many(self, workspace_id: WorkspaceParameter, revocation: Revocation) -> Revoked:
         """Remove up to 50 shares. To repeat it is safe."""
         revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._removal)
         return Revoked(revoked=revoked, missing=missing)

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.contracts.actor import Actor
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
@@ -26,7 +27,7 @@ from opencode_cloud.sharing.service.reading import legacy_data
 
 
 class _Create(msgspec.Struct):
-    session_id: str = msgspec.field(name="sessionID")
+    session_id: ClientSessionId = msgspec.field(name="sessionID")
 
 
 class _Sync(msgspec.Struct):
@@ -39,14 +40,14 @@ class _Delete(msgspec.Struct):
 
 
 class _LegacySync(msgspec.Struct):
-    session_id: str = msgspec.field(name="sessionID")
+    session_id: ClientSessionId = msgspec.field(name="sessionID")
     key: str
     content: msgspec.Raw
     secret: str = ""
 
 
 class _LegacyDelete(msgspec.Struct):
-    session_id: str = msgspec.field(name="sessionID")
+    session_id: ClientSessionId = msgspec.field(name="sessionID")
     secret: str = ""
 
 
@@ -104,25 +105,25 @@ class SharingRoutes:
         url = f"{http_events.base_url(event, self._public_url)}/share/{made.id}"
         return self._json({"id": made.id, "url": url, "secret": made.secret})
 
-    def sync(self, share_id: str) -> Response[str]:
+    def sync(self, share_id: ShareId) -> Response[str]:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
         event = self._event()
         body = http_events.decode_body(event, _Sync)
         commit = self._publishing.sync(share_id, body.secret, parse(body.data), http_events.arrival_ms(event))
         return self._json({"seq": commit.seq})
 
-    def delete(self, share_id: str) -> Response[str]:
+    def delete(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when it is gone already."""
         event = self._event()
         self._unshare(share_id, _secret(event))
         return self._json({})
 
-    def _unshare(self, share_id: str, secret: str, actor: Actor | None = None) -> None:
+    def _unshare(self, share_id: ShareId, secret: str, actor: Actor | None = None) -> None:
         removed = self._removal.unshare(share_id, secret)
         if removed is not None:
             self._owning.record_unshared(removed, actor, http_events.source_address(self._event()))
 
-    def data(self, share_id: str) -> Response[str]:
+    def data(self, share_id: ShareId) -> Response[str]:
         """``GET /api/share/{id}/data`` -> the flat array of items."""
         event = self._event()
         return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
@@ -137,13 +138,13 @@ class SharingRoutes:
         router.get("/api/shares/<share_id>/data")(self.data_owned)
 
     def _member(self, event: http_events.Event, *permissions: Permission) -> Actor:
-        return self._access.member(request_of(event), http_events.header(event, "x-org-id"), *permissions)
+        return self._access.member(request_of(event), WorkspaceId(http_events.header(event, "x-org-id")), *permissions)
 
     def create_owned(self) -> Response[str]:
         """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
         return self._created(self._member(self._event(), Permission.SHARE_OWN))
 
-    def sync_owned(self, share_id: str) -> Response[str]:
+    def sync_owned(self, share_id: ShareId) -> Response[str]:
         """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; a share without an owner gets one.
 
         Who sends it is found out while the share is read.
@@ -155,7 +156,7 @@ class SharingRoutes:
         commit = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
         return self._json({"seq": commit.seq})
 
-    def delete_owned(self, share_id: str) -> Response[str]:
+    def delete_owned(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when it is gone already.
 
         The secret suffices; without it, or with another, the sender must be the owner or an admin of its workspace.
@@ -180,7 +181,7 @@ class SharingRoutes:
         except ServiceError:
             return None
 
-    def data_owned(self, share_id: str) -> Response[str]:
+    def data_owned(self, share_id: ShareId) -> Response[str]:
         """``GET /api/shares/{id}/data`` -> the flat array of items, for who is signed in and may read the share."""
         event = self._event()
         self._member(event)
@@ -202,7 +203,7 @@ class SharingRoutes:
         body = http_events.decode_body(event, _LegacySync)
         item = from_legacy(body.key, body.content)
         share_id = self._publishing.share_of(body.session_id)
-        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event))
+        self._publishing.sync(ShareId(share_id), body.secret, [item], http_events.arrival_ms(event))
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:
@@ -212,14 +213,14 @@ class SharingRoutes:
             share_id = self._publishing.share_of(body.session_id)
         except NotFound:
             return self._json({})
-        self._unshare(share_id, body.secret)
+        self._unshare(ShareId(share_id), body.secret)
         return self._json({})
 
     def legacy_delete_admin(self) -> Response[str]:
         """``POST /share_delete_admin {sessionShortName, adminSecret}`` -> ``{}``."""
         body = http_events.decode_body(self._event(), _LegacyAdminDelete)
         self._check_admin(body.secret)
-        self._removal.remove(body.share, "removed by the operator")
+        self._removal.remove(ShareId(body.share), "removed by the operator")
         return self._json({})
 
     def legacy_data(self) -> Response[str]:
@@ -228,9 +229,9 @@ class SharingRoutes:
         share_id = http_events.query(event, "id")
         if not share_id:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
-        visitor = visitor_of(event, share_id)
+        visitor = visitor_of(event, ShareId(share_id))
         found = self._reading.document(
-            share_id, visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
+            ShareId(share_id), visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
         )
         return document_reply(event, found)
 
@@ -247,7 +248,7 @@ class SharingRoutes:
         router.get("/api/admin/shares/<share_id>")(self.look_up)
         router.delete("/api/admin/shares/<share_id>")(self.remove)
 
-    def look_up(self, share_id: str) -> Response[str]:
+    def look_up(self, share_id: ShareId) -> Response[str]:
         """``GET /api/admin/shares/{id}`` -> what is known of a share, without its content."""
         self._check_admin(self._bearer())
         found = self._removal.look_up(share_id)
@@ -260,13 +261,13 @@ class SharingRoutes:
                 "created_at": found.created_at,
                 "expires_at": found.expires_at,
                 "snapshot_seq": found.snapshot.seq if found.snapshot else None,
-                "workspace": found.ownership.workspace if found.ownership else None,
+                "workspace": found.ownership.workspace_id if found.ownership else None,
                 "owner": found.ownership.owner if found.ownership else None,
                 "mode": found.ownership.mode if found.ownership else None,
             }
         )
 
-    def remove(self, share_id: str) -> Response[str]:
+    def remove(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
         self._check_admin(self._bearer())
         self._removal.remove(share_id, "removed by the operator")

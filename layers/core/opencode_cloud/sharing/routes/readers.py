@@ -11,6 +11,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
 from opencode_cloud.kit import http_events, site
 from opencode_cloud.kit.errors import (
@@ -38,12 +39,12 @@ class _Unlock(msgspec.Struct):
     password: str
 
 
-def ticket_cookie(share_id: str) -> str:
+def ticket_cookie(share_id: ShareId) -> str:
     """Return the name (without prefix) of the cookie by which a browser remembers that it knew the password."""
     return f"opencode_share_{share_id}"
 
 
-def visitor_of(event: http_events.Event, share_id: str) -> Visitor:
+def visitor_of(event: http_events.Event, share_id: ShareId) -> Visitor:
     """Return what a request says of who wants to read a share; nothing of it has been checked."""
     return Visitor(request_of(event), http_events.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
 
@@ -80,18 +81,18 @@ class ReaderRoutes:
         router.get("/assets/<version>/<name>")(self.asset)
         app.include_router(router)
 
-    def items(self, share_id: str) -> Response[str]:
+    def items(self, share_id: ShareId) -> Response[str]:
         """``GET /share/{id}/items?after=`` -> what is new."""
         event = self._event()
         after = _number("after", http_events.query(event, "after", "0"))
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after))
 
-    def item(self, share_id: str, seq: str) -> Response[str]:
+    def item(self, share_id: ShareId, seq: str) -> Response[str]:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
         event = self._event()
         return document_reply(event, self._reading.item(share_id, visitor_of(event, share_id), _number("seq", seq)))
 
-    def ticket(self, share_id: str) -> Response[str]:
+    def ticket(self, share_id: ShareId) -> Response[str]:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
 
         From credentials or a ticket that is still good; null when the share needs none.
@@ -101,7 +102,7 @@ class ReaderRoutes:
         ticket = self._reading.admit(share_id, visitor_of(event, share_id)).ticket()
         return self._json({"ticket": ticket or None, "expires_in": VIEW_SECONDS if ticket else None})
 
-    def unlock(self, share_id: str) -> Response[str]:
+    def unlock(self, share_id: ShareId) -> Response[str]:
         """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form's goes back to the page."""
         event = self._event()
         if not http_events.header(event, "content-type").startswith(FORM):
@@ -120,10 +121,11 @@ class ReaderRoutes:
             back.headers["Set-Cookie"] = set_cookie(event, ticket_cookie(share_id), ticket, UNLOCK_SECONDS)
         return back
 
-    def page(self, share_id: str) -> Response[str]:
+    def page(self, share_id: ShareId) -> Response[str]:
         """``GET /share/{id}``: a page, or JSON or Markdown by suffix (``.json``, ``.md``) or by Accept."""
         event = self._event()
-        share_id, _, suffix = share_id.partition(".")
+        name, _, suffix = share_id.partition(".")
+        share_id = ShareId(name)
         kind = suffix or _preferred(event)
         visitor = visitor_of(event, share_id)
         if kind == "json":
@@ -139,7 +141,7 @@ class ReaderRoutes:
             raise share_not_found()
         return self._html(share_id, visitor)
 
-    def _html(self, share_id: str, visitor: Visitor) -> Response[str]:
+    def _html(self, share_id: ShareId, visitor: Visitor) -> Response[str]:
         event = self._event()
         try:
             state = self._reading.state(share_id, visitor)
@@ -149,7 +151,7 @@ class ReaderRoutes:
         policy = pages.content_security_policy(self._reading.bodies_origin())
         return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
 
-    def _refusal(self, share_id: str, error: ServiceError) -> Response[str]:
+    def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:
         """Answer a person who may not read: by signing in, with the password, or not at all."""
         if error.code == "password_required":
             return self._notice(pages.render_password(share_id), error)
@@ -166,7 +168,7 @@ class ReaderRoutes:
             self._event(), html.encode(), headers.pop("Content-Type"), status=status, headers=headers
         )
 
-    def short_link(self, share_id: str) -> Response[str]:
+    def short_link(self, share_id: ShareId) -> Response[str]:
         """``GET /s/{id}``: the legacy address of a share."""
         if not share_id.replace("-", "").replace("_", "").isalnum():
             raise share_not_found()

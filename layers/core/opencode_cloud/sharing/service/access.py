@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.access.service import Request, proof_of
 from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
@@ -46,7 +47,7 @@ def is_over(share: Share) -> bool:
     return share.state is State.GONE or (share.expires_at is not None and share.expires_at <= now_seconds())
 
 
-def existing(store: ShareStore, share_id: str, share: Share | None) -> Share:
+def existing(store: ShareStore, share_id: ShareId, share: Share | None) -> Share:
     """Return the share if it is there and not over, whoever may read it.
 
     Raises :class:`~opencode_cloud.kit.errors.Gone` when it was here and
@@ -59,7 +60,7 @@ def existing(store: ShareStore, share_id: str, share: Share | None) -> Share:
     return share
 
 
-def writable(store: ShareStore, share_id: str, share: Share | None, secret: str) -> Share:
+def writable(store: ShareStore, share_id: ShareId, share: Share | None, secret: str) -> Share:
     """Return the share if ``secret`` may write it; raises as :func:`existing` does, or for the secret."""
     share = existing(store, share_id, share)
     check_secret(share, secret)
@@ -123,7 +124,7 @@ class Gate:
         self._store = store
         self._access = access
 
-    def admit(self, share_id: str, share: Share | None, visitor: Visitor) -> Admission:
+    def admit(self, share_id: ShareId, share: Share | None, visitor: Visitor) -> Admission:
         """Return the share if ``visitor`` may read it.
 
         Raises as :func:`existing` does; ``login_required`` or ``password_required`` (401) when no good credential came,
@@ -141,7 +142,7 @@ class Gate:
         """Return who may read ``share`` now; None for nobody."""
         if share.ownership is None:
             return Mode.LINK
-        return narrowed(share.ownership.mode, self._access.workspace(share.ownership.workspace))
+        return narrowed(share.ownership.mode, self._access.workspace(share.ownership.workspace_id))
 
     def publishing_mode(self, share: Share) -> Mode:
         """Return who may read what is published to ``share`` now.
@@ -151,7 +152,7 @@ class Gate:
         ownership = share.ownership
         if ownership is None:
             return Mode.LINK
-        workspace = self._access.standing(ownership.owner, ownership.workspace, Permission.SHARE_OWN)
+        workspace = self._access.standing(ownership.owner, ownership.workspace_id, Permission.SHARE_OWN)
         if workspace is None:
             raise owner_has_left()
         mode = narrowed(ownership.mode, workspace)
@@ -172,13 +173,13 @@ class Gate:
             return []
         known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
         proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
-        held = each(lambda proof: self._holds(proof, ownership.workspace), proofs)
+        held = each(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
         allowed = {proof for proof, holds in zip(proofs, held, strict=True) if holds}
         if mode is Mode.PASSWORD:
             allowed.add("")
         return [viewer for viewer, ticket in zip(viewers, known, strict=True) if ticket and ticket.proof in allowed]
 
-    def unlock(self, share_id: str, password: str, address: str) -> str:
+    def unlock(self, share_id: ShareId, password: str, address: str) -> str:
         """Return the ticket of who knows the password; empty where none is needed.
 
         Raises ``wrong_password`` (403), or ``too_many_attempts`` (429) before the password is looked at.
@@ -194,7 +195,7 @@ class Gate:
             raise wrong_password()
         return tickets.write(share.ownership.ticket_key, share_id, seconds=tickets.UNLOCK_SECONDS)
 
-    def _limit_attempts(self, share_id: str, address: str) -> None:
+    def _limit_attempts(self, share_id: ShareId, address: str) -> None:
         now = now_seconds()
         limits = {f"unlock#{share_id}#{address}": ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
         for what, limit in limits.items():
@@ -209,22 +210,22 @@ class Gate:
         ticket = tickets.read(ownership.ticket_key, share.id, visitor.ticket) if visitor.ticket else None
         if ticket and not ticket.proof and mode is Mode.PASSWORD:
             return ""
-        if ticket and ticket.proof and self._holds(ticket.proof, ownership.workspace):
+        if ticket and ticket.proof and self._holds(ticket.proof, ownership.workspace_id):
             return ticket.proof
         refused = password_required() if mode is Mode.PASSWORD else login_required()
         if not visitor.is_signed_in:
             raise refused
         try:
-            actor = self._access.member(visitor.request, ownership.workspace, Permission.SHARE_VIEW)
+            actor = self._access.member(visitor.request, ownership.workspace_id, Permission.SHARE_VIEW)
         except Unauthorized:
             raise refused from None
         except (NotFound, Forbidden):
             raise (refused if mode is Mode.PASSWORD else share_not_found()) from None
         return proof_of(visitor.request, actor)
 
-    def _holds(self, proof: str, workspace: str) -> bool:
+    def _holds(self, proof: str, workspace_id: WorkspaceId) -> bool:
         try:
-            self._access.member(Request(proven=proof), workspace, Permission.SHARE_VIEW)
+            self._access.member(Request(proven=proof), workspace_id, Permission.SHARE_VIEW)
         except ServiceError:
             return False
         return True

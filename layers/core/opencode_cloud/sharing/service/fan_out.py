@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.parallel import each, pool
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
@@ -31,19 +32,19 @@ class Farewell:
         self._store = store
         self._sockets = sockets
 
-    def farewell(self, share_id: str, viewers: Sequence[Viewer]) -> None:
+    def farewell(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """Tell viewers that the share is gone, and end their sockets."""
-        live = [viewer.connection for viewer in viewers if viewer.protocol is Protocol.LIVE]
+        live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
         self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
-        self._sockets.close([viewer.connection for viewer in viewers])
+        self._sockets.close([viewer.connection_id for viewer in viewers])
 
-    def dismiss(self, share_id: str, viewers: Sequence[Viewer]) -> None:
+    def dismiss(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """End the sockets of viewers of a share that is still there, and that they must ask for again.
 
         Without a word: a viewer reconnects, and the answer to its resume says whether it still may.
         """
-        self._sockets.close([viewer.connection for viewer in viewers])
-        each(lambda viewer: self._store.remove_viewer(share_id, viewer.connection), viewers)
+        self._sockets.close([viewer.connection_id for viewer in viewers])
+        each(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
 
 
 class FanOut(Farewell):
@@ -68,8 +69,8 @@ class FanOut(Farewell):
             self._tasks.push(share.id, record.first, viewers)
         else:
             self.push(share, record, viewers, stale, mode)
-        known = {viewer.connection for viewer in viewers}
-        self.push(share, record, [viewer for viewer in late.result() if viewer.connection not in known], stale, mode)
+        known = {viewer.connection_id for viewer in viewers}
+        self.push(share, record, [viewer for viewer in late.result() if viewer.connection_id not in known], stale, mode)
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
 
@@ -84,25 +85,25 @@ class FanOut(Farewell):
         """Push one record to those of ``viewers`` who may still see it, in parallel; the sockets of others end."""
         allowed = self._gate.watching(share, viewers, mode)
         if len(allowed) < len(viewers):
-            kept = {viewer.connection for viewer in allowed}
-            self.dismiss(share.id, [viewer for viewer in viewers if viewer.connection not in kept])
+            kept = {viewer.connection_id for viewer in allowed}
+            self.dismiss(share.id, [viewer for viewer in viewers if viewer.connection_id not in kept])
         viewers = allowed
         spoken = {viewer.protocol for viewer in viewers}
         frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}
-        self.send(share.id, [(viewer.connection, frames[viewer.protocol]) for viewer in viewers])
+        self.send(share.id, [(viewer.connection_id, frames[viewer.protocol]) for viewer in viewers])
 
-    def send(self, share_id: str, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
+    def send(self, share_id: ShareId, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
         """Send frames to connections, to each in order; those that have left are forgotten."""
         outcomes = self._sockets.post(messages)
         left = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
-        each(lambda connection: self._store.remove_viewer(share_id, connection), left)
+        each(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), left)
         if failed := outcomes.count("failed"):
             log.count("FailedPostCount", failed)
 
-    def wait_until_open(self, connection: str) -> bool:
+    def wait_until_open(self, connection_id: ConnectionId) -> bool:
         """Wait until a socket that is connecting can be posted to; False when it does not come up."""
         deadline = time.monotonic() + CONNECT_SECONDS
-        while not self._sockets.is_open(connection):
+        while not self._sockets.is_open(connection_id):
             if time.monotonic() > deadline:
                 return False
             time.sleep(CONNECT_POLL_SECONDS)

@@ -9,6 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
@@ -63,7 +64,7 @@ class Terms:
 
 def owner_of(actor: Actor) -> str:
     """Return under which id ``actor`` owns shares: a person's account, whatever the credential; a service account."""
-    return actor.account or actor.id
+    return actor.account_id or actor.id
 
 
 class Owning:
@@ -79,7 +80,7 @@ class Owning:
 
     def terms(self, actor: Actor) -> Terms:
         """Return under which terms ``actor`` may share now; raises ``sharing_off`` (403)."""
-        workspace = self._access.workspace(actor.workspace)
+        workspace = self._access.workspace(actor.workspace_id)
         if workspace is None or narrowed(Mode.LINK, workspace) is None:
             raise sharing_off()
         return Terms(actor, workspace)
@@ -117,17 +118,17 @@ class Owning:
     def page(self, actor: Actor, *, own: bool, limit: int, after: Place | None) -> tuple[list[Listed], Place | None]:
         """Return a page of shares, newest first, and where the next begins: one's own, or all that one may manage."""
         owner = owner_of(actor) if own or not actor.may(Permission.SHARE_MANAGE) else None
-        ids, following = self._store.shares_in(actor.workspace, owner, min(limit, PAGE), after)
+        ids, following = self._store.shares_in(actor.workspace_id, owner, min(limit, PAGE), after)
         return [each for each in self._store.listed(ids) if not is_over(each.share)], following
 
-    def get(self, actor: Actor, share_id: str) -> Listed:
+    def get(self, actor: Actor, share_id: ShareId) -> Listed:
         """Return a share of the actor's own, or one that they may manage; raises ``share_not_found`` for all others."""
         found = next(iter(self._store.listed([share_id])), None)
         if found is None or is_over(found.share) or not _governs(actor, found.ownership):
             raise share_not_found()
         return found
 
-    def change(self, actor: Actor, share_id: str, change: Change) -> Listed:
+    def change(self, actor: Actor, share_id: ShareId, change: Change) -> Listed:
         """Change who may read a share, or when it ends.
 
         A change of mode or password makes every ticket void and ends the sockets of all who watch; those who still may
@@ -150,7 +151,7 @@ class Owning:
         self._record(actor, action, changed, before=before, after=after)
         return Listed(share=changed, ownership=ownership, views=found.views)
 
-    def revoke_one(self, actor: Actor, share_id: str, removal: Removal) -> None:
+    def revoke_one(self, actor: Actor, share_id: ShareId, removal: Removal) -> None:
         """Remove a share without its secret; raises ``share_not_found`` (404)."""
         found = self.get(actor, share_id)
         removal.take_away(found.share, "revoked")
@@ -162,7 +163,7 @@ class Owning:
         missing: list[str] = []
         for share_id in dict.fromkeys(share_ids):
             try:
-                self.revoke_one(actor, share_id, removal)
+                self.revoke_one(actor, ShareId(share_id), removal)
             except NotFound:
                 missing.append(share_id)
             else:
@@ -188,18 +189,18 @@ class Owning:
         if ownership is None:
             return
         target = Target("share", share.id, ownership.title)
-        self._audit.record(actor, action, target, workspace=ownership.workspace, before=before, after=after)
+        self._audit.record(actor, action, target, workspace_id=ownership.workspace_id, before=before, after=after)
 
 
 def _ownership(terms: Terms) -> Ownership:
     mode = narrowed(Mode.LINK, terms.workspace)
     if mode is None:
         raise sharing_off()
-    return Ownership(owner=terms.owner, workspace=terms.workspace.id, mode=mode, ticket_key=tickets.new_key())
+    return Ownership(owner=terms.owner, workspace_id=terms.workspace.id, mode=mode, ticket_key=tickets.new_key())
 
 
 def _governs(actor: Actor, ownership: Ownership) -> bool:
-    if ownership.workspace != actor.workspace:
+    if ownership.workspace_id != actor.workspace_id:
         return False
     return ownership.owner == owner_of(actor) or actor.may(Permission.SHARE_MANAGE)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.retry import Backoff
@@ -82,7 +83,7 @@ class Publishing:
         self._anonymous = anonymous
         self._tails = Tails()
 
-    def create(self, session_id: str, address: str, actor: Actor | None = None) -> Credentials:
+    def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> Credentials:
         """Return the session's share, made if it has none: idempotent, also for two calls at once (docs/decisions/005).
 
         With an ``actor`` the share is theirs: a new one from the start, and one without an owner from now on. A share
@@ -96,7 +97,7 @@ class Publishing:
         session_hash = capability.session_hash(key, session_id)
         for attempt in range(_CREATE_ATTEMPTS):
             held = self._store.share_of(session_hash)
-            present = self._store.share(held) if held is not None else None
+            present = self._store.share(ShareId(held)) if held is not None else None
             if present is not None and not is_over(present):
                 self._go_on(present, terms)
                 return Credentials(present.id, capability.share_secret(key, present.id, session_id))
@@ -125,7 +126,7 @@ class Publishing:
             raise anonymous_sharing_off()
         self._limit_creates(address)
 
-    def share_of(self, session_id: str) -> str:
+    def share_of(self, session_id: ClientSessionId) -> str:
         """Return the share of a session, as the legacy protocol names it; raises ``share_not_found`` (404)."""
         share_id = self._store.share_of(capability.session_hash(self._session_key(), session_id))
         if share_id is None:
@@ -134,7 +135,7 @@ class Publishing:
 
     def sync(
         self,
-        share_id: str,
+        share_id: ShareId,
         secret: str,
         items: Sequence[Item],
         at: int,
@@ -156,7 +157,7 @@ class Publishing:
         mode = self._gate.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
-        items = conceal(items, capability.unseal(secret, share), share.pseudonym)
+        items = conceal(items, ClientSessionId(capability.unseal(secret, share)), share.pseudonym)
         self._note_title(share, items)  # of the concealed items: a title may contain the session id
         head, tail, end = self._append(share, head, items, at)
         numbered = tuple(
@@ -204,15 +205,15 @@ class Publishing:
         if head.share is not None:
             self._tails.advance(head.share.id, head.tail, (item for record in head.records for item in record.items))
 
-    def _new_share(self, key: str, session_id: str, session_hash: str) -> tuple[Share, str]:
+    def _new_share(self, key: str, session_id: ClientSessionId, session_hash: str) -> tuple[Share, str]:
         share_id = new_share_id()
-        secret = capability.share_secret(key, share_id, session_id)
+        secret = capability.share_secret(key, ShareId(share_id), session_id)
         share = Share(
-            id=share_id,
+            id=ShareId(share_id),
             state=State.ACTIVE,
             session_hash=session_hash,
             secret_hash=capability.secret_hash(secret),
-            sealed_session=capability.seal(secret, share_id, session_id),
+            sealed_session=capability.seal(secret, ShareId(share_id), session_id),
             pseudonym=pseudonym_of(session_id),
             created_at=now_ms(),
             expires_at=now_seconds() + self._lifetime_seconds if self._lifetime_seconds else None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import each, pool
 from opencode_cloud.sharing.models import Item, Share, item_not_found
@@ -54,7 +55,7 @@ class Reading:
         self._snapshots = snapshots
         self._gate = gate
 
-    def admit(self, share_id: str, visitor: Visitor) -> Admission:
+    def admit(self, share_id: ShareId, visitor: Visitor) -> Admission:
         """Return a share that ``visitor`` may read; raises as :meth:`Gate.admit` does."""
         return self._gate.admit(share_id, self._store.share(share_id), visitor)
 
@@ -62,7 +63,7 @@ class Reading:
         """Return the origin that large answers are redirected to."""
         return self._objects.origin()
 
-    def state(self, share_id: str, visitor: Visitor) -> SharedState:
+    def state(self, share_id: ShareId, visitor: Visitor) -> SharedState:
         """Return all items that are the last of their key; of a share with an owner this counts as a view.
 
         The view is counted while the log is read, and one that cannot be counted is read all the same.
@@ -75,7 +76,7 @@ class Reading:
             logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
         return SharedState(share, seq, fold.items(), admission.ticket())
 
-    def inline(self, share_id: str, items: Sequence[Item]) -> list[Item]:
+    def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the bodies that were claim-checked."""
         return (
             list(each(lambda item: self._with_body(share_id, item), items))
@@ -83,7 +84,7 @@ class Reading:
             else list(items)
         )
 
-    def items(self, share_id: str, visitor: Visitor, after: int = 0) -> Document | Redirect:
+    def items(self, share_id: ShareId, visitor: Visitor, after: int = 0) -> Document | Redirect:
         """Return what is new after ``after`` as the document of ``GET /share/{id}/items``.
 
         The document's own ``seq`` says how far it reaches: of a long gap it is the first part (``more``), or a
@@ -101,7 +102,7 @@ class Reading:
             lambda: items_document(share_id, part.seq, items, more=part.more),
         )
 
-    def item(self, share_id: str, visitor: Visitor, seq: int) -> Document | Redirect:
+    def item(self, share_id: ShareId, visitor: Visitor, seq: int) -> Document | Redirect:
         """Return one item of the log, with its body."""
         self.admit(share_id, visitor)
         record = self._store.record_with(share_id, seq)
@@ -112,7 +113,7 @@ class Reading:
             share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
         )
 
-    def data(self, share_id: str, visitor: Visitor) -> Document | Redirect:
+    def data(self, share_id: ShareId, visitor: Visitor) -> Document | Redirect:
         """Return the flat array of items that the clients import (docs/protocol.md, "Data")."""
         state = self.state(share_id, visitor)
         return self._document(
@@ -120,7 +121,7 @@ class Reading:
         )
 
     def document(
-        self, share_id: str, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
+        self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
     ) -> Document | Redirect:
         """Return a rendering of the whole state, such as a transcript; ``name`` tells it from others of the share."""
         state = self.state(share_id, visitor)
@@ -128,14 +129,14 @@ class Reading:
         return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
 
     def _document(
-        self, share_id: str, name: str, encode: Callable[[], bytes], content_type: str = "application/json"
+        self, share_id: ShareId, name: str, encode: Callable[[], bytes], content_type: str = "application/json"
     ) -> Document | Redirect:
         body = encode()
         if len(body) <= ANSWER_BYTES:
             return Document(body)
         return Redirect(self._snapshots.publish(share_id, f"documents/{name}", body, content_type))
 
-    def _with_body(self, share_id: str, item: Item) -> Item:
+    def _with_body(self, share_id: ShareId, item: Item) -> Item:
         if item.body is None:
             return item
         return msgspec.structs.replace(item, data=self._objects.get_body(share_id, item.body), body=None)

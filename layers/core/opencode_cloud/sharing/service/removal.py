@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
 from opencode_cloud.kit.log import logger
@@ -31,7 +32,7 @@ class Removal:
         self._farewell = farewell
         self._tasks = tasks
 
-    def unshare(self, share_id: str, secret: str) -> Share | None:
+    def unshare(self, share_id: ShareId, secret: str) -> Share | None:
         """Remove a share for who has its secret, and return it as it was; None for one that was gone, or never was.
 
         Idempotent. Raises ``missing_secret`` or ``wrong_secret`` for a share that is there.
@@ -44,7 +45,7 @@ class Removal:
         self.take_away(share, "unshared")
         return share if share.state is State.ACTIVE else None
 
-    def remove(self, share_id: str, reason: str) -> None:
+    def remove(self, share_id: ShareId, reason: str) -> None:
         """Remove a share for the operator; raises ``share_not_found`` when there is none."""
         share = self._store.share(share_id)
         if share is None:
@@ -53,19 +54,19 @@ class Removal:
             return
         self.take_away(share, reason)
 
-    def remove_workspace(self, workspace: str) -> None:
+    def remove_workspace(self, workspace_id: WorkspaceId) -> None:
         """Remove all shares of a workspace that is gone; can be repeated, and goes on where it was cut short."""
         after: Place | None = None
         while True:
-            page, after = self._store.shares_in(workspace, None, PAGE, after)
+            page, after = self._store.shares_in(workspace_id, None, PAGE, after)
             for share_id in page:
-                share = self._store.share(share_id)
+                share = self._store.share(ShareId(share_id))
                 if share is not None and share.state is State.ACTIVE:
                     self.take_away(share, "workspace purged")
             if after is None:
                 return
 
-    def look_up(self, share_id: str) -> Share | Tombstone:
+    def look_up(self, share_id: ShareId) -> Share | Tombstone:
         """Return a share, or what is kept of it; raises ``share_not_found``."""
         found = self._store.share(share_id)
         if found is not None and found.state is State.ACTIVE:
@@ -81,13 +82,13 @@ class Removal:
         days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
         swept = 0
         for share_id in self._store.expired(days, now):
-            share = self._store.share(share_id)
+            share = self._store.share(ShareId(share_id))
             if share is not None:
                 self.take_away(share, "expired")
                 swept += 1
         return swept
 
-    def purge(self, share_id: str, round_: int) -> None:
+    def purge(self, share_id: ShareId, round_: int) -> None:
         """Delete everything of a share; from round 2 on, verify that nothing was left and write that down.
 
         What a writer left that had begun before the removal is deleted too, counted, and verified once more.
@@ -120,7 +121,7 @@ class Removal:
 
     def take_away(self, share: Share, reason: str) -> None:
         """Make the share gone for everyone, then have it purged; both steps can be repeated."""
-        self._store.bury(share, Tombstone(share=share.id, reason=reason, deleted_at=now_ms()))
+        self._store.bury(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)
         self._farewell.farewell(share.id, viewers[:INLINE_VIEWERS])

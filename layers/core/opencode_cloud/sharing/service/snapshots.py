@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.sharing.models import SCHEMA, Item, Position, Share, Snapshot, State, share_gone
 from opencode_cloud.sharing.protocol.fold import Fold
@@ -58,7 +59,7 @@ class Snapshots:
         self._store = store
         self._objects = objects
 
-    def follow(self, share_id: str, end: Position) -> Snapshot | None:
+    def follow(self, share_id: ShareId, end: Position) -> Snapshot | None:
         """React to a log that has grown to ``end``: take a snapshot, or advance the hint, where it is time to."""
         share = self._store.share(share_id)
         if share is None or share.state is State.GONE:
@@ -120,7 +121,7 @@ class Snapshots:
             seq = record.last
         return Part(fold, seq, more=False)
 
-    def publish(self, share_id: str, name: str, body: bytes, content_type: str) -> str:
+    def publish(self, share_id: ShareId, name: str, body: bytes, content_type: str) -> str:
         """Store a document for readers, unless it is there, and return its address.
 
         Raises ``share_gone`` when the share was removed while it was written, and removes it again.
@@ -143,20 +144,20 @@ class Snapshots:
             end = Position(record.last, record.total)
         return fold, end
 
-    def _read(self, share_id: str, snapshot: Snapshot) -> list[Item]:
+    def _read(self, share_id: ShareId, snapshot: Snapshot) -> list[Item]:
         document = _document.decode(gzip.decompress(self._objects.get(share_id, snapshot.object)))
         return [
             Item(key=i.key, type=i.type, data=bytes(i.data), body=i.body, seq=i.seq, at=i.at) for i in document.items
         ]
 
 
-def items_document(share_id: str, seq: int, items: Sequence[bytes], *, more: bool = False) -> bytes:
+def items_document(share_id: ShareId, seq: int, items: Sequence[bytes], *, more: bool = False) -> bytes:
     """Encode the document of ``GET /share/{id}/items``; ``more`` says that the log goes on after ``seq``."""
     head = msgspec.json.encode({"schema": SCHEMA, "share": share_id, "seq": seq, "more": more})[:-1]
     return head + b',"items":[' + b",".join(items) + b"]}"
 
 
-def _with_body_name(share_id: str, item: Item) -> bytes:
+def _with_body_name(share_id: ShareId, item: Item) -> bytes:
     """Encode an item for a snapshot: as readers see it, and with the name of its object for ourselves."""
     encoded = encode_item(share_id, item)
     return encoded if item.body is None else encoded[:-1] + b',"body":' + msgspec.json.encode(item.body) + b"}"

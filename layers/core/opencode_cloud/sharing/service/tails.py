@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.models import Item, Position
 
 _SHARES = 1000
@@ -40,12 +41,12 @@ class Tails:
     def __init__(self) -> None:
         self._tails: OrderedDict[str, Tail] = OrderedDict()
 
-    def position(self, share_id: str) -> Position | None:
+    def position(self, share_id: ShareId) -> Position | None:
         """Return the known end of a log, if any."""
         tail = self._tails.get(share_id)
         return tail.position if tail else None
 
-    def advance(self, share_id: str, position: Position, items: Iterable[Item]) -> Tail:
+    def advance(self, share_id: ShareId, position: Position, items: Iterable[Item]) -> Tail:
         """Note that a log reaches to ``position`` and that ``items`` are in it."""
         tail = self._tails.setdefault(share_id, Tail(position))
         self._tails.move_to_end(share_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import each
@@ -47,35 +48,38 @@ class Viewing:
         self._tasks = tasks
         self._gate = gate
 
-    def poll(self, connection: str, share_id: str) -> None:
+    def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Let a legacy socket connect. It never speaks, so its replay begins by itself once the socket is up.
 
         Raises ``share_not_found`` or ``share_gone``, or 401: no viewer of this protocol has a ticket.
         """
         self._gate.admit(share_id, self._store.share(share_id), Visitor())
-        self._tasks.replay(share_id, Viewer(connection, Protocol.POLL))
+        self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
-    def leave(self, connection: str) -> None:
+    def leave(self, connection_id: ConnectionId) -> None:
         """Forget a socket that has ended."""
-        each(lambda share_id: self._store.remove_viewer(share_id, connection), self._connections.forget(connection))
+        each(
+            lambda share_id: self._store.remove_viewer(ShareId(share_id), connection_id),
+            self._connections.forget(connection_id),
+        )
 
-    def resume(self, connection: str, share_id: str, after: int, ticket: str = "") -> None:
+    def resume(self, connection_id: ConnectionId, share_id: ShareId, after: int, ticket: str = "") -> None:
         """Send all that came after ``after``, and have every later commit pushed.
 
         The viewer is noted before the log is read, so each commit is either read here or pushed by its writer; who
         pushes looks at the ticket for itself. Raises as :meth:`Gate.admit` does.
         """
         log.count("ResumeCount")
-        join(self._store, self._connections, share_id, Viewer(connection, Protocol.LIVE, ticket))
+        join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
         page = self._store.page(share_id, after)
         try:
             self._gate.admit(share_id, page.share, Visitor(ticket=ticket))
         except ServiceError:
-            self._store.remove_viewer(share_id, connection)
+            self._store.remove_viewer(share_id, connection_id)
             raise
-        self._fan_out.send(share_id, [(connection, _resumption(share_id, after, page))])
+        self._fan_out.send(share_id, [(connection_id, _resumption(share_id, after, page))])
 
-    def ping(self, share_id: str, ticket: str = "") -> bytes:
+    def ping(self, share_id: ShareId, ticket: str = "") -> bytes:
         """Return the frame that says where the log ends, by which a viewer notices a push that was lost."""
         share, end = self._store.end(share_id)
         self._gate.admit(share_id, share, Visitor(ticket=ticket))
@@ -94,47 +98,47 @@ class Replay:
         self._snapshots = snapshots
         self._gate = gate
 
-    def run(self, share_id: str, connection: str) -> None:
+    def run(self, share_id: ShareId, connection_id: ConnectionId) -> None:
         """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
 
         What was committed while that went on is sent once more at the end, since its push may have been overtaken by
         an older value from the replay. A share that went before the socket was up, or was closed to it, ends it.
         """
-        if not self._fan_out.wait_until_open(connection):
+        if not self._fan_out.wait_until_open(connection_id):
             return
-        viewer = Viewer(connection, Protocol.POLL)
+        viewer = Viewer(connection_id, Protocol.POLL)
         join(self._store, self._connections, share_id, viewer)
         try:
             share = self._gate.admit(share_id, self._store.share(share_id), Visitor()).share
         except (Gone, NotFound, Unauthorized):
-            self._store.remove_viewer(share_id, connection)
+            self._store.remove_viewer(share_id, connection_id)
             self._fan_out.farewell(share_id, [viewer])
             return
         fold, seq = self._snapshots.fold(share)
-        self._send_legacy(share, connection, fold.items())
+        self._send_legacy(share, connection_id, fold.items())
         missed = Fold()
         missed.add_records(self._store.records(share.id, seq))
-        self._send_legacy(share, connection, missed.items())
+        self._send_legacy(share, connection_id, missed.items())
 
-    def _send_legacy(self, share: Share, connection: str, items: Sequence[Item]) -> None:
+    def _send_legacy(self, share: Share, connection_id: ConnectionId, items: Sequence[Item]) -> None:
         for kind in ("session", "message", "part"):
             chosen = sorted((item for item in items if item.type == kind), key=legacy_order)
             frames = [legacy_frame(share.id, item, share.pseudonym) for item in chosen]
-            self._fan_out.send(share.id, [(connection, [frame]) for frame in frames if frame is not None])
+            self._fan_out.send(share.id, [(connection_id, [frame]) for frame in frames if frame is not None])
 
 
-def join(store: ShareStore, connections: ConnectionStore, share_id: str, viewer: Viewer) -> None:
+def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
     """Have every later commit pushed to ``viewer``, until it leaves."""
     each(
         lambda note: note(),
         [
             lambda: store.add_viewer(share_id, viewer),
-            lambda: connections.follow(viewer.connection, share_id),
+            lambda: connections.follow(viewer.connection_id, share_id),
         ],
     )
 
 
-def _resumption(share_id: str, after: int, page: LogPage) -> list[bytes]:
+def _resumption(share_id: ShareId, after: int, page: LogPage) -> list[bytes]:
     """Return the frames that bring a viewer from ``after`` to the end of ``page``."""
     seq = page.records[-1].last if page.records else after
     fold = Fold()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
 
@@ -15,11 +16,11 @@ class ConnectionStore:
         self._table = table
         self._dynamodb = aws.dynamodb()
 
-    def follow(self, connection: str, share_id: str) -> None:
-        """Note that ``connection`` follows a share."""
+    def follow(self, connection_id: ConnectionId, share_id: ShareId) -> None:
+        """Note that ``connection_id`` follows a share."""
         self._dynamodb.update_item(
             TableName=self._table,
-            Key={"connection": {"S": connection}},
+            Key={"connection": {"S": connection_id}},
             UpdateExpression="ADD shares :share SET #ttl = :ttl",
             ExpressionAttributeNames={"#ttl": "ttl"},
             ExpressionAttributeValues={
@@ -28,9 +29,9 @@ class ConnectionStore:
             },
         )
 
-    def forget(self, connection: str) -> list[str]:
-        """Forget ``connection`` and return the shares that it followed."""
+    def forget(self, connection_id: ConnectionId) -> list[str]:
+        """Forget ``connection_id`` and return the shares that it followed."""
         answer = self._dynamodb.delete_item(
-            TableName=self._table, Key={"connection": {"S": connection}}, ReturnValues="ALL_OLD"
+            TableName=self._table, Key={"connection": {"S": connection_id}}, ReturnValues="ALL_OLD"
         )
         return list(answer.get("Attributes", {}).get("shares", {}).get("SS", []))

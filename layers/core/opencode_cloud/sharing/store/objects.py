@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ class ObjectStore:
         self._bucket = bucket
         self._s3 = aws.s3()
 
-    def put_body(self, share_id: str, data: bytes) -> str:
+    def put_body(self, share_id: ShareId, data: bytes) -> str:
         """Store the body of a large item; return its name, a hash of its content, so a re-sent one is one object."""
         name = f"items/{hashlib.sha256(data).hexdigest()}"
         self.put(share_id, name, gzip.compress(data, 6, mtime=0))
         return name
 
-    def get_body(self, share_id: str, name: str) -> bytes:
+    def get_body(self, share_id: ShareId, name: str) -> bytes:
         """Return the body of a large item."""
         return gzip.decompress(self.get(share_id, name))
 
-    def put(self, share_id: str, name: str, data: bytes, content_type: str = "application/json") -> None:
+    def put(self, share_id: ShareId, name: str, data: bytes, content_type: str = "application/json") -> None:
         """Store an object of gzip-compressed bytes; readers with a presigned address decompress by its encoding."""
         self._s3.put_object(
             Bucket=self._bucket,
@@ -51,17 +52,17 @@ class ObjectStore:
             CacheControl="private, no-store",
         )
 
-    def put_record(self, share_id: str, name: str, payload: bytes) -> None:
+    def put_record(self, share_id: ShareId, name: str, payload: bytes) -> None:
         """Store the payload of a record that is too large for its row."""
         self._s3.put_object(
             Bucket=self._bucket, Key=_key(share_id, name), Body=payload, ContentType="application/octet-stream"
         )
 
-    def get(self, share_id: str, name: str) -> bytes:
+    def get(self, share_id: ShareId, name: str) -> bytes:
         """Return an object's bytes as stored."""
         return self._s3.get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
 
-    def exists(self, share_id: str, name: str) -> bool:
+    def exists(self, share_id: ShareId, name: str) -> bool:
         """Tell whether an object is there."""
         try:
             self._s3.head_object(Bucket=self._bucket, Key=_key(share_id, name))
@@ -71,11 +72,11 @@ class ObjectStore:
             raise
         return True
 
-    def delete(self, share_id: str, name: str) -> None:
+    def delete(self, share_id: ShareId, name: str) -> None:
         """Delete one object, in all its versions."""
         self._delete_versions(_key(share_id, name))
 
-    def address(self, share_id: str, name: str) -> str:
+    def address(self, share_id: ShareId, name: str) -> str:
         """Return an address at which anyone may read the object for :data:`PRESIGNED_SECONDS`."""
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": _key(share_id, name)}, ExpiresIn=PRESIGNED_SECONDS
@@ -85,7 +86,7 @@ class ObjectStore:
         """Return the origin (scheme, host, port) of :meth:`address`."""
         return _origin(self._bucket)
 
-    def purge(self, share_id: str) -> int:
+    def purge(self, share_id: ShareId) -> int:
         """Delete every version of every object of a share; return how many there were."""
         return self._delete_versions(_key(share_id, ""))
 
@@ -110,9 +111,9 @@ class ObjectStore:
 
 @cache
 def _origin(bucket: str) -> str:
-    parts = urlsplit(ObjectStore(bucket).address("any", "any"))
+    parts = urlsplit(ObjectStore(bucket).address(ShareId("any"), "any"))
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _key(share_id: str, name: str) -> str:
+def _key(share_id: ShareId, name: str) -> str:
     return f"shares/{share_id}/{name}"

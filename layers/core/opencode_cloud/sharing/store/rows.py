@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.sharing.models import (
     Item,
@@ -50,9 +51,9 @@ def log_key(seq: int) -> str:
     return f"{LOG}{seq:012d}"
 
 
-def viewer_key(connection: str) -> str:
+def viewer_key(connection_id: ConnectionId) -> str:
     """Return the sort key of a viewer's row."""
-    return f"{VIEWER}{connection}"
+    return f"{VIEWER}{connection_id}"
 
 
 def key(partition: str, sort: str) -> Row:
@@ -65,7 +66,7 @@ def session_key(session_hash: str) -> Row:
     return key(f"session#{session_hash}", "SHARE")
 
 
-def tombstone_key(share_id: str) -> Row:
+def tombstone_key(share_id: ShareId) -> Row:
     """Return the key of what is kept of a removed share; a partition of its own, so the share's can be empty."""
     return key(f"gone#{share_id}", "GONE")
 
@@ -119,8 +120,8 @@ def expiry(expires_at: int) -> Row:
 def ownership_values(ownership: Ownership) -> Row:
     """Return what of a META row says whose it is, and so puts it into the indexes of workspaces and owners."""
     values: Row = {
-        "workspace": {"S": ownership.workspace},
-        "owner": {"S": owner_key(ownership.workspace, ownership.owner)},
+        "workspace": {"S": ownership.workspace_id},
+        "owner": {"S": owner_key(ownership.workspace_id, ownership.owner)},
         "mode": {"S": ownership.mode.value},
         "ticket_key": {"B": ownership.ticket_key},
         "title": {"S": ownership.title},
@@ -130,14 +131,14 @@ def ownership_values(ownership: Ownership) -> Row:
     return values
 
 
-def owner_key(workspace: str, owner: str) -> str:
+def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
     """Return the partition of the index of owners: of one in one workspace, so that no list mixes workspaces."""
-    return f"{workspace}#{owner}"
+    return f"{workspace_id}#{owner}"
 
 
 def place_key(attribute: str, value: str, place: Place) -> Row:
     """Return the key of ``place`` in the index of the partition ``attribute``."""
-    return {**key(place.share, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
+    return {**key(place.share_id, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
 
 
 def share_from(row: Mapping[str, Any]) -> Share:
@@ -162,7 +163,7 @@ def share_from(row: Mapping[str, Any]) -> Share:
 def _ownership_from(row: Mapping[str, Any]) -> Ownership:
     return Ownership(
         owner=row["owner"]["S"].partition("#")[2],
-        workspace=row["workspace"]["S"],
+        workspace_id=row["workspace"]["S"],
         mode=Mode(row["mode"]["S"]),
         ticket_key=bytes(row["ticket_key"]["B"]),
         password_hash=row["password_hash"]["S"] if "password_hash" in row else "",
@@ -204,7 +205,7 @@ def viewer_from(row: Mapping[str, Any]) -> Viewer:
 def tombstone_row(tombstone: Tombstone, ttl: int) -> Row:
     """Return the row of a tombstone; ``ttl`` is when it may be forgotten (seconds since the epoch)."""
     row: Row = {
-        **tombstone_key(tombstone.share),
+        **tombstone_key(tombstone.share_id),
         "reason": {"S": tombstone.reason},
         "deleted_at": {"N": str(tombstone.deleted_at)},
         "removed_rows": {"N": str(tombstone.removed_rows)},
@@ -221,7 +222,7 @@ def tombstone_from(row: Mapping[str, Any]) -> Tombstone:
     """Read a tombstone."""
     purged_at = row.get("purged_at")
     return Tombstone(
-        share=row["pk"]["S"].partition("#")[2],
+        share_id=row["pk"]["S"].partition("#")[2],
         reason=row["reason"]["S"],
         deleted_at=int(row["deleted_at"]["N"]),
         purged_at=int(purged_at["N"]) if purged_at else None,
@@ -231,7 +232,7 @@ def tombstone_from(row: Mapping[str, Any]) -> Tombstone:
     )
 
 
-def record_row(share_id: str, first: int, end: Position, at: int, payload: Payload) -> Row:
+def record_row(share_id: ShareId, first: int, end: Position, at: int, payload: Payload) -> Row:
     """Return the row of a log record: its compressed items, or the name of the object that holds them."""
     row: Row = {
         **key(share_id, log_key(first)),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, transact
@@ -77,7 +78,7 @@ class ShareStore:
         row = self._get(rows.session_key(session_hash))
         return str(row["share_id"]["S"]) if row else None
 
-    def share(self, share_id: str) -> Share | None:
+    def share(self, share_id: ShareId) -> Share | None:
         """Return a share's row."""
         row = self._get(rows.key(share_id, META))
         return rows.share_from(row) if row else None
@@ -131,7 +132,7 @@ class ShareStore:
             ExpressionAttributeValues={":share": {"S": share.id}},
         )
 
-    def tombstone(self, share_id: str) -> Tombstone | None:
+    def tombstone(self, share_id: ShareId) -> Tombstone | None:
         """Return what is kept of a removed share."""
         row = self._get(rows.tombstone_key(share_id))
         return rows.tombstone_from(row) if row else None
@@ -175,12 +176,12 @@ class ShareStore:
         known = {":known": {"B": share.ownership.ticket_key}}
         return self._set(share.id, values, "ticket_key = :known", known, removed)
 
-    def set_title(self, share_id: str, title: str) -> None:
+    def set_title(self, share_id: ShareId, title: str) -> None:
         """Note the session's title, for lists."""
         self._set(share_id, {"title": {"S": title}}, "attribute_exists(ticket_key)")
 
     def _set(
-        self, share_id: str, values: Row, condition: str, compared: Row | None = None, removed: Sequence[str] = ()
+        self, share_id: ShareId, values: Row, condition: str, compared: Row | None = None, removed: Sequence[str] = ()
     ) -> bool:
         """Set attributes of an active share's row; False when the condition does not hold."""
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
@@ -199,7 +200,7 @@ class ShareStore:
             },
         )
 
-    def count_view(self, share_id: str) -> None:
+    def count_view(self, share_id: ShareId) -> None:
         """Count that a share was opened."""
         self._dynamodb.update_item(
             TableName=self._table,
@@ -222,14 +223,14 @@ class ShareStore:
         ]
 
     def shares_in(
-        self, workspace: str, owner: str | None, limit: int, after: Place | None
+        self, workspace_id: WorkspaceId, owner: str | None, limit: int, after: Place | None
     ) -> tuple[list[str], Place | None]:
         """Return the ids of a page of a workspace's shares, newest first, and where the next page begins.
 
         With ``owner`` only theirs. ``after`` is what the page before returned. The index follows the table within a
         second or so.
         """
-        attribute, value = ("owner", rows.owner_key(workspace, owner)) if owner else ("workspace", workspace)
+        attribute, value = ("owner", rows.owner_key(workspace_id, owner)) if owner else ("workspace", workspace_id)
         begin: Any = {"ExclusiveStartKey": rows.place_key(attribute, value, after)} if after else {}
         answer: Any = self._dynamodb.query(
             TableName=self._table,
@@ -245,7 +246,7 @@ class ShareStore:
         following = Place(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
         return [row["pk"]["S"] for row in answer["Items"]], following
 
-    def set_snapshot(self, share_id: str, snapshot: Snapshot | None, hint: Position) -> bool:
+    def set_snapshot(self, share_id: ShareId, snapshot: Snapshot | None, hint: Position) -> bool:
         """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
         values: Row = {
             ":active": {"S": State.ACTIVE.value},
@@ -284,7 +285,7 @@ class ShareStore:
 
     # --------------------------------------------------------------------------------------------- log
 
-    def head(self, share_id: str, known: Position | None) -> Head:
+    def head(self, share_id: ShareId, known: Position | None) -> Head:
         """Read what a commit needs, in one query: all after the ``known`` end of the log, or only the share's hint."""
         start = rows.log_key(known.seq + 1) if known else META
         found = list(self._query(share_id, start, VIEWER + "~"))
@@ -296,7 +297,7 @@ class ShareStore:
             tail = Position(records[-1].last, records[-1].total)
         return Head(share, records, viewers, tail)
 
-    def prepare(self, share_id: str, items: Sequence[Item]) -> Payload:
+    def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         """Store what of ``items`` is too large for a row, and return the rest, compressed, ready to be appended."""
         items = each(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
         packed = rows.pack(items)
@@ -306,12 +307,12 @@ class ShareStore:
         self._objects.put_record(share_id, claim, packed)
         return Payload(count=len(items), size=len(packed), claim=claim)
 
-    def _claim_check(self, share_id: str, item: Item) -> Item:
+    def _claim_check(self, share_id: ShareId, item: Item) -> Item:
         if len(item.data) <= ITEM_BODY_BYTES:
             return item
         return msgspec.structs.replace(item, data=b"", body=self._objects.put_body(share_id, item.data))
 
-    def append(self, share_id: str, tail: Position, at: int, payload: Payload) -> Position | None:
+    def append(self, share_id: ShareId, tail: Position, at: int, payload: Payload) -> Position | None:
         """Put a record behind ``tail`` and return the log's new end; None when another writer was first.
 
         One conditional put keeps invariant I2: the record's key follows the last item of a record that is known to
@@ -326,7 +327,7 @@ class ShareStore:
         )
         return end if appended else None
 
-    def page(self, share_id: str, after: int) -> LogPage:
+    def page(self, share_id: ShareId, after: int) -> LogPage:
         """Return the share and the first page of its log after ``after``, which may lie within a record."""
         answer = self._query_page(share_id, rows.log_key(after + 1), META)
         found = answer["Items"]
@@ -338,14 +339,14 @@ class ShareStore:
             records = (*self._around(share_id, after), *records)
         return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
 
-    def end(self, share_id: str) -> tuple[Share | None, int]:
+    def end(self, share_id: ShareId) -> tuple[Share | None, int]:
         """Return a share and the number of its last item, by one query backwards from the share's row."""
         answer = self._query_page(share_id, LOG, META, ScanIndexForward=False, Limit=2)
         found: dict[str, Row] = {row["sk"]["S"][:2]: row for row in answer["Items"]}
         meta, last = found.get(META[:2]), found.get(LOG)
         return rows.share_from(meta) if meta else None, int(last["last"]["N"]) if last else 0
 
-    def records(self, share_id: str, after: int) -> Iterator[Record]:
+    def records(self, share_id: ShareId, after: int) -> Iterator[Record]:
         """Yield the records of a log with items after ``after``, which may lie within a record."""
         first = True
         for batch in _batches(self._query(share_id, rows.log_key(after + 1), LOG + "~")):
@@ -357,11 +358,11 @@ class ShareStore:
         if first and after:
             yield from (record for record in self._around(share_id, after) if record.last > after)
 
-    def record_with(self, share_id: str, seq: int) -> Record | None:
+    def record_with(self, share_id: ShareId, seq: int) -> Record | None:
         """Return the record that holds the item ``seq``."""
         return next((record for record in self._around(share_id, seq) if record.last >= seq), None)
 
-    def _around(self, share_id: str, seq: int) -> tuple[Record, ...]:
+    def _around(self, share_id: ShareId, seq: int) -> tuple[Record, ...]:
         """Return the last record that begins at or before ``seq``."""
         answer = self._query_page(share_id, LOG, rows.log_key(seq), ScanIndexForward=False, Limit=1)
         return self._records(answer["Items"])
@@ -383,29 +384,29 @@ class ShareStore:
 
     # ----------------------------------------------------------------------------------------- viewers
 
-    def add_viewer(self, share_id: str, viewer: Viewer) -> None:
+    def add_viewer(self, share_id: ShareId, viewer: Viewer) -> None:
         """Have every later commit pushed to ``viewer``."""
         self._dynamodb.put_item(
             TableName=self._table,
             Item={
-                **rows.key(share_id, rows.viewer_key(viewer.connection)),
+                **rows.key(share_id, rows.viewer_key(viewer.connection_id)),
                 "protocol": {"S": viewer.protocol.value},
                 **({"ticket": {"S": viewer.ticket}} if viewer.ticket else {}),
                 "ttl": {"N": str(now_seconds() + VIEWER_SECONDS)},
             },
         )
 
-    def remove_viewer(self, share_id: str, connection: str) -> None:
-        """Stop pushing to ``connection``."""
-        self._dynamodb.delete_item(TableName=self._table, Key=rows.key(share_id, rows.viewer_key(connection)))
+    def remove_viewer(self, share_id: ShareId, connection_id: ConnectionId) -> None:
+        """Stop pushing to ``connection_id``."""
+        self._dynamodb.delete_item(TableName=self._table, Key=rows.key(share_id, rows.viewer_key(connection_id)))
 
-    def viewers(self, share_id: str) -> list[Viewer]:
+    def viewers(self, share_id: ShareId) -> list[Viewer]:
         """Return the viewers of a share."""
         return [rows.viewer_from(row) for row in self._query(share_id, VIEWER, VIEWER + "~")]
 
     # ------------------------------------------------------------------------------------------- purge
 
-    def purge(self, share_id: str) -> int:
+    def purge(self, share_id: ShareId) -> int:
         """Delete every row of a share's partition; return how many there were."""
         keys = [
             {"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", ProjectionExpression="pk, sk")
@@ -419,7 +420,7 @@ class ShareStore:
     def _get(self, key: Row) -> Row | None:
         return self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
-    def _query(self, share_id: str, low: str, high: str, **options: Any) -> Iterator[Row]:
+    def _query(self, share_id: ShareId, low: str, high: str, **options: Any) -> Iterator[Row]:
         start: Row | None = {}
         while start is not None:
             paging = {"ExclusiveStartKey": start} if start else {}
@@ -427,7 +428,7 @@ class ShareStore:
             yield from answer["Items"]
             start = answer.get("LastEvaluatedKey")
 
-    def _query_page(self, share_id: str, low: str, high: str, **options: Any) -> Any:
+    def _query_page(self, share_id: ShareId, low: str, high: str, **options: Any) -> Any:
         return self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",

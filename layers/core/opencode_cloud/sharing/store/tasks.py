@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.parallel import each
 from opencode_cloud.sharing.models import Protocol, Viewer
@@ -20,8 +21,8 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     """What the function ``deliver`` is asked to do: replay a share to one viewer, or push one record to many."""
 
     task: Literal["replay", "push"]
-    share: str
-    viewers: list[tuple[str, Protocol, str]]
+    share_id: ShareId
+    viewers: list[tuple[ConnectionId, Protocol, str]]
     seq: int = 0
 
 
@@ -31,9 +32,9 @@ class PurgeRequest(msgspec.Struct, omit_defaults=True):
     With ``workspace`` in place of ``share``: remove all shares of a workspace that is gone for good.
     """
 
-    share: str = ""
+    share_id: ShareId = ShareId("")
     round: int = 1
-    workspace: str = ""
+    workspace_id: WorkspaceId = WorkspaceId("")
 
 
 class Tasks:
@@ -43,23 +44,23 @@ class Tasks:
         self._deliver_function = deliver_function
         self._purge_queue = purge_queue
 
-    def replay(self, share_id: str, viewer: Viewer) -> None:
+    def replay(self, share_id: ShareId, viewer: Viewer) -> None:
         """Have the whole state of a share sent to ``viewer``."""
-        self._invoke(Delivery("replay", share_id, [(viewer.connection, viewer.protocol, viewer.ticket)]))
+        self._invoke(Delivery("replay", share_id, [(viewer.connection_id, viewer.protocol, viewer.ticket)]))
 
-    def push(self, share_id: str, seq: int, viewers: Sequence[Viewer]) -> None:
+    def push(self, share_id: ShareId, seq: int, viewers: Sequence[Viewer]) -> None:
         """Have the record that begins with ``seq`` sent to many viewers, by several invocations in parallel."""
-        known = [(viewer.connection, viewer.protocol, viewer.ticket) for viewer in viewers]
+        known = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
         chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
         each(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
 
-    def purge(self, share_id: str, round_: int = 1, delay_seconds: int = 0) -> None:
+    def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:
         """Have everything of a share removed, or verified to be."""
         self._request(PurgeRequest(share_id, round_), delay_seconds)
 
-    def purge_workspace(self, workspace: str) -> None:
+    def purge_workspace(self, workspace_id: WorkspaceId) -> None:
         """Have all shares of a workspace removed."""
-        self._request(PurgeRequest(workspace=workspace))
+        self._request(PurgeRequest(workspace_id=workspace_id))
 
     def _request(self, request: PurgeRequest, delay_seconds: int = 0) -> None:
         aws.sqs().send_message(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
@@ -33,31 +34,31 @@ class EventRoutes:
         add, base, own = self._gate.add, f"{WORKSPACE}/usage", Permission.USAGE_OWN
         add(f"GET {base}/events", self.list, own, "List model calls", TAG)
         add(f"GET {base}/events.csv", self.list_sheet, own, "List model calls, as CSV", TAG)
-        add(f"GET {base}/events/<call>", self.get, own, "Read a model call", TAG)
+        add(f"GET {base}/events/<call_id>", self.get, own, "Read a model call", TAG)
 
     def list(
-        self, workspace: str, asked: Filters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceId, asked: Filters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[Call]]:
         """List model calls, the newest first: the workspace's if you may read them (`usage:read`), else your own.
 
         A call appears within about a minute of its end. Neither prompts nor answers are kept.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
-        found = self._reading.events(self._gate.actor, workspace, asked.selection(), after, limit + 1)
+        found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, limit + 1)
         return document(page_of(found, limit, _place, show_call))
 
-    def list_sheet(self, workspace: str, asked: Filters, cursor: Cursor = None) -> Response[str]:
+    def list_sheet(self, workspace_id: WorkspaceId, asked: Filters, cursor: Cursor = None) -> Response[str]:
         """Get model calls as CSV, the newest first. For more than some thousands, make an export.
 
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
-        found = self._reading.events(self._gate.actor, workspace, asked.selection(), after, MOST_ROWS + 1)
-        return sheet(self._gate.event, f"calls-{workspace}", EVENT_COLUMNS, found, event_row, _place, cursor)
+        found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, MOST_ROWS + 1)
+        return sheet(self._gate.event, f"calls-{workspace_id}", EVENT_COLUMNS, found, event_row, _place, cursor)
 
-    def get(self, workspace: str, call: str) -> Response[Call]:
+    def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Response[Call]:
         """Read what one model call used and cost."""
-        return document(show_call(self._reading.event(self._gate.actor, workspace, call)))
+        return document(show_call(self._reading.event(self._gate.actor, workspace_id, call_id)))
 
 
 def _place(stored: Stored) -> tuple[datetime, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -94,39 +95,41 @@ class ExportRoutes:
         add(f"GET {all_}/schedule", self.schedule, read, "Read the schedule of exports", TAG)
         add(f"PUT {all_}/schedule", self.put_schedule, read, "Schedule exports", TAG)
         add(f"DELETE {all_}/schedule", self.unschedule, read, "Stop scheduled exports", TAG, HTTPStatus.NO_CONTENT)
-        add(f"GET {all_}/<export>", self.get, read, "Read an export", TAG)
+        add(f"GET {all_}/<export_id>", self.get, read, "Read an export", TAG)
 
-    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[ExportView]]:
+    def list(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[ExportView]]:
         """List exports of the last 30 days, the newest first."""
         after = decode_cursor(cursor, tuple[str])
-        found = self._exports.of_workspace(workspace, after[0] if after else None, limit + 1)
+        found = self._exports.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(found, limit, lambda export: (export.id,), show))
 
-    def create(self, workspace: str, body: ExportWish) -> Response[ExportView]:
+    def create(self, workspace_id: WorkspaceId, body: ExportWish) -> Response[ExportView]:
         """Have all model calls of a period written to files. The answer comes before they are: read the export later.
 
         Files are kept for 30 days. Amounts are written in micro-cents and in dollars.
         """
-        made = self._exports.create(self._gate.actor, workspace, body.since, body.until, body.format)
+        made = self._exports.create(self._gate.actor, workspace_id, body.since, body.until, body.format)
         return document(show(made), HTTPStatus.ACCEPTED)
 
-    def get(self, workspace: str, export: str) -> Response[ExportDetail]:
+    def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Response[ExportDetail]:
         """Read how far an export is, and where its files can be read for the next five minutes."""
-        found, files = self._exports.fetch(self._gate.actor, workspace, export)
+        found, files = self._exports.fetch(self._gate.actor, workspace_id, export_id)
         return document(show_detail(found, files))
 
-    def schedule(self, workspace: str) -> Response[ScheduleView]:
+    def schedule(self, workspace_id: WorkspaceId) -> Response[ScheduleView]:
         """Read which exports are made by themselves."""
-        return document(_show_schedule(self._exports.schedule(workspace)))
+        return document(_show_schedule(self._exports.schedule(workspace_id)))
 
-    def put_schedule(self, workspace: str, body: ScheduleWish) -> Response[ScheduleView]:
+    def put_schedule(self, workspace_id: WorkspaceId, body: ScheduleWish) -> Response[ScheduleView]:
         """Have an export made in the night after each day, week or month; it is in the list like any other."""
-        made = self._exports.put_schedule(self._gate.actor, workspace, body.every, body.format)
+        made = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
         return document(_show_schedule(made))
 
-    def unschedule(self, workspace: str) -> Response[None]:
+    def unschedule(self, workspace_id: WorkspaceId) -> Response[None]:
         """Have no more exports made by themselves; those that were made stay."""
-        self._exports.delete_schedule(self._gate.actor, workspace)
+        self._exports.delete_schedule(self._gate.actor, workspace_id)
         return nothing()
 
 

@@ -10,6 +10,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document
@@ -50,7 +51,7 @@ class FigureRoutes:
 
     def totals(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         asked: Filters,
         group_by: GroupBy = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -62,8 +63,8 @@ class FigureRoutes:
         hours, and for sessions to whole days; `from` and `to` of the answer say to which.
         """
         wanted, actor = asked.selection(), self._gate.actor
-        total = self._reading.total(actor, workspace, wanted)
-        lines = self._groups(workspace, asked, group_by, limit + 1, cursor)
+        total = self._reading.total(actor, workspace_id, wanted)
+        lines = self._groups(workspace_id, asked, group_by, limit + 1, cursor)
         names = self._reading.names(group_by, lines)
         page = page_of(lines, limit, _rank, lambda line: show_group(line, names))
         shown = whole(wanted, None, group_by)
@@ -78,22 +79,22 @@ class FigureRoutes:
         )
 
     def totals_sheet(
-        self, workspace: str, asked: Filters, group_by: GroupBy = None, cursor: Cursor = None
+        self, workspace_id: WorkspaceId, asked: Filters, group_by: GroupBy = None, cursor: Cursor = None
     ) -> Response[str]:
         """Get totals by group as CSV, or one line of all calls without `group_by`.
 
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
         if group_by is None:
-            total = self._reading.total(self._gate.actor, workspace, asked.selection())
+            total = self._reading.total(self._gate.actor, workspace_id, asked.selection())
             lines = [Line(start=None, group=None, sums=total)]
         else:
-            lines = self._groups(workspace, asked, group_by, MOST_ROWS + 1, cursor)
-        return self._sheet(f"usage-{workspace}", group_by, lines, _rank, cursor)
+            lines = self._groups(workspace_id, asked, group_by, MOST_ROWS + 1, cursor)
+        return self._sheet(f"usage-{workspace_id}", group_by, lines, _rank, cursor)
 
     def series(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         asked: Filters,
         interval: Every = Interval.DAY,
         group_by: GroupBy = None,
@@ -104,13 +105,13 @@ class FigureRoutes:
 
         Who may not read the workspace's usage (`usage:read`) gets their own. Intervals without calls are left out.
         """
-        lines = self._points(workspace, asked, interval, group_by, limit + 1, cursor)
+        lines = self._points(workspace_id, asked, interval, group_by, limit + 1, cursor)
         names = self._reading.names(group_by, lines)
         return document(page_of(lines, limit, _place, lambda line: show_point(line, group_by, names)))
 
     def series_sheet(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         asked: Filters,
         interval: Every = Interval.DAY,
         group_by: GroupBy = None,
@@ -120,20 +121,28 @@ class FigureRoutes:
 
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
-        lines = self._points(workspace, asked, interval, group_by, MOST_ROWS + 1, cursor)
-        return self._sheet(f"usage-{workspace}-{interval}", group_by, lines, _place, cursor)
+        lines = self._points(workspace_id, asked, interval, group_by, MOST_ROWS + 1, cursor)
+        return self._sheet(f"usage-{workspace_id}-{interval}", group_by, lines, _place, cursor)
 
-    def _groups(self, workspace: str, asked: Asked, by: Dimension | None, limit: int, cursor: str | None) -> list[Line]:
+    def _groups(
+        self, workspace_id: WorkspaceId, asked: Asked, by: Dimension | None, limit: int, cursor: str | None
+    ) -> list[Line]:
         if by is None:
             return []
         after = decode_cursor(cursor, tuple[Cost, str])
-        return list(self._reading.groups(self._gate.actor, workspace, asked.selection(), by, after, limit))
+        return list(self._reading.groups(self._gate.actor, workspace_id, asked.selection(), by, after, limit))
 
     def _points(
-        self, workspace: str, asked: Asked, interval: Interval, by: Dimension | None, limit: int, cursor: str | None
+        self,
+        workspace_id: WorkspaceId,
+        asked: Asked,
+        interval: Interval,
+        by: Dimension | None,
+        limit: int,
+        cursor: str | None,
     ) -> list[Line]:
         after = decode_cursor(cursor, tuple[datetime, str])
-        return list(self._reading.series(self._gate.actor, workspace, asked.selection(), interval, by, after, limit))
+        return list(self._reading.series(self._gate.actor, workspace_id, asked.selection(), interval, by, after, limit))
 
     def _sheet(
         self,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
 from opencode_cloud.kit.moments import Instant
 from opencode_cloud.usage.models import Dimension, Line, Stored, Sums
 
@@ -69,11 +70,11 @@ class Call(BaseModel):
 
     id: str
     at: Instant = Field(description="When the call arrived.")
-    member_id: str
+    member_id: MemberId
     member: str = Field(description="Address; empty if there is no such member any more.")
-    service_account_id: str
+    service_account_id: ServiceAccountId
     service_account: str
-    key_id: str
+    key_id: KeyId
     key: str = Field(description="The key's name.")
     model: str
     upstream: str
@@ -141,11 +142,11 @@ def show_call(stored: Stored) -> Call:
     return Call(
         id=event.id,
         at=stored.at,
-        member_id=event.member,
+        member_id=event.member_id,
         member=stored.member_name,
-        service_account_id=event.service_account,
+        service_account_id=event.service_account_id,
         service_account=stored.service_account_name,
-        key_id=event.key,
+        key_id=event.key_id,
         key=stored.key_name,
         model=event.model,
         upstream=event.upstream,
@@ -175,6 +176,6 @@ def show_call(stored: Stored) -> Call:
         error=event.error,
         session=event.session,
         request=event.request,
-        correlation_id=event.correlation,
+        correlation_id=event.correlation_id,
         metadata=event.metadata,
     )

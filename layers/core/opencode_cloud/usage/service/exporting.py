@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
@@ -64,13 +65,15 @@ class Exports:
         self._queue = queue
         self._files = files
 
-    def create(self, actor: Actor, workspace: str, since: datetime, until: datetime, form: ExportFormat) -> Export:
+    def create(
+        self, actor: Actor, workspace_id: WorkspaceId, since: datetime, until: datetime, form: ExportFormat
+    ) -> Export:
         """Have the events of a period written to files; raises ``invalid_period`` or ``too_many_exports``."""
         now = utc_now()
         checked(Selection(since=since, until=min(until, now)))
         export = Export(
-            id=new_id("exp"),
-            workspace_id=workspace,
+            id=ExportId(new_id("exp")),
+            workspace_id=workspace_id,
             since=since,
             until=min(until, now),
             format=form,
@@ -78,7 +81,7 @@ class Exports:
             created_at=now,
         )
         with self._outbox.unit() as unit:
-            if self._store.unfinished(unit.connection, workspace) >= MOST_UNFINISHED:
+            if self._store.unfinished(unit.connection, workspace_id) >= MOST_UNFINISHED:
                 raise too_many_exports(MOST_UNFINISHED)
             self._store.add(unit.connection, export)
             after = {"from": str(since), "to": str(export.until), "format": form.value}
@@ -86,54 +89,56 @@ class Exports:
             self._queue.send(request(export.id))
         return export
 
-    def of_workspace(self, workspace: str, after: str | None, limit: int) -> Sequence[Export]:
+    def of_workspace(self, workspace_id: WorkspaceId, after: str | None, limit: int) -> Sequence[Export]:
         """Return exports, the newest first, that follow the id ``after``."""
-        return self._store.of_workspace(workspace, after, limit)
+        return self._store.of_workspace(workspace_id, after, limit)
 
-    def get(self, workspace: str, export: str) -> Export:
+    def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Export:
         """Return an export; raises ``export_not_found``."""
-        found = self._store.get(export, workspace)
+        found = self._store.get(export_id, workspace_id)
         if found is None:
             raise export_not_found()
         return found
 
-    def fetch(self, actor: Actor, workspace: str, export: str) -> tuple[Export, Sequence[tuple[ExportFile, str]]]:
+    def fetch(
+        self, actor: Actor, workspace_id: WorkspaceId, export_id: ExportId
+    ) -> tuple[Export, Sequence[tuple[ExportFile, str]]]:
         """Return an export and its files, each with an address for some minutes; that they were handed out is recorded.
 
         Raises ``export_not_found``. An export that is not done has no files, nor has one whose time is over.
         """
-        found = self.get(workspace, export)
+        found = self.get(workspace_id, export_id)
         if found.state is not ExportState.DONE or found.created_at + KEPT < utc_now():
             return found, []
         with self._outbox.unit() as unit:
-            self._audit.record(unit.connection, actor, "export.fetched", Target("export", export))
+            self._audit.record(unit.connection, actor, "export.fetched", Target("export", export_id))
         return found, list(self._files.addresses(found))
 
-    def schedule(self, workspace: str) -> ExportSchedule:
+    def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule:
         """Return the schedule; raises ``schedule_not_found``."""
-        found = self._store.schedule(workspace)
+        found = self._store.schedule(workspace_id)
         if found is None:
             raise schedule_not_found()
         return found
 
-    def put_schedule(self, actor: Actor, workspace: str, every: Every, form: ExportFormat) -> ExportSchedule:
+    def put_schedule(self, actor: Actor, workspace_id: WorkspaceId, every: Every, form: ExportFormat) -> ExportSchedule:
         """Have exports made by themselves, each when its period is over."""
         schedule = ExportSchedule(
-            workspace_id=workspace, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
+            workspace_id=workspace_id, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
         )
         with self._outbox.unit() as unit:
             self._store.put_schedule(unit.connection, schedule)
             after = {"every": every.value, "format": form.value}
-            target = Target("export_schedule", workspace)
+            target = Target("export_schedule", workspace_id)
             self._audit.record(unit.connection, actor, "export_schedule.changed", target, after=after)
         return schedule
 
-    def delete_schedule(self, actor: Actor, workspace: str) -> None:
+    def delete_schedule(self, actor: Actor, workspace_id: WorkspaceId) -> None:
         """Have no more exports made by themselves; raises ``schedule_not_found``."""
         with self._outbox.unit() as unit:
-            if not self._store.delete_schedule(unit.connection, workspace):
+            if not self._store.delete_schedule(unit.connection, workspace_id):
                 raise schedule_not_found()
-            target = Target("export_schedule", workspace)
+            target = Target("export_schedule", workspace_id)
             self._audit.record(unit.connection, actor, "export_schedule.deleted", target)
 
 
@@ -164,7 +169,7 @@ class Exporting:
 
         To ask twice is safe: of two who write the same file, one gets to go on.
         """
-        export = self._store.get(asked.export)
+        export = self._store.get(asked.export_id)
         if export is None:
             return now_seconds() - asked.sent_at > COMMITTED_SECONDS
         began = monotonic()
@@ -180,7 +185,7 @@ class Exporting:
 
     def give_up(self, asked: ExportRequest) -> None:
         """Mark an export as failed that could not be made in several attempts."""
-        export = self._store.get(asked.export)
+        export = self._store.get(asked.export_id)
         if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
             log.count("ExportsFailed")
             logger.error("an export is given up", extra={"export": export.id})
@@ -192,7 +197,7 @@ class Exporting:
         for schedule in self._store.schedules():
             since, until = last_period(schedule.every, now)
             export = Export(
-                id=new_id("exp"),
+                id=ExportId(new_id("exp")),
                 workspace_id=schedule.workspace_id,
                 period=f"{schedule.every}-{since:%Y-%m-%d}",
                 since=since,
@@ -207,7 +212,7 @@ class Exporting:
                     begun += 1
         left = self._store.left_behind(now - timedelta(hours=1))
         for left_behind in left:
-            self._queue.send(request(left_behind))
+            self._queue.send(request(ExportId(left_behind)))
         return begun + len(left)
 
     def purge(self) -> int:
@@ -261,9 +266,9 @@ class Exporting:
         return written, after
 
 
-def request(export: str) -> ExportRequest:
+def request(export_id: ExportId) -> ExportRequest:
     """Return the message that brings an export further."""
-    return ExportRequest(export=export, sent_at=now_seconds())
+    return ExportRequest(export_id=export_id, sent_at=now_seconds())
 
 
 def last_period(every: Every, now: datetime) -> tuple[datetime, datetime]:

@@ -23,7 +23,7 @@ CONFLICTS = Backoff(first=0.1, longest=3.2, attempts=8)
 """Attempts of a transaction that meets others. The pauses are 9.5 s together at most."""
 _LENGTHS = (
     dict.fromkeys(("model", "upstream_model"), 128)
-    | dict.fromkeys(("upstream", "price", "error", "session", "request", "correlation"), 64)
+    | dict.fromkeys(("upstream", "price", "error", "session", "request", "correlation_id"), 64)
     | dict.fromkeys(("format", "outcome"), 16)
 )
 """Characters that SQL keeps of texts, some of which are the client's."""

@@ -10,6 +10,7 @@ import msgspec
 
 from opencode_cloud.contracts.access import not_permitted
 from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import (
@@ -41,26 +42,26 @@ class Reading:
         self._figures = figures
         self._archive = archive
 
-    def total(self, actor: Actor, workspace: str, wanted: Selection) -> Sums:
+    def total(self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
         """Return what calls add up to; raises ``not_permitted`` or ``invalid_period``."""
-        return self._figures.total(workspace, whole(visible(actor, wanted), None, None))
+        return self._figures.total(workspace_id, whole(visible(actor, wanted), None, None))
 
     def groups(
         self,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         wanted: Selection,
         by: Dimension,
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[Line]:
         """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
-        return self._figures.groups(workspace, whole(visible(actor, wanted), None, by), by, after, limit)
+        return self._figures.groups(workspace_id, whole(visible(actor, wanted), None, by), by, after, limit)
 
     def series(
         self,
         actor: Actor,
-        workspace: str,
+        workspace_id: WorkspaceId,
         wanted: Selection,
         interval: Interval,
         by: Dimension | None,
@@ -69,7 +70,7 @@ class Reading:
     ) -> Sequence[Line]:
         """Return what calls add up to by interval, and group if wanted, the earliest first, after (start, group)."""
         selection = whole(visible(actor, wanted), interval, by)
-        return self._figures.series(workspace, selection, interval, by, after, limit)
+        return self._figures.series(workspace_id, selection, interval, by, after, limit)
 
     def names(self, by: Dimension | None, lines: Sequence[Line]) -> Mapping[str, str]:
         """Return how people call the groups of ``lines``, as far as they have names."""
@@ -78,18 +79,18 @@ class Reading:
         return self._figures.names(by, sorted({line.group for line in lines if line.group}))
 
     def events(
-        self, actor: Actor, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
         """Return events, the newest first, that follow the key ``after`` (time, id)."""
-        return self._archive.newest(workspace, checked(visible(actor, wanted)), after, limit)
+        return self._archive.newest(workspace_id, checked(visible(actor, wanted)), after, limit)
 
-    def event(self, actor: Actor, workspace: str, call: str) -> Stored:
+    def event(self, actor: Actor, workspace_id: WorkspaceId, call_id: CallId) -> Stored:
         """Return the event of a call; raises ``call_not_found``."""
-        found = self._archive.get(workspace, call)
+        found = self._archive.get(workspace_id, call_id)
         if found is None:
             raise call_not_found()
         dimension, own = _own(actor)
-        theirs = found.event.member if dimension is Dimension.MEMBER else found.event.service_account
+        theirs = found.event.member_id if dimension is Dimension.MEMBER else found.event.service_account_id
         if not actor.may(Permission.USAGE_READ) and theirs != own:
             raise call_not_found()
         return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.contracts.budgets import Scope, Unit
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.log import count, logger
@@ -57,32 +58,32 @@ class Reconciliation:
         for back in range(DAYS, 0, -1):
             day = today - timedelta(days=back)
             for workspace in self._checks.workspaces(day, day + timedelta(days=1)):
-                drifts += self.check_day(workspace, day)
+                drifts += self.check_day(WorkspaceId(workspace), day)
         drifts += self.check_counters()
         count("LedgerReconciled")
         count("LedgerDrift", drifts)
         return drifts
 
-    def check_day(self, workspace: str, day: datetime) -> int:
+    def check_day(self, workspace_id: WorkspaceId, day: datetime) -> int:
         """Compare a workspace's day in DynamoDB, in SQL, and in the rollups; return how many drifts there were.
 
         Events that SQL lacks are taken in, which mends the rollups too; but not where they were deleted.
         """
         name, until = f"{day:%Y-%m-%d}", day + timedelta(days=1)
-        truth = tally(entry.event for page in self._table.day(workspace, name) for entry in page)
-        found = self._checks.tallies(workspace, day, until)
+        truth = tally(entry.event for page in self._table.day(workspace_id, name) for entry in page)
+        found = self._checks.tallies(workspace_id, day, until)
         drifts = 0
         if found[EVENTS] != truth:
             before = found[EVENTS]
             if not _deleted(found):
-                for page in self._table.day(workspace, name):
+                for page in self._table.day(workspace_id, name):
                     self._ingest.take(page)
-                found = self._checks.tallies(workspace, day, until)
-            drifts += self._report(workspace, name, EVENTS, truth, before, repaired=found[EVENTS] == truth)
+                found = self._checks.tallies(workspace_id, day, until)
+            drifts += self._report(workspace_id, name, EVENTS, truth, before, repaired=found[EVENTS] == truth)
         expected = msgspec.structs.replace(found[EVENTS], checksum=None)
         for kind, sums in found.items():
             if kind != EVENTS and sums != expected:
-                drifts += self._report(workspace, name, kind, expected, sums)
+                drifts += self._report(workspace_id, name, kind, expected, sums)
         return drifts
 
     def check_counters(self) -> int:
@@ -107,14 +108,14 @@ class Reconciliation:
             self._checks.mark(over)
         return drifts
 
-    def replay(self, day: str, workspace: str | None, after: tuple[str, str] | None) -> Replayed:
+    def replay(self, day: str, workspace_id: WorkspaceId | None, after: tuple[str, str] | None) -> Replayed:
         """Take in a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute; what is there stays.
 
         Raises ``events_deleted`` (409) where retention has been.
         """
         start = datetime.fromisoformat(day)
         until = start + timedelta(days=1)
-        known = [workspace] if workspace else self._checks.workspaces(start, until)
+        known = [workspace_id] if workspace_id else self._checks.workspaces(start, until)
         began, read, new = monotonic(), 0, 0
         for each in known:
             if after is not None and each < after[0]:
@@ -156,10 +157,10 @@ class Reconciliation:
         return self._tell(finding)
 
     def _report(
-        self, workspace: str, day: str, kind: str, expected: Tally, found: Tally, *, repaired: bool = False
+        self, workspace_id: WorkspaceId, day: str, kind: str, expected: Tally, found: Tally, *, repaired: bool = False
     ) -> int:
         finding = Finding(
-            workspace_id=workspace,
+            workspace_id=workspace_id,
             day=day,
             kind=kind,
             expected=msgspec.structs.asdict(expected),

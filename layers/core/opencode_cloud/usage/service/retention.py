@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 
@@ -37,25 +38,25 @@ class Retention:
         total = 0
         for workspace in self._store.users():
             if workspace not in alive:
-                total += self._metadata(workspace, 0)
-                total += _batches(partial(self._store.purge_workspace, workspace))
+                total += self._metadata(WorkspaceId(workspace), 0)
+                total += _batches(partial(self._store.purge_workspace, WorkspaceId(workspace)))
                 continue
             before = now - self._kept
-            total += self._metadata(workspace, min(alive[workspace], self._kept.days))
-            total += _batches(partial(self._store.purge_events, workspace, before))
-            total += _batches(partial(self._store.purge_sessions, workspace, before))
-            total += _batches(partial(self._store.purge_counters, workspace, now - COUNTERS))
+            total += self._metadata(WorkspaceId(workspace), min(alive[workspace], self._kept.days))
+            total += _batches(partial(self._store.purge_events, WorkspaceId(workspace), before))
+            total += _batches(partial(self._store.purge_sessions, WorkspaceId(workspace), before))
+            total += _batches(partial(self._store.purge_counters, WorkspaceId(workspace), now - COUNTERS))
         log.count("UsageRowsPurged", total)
         return total
 
-    def _metadata(self, workspace: str, days: int) -> int:
+    def _metadata(self, workspace_id: WorkspaceId, days: int) -> int:
         """Remove metadata that is older than ``days``, in DynamoDB first: SQL knows where it is."""
         before = utc_now() - timedelta(days=days)
 
         def batch() -> int:
-            found = self._store.metadata(workspace, before)
+            found = self._store.metadata(workspace_id, before)
             if found:
-                self._table.remove_metadata([(workspace, f"{at:%Y-%m-%d}", call) for call, at in found])
+                self._table.remove_metadata([(workspace_id, f"{at:%Y-%m-%d}", call) for call, at in found])
                 self._store.purge_metadata([call for call, _ in found])
             return len(found)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.usage.models import Sums
 
@@ -14,15 +15,15 @@ from opencode_cloud.usage.models import Sums
 class Group(NamedTuple):
     """Which events are added up together: a row of a rollup, by the names of its columns."""
 
-    workspace_id: str
+    workspace_id: WorkspaceId
     start: datetime
     session: str
     """Empty in rollups that do not tell sessions apart."""
     model: str
     upstream: str
-    member_id: str
-    service_account_id: str
-    key_id: str
+    member_id: MemberId
+    service_account_id: ServiceAccountId
+    key_id: KeyId
     byok: bool
     outcome: str
 
@@ -65,14 +66,14 @@ def fold(
     found: dict[Group, Sums] = {}
     for event in events:
         group = Group(
-            event.workspace,
+            event.workspace_id,
             start(event),
             event.session if sessions else "",
             event.model,
             event.upstream,
-            event.member,
-            event.service_account,
-            event.key,
+            event.member_id,
+            event.service_account_id,
+            event.key_id,
             event.byok,
             str(event.outcome),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Table, func, literal, null, select, union, union_all
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.usage import (
@@ -38,16 +39,16 @@ class CheckStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def workspaces(self, since: datetime, until: datetime) -> Sequence[str]:
+    def workspaces(self, since: datetime, until: datetime) -> Sequence[WorkspaceId]:
         """Return the workspaces that there are, and those that used something in a period."""
         used = select(usage_days.c.workspace_id).where(usage_days.c.start >= since, usage_days.c.start < until)
         with self._database.transaction() as connection:
             return sorted(connection.execute(union(select(workspaces.c.id), used)).scalars())
 
-    def tallies(self, workspace: str, since: datetime, until: datetime) -> Mapping[str, Tally]:
+    def tallies(self, workspace_id: WorkspaceId, since: datetime, until: datetime) -> Mapping[str, Tally]:
         """Return what events and each rollup of a workspace's period add up to, all of one moment."""
-        parts = [_events(workspace, since, until)]
-        parts += [_rollup(name, table, workspace, since, until) for name, table in ROLLUPS.items()]
+        parts = [_events(workspace_id, since, until)]
+        parts += [_rollup(name, table, workspace_id, since, until) for name, table in ROLLUPS.items()]
         with self._database.transaction() as connection:
             found = connection.execute(union_all(*parts)).mappings()
             return {row["kind"]: _tally(row) for row in found}
@@ -85,7 +86,7 @@ class CheckStore:
             connection.execute(reconciliations.insert(), row)
 
 
-def _events(workspace: str, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
+def _events(workspace_id: WorkspaceId, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
     column = usage_events.c
     # As `checksum` of opencode_cloud.usage.service.reconciling does it.
     text = func.concat_ws("|", column.id, column.cost, column.charged, *(column[name] for name in _COUNTED))
@@ -97,10 +98,12 @@ def _events(workspace: str, since: datetime, until: datetime) -> Select[*tuple[A
         func.coalesce(func.sum(sum((column[name] for name in _COUNTED[1:]), column[_COUNTED[0]])), 0).label("tokens"),
         func.coalesce(func.sum(func.crc32(text)), 0).label("checksum"),
     )
-    return query.where(column.workspace_id == workspace, column.at >= since, column.at < until)
+    return query.where(column.workspace_id == workspace_id, column.at >= since, column.at < until)
 
 
-def _rollup(name: str, table: Table, workspace: str, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
+def _rollup(
+    name: str, table: Table, workspace_id: WorkspaceId, since: datetime, until: datetime
+) -> Select[*tuple[Any, ...]]:
     column = table.c
     tokens = sum((column[each] for each in _COUNTED[1:]), column[_COUNTED[0]])
     query = select(
@@ -111,7 +114,7 @@ def _rollup(name: str, table: Table, workspace: str, since: datetime, until: dat
         func.coalesce(func.sum(tokens), 0).label("tokens"),
         null().label("checksum"),
     )
-    return query.where(column.workspace_id == workspace, column.start >= since, column.start < until)
+    return query.where(column.workspace_id == workspace_id, column.start >= since, column.start < until)
 
 
 def _tally(row: Mapping[Any, Any]) -> Tally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, Select, func, or_, select
 
+from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import Tokens, UsageEvent
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
@@ -41,34 +42,34 @@ class EventArchive:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, workspace: str, call: str) -> Stored | None:
+    def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Stored | None:
         """Return an event of a workspace."""
-        found = self._read(_EVENTS.where(usage_events.c.id == call, usage_events.c.workspace_id == workspace))
+        found = self._read(_EVENTS.where(usage_events.c.id == call_id, usage_events.c.workspace_id == workspace_id))
         return found[0] if found else None
 
     def newest(
-        self, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
         """Return selected events, the newest first, that follow the key ``after`` (time, id)."""
-        query, column = self._selected(workspace, wanted), usage_events.c
+        query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
             # The first condition says nothing new, but it is what the index is searched by.
             query = query.where(column.at <= after[0], or_(column.at < after[0], column.id < after[1]))
         return self._read(query.order_by(column.at.desc(), column.id.desc()).limit(limit))
 
     def oldest(
-        self, workspace: str, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
         """The same from the oldest to the newest."""
-        query, column = self._selected(workspace, wanted), usage_events.c
+        query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
             query = query.where(column.at >= after[0], or_(column.at > after[0], column.id > after[1]))
         return self._read(query.order_by(column.at, column.id).limit(limit))
 
-    def _selected(self, workspace: str, wanted: Selection) -> Select[Any]:
+    def _selected(self, workspace_id: WorkspaceId, wanted: Selection) -> Select[Any]:
         column = usage_events.c
         only: Mapping[Dimension, str] = wanted.only
-        query = _EVENTS.where(column.workspace_id == workspace, column.at >= wanted.since, column.at < wanted.until)
+        query = _EVENTS.where(column.workspace_id == workspace_id, column.at >= wanted.since, column.at < wanted.until)
         query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in only.items()))
         return query if wanted.byok is None else query.where(column.byok == wanted.byok)
 
@@ -81,11 +82,11 @@ def _stored(row: RowMapping) -> Stored:
     event = UsageEvent(
         id=row["id"],
         at=round(row["at"].replace(tzinfo=UTC).timestamp() * 1000),
-        workspace=row["workspace_id"],
-        member=row["member_id"],
-        account=row["account_id"],
-        service_account=row["service_account_id"],
-        key=row["key_id"],
+        workspace_id=row["workspace_id"],
+        member_id=row["member_id"],
+        account_id=row["account_id"],
+        service_account_id=row["service_account_id"],
+        key_id=row["key_id"],
         model=row["model"],
         upstream=row["upstream"],
         upstream_model=row["upstream_model"],
@@ -114,7 +115,7 @@ def _stored(row: RowMapping) -> Stored:
         error=row["error"],
         session=row["session"],
         request=row["request"],
-        correlation=row["correlation"],
+        correlation_id=row["correlation"],
         metadata=row["metadata"] or {},
     )
     return Stored(

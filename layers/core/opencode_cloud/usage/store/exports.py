@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import RowMapping, func, select
 from sqlalchemy.dialects.mysql import insert
 
+from opencode_cloud.contracts.ids import ExportId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.schema.usage import usage_export_schedules, usage_exports
 from opencode_cloud.usage.models import Export, ExportFile, ExportRequest, ExportSchedule, ExportState
@@ -38,24 +39,24 @@ class ExportStore:
         ours = select(usage_exports.c.id).where(usage_exports.c.id == export.id)
         return connection.execute(ours).first() is not None
 
-    def unfinished(self, connection: Connection, workspace: str) -> int:
+    def unfinished(self, connection: Connection, workspace_id: WorkspaceId) -> int:
         """Return how many exports of a workspace are still being made."""
         column = usage_exports.c
-        query = select(func.count()).where(column.workspace_id == workspace, column.state == ExportState.QUEUED)
+        query = select(func.count()).where(column.workspace_id == workspace_id, column.state == ExportState.QUEUED)
         return connection.execute(query).scalar_one()
 
-    def get(self, export: str, workspace: str | None = None) -> Export | None:
-        """Return an export, of ``workspace`` if given."""
-        query = select(usage_exports).where(usage_exports.c.id == export)
-        if workspace is not None:
-            query = query.where(usage_exports.c.workspace_id == workspace)
+    def get(self, export_id: ExportId, workspace_id: WorkspaceId | None = None) -> Export | None:
+        """Return an export, of ``workspace_id`` if given."""
+        query = select(usage_exports).where(usage_exports.c.id == export_id)
+        if workspace_id is not None:
+            query = query.where(usage_exports.c.workspace_id == workspace_id)
         with self._database.transaction() as connection:
             row = connection.execute(query).mappings().first()
         return _export(row) if row else None
 
-    def of_workspace(self, workspace: str, after: str | None, limit: int) -> Sequence[Export]:
+    def of_workspace(self, workspace_id: WorkspaceId, after: str | None, limit: int) -> Sequence[Export]:
         """Return exports of a workspace, the newest first, that follow the id ``after``."""
-        query = select(usage_exports).where(usage_exports.c.workspace_id == workspace)
+        query = select(usage_exports).where(usage_exports.c.workspace_id == workspace_id)
         if after is not None:
             query = query.where(usage_exports.c.id < after)
         with self._database.transaction() as connection:
@@ -87,9 +88,9 @@ class ExportStore:
                 connection.execute(usage_exports.delete().where(column.id.in_(found)))
         return len(found)
 
-    def schedule(self, workspace: str) -> ExportSchedule | None:
+    def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule | None:
         """Return the schedule of a workspace."""
-        query = select(usage_export_schedules).where(usage_export_schedules.c.workspace_id == workspace)
+        query = select(usage_export_schedules).where(usage_export_schedules.c.workspace_id == workspace_id)
         with self._database.transaction() as connection:
             row = connection.execute(query).mappings().first()
         return _schedule(row) if row else None
@@ -107,9 +108,9 @@ class ExportStore:
         changes: dict[str, Any] = {name: statement.inserted[name] for name in row if name != "workspace_id"}
         connection.execute(statement.on_duplicate_key_update(**changes))
 
-    def delete_schedule(self, connection: Connection, workspace: str) -> bool:
+    def delete_schedule(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
         """Delete the schedule of a workspace; False when it had none."""
-        query = usage_export_schedules.delete().where(usage_export_schedules.c.workspace_id == workspace)
+        query = usage_export_schedules.delete().where(usage_export_schedules.c.workspace_id == workspace_id)
         return connection.execute(query).rowcount == 1
 
 

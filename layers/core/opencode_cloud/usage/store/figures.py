@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, false, func, literal, or_, select, union_all
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import SUMS, usage_days, usage_hours, usage_sessions
@@ -41,18 +42,18 @@ class Figures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def total(self, workspace: str, wanted: Selection) -> Sums:
+    def total(self, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
         """Return what all selected calls add up to."""
-        source = _source(workspace, wanted, None, None)
+        source = _source(workspace_id, wanted, None, None)
         with self._database.transaction() as connection:
             row = connection.execute(select(*(func.coalesce(each, 0).label(name) for name, each in _sums(source))))
             return _line(row.mappings().one()).sums
 
     def groups(
-        self, workspace: str, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
+        self, workspace_id: WorkspaceId, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
     ) -> Sequence[Line]:
         """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
-        source = _source(workspace, wanted, None, by)
+        source = _source(workspace_id, wanted, None, by)
         cost = func.sum(source.c.cost)
         query = select(source.c.group, *(each.label(name) for name, each in _sums(source))).group_by(source.c.group)
         if after is not None:
@@ -61,7 +62,7 @@ class Figures:
 
     def series(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         wanted: Selection,
         interval: Interval,
         by: Dimension | None,
@@ -72,7 +73,7 @@ class Figures:
 
         Intervals without calls are left out.
         """
-        source = _source(workspace, wanted, interval, by)
+        source = _source(workspace_id, wanted, interval, by)
         start = func.date_format(source.c.start, literal(_FORMS[interval])).label("start")
         keys_: list[ColumnElement[Any]] = [start] if by is None else [start, source.c.group]
         query = select(*keys_, *(each.label(name) for name, each in _sums(source))).group_by(*keys_)
@@ -104,10 +105,10 @@ _NAMES: Mapping[Dimension, Select[Any, Any]] = {
 }
 
 
-def _source(workspace: str, wanted: Selection, interval: Interval | None, by: Dimension | None) -> Subquery:
+def _source(workspace_id: WorkspaceId, wanted: Selection, interval: Interval | None, by: Dimension | None) -> Subquery:
     """Return sums of the rollups that hold the selected calls: of whole days by day, of what is left by hour."""
     parts = [
-        _part(table, workspace, since, until, wanted, interval, by)
+        _part(table, workspace_id, since, until, wanted, interval, by)
         for table, since, until in _pieces(wanted, interval, sessions=by is Dimension.SESSION)
     ]
     return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery()
@@ -130,7 +131,7 @@ def _pieces(wanted: Selection, interval: Interval | None, *, sessions: bool) -> 
 
 def _part(
     table: Table,
-    workspace: str,
+    workspace_id: WorkspaceId,
     since: datetime,
     until: datetime,
     wanted: Selection,
@@ -145,7 +146,7 @@ def _part(
     if by is not None:
         keys_.append(column[COLUMNS[by]].label("group"))
     query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
-    query = query.where(column.workspace_id == workspace, column.start >= since, column.start < until)
+    query = query.where(column.workspace_id == workspace_id, column.start >= since, column.start < until)
     query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in wanted.only.items()))
     if wanted.byok is not None:
         query = query.where(column.byok == wanted.byok)

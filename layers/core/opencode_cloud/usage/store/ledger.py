@@ -55,7 +55,7 @@ class Ledger:
     def add_metadata(self, connection: Connection, events: Sequence[UsageEvent]) -> None:
         """Write the metadata of new events."""
         rows = [
-            {"event_id": each.id, "workspace_id": each.workspace, "at": moment(each), "metadata": each.metadata}
+            {"event_id": each.id, "workspace_id": each.workspace_id, "at": moment(each), "metadata": each.metadata}
             for each in events
             if each.metadata
         ]
@@ -81,7 +81,7 @@ class Ledger:
             event = entry.event
             for counter in entry.counters:
                 nothing = {"cost": 0, "charged": 0, "tokens": 0, "requests": 0, "last_at": moment(event)}
-                row = found.setdefault(counter, {"counter": counter, "workspace_id": event.workspace, **nothing})
+                row = found.setdefault(counter, {"counter": counter, "workspace_id": event.workspace_id, **nothing})
                 row["cost"] += event.cost
                 row["charged"] += event.charged
                 row["tokens"] += event.tokens.total
@@ -116,11 +116,11 @@ def _event(event: UsageEvent, batch: str) -> dict[str, Any]:
     return {
         "id": event.id,
         "at": moment(event),
-        "workspace_id": event.workspace,
-        "member_id": event.member,
-        "account_id": event.account,
-        "service_account_id": event.service_account,
-        "key_id": event.key,
+        "workspace_id": event.workspace_id,
+        "member_id": event.member_id,
+        "account_id": event.account_id,
+        "service_account_id": event.service_account_id,
+        "key_id": event.key_id,
         "model": event.model,
         "upstream": event.upstream,
         "upstream_model": event.upstream_model,
@@ -147,6 +147,6 @@ def _event(event: UsageEvent, batch: str) -> dict[str, Any]:
         "error": event.error,
         "session": event.session,
         "request": event.request,
-        "correlation": event.correlation,
+        "correlation": event.correlation_id,
         "batch": batch,
     }

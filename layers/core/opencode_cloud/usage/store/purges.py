@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, select, tuple_, union
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.budgets import usage_settings
 from opencode_cloud.schema.usage import (
     reconciliations,
@@ -48,22 +49,22 @@ class PurgeStore:
         with self._database.transaction() as connection:
             return {row.id: row.metadata_days or 0 for row in connection.execute(query)}
 
-    def purge_events(self, workspace: str, before: datetime) -> int:
+    def purge_events(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete some events of a workspace from before a time; return how many."""
-        return self._delete(usage_events, workspace, usage_events.c.at < before)
+        return self._delete(usage_events, workspace_id, usage_events.c.at < before)
 
-    def purge_sessions(self, workspace: str, before: datetime) -> int:
+    def purge_sessions(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete some sums of sessions of a workspace from before a time; return how many."""
-        return self._delete(usage_sessions, workspace, usage_sessions.c.start < before)
+        return self._delete(usage_sessions, workspace_id, usage_sessions.c.start < before)
 
-    def purge_counters(self, workspace: str, before: datetime) -> int:
+    def purge_counters(self, workspace_id: WorkspaceId, before: datetime) -> int:
         """Delete some sums of counters that were compared before a time; return how many."""
-        return self._delete(usage_counters, workspace, usage_counters.c.reconciled_at < before)
+        return self._delete(usage_counters, workspace_id, usage_counters.c.reconciled_at < before)
 
-    def metadata(self, workspace: str, before: datetime) -> Sequence[tuple[str, datetime]]:
+    def metadata(self, workspace_id: WorkspaceId, before: datetime) -> Sequence[tuple[str, datetime]]:
         """Return some events (id, arrival) of a workspace from before a time that still have metadata."""
         column = usage_metadata.c
-        query = select(column.event_id, column.at).where(column.workspace_id == workspace, column.at < before)
+        query = select(column.event_id, column.at).where(column.workspace_id == workspace_id, column.at < before)
         with self._database.transaction() as connection:
             return [(row.event_id, row.at) for row in connection.execute(query.limit(AT_ONCE))]
 
@@ -72,16 +73,16 @@ class PurgeStore:
         with self._database.transaction() as connection:
             connection.execute(usage_metadata.delete().where(usage_metadata.c.event_id.in_(events)))
 
-    def purge_workspace(self, workspace: str) -> int:
+    def purge_workspace(self, workspace_id: WorkspaceId) -> int:
         """Delete some of all that there is of a workspace; return how many rows.
 
         But metadata: its rows say where DynamoDB has the same, which goes first.
         """
-        return sum(self._delete(table, workspace) for table in ALL if table is not usage_metadata)
+        return sum(self._delete(table, workspace_id) for table in ALL if table is not usage_metadata)
 
-    def _delete(self, table: Table, workspace: str, *conditions: object) -> int:
+    def _delete(self, table: Table, workspace_id: WorkspaceId, *conditions: object) -> int:
         keys = list(table.primary_key)
-        query = select(*keys).where(table.c.workspace_id == workspace, *conditions).limit(AT_ONCE)  # pyright: ignore[reportArgumentType]
+        query = select(*keys).where(table.c.workspace_id == workspace_id, *conditions).limit(AT_ONCE)  # pyright: ignore[reportArgumentType]
         with self._database.transaction() as connection:
             # Two statements: MySQL takes no LIMIT in a subquery of IN.
             if found := [tuple(row) for row in connection.execute(query)]:

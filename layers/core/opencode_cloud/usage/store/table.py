@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import batch_get, conditional_write
 from opencode_cloud.kit.log import count, logger
@@ -24,9 +25,9 @@ class UsageTable:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def day(self, workspace: str, day: str, after: str | None = None) -> Iterator[Sequence[Entry]]:
+    def day(self, workspace_id: WorkspaceId, day: str, after: str | None = None) -> Iterator[Sequence[Entry]]:
         """Return the events of a workspace's UTC day (``YYYY-MM-DD``) by id, in pages, that follow the id ``after``."""
-        pk = partition(workspace, day)
+        pk = partition(workspace_id, day)
         pages = (
             _dynamodb()
             .get_paginator("query")
@@ -49,7 +50,7 @@ class UsageTable:
         conditional_write(
             _dynamodb().update_item,
             TableName=self._name,
-            Key={"pk": {"S": partition(workspace, day)}, "sk": {"S": call}},
+            Key={"pk": {"S": partition(WorkspaceId(workspace), day)}, "sk": {"S": call}},
             UpdateExpression="REMOVE metadata",
             ConditionExpression="attribute_exists(metadata)",
         )

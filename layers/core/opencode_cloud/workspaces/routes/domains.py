@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -44,7 +45,7 @@ class DomainRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, f"{WORKSPACE}/domains", f"{WORKSPACE}/domains/<domain>"
+        add, all_, one = self._gate.add, f"{WORKSPACE}/domains", f"{WORKSPACE}/domains/<domain_id>"
         read, manage = Permission.DOMAIN_READ, Permission.DOMAIN_MANAGE
         add(f"GET {all_}", self.list, read, "List mail domains", TAG)
         add(f"POST {all_}", self.add, manage, "Claim a mail domain", TAG, HTTPStatus.CREATED)
@@ -53,31 +54,33 @@ class DomainRoutes:
         add(f"POST {one}/verify", self.verify, manage, "Verify a mail domain", TAG)
         add(f"DELETE {one}", self.remove, manage, "Give up a mail domain", TAG, HTTPStatus.NO_CONTENT)
 
-    def list(self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Domain]]:
+    def list(
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Response[Page[Domain]]:
         """List a workspace's mail domains, each with the DNS record that proves it."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._domains.of_workspace(workspace, after[0] if after else None, limit + 1)
+        rows = self._domains.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def add(self, workspace: str, body: NewDomain) -> Response[Domain]:
+    def add(self, workspace_id: WorkspaceId, body: NewDomain) -> Response[Domain]:
         """Claim a mail domain. Publish the TXT record that is answered, then verify."""
-        made = self._domains.add(self._gate.actor, workspace, body.domain, body.role, auto_join=body.auto_join)
+        made = self._domains.add(self._gate.actor, workspace_id, body.domain, body.role, auto_join=body.auto_join)
         return document(made, HTTPStatus.CREATED)
 
-    def get(self, workspace: str, domain: str) -> Response[Domain]:
+    def get(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
         """Read a mail domain."""
-        return document(self._domains.get(workspace, domain))
+        return document(self._domains.get(workspace_id, domain_id))
 
-    def change(self, workspace: str, domain: str, body: DomainChange) -> Response[Domain]:
+    def change(self, workspace_id: WorkspaceId, domain_id: DomainId, body: DomainChange) -> Response[Domain]:
         """Set what people of the domain become, and whether they join by themselves."""
         values = body.model_dump(exclude_none=True)
-        return document(self._domains.change(self._gate.actor, workspace, domain, values))
+        return document(self._domains.change(self._gate.actor, workspace_id, domain_id, values))
 
-    def verify(self, workspace: str, domain: str) -> Response[Domain]:
+    def verify(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
         """Look up the DNS record. From then on people with a verified address in the domain join as they sign in."""
-        return document(self._domains.verify(self._gate.actor, workspace, domain))
+        return document(self._domains.verify(self._gate.actor, workspace_id, domain_id))
 
-    def remove(self, workspace: str, domain: str) -> Response[None]:
+    def remove(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[None]:
         """Give up a mail domain; who joined by it stays."""
-        self._domains.remove(self._gate.actor, workspace, domain)
+        self._domains.remove(self._gate.actor, workspace_id, domain_id)
         return nothing()

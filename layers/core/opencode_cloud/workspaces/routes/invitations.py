@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from opencode_cloud.contracts.ids import InvitationId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit import http_events
@@ -31,21 +32,21 @@ class InvitationRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, f"{WORKSPACE}/invitations", f"{WORKSPACE}/invitations/<invitation>"
+        add, all_, one = self._gate.add, f"{WORKSPACE}/invitations", f"{WORKSPACE}/invitations/<invitation_id>"
         invite = Permission.MEMBER_INVITE  # to see them too: open invitations say who will come
         add(f"GET {all_}", self.list, invite, "List invitations", TAG)
         add(f"POST {all_}", self.invite, invite, "Invite somebody", TAG, HTTPStatus.CREATED)
         add(f"GET {one}", self.get, invite, "Read an invitation", TAG)
         add(f"POST {one}/resend", self.resend, invite, "Send an invitation again", TAG)
         add(f"DELETE {one}", self.revoke, invite, "Withdraw an invitation", TAG, HTTPStatus.NO_CONTENT)
-        mine, own = "/api/v1/invitations", "/api/v1/invitations/<invitation>"
+        mine, own = "/api/v1/invitations", "/api/v1/invitations/<invitation_id>"
         add(f"GET {mine}", self.mine, ACCOUNT, "List the invitations to you", TAG)
         add(f"POST {own}/accept", self.accept, ACCOUNT, "Accept an invitation", TAG)
         add(f"POST {own}/decline", self.decline, ACCOUNT, "Decline an invitation", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         state: Annotated[InvitationState | None, Query(description="Only invitations in this state.")] = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
@@ -53,41 +54,41 @@ class InvitationRoutes:
         """List a workspace's invitations, the newest first, each with what became of its last mail."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._invitations.of_workspace(
-            workspace, state=state, after=after[0] if after else None, limit=limit + 1
+            workspace_id, state=state, after=after[0] if after else None, limit=limit + 1
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def invite(self, workspace: str, body: NewInvitation) -> Response[Invitation]:
+    def invite(self, workspace_id: WorkspaceId, body: NewInvitation) -> Response[Invitation]:
         """Invite an address by mail. The link in the mail is valid for seven days."""
-        made = self._invitations.invite(self._gate.actor, workspace, body.email, body.role, base=self._base())
+        made = self._invitations.invite(self._gate.actor, workspace_id, body.email, body.role, base=self._base())
         return document(made, HTTPStatus.CREATED)
 
-    def get(self, workspace: str, invitation: str) -> Response[Invitation]:
+    def get(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[Invitation]:
         """Read an invitation."""
-        return document(self._invitations.get(workspace, invitation))
+        return document(self._invitations.get(workspace_id, invitation_id))
 
-    def resend(self, workspace: str, invitation: str) -> Response[Invitation]:
+    def resend(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[Invitation]:
         """Mail a new link; the old one ends, and the seven days begin anew. At most once a minute."""
-        return document(self._invitations.resend(self._gate.actor, workspace, invitation, base=self._base()))
+        return document(self._invitations.resend(self._gate.actor, workspace_id, invitation_id, base=self._base()))
 
-    def revoke(self, workspace: str, invitation: str) -> Response[None]:
+    def revoke(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[None]:
         """Withdraw an invitation: its link ends at once."""
-        self._invitations.revoke(self._gate.actor, workspace, invitation)
+        self._invitations.revoke(self._gate.actor, workspace_id, invitation_id)
         return nothing()
 
     def mine(self) -> Response[Page[OwnInvitation]]:
         """List the open invitations to any of your verified addresses."""
-        found = self._invitations.mine(self._gate.actor.account)
+        found = self._invitations.mine(self._gate.actor.account_id)
         return document(Page(data=[OwnInvitation.model_validate(each) for each in found], next_cursor=None))
 
-    def accept(self, invitation: str) -> Response[OwnInvitation]:
+    def accept(self, invitation_id: InvitationId) -> Response[OwnInvitation]:
         """Accept an invitation to one of your verified addresses: you become a member."""
-        accepted = self._invitations.accept(self._gate.actor, invitation)
+        accepted = self._invitations.accept(self._gate.actor, invitation_id)
         return document(OwnInvitation.model_validate(accepted))
 
-    def decline(self, invitation: str) -> Response[None]:
+    def decline(self, invitation_id: InvitationId) -> Response[None]:
         """Decline an invitation to one of your verified addresses."""
-        self._invitations.decline(self._gate.actor, invitation)
+        self._invitations.decline(self._gate.actor, invitation_id)
         return nothing()
 
     def _base(self) -> str:

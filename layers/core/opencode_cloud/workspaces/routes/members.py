@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -30,7 +31,7 @@ class MemberRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, f"{WORKSPACE}/members", f"{WORKSPACE}/members/<member>"
+        add, all_, one = self._gate.add, f"{WORKSPACE}/members", f"{WORKSPACE}/members/<member_id>"
         add(f"GET {all_}", self.list, Permission.MEMBER_READ, "List members", TAG)
         add(f"GET {one}", self.get, Permission.MEMBER_READ, "Read a member", TAG)
         add(f"PATCH {one}", self.change, Permission.MEMBER_UPDATE, "Give a member another role", TAG)
@@ -39,7 +40,7 @@ class MemberRoutes:
 
     def list(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         role: Annotated[Role | None, Query(description="Only members with this role.")] = None,
         search: Annotated[str, Query(max_length=100, description="A part of name or address.")] = "",
         limit: Limit = DEFAULT_LIMIT,
@@ -48,19 +49,19 @@ class MemberRoutes:
         """List the members of a workspace."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._members.members_of(
-            workspace, role=role, search=search, after=after[0] if after else None, limit=limit + 1
+            workspace_id, role=role, search=search, after=after[0] if after else None, limit=limit + 1
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def get(self, workspace: str, member: str) -> Response[Member]:
+    def get(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[Member]:
         """Read a member."""
-        return document(self._members.get(workspace, member))
+        return document(self._members.get(workspace_id, member_id))
 
-    def change(self, workspace: str, member: str, body: MemberChange) -> Response[Member]:
+    def change(self, workspace_id: WorkspaceId, member_id: MemberId, body: MemberChange) -> Response[Member]:
         """Give a member another role. Only owners make and unmake owners; the last owner stays one."""
-        return document(self._members.change_role(self._gate.actor, workspace, member, body.role))
+        return document(self._members.change_role(self._gate.actor, workspace_id, member_id, body.role))
 
-    def remove(self, workspace: str, member: str) -> Response[None]:
+    def remove(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[None]:
         """Remove a member: their keys end, and their sessions and devices lose the workspace, within seconds."""
-        self._members.remove(self._gate.actor, workspace, member)
+        self._members.remove(self._gate.actor, workspace_id, member_id)
         return nothing()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 
+from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -30,7 +31,7 @@ class ServiceAccountRoutes:
 
     def mount(self) -> None:
         """Add every route to the gate's app."""
-        add, all_, one = self._gate.add, ALL, f"{ALL}/<service_account>"
+        add, all_, one = self._gate.add, ALL, f"{ALL}/<service_account_id>"
         read, manage = Permission.SERVICE_ACCOUNT_READ, Permission.SERVICE_ACCOUNT_MANAGE
         add(f"GET {all_}", self.list, read, "List service accounts", TAG)
         add(f"POST {all_}", self.create, manage, "Create a service account", TAG, HTTPStatus.CREATED)
@@ -39,29 +40,31 @@ class ServiceAccountRoutes:
         add(f"DELETE {one}", self.delete, manage, "Delete a service account", TAG, HTTPStatus.NO_CONTENT)
 
     def list(
-        self, workspace: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[ServiceAccount]]:
         """List a workspace's service accounts."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._accounts.of_workspace(workspace, after[0] if after else None, limit + 1)
+        rows = self._accounts.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace: str, body: NewServiceAccount) -> Response[ServiceAccount]:
+    def create(self, workspace_id: WorkspaceId, body: NewServiceAccount) -> Response[ServiceAccount]:
         """Create a service account: a member that is no person. It acts by keys, which you make for it."""
-        return document(self._accounts.create(self._gate.actor, workspace, body.name), HTTPStatus.CREATED)
+        return document(self._accounts.create(self._gate.actor, workspace_id, body.name), HTTPStatus.CREATED)
 
-    def get(self, workspace: str, service_account: str) -> Response[ServiceAccount]:
+    def get(self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> Response[ServiceAccount]:
         """Read a service account."""
-        return document(self._accounts.get(workspace, service_account))
+        return document(self._accounts.get(workspace_id, service_account_id))
 
-    def change(self, workspace: str, service_account: str, body: ServiceAccountChange) -> Response[ServiceAccount]:
+    def change(
+        self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId, body: ServiceAccountChange
+    ) -> Response[ServiceAccount]:
         """Rename a service account, disable it, or enable it again."""
         changed = self._accounts.change(
-            self._gate.actor, workspace, service_account, name=body.name, disabled=body.disabled
+            self._gate.actor, workspace_id, service_account_id, name=body.name, disabled=body.disabled
         )
         return document(changed)
 
-    def delete(self, workspace: str, service_account: str) -> Response[None]:
+    def delete(self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> Response[None]:
         """Delete a service account: its keys end."""
-        self._accounts.delete(self._gate.actor, workspace, service_account)
+        self._accounts.delete(self._gate.actor, workspace_id, service_account_id)
         return nothing()

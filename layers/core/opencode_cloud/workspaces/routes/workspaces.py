@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
+from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit.answers import document, nothing
@@ -38,7 +39,7 @@ class WorkspaceChange(BaseModel):
 class Transfer(BaseModel):
     """To whom a workspace is given."""
 
-    member_id: str = Field(max_length=30, description="The member who becomes an owner in your place.")
+    member_id: MemberId = Field(max_length=30, description="The member who becomes an owner in your place.")
 
 
 class WorkspaceRoutes:
@@ -66,7 +67,7 @@ class WorkspaceRoutes:
     def list(self, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Membership]]:
         """List the workspaces you are in. Deleted ones are listed to their owners, who can restore them."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._workspaces.memberships(self._gate.actor.account, after[0] if after else None, limit + 1)
+        rows = self._workspaces.memberships(self._gate.actor.account_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, body: NewWorkspace) -> Response[Workspace]:
@@ -74,35 +75,35 @@ class WorkspaceRoutes:
         made = self._workspaces.found(self._gate.actor, body.name)
         return document(made, HTTPStatus.CREATED, version=made.version)
 
-    def get(self, workspace: str) -> Response[Workspace]:
+    def get(self, workspace_id: WorkspaceId) -> Response[Workspace]:
         """Read a workspace. The header `ETag` is what a change must send as `If-Match`."""
-        found = self._workspaces.get(workspace)
+        found = self._workspaces.get(workspace_id)
         return document(found, version=found.version)
 
-    def change(self, workspace: str, body: WorkspaceChange) -> Response[Workspace]:
+    def change(self, workspace_id: WorkspaceId, body: WorkspaceChange) -> Response[Workspace]:
         """Rename a workspace, or set how long its audit trail is kept. Needs `If-Match`."""
         version = version_of_request(self._gate.event)
         values = body.model_dump(exclude_none=True)
-        changed = self._workspaces.change(self._gate.actor, workspace, version, values)
+        changed = self._workspaces.change(self._gate.actor, workspace_id, version, values)
         return document(changed, version=changed.version)
 
-    def delete(self, workspace: str) -> Response[Workspace]:
+    def delete(self, workspace_id: WorkspaceId) -> Response[Workspace]:
         """Delete a workspace: closed to everyone at once, restorable until `purge_after`. Needs `If-Match`."""
         version = version_of_request(self._gate.event)
-        deleted = self._workspaces.delete(self._gate.actor, workspace, version)
+        deleted = self._workspaces.delete(self._gate.actor, workspace_id, version)
         return document(deleted, version=deleted.version)
 
-    def restore(self, workspace: str) -> Response[Workspace]:
+    def restore(self, workspace_id: WorkspaceId) -> Response[Workspace]:
         """Restore a workspace that you own and that was deleted, until its `purge_after`."""
-        restored = self._workspaces.restore(self._gate.actor, workspace)
+        restored = self._workspaces.restore(self._gate.actor, workspace_id)
         return document(restored, version=restored.version)
 
-    def transfer(self, workspace: str, body: Transfer) -> Response[Workspace]:
+    def transfer(self, workspace_id: WorkspaceId, body: Transfer) -> Response[Workspace]:
         """Make another member an owner in your place; you become an admin."""
-        found = self._workspaces.transfer(self._gate.actor, workspace, body.member_id)
+        found = self._workspaces.transfer(self._gate.actor, workspace_id, body.member_id)
         return document(found, version=found.version)
 
-    def leave(self, workspace: str) -> Response[None]:
+    def leave(self, workspace_id: WorkspaceId) -> Response[None]:
         """Leave a workspace: your keys in it end. The last owner cannot leave."""
-        self._members.leave(self._gate.actor, workspace)
+        self._members.leave(self._gate.actor, workspace_id)
         return nothing()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
+from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -53,68 +54,74 @@ class Domains:
         self._domains = domains
         self._resolver = resolver
 
-    def of_workspace(self, workspace: str, after: str | None = None, limit: int | None = None) -> Sequence[Domain]:
+    def of_workspace(
+        self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Domain]:
         """Return domains of a workspace by id, each with the record that proves it."""
         with self._database.transaction() as connection:
-            return [_with_record(each) for each in self._domains.of_workspace(connection, workspace, after, limit)]
+            return [_with_record(each) for each in self._domains.of_workspace(connection, workspace_id, after, limit)]
 
-    def get(self, workspace: str, domain: str) -> Domain:
+    def get(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
         """Return a domain of a workspace; raises ``domain_not_found``."""
         with self._database.transaction() as connection:
-            return self._of(connection, workspace, domain)
+            return self._of(connection, workspace_id, domain_id)
 
-    def add(self, actor: Actor, workspace: str, domain: str, role: Role, *, auto_join: bool) -> Domain:
+    def add(self, actor: Actor, workspace_id: WorkspaceId, domain: str, role: Role, *, auto_join: bool) -> Domain:
         """Claim a domain; nobody joins by it before it is verified.
 
         Raises ``invalid_domain``, ``invalid_domain_role`` or ``domain_exists``.
         """
         _check_role(role)
         new = Domain(
-            id=new_id("dom"), domain=clean_domain(domain), role=role, auto_join=auto_join, created_at=utc_now()
+            id=DomainId(new_id("dom")),
+            domain=clean_domain(domain),
+            role=role,
+            auto_join=auto_join,
+            created_at=utc_now(),
         )
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            if self._domains.named(unit.connection, workspace, new.domain):
+            locked(self._workspaces, unit.connection, workspace_id)
+            if self._domains.named(unit.connection, workspace_id, new.domain):
                 raise domain_exists()
-            self._domains.add(unit.connection, new, workspace)
+            self._domains.add(unit.connection, new, workspace_id)
             after = {"role": role, "auto_join": auto_join}
-            self._record(unit, actor, "domain.added", workspace, new, after=after)
+            self._record(unit, actor, "domain.added", workspace_id, new, after=after)
         return _with_record(new)
 
-    def change(self, actor: Actor, workspace: str, domain: str, values: dict[str, Any]) -> Domain:
+    def change(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId, values: dict[str, Any]) -> Domain:
         """Set ``role`` or ``auto_join``; raises ``domain_not_found`` or ``invalid_domain_role``."""
         if "role" in values:
             _check_role(values["role"])
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            present = self._of(unit.connection, workspace, domain)
+            locked(self._workspaces, unit.connection, workspace_id)
+            present = self._of(unit.connection, workspace_id, domain_id)
             before = {name: getattr(present, name) for name in values}
             if before == values:
                 return present
-            self._domains.change(unit.connection, domain, values)
-            self._record(unit, actor, "domain.updated", workspace, present, before=before, after=values)
-            return self._of(unit.connection, workspace, domain)
+            self._domains.change(unit.connection, domain_id, values)
+            self._record(unit, actor, "domain.updated", workspace_id, present, before=before, after=values)
+            return self._of(unit.connection, workspace_id, domain_id)
 
-    def verify(self, actor: Actor, workspace: str, domain: str) -> Domain:
+    def verify(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
         """Look for the proof in DNS; raises ``domain_not_found`` or ``domain_not_verified``."""
-        claimed = self.get(workspace, domain)
+        claimed = self.get(workspace_id, domain_id)
         if not self._proved(claimed):
             raise domain_not_verified(claimed.record_name, claimed.record_value)
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            present = self._of(unit.connection, workspace, domain)
-            self._domains.change(unit.connection, domain, {"verified_at": utc_now()})
+            locked(self._workspaces, unit.connection, workspace_id)
+            present = self._of(unit.connection, workspace_id, domain_id)
+            self._domains.change(unit.connection, domain_id, {"verified_at": utc_now()})
             if present.verified_at is None:
-                self._record(unit, actor, "domain.verified", workspace, present)
-            return self._of(unit.connection, workspace, domain)
+                self._record(unit, actor, "domain.verified", workspace_id, present)
+            return self._of(unit.connection, workspace_id, domain_id)
 
-    def remove(self, actor: Actor, workspace: str, domain: str) -> None:
+    def remove(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> None:
         """Give up a domain; who joined by it stays. Raises ``domain_not_found``."""
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            present = self._of(unit.connection, workspace, domain)
-            self._domains.delete(unit.connection, domain)
-            self._record(unit, actor, "domain.removed", workspace, present)
+            locked(self._workspaces, unit.connection, workspace_id)
+            present = self._of(unit.connection, workspace_id, domain_id)
+            self._domains.delete(unit.connection, domain_id)
+            self._record(unit, actor, "domain.removed", workspace_id, present)
 
     def verify_again(self) -> int:
         """Look whether proofs are still there; return how many were seen. Called once a day."""
@@ -129,8 +136,8 @@ class Domains:
     def _proved(self, domain: Domain) -> bool:
         return domain.record_value in self._resolver.texts(domain.record_name)
 
-    def _of(self, connection: Connection, workspace: str, domain: str) -> Domain:
-        found = self._domains.get(connection, workspace, domain)
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
+        found = self._domains.get(connection, workspace_id, domain_id)
         if found is None:
             raise domain_not_found()
         return _with_record(found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.ids import AccountId, InvitationId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.kit.clock import utc_now
@@ -85,7 +86,7 @@ class Invitations:
 
     def of_workspace(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         *,
         state: InvitationState | None = None,
         after: str | None = None,
@@ -94,15 +95,15 @@ class Invitations:
         """Return invitations of a workspace, the newest first, with what became of their last mails."""
         with self._database.transaction() as connection:
             return self._invitations.of_workspace(
-                connection, workspace, utc_now(), state=state, after=after, limit=limit
+                connection, workspace_id, utc_now(), state=state, after=after, limit=limit
             )
 
-    def get(self, workspace: str, invitation: str) -> Invitation:
+    def get(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Invitation:
         """Return an invitation of a workspace; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
-            return self._of(connection, workspace, invitation)
+            return self._of(connection, workspace_id, invitation_id)
 
-    def invite(self, actor: Actor, workspace: str, email: str, role: Role, *, base: str = "") -> Invitation:
+    def invite(self, actor: Actor, workspace_id: WorkspaceId, email: str, role: Role, *, base: str = "") -> Invitation:
         """Invite an address, and mail the link, which begins with ``base`` where the deployment has no domain.
 
         Raises ``invalid_address``, ``owners_only``, ``already_member``, ``already_invited`` or
@@ -112,53 +113,55 @@ class Invitations:
         address = clean_address(email, check_domain=self._check_domains)
         now = utc_now()
         with self._outbox.unit() as unit:
-            place = locked(self._workspaces, unit.connection, workspace)
-            self._refuse_double(unit, actor, workspace, address, now)
-            if self._invitations.count_open(unit.connection, workspace, now) >= MOST_OPEN:
+            place = locked(self._workspaces, unit.connection, workspace_id)
+            self._refuse_double(unit, actor, workspace_id, address, now)
+            if self._invitations.count_open(unit.connection, workspace_id, now) >= MOST_OPEN:
                 raise too_many_invitations(MOST_OPEN)
             invitation = new_id("inv")
             row = {
                 "id": invitation,
-                "workspace_id": workspace,
+                "workspace_id": workspace_id,
                 "email": address,
                 "role": role,
                 "invited_by": actor.name,
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, actor, place, invitation, 1, _Letter(address, role, base)),
+                **self._letter(unit, actor, place, InvitationId(invitation), 1, _Letter(address, role, base)),
             }
             self._invitations.add(unit.connection, row)
-            made = self._of(unit.connection, workspace, invitation)
-            self._record(unit, actor, "invitation.created", workspace, made, after={"role": role})
+            made = self._of(unit.connection, workspace_id, InvitationId(invitation))
+            self._record(unit, actor, "invitation.created", workspace_id, made, after={"role": role})
             return made
 
-    def resend(self, actor: Actor, workspace: str, invitation: str, *, base: str = "") -> Invitation:
+    def resend(
+        self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId, *, base: str = ""
+    ) -> Invitation:
         """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
 
         Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
         """
         now = utc_now()
         with self._outbox.unit() as unit:
-            place = locked(self._workspaces, unit.connection, workspace)
-            found = self._of(unit.connection, workspace, invitation)
+            place = locked(self._workspaces, unit.connection, workspace_id)
+            found = self._of(unit.connection, workspace_id, invitation_id)
             require_owner_for(actor, found.role)
             if found.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
                 raise invitation_settled(found.state)
-            generation, sent_at = self._invitations.generation(unit.connection, invitation)
+            generation, sent_at = self._invitations.generation(unit.connection, invitation_id)
             wait = (sent_at + RESEND_AFTER - now).total_seconds()
             if wait > 0:
                 raise resent_too_soon(int(wait) + 1)
             letter = _Letter(found.email, found.role, base)
-            values = self._letter(unit, actor, place, invitation, generation + 1, letter)
-            self._invitations.change(unit.connection, invitation, values)
-            self._record(unit, actor, "invitation.resent", workspace, found)
-            return self._of(unit.connection, workspace, invitation)
+            values = self._letter(unit, actor, place, invitation_id, generation + 1, letter)
+            self._invitations.change(unit.connection, invitation_id, values)
+            self._record(unit, actor, "invitation.resent", workspace_id, found)
+            return self._of(unit.connection, workspace_id, invitation_id)
 
-    def revoke(self, actor: Actor, workspace: str, invitation: str) -> None:
+    def revoke(self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId) -> None:
         """Withdraw an invitation; raises ``invitation_not_found``, ``owners_only`` or ``invitation_settled``."""
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            found = self._of(unit.connection, workspace, invitation)
+            locked(self._workspaces, unit.connection, workspace_id)
+            found = self._of(unit.connection, workspace_id, invitation_id)
             require_owner_for(actor, found.role)
             if found.state is InvitationState.REVOKED:
                 return
@@ -166,19 +169,19 @@ class Invitations:
                 raise invitation_settled(found.state)
             self._settle(unit, actor, found, InvitationState.REVOKED)
 
-    def withdraw(self, unit: Unit, actor: Actor, workspace: str, addresses: Sequence[str]) -> None:
+    def withdraw(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
         """Withdraw all open invitations of these addresses, in ``unit``, which has locked the workspace."""
         now = utc_now()
         for address in addresses:
-            for found in self._invitations.open_of(unit.connection, workspace, address, now):
+            for found in self._invitations.open_of(unit.connection, workspace_id, address, now):
                 self._settle(unit, actor, found, InvitationState.REVOKED)
 
     # ------------------------------------------------------------------------------------- for who is invited
 
-    def mine(self, account: str) -> Sequence[Invitation]:
+    def mine(self, account_id: AccountId) -> Sequence[Invitation]:
         """Return the invitations to any address of a person that they can accept."""
         with self._database.transaction() as connection:
-            addresses = self._members.addresses(connection, account)
+            addresses = self._members.addresses(connection, account_id)
             return self._invitations.pending_for(connection, addresses, utc_now())
 
     def pending_for(self, email: str) -> Sequence[Invitation]:
@@ -194,10 +197,10 @@ class Invitations:
             raise invitation_not_found()
         return found
 
-    def to(self, actor: Actor, invitation: str) -> Invitation:
+    def to(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
         """Return an invitation to the acting person, in whatever state; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
-            found = self._invitations.get(connection, invitation, utc_now())
+            found = self._invitations.get(connection, invitation_id, utc_now())
             if found is None or not self._has_address(connection, actor, found):
                 raise invitation_not_found()
         return found
@@ -207,23 +210,23 @@ class Invitations:
         with self._database.transaction() as connection:
             return self._has_address(connection, actor, invitation)
 
-    def accept(self, actor: Actor, invitation: str) -> Invitation:
+    def accept(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
         """Make the acting person a member; they must have the invited address, verified.
 
         Raises ``invitation_not_found`` or ``invitation_settled``.
         """
         require_person(actor)
         with self._outbox.unit() as unit:
-            found = self._open(unit, actor, invitation)
-            self._joining.join(unit, actor, found.workspace_id, actor.account, found.email, found.role, "invitation")
+            found = self._open(unit, actor, invitation_id)
+            self._joining.join(unit, actor, found.workspace_id, actor.account_id, found.email, found.role, "invitation")
             self._settle(unit, actor, found, InvitationState.ACCEPTED)
-            return self._of(unit.connection, found.workspace_id, invitation)
+            return self._of(unit.connection, found.workspace_id, invitation_id)
 
-    def decline(self, actor: Actor, invitation: str) -> None:
+    def decline(self, actor: Actor, invitation_id: InvitationId) -> None:
         """Decline an invitation to an address of the acting person; raises as :meth:`accept` does."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            self._settle(unit, actor, self._open(unit, actor, invitation), InvitationState.DECLINED)
+            self._settle(unit, actor, self._open(unit, actor, invitation_id), InvitationState.DECLINED)
 
     def decline_by_token(self, token: str, actor: Actor) -> Invitation:
         """Decline by the link alone: whoever holds it reads the invited mailbox. Raises as :meth:`accept` does."""
@@ -240,20 +243,20 @@ class Invitations:
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _of(self, connection: Connection, workspace: str, invitation: str) -> Invitation:
-        found = self._invitations.get(connection, invitation, utc_now())
-        if found is None or found.workspace_id != workspace:
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Invitation:
+        found = self._invitations.get(connection, invitation_id, utc_now())
+        if found is None or found.workspace_id != workspace_id:
             raise invitation_not_found()
         return found
 
-    def _open(self, unit: Unit, actor: Actor | None, invitation: str) -> Invitation:
+    def _open(self, unit: Unit, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
         """Return an invitation that can be answered (by ``actor``, when given), with its workspace locked."""
         connection = unit.connection
-        found = self._invitations.get(connection, invitation, utc_now())
+        found = self._invitations.get(connection, invitation_id, utc_now())
         if found is None or (actor is not None and not self._has_address(connection, actor, found)):
             raise invitation_not_found()
         place = self._workspaces.lock(connection, found.workspace_id)
-        found = self._invitations.get(connection, invitation, utc_now())  # as it is now that nobody changes it
+        found = self._invitations.get(connection, invitation_id, utc_now())  # as it is now that nobody changes it
         if found is None or place is None or not place.alive:
             raise invitation_not_found()
         if found.state is not InvitationState.PENDING:
@@ -261,24 +264,30 @@ class Invitations:
         return found
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
-        addresses = self._members.addresses(connection, actor.account)
+        addresses = self._members.addresses(connection, actor.account_id)
         return any(same_address(invitation.email, address) for address in addresses)
 
-    def _refuse_double(self, unit: Unit, actor: Actor, workspace: str, email: str, now: datetime) -> None:
-        if self._members.by_address(unit.connection, workspace, email):
+    def _refuse_double(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, email: str, now: datetime) -> None:
+        if self._members.by_address(unit.connection, workspace_id, email):
             raise already_member()
-        for found in self._invitations.open_of(unit.connection, workspace, email, now):
+        for found in self._invitations.open_of(unit.connection, workspace_id, email, now):
             if found.state is InvitationState.PENDING:
                 raise already_invited()
             self._settle(unit, actor, found, InvitationState.REVOKED)  # its time is over: the new one takes its place
 
     def _letter(
-        self, unit: Unit, actor: Actor, workspace: Workspace, invitation: str, generation: int, letter: _Letter
+        self,
+        unit: Unit,
+        actor: Actor,
+        workspace: Workspace,
+        invitation_id: InvitationId,
+        generation: int,
+        letter: _Letter,
     ) -> dict[str, Any]:
         """Queue the mail with the link of ``generation``, and return the columns that make this link the valid one."""
         expires_at = utc_now() + LIFETIME
         variables = {
-            "invitation": invitation,
+            "invitation": invitation_id,
             "generation": generation,
             "workspace": workspace.name,
             "inviter": actor.name,
@@ -288,7 +297,7 @@ class Invitations:
         }
         again = generation > 1
         mail = self._mailer.queue(unit, Template.INVITATION, letter.email, variables, workspace.id, again=again)
-        token = invitation_token(self._deployment_key(), invitation, generation)
+        token = invitation_token(self._deployment_key(), invitation_id, generation)
         return {
             "generation": generation,
             "token_hash": hash_of_token(token),

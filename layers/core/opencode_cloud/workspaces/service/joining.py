@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -24,28 +25,39 @@ class Joining:
         self._members = members
         self._audit = audit
 
-    def join(self, unit: Unit, actor: Actor, workspace: str, account: str, email: str, role: Role, by: str) -> str:
+    def join(
+        self,
+        unit: Unit,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        account_id: AccountId,
+        email: str,
+        role: Role,
+        by: str,
+    ) -> str:
         """Make a person a member and return the member's id; who was one before gets their row back.
 
         Who is a member already stays what they are: their role may have been changed since they were invited.
         ``by`` says how they came: ``founding``, ``invitation``, ``domain`` or ``operator``.
         """
-        place = self._members.place(unit.connection, workspace, account)
+        place = self._members.place(unit.connection, workspace_id, account_id)
         if place and not place.removed:
             return place.id
         now = utc_now()
         member = place.id if place else new_id("mem")
         if place:
-            self._members.change(unit.connection, member, {"role": role, "removed_at": None, "created_at": now}, now)
+            self._members.change(
+                unit.connection, MemberId(member), {"role": role, "removed_at": None, "created_at": now}, now
+            )
         else:
-            self._members.add(unit.connection, member, workspace, account, role, now)
-        unit.tell(Topic.MEMBER, member, {"workspace": workspace, "account": account})
+            self._members.add(unit.connection, MemberId(member), workspace_id, account_id, role, now)
+        unit.tell(Topic.MEMBER, member, {"workspace": workspace_id, "account": account_id})
         self._audit.record(
             unit.connection,
             actor,
             "member.joined",
             Target("member", member, email),
-            workspace=workspace,
+            workspace_id=workspace_id,
             after={"role": role, "by": by},
         )
         return member

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.audit import Target
+from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
@@ -52,7 +53,7 @@ class Members:
 
     def members_of(
         self,
-        workspace: str,
+        workspace_id: WorkspaceId,
         *,
         role: Role | None = None,
         search: str = "",
@@ -61,69 +62,71 @@ class Members:
     ) -> Sequence[Member]:
         """Return members of a workspace by id; of one role, or with a text in name or address."""
         with self._database.transaction() as connection:
-            return self._members.of_workspace(connection, workspace, role=role, search=search, after=after, limit=limit)
+            return self._members.of_workspace(
+                connection, workspace_id, role=role, search=search, after=after, limit=limit
+            )
 
-    def get(self, workspace: str, member: str) -> Member:
+    def get(self, workspace_id: WorkspaceId, member_id: MemberId) -> Member:
         """Return a member; raises ``member_not_found``."""
         with self._database.transaction() as connection:
-            found = self._members.get(connection, workspace, member)
+            found = self._members.get(connection, workspace_id, member_id)
         if found is None:
             raise member_not_found()
         return found
 
-    def change_role(self, actor: Actor, workspace: str, member: str, role: Role) -> Member:
+    def change_role(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId, role: Role) -> Member:
         """Give a member another role; raises ``member_not_found``, ``owners_only`` or ``last_owner``."""
         with self._outbox.unit() as unit:
-            found = self._located(unit, workspace, member)[1]
+            found = self._located(unit, workspace_id, member_id)[1]
             require_owner_for(actor, found.role, role)
             if role is found.role:
                 return found
-            self._keep_an_owner(unit, workspace, found)
-            self._members.change(unit.connection, member, {"role": role}, utc_now())
-            unit.tell(Topic.MEMBER, member, {"workspace": workspace, "account": found.account_id})
+            self._keep_an_owner(unit, workspace_id, found)
+            self._members.change(unit.connection, member_id, {"role": role}, utc_now())
+            unit.tell(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": found.account_id})
             self._audit.record(
                 unit.connection,
                 actor,
                 "member.updated",
-                Target("member", member, found.email),
-                workspace=workspace,
+                Target("member", member_id, found.email),
+                workspace_id=workspace_id,
                 before={"role": found.role},
                 after={"role": role},
             )
-            changed = self._members.get(unit.connection, workspace, member)
+            changed = self._members.get(unit.connection, workspace_id, member_id)
         return changed or found
 
-    def remove(self, actor: Actor, workspace: str, member: str) -> None:
+    def remove(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> None:
         """Remove a member: their keys die, their sessions and devices lose the workspace.
 
         Raises ``member_not_found``, ``owners_only`` or ``last_owner``.
         """
         with self._outbox.unit() as unit:
-            place, found = self._located(unit, workspace, member)
-            if member != actor.id:
+            place, found = self._located(unit, workspace_id, member_id)
+            if member_id != actor.id:
                 require_owner_for(actor, found.role)
             self._take_out(unit, actor, place, found, "member.removed")
-            if member != actor.id:
+            if member_id != actor.id:
                 variables = {"workspace": place.name, "remover": actor.name}
-                self._mailer.queue(unit, Template.MEMBER_REMOVED, found.email, variables, workspace)
+                self._mailer.queue(unit, Template.MEMBER_REMOVED, found.email, variables, workspace_id)
 
-    def leave(self, actor: Actor, workspace: str) -> None:
+    def leave(self, actor: Actor, workspace_id: WorkspaceId) -> None:
         """Take the acting person out of a workspace; raises ``last_owner``, or ``person_required`` for keys."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            place, found = self._located(unit, workspace, actor.id)
+            place, found = self._located(unit, workspace_id, MemberId(actor.id))
             self._take_out(unit, actor, place, found, "member.left")
 
-    def _located(self, unit: Unit, workspace: str, member: str) -> tuple[Workspace, Member]:
-        place = locked(self._workspaces, unit.connection, workspace)
-        found = self._members.get(unit.connection, workspace, member)
+    def _located(self, unit: Unit, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
+        place = locked(self._workspaces, unit.connection, workspace_id)
+        found = self._members.get(unit.connection, workspace_id, member_id)
         if found is None:
             raise member_not_found()
         return place, found
 
-    def _keep_an_owner(self, unit: Unit, workspace: str, member: Member) -> None:
+    def _keep_an_owner(self, unit: Unit, workspace_id: WorkspaceId, member: Member) -> None:
         """Raise ``last_owner`` when nobody would own the workspace without this member."""
-        if member.role is Role.OWNER and not self._members.owners_besides(unit.connection, workspace, member.id):
+        if member.role is Role.OWNER and not self._members.owners_besides(unit.connection, workspace_id, member.id):
             raise last_owner()
 
     def _take_out(self, unit: Unit, actor: Actor, workspace: Workspace, member: Member, action: str) -> None:
@@ -141,7 +144,7 @@ class Members:
             actor,
             action,
             Target("member", member.id, member.email),
-            workspace=workspace.id,
+            workspace_id=workspace.id,
             before={"role": member.role},
             after={"revoked_keys": keys},
         )

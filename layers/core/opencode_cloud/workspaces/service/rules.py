@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.workspaces.models import Workspace, name_required, owners_only, person_required
 
@@ -34,9 +35,9 @@ def clean_name(name: str) -> str:
     return cleaned
 
 
-def locked(store: WorkspaceStore, connection: Connection, workspace: str) -> Workspace:
+def locked(store: WorkspaceStore, connection: Connection, workspace_id: WorkspaceId) -> Workspace:
     """Return a workspace that stays as it is until the end of the transaction; raises ``workspace_not_found``."""
-    found = store.lock(connection, workspace)
+    found = store.lock(connection, workspace_id)
     if found is None or not found.alive:
         raise workspace_not_found()
     return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
+from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -46,64 +47,78 @@ class ServiceAccounts:
         self._budgets = budgets
 
     def of_workspace(
-        self, workspace: str, after: str | None = None, limit: int | None = None
+        self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
     ) -> Sequence[ServiceAccount]:
         """Return service accounts of a workspace by id."""
         with self._database.transaction() as connection:
-            return self._accounts.of_workspace(connection, workspace, after, limit)
+            return self._accounts.of_workspace(connection, workspace_id, after, limit)
 
-    def get(self, workspace: str, account: str) -> ServiceAccount:
+    def get(self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> ServiceAccount:
         """Return a service account; raises ``service_account_not_found``."""
         with self._database.transaction() as connection:
-            return self._of(connection, workspace, account)
+            return self._of(connection, workspace_id, service_account_id)
 
-    def create(self, actor: Actor, workspace: str, name: str) -> ServiceAccount:
+    def create(self, actor: Actor, workspace_id: WorkspaceId, name: str) -> ServiceAccount:
         """Make a service account; it can do nothing before it gets a key."""
         now = utc_now()
         new = ServiceAccount(
-            id=new_id("svc"), name=clean_name(name), created_by=actor.name, created_at=now, updated_at=now
+            id=ServiceAccountId(new_id("svc")),
+            name=clean_name(name),
+            created_by=actor.name,
+            created_at=now,
+            updated_at=now,
         )
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            self._accounts.add(unit.connection, new, workspace)
-            unit.tell(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace})
-            self._record(unit, actor, "service_account.created", workspace, new, after={"name": new.name})
+            locked(self._workspaces, unit.connection, workspace_id)
+            self._accounts.add(unit.connection, new, workspace_id)
+            unit.tell(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace_id})
+            self._record(unit, actor, "service_account.created", workspace_id, new, after={"name": new.name})
         return new
 
     def change(
-        self, actor: Actor, workspace: str, account: str, *, name: str | None = None, disabled: bool | None = None
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        service_account_id: ServiceAccountId,
+        *,
+        name: str | None = None,
+        disabled: bool | None = None,
     ) -> ServiceAccount:
         """Rename, disable (its keys are refused until it is enabled) or enable it."""
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            present = self._of(unit.connection, workspace, account)
+            locked(self._workspaces, unit.connection, workspace_id)
+            present = self._of(unit.connection, workspace_id, service_account_id)
             now = utc_now()
             if name is not None and clean_name(name) != present.name:
-                self._set(unit, workspace, account, {"name": clean_name(name)})
+                self._set(unit, workspace_id, service_account_id, {"name": clean_name(name)})
                 names = ({"name": present.name}, {"name": clean_name(name)})
-                self._record(unit, actor, "service_account.updated", workspace, present, *names)
+                self._record(unit, actor, "service_account.updated", workspace_id, present, *names)
             if disabled is not None and disabled is not (present.disabled_at is not None):
-                self._set(unit, workspace, account, {"disabled_at": now if disabled else None})
+                self._set(unit, workspace_id, service_account_id, {"disabled_at": now if disabled else None})
                 action = "service_account.disabled" if disabled else "service_account.enabled"
-                self._record(unit, actor, action, workspace, present)
-            return self._of(unit.connection, workspace, account)
+                self._record(unit, actor, action, workspace_id, present)
+            return self._of(unit.connection, workspace_id, service_account_id)
 
-    def delete(self, actor: Actor, workspace: str, account: str) -> None:
+    def delete(self, actor: Actor, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> None:
         """Delete a service account; its keys die."""
         with self._outbox.unit() as unit:
-            locked(self._workspaces, unit.connection, workspace)
-            present = self._of(unit.connection, workspace, account)
-            self._set(unit, workspace, account, {"deleted_at": utc_now()})
-            keys = self._keys.revoke_of_service_account(unit, workspace, account)
-            self._budgets.forget(unit, [account])
-            self._record(unit, actor, "service_account.deleted", workspace, present, after={"revoked_keys": keys})
+            locked(self._workspaces, unit.connection, workspace_id)
+            present = self._of(unit.connection, workspace_id, service_account_id)
+            self._set(unit, workspace_id, service_account_id, {"deleted_at": utc_now()})
+            keys = self._keys.revoke_of_service_account(unit, workspace_id, service_account_id)
+            self._budgets.forget(unit, [service_account_id])
+            self._record(unit, actor, "service_account.deleted", workspace_id, present, after={"revoked_keys": keys})
 
-    def _of(self, connection: Connection, workspace: str, account: str) -> ServiceAccount:
-        found = self._accounts.get(connection, workspace, account)
+    def _of(
+        self, connection: Connection, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
+    ) -> ServiceAccount:
+        found = self._accounts.get(connection, workspace_id, service_account_id)
         if found is None:
             raise service_account_not_found()
         return found
 
-    def _set(self, unit: Unit, workspace: str, account: str, values: dict[str, Any]) -> None:
-        self._accounts.change(unit.connection, account, values, utc_now())
-        unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
+    def _set(
+        self, unit: Unit, workspace_id: WorkspaceId, service_account_id: ServiceAccountId, values: dict[str, Any]
+    ) -> None:
+        self._accounts.change(unit.connection, service_account_id, values, utc_now())
+        unit.tell(Topic.SERVICE_ACCOUNT, service_account_id, {"workspace": workspace_id})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
@@ -68,7 +69,7 @@ class Workspaces:
         stores: WorkspaceStores,
         joining: Joining,
         keys: Keys,
-        forget_shares: Callable[[str], None],
+        forget_shares: Callable[[WorkspaceId], None],
     ) -> None:
         """``forget_shares`` has all shares of a workspace removed, now or soon."""
         self._database = database
@@ -87,16 +88,18 @@ class Workspaces:
         """Make a workspace that the acting person owns; raises ``too_many_workspaces``."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            if self._stores.workspaces.owned_by(unit.connection, actor.account) >= MOST_OWNED:
+            if self._stores.workspaces.owned_by(unit.connection, actor.account_id) >= MOST_OWNED:
                 raise too_many_workspaces(MOST_OWNED)
-            return self.create(unit, actor.account, actor.name, name, actor=actor)
+            return self.create(unit, actor.account_id, actor.name, name, actor=actor)
 
-    def create(self, unit: Unit, account_id: str, email: str, name: str, *, actor: Actor | None = None) -> Workspace:
+    def create(
+        self, unit: Unit, account_id: AccountId, email: str, name: str, *, actor: Actor | None = None
+    ) -> Workspace:
         """Make a workspace with its owner, in ``unit``; the actor is the owner unless given."""
-        actor = actor or Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account=account_id)
+        actor = actor or Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account_id=account_id)
         now = utc_now()
         workspace = Workspace(
-            id=new_id("wrk"),
+            id=WorkspaceId(new_id("wrk")),
             name=clean_name(name),
             version=1,
             audit_retention_days=365,
@@ -109,42 +112,44 @@ class Workspaces:
         self._joining.join(unit, actor, workspace.id, account_id, email, Role.OWNER, "founding")
         return workspace
 
-    def get(self, workspace: str) -> Workspace:
+    def get(self, workspace_id: WorkspaceId) -> Workspace:
         """Return a workspace that is neither blocked nor deleted; raises ``workspace_not_found``."""
         with self._database.transaction() as connection:
-            found = self._stores.workspaces.get(connection, workspace)
+            found = self._stores.workspaces.get(connection, workspace_id)
         if found is None or not found.alive:
             raise workspace_not_found()
         return found
 
-    def memberships(self, account: str, after: str | None = None, limit: int | None = None) -> Sequence[Membership]:
+    def memberships(
+        self, account_id: AccountId, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Membership]:
         """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
         with self._database.transaction() as connection:
-            return self._stores.workspaces.memberships(connection, account, after, limit)
+            return self._stores.workspaces.memberships(connection, account_id, after, limit)
 
-    def change(self, actor: Actor, workspace: str, version: int, values: dict[str, Any]) -> Workspace:
+    def change(self, actor: Actor, workspace_id: WorkspaceId, version: int, values: dict[str, Any]) -> Workspace:
         """Set name or retention of the audit trail; raises ``stale_version`` when ``version`` is not the present."""
         if "name" in values:
             values = {**values, "name": clean_name(values["name"])}
         with self._outbox.unit() as unit:
-            present = self._at_version(unit, workspace, version)
+            present = self._at_version(unit, workspace_id, version)
             before = {name: getattr(present, name) for name in values}
             if before == values:
                 return present
-            self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
-            unit.tell(Topic.WORKSPACE, workspace)
+            self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
+            unit.tell(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.updated", present.id, present, before=before, after=values)
-            return self._read(unit.connection, workspace)
+            return self._read(unit.connection, workspace_id)
 
-    def transfer(self, actor: Actor, workspace: str, member: str) -> Workspace:
+    def transfer(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> Workspace:
         """Make a member the owner; the acting owner becomes an admin. Raises ``member_not_found``."""
         require_person(actor)
-        if member == actor.id:
+        if member_id == actor.id:
             raise transfer_to_self()
         with self._outbox.unit() as unit:
-            found = locked(self._stores.workspaces, unit.connection, workspace)
-            heir = self._stores.members.get(unit.connection, workspace, member)
-            giver = self._stores.members.get(unit.connection, workspace, actor.id)
+            found = locked(self._stores.workspaces, unit.connection, workspace_id)
+            heir = self._stores.members.get(unit.connection, workspace_id, member_id)
+            giver = self._stores.members.get(unit.connection, workspace_id, MemberId(actor.id))
             if heir is None or giver is None:
                 raise member_not_found()
             if giver.role is not Role.OWNER:  # no longer, as of a moment ago
@@ -152,7 +157,7 @@ class Workspaces:
             now = utc_now()
             for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
                 self._stores.members.change(unit.connection, each.id, {"role": role}, now)
-                unit.tell(Topic.MEMBER, each.id, {"workspace": workspace, "account": each.account_id})
+                unit.tell(Topic.MEMBER, each.id, {"workspace": workspace_id, "account": each.account_id})
             self._record(
                 unit,
                 actor,
@@ -164,124 +169,124 @@ class Workspaces:
             )
             return found
 
-    def delete(self, actor: Actor, workspace: str, version: int) -> Workspace:
+    def delete(self, actor: Actor, workspace_id: WorkspaceId, version: int) -> Workspace:
         """Delete a workspace: closed to everyone at once, restorable for ``GRACE``, then gone for good."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            present = self._at_version(unit, workspace, version)
+            present = self._at_version(unit, workspace_id, version)
             now = utc_now()
             values = {"deleted_at": now, "purge_after": now + GRACE}
-            self._stores.workspaces.change(unit.connection, workspace, values, now)
-            unit.tell(Topic.WORKSPACE, workspace)
-            deleted = self._read(unit.connection, workspace)
+            self._stores.workspaces.change(unit.connection, workspace_id, values, now)
+            unit.tell(Topic.WORKSPACE, workspace_id)
+            deleted = self._read(unit.connection, workspace_id)
             after = deleted.model_dump(mode="json", include={"deleted_at", "purge_after"})
             self._record(unit, actor, "workspace.deleted", present.id, present, after=after)
             return deleted
 
-    def restore(self, actor: Actor, workspace: str) -> Workspace:
+    def restore(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
         """Restore a deleted workspace for one of its owners; raises ``workspace_not_found`` or ``not_deleted``."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace)
-            place = self._stores.members.place(unit.connection, workspace, actor.account)
-            mine = self._stores.members.get(unit.connection, workspace, place.id) if place else None
+            present = self._stores.workspaces.lock(unit.connection, workspace_id)
+            place = self._stores.members.place(unit.connection, workspace_id, actor.account_id)
+            mine = self._stores.members.get(unit.connection, workspace_id, MemberId(place.id)) if place else None
             if present is None or present.blocked_at or mine is None or mine.role is not Role.OWNER:
                 raise workspace_not_found()
             if present.deleted_at is None:
                 raise not_deleted()
             values = {"deleted_at": None, "purge_after": None}
-            self._stores.workspaces.change(unit.connection, workspace, values, utc_now())
-            unit.tell(Topic.WORKSPACE, workspace)
+            self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
+            unit.tell(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.restored", present.id, present)
-            return self._read(unit.connection, workspace)
+            return self._read(unit.connection, workspace_id)
 
     # ------------------------------------------------------------------------------------- for other features
 
-    def auto_join(self, unit: Unit, account: str) -> Sequence[str]:
+    def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
         """Make a person a member where a verified domain of theirs lets them in; return these workspaces.
 
         Who was once removed does not come back this way.
         """
-        addresses = self._stores.members.addresses(unit.connection, account)
+        addresses = self._stores.members.addresses(unit.connection, account_id)
         by_domain = {domain_of(address): address for address in addresses}
         openings = self._stores.domains.open_to(unit.connection, [*by_domain], utc_now() - VERIFIED_FOR)
         joined: list[str] = []
         for opening in openings:
-            locked(self._stores.workspaces, unit.connection, opening.workspace)
-            if self._stores.members.place(unit.connection, opening.workspace, account):
+            locked(self._stores.workspaces, unit.connection, opening.workspace_id)
+            if self._stores.members.place(unit.connection, opening.workspace_id, account_id):
                 continue
             email = by_domain[opening.domain]
-            actor = Actor(kind=ActorKind.ACCOUNT, id=account, name=email, account=account)
-            self._joining.join(unit, actor, opening.workspace, account, email, opening.role, "domain")
-            joined.append(opening.workspace)
+            actor = Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account_id=account_id)
+            self._joining.join(unit, actor, opening.workspace_id, account_id, email, opening.role, "domain")
+            joined.append(opening.workspace_id)
         return joined
 
     # ------------------------------------------------------------------------------------- for operators and schedules
 
-    def look_up(self, workspace: str) -> Workspace:
+    def look_up(self, workspace_id: WorkspaceId) -> Workspace:
         """Return a workspace in whatever state; raises ``workspace_not_found``."""
         with self._database.transaction() as connection:
-            return self._read(connection, workspace)
+            return self._read(connection, workspace_id)
 
-    def block(self, actor: Actor, workspace: str) -> Workspace:
+    def block(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
         """Close a workspace to everyone, until it is unblocked."""
-        return self._set_blocked(actor, workspace, blocked=True)
+        return self._set_blocked(actor, workspace_id, blocked=True)
 
-    def unblock(self, actor: Actor, workspace: str) -> Workspace:
+    def unblock(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
         """Open a blocked workspace again."""
-        return self._set_blocked(actor, workspace, blocked=False)
+        return self._set_blocked(actor, workspace_id, blocked=False)
 
     def purge_expired(self) -> int:
         """Really delete the workspaces whose grace period is over; return how many. Called once a day."""
         with self._database.transaction() as connection:
             due = self._stores.workspaces.to_purge(connection, utc_now(), PURGED_AT_ONCE)
-        return sum(self._purge(workspace) for workspace in due)
+        return sum(self._purge(WorkspaceId(workspace)) for workspace in due)
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _purge(self, workspace: str) -> bool:
+    def _purge(self, workspace_id: WorkspaceId) -> bool:
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace)
+            present = self._stores.workspaces.lock(unit.connection, workspace_id)
             if present is None or present.purge_after is None or present.purge_after > utc_now():
                 return False  # restored, or purged by another run
-            self._tell_members(unit, workspace)
-            for account in self._stores.service_accounts.all_ids(unit.connection, workspace):
-                unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace})
-            self._keys.tell_all(unit, workspace)
+            self._tell_members(unit, workspace_id)
+            for account in self._stores.service_accounts.all_ids(unit.connection, workspace_id):
+                unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace_id})
+            self._keys.tell_all(unit, workspace_id)
             # Before the commit: were it lost after it, nobody would know whose they were.
-            self._forget_shares(workspace)
-            self._stores.workspaces.delete(unit.connection, workspace)
-            unit.tell(Topic.CONFIGURATION, workspace)
-            unit.tell(Topic.WORKSPACE, workspace)
+            self._forget_shares(workspace_id)
+            self._stores.workspaces.delete(unit.connection, workspace_id)
+            unit.tell(Topic.CONFIGURATION, workspace_id)
+            unit.tell(Topic.WORKSPACE, workspace_id)
             self._record(unit, SYSTEM, "workspace.purged", present.id, present)
-        logger.info("workspace purged", extra={"workspace": workspace})
+        logger.info("workspace purged", extra={"workspace": workspace_id})
         return True
 
-    def _set_blocked(self, actor: Actor, workspace: str, *, blocked: bool) -> Workspace:
+    def _set_blocked(self, actor: Actor, workspace_id: WorkspaceId, *, blocked: bool) -> Workspace:
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace)
+            present = self._stores.workspaces.lock(unit.connection, workspace_id)
             if present is None:
                 raise workspace_not_found()
             if (present.blocked_at is not None) is blocked:
                 return present
             now = utc_now()
-            self._stores.workspaces.change(unit.connection, workspace, {"blocked_at": now if blocked else None}, now)
-            unit.tell(Topic.WORKSPACE, workspace)
+            self._stores.workspaces.change(unit.connection, workspace_id, {"blocked_at": now if blocked else None}, now)
+            unit.tell(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present.id, present)
-            return self._read(unit.connection, workspace)
+            return self._read(unit.connection, workspace_id)
 
-    def _at_version(self, unit: Unit, workspace: str, version: int) -> Workspace:
-        present = locked(self._stores.workspaces, unit.connection, workspace)
+    def _at_version(self, unit: Unit, workspace_id: WorkspaceId, version: int) -> Workspace:
+        present = locked(self._stores.workspaces, unit.connection, workspace_id)
         check_version(version, present.version)
         return present
 
-    def _read(self, connection: Connection, workspace: str) -> Workspace:
-        found = self._stores.workspaces.get(connection, workspace)
+    def _read(self, connection: Connection, workspace_id: WorkspaceId) -> Workspace:
+        found = self._stores.workspaces.get(connection, workspace_id)
         if found is None:
             raise workspace_not_found()
         return found
 
-    def _tell_members(self, unit: Unit, workspace: str) -> None:
-        for place in self._stores.members.all_places(unit.connection, workspace):
+    def _tell_members(self, unit: Unit, workspace_id: WorkspaceId) -> None:
+        for place in self._stores.members.all_places(unit.connection, workspace_id):
             if not place.removed:
-                unit.tell(Topic.MEMBER, place.id, {"workspace": workspace, "account": place.account})
+                unit.tell(Topic.MEMBER, place.id, {"workspace": workspace_id, "account": place.account_id})

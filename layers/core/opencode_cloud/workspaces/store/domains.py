@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
+from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.schema.workspaces import domains, workspaces
 from opencode_cloud.workspaces.models import Domain
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Opening(NamedTuple):
     """A workspace that people of a domain join by themselves."""
 
-    workspace: str
+    workspace_id: WorkspaceId
     domain: str
     role: Role
 
@@ -27,39 +28,39 @@ class Opening(NamedTuple):
 class DomainStore:
     """The table ``domains``."""
 
-    def add(self, connection: Connection, domain: Domain, workspace: str) -> None:
+    def add(self, connection: Connection, domain: Domain, workspace_id: WorkspaceId) -> None:
         """Write a new domain of a workspace."""
         row = domain.model_dump(exclude={"record_name", "record_value"})
-        connection.execute(domains.insert(), {**row, "workspace_id": workspace})
+        connection.execute(domains.insert(), {**row, "workspace_id": workspace_id})
 
-    def change(self, connection: Connection, domain: str, values: Mapping[str, Any]) -> None:
+    def change(self, connection: Connection, domain_id: DomainId, values: Mapping[str, Any]) -> None:
         """Set columns of a domain."""
-        connection.execute(domains.update().where(domains.c.id == domain).values(dict(values)))
+        connection.execute(domains.update().where(domains.c.id == domain_id).values(dict(values)))
 
-    def delete(self, connection: Connection, domain: str) -> None:
+    def delete(self, connection: Connection, domain_id: DomainId) -> None:
         """Delete a domain."""
-        connection.execute(domains.delete().where(domains.c.id == domain))
+        connection.execute(domains.delete().where(domains.c.id == domain_id))
 
-    def get(self, connection: Connection, workspace: str, domain: str) -> Domain | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain | None:
         """Return a domain of a workspace by its id."""
         row = connection.execute(
-            select(domains).where(domains.c.id == domain, domains.c.workspace_id == workspace)
+            select(domains).where(domains.c.id == domain_id, domains.c.workspace_id == workspace_id)
         ).first()
         return Domain.model_validate(row) if row else None
 
     def of_workspace(
-        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+        self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
     ) -> Sequence[Domain]:
         """Return domains of a workspace by id."""
-        query = select(domains).where(domains.c.workspace_id == workspace)
+        query = select(domains).where(domains.c.workspace_id == workspace_id)
         if after is not None:
             query = query.where(domains.c.id > after)
         return [Domain.model_validate(row) for row in connection.execute(query.order_by(domains.c.id).limit(limit))]
 
-    def named(self, connection: Connection, workspace: str, domain: str) -> Domain | None:
+    def named(self, connection: Connection, workspace_id: WorkspaceId, domain: str) -> Domain | None:
         """Return a domain of a workspace by its name."""
         row = connection.execute(
-            select(domains).where(domains.c.domain == domain, domains.c.workspace_id == workspace)
+            select(domains).where(domains.c.domain == domain, domains.c.workspace_id == workspace_id)
         ).first()
         return Domain.model_validate(row) if row else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
+from opencode_cloud.contracts.ids import InvitationId, WorkspaceId
 from opencode_cloud.schema.mail import mails
 from opencode_cloud.schema.workspaces import invitations, workspaces
 from opencode_cloud.workspaces.addresses import same_address
@@ -26,31 +27,31 @@ class InvitationStore:
         """Write a new invitation."""
         connection.execute(invitations.insert(), dict(row))
 
-    def change(self, connection: Connection, invitation: str, values: Mapping[str, Any]) -> None:
+    def change(self, connection: Connection, invitation_id: InvitationId, values: Mapping[str, Any]) -> None:
         """Set columns of an invitation."""
-        connection.execute(invitations.update().where(invitations.c.id == invitation).values(dict(values)))
+        connection.execute(invitations.update().where(invitations.c.id == invitation_id).values(dict(values)))
 
-    def get(self, connection: Connection, invitation: str, now: datetime) -> Invitation | None:
+    def get(self, connection: Connection, invitation_id: InvitationId, now: datetime) -> Invitation | None:
         """Return an invitation of any workspace."""
-        return self._one(connection, invitations.c.id == invitation, now)
+        return self._one(connection, invitations.c.id == invitation_id, now)
 
     def by_token(self, connection: Connection, digest: bytes, now: datetime) -> Invitation | None:
         """Return the invitation whose present link has this hash."""
         return self._one(connection, invitations.c.token_hash == digest, now)
 
-    def generation(self, connection: Connection, invitation: str) -> tuple[int, datetime]:
+    def generation(self, connection: Connection, invitation_id: InvitationId) -> tuple[int, datetime]:
         """Return how many mails an invitation had, and when the last was queued."""
         row = connection.execute(
             select(invitations.c.generation, func.coalesce(mails.c.created_at, invitations.c.created_at).label("at"))
             .outerjoin(mails, mails.c.id == invitations.c.mail_id)
-            .where(invitations.c.id == invitation)
+            .where(invitations.c.id == invitation_id)
         ).one()
         return row.generation, row.at
 
     def of_workspace(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         now: datetime,
         *,
         state: InvitationState | None = None,
@@ -58,7 +59,7 @@ class InvitationStore:
         limit: int | None = None,
     ) -> Sequence[Invitation]:
         """Return invitations of a workspace, the newest first."""
-        query = _invitations(now).where(invitations.c.workspace_id == workspace)
+        query = _invitations(now).where(invitations.c.workspace_id == workspace_id)
         if state is not None:
             query = query.where(_state(now) == state)
         if after is not None:
@@ -66,16 +67,18 @@ class InvitationStore:
         rows = connection.execute(query.order_by(invitations.c.id.desc()).limit(limit))
         return [Invitation.model_validate(row) for row in rows]
 
-    def open_of(self, connection: Connection, workspace: str, email: str, now: datetime) -> Sequence[Invitation]:
+    def open_of(
+        self, connection: Connection, workspace_id: WorkspaceId, email: str, now: datetime
+    ) -> Sequence[Invitation]:
         """Return the invitations of an address to a workspace that nobody has answered; they may be expired."""
         query = _invitations(now).where(
-            invitations.c.workspace_id == workspace, invitations.c.email == email, invitations.c.state == "pending"
+            invitations.c.workspace_id == workspace_id, invitations.c.email == email, invitations.c.state == "pending"
         )
         return _of_addresses(connection.execute(query), [email])
 
-    def count_open(self, connection: Connection, workspace: str, now: datetime) -> int:
+    def count_open(self, connection: Connection, workspace_id: WorkspaceId, now: datetime) -> int:
         """Count the invitations of a workspace that can be accepted."""
-        query = select(func.count()).select_from(invitations).where(invitations.c.workspace_id == workspace)
+        query = select(func.count()).select_from(invitations).where(invitations.c.workspace_id == workspace_id)
         return connection.execute(query.where(_state(now) == InvitationState.PENDING)).scalar_one()
 
     def pending_for(self, connection: Connection, emails: Sequence[str], now: datetime) -> Sequence[Invitation]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, or_, select, union
 
+from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.schema.identity import accounts, logins
 from opencode_cloud.schema.workspaces import members
@@ -32,50 +33,58 @@ class Place(NamedTuple):
     """A membership's row, also of someone who was removed."""
 
     id: str
-    account: str
+    account_id: AccountId
     removed: bool
 
 
 class MemberStore:
     """The table ``members``, with the addresses of the people."""
 
-    def add(self, connection: Connection, member: str, workspace: str, account: str, role: Role, at: datetime) -> None:
+    def add(
+        self,
+        connection: Connection,
+        member_id: MemberId,
+        workspace_id: WorkspaceId,
+        account_id: AccountId,
+        role: Role,
+        at: datetime,
+    ) -> None:
         """Write a new membership."""
         connection.execute(
             members.insert(),
             {
-                "id": member,
-                "workspace_id": workspace,
-                "account_id": account,
+                "id": member_id,
+                "workspace_id": workspace_id,
+                "account_id": account_id,
                 "role": role,
                 "created_at": at,
                 "updated_at": at,
             },
         )
 
-    def change(self, connection: Connection, member: str, values: Mapping[str, Any], at: datetime) -> None:
+    def change(self, connection: Connection, member_id: MemberId, values: Mapping[str, Any], at: datetime) -> None:
         """Set columns of a membership."""
-        connection.execute(members.update().where(members.c.id == member).values({**values, "updated_at": at}))
+        connection.execute(members.update().where(members.c.id == member_id).values({**values, "updated_at": at}))
 
-    def place(self, connection: Connection, workspace: str, account: str) -> Place | None:
+    def place(self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId) -> Place | None:
         """Return the row of a person in a workspace; they may have been removed."""
         row = connection.execute(
             select(members.c.id, members.c.account_id, members.c.removed_at).where(
-                members.c.workspace_id == workspace, members.c.account_id == account
+                members.c.workspace_id == workspace_id, members.c.account_id == account_id
             )
         ).first()
         return Place(row.id, row.account_id, row.removed_at is not None) if row else None
 
-    def get(self, connection: Connection, workspace: str, member: str) -> Member | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> Member | None:
         """Return a member of a workspace who has not been removed."""
-        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.id == member)
+        query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.id == member_id)
         row = connection.execute(query.where(members.c.removed_at.is_(None))).first()
         return Member.model_validate(row) if row else None
 
     def of_workspace(
         self,
         connection: Connection,
-        workspace: str,
+        workspace_id: WorkspaceId,
         *,
         role: Role | None = None,
         search: str = "",
@@ -83,7 +92,7 @@ class MemberStore:
         limit: int | None = None,
     ) -> Sequence[Member]:
         """Return members of a workspace by id; of one role, or with a text in name or address."""
-        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         if role is not None:
             query = query.where(members.c.role == role)
         if search:
@@ -97,38 +106,38 @@ class MemberStore:
             query = query.where(members.c.id > after)
         return [Member.model_validate(row) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
 
-    def all_places(self, connection: Connection, workspace: str) -> Sequence[Place]:
+    def all_places(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
         """Return the rows of all who are or were in a workspace."""
         query = select(members.c.id, members.c.account_id, members.c.removed_at).where(
-            members.c.workspace_id == workspace
+            members.c.workspace_id == workspace_id
         )
         return [Place(row.id, row.account_id, row.removed_at is not None) for row in connection.execute(query)]
 
-    def owners_besides(self, connection: Connection, workspace: str, member: str) -> int:
+    def owners_besides(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> int:
         """Count the owners of a workspace but for one. Blocked accounts count not: they cannot act for it."""
         query = (
             select(func.count())
             .select_from(members.join(accounts, accounts.c.id == members.c.account_id))
-            .where(members.c.workspace_id == workspace, members.c.removed_at.is_(None), members.c.role == Role.OWNER)
-            .where(accounts.c.blocked_at.is_(None), members.c.id != member)
+            .where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None), members.c.role == Role.OWNER)
+            .where(accounts.c.blocked_at.is_(None), members.c.id != member_id)
         )
         return connection.execute(query).scalar_one()
 
-    def by_address(self, connection: Connection, workspace: str, email: str) -> Member | None:
+    def by_address(self, connection: Connection, workspace_id: WorkspaceId, email: str) -> Member | None:
         """Return the member with this address, whichever of their logins has it."""
         candidates = union(
             select(accounts.c.id, accounts.c.email).where(accounts.c.email == email),
             select(logins.c.account_id, logins.c.email).where(logins.c.email == email),
         )
         people = [row.id for row in connection.execute(candidates) if same_address(row.email, email)]
-        query = _MEMBER.where(members.c.workspace_id == workspace, members.c.removed_at.is_(None))
+        query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         row = connection.execute(query.where(members.c.account_id.in_(people))).first()
         return Member.model_validate(row) if row else None
 
-    def addresses(self, connection: Connection, account: str) -> Sequence[str]:
+    def addresses(self, connection: Connection, account_id: AccountId) -> Sequence[str]:
         """Return all addresses that were verified as a person's."""
         query = union(
-            select(accounts.c.email).where(accounts.c.id == account),
-            select(logins.c.email).where(logins.c.account_id == account),
+            select(accounts.c.email).where(accounts.c.id == account_id),
+            select(logins.c.email).where(logins.c.account_id == account_id),
         )
         return connection.execute(query).scalars().all()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
 from opencode_cloud.schema.workspaces import service_accounts
 from opencode_cloud.workspaces.models import ServiceAccount
 
@@ -18,39 +19,45 @@ if TYPE_CHECKING:
 class ServiceAccountStore:
     """The table ``service_accounts``."""
 
-    def add(self, connection: Connection, account: ServiceAccount, workspace: str) -> None:
+    def add(self, connection: Connection, account: ServiceAccount, workspace_id: WorkspaceId) -> None:
         """Write a new service account of a workspace."""
-        connection.execute(service_accounts.insert(), {**account.model_dump(), "workspace_id": workspace})
+        connection.execute(service_accounts.insert(), {**account.model_dump(), "workspace_id": workspace_id})
 
-    def change(self, connection: Connection, account: str, values: Mapping[str, Any], at: datetime) -> None:
+    def change(
+        self, connection: Connection, service_account_id: ServiceAccountId, values: Mapping[str, Any], at: datetime
+    ) -> None:
         """Set columns of a service account."""
         connection.execute(
-            service_accounts.update().where(service_accounts.c.id == account).values({**values, "updated_at": at})
+            service_accounts.update()
+            .where(service_accounts.c.id == service_account_id)
+            .values({**values, "updated_at": at})
         )
 
-    def get(self, connection: Connection, workspace: str, account: str) -> ServiceAccount | None:
+    def get(
+        self, connection: Connection, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
+    ) -> ServiceAccount | None:
         """Return a service account of a workspace that is not deleted."""
         query = select(service_accounts).where(
-            service_accounts.c.id == account,
-            service_accounts.c.workspace_id == workspace,
+            service_accounts.c.id == service_account_id,
+            service_accounts.c.workspace_id == workspace_id,
             service_accounts.c.deleted_at.is_(None),
         )
         row = connection.execute(query).first()
         return ServiceAccount.model_validate(row) if row else None
 
     def of_workspace(
-        self, connection: Connection, workspace: str, after: str | None = None, limit: int | None = None
+        self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
     ) -> Sequence[ServiceAccount]:
         """Return service accounts of a workspace by id."""
         query = select(service_accounts).where(
-            service_accounts.c.workspace_id == workspace, service_accounts.c.deleted_at.is_(None)
+            service_accounts.c.workspace_id == workspace_id, service_accounts.c.deleted_at.is_(None)
         )
         if after is not None:
             query = query.where(service_accounts.c.id > after)
         rows = connection.execute(query.order_by(service_accounts.c.id).limit(limit))
         return [ServiceAccount.model_validate(row) for row in rows]
 
-    def all_ids(self, connection: Connection, workspace: str) -> Sequence[str]:
+    def all_ids(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[str]:
         """Return the ids of all service accounts that a workspace has or had."""
-        query = select(service_accounts.c.id).where(service_accounts.c.workspace_id == workspace)
+        query = select(service_accounts.c.id).where(service_accounts.c.workspace_id == workspace_id)
         return connection.execute(query).scalars().all()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.schema.mail import mails
 from opencode_cloud.schema.workspaces import members, workspaces
 from opencode_cloud.workspaces.models import Membership, Workspace
@@ -23,32 +24,34 @@ class WorkspaceStore:
         """Write a new workspace."""
         connection.execute(workspaces.insert(), workspace.model_dump())
 
-    def get(self, connection: Connection, workspace: str) -> Workspace | None:
+    def get(self, connection: Connection, workspace_id: WorkspaceId) -> Workspace | None:
         """Return a workspace, also a blocked or deleted one."""
-        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace)).first()
+        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace_id)).first()
         return Workspace.model_validate(row) if row else None
 
-    def lock(self, connection: Connection, workspace: str) -> Workspace | None:
+    def lock(self, connection: Connection, workspace_id: WorkspaceId) -> Workspace | None:
         """Return a workspace whose row nobody else changes, or locks, until the end of the transaction.
 
         Every change of who is in a workspace begins so: then rules about all members at once, such as that there is
         an owner, hold under concurrency too.
         """
-        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace).with_for_update()).first()
+        row = connection.execute(select(workspaces).where(workspaces.c.id == workspace_id).with_for_update()).first()
         return Workspace.model_validate(row) if row else None
 
-    def change(self, connection: Connection, workspace: str, values: Mapping[str, Any], at: datetime) -> None:
+    def change(
+        self, connection: Connection, workspace_id: WorkspaceId, values: Mapping[str, Any], at: datetime
+    ) -> None:
         """Set columns of a workspace; its version advances."""
         connection.execute(
             workspaces.update()
-            .where(workspaces.c.id == workspace)
+            .where(workspaces.c.id == workspace_id)
             .values({**values, "version": workspaces.c.version + 1, "updated_at": at})
         )
 
-    def delete(self, connection: Connection, workspace: str) -> None:
+    def delete(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         """Really delete a workspace and everything of it; only the audit trail outlives it."""
-        connection.execute(mails.delete().where(mails.c.workspace_id == workspace))
-        connection.execute(workspaces.delete().where(workspaces.c.id == workspace))
+        connection.execute(mails.delete().where(mails.c.workspace_id == workspace_id))
+        connection.execute(workspaces.delete().where(workspaces.c.id == workspace_id))
 
     def to_purge(self, connection: Connection, now: datetime, limit: int) -> Sequence[str]:
         """Return deleted workspaces whose grace period is over."""
@@ -56,7 +59,7 @@ class WorkspaceStore:
         return connection.execute(query.limit(limit)).scalars().all()
 
     def memberships(
-        self, connection: Connection, account: str, after: str | None = None, limit: int | None = None
+        self, connection: Connection, account_id: AccountId, after: str | None = None, limit: int | None = None
     ) -> Sequence[Membership]:
         """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
         query = (
@@ -72,7 +75,7 @@ class WorkspaceStore:
                 workspaces.c.purge_after,
             )
             .join(members, members.c.workspace_id == workspaces.c.id)
-            .where(members.c.account_id == account, members.c.removed_at.is_(None))
+            .where(members.c.account_id == account_id, members.c.removed_at.is_(None))
             .where(or_(workspaces.c.deleted_at.is_(None), members.c.role == "owner"))
             .order_by(workspaces.c.id)
             .limit(limit)
@@ -81,12 +84,12 @@ class WorkspaceStore:
             query = query.where(workspaces.c.id > after)
         return [Membership.model_validate(row) for row in connection.execute(query)]
 
-    def owned_by(self, connection: Connection, account: str) -> int:
+    def owned_by(self, connection: Connection, account_id: AccountId) -> int:
         """Count the workspaces that a person owns and that are not deleted."""
         query = (
             select(func.count())
             .select_from(members.join(workspaces, members.c.workspace_id == workspaces.c.id))
-            .where(members.c.account_id == account, members.c.removed_at.is_(None), members.c.role == "owner")
+            .where(members.c.account_id == account_id, members.c.removed_at.is_(None), members.c.role == "owner")
             .where(workspaces.c.deleted_at.is_(None))
         )
         return connection.execute(query).scalar_one()

@@ -1,0 +1,40 @@
+"""Ids of entities. Each has a type of its own, so that the type checker finds swapped ids."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+AccountId = NewType("AccountId", str)
+"""``acc_``: a person."""
+BudgetId = NewType("BudgetId", str)
+"""``bud_``."""
+CallId = NewType("CallId", str)
+"""``call_``: one model call."""
+ClientSessionId = NewType("ClientSessionId", str)
+"""``ses_``: a session of an opencode client."""
+ConnectionId = NewType("ConnectionId", str)
+"""The id that API Gateway gives a WebSocket connection."""
+CredentialId = NewType("CredentialId", str)
+"""``prv_``: a credential for a model provider."""
+DomainId = NewType("DomainId", str)
+"""``dom_``."""
+ExportId = NewType("ExportId", str)
+"""``exp_``."""
+InvitationId = NewType("InvitationId", str)
+"""``inv_``."""
+KeyId = NewType("KeyId", str)
+"""``key_``."""
+MailId = NewType("MailId", str)
+"""``mai_``."""
+MemberId = NewType("MemberId", str)
+"""``mem_``: a person in one workspace."""
+ServiceAccountId = NewType("ServiceAccountId", str)
+"""``svc_``."""
+SessionId = NewType("SessionId", str)
+"""``sid_``: a login session of a browser or a device."""
+ShareId = NewType("ShareId", str)
+"""32 hexadecimal characters."""
+TransactionId = NewType("TransactionId", str)
+"""``txn_``: a transaction of the outbox."""
+WorkspaceId = NewType("WorkspaceId", str)
+"""``wrk_``."""
