@@ -141,8 +141,9 @@ def request_of(operation: Operation, ids: Mapping[str, str], version: str) -> di
     """Return a request that is of the documented form, about what `ids` name."""
 
     def value(match: re.Match[str]) -> str:
-        assert match[1] in ids, f"{operation}: the world has no `{match[1]}`"
-        return ids[match[1]]
+        name = match[1].removesuffix("_id")
+        assert name in ids, f"{operation}: the world has no `{name}`"
+        return ids[name]
 
     known = {"email": f"{secrets.token_hex(4)}@example.com", "domain": f"{secrets.token_hex(4)}.example.com"}
     known |= dict.fromkeys(UNREACHABLE, f"nil_{NOWHERE}")
@@ -280,7 +281,7 @@ def test_what_is_another_workspaces_is_not_found_in_ones_own(world: World) -> No
     ids, before = {**world.ids, "workspace": own}, state(world)
     named = {"member_id": world.ids["member"], "service_account_id": world.ids["service_account"]}
     for operation in OPERATIONS:
-        others = set(re.findall(r"\{(\w+)\}", operation.path)) - {"workspace", "version"}
+        others = set(re.findall(r"\{(\w+)\}", operation.path)) - {"workspace_id", "version"}
         references = {
             name: value for name, value in named.items() if name in (operation.body or {}).get("properties", {})
         }
