@@ -27,16 +27,16 @@ class Process:
     """One process of the gateway, as far as health goes."""
 
     def __init__(self, dynamodb: DynamoDB, tables: Tables) -> None:
-        self.shared = SharedHealth(dynamodb, tables.budgets, lambda rests: self.health.heard(rests))
-        self.health = Health(tell=self.shared.tell)
+        self.shared = SharedHealth(dynamodb, tables.budgets, lambda rests: self.health.update_shared(rests))
+        self.health = Health(publish=self.shared.publish)
 
     async def fails(self) -> None:
         self.health.failed(*SLOW, Failure.SLOW)
         await self.done()
 
     async def looks(self) -> None:
-        self.shared._looked = 0.0
-        self.shared.look()
+        self.shared._read_at = 0.0
+        self.shared.refresh()
         await self.done()
 
     async def done(self) -> None:

@@ -25,7 +25,7 @@ from opencode_cloud.kit.errors import Unavailable
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 Step = bytes | float | Exception
-"""What comes of an answer's body: bytes, a pause in seconds, or a break."""
+"""A step of an answer's body: bytes, a pause in seconds, or a break."""
 
 
 def sse(*events: Any) -> bytes:
@@ -74,7 +74,7 @@ class Scripted:
                 try:
                     await asyncio.sleep(step)
                 except asyncio.CancelledError:
-                    # Who stopped waiting may ask again: the pause goes on.
+                    # The caller may cancel and call again: the pause goes on.
                     self._left.insert(0, max(0.0, until - now()))
                     raise
             elif isinstance(step, Exception):
@@ -161,7 +161,7 @@ class Rig:
         self.headers: list[Mapping[str, str]] = []
         self.unknown_keys: set[str] = set()
         """Upstreams whose keys were set a moment ago."""
-        self.asked_anew = 0
+        self.asked_afresh = 0
         self.answers: list[Scripted] = []
         self.ledger = Ledger()
         self.told: list[tuple[UsageEvent, bool]] = []
@@ -175,13 +175,13 @@ class Rig:
         ledger: Any = self.ledger
         self.calls = Calls(admission, ledger, self.health, self.open, self.tell)
 
-    # What admission asks: what there is, and the platform's keys.
+    # In place of the catalogue and the store of keys, for admission.
     async def current(self) -> Catalogue:
         return self.catalogue
 
-    async def platform(self, *, anew: bool = False) -> Mapping[str, str]:
-        self.asked_anew += anew
-        return {name: f"key-{name}" for name in self.catalogue.upstreams if anew or name not in self.unknown_keys}
+    async def platform(self, *, fresh: bool = False) -> Mapping[str, str]:
+        self.asked_afresh += fresh
+        return {name: f"key-{name}" for name in self.catalogue.upstreams if fresh or name not in self.unknown_keys}
 
     def open(
         self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], stream: bool

@@ -1,4 +1,4 @@
-"""What tests of the gateway share."""
+"""Fixtures of the gateway's tests."""
 
 import pytest
 

@@ -90,7 +90,7 @@ class TestStream:
             ([sse(delta("half"))], "ended in the middle"),
             ([sse(delta("half")), AttemptFailed(Failure.UNREACHABLE, "the connection broke")], "connection broke"),
             ([sse(delta("half")), 1.0, WHOLE], "nothing came"),
-            ([sse(delta("half")), b"<html>what</html>\n\n"], "no stream"),
+            ([sse(delta("half")), b"<html>what</html>\n\n"], "not a stream"),
         ],
         ids=["cut", "reset", "stalled", "garbage"],
     )
@@ -302,10 +302,10 @@ class TestAdmission:
         found = rig(in_turn(Scripted(), Scripted()))
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.OPENAI, timers=QUICK)
         await found.call()
-        assert found.asked_anew == 0
+        assert found.asked_afresh == 0
         found.unknown_keys = {"a"}
         await found.call()
-        assert found.asked_anew == 1
+        assert found.asked_afresh == 1
 
     async def test_an_unknown_model_is_404_and_nothing_is_held_back(self) -> None:
         found = rig(in_turn())

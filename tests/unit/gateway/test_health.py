@@ -1,4 +1,4 @@
-"""Who fails several times in a row is left alone for a while, and then tried by one caller."""
+"""An upstream that fails several times in a row rests for a while, and then one caller tries it."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     """Return the gateway as an ASGI application."""
     dynamodb = DynamoDB()
     tokens = access_tokens(settings)
-    shared = SharedHealth(dynamodb, settings.budgets_table, lambda rests: health.heard(rests))
-    health = Health(tell=shared.tell)
+    shared = SharedHealth(dynamodb, settings.budgets_table, lambda rests: health.update_shared(rests))
+    health = Health(publish=shared.publish)
     upstreams = Upstreams(private=settings.private_providers)
     catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.access_table))
     keys = UpstreamKeys(settings.upstream_keys_secret, settings.credentials_key)
@@ -110,7 +110,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
             allowed=settings.anonymous_models,
             requests_a_day=settings.anonymous_requests_per_day,
         ),
-        shared.look,
+        shared.refresh,
     )
     uses = _Uses(KeyUses(settings.sessions_table))
 
@@ -119,13 +119,13 @@ def application(settings: GatewaySettings) -> ASGIApp:
     ) -> Awaitable[UpstreamResponse]:
         return upstreams.open(target, body, passed_on, stream=stream)
 
-    def told(event: UsageEvent, *, settled: bool) -> None:
+    def observer(event: UsageEvent, *, settled: bool) -> None:
         observe(event, settled=settled)
         if event.key_id:
             uses.note(event.key_id)
 
     budgets = Budgets(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
-    calls = Calls(admission, budgets, health, open_, told)
+    calls = Calls(admission, budgets, health, open_, observer)
     gateway = Gateway(calls, admission, longest_body=settings.longest_body)
 
     @asynccontextmanager

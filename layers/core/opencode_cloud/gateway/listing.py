@@ -1,4 +1,4 @@
-"""The list of models, in the shape that the vendors' clients read: OpenAI's and Anthropic's members side by side."""
+"""The list of models for the vendors' clients, with the members of OpenAI's and Anthropic's lists side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns of the gateway: what came in, where it may go, what an attempt came to; and the errors of the feature."""
+"""Types of the gateway: the incoming call, an upstream that may serve it, a failed attempt; and the errors."""
 
 from __future__ import annotations
 
@@ -19,70 +19,70 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """One request for a model, as it came."""
+    """One request for a model, as the client sent it."""
 
     format: Format
     body: bytes
     request: Request
-    """Of whom it is."""
+    """The sender: credential, address and correlation id."""
     workspace_id: WorkspaceId = WorkspaceId("")
-    """Which the client named; empty: the key's own."""
+    """The workspace that the client named; empty: the key's own."""
     path_target: PathTarget | None = None
-    """What the path says of the call, in formats that say it there."""
+    """Model and streaming, in formats that name them in the path; None: they are in the body."""
     session: str = ""
-    """The client's session; it stays within this call."""
+    """The client's session id. It is never stored: usage keeps a pseudonym."""
     client_request: str = ""
     tracing: Mapping[str, str]
-    """Headers of the client's trace, which go on in the upstream's."""
+    """Trace headers of the client, sent on to every upstream."""
     passed_on: Mapping[str, str]
-    """Headers that upstreams of the same format get too."""
+    """Vendor headers of the client, sent on to upstreams of the same format only."""
     metadata: Mapping[str, str]
-    """Client, user agent, project: kept only where the workspace says so."""
+    """Client, user agent, project. Stored only if the workspace keeps metadata."""
     at: int
-    """When it came, in milliseconds since the epoch."""
+    """Time of arrival, in milliseconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTarget:
-    """One upstream that may serve a call, with all that is needed to ask it."""
+    """One upstream that may serve a call, with everything that a request to it needs."""
 
     id: str
-    """Of the upstream in the catalogue."""
+    """The upstream's id in the catalogue."""
     upstream: Upstream
     model: str
-    """The upstream's name of the model."""
+    """The upstream's name for the model."""
     format: Format
-    """In which it is asked."""
+    """The format of requests to it."""
     base_url: str
     secret: str
-    """Empty: it wants none, or (Bedrock) the gateway's own role is the credential."""
+    """The key to send. Empty: the server needs none, or (Bedrock) the gateway's role signs the request."""
     byok: bool = False
-    """Whether credential and bill are the workspace's own."""
+    """Whether the credential is the workspace's own, which then pays the provider itself."""
 
 
 class Failure(StrEnum):
-    """Why an attempt came to nothing."""
+    """Why an attempt failed."""
 
     UNREACHABLE = "unreachable"
-    """No connection, or it broke before an answer began."""
+    """No connection, or the connection broke before an answer began."""
     SLOW = "slow"
     """No first byte in time."""
     BUSY = "busy"
-    """429, 529, 503: it has too much to do, or we have used too much of it."""
+    """408, 429, 503, 529: overloaded, or our quota there is used up."""
     BROKEN = "broken"
-    """Another 5xx, or an answer that is none."""
+    """Any other 5xx, or a body that is not in the upstream's format."""
     UNKNOWN_MODEL = "unknown_model"
     """404."""
     CREDENTIAL = "credential"
-    """401, 402, 403: it does not let us in."""
+    """401, 402, 403: the upstream refuses our credential."""
     INCONVERTIBLE = "inconvertible"
-    """The request says something that the upstream's format has no place for; another one's may."""
+    """The upstream's format cannot express the request. Another upstream's format may."""
     REFUSED = "refused"
-    """The request itself is at fault, as every upstream would say."""
+    """The request itself is invalid, so no other upstream is asked."""
 
 
 class AttemptFailed(Exception):
-    """An upstream did not begin a useful answer; another one, or a later attempt, may."""
+    """An upstream did not begin a useful answer. Another upstream, or a later attempt, may."""
 
     def __init__(
         self,
@@ -100,13 +100,13 @@ class AttemptFailed(Exception):
         self.status = status
         self.fault = fault
         self.body = body
-        """The upstream's own words, for clients of the same format."""
+        """The upstream's error body, for clients of the same format."""
         self.retry_after = retry_after
-        """Seconds."""
+        """Seconds that the upstream asks to wait."""
 
     @property
     def passes(self) -> bool:
-        """Whether the same upstream may answer in a moment."""
+        """Whether the same upstream may answer on a later attempt."""
         return self.failure in {Failure.BUSY, Failure.BROKEN, Failure.UNREACHABLE}
 
 
@@ -119,10 +119,10 @@ class BadGateway(ServiceError):
 class Interrupted(BadGateway):
     """The answer broke off after it had begun."""
 
-    def __init__(self, code: str, message: str, *, told: bool) -> None:
+    def __init__(self, code: str, message: str, *, client_informed: bool) -> None:
         super().__init__(code, message)
-        self.told = told
-        """Whether the client has been sent an error already."""
+        self.client_informed = client_informed
+        """Whether an error event was already sent to the client."""
 
 
 class GatewayTimeout(ServiceError):
@@ -132,7 +132,7 @@ class GatewayTimeout(ServiceError):
 
 
 class UpstreamRefused(ServiceError):
-    """The upstream refused the request itself; clients of its format get its own words."""
+    """The upstream refused the request itself. Clients of the upstream's format get its body unchanged."""
 
     def __init__(self, status: int, code: str, message: str, format_: Format, body: bytes) -> None:
         super().__init__(code, message)
@@ -142,13 +142,13 @@ class UpstreamRefused(ServiceError):
 
 
 class UpstreamBusy(ServiceError):
-    """429: every upstream of the model has too much to do for us."""
+    """429: every upstream of the model limits our rate."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class BrokenOff(Exception):
-    """An answer that had begun cannot be ended well, and its form has no place for an error: the connection is cut."""
+    """The answer cannot be completed, and its format has no place for an error: the connection is cut."""
 
 
 def model_not_found(name: str, listing: str) -> NotFound:
@@ -157,7 +157,7 @@ def model_not_found(name: str, listing: str) -> NotFound:
 
 
 def model_not_permitted(name: str, by: str) -> Forbidden:
-    """Policy or key do not allow the model; ``by`` says which."""
+    """The policy or the key does not allow the model; ``by`` says which of them."""
     return Forbidden("model_not_permitted", f"The model `{name}` is not permitted by {by}. Ask an admin.")
 
 
@@ -170,20 +170,20 @@ def tool_not_permitted(name: str) -> Forbidden:
 
 
 def hosted_tool(name: str) -> BadRequest:
-    """A tool that the provider runs has costs of its own, which no budget could hold."""
+    """The provider runs and bills the tool itself, so no budget can include its cost."""
     return BadRequest(
         "hosted_tool",
-        f"The tool `{name}` runs at the provider and is billed apart from tokens: it cannot be used here.",
+        f"The tool `{name}` runs at the provider, which bills it apart from tokens: it cannot be used. Turn it off.",
     )
 
 
 def tier_not_priced(name: str) -> BadRequest:
-    """A service tier costs something else than the catalogue says."""
+    """The catalogue has no price for the service tier."""
     return BadRequest("tier_not_priced", f"The service tier `{name}` has no price in the catalogue: leave it out.")
 
 
 def upstream_not_configured(model: str) -> Unavailable:
-    """The catalogue has routes to a model, and there is no credential for any of them."""
+    """The catalogue has routes to the model, but no credential for any of them."""
     return Unavailable(
         "upstream_not_configured",
         f"No upstream of `{model}` has a credential. An operator sets one, or the workspace brings its own key.",

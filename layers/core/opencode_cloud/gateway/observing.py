@@ -1,4 +1,4 @@
-"""Metrics and the log line of each call. Neither holds a prompt, an answer, a credential or a session id."""
+"""Metrics and the log line of each call. Neither contains a prompt, an answer, a credential or a session id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opencode_cloud.kit.log import logger, metrics
 
 
 def refusal(code: str, status: int, correlation: str) -> None:
-    """Write down that a call ended in an error, whether or not it got as far as an upstream."""
+    """Count and log a call that ended in an error, also if no upstream was asked."""
     log.count("Refusals")
     metrics.flush_metrics()
     logger.info("refused", extra={"error": code, "status": status, "correlation_id": correlation})

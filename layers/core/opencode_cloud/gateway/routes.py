@@ -1,4 +1,4 @@
-"""The gateway's HTTP, as an ASGI application: paths and headers in, streams and errors out."""
+"""The gateway's HTTP as an ASGI application: reads paths and headers, writes streams and errors."""
 
 from __future__ import annotations
 
@@ -47,12 +47,13 @@ PREFLIGHT = {
     "access-control-max-age": "86400",
 }
 TRACING = ("traceparent", "tracestate")
-"""Headers of W3C Trace Context: the client's trace goes on at the upstream."""
+"""Headers of W3C Trace Context, which continue the client's trace at the upstream."""
 PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta")
-"""Headers of the client that an upstream of the same format gets; nothing else that a client sends leaves."""
+"""Headers of the client that an upstream of the same format gets. No other header of a client leaves the gateway."""
 SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
+"""Characters of each value."""
 DEFAULT_FORMAT = Format.CHAT
 """The format of errors at addresses that belong to no format."""
 
@@ -67,7 +68,7 @@ class Gateway:
         *,
         longest_body: int,
     ) -> None:
-        """Serve ``calls``; ``admission`` knows who may use what. A request may have ``longest_body`` bytes."""
+        """Serve ``calls``. ``admission`` lists models for a caller. A request may have ``longest_body`` bytes."""
         self._calls = calls
         self._admission = admission
         self._longest_body = longest_body
@@ -81,8 +82,8 @@ class Gateway:
             for path in wire.client_paths
         ]
         routes += [Route(path, self._models, methods=["GET", "OPTIONS"]) for path in LISTS]
-        elsewhere: Any = {HTTPStatus.NOT_FOUND: _nothing_there, HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method}
-        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=elsewhere)
+        errors: Any = {HTTPStatus.NOT_FOUND: _route_not_found, HTTPStatus.METHOD_NOT_ALLOWED: _method_not_allowed}
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
 
     async def call(self, request: Request, wire: WireFormat, send: Send) -> None:
         """Answer one model call."""
@@ -90,14 +91,14 @@ class Gateway:
         sink = _AsgiSink(send, correlation)
         try:
             incoming = await self._incoming(request, wire, correlation)
-            await self._until_gone(request, self._calls.serve(incoming, sink))
+            await self._until_disconnect(request, self._calls.serve(incoming, sink))
         except ServiceError as error:
             refusal(error.code, int(error.status), correlation)
             await _refuse(sink, wire.name, error)
         except ClientDisconnect:
             return
         except BrokenOff:
-            # Without the end that its framing demands, the answer is seen to be incomplete.
+            # The server then cuts the connection before the end of the body, so the client sees an incomplete answer.
             raise
         except Exception:
             logger.exception("a call failed", extra={"correlation_id": correlation})
@@ -107,12 +108,12 @@ class Gateway:
         else:
             await sink.end()
 
-    async def _until_gone(self, request: Request, work: Any) -> None:
-        """Carry out ``work`` until it is done or the client has gone; then it is cancelled, and settles by itself."""
+    async def _until_disconnect(self, request: Request, work: Any) -> None:
+        """Carry out ``work``; cancel it if the client disconnects. Cancelled work settles by itself."""
         task = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(_disconnected(request))
+        disconnect = asyncio.ensure_future(_disconnected(request))
         try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -120,7 +121,7 @@ class Gateway:
                 raise ClientDisconnect
             task.result()
         finally:
-            gone.cancel()
+            disconnect.cancel()
             if not task.done():
                 task.cancel()
 
@@ -177,10 +178,10 @@ class Gateway:
                 metadata={},
                 at=now_ms(),
             )
-            catalogue, found = await self._admission.models(incoming)
+            catalogue, permitted = await self._admission.models(incoming)
         except ServiceError as error:
             return _error_response(error, correlation)
-        body = msgspec.json.encode(listed(catalogue, found))
+        body = msgspec.json.encode(listed(catalogue, permitted))
         return Response(body, headers={**CORS, "content-type": "application/json", "cache-control": "no-store"})
 
     async def _health(self, _request: Request) -> Response:
@@ -188,7 +189,7 @@ class Gateway:
 
 
 class _Endpoint:
-    """One path in one format, as an ASGI application of its own: it sends as it goes."""
+    """One path in one format, as an ASGI application of its own, so that it can stream."""
 
     def __init__(self, gateway: Gateway, wire: WireFormat) -> None:
         self._gateway = gateway
@@ -213,10 +214,10 @@ class _AsgiSink:
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""
         self.begun = True
-        given = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
-        if given.get("content-type") == "text/event-stream":
-            given["x-accel-buffering"] = "no"
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given.items()]
+        merged = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
+        if merged.get("content-type") == "text/event-stream":
+            merged["x-accel-buffering"] = "no"  # nginx and proxies like it would hold events back
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def send(self, data: bytes) -> None:
@@ -251,7 +252,11 @@ def _credential(headers: Mapping[str, str]) -> str:
 
 
 def _address(request: Request) -> str:
-    """Return the client's address: the edge is the only one that reaches us, and adds it last but one at most."""
+    """Return the client's address.
+
+    Only the edge can reach the gateway, and it appends the client's address at most last but one. Earlier entries
+    come from the client and may be forged.
+    """
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     if hops:
         return hops[-2:][0]
@@ -259,8 +264,8 @@ def _address(request: Request) -> str:
 
 
 def _metadata(request: Request, address: str) -> dict[str, str]:
-    found = {name: request.headers.get(header, "")[:LONGEST_METADATA] for name, header in METADATA.items()}
-    return {name: value for name, value in {**found, "address": address}.items() if value}
+    metadata = {name: request.headers.get(header, "")[:LONGEST_METADATA] for name, header in METADATA.items()}
+    return {name: value for name, value in {**metadata, "address": address}.items() if value}
 
 
 def _correlation(request: Request) -> str:
@@ -268,18 +273,18 @@ def _correlation(request: Request) -> str:
 
 
 def _error_response(error: ServiceError, correlation: str = "") -> Response:
-    """Answer with an error where no format is asked for."""
+    """Return an error for an address that belongs to no format."""
     return Response(_error_body(DEFAULT_FORMAT, error), error.status, {**_error_headers(error, correlation), **CORS})
 
 
-async def _nothing_there(request: Request, _error: HTTPException) -> Response:
+async def _route_not_found(request: Request, _error: HTTPException) -> Response:
     if request.method == "OPTIONS":
         return _preflight()
-    return _error_response(NotFound("route_not_found", "There is nothing at this address."))
+    return _error_response(NotFound("route_not_found", "There is no route at this address. Check path and base URL."))
 
 
-async def _wrong_method(_request: Request, error: HTTPException) -> Response:
-    refused = BadRequest("method_not_allowed", "This address takes other methods: see the header `Allow`.")
+async def _method_not_allowed(_request: Request, error: HTTPException) -> Response:
+    refused = BadRequest("method_not_allowed", "This address accepts other methods only: see the header `Allow`.")
     refused.status = HTTPStatus.METHOD_NOT_ALLOWED
     answer = _error_response(refused)
     answer.headers.update(error.headers or {})
@@ -318,4 +323,6 @@ def _error_body(format_: Format, error: ServiceError) -> bytes:
 
 
 def _internal() -> ServiceError:
-    return ServiceError("internal_error", "Something failed on our side. Try again; the logs name this request.")
+    return ServiceError(
+        "internal_error", "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
+    )

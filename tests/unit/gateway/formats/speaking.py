@@ -1,4 +1,4 @@
-"""What the tests of formats share: requests and answers of each, what a stream says, hypothesis strategies."""
+"""Helpers of the formats' tests: requests and answers of each, readers of streams, hypothesis strategies."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def assembled(events: list[Event]) -> ModelReply:
 
 
 def essence(reply: ModelReply) -> list[tuple[Any, ...]]:
-    """Return what of an answer must survive every way: texts, thoughts, calls, in order."""
+    """Return the parts of an answer that every conversion must keep: texts, thoughts, calls, in order."""
     parts: list[tuple[Any, ...]] = []
     for block in reply.blocks:
         match block:

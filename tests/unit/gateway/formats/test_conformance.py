@@ -1,4 +1,4 @@
-"""What each format's object promises, tried on every registered format and on a made-up one."""
+"""Every registered format, and a made-up one, keeps the promises of its object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused for good never reads like a passing failure to the client, and says the same to everybody else."""
+"""A final refusal never reads like a passing failure to the client, and says the same to people."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import answer_error
 
 CLIENT = re.compile("429|500|502|503|504|524")
-"""What opencode 1.18.33 looks for in messages and bodies."""
+"""The pattern by which opencode 1.18.33 finds passing failures in messages and bodies."""
 amounts = st.integers(0, 9_000_000_000_000_000) | st.sampled_from([500, 5_000_000, 42_900_000, 50_234, 1_524_000])
 texts = st.text(max_size=20) | st.sampled_from(
     ['$500.00 of "$5,024.29"', "bud_01M8A50050350442952400", "\\429\n\x1f500"]

@@ -1,4 +1,4 @@
-"""What is known of a request before it is forwarded: model, limits, the size of the prompt, what cannot be known."""
+"""Facts of a request before it is forwarded: model, limits, the size of the prompt, parts of unknown size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format has where it does nothing special: one answer, usage always wanted, the model named in the body."""
+"""Members that most formats share: one answer, usage always expected, the model named in the body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the formats share when they report an error of ours to their clients."""
+"""Forms of the gateway's errors that several formats share."""
 
 from __future__ import annotations
 

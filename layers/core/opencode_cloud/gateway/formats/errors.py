@@ -1,4 +1,4 @@
-"""Errors of ours, written as the clients of each format read them."""
+"""Errors of the gateway, written as the clients of each format read them."""
 
 from __future__ import annotations
 

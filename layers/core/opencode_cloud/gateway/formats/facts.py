@@ -1,13 +1,13 @@
-"""What must be known of a request before it is forwarded: gathered while its parts are walked through."""
+"""Facts on which the gateway decides before it forwards a request, collected in one pass over its parts."""
 
 from __future__ import annotations
 
 from opencode_cloud.gateway.formats.models import Malformed
 from opencode_cloud.gateway.formats.reading import Node
 
-# Members by which some upstreams take another model, server or key than the gateway chose.
+# Members that make some upstreams use another model, server or key than the gateway chose.
 _STEERING = ("models", "fallbacks", "route", "preset", "plugins", "api_base", "base_url", "api_key", "extra_body")
-# What the gateway decides by. Some servers read names without regard to case, and would then see another request.
+# Members on which the gateway decides. Some servers ignore case in names, and would then see another request.
 _GOVERNED = frozenset(
     {
         "model",
@@ -37,23 +37,23 @@ class RequestFacts:
         self.tier = ""
 
     def unknown_size(self, what: str) -> None:
-        """Note that something makes the prompt's size unknowable; the first one is named."""
+        """Record that ``what`` makes the prompt's size unknowable; the first one is reported."""
         self.unbounded = self.unbounded or what
 
     def hosts(self, tool: str) -> None:
-        """Note a tool that the provider runs."""
+        """Record a tool that the provider runs."""
         if tool not in self.hosted:
             self.hosted.append(tool)
 
     def image(self, url: str, path: str) -> None:
-        """Note a picture by its URL, which may hold it."""
+        """Record a picture by its URL, which may be a data URL."""
         self.images += 1
         if not url.startswith("data:"):
             self.unknown_size(f"a picture given by its address ({path})")
 
 
 def check_steering(node: Node) -> None:
-    """Raise :class:`Malformed` if a body could mean another model, limit or server to its upstream than to us."""
+    """Raise :class:`Malformed` if an upstream could read another model, limit or server from a body than we do."""
     for key in node.members():
         folded = key.casefold()
         if folded in _GOVERNED and key != folded:

@@ -31,7 +31,7 @@ def forward_request(
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
     if parsed.hosted_tools:
         tools = ", ".join(parsed.hosted_tools)
-        raise InvalidRequest(f"What the provider runs ({tools}) cannot be carried over to the format of this upstream.")
+        raise InvalidRequest(f"Tools of the provider ({tools}) cannot be carried over to the format of this upstream.")
     source, wire = wire_format(parsed.format), wire_format(target)
     try:
         request = source.read_request(source.node(parsed.document))

@@ -21,7 +21,7 @@ Form = TypeVar("Form")
 
 
 class StreamMeter(ABC):
-    """What the meters of all formats share."""
+    """Base of the meters of all formats."""
 
     def __init__(self, read_usage: Callable[[object], Tokens | None]) -> None:
         self._read_usage = read_usage

@@ -19,18 +19,18 @@ from opencode_cloud.kit.errors import BadRequest
 
 
 class InvalidRequest(BadRequest):
-    """400 ``invalid_request``: the body is not of its format, or cannot be carried over; the message says what."""
+    """400 ``invalid_request``: the body is not in its format, or cannot be converted; the message says why."""
 
     def __init__(self, message: str) -> None:
         super().__init__("invalid_request", message)
 
 
 class UpstreamGarbage(Exception):
-    """The upstream sent what is not of its format."""
+    """The upstream sent data that is not in its format."""
 
 
 class Malformed(Exception):
-    """A document has something of the wrong form at ``path``. Whoever has it read knows whose fault that is."""
+    """A document has a value of the wrong form at ``path``. The caller knows whose document it is."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} {reason}" if path else f"The body {reason}")
@@ -48,7 +48,7 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True):
-    """An error of ours, as every format reports it to its clients."""
+    """An error of the gateway, before a format writes it for its clients."""
 
     status: int
     """The HTTP status. Within a stream, the status that the error would have had."""
@@ -59,14 +59,14 @@ class WireError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PathTarget(msgspec.Struct, frozen=True):
-    """What a request's path says of the call, in formats that say it there."""
+    """Model and streaming, in formats that name them in the path."""
 
     model: str
     stream: bool
 
 
 class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as its client sent it, and what must be known of it before it is forwarded."""
+    """A request as its client sent it, with the facts on which the gateway decides."""
 
     format: Format
     body: bytes
@@ -75,20 +75,20 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_output: int | None = None
     """In tokens, for each answer."""
     answers: int = 1
-    """How many are generated for this prompt."""
+    """Number of answers generated for this prompt."""
     images: int = 0
     documents: int = 0
     """Files, audio and video within the body."""
     unbounded: str = ""
-    """Names what makes the size of the prompt unknowable from the body; empty: nothing does."""
+    """The part that makes the prompt's size unknowable from the body; empty: the size is known."""
     hosted_tools: tuple[str, ...] = ()
-    """Tools that the provider runs, and other things that it bills by other prices than those of text."""
+    """Tools that the provider runs, and other services that it bills apart from text."""
     tier: str = ""
     """A service tier that costs more than the standard one."""
     usage_wanted: bool = True
-    """Whether the client wants to be told the usage at the end of a stream."""
+    """Whether the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}
-    """The body, decoded."""
+    """The decoded body."""
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ class TextBlock(msgspec.Struct, frozen=True):
 
     text: str
     cache: str = ""
-    """``5m`` or ``1h``: the prompt is to be cached up to here. Only Messages has such marks."""
+    """``5m`` or ``1h``: cache the prompt up to here. Only Messages has such marks."""
 
 
 class ImageBlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ class FileBlock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
-    """The model wants a tool to be run; ``arguments`` is JSON text."""
+    """A call of a tool by the model; ``arguments`` is JSON text."""
 
     id: str
     name: str
@@ -139,7 +139,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool returned for the call ``id``."""
+    """The result of the tool call ``id``."""
 
     id: str
     name: str = ""
@@ -149,15 +149,15 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReasoningBlock(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model thought. Upstreams accept back only what they signed themselves."""
+    """Reasoning of the model. Upstreams accept back only reasoning that they signed."""
 
     text: str = ""
     origin: str = ""
-    """The format of the upstream that made it; empty: not known."""
+    """The format of the upstream that generated it; empty: unknown."""
     signature: str = ""
     """Opaque: a signature, encrypted content, or a thought signature, by ``origin``."""
     redacted: bool = False
-    """Whether ``signature`` is all there is."""
+    """Whether only ``signature`` exists, without text."""
     id: str = ""
 
 
@@ -198,7 +198,7 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer must be JSON; ``schema`` None: any."""
+    """The answer must be JSON. ``schema`` None: any JSON."""
 
     schema: dict[str, Any] | None = None
     name: str = ""
@@ -211,9 +211,9 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     effort: str = ""
     """``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh`` or ``max``; empty: the model's own."""
     budget: int | None = None
-    """In tokens; where the client said it that way."""
+    """In tokens, if the client set it so."""
     shown: bool = False
-    """Whether the client wants to see the thoughts, or a summary of them."""
+    """Whether the client wants to see the reasoning, or a summary of it."""
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +248,7 @@ class Stop(StrEnum):
     TOOLS = "tools"
     SEQUENCE = "sequence"
     REFUSAL = "refusal"
-    """The model or a filter refused, or the upstream gave up; what was generated so far stands."""
+    """The model or a filter refused, or the upstream gave up. The text generated so far stays."""
 
 
 class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,7 +261,7 @@ class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """Event: a block begins. Of tool calls id and name are known, all else follows as deltas."""
+    """Event: a block begins. A tool call has its id and name; its arguments follow as deltas."""
 
     index: int
     block: TextBlock | ToolCall | ReasoningBlock

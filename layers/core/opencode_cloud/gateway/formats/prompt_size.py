@@ -13,13 +13,13 @@ DOCUMENT_TOKENS = 5_000_000
 """The most tokens that a file can be; in effect the whole context of the model, whatever that is."""
 
 MESSAGE_TOKENS = 16
-"""What a message or block costs besides its text: roles, separators."""
+"""Tokens of a message or block besides its text: roles, separators."""
 
 TOOL_TOKENS = 32
-"""What a tool costs besides the text of its definition."""
+"""Tokens of a tool besides the text of its definition."""
 
 TOOLS_TOKENS = 1000
-"""What providers say to the model besides when there are any tools."""
+"""Tokens of the instructions that providers add when a request has tools."""
 
 _KINDS = frozenset({"mimeType", "mime_type", "format"})  # members beside the base64 of a file, except in Messages
 _NAMES = frozenset({"type", "role"})  # which :data:`MESSAGE_TOKENS` covers

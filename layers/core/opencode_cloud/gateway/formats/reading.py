@@ -1,4 +1,4 @@
-"""Reading decoded JSON with the path kept, so that whoever sent it is told what is wrong where."""
+"""Reading decoded JSON with its path, so that an error names the wrong value and its place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import msgspec
 from opencode_cloud.gateway.formats.models import Malformed
 
 MOST = 2**31 - 1
-"""The highest limit that a request may name: what it costs at most must be a number that tables can keep."""
+"""The highest limit that a request may set: its worst-case cost must fit a number of the tables."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
 
 
 class Node:
-    """A value in a document, and where it stands. Null counts as absent. Its readers raise :class:`Malformed`."""
+    """A value in a document, and its path. Null counts as absent. Its readers raise :class:`Malformed`."""
 
     __slots__ = ("path", "value")
 
@@ -152,8 +152,8 @@ def snake(key: str) -> str:
 def arguments_object(arguments: str) -> dict[str, Any]:
     """Return a tool call's arguments as an object.
 
-    Models also write what is not JSON. It is kept under a name of its own: the tool refuses it, and the model is told,
-    where an error of ours would end the conversation for good.
+    Models also write arguments that are not JSON. These are kept under the name ``invalid_json``: the tool refuses them
+    and the model learns of it, while an error of the gateway would end the conversation for good.
     """
     if not arguments.strip():
         return {}

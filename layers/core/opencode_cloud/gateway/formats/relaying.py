@@ -33,13 +33,13 @@ from opencode_cloud.gateway.formats.sse import MAXIMUM_EVENT, Splitter
 from opencode_cloud.kit import json_codec
 
 _GARBAGE = (ValueError, RecursionError, Malformed)
-"""What decoding and reading raise; msgspec's errors are ValueErrors."""
+"""Errors of decoding and reading. Those of msgspec are ValueErrors."""
 
 
 class StreamRelay(Protocol):
-    """Takes an upstream's stream in chunks and gives the client's, in whole events only.
+    """Takes chunks of an upstream's stream and returns the client's, in whole events only.
 
-    So a heartbeat or an error event may be put in after whatever it returned.
+    So a heartbeat or an error event may follow any of its results.
     """
 
     @property
@@ -64,7 +64,7 @@ class StreamRelay(Protocol):
 
     @property
     def garbage(self) -> bool:
-        """Whether bytes came that are not of the upstream's format; nothing is passed on from there."""
+        """Whether the upstream sent bytes that are not in its format. Nothing after them is passed on."""
         ...
 
     @property
@@ -73,16 +73,16 @@ class StreamRelay(Protocol):
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the client is to be sent for a chunk of the upstream's stream; often nothing."""
+        """Return the bytes for the client after a chunk of the upstream's stream; often empty."""
         ...
 
     def end(self) -> bytes:
-        """Return what is still to be sent now that the upstream has closed its stream."""
+        """Return the last bytes for the client, after the upstream has closed its stream."""
         ...
 
 
 class _Relay:
-    """What both ways of relaying share: cutting into events, and no more after garbage or an error."""
+    """Common to both relays: cuts the stream into events, and returns nothing after garbage or an error."""
 
     def __init__(self) -> None:
         self._splitter = Splitter()
@@ -147,19 +147,19 @@ class PassThrough(_Relay):
                 last = self._one(rest)
             except _GARBAGE:
                 self.garbage = True
-        # Compatible servers leave out what follows the reason why an answer ended.
+        # Compatible servers leave out the events after the one with the finish reason.
         self._meter.complete = self._meter.complete or (self._meter.ending and not self.garbage)
         return last
 
     def _one(self, event: bytes) -> bytes:
         if self._meter.fault is not None:
-            return b""  # some servers end a failed stream like any other
+            return b""  # some servers send the normal end after an error
         data = sse.data_of(event)
         if data is None:
             return event
         try:
             only_usage = self._meter.read(data)
-        except msgspec.ValidationError:  # JSON, and not of the form that is known here: the client may know it
+        except msgspec.ValidationError:  # JSON of a form unknown here: the client may know it
             return event
         return b"" if only_usage and self._drop_usage else event
 

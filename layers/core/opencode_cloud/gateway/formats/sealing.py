@@ -2,7 +2,7 @@
 
 An upstream takes back only reasoning that carries its own signature, byte for byte. Where a client's format has a place
 for an opaque string (a signature, encrypted content), all that the upstream must get back is put there, under a mark;
-when the client sends it again, it is opened. What carries the mark is never sent to an upstream as it is.
+when the client sends it again, it is opened. A string with the mark is never sent to an upstream unopened.
 """
 
 from __future__ import annotations

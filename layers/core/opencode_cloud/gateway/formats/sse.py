@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 MAXIMUM_EVENT = 64 * 1024 * 1024
-"""Bytes. What has no end before it is not an event stream."""
+"""Bytes. A stream with a longer event counts as garbage."""
 
 _END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")

@@ -1,4 +1,4 @@
-"""What readers and writers of streams share."""
+"""Common parts of the readers and writers of streams."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class StreamWriter(Protocol):
         ...
 
     def write(self, event: Event, tokens: Tokens | None) -> bytes:
-        """Return what is to be sent for an event; ``tokens`` is what is known by now."""
+        """Return the bytes to send for an event; ``tokens`` is the usage known so far."""
         ...
 
 
 class BlockQueue:
     """Puts blocks that grow side by side one after the other, for formats that can say only one at a time.
 
-    What belongs to a block that began later is held until those before it are complete.
+    Events of a later block are held until the blocks before it are complete.
     """
 
     def __init__(self) -> None:

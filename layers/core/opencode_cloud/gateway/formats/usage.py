@@ -1,4 +1,4 @@
-"""What the readers of usage objects share.
+"""Common parts of the readers of usage objects.
 
 Readers are lenient: a member of the wrong form counts as absent, since an oddity of an upstream must not cost the rest.
 """

@@ -1,4 +1,4 @@
-"""What the gateway must know of a wire format: one object for each, made in the format's own folder."""
+"""The object that stands for a wire format. Each format makes its own in its folder."""
 
 from __future__ import annotations
 

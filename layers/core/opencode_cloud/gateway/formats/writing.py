@@ -1,4 +1,4 @@
-"""What several writers of requests share."""
+"""Common parts of the writers of requests."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def refuse_penalties(request: ModelRequest) -> None:
 
 
 def split_results(blocks: Iterable[Block]) -> tuple[list[ToolResult], list[Block]]:
-    """Return the tools' results of a turn, and what else it has; results come first in every format."""
+    """Return the tools' results of a turn, and its other blocks. Results come first in every format."""
     blocks = tuple(blocks)
     results = [block for block in blocks if isinstance(block, ToolResult)]
     return results, [block for block in blocks if not isinstance(block, ToolResult)]
 
 
 def result_text(result: ToolResult) -> tuple[str, list[ImageBlock | FileBlock]]:
-    """Return a result as text, and what of it is not text; for formats without a mark for errors the text says it."""
+    """Return a result as text, and its pictures and files. The text marks an error, for formats that have no mark."""
     text = "\n".join(block.text for block in result.content if isinstance(block, TextBlock))
     media = [block for block in result.content if not isinstance(block, TextBlock)]
     if result.error and not text.lower().startswith("error"):

@@ -1,4 +1,4 @@
-"""Who may call which model, and what the call may cost at most: everything before an upstream is asked."""
+"""Decisions before an upstream is asked: may the caller use the model, and what can the call cost at most."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.store import UpstreamKeys
 
 LEASE_SECONDS = 120
-"""Beyond the longest that a call may run: what its process takes to settle."""
-NOBODY = frozenset({"", "public"})
-"""What clients send that have no key (docs/protocol.md): nothing, or this word."""
+"""Lease beyond the longest run of a call: time for its process to settle, with retries."""
+NO_KEY = frozenset({"", "public"})
+"""Credentials of clients that have no key (docs/protocol.md)."""
 
 
 class CallAdmission:
@@ -43,26 +43,26 @@ class CallAdmission:
         keys: UpstreamKeys,
         health: Health,
         anonymous: Anonymous,
-        look: Callable[[], None] = lambda: None,
+        refresh_health: Callable[[], None] = lambda: None,
     ) -> None:
-        """``look`` has the health of upstreams looked up in the background."""
+        """``refresh_health`` starts reading the shared health of upstreams in the background."""
         self._access = access
         self._catalogue = catalogue
         self._keys = keys
         self._health = health
         self._anonymous = anonymous
-        self._look = look
+        self._refresh_health = refresh_health
 
     async def models(self, incoming: Incoming) -> tuple[Catalogue, list[Model]]:
         """Return the models that a caller may use, by id."""
-        caller, catalogue = await self._who(incoming), await self._catalogue.current()
+        caller, catalogue = await self._caller(incoming), await self._catalogue.current()
         by_id = sorted(catalogue.models.items())
         return catalogue, [model for _, model in by_id if _refusal(caller, catalogue, model) is None]
 
     async def admit(self, incoming: Incoming) -> CallState:
-        """Return the call, ready to be reserved for; raises the error that its client is to get."""
-        self._look()
-        caller = await self._who(incoming)
+        """Return the call, ready for its reservation; raises the error for its client."""
+        self._refresh_health()
+        caller = await self._caller(incoming)
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
         catalogue = await self._catalogue.current()
         model = catalogue.find(parsed.model)
@@ -86,7 +86,7 @@ class CallAdmission:
             if not caller.actor.id
             else counters_of(caller.workspace, caller.member, caller.service_account, caller.key, seconds)
         )
-        # Counting tokens costs a millisecond, and only matters where they are held back.
+        # Counting tokens takes a millisecond, and matters only if a budget holds tokens or money back.
         exact = any(counter.budget.unit is not Unit.REQUESTS for counter in counters)
         most, tokens = token_bounds.worst(parsed, model, price, exact=exact)
         longest = max(target.upstream.timers.total for target in targets)
@@ -106,8 +106,8 @@ class CallAdmission:
             ),
         )
 
-    async def _who(self, incoming: Incoming) -> Caller:
-        if incoming.request.bearer in NOBODY:
+    async def _caller(self, incoming: Incoming) -> Caller:
+        if incoming.request.bearer in NO_KEY:
             if not self._anonymous.allowed:
                 raise login_required()
             return self._anonymous.caller()
@@ -119,32 +119,36 @@ class CallAdmission:
         platform = await self._keys.platform()
         own = await self._own(caller, catalogue, model)
         providers = caller.workspace.policy.providers
-        ways = routing.targets(catalogue, model, incoming.format, providers, own, platform)
-        if not ways:
-            # Whoever has just set the first key need not wait until the old state is forgotten.
-            platform = await self._keys.platform(anew=True)
-            ways = routing.targets(catalogue, model, incoming.format, providers, own, platform)
-        if not ways:
+        candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
+        if not candidates:
+            # The first key may have been set just now: do not wait until the cached state expires.
+            platform = await self._keys.platform(fresh=True)
+            candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
+        if not candidates:
             raise models.upstream_not_configured(model.id)
+        # A random key spreads calls without a session over the upstreams by their weights.
         stick_to = incoming.session if model.sticky and incoming.session else new_id("call")
-        return routing.order(ways, stick_to, self._health)
+        return routing.order(candidates, stick_to, self._health)
 
     async def _own(self, caller: Caller, catalogue: Catalogue, model: Model) -> dict[str, tuple[KnownCredential, str]]:
-        """Return the workspace's own credentials for a model's upstreams, opened."""
-        wanted = {
-            route.upstream: found
+        """Return the workspace's own credentials for a model's upstreams, decrypted."""
+        credentials = {
+            route.upstream: credential
             for route in model.routes
             if (upstream := catalogue.upstreams.get(route.upstream))
-            and (found := routing.own_credential(route.upstream, upstream, caller.credentials))
+            and (credential := routing.own_credential(route.upstream, upstream, caller.credentials))
         }
-        opened = await asyncio.gather(*(self._keys.open(caller.workspace.id, each) for each in wanted.values()))
+        opened = await asyncio.gather(*(self._keys.open(caller.workspace.id, own) for own in credentials.values()))
         if opened:
-            logger.debug("a workspace brings its own keys", extra={"upstreams": sorted(wanted)})
-        return {upstream: (found, secret) for (upstream, found), secret in zip(wanted.items(), opened, strict=True)}
+            logger.debug("a workspace brings its own keys", extra={"upstreams": sorted(credentials)})
+        return {
+            upstream: (credential, secret)
+            for (upstream, credential), secret in zip(credentials.items(), opened, strict=True)
+        }
 
 
 def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError | None:
-    """Return why a caller may not use a model; None: they may."""
+    """Return the error if a caller may not use a model, else None."""
     name = f"{catalogue.provider}/{model.id}"
     if not caller.actor.id and not model.public:
         return login_required()

@@ -1,4 +1,4 @@
-"""Calls without a credential, of models that the catalogue opens to everybody; off unless the stage allows them."""
+"""Calls without a credential, for models that the catalogue makes public. A stage must enable them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.models import Incoming
 
 WORKSPACE = "anonymous"
-"""Under which usage of anonymous calls is kept; no workspace's id has this form."""
+"""The workspace id in usage events of anonymous calls. No real workspace id has this form."""
 IPV6_NETWORK = 64
+"""Prefix bits of an IPv6 network that counts as one caller: providers assign at least a /64 to each customer."""
 
 
 class Anonymous:
-    """What callers without a credential may do."""
+    """Limits of callers without a credential."""
 
     def __init__(self, *, allowed: bool, requests_a_day: int) -> None:
-        """``requests_a_day``: of one address, or of one network of IPv6."""
+        """``requests_a_day``: for one IPv4 address, or one IPv6 network."""
         self.allowed = allowed
         self._requests = requests_a_day
 
     def caller(self) -> Caller:
-        """Return who calls: nobody."""
+        """Return the anonymous caller."""
         workspace = KnownWorkspace(id=WorkspaceId(WORKSPACE), name=WORKSPACE)
         return Caller(actor=ANONYMOUS, workspace=workspace, credentials=KnownCredentials())
 
     def counters(self, incoming: Incoming, at: int) -> list[Counter]:
-        """Return what bounds the calls of an address; it is kept as a hash."""
+        """Return the counter that limits the calls of an address. The address is stored as a hash only."""
         network = _network(incoming.request.address)
         budget = KnownBudget(
             id=BudgetId("anonymous"),
@@ -51,9 +52,9 @@ class Anonymous:
 
 def _network(address: str) -> str:
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))
-    return str(found)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
+    return str(parsed)

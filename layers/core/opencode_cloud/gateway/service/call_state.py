@@ -1,4 +1,4 @@
-"""What is known of one call while it runs, and the usage event that it becomes."""
+"""The state of one call while it runs, and the usage event that it becomes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 OK = 200
 CLIENT_CLOSED = 499
-"""What nginx and others log for a client that went away; nobody gets it."""
+"""Logged for a client that disconnected, as nginx does. It is never sent."""
 
 
 @dataclass(kw_only=True)
 class CallState:
-    """One call that is admitted."""
+    """One admitted call."""
 
     incoming: Incoming
     caller: Caller
@@ -44,13 +44,13 @@ class CallState:
     target: UpstreamTarget | None = None
     attempts: int = 0
     accepted: bool = False
-    """Whether an upstream has begun to answer: from then on it has used something."""
+    """Whether an upstream has begun to answer: from then on the call has used tokens."""
     reported: Tokens | None = None
-    """What the upstream said it used."""
+    """Usage as the upstream reported it."""
     generated: int = 0
-    """Bytes of text that were generated."""
+    """UTF-8 bytes of text that were generated."""
     relay: StreamRelay | None = None
-    """What carries the stream, once there is one."""
+    """The relay of the stream; None until a stream begins."""
     complete: bool = False
     first_byte: float | None = None
     status: int = OK
@@ -67,7 +67,7 @@ class CallState:
         return time.monotonic() - self.started
 
     def failed(self, error: ServiceError) -> None:
-        """Note how the call ended."""
+        """Record that the call ended with ``error``."""
         self.status, self.error = int(error.status), error.code
         if isinstance(error, UpstreamRefused):
             self.outcome = Outcome.REFUSED
@@ -75,20 +75,21 @@ class CallState:
             self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def cancelled(self) -> None:
-        """Note that the client went away."""
+        """Record that the client disconnected."""
         self.status, self.error, self.outcome = CLIENT_CLOSED, "client_closed", Outcome.CANCELLED
 
-    def broke(self) -> None:
-        """Note that we failed ourselves."""
+    def crashed(self) -> None:
+        """Record an unexpected error of our own."""
         self.status, self.error = 500, "internal_error"
         self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def used(self) -> tuple[Tokens, bool]:
-        """Return what the call used, and whether some of it is our own estimate."""
+        """Return what the call used, and whether part of it is estimated."""
         if not self.accepted:
             return Tokens(), False
         if self.reported is not None and self.complete and (self.reported.total or not self.generated):
-            return self.reported, False  # a server that says 0 of an answer with text does not count
+            # A report of 0 tokens for an answer with text comes from a server that does not count.
+            return self.reported, False
         known = self.reported or Tokens()
         output = max(known.output, token_bounds.estimated_output(self.generated))
         if known.prompt:
@@ -97,7 +98,7 @@ class CallState:
         return msgspec.structs.replace(known, input=prompt, output=output), True
 
     def event(self) -> UsageEvent:
-        """Return the usage event, as far as it is known by now."""
+        """Return the usage event, as far as it is known now."""
         tokens, estimated = self.used()
         price = cost(self.price, tokens)
         incoming, caller, target = self.incoming, self.caller, self.target
@@ -140,9 +141,10 @@ class CallState:
 
 
 def pseudonym(workspace_id: WorkspaceId, session: str) -> str:
-    """Return what stands for a client's session in usage: the id itself lets whoever knows it take over a share.
+    """Return the pseudonym of a client's session for usage events.
 
-    A hash suffices, since a session id has 83 random bits (docs/protocol.md, "Identifiers").
+    The id itself is a secret: anyone who knows it can take over a share. A hash suffices, since a session id has 83
+    random bits (docs/protocol.md, "Identifiers").
     """
     if not session:
         return ""

@@ -1,7 +1,7 @@
-"""One model call from its arrival to its settlement: admit, reserve, ask upstreams, carry the answer, settle.
+"""One model call from its arrival to its settlement: admit, reserve, dispatch to upstreams, pass the answer on, settle.
 
-Whatever happens after the reservation, the call is settled once, with what was used as far as anybody knows. What a
-killed process leaves behind is returned when its lease ends.
+After the reservation, every call is settled exactly once, with the usage that the upstream reported or an estimate. If
+the process is killed, the reservation is returned when its lease ends.
 """
 
 from __future__ import annotations
@@ -45,34 +45,34 @@ class Sink(Protocol):
 
 
 class UpstreamResponse(Protocol):
-    """An upstream's answer whose head has come (``store.Opened``)."""
+    """An upstream's answer after its status and headers have arrived (``store.HttpResponse``)."""
 
     status: int
     content_type: str
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which to come again; None: it does not say."""
+        """Seconds that the upstream asks to wait; None: it does not say."""
         ...
 
     async def chunk(self) -> bytes:
-        """Return what comes next; empty at the end."""
+        """Return the next part of the body; empty at the end."""
         ...
 
     async def body(self, longest: int = ...) -> bytes:
-        """Return all of it."""
+        """Return the whole body."""
         ...
 
     def close(self, *, used_up: bool) -> None:
-        """Let go of it, or cut it."""
+        """Release the connection if the body was ``used_up``, else cut it."""
         ...
 
 
 class CallObserver(Protocol):
-    """What is told of each call that has ended; ``settled``: whether its budgets and its event are written."""
+    """Is notified of each call that has ended. ``settled``: whether its budgets and its event are written."""
 
     def __call__(self, event: UsageEvent, *, settled: bool) -> None:
-        """Take note."""
+        """Handle the event."""
         ...
 
 
@@ -85,23 +85,24 @@ class Calls:
         budgets: Budgets,
         health: Health,
         open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
-        told: CallObserver,
+        observer: CallObserver,
     ) -> None:
-        """Serve calls; ``open_`` sends body and headers to an upstream, streamed or not."""
+        """Serve calls. ``open_`` sends body and headers to an upstream, streamed or not."""
         self._admission = admission
         self._budgets = budgets
         self._health = health
         self._open = open_
-        self._told = told
+        self._observer = observer
         self._settling: set[asyncio.Task[None]] = set()
 
     async def serve(self, incoming: Incoming, sink: Sink) -> None:
         """Answer one call into ``sink``.
 
-        Raises a :class:`ServiceError` while nothing is sent yet; once something is, errors go into the answer in its
-        own format. Raises :class:`BrokenOff` when the format has no place for that.
+        Raises a :class:`ServiceError` while nothing has been sent. Later errors become events of the answer's format.
+        Raises :class:`BrokenOff` if the format has no place for an error.
         """
         state = await self._admission.admit(incoming)
+        # Reserve before any upstream is asked: what a call may cost must be within every budget first.
         await self._budgets.reserve(state.reservation, state.event())
         try:
             await self._answer(state, sink)
@@ -116,24 +117,24 @@ class Calls:
     async def _answer(self, state: CallState, sink: Sink) -> None:
         dispatcher = UpstreamDispatcher(state, sink, self._health, self._open)
         try:
-            await dispatcher.go()
+            await dispatcher.dispatch()
         except ServiceError as error:
             state.failed(error)
             if not sink.begun:
                 raise
             if not state.parsed.stream:
                 raise BrokenOff(error.code) from error
-            if not (isinstance(error, Interrupted) and error.told):
-                await sink.send(_as_event(state, error))
+            if not (isinstance(error, Interrupted) and error.client_informed):
+                await sink.send(_error_event(state, error))
         except asyncio.CancelledError:
             state.cancelled()
             raise
         except Exception:
-            state.broke()
+            state.crashed()
             raise
 
     async def _settle(self, state: CallState) -> None:
-        """Settle also when the client's leaving ends this task: that is waited for by nobody, and must not be lost."""
+        # Shield settlement from cancellation: a client disconnect cancels this task, and nothing else would await it.
         task = asyncio.create_task(self._settle_once(state))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
@@ -142,19 +143,19 @@ class Calls:
     async def _settle_once(self, state: CallState) -> None:
         event = state.event()
         try:
-            await self._settle_at_last(state, event)
-        except Exception:  # noqa: BLE001 - whatever it is, the client has its answer
-            # The reservation stands until its lease ends, and then is returned as lost: this needs an alarm.
+            await self._settle_with_retries(state, event)
+        except Exception:  # noqa: BLE001 - the client has its answer, whatever failed here
+            # The reservation stands until its lease ends, then it counts as lost: operators get an alarm.
             logger.exception("a call could not be settled", extra={"call": event.id, "cost": event.cost})
-            self._told(event, settled=False)
+            self._observer(event, settled=False)
         else:
-            self._told(event, settled=True)
+            self._observer(event, settled=True)
 
-    async def _settle_at_last(self, state: CallState, event: UsageEvent) -> None:
+    async def _settle_with_retries(self, state: CallState, event: UsageEvent) -> None:
         await retry_async(lambda: self._budgets.settle(state.reservation, event), SETTLEMENT, Unavailable)
 
 
-def _as_event(state: CallState, error: ServiceError) -> bytes:
+def _error_event(state: CallState, error: ServiceError) -> bytes:
     sequence = state.relay.sequence if state.relay else 0
     return error_event(
         state.incoming.format, code=error.code, message=error.message, details=dict(error.details), sequence=sequence

@@ -1,8 +1,7 @@
-"""Asking upstreams until one answers, and carrying its answer to the client.
+"""Sending a call to upstreams until one answers, and passing its answer on to the client.
 
-Until the first bytes of an answer have been passed on, a failing upstream costs the client nothing but time: the next
-one is asked. Whatever is silent for long (we, or the upstream) is covered by heartbeats, so that nobody between us and
-the client takes the connection for dead.
+Until the first bytes of an answer have been sent to the client, a failing upstream costs only time: the dispatcher asks
+the next one. Heartbeats cover long silences, so that proxies between gateway and client keep the connection open.
 """
 
 from __future__ import annotations
@@ -36,18 +35,19 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 HEARTBEAT_SECONDS = 10.0
-"""Of silence; CloudFront gives an origin two minutes between packets at most (docs/deploy.md)."""
+"""Silence after which a heartbeat is sent. CloudFront waits at most two minutes between packets (docs/deploy.md)."""
 JSON_HEARTBEAT_SECONDS = 40.0
-"""Before an answer that is not streamed its status is decided on by a heartbeat, so it comes late."""
+"""As above, for answers that are not streamed. Later, because the first heartbeat commits the answer to status 200."""
 ROUNDS = Backoff(first=1.0, longest=8.0, attempts=3)
 """Rounds over all upstreams of a model."""
 MOST_ATTEMPTS = 6
+"""Attempts for one call, over all rounds: a bound on the load that one call can cause."""
 LONGEST_PAUSE_SECONDS = 8.0
-"""An upstream that wants to be left alone for longer is not waited for: the client hears of it."""
+"""If an upstream asks for a longer pause, the client gets the error and its `retry-after` instead."""
 AFTER_END_SECONDS = 2.0
-"""How long an upstream may keep its connection open after the mark of the end; usage may come behind it."""
+"""Time for which an upstream may keep its connection open after the end of the answer: usage may follow it."""
 LONGEST_ERROR = 64 * 1024
-"""Bytes of an upstream's error that are read."""
+"""Bytes that are read of an upstream's error."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 _OK = 200
@@ -57,7 +57,7 @@ _CREDENTIAL = frozenset({401, 402, 403})
 
 
 class UpstreamDispatcher:
-    """Carries one call's answer."""
+    """Gets an answer to one call from an upstream, and passes it on."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class UpstreamDispatcher:
         self._deadline = state.started + max(target.upstream.timers.total for target in state.targets)
         self._bodies: dict[UpstreamTarget, bytes] = {}
 
-    async def go(self) -> None:
-        """Answer; raises a :class:`ServiceError` when that comes to nothing, or breaks off."""
+    async def dispatch(self) -> None:
+        """Answer the call. Raises a :class:`ServiceError` if no upstream answers, or the answer breaks off."""
         if self._state.parsed.stream:
             await self._stream()
         else:
@@ -84,8 +84,9 @@ class UpstreamDispatcher:
 
     async def _whole(self) -> None:
         state = self._state
-        body, target = await self._until_one_answers(self._attempt_whole)
+        body, target = await self._first_answer(self._attempt_whole)
         state.complete = True
+        # Heartbeats may have begun the answer already.
         if not self._sink.begun:
             await self._begin(target, JSON)
         await self._sink.send(body)
@@ -112,7 +113,7 @@ class UpstreamDispatcher:
     # --------------------------------------------------------------------------------------- stream
 
     async def _stream(self) -> None:
-        answer, relay, first, target = await self._until_one_answers(self._attempt_stream)
+        answer, relay, first, target = await self._first_answer(self._attempt_stream)
         ended = False
         try:
             if not self._sink.begun:
@@ -128,13 +129,13 @@ class UpstreamDispatcher:
     async def _attempt_stream(
         self, target: UpstreamTarget
     ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
-        """Return an answer that has begun: its head is fine, and so is the first that came of its body."""
+        """Return an answer that has begun: status and first events are valid."""
         answer = await self._ask(target)
         relay = relay_stream(self._state.parsed, target.format)
         fine = False
         try:
             if answer.content_type != EVENT_STREAM:
-                raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` in place of a stream")
+                raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
             async with asyncio.timeout(min(target.upstream.timers.first_byte, self._left(target.upstream.timers))):
                 first = await self._first(answer, relay)
             fine = True
@@ -157,7 +158,7 @@ class UpstreamDispatcher:
                 failure = _failure_of(relay.fault.status)
                 raise AttemptFailed(failure, relay.fault.message, status=relay.fault.status, fault=relay.fault)
             if relay.garbage:
-                raise AttemptFailed(Failure.BROKEN, "it sent something that is no stream of this format")
+                raise AttemptFailed(Failure.BROKEN, "it sent data that is not a stream of this format")
             if out or relay.generated or relay.complete:
                 return out
 
@@ -177,11 +178,12 @@ class UpstreamDispatcher:
             raise interrupted(target.id, "the stream ended in the middle")
 
     async def _next(self, chunk_of: Callable[[], Awaitable[bytes]], relay: StreamRelay, timers: Timers) -> bytes:
-        """Return the next chunk; while it does not come, the client gets heartbeats."""
+        """Return the next chunk; send heartbeats to the client until it arrives."""
         silent = 0.0
         while True:
             pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._left(timers))
             if relay.complete:
+                # The client has its whole answer: wait for late usage only briefly.
                 pause = min(pause, AFTER_END_SECONDS)
             before = time.monotonic()
             try:
@@ -197,13 +199,13 @@ class UpstreamDispatcher:
                 raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
             if silent >= timers.between_chunks:
                 raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
-            # A relay gives whole events only, so this is always between two of them.
+            # A relay returns whole events only, so a heartbeat is always between two events.
             await self._sink.send(heartbeat(self._state.incoming.format))
 
     # ------------------------------------------------------------------------------------- attempts
 
-    async def _until_one_answers(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
-        return await self._beating(self._attempts(attempt))
+    async def _first_answer(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
+        return await self._with_heartbeats(self._attempts(attempt))
 
     async def _attempts(self, attempt: Callable[[UpstreamTarget], Coroutine[Any, Any, Result]]) -> Result:
         state, failures = self._state, list[tuple[UpstreamTarget, AttemptFailed]]()
@@ -212,6 +214,7 @@ class UpstreamDispatcher:
             for target in state.targets:
                 if state.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
                     raise error_of(state, failures)
+                # From the second round on, only upstreams whose failure can pass are asked again.
                 if len(failures) >= len(state.targets) and not _last_of(failures, target).passes:
                     continue
                 state.target, state.accepted = target, False
@@ -222,6 +225,7 @@ class UpstreamDispatcher:
                     state.accepted = False
                     failures.append((target, error))
                     self._note_failure(target, error)
+                    # An invalid request is invalid everywhere: other upstreams would only be asked in vain.
                     if error.failure is Failure.REFUSED:
                         raise error_of(state, failures) from error
                 else:
@@ -235,6 +239,7 @@ class UpstreamDispatcher:
     async def _ask(self, target: UpstreamTarget) -> UpstreamResponse:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
         state = self._state
+        # One upstream may be asked in several rounds; its body is written once.
         if target not in self._bodies:
             try:
                 most = state.model.limits.output
@@ -259,12 +264,13 @@ class UpstreamDispatcher:
             fault.message,
             status=answer.status,
             fault=fault,
+            # Only clients of the same format understand the upstream's own body.
             body=body if same else b"",
             retry_after=answer.retry_after,
         )
 
-    async def _beating(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Carry out ``work``; when it takes long, the answer is begun, and heartbeats go to the client."""
+    async def _with_heartbeats(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Carry out ``work``. If it takes long, begin the answer and send heartbeats."""
         task = asyncio.create_task(work)
         streamed = self._state.parsed.stream
         every = HEARTBEAT_SECONDS if streamed else JSON_HEARTBEAT_SECONDS
@@ -274,9 +280,9 @@ class UpstreamDispatcher:
                 if done:
                     return task.result()
                 if not self._sink.begun:
-                    # Who will answer is not known yet.
+                    # No header names the upstream: it is not known yet.
                     await self._begin(None, EVENT_STREAM if streamed else JSON)
-                # Blanks before a JSON document mean nothing (RFC 8259, section 2).
+                # JSON ignores blanks before a document (RFC 8259, section 2).
                 await self._sink.send(heartbeat(self._state.incoming.format) if streamed else b" ")
         finally:
             if not task.done():
@@ -294,6 +300,7 @@ class UpstreamDispatcher:
         return self._state.target.id if self._state.target else ""
 
     def _left(self, timers: Timers) -> float:
+        """Return the seconds that are left for the call at an upstream with these timers."""
         return min(self._deadline, self._state.started + timers.total) - time.monotonic()
 
     def _note(self, relay: StreamRelay) -> None:
@@ -320,9 +327,9 @@ class UpstreamDispatcher:
 
 def _check(relay: StreamRelay, target: UpstreamTarget) -> None:
     if relay.fault is not None:
-        raise interrupted(target.id, relay.fault.message, told=True)
+        raise interrupted(target.id, relay.fault.message, client_informed=True)
     if relay.garbage:
-        raise interrupted(target.id, "it sent something that is no stream of this format")
+        raise interrupted(target.id, "it sent data that is not a stream of this format")
 
 
 def _failure_of(status: int) -> Failure:

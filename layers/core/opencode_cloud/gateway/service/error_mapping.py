@@ -1,4 +1,4 @@
-"""What a client is told when no upstream answered, or an answer broke off."""
+"""Error mapping: from the failures of upstreams to the one error that the client gets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOO_MANY = 429
 
 
 def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFailed]]) -> ServiceError:
-    """Return the one error that all failures of a call come to; the most useful to the client wins."""
+    """Return the error for all failures of a call; the one most useful to the client wins."""
     if not failures:
         return GatewayTimeout("upstream_timeout", "There was no time left to ask an upstream.")
     target, last = failures[-1]
@@ -36,17 +36,20 @@ def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFaile
     busy = [error for _, error in failures if error.failure is Failure.BUSY]
     if busy:
         return _busy(state, busy)
-    tried = ", ".join(sorted({each.id for each, _ in failures}))
+    tried = ", ".join(sorted({upstream.id for upstream, _ in failures}))
     if kinds == {Failure.SLOW}:
         return GatewayTimeout("upstream_timeout", f"No upstream of `{state.model.id}` answered in time ({tried}).")
     return BadGateway("upstream_failed", f"No upstream of `{state.model.id}` answered ({tried}): {last.message}")
 
 
-def interrupted(upstream: str, reason: str, *, told: bool = False) -> Interrupted:
-    """Return the error of an answer that broke off; ``told``: the client has it already, in the upstream's words."""
-    # Where a message has the words "connection lost", opencode tries again by itself.
+def interrupted(upstream: str, reason: str, *, client_informed: bool = False) -> Interrupted:
+    """Return the error of an answer that broke off.
+
+    ``client_informed``: the upstream's own error was already passed on.
+    """
+    # opencode retries by itself when a message contains "connection lost".
     message = f"The answer of {upstream} broke off, connection lost: {reason}"
-    return Interrupted("upstream_interrupted", message, told=told)
+    return Interrupted("upstream_interrupted", message, client_informed=client_informed)
 
 
 def _refused(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
@@ -59,7 +62,7 @@ def _locked_out(target: UpstreamTarget, error: AttemptFailed) -> ServiceError:
     if target.byok:
         return Forbidden(
             "credential_refused",
-            f"{target.id} refuses the workspace's own key ({error.status}): {error.message} An admin replaces it.",
+            f"{target.id} refuses the workspace's own key ({error.status}): {error.message} An admin must replace it.",
         )
     return BadGateway("upstream_locked", f"{target.id} refuses the platform's key. Tell the operators.")
 
@@ -68,9 +71,8 @@ def _busy(state: CallState, errors: list[AttemptFailed]) -> ServiceError:
     waits = [error.retry_after for error in errors if error.retry_after is not None]
     after = math.ceil(min(waits)) if waits else None
     if any(error.status == TOO_MANY for error in errors):
-        found = UpstreamBusy(
-            "upstream_rate_limited", f"The upstreams of `{state.model.id}` take no more calls for now."
-        )
-        found.retry_after = after
-        return found
-    return Unavailable("upstream_overloaded", f"The upstreams of `{state.model.id}` are overloaded.", after)
+        message = f"The upstreams of `{state.model.id}` accept no more calls for now. Try again later."
+        limited = UpstreamBusy("upstream_rate_limited", message)
+        limited.retry_after = after
+        return limited
+    return Unavailable("upstream_overloaded", f"The upstreams of `{state.model.id}` are overloaded. Try again.", after)

@@ -1,8 +1,8 @@
-"""Which upstreams may serve a call, and in which order they are asked. Nothing is stored: the order is computed.
+"""The upstreams that may serve a call, and the order in which they are asked. The order is computed, not stored.
 
 Within one priority the order is a weighted rendezvous hash (Thaler and Ravishankar, 1996) of the session and the
-upstream. So the calls of a session stay with one upstream, sessions spread by the weights, and when an
-upstream fails only its own sessions move, and come back when it is well again.
+upstream. The calls of a session stay with one upstream, and sessions spread by the weights. If an upstream fails, only
+its own sessions move, and they return when it has recovered.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ DEFAULT_URLS: Mapping[UpstreamKind, str] = {
     UpstreamKind.GOOGLE: "https://generativelanguage.googleapis.com/v1beta",
 }
 KEYLESS = frozenset({UpstreamKind.BEDROCK, UpstreamKind.OPENAI_COMPATIBLE})
-"""Kinds that can be asked without a key: by the gateway's role, or a server of one's own."""
+"""Kinds that need no key: the gateway's role signs (Bedrock), or a private server accepts calls without one."""
 
 
 def own_credential(upstream_id: str, upstream: Upstream, credentials: KnownCredentials) -> KnownCredential | None:
-    """Return the workspace's own credential for an upstream: the one of its name, else the first of its kind.
+    """Return the workspace's own credential for an upstream: the one with its name, else the first of its kind.
 
-    For servers that merely speak Chat Completions the name must agree, since their keys have nothing in common.
+    For servers that are only OpenAI-compatible the name must match: a key for one of them is worthless at another.
     """
     if not upstream.byok:
         return None
-    same_kind = [each for each in credentials.credentials if each.provider == upstream.kind]
-    named = next((each for each in same_kind if each.name == upstream_id), None)
+    same_kind = [credential for credential in credentials.credentials if credential.provider == upstream.kind]
+    named = next((credential for credential in same_kind if credential.name == upstream_id), None)
     if named or upstream.kind is UpstreamKind.OPENAI_COMPATIBLE:
         return named
     return next(iter(same_kind), None)
@@ -47,20 +47,19 @@ def targets(
     own: Mapping[str, tuple[KnownCredential, str]],
     platform: Mapping[str, str],
 ) -> list[tuple[Route, UpstreamTarget]]:
-    """Return all ways to a model: through the workspace's own credentials where it has any, else the platform's.
+    """Return the upstreams of a model: with the workspace's own credentials if it has any, else with the platform's.
 
-    Never both: a call for which a workspace brings its own key is not to go on at the platform's cost, and under the
-    platform's terms, when that key fails.
+    Never both: if the workspace's own key fails, the call must not continue at the platform's cost and under its terms.
 
     Args:
-        catalogue: What there is.
-        model: Of the catalogue.
+        catalogue: The current catalogue.
+        model: A model of it.
         client_format: The format of the client. An upstream that speaks it gets the request unchanged.
         providers: The policy's rules of providers. Denied upstreams are skipped.
-        own: The workspace's own credentials, opened, by upstream.
+        own: The workspace's own credentials and their plain keys, by upstream.
         platform: The platform's keys by upstream.
     """
-    found: list[tuple[Route, UpstreamTarget]] = []
+    candidates: list[tuple[Route, UpstreamTarget]] = []
     for route in model.routes:
         upstream = catalogue.upstreams.get(route.upstream)
         if upstream is None or route.weight <= 0 or not Rules(deny=providers.deny).permit(route.upstream):
@@ -80,19 +79,19 @@ def targets(
             secret=secret,
             byok=credential is not None,
         )
-        found.append((route, target))
-    brought = [each for each in found if each[1].byok]
-    return brought or found
+        candidates.append((route, target))
+    own_only = [candidate for candidate in candidates if candidate[1].byok]
+    return own_only or candidates
 
 
-def order(ways: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: Health) -> list[UpstreamTarget]:
-    """Return targets as they are to be asked: by health, priority, and a hash of ``stick_to`` that respects weights."""
+def order(candidates: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: Health) -> list[UpstreamTarget]:
+    """Return targets in the order of attempts: by health, priority, and a weighted hash of ``stick_to``."""
     ranked = sorted(
-        ways,
-        key=lambda way: (
-            not health.is_well(way[1].id, way[1].model),
-            way[0].priority,
-            _distance(stick_to, way[1], way[0].weight),
+        candidates,
+        key=lambda candidate: (
+            not health.is_well(candidate[1].id, candidate[1].model),
+            candidate[0].priority,
+            _distance(stick_to, candidate[1], candidate[0].weight),
         ),
     )
     return [target for _, target in ranked]
@@ -100,5 +99,7 @@ def order(ways: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, health: H
 
 def _distance(stick_to: str, target: UpstreamTarget, weight: int) -> float:
     digest = hashlib.blake2b(f"{stick_to}\0{target.id}\0{target.model}".encode(), digest_size=8).digest()
+    # The smallest of these exponential variables wins in proportion to its weight. `uniform` is never 0 or 1, so its
+    # logarithm is finite and not 0.
     uniform = (int.from_bytes(digest) + 1) / (2**64 + 1)
     return -math.log(uniform) / weight

@@ -1,8 +1,8 @@
-"""The most that a call can use, known before it is made.
+"""Bounds on the tokens of a call, known before any upstream is asked.
 
-Of models whose tokenizer is known, the prompt's text is counted. Of others, every byte of it may be a token: tokenizers
-that work on bytes never make more. Whatever the request only points to (files, stored conversations, remote images) is
-of unknown size, so there the model's whole context is assumed; longer prompts an upstream refuses.
+The prompt's text is counted if the model's tokenizer is known. Otherwise every byte counts as a token: tokenizers that
+work on bytes never make more. Content that the request only refers to (files, stored conversations, remote images) has
+an unknown size. Then the bound is the model's whole context, because upstreams refuse longer prompts.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from opencode_cloud.catalogue.pricing import worst_cost
 from opencode_cloud.gateway.formats import ParsedRequest, overhead_of, prompt_bytes, text_of
 
 BYTES_PER_TOKEN = 4
-"""Of text and code in the tokenizers of large models, about; used where an upstream did not say what was used."""
-COUNTED_BY_DEFAULT = "o200k_base"
+"""An average for text and code; used to estimate usage that an upstream did not report."""
+DEFAULT_TOKENIZER = "o200k_base"
 TOKENS_OF_IMAGE = 1600
-"""Of a large one at most vendors; used as above."""
+"""Tokens of a large picture at most vendors; used for estimates."""
 TOKENS_OF_DOCUMENT = 10_000
+"""Tokens of a file of some ten pages; used for estimates."""
 
 
 def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
-    """Return the most tokens that a prompt can have; ``exact`` counts them where the model's tokenizer is known."""
+    """Return the most tokens that a prompt can have. ``exact``: count the text if the model's tokenizer is known."""
     most = model.limits.input or model.limits.context
     if parsed.unbounded:
         return most
@@ -44,14 +45,14 @@ def worst(parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = Tr
 
 
 def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
-    """Return about how many tokens a prompt has, for an upstream that did not say."""
-    tokens = count(text_of(parsed), model.tokenizer or COUNTED_BY_DEFAULT)
+    """Return an estimate of the prompt's tokens, for an upstream that did not report them."""
+    tokens = count(text_of(parsed), model.tokenizer or DEFAULT_TOKENIZER)
     tokens += parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
     return min(tokens, model.limits.input or model.limits.context)
 
 
 def estimated_output(generated: int) -> int:
-    """Return about how many tokens ``generated`` bytes of an answer are."""
+    """Return an estimate of the tokens in ``generated`` bytes of an answer, rounded up."""
     return -(-generated // BYTES_PER_TOKEN)
 
 
@@ -61,8 +62,8 @@ def count(text: str, tokenizer: str) -> int:
 
 
 def warm_up() -> None:
-    """Load the encoding that most calls need, before the first of them waits for it."""
-    count("warm", COUNTED_BY_DEFAULT)
+    """Load the default encoding, so that the first call does not wait for it."""
+    count("warm", DEFAULT_TOKENIZER)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Where the gateway reaches out: upstreams, and the keys for them. The only room that knows HTTP clients and AWS."""
+"""Connections to upstreams and the keys for them. The only room that knows HTTP clients and AWS."""
 
 from opencode_cloud.gateway.store.health import SharedHealth
 from opencode_cloud.gateway.store.secrets import UpstreamKeys

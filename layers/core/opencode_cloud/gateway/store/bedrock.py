@@ -1,8 +1,8 @@
 """Amazon Bedrock: Anthropic's models in the Messages format, signed by the gateway's role, as a binary event stream.
 
-Bedrock's InvokeModel takes the Messages body with two differences: the version is a member of it, and model and
-``stream`` are not. InvokeModelWithResponseStream answers in frames of ``application/vnd.amazon.eventstream``, each of
-which holds one event of the Messages stream in Base64; here they become server-sent events again.
+Bedrock's InvokeModel takes the Messages body with two differences: the version is a member, and ``model`` and
+``stream`` are not. InvokeModelWithResponseStream answers in frames of ``application/vnd.amazon.eventstream``. Each
+frame contains one event of the Messages stream in Base64, which becomes a server-sent event again here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SERVICE = "bedrock"
 
 
 class Bedrock:
-    """Signs requests to Bedrock under the credentials of the process."""
+    """Signs requests to Bedrock with the credentials of the process."""
 
     def __init__(self) -> None:
         self._session = Session()
@@ -49,7 +49,7 @@ class Bedrock:
 
 
 def as_bedrock(body: bytes, beta: str) -> bytes:
-    """Return a Messages body as Bedrock takes it: values stay as they are, byte for byte."""
+    """Return a Messages body as Bedrock expects it. All values keep their bytes."""
     members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members.pop("model", None)
     members.pop("stream", None)
@@ -66,7 +66,7 @@ class EventStreamDecoder:
         self._buffer = EventStreamBuffer()
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return the events that ``chunk`` completes. What is no frame goes on as it is, for the relay to refuse."""
+        """Return the events that ``chunk`` completes. Other bytes pass unchanged, and the relay refuses them."""
         self._buffer.add_data(chunk)
         try:
             return b"".join(_event(message) for message in self._buffer)

@@ -1,8 +1,7 @@
-"""What all processes of the gateway saw of upstreams together.
+"""Failures of upstreams that all processes of the gateway share.
 
 Rows ``health`` / ``<upstream>/<model>`` of table ``budgets``: ``failures`` in a ``window`` of some seconds, and
-``rests_until``. A row is written when an attempt fails, and read in the background while calls go on, so that neither
-costs a call anything.
+``rests_until``. Rows are written when an attempt fails and read in the background, so that calls never wait for them.
 """
 
 from __future__ import annotations
@@ -23,46 +22,49 @@ if TYPE_CHECKING:
 
 PARTITION = "health"
 WINDOW_SECONDS = 15
+"""Length of the window in which failures are counted."""
 FAILURES = 5
-"""In one window, in all processes, until an upstream rests."""
+"""Failures in one window, over all processes, after which an upstream rests."""
 REST_SECONDS = 15
-LOOK_EVERY_SECONDS = 1.0
+READ_EVERY_SECONDS = 1.0
 KEPT_SECONDS = 3600
+"""Time to live of a row after its last failure."""
 
 
 class SharedHealth:
-    """Tells other processes of failures, and hears of theirs."""
+    """Publishes failures to other processes, and reads theirs."""
 
-    def __init__(self, dynamodb: DynamoDB, table: str, hear: Callable[[Mapping[Circuit, float]], None]) -> None:
+    def __init__(self, dynamodb: DynamoDB, table: str, update: Callable[[Mapping[Circuit, float]], None]) -> None:
+        """``update`` gets the ends of rests (seconds since the epoch) whenever they were read."""
         self._dynamodb = dynamodb
         self._table = table
-        self._hear = hear
-        self._looked = 0.0
+        self._update = update
+        self._read_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, circuit: Circuit) -> None:
+    def publish(self, circuit: Circuit) -> None:
         """Count a failure, in the background."""
-        self._go(self._count(circuit))
+        self._start(self._count(circuit))
 
-    def look(self) -> None:
-        """Hear what others saw, in the background, unless that was just done."""
-        if time.monotonic() - self._looked >= LOOK_EVERY_SECONDS:
-            self._looked = time.monotonic()
-            self._go(self._read())
+    def refresh(self) -> None:
+        """Read the failures of other processes, in the background, at most once a second."""
+        if time.monotonic() - self._read_at >= READ_EVERY_SECONDS:
+            self._read_at = time.monotonic()
+            self._start(self._read())
 
-    def _go(self, work: Awaitable[None]) -> None:
-        task = asyncio.create_task(self._quietly(work))
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.create_task(self._logging_errors(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _quietly(self, work: Awaitable[None]) -> None:
+    async def _logging_errors(self, work: Awaitable[None]) -> None:
         try:
             await work
         except (DynamoDBError, Unavailable) as error:
             logger.warning("the health of upstreams is not shared", extra={"reason": type(error).__name__})
 
     async def _count(self, circuit: Circuit) -> None:
-        """Count in the present window, or begin it."""
+        """Count a failure in the current window, or begin the window."""
         window = now_seconds() // WINDOW_SECONDS
         values = {":window": {"N": str(window)}, ":one": {"N": "1"}, ":ttl": {"N": str(now_seconds() + KEPT_SECONDS)}}
         request: Item = {
@@ -77,7 +79,7 @@ class SharedHealth:
             "UpdateExpression": "SET failures = :one, #window = :window, #ttl = :ttl",
             "ConditionExpression": "attribute_not_exists(#window) OR #window < :window",
         }
-        # If another process begins the window in between, the first form holds again.
+        # If another process begins the window between the two updates, the first form applies again.
         for form in (same, begin, same):
             try:
                 answer = await self._dynamodb.call("UpdateItem", {**request, **form})
@@ -108,7 +110,7 @@ class SharedHealth:
                 "ExpressionAttributeValues": {":pk": {"S": PARTITION}},
             },
         )
-        self._hear({_circuit(row): float(row["rests_until"]["N"]) for row in answer["Items"] if "rests_until" in row})
+        self._update({_circuit(row): float(row["rests_until"]["N"]) for row in answer["Items"] if "rests_until" in row})
 
 
 def _circuit(row: Item) -> Circuit:

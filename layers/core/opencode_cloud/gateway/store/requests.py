@@ -1,4 +1,4 @@
-"""How each kind of upstream is asked: address, headers, credential."""
+"""Requests to each kind of upstream: address, headers, credential."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ USER_AGENT = "opencode-cloud"
 
 
 def address(target: UpstreamTarget, *, stream: bool) -> str:
-    """Return the URL to post to; of Bedrock, see ``store/bedrock.py``."""
+    """Return the URL to post to; for Bedrock see ``store/bedrock.py``."""
     path = wire_format(target.format).upstream_path(target.model, stream)
     return f"{target.base_url}{path}"
 
 
 def headers(target: UpstreamTarget, passed_on: Mapping[str, str], *, stream: bool) -> dict[str, str]:
-    """Return the headers of a request; ``passed_on`` are those of the client that concern the upstream."""
-    found = {
+    """Return the headers of a request; ``passed_on`` are the client's headers for the upstream."""
+    result = {
         **passed_on,
         "content-type": "application/json",
         "accept": "text/event-stream" if stream else "application/json",
-        "accept-encoding": "identity",
+        "accept-encoding": "identity",  # compression would hold back small events of a stream
         "user-agent": USER_AGENT,
     }
     match target.upstream.kind:
         case UpstreamKind.ANTHROPIC:
-            found["x-api-key"] = target.secret
-            found.setdefault("anthropic-version", ANTHROPIC_VERSION)
+            result["x-api-key"] = target.secret
+            result.setdefault("anthropic-version", ANTHROPIC_VERSION)
         case UpstreamKind.GOOGLE:
-            found["x-goog-api-key"] = target.secret
+            result["x-goog-api-key"] = target.secret
         case UpstreamKind.OPENAI | UpstreamKind.OPENAI_COMPATIBLE:
             if target.secret:
-                found["authorization"] = f"Bearer {target.secret}"
+                result["authorization"] = f"Bearer {target.secret}"
         case UpstreamKind.BEDROCK:
             pass  # signed, see `store/bedrock.py`
         case _:
             assert_never(target.upstream.kind)
-    return found
+    return result

@@ -1,4 +1,4 @@
-"""Keys for upstreams: the platform's from Secrets Manager, a workspace's own unsealed by KMS. They are never logged."""
+"""Keys for upstreams: the platform's from Secrets Manager, a workspace's own decrypted by KMS. Never logged."""
 
 from __future__ import annotations
 
@@ -19,43 +19,45 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.access import KnownCredential
 
 KEPT_SECONDS = 300
-"""How long a key is used before it is fetched anew: so long after its change the old one may still be sent."""
+"""Time for which a key is used before it is fetched again: a replaced key may still be sent for that long."""
 RETRY_SECONDS = 5
+"""Pause before keys are fetched again after a failure, or while one is missing."""
 MOST_KEPT = 1000
+"""Own keys of workspaces that a process keeps in memory."""
 
 
 class UpstreamKeys:
-    """What upstreams are paid with. The clients are boto3's, in threads: each is asked once in five minutes."""
+    """Fetches and caches keys. Calls to AWS run in threads by boto3: each key is fetched once in five minutes."""
 
     def __init__(self, secret_arn: str, credentials_key: str) -> None:
-        """``secret_arn``: of the secret with the platform's keys, a JSON object from upstream to key."""
+        """``secret_arn`` names the secret with the platform's keys, a JSON object from upstream to key."""
         self._secret_arn = secret_arn
         self._credentials_key = credentials_key
         self._platform: Mapping[str, str] = {}
-        self._asked_at = float("-inf")
+        self._fetched_at = float("-inf")
         self._lasts = 0.0
-        """Seconds for which what was fetched counts as present."""
+        """Seconds for which the fetched keys are valid."""
         self._refreshing: asyncio.Task[None] | None = None
         self._opened: dict[tuple[str, bytes], tuple[float, str]] = {}
 
-    async def platform(self, *, anew: bool = False) -> Mapping[str, str]:
-        """Return the platform's keys by upstream; old ones are served while new ones are fetched.
+    async def platform(self, *, fresh: bool = False) -> Mapping[str, str]:
+        """Return the platform's keys by upstream. Old keys are returned while new ones are fetched.
 
-        ``anew``: wait for them, if they are older than some seconds: one was missing.
+        ``fresh``: a key was missing, so wait for new keys unless they were fetched seconds ago.
         """
-        if time.monotonic() - self._asked_at >= (RETRY_SECONDS if anew else self._lasts):
+        if time.monotonic() - self._fetched_at >= (RETRY_SECONDS if fresh else self._lasts):
             if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.create_task(self._refresh())
-            if anew or not self._lasts:
+            if fresh or not self._lasts:
                 await asyncio.shield(self._refreshing)
         return self._platform
 
     async def open(self, workspace_id: WorkspaceId, credential: KnownCredential) -> str:
-        """Return a workspace's own key; raises ``keys_unavailable`` (503)."""
+        """Return a workspace's own key in plain text; raises ``keys_unavailable`` (503)."""
         name = (credential.id, credential.sealed)
-        kept = self._opened.get(name)
-        if kept and kept[0] > time.monotonic():
-            return kept[1]
+        cached = self._opened.get(name)
+        if cached and cached[0] > time.monotonic():
+            return cached[1]
         sealed = envelope.Sealed(credential.sealed, credential.data_key)
         context = {"workspace": workspace_id, "credential": credential.id}
         try:
@@ -75,7 +77,7 @@ class UpstreamKeys:
         except (ClientError, BotoCoreError, msgspec.DecodeError):
             logger.exception("the keys of upstreams could not be fetched")
             self._lasts = RETRY_SECONDS
-        self._asked_at = time.monotonic()
+        self._fetched_at = time.monotonic()
 
     def _fetch(self) -> Mapping[str, str]:
         text = aws.secrets_manager().get_secret_value(SecretId=self._secret_arn)["SecretString"]

@@ -1,4 +1,4 @@
-"""Calls of upstreams over kept connections of one event loop, with a timer for each phase."""
+"""HTTP calls to upstreams over pooled connections of one event loop, with a timer for each phase."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from opencode_cloud.kit.outward import is_private
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer that is not streamed."""
+"""Bytes of an answer that is not streamed. A longer answer counts as broken."""
 KEPT_SECONDS = 60
+"""Time for which an idle connection stays open."""
 
 
 class Upstreams:
-    """The gateway's way out; :meth:`close` ends all connections."""
+    """Sends requests to upstreams. :meth:`close` closes all connections."""
 
     def __init__(self, *, private: bool) -> None:
-        """``private``: whether addresses that a workspace wrote may lie in private networks."""
+        """``private``: whether addresses that a workspace configured may be in private networks."""
         self._private = private
         self._bedrock: Bedrock | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
@@ -42,12 +43,12 @@ class Upstreams:
     async def open(
         self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], *, stream: bool
     ) -> HttpResponse:
-        """Send a request and wait for the head of its answer, whatever its status.
+        """Send a request and wait for status and headers of its answer, whatever the status.
 
-        Raises :class:`AttemptFailed` when nobody answers in time.
+        Raises :class:`AttemptFailed` if they do not arrive in time.
         """
         timers = target.upstream.timers
-        # An answer in one piece has no first byte before its last token.
+        # An answer that is not streamed sends no byte before its last token is generated.
         patience = timers.first_byte if stream else timers.total
         if target.upstream.kind is UpstreamKind.BEDROCK:
             url, headers, body = self._sign(target, body, passed_on, stream=stream)
@@ -88,7 +89,7 @@ class Upstreams:
 
 
 class HttpResponse:
-    """An answer whose head has come."""
+    """An upstream's answer after its status and headers have arrived."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -98,9 +99,9 @@ class HttpResponse:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which to come again, as the upstream says; None: it does not."""
-        given = self._response.headers
-        milliseconds, seconds = given.get("retry-after-ms", ""), given.get("retry-after", "")
+        """Seconds that the upstream asks to wait; None: it does not say."""
+        headers = self._response.headers
+        milliseconds, seconds = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
         try:
             if milliseconds:
                 return max(0.0, float(milliseconds) / 1000)
@@ -109,9 +110,9 @@ class HttpResponse:
             return _until(seconds)
 
     async def chunk(self) -> bytes:
-        """Return what comes next, as soon as it comes; empty at the end.
+        """Return the next part of the body as soon as it arrives; empty at the end.
 
-        Raises :class:`AttemptFailed` when the connection breaks. Who stops waiting may ask again.
+        Raises :class:`AttemptFailed` when the connection breaks. A caller may cancel the wait and call again.
         """
         try:
             while data := await self._response.content.readany():
@@ -124,7 +125,7 @@ class HttpResponse:
         return b""
 
     async def body(self, longest: int = LONGEST_ANSWER) -> bytes:
-        """Return the whole body; raises :class:`AttemptFailed` when it breaks off or has over ``longest`` bytes."""
+        """Return the whole body; raises :class:`AttemptFailed` if it breaks off or exceeds ``longest`` bytes."""
         parts: list[bytes] = []
         size = 0
         while data := await self.chunk():
@@ -135,7 +136,7 @@ class HttpResponse:
         return b"".join(parts)
 
     def close(self, *, used_up: bool) -> None:
-        """Let go of the answer. Unless it is ``used_up``, the connection is cut, so that the upstream stops."""
+        """Release the connection if the body was ``used_up``; else cut it, so that the upstream stops generating."""
         if used_up:
             self._response.release()
         else:
@@ -143,7 +144,7 @@ class HttpResponse:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only: what a workspace writes must not reach into our networks."""
+    """Resolves names to public addresses only: an address that a workspace configured must not reach our networks."""
 
     def __init__(self) -> None:
         self._resolver = ThreadedResolver()
@@ -151,14 +152,14 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of ``host``; raises :class:`OSError` when one of them is private."""
-        found = await self._resolver.resolve(host, port, family)
-        if any(is_private(each["host"]) for each in found):
+        """Return the addresses of ``host``; raises :class:`OSError` if one of them is private."""
+        results = await self._resolver.resolve(host, port, family)
+        if any(is_private(result["host"]) for result in results):
             raise OSError("a private address")
-        return found
+        return results
 
     async def close(self) -> None:
-        """Let go of the resolver."""
+        """Close the resolver."""
         await self._resolver.close()
 
 

@@ -1,4 +1,4 @@
-"""What must be known of a request of Chat Completions."""
+"""Inspection of requests of Chat Completions: the facts on which the gateway decides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STANDARD_TIERS = ("", "auto", "default", "flex")
 
 
 def inspect(node: Node, facts: RequestFacts) -> None:
-    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     for message in node.each("messages"):
         message.needed("role")
         if isinstance(message.raw("content"), list):

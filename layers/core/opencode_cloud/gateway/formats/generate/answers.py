@@ -24,7 +24,7 @@ _ENDS = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
 
 
 def stop_of(reason: str, *, called: bool) -> Stop:
-    """Return why an answer ended. What is neither an end nor a limit is a refusal: filters, and calls that failed."""
+    """Return why an answer ended. Any reason but an end or a limit is a refusal: filters, and failed calls."""
     if reason == "MAX_TOKENS":
         return Stop.LENGTH
     if reason not in _ENDS:

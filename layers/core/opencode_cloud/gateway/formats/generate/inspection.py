@@ -1,4 +1,4 @@
-"""What must be known of a request of generateContent."""
+"""Inspection of requests of generateContent: the facts on which the gateway decides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CLIENT_TOOLS = ("functionDeclarations", "computerUse")
 
 
 def inspect(node: Node, facts: RequestFacts) -> None:
-    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     if node.text("cachedContent"):
         facts.unknown_size("cachedContent")
     for content in (*node.each("contents"), node.at("systemInstruction")):

@@ -28,7 +28,7 @@ from opencode_cloud.gateway.formats.reading import Node, arguments_object, witho
 from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged
 
 UNSIGNED = "skip_thought_signature_validator"
-"""What Google's documentation gives for calls of tools that its models did not make: they are not validated."""
+"""The signature that Google documents for tool calls that its models did not make: it skips validation."""
 
 _EARLIER = re.compile(
     r"gemini-[12](?!\d)"
@@ -90,7 +90,7 @@ class _Turns:
                 signature = block.signature if block.origin == Format.GENERATE else signature
             elif isinstance(block, ToolCall):
                 part: dict[str, Any] = {"functionCall": self._call(block)}
-                # Of calls side by side only the first is signed.
+                # Gemini signs only the first of parallel calls.
                 if signature or (first and self._later):
                     part["thoughtSignature"] = signature or UNSIGNED
                 yield part

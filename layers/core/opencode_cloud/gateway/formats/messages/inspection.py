@@ -1,4 +1,4 @@
-"""What must be known of a request of Messages."""
+"""Inspection of requests of Messages: the facts on which the gateway decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CLIENT_FAMILIES = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
 
 
 def inspect(node: Node, facts: RequestFacts) -> None:
-    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     for message in node.each("messages"):
         message.needed("role")
         _inspect_content(message, facts)

@@ -240,7 +240,7 @@ class MessagesWriter:
             self._pending = False
             return b""
         signature = b""
-        # Also what nobody signed goes back: some upstreams want their reasoning again.
+        # Unsigned reasoning goes back too: some upstreams require their reasoning in the next request.
         if isinstance(self._block, ReasoningBlock) and not self._signed:
             signature = self._sign(msgspec.structs.replace(self._block, text="".join(self._thoughts)))
         stop = _event({"type": "content_block_stop", "index": self._count})

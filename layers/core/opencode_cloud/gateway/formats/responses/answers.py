@@ -85,7 +85,7 @@ def write_item(block: TextBlock | ToolCall | ReasoningBlock, item_id: str = "") 
         case ReasoningBlock():
             summary = [{"type": "summary_text", "text": block.text}] if block.text else []
             item: dict[str, Any] = {"type": "reasoning", "id": item_id or ids.new("rs_"), "summary": summary}
-            # Also what nobody signed goes back: some upstreams want their reasoning again.
+            # Unsigned reasoning goes back too: some upstreams require their reasoning in the next request.
             return {**item, "encrypted_content": seal(block)}
 
 
@@ -123,6 +123,6 @@ def finished(begun: dict[str, Any], output: list[dict[str, Any]], stop: Stop, to
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
-        # Clients of this format do without much, but not without usage; what is not known is nothing to them.
+        # Clients of this format require usage, so unknown usage is reported as zeros.
         "usage": usage.write(tokens or Tokens()),
     }

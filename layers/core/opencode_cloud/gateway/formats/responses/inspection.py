@@ -1,4 +1,4 @@
-"""What must be known of a request of Responses."""
+"""Inspection of requests of Responses: the facts on which the gateway decides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REFERENCES = ("previous_response_id", "conversation", "prompt")
 
 
 def inspect(node: Node, facts: RequestFacts) -> None:
-    """Gather the facts. Raises :class:`Malformed` for what is not of the format."""
+    """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     if node.flag("background"):
         raise node.at("background").wrong("is not accepted: what it used could not be counted")
     for key in _REFERENCES:
