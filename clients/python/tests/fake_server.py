@@ -61,6 +61,11 @@ class FakeServer:
         port: int = next(iter(self._server.sockets)).getsockname()[1]
         return f"http://127.0.0.1:{port}"
 
+    async def received(self, actions: int) -> None:
+        """Wait until so many actions have come."""
+        while len(self.actions) < actions:  # noqa: ASYNC110 - the list is plain, and tests replace it
+            await asyncio.sleep(0.001)
+
     async def publish(self, *data: object, key: str | None = None, at: int | None = None) -> int:
         """Commit one record with an item for each of `data`, and push it; the last number."""
         after = len(self.log)

@@ -24,7 +24,10 @@ from opencode_cloud_client import (
 )
 
 QUICK = Backoff(first=0.005, ceiling=0.02)
-TIMING = Timing(ping=5, answer=0.4, overtaking=0.03, opening=2)
+TIMING = Timing(ping=60, answer=60, overtaking=0.03, opening=60)
+"""Patient where a test is not about it, however busy the machine is."""
+IMPATIENT = Timing(ping=60, answer=0.4, overtaking=0.03, opening=60)
+"""Takes an unanswered connection for dead; on a busy machine perhaps also an answered one."""
 
 
 def watch(
@@ -150,7 +153,7 @@ async def test_normal_close_is_followed_by_a_resume(server: FakeServer) -> None:
 
 
 async def test_overtaking_frames_need_no_resume(server: FakeServer) -> None:
-    async with watch(server) as follower:
+    async with watch(server, timing=Timing(overtaking=60)) as follower:
         await follower.until_live()
         fates: list[Fate] = ["late", "pass"]
         server.fate = lambda frame: fates.pop(0) if fates else "pass"
@@ -176,31 +179,33 @@ async def test_lost_frame_is_asked_for(server: FakeServer) -> None:
 
 
 async def test_ping_finds_a_lost_last_frame(server: FakeServer) -> None:
-    async with watch(server, timing=Timing(ping=0.05, answer=0.4, overtaking=0.01)) as follower:
+    async with watch(server, timing=Timing(ping=0.05, answer=60, overtaking=0.01)) as follower:
         await follower.until_live()
         server.fate = lambda frame: "drop" if frame["type"] == "items" and len(server.actions) < 3 else "pass"
         await server.publish("lost")
         await follower.until(1)
-    assert [action["action"] for action in server.actions] == ["resume", "ping", "resume"]
+    actions = [action["action"] for action in server.actions]
+    assert actions[:2] == ["resume", "ping"]
+    assert actions.count("resume") == 2
 
 
 async def test_silence_ends_a_connection(server: FakeServer) -> None:
     server.answer = lambda action: [] if len(server.actions) < 2 else None
     await server.publish("a")
-    async with watch(server) as follower:
+    async with watch(server, timing=IMPATIENT) as follower:
         await follower.until_live()
-    assert follower.counters.connections == 2
+    assert follower.counters.connections >= 2
 
 
 async def test_resume_left_unanswered_among_live_frames_ends_a_connection(server: FakeServer) -> None:
     """Frames of new commits must not keep a connection alive that owes an older one."""
-    async with watch(server) as follower:
+    async with watch(server, timing=IMPATIENT) as follower:
         await follower.until_live()
         await lose_one_and_its_repair(server)
         publishing = asyncio.create_task(publish_steadily(server))
         await follower.until(1)
         publishing.cancel()
-    assert follower.counters.connections == 2
+    assert follower.counters.connections >= 2
 
 
 async def lose_one_and_its_repair(server: FakeServer) -> None:
@@ -357,9 +362,9 @@ async def test_refused_handshakes(server: FakeServer) -> None:
             await follower.until_live()
 
 
-async def test_gives_up_when_told_to(unused_tcp_port: int) -> None:
+async def test_gives_up_when_told_to(closed_port: int) -> None:
     backoff = Backoff(first=0.001, attempts=3)
-    async with follow(f"http://127.0.0.1:{unused_tcp_port}", SHARE, backoff=backoff) as follower:
+    async with follow(f"http://127.0.0.1:{closed_port}", SHARE, backoff=backoff) as follower:
         with pytest.raises(ConnectionLost, match="3 attempts"):
             await follower.until_live()
 

@@ -51,7 +51,9 @@ async def test_one_batch_in_flight_unless_told_otherwise(server: FakeServer, sha
         server.answer, server.actions = lambda action: [], []
         async with share.publisher(in_flight=in_flight) as publisher:
             batches = [asyncio.create_task(publisher.sync([part(n)])) for n in range(5)]
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                await server.received(in_flight)
+            await asyncio.sleep(0.1)  # in which more would come
             assert len(server.actions) == in_flight
         for outcome in await asyncio.gather(*batches, return_exceptions=True):
             assert isinstance(outcome, ConnectionLost)
@@ -117,8 +119,8 @@ async def test_gone_fails_everything(server: FakeServer, share: Share) -> None:
                 await publisher.sync([part(1)])
 
 
-async def test_publisher_gives_up(unused_tcp_port: int) -> None:
-    share = Share(f"http://127.0.0.1:{unused_tcp_port}", SHARE, SECRET, backoff=QUICK)
+async def test_publisher_gives_up(closed_port: int) -> None:
+    share = Share(f"http://127.0.0.1:{closed_port}", SHARE, SECRET, backoff=QUICK)
     async with share, share.publisher() as publisher:
         with pytest.raises(ConnectionLost, match="4 attempts"):
             await publisher.sync([part(1)])
