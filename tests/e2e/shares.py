@@ -11,7 +11,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 from .opencode import JsonObject, Session
 
@@ -97,7 +97,7 @@ class Share:
         with _socket(f"{self.origin}/live") as socket:
             socket.send(json.dumps({"action": "resume", "share": self.id, "after": 0}))
             while not frames or json.loads(frames[-1])["type"] != "ready":
-                frames.append(str(socket.recv(timeout=30)))
+                frames.append(str(socket.recv(timeout=PATIENCE)))
         return frames
 
 
@@ -135,10 +135,10 @@ class LegacyViewer:
         return response.json()["data"]
 
     def is_closed(self) -> bool:
-        """Whether the server closes the socket within a few seconds; frames before that are taken and dropped."""
+        """Whether the server closes the socket; frames before that are taken and dropped."""
         try:
             while True:
-                self.socket.recv(timeout=5)
+                self.socket.recv(timeout=PATIENCE)
         except ConnectionClosed:
             return True
         except TimeoutError:
@@ -156,7 +156,7 @@ def refuses_viewers(share: Share) -> bool:
     try:
         with share.watch() as viewer:
             while True:
-                frame = json.loads(viewer.socket.recv(timeout=10))
+                frame = json.loads(viewer.socket.recv(timeout=PATIENCE))
                 if "content" in frame:
                     return False
     except (InvalidStatus, ConnectionClosed):

@@ -147,17 +147,13 @@ def test_two_processes_that_refresh_at_once_both_go_on(stack: LocalStack, make_h
     assert "Personal" in workspaces(home)
 
 
-def test_a_device_that_its_owner_signs_out_is_out_within_five_seconds(
-    stack: LocalStack, make_home: MakeHome, page: Page
-) -> None:
+def test_a_device_that_its_owner_signs_out_is_out_at_once(stack: LocalStack, make_home: MakeHome, page: Page) -> None:
     home = make_home()
     log_in(home, stack, page)
     ((_, _, _, access, _, _),) = stored(home)
     page.goto(f"{stack.url}/account")
     page.click("li:has-text('opencode on a device') button")
-    ended = time.monotonic()
     for path in ("/api/user", "/api/orgs", "/api/v1/workspaces"):
         answer = httpx.get(f"{stack.url}{path}", headers={"Authorization": f"Bearer {access}"}, timeout=30)
         assert answer.status_code == 401, path
-    assert time.monotonic() - ended < 5
     assert "Personal" not in workspaces(home)

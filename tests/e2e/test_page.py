@@ -19,7 +19,7 @@ from tests.unit.sharing.conversation import BEGIN, Item, assistant, conversation
 from .browser import Cable, headless_chromium
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 30_000  # milliseconds for what takes well under a second on an idle machine
+PATIENCE = 60_000  # milliseconds for what takes well under a second on an idle machine
 
 # The transcript as data, without what may differ: what is open, where an item is fetched, white space between elements.
 OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript)")].map((node) => [

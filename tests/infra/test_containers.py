@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from infra.constructs.containers import DRAINING, IDLE
+from infra.settings import DECLARED
 from tests.infra.synthesis import Synthesis
 from tests.infra.test_gateway import GATEWAY, _rows
 
@@ -19,7 +20,11 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
     assert not contained.resources("gateway", "AWS::Lambda::Url")
 
 
-def test_a_container_may_do_what_the_function_may(contained: Synthesis) -> None:
+def test_a_container_is_told_and_may_do_what_the_function_is_and_may(contained: Synthesis) -> None:
+    given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
+    serving = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
+    assert serving <= given.keys()
+    assert {name for name, it in DECLARED["gateway"].items() if it["required"]} <= given.keys()
     assert _rows(contained, "GatewayRole") == GATEWAY
 
 

@@ -71,13 +71,18 @@ class Publisher:
         return response.json()
 
     def all_items(self) -> dict[str, dict[str, Any]]:
-        """Return each item by its key: all documents from the first to the end of the log."""
+        """Return each item by its key, as a reader has it who takes all documents from the first to the end.
+
+        Of one key's items the last arrival counts, though an earlier one was committed after it.
+        """
         found: dict[str, dict[str, Any]] = {}
-        document = self.items()
-        found |= {item["key"]: item for item in document["items"]}
-        while document["more"]:
-            document = self.items(document["seq"])
-            found |= {item["key"]: item for item in document["items"]}
+        cursor, more = 0, True
+        while more:
+            document = self.items(cursor)
+            for item in document["items"]:
+                present = found.get(item["key"], item)
+                found[item["key"]] = max(present, item, key=lambda each: (each["at"], each["seq"]))
+            cursor, more = document["seq"], document["more"]
         return found
 
     def delete(self) -> httpx.Response:

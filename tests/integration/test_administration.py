@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.mail import mails
 from tests.browsing import Browser, Page
 from tests.integration.people import People, Person
+from tests.waiting import until
 
 PAGES = {
     "": Permission.WORKSPACE_READ,
@@ -211,7 +211,7 @@ def test_an_admin_gives_roles_below_owner_and_the_last_owner_stays(office: Offic
     assert (last.status, "needs an owner" in last.text) == (409, True)
 
 
-def test_a_removed_persons_key_is_refused_within_five_seconds(office: Office) -> None:
+def test_a_removed_persons_key_is_refused_within_moments(office: Office) -> None:
     person = office.newcomer()
     key = person.key(office.workspace)
     client = office.people.with_key(key)
@@ -224,9 +224,7 @@ def test_a_removed_persons_key_is_refused_within_five_seconds(office: Office) ->
     removed = browser.submit(asked, path)
     assert "Member removed" in removed.text
     assert person.email not in removed.text
-    until = time.monotonic() + 5
-    while works(client):
-        assert time.monotonic() < until
+    until(lambda: not works(client))
     assert office.browser(person).go(office.base).status_code == 404
     assert "member.removed" in office.actions()
 
@@ -244,9 +242,7 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(office: Office) -> None:
     revoke = next(link for link in listed.links if link.endswith("/revoke"))
     assert "within five seconds" in browser.open(revoke).text
     browser.submit(browser.open(revoke), revoke)
-    until = time.monotonic() + 5
-    while works(client):
-        assert time.monotonic() < until
+    until(lambda: not works(client))
 
 
 def test_what_a_key_cannot_be_is_said_and_what_was_typed_stays(office: Office) -> None:
@@ -282,9 +278,7 @@ def test_a_service_accounts_keys_are_refused_while_it_is_disabled(office: Office
     client = office.people.with_key(secret[1])
     assert works(client)
     disabled = browser.submit(made, disable)
-    until = time.monotonic() + 5
-    while works(client):
-        assert time.monotonic() < until
+    until(lambda: not works(client))
     enabled = browser.submit(disabled, disable.replace("disable", "enable"))
     assert "work again" in enabled.text
 
@@ -415,9 +409,7 @@ def test_an_invitation_whose_mail_bounced_says_so_and_why(office: Office) -> Non
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs["MailFunctionName"])
     queue = function["Environment"]["Variables"]["MAIL_QUEUE_URL"]
     stack.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
-    until = time.monotonic() + 15
-    while "mail could not be delivered" not in (page := browser.open(f"{office.base}/members")).text:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    until(lambda: "mail could not be delivered" in browser.open(f"{office.base}/members").text)
+    page = browser.open(f"{office.base}/members")
     assert "user <unknown>" in page.text
     assert "user <unknown>" not in page.answer.text

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -27,6 +27,7 @@ from opencode_cloud.kit.money import DOLLAR
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.integration.world import must
+from tests.waiting import until
 
 CENT = DOLLAR // 100
 BUDGET = {"scope": "workspace", "unit": "cost", "period": "month", "limit": DOLLAR}
@@ -95,15 +96,6 @@ class Shop:
             await dynamodb.close()
 
 
-def within(seconds: float, holds: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 @pytest.fixture
 def shop(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Shop:
     settings = stack.client_settings()
@@ -125,31 +117,31 @@ def hook() -> Iterator[Hook]:
     hook.close()
 
 
-def test_a_budget_set_over_http_is_known_to_the_gateway_within_five_seconds(shop: Shop) -> None:
+def test_a_budget_set_over_http_is_known_to_the_gateway_within_moments(shop: Shop) -> None:
     made = must(shop.owner.http.post(f"{shop.base}/budgets", json=BUDGET))
-    assert within(5, lambda: [each.id for each in shop.known().budgets] == [made["id"]])
+    until(lambda: [each.id for each in shop.known().budgets] == [made["id"]])
 
     path, tag = f"{shop.base}/budgets/{made['id']}", f'"{made["version"]}"'
     raised = must(shop.owner.http.patch(path, json={"limit": 2 * DOLLAR}, headers={"If-Match": tag}))
-    assert within(5, lambda: [each.limit for each in shop.known().budgets] == [2 * DOLLAR])
+    until(lambda: [each.limit for each in shop.known().budgets] == [2 * DOLLAR])
     assert shop.owner.http.patch(path, json={"limit": 0}, headers={"If-Match": tag}).status_code == 412
     assert shop.owner.http.patch(path, json={"limit": 0}).status_code == 428
 
     assert raised["version"] == made["version"] + 1
     assert shop.owner.http.delete(path).status_code == 204
-    assert within(5, lambda: shop.known().budgets == ())
+    until(lambda: shop.known().budgets == ())
 
 
-def test_a_balance_that_an_operator_grants_bounds_calls_within_five_seconds(shop: Shop) -> None:
+def test_a_balance_that_an_operator_grants_bounds_calls_within_moments(shop: Shop) -> None:
     command = Command(shop.stack)
     for _ in range(2):
         command("grant", shop.workspace, "25", "--reason", "pilot", "--key", "order-1")
-    assert within(5, lambda: [(each.scope, each.limit) for each in shop.known().budgets] == [("balance", 25 * DOLLAR)])
+    until(lambda: [(each.scope, each.limit) for each in shop.known().budgets] == [("balance", 25 * DOLLAR)])
     [grant] = must(shop.owner.http.get(f"{shop.base}/balance/grants"))["data"]
     assert (grant["amount"], grant["reason"]) == (25 * DOLLAR, "pilot")
 
 
-def test_people_and_webhook_are_told_within_a_minute_and_once(shop: Shop, hook: Hook) -> None:
+def test_people_and_webhook_are_told_once(shop: Shop, hook: Hook) -> None:
     budget = must(shop.owner.http.post(f"{shop.base}/budgets", json=BUDGET))
     must(shop.owner.http.put(f"{shop.base}/budget-alerts/webhook", json={"url": hook.url}))
     shop.spend(55 * CENT)
@@ -158,17 +150,15 @@ def test_people_and_webhook_are_told_within_a_minute_and_once(shop: Shop, hook: 
     def told() -> list[int]:
         return sorted(said["threshold"] for said in hook.taken)
 
-    began = time.monotonic()
-    assert within(60, lambda: told() == [50, 80]), told()
+    until(lambda: told() == [50, 80])
     mail = shop.stack.mailbox.wait(shop.owner.email, where=lambda each: "has reached 80 %" in each.text)
     assert "$0.85 of $1.00 used" in mail.text
-    assert time.monotonic() - began < 60
 
     with pytest.raises(BudgetExhausted):
         shop.spend(20 * CENT)
     function = shop.stack.outputs["BudgetsFunctionName"]
     shop.stack.client("lambda").invoke(FunctionName=function, Payload=b'{"source": "schedule"}')
-    assert within(60, lambda: told() == [50, 80, 100]), told()
+    until(lambda: told() == [50, 80, 100])
     shop.spend(1 * CENT)
     time.sleep(3)
     assert told() == [50, 80, 100]
@@ -183,4 +173,4 @@ def test_what_is_kept_of_calls_is_a_setting_that_the_gateway_learns(shop: Shop) 
     path = f"{shop.base}/usage/settings"
     assert must(shop.owner.http.get(path)) == {"metadata_days": 0}
     assert must(shop.owner.http.put(path, json={"metadata_days": 30})) == {"metadata_days": 30}
-    assert within(5, lambda: shop.known().metadata_days == 30)
+    until(lambda: shop.known().metadata_days == 30)

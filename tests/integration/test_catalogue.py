@@ -7,7 +7,6 @@ import copy
 import json
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,10 @@ from opencode_cloud.policies.validation import form_faults
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.upstreams.world import PROVIDER, World
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
-IN_FORCE_SECONDS = 5.0 + reading.FRESH_SECONDS
-"""What is committed is projected within 5 s, and no reader keeps what it has for longer than this."""
 Json = dict[str, Any]
 
 
@@ -98,13 +96,6 @@ def shop(stack: LocalStack) -> Shop:
     return Shop(people, owner, owner.found())
 
 
-def within(seconds: float, probe: Any) -> None:
-    deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 # --------------------------------------------------------------------------------------------- operators
 
 
@@ -121,12 +112,12 @@ def test_operators_check_compare_publish_and_go_back(shelf: Shelf, shop: Shop) -
     published = json.loads(done.stdout)
     assert (published["version"], published["comment"]) == (before + 1, "for a test")
     assert published["created_by"].startswith("arn:aws:")
-    within(IN_FORCE_SECONDS, lambda: name in shop.models())
+    until(lambda: name in shop.models())
     assert command("catalogue", "versions")[0]["version"] == before + 1
     assert ("catalogue.published", "operator", published["created_by"]) in command.actions()
     back = command("catalogue", "restore", str(before))
     assert (back["version"], back["changes"][0].split(":")[0]) == (before + 2, f"models/{name} is gone")
-    within(IN_FORCE_SECONDS, lambda: name not in shop.models())
+    until(lambda: name not in shop.models())
 
 
 def test_what_one_stage_exports_another_may_publish(shelf: Shelf) -> None:
@@ -176,10 +167,9 @@ async def test_the_gateway_reads_a_new_version_behind_its_back(
     before = await reader.current()
     assert before.find("scripted-alias") is before.models["scripted-chat"]
     published = shelf.publish(**{f"m-{secrets.token_hex(4)}": shelf.model("New")})
-    deadline = time.monotonic() + IN_FORCE_SECONDS
-    while (await reader.current()).version != published:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(PATIENCE):
+        while (await reader.current()).version != published:
+            pass
     await dynamodb.close()
     shelf.publish()
 
@@ -189,10 +179,10 @@ async def test_the_gateway_reads_a_new_version_behind_its_back(
 
 def test_the_list_is_what_the_policy_permits(shelf: Shelf, shop: Shop) -> None:
     everything = sorted(shelf.document()["models"])
-    within(IN_FORCE_SECONDS, lambda: shop.models() == everything)
+    until(lambda: shop.models() == everything)
     shop.permit(allow=[f"{PROVIDER}/scripted-*"], deny=[f"{PROVIDER}/*-bedrock"])
     expected = [name for name in everything if name.startswith("scripted-") and not name.endswith("-bedrock")]
-    within(5, lambda: shop.models() == expected)
+    until(lambda: shop.models() == expected)
 
 
 def test_the_list_says_what_a_model_costs_and_where_to_ask(shelf: Shelf, shop: Shop) -> None:
@@ -246,7 +236,7 @@ def test_a_workspaces_address_lists_what_its_policy_permits(shelf: Shelf, shop: 
 
     assert listed() == shop.models()
     shop.permit(deny=[f"{PROVIDER}/*"])
-    within(5, lambda: listed() == [])
+    until(lambda: listed() == [])
     token = url.rpartition("/")[2]
     other = shop.owner.found("Other")
     for wrong in (f"{url}x", url.replace(token, shop.workspace), url.replace(shop.workspace, other)):
@@ -258,7 +248,7 @@ def test_the_address_of_a_deleted_workspace_lists_nothing(shelf: Shelf, shop: Sh
     url = shop.owner.http.get(f"{shop.base}/models").json()["models_url"]
     version = shop.owner.http.get(shop.base).headers["etag"]
     assert shop.owner.http.delete(shop.base, headers={"If-Match": version}).is_success
-    within(5, lambda: httpx.get(f"{url}/api.json").status_code == 404)
+    until(lambda: httpx.get(f"{url}/api.json").status_code == 404)
 
 
 def test_a_clients_configuration_has_the_gateway_in_it(shelf: Shelf, shop: Shop) -> None:

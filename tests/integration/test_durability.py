@@ -18,6 +18,7 @@ import pytest
 from local.stack import LocalStack
 from tests.integration.publisher import Publisher, part
 from tests.sharing_stage import TEMPLATE
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.stage
 
@@ -34,7 +35,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def publish(share: Publisher, writer: str, acknowledged: dict[str, str], stop: threading.Event) -> None:
     """Publish until told to stop, each item under a name of its own; note what was acknowledged."""
     mine = Publisher(
-        httpx.Client(base_url=share.http.base_url, timeout=20), share.session_id, share.id, share.secret, ""
+        httpx.Client(base_url=share.http.base_url, timeout=PATIENCE), share.session_id, share.id, share.secret, ""
     )
     number = 0
     while not stop.is_set():
@@ -43,7 +44,7 @@ def publish(share: Publisher, writer: str, acknowledged: dict[str, str], stop: t
             response = mine.sync(part(name, text))
         except httpx.HTTPError:
             mine.http.close()
-            mine.http = httpx.Client(base_url=share.http.base_url, timeout=20)
+            mine.http = httpx.Client(base_url=share.http.base_url, timeout=PATIENCE)
             time.sleep(0.1)
             continue
         if response.status_code == 200:
@@ -70,7 +71,7 @@ def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalS
     for writer in writers:
         writer.start()
     killed = 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (killed < 6 or len(acknowledged) < 30) and time.monotonic() < deadline:
         before = len(acknowledged)
         while len(acknowledged) < before + 4 and time.monotonic() < deadline:
@@ -95,12 +96,12 @@ def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalSta
     share = Publisher.create(mortal.url, share.session_id)
     share.must_sync(*[part(f"{n}", os.urandom(1000).hex()) for n in range(200)])
     key = {"pk": {"S": share.id}, "sk": {"S": "META"}}
-    deadline = time.monotonic() + 30
-    row: dict[str, Any] = {}
-    while "snapshot" not in row and time.monotonic() < deadline:
-        time.sleep(0.5)
-        row = mortal.client("dynamodb").get_item(TableName=mortal.outputs["SharesTableName"], Key=key)["Item"]
-    assert row["snapshot"]["M"]["seq"] == {"N": "201"}
+
+    def row() -> dict[str, Any]:
+        return mortal.client("dynamodb").get_item(TableName=mortal.outputs["SharesTableName"], Key=key)["Item"]
+
+    until(lambda: "snapshot" in row())
+    assert row()["snapshot"]["M"]["seq"] == {"N": "201"}
     assert len(share.all_items()) == 201
 
 

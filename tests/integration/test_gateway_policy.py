@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -14,11 +13,10 @@ from tests.integration.people import Person
 from tests.integration.tokens import access_token
 from tests.upstreams import Script
 from tests.upstreams.world import PROVIDER, REQUEST, UPSTREAM_OF, Shop, World
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
-SECONDS = 5.0
-"""Within which what was taken away is refused everywhere (invariant I9)."""
 DENIED, PERMITTED = "scripted-chat", "scripted-messages"
 PATHS = {
     "chat": ("/zen/v1/chat/completions", "/inference/openai/v1/chat/completions"),
@@ -36,15 +34,8 @@ def shop(world: World) -> Shop:
     policy = {"models": {"deny": [f"{PROVIDER}/{DENIED}", f"{PROVIDER}/steady-*"]}}
     answer = made.owner.http.put(f"{made.path}/policy", json={"policy": policy}, headers={"If-Match": '"0"'})
     assert answer.status_code == 200, answer.text
-    soon(lambda: call(made, "chat", PATHS["chat"][0], DENIED).status_code == 403)
+    until(lambda: call(made, "chat", PATHS["chat"][0], DENIED).status_code == 403)
     return made
-
-
-def soon(holds: Any) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def body_of(format_: str, model: str, prompt: str) -> dict[str, Any]:
@@ -235,7 +226,7 @@ def test_a_key_stays_in_its_workspace_whatever_is_named(shop: Shop, world: World
     assert shop.events_of(script) == []
 
 
-def test_what_is_taken_away_is_refused_within_five_seconds(world: World) -> None:
+def test_what_is_taken_away_is_refused_within_moments(world: World) -> None:
     shop = world.shop()
     person = world.people.joined(shop.owner, shop.workspace, Role.MEMBER)
     token, own = Token(shop, person), {"x-api-key": person.key(shop.workspace, scopes=["inference"])}
@@ -245,9 +236,9 @@ def test_what_is_taken_away_is_refused_within_five_seconds(world: World) -> None
 
     assert [token.call(shop, shop.workspace), with_key(own), with_key({"x-api-key": shop.key})] == [200] * 3
     assert shop.owner.http.delete(f"{shop.path}/keys/{shop.key_id}").status_code == 204
-    soon(lambda: with_key({"x-api-key": shop.key}) == 401)
+    until(lambda: with_key({"x-api-key": shop.key}) == 401)
     members = shop.owner.http.get(f"{shop.path}/members").json()["data"]
     member = next(each["id"] for each in members if each["email"] == person.email)
     assert shop.owner.http.delete(f"{shop.path}/members/{member}").status_code == 204
-    soon(lambda: with_key(own) == 401)
-    soon(lambda: token.call(shop, shop.workspace) == 404)
+    until(lambda: with_key(own) == 401)
+    until(lambda: token.call(shop, shop.workspace) == 404)

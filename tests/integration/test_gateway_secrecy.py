@@ -12,6 +12,7 @@ from tests.integration.dumps import kept, leaks
 from tests.integration.publisher import new_session_id
 from tests.upstreams import Call, Fault, Kind, Script
 from tests.upstreams.world import Shop, World, ask, model_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -38,12 +39,15 @@ def hidden(shop: Shop) -> dict[str, str]:
     own = {"provider": "anthropic", "name": "own", "secret": hidden["own key of the workspace"]}
     made = shop.owner.http.post(f"{shop.path}/providers", json=own)
     assert made.status_code == 201, made.text
-    time.sleep(1)  # until it is known
-    script = Script(say=hidden["answer"])
-    ask(shop.sdk("messages"), model_of("messages"), script)
-    [record] = shop.world.upstreams.of(script)
-    assert record.headers["x-api-key"] == hidden["own key of the workspace"]
-    assert shop.event(script).byok
+
+    def with_own_key() -> None:
+        script = Script(say=hidden["answer"])
+        ask(shop.sdk("messages"), model_of("messages"), script)
+        [record] = shop.world.upstreams.of(script)
+        assert record.headers["x-api-key"] == hidden["own key of the workspace"]
+        assert shop.event(script).byok
+
+    eventually(with_own_key)
     broken = Script(say=hidden["broken answer"], faults={"anthropic": Fault(Kind.STATUS, status=500)})
     refused = shop.post(
         "/zen/v1/messages",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from local.stack import LocalStack
 from opencode_cloud.contracts.access import KnownCredential, KnownCredentials
 from tests.integration.people import People
 from tests.integration.world import must
+from tests.waiting import until
 
 SECRET = "sk-ant-0123456789abcdef0123456789"
 
@@ -22,7 +22,7 @@ def known(stack: LocalStack, workspace: str) -> tuple[KnownCredential, ...]:
     return msgspec.json.decode(value, type=KnownCredentials).credentials if value else ()
 
 
-def test_credentials_are_known_sealed_within_five_seconds_of_each_change(stack: LocalStack) -> None:
+def test_credentials_are_known_sealed_after_each_change(stack: LocalStack) -> None:
     owner = People(stack).somebody()
     workspace = owner.found()
     path = f"/api/v1/workspaces/{workspace}/providers"
@@ -33,18 +33,13 @@ def test_credentials_are_known_sealed_within_five_seconds_of_each_change(stack: 
     assert SECRET.encode() not in first.sealed + first.data_key
 
     must(owner.http.put(f"{path}/{made['id']}", json={"secret": SECRET[::-1]}))
-    end = time.monotonic() + 5
-    while known(stack, workspace)[0].sealed == first.sealed and time.monotonic() < end:
-        time.sleep(0.1)
-    assert known(stack, workspace)[0].sealed != first.sealed
+    until(lambda: known(stack, workspace)[0].sealed != first.sealed)
 
     assert owner.http.delete(f"{path}/{made['id']}").status_code == 204
     assert settled(stack, workspace, 0) == ()
 
 
 def settled(stack: LocalStack, workspace: str, count: int) -> tuple[KnownCredential, ...]:
-    """Return the credentials once there are `count`, or after five seconds."""
-    end = time.monotonic() + 5
-    while len(known(stack, workspace)) != count and time.monotonic() < end:
-        time.sleep(0.1)
+    """Return the credentials once there are `count`."""
+    until(lambda: len(known(stack, workspace)) == count)
     return known(stack, workspace)

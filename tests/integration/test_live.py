@@ -30,7 +30,7 @@ from opencode_cloud_client import (
 )
 
 FRAME_LIMIT = 32 * 1024
-WAIT = 30.0
+WAIT = 60.0
 """Seconds until something that should happen at once counts as missing: the machine may be busy."""
 
 

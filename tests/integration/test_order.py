@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -27,17 +27,18 @@ def write(share: Publisher, writer: int, batches: int, acknowledged: dict[int, t
 def follow(share: Publisher, done: threading.Event) -> dict[str, str]:
     """Read the share by cursor, as a viewer that asks for what is new alone, until all is read after the end."""
     mine = Publisher.create(str(share.http.base_url), share.session_id)
-    cursor, seen = 0, dict[str, str]()
+    cursor, seen = 0, dict[str, Any]()
     while True:
         last = done.is_set()
         document = mine.items(cursor)
         for item in document["items"]:
             assert item["seq"] > cursor, "an item that was had already"
-            seen[item["key"]] = item["data"]["text"]
+            # Of one key's items the last arrival counts, though an earlier one was committed after it.
+            seen[item["key"]] = max(seen.get(item["key"], item), item, key=lambda each: (each["at"], each["seq"]))
         assert document["seq"] >= cursor
         cursor = document["seq"]
         if last and not document["more"]:
-            return seen
+            return {key: item["data"]["text"] for key, item in seen.items()}
 
 
 @pytest.mark.parametrize(("writers", "batches"), [(10, 20), pytest.param(10, 200, marks=pytest.mark.slow)])

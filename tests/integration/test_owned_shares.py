@@ -14,6 +14,7 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.audit import audit_entries
 from tests.integration.projected import OwnedShare, People, share_as
 from tests.integration.publisher import Publisher, message, new_session_id, part, session
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -36,14 +37,12 @@ def audited(stack: Any, action: str, share_id: str) -> dict[str, Any]:
     """Return the entry of the audit trail, which comes to it through a queue."""
     database = Database(stack.database.access.url())
     found = audit_entries.select().where(audit_entries.c.target_id == share_id, audit_entries.c.action == action)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def entry() -> dict[str, Any]:
         with database.transaction() as connection:
-            row = connection.execute(found).mappings().first()
-        if row is not None:
-            return dict(row)
-        time.sleep(0.2)
-    raise AssertionError(f"no entry {action} of {share_id}")
+            return dict(connection.execute(found).mappings().first() or {})
+
+    return until(entry)
 
 
 def test_a_member_shares_and_syncs_and_owns_the_share(stack: Any, people: People) -> None:
@@ -257,10 +256,7 @@ def test_with_a_workspace_that_is_gone_for_good_its_shares_go(stack: Any, people
     assert [read(share) for share in shares] == [404, 404, 404]
     request = f'{{"workspace_id": "{workspace}"}}'
     stack.client("sqs").send_message(QueueUrl=stack.outputs["PurgeQueueUrl"], MessageBody=request)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and {read(share) for share in shares} != {410}:
-        time.sleep(0.2)
-    assert [read(share) for share in shares] == [410, 410, 410]
+    until(lambda: {read(share) for share in shares} == {410})
     assert read(other) == 200
 
 

@@ -1,6 +1,5 @@
 """Policies and remote config on the deployed stage, as admins publish and clients fetch them."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +10,7 @@ from local.stack import LocalStack
 from opencode_cloud.contracts.permissions import Role
 from tests.integration.offered import own_config, own_providers
 from tests.integration.people import People, Person
-
-SECONDS = 5.0
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def test_a_person_must_name_a_workspace_that_they_are_in(shop: Shop) -> None:
     assert httpx.get(f"{shop.owner.http.base_url}/api/config", headers=headers).status_code == 401
 
 
-def test_who_is_removed_is_refused_within_five_seconds(shop: Shop) -> None:
+def test_who_is_removed_is_refused_within_moments(shop: Shop) -> None:
     shop.publish("configuration", {"username": "acme"}, 0)
     member = shop.people.joined(shop.owner, shop.workspace, Role.MEMBER)
     theirs = shop.people.with_key(member.key(shop.workspace, scopes=["inference"]))
@@ -97,10 +95,7 @@ def test_who_is_removed_is_refused_within_five_seconds(shop: Shop) -> None:
     (one,) = [each for each in members if each["email"] == member.email]
     removed = shop.owner.http.delete(f"/api/v1/workspaces/{shop.workspace}/members/{one['id']}")
     assert removed.status_code == 204
-    began = time.monotonic()
-    while theirs.get("/api/config").status_code != 401:
-        assert time.monotonic() - began < SECONDS
-        time.sleep(0.1)
+    until(lambda: theirs.get("/api/config").status_code == 401)
     assert member.http.get("/api/config", headers={"x-org-id": shop.workspace}).status_code == 404
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,10 +14,13 @@ from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing
+from opencode_cloud.sharing.service import access as access_module
+from opencode_cloud.sharing.service import publishing as publishing_module
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 from tests.integration.publisher import new_session_id
 
@@ -40,11 +43,13 @@ def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     aws.dynamodb.cache_clear()
 
 
-def test_one_address_can_make_only_so_many_shares_a_minute(publishing: Callable[..., Publishing]) -> None:
+def test_one_address_can_make_only_so_many_shares_a_minute(
+    publishing: Callable[..., Publishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = publishing(creates_per_minute=3)
-    address = f"192.0.2.{time.time_ns()}"
-    while time.time() % 60 > 50:  # not across the turn of the minute
-        time.sleep(1)
+    address = f"192.0.2.{secrets.randbits(64)}"
+    present = now_seconds()
+    monkeypatch.setattr(publishing_module, "now_seconds", lambda: present)
     known = [new_session_id() for _ in range(3)]
     for session_id in known:
         service.create(ClientSessionId(session_id), address)
@@ -57,13 +62,17 @@ def test_one_address_can_make_only_so_many_shares_a_minute(publishing: Callable[
     assert service.create(ClientSessionId(new_session_id()), "another address")
 
 
-def test_a_share_lives_as_long_as_the_stage_says(publishing: Callable[..., Publishing]) -> None:
-    service = publishing(lifetime_seconds=2)
+def test_a_share_lives_as_long_as_the_stage_says(
+    publishing: Callable[..., Publishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = publishing(lifetime_seconds=600)
     session_id = new_session_id()
     made = service.create(ClientSessionId(session_id), "192.0.2.1")
     batch = parse([b'{"type":"session","data":{}}'])
     assert service.sync(made.id, made.secret, batch, at=1).seq == 1
-    time.sleep(3)
+    later = now_seconds() + 601
+    for module in (access_module, publishing_module):
+        monkeypatch.setattr(module, "now_seconds", lambda: later)
     with pytest.raises(Gone):
         service.sync(made.id, made.secret, batch, at=2)
     assert service.create(ClientSessionId(session_id), "192.0.2.1").id != made.id

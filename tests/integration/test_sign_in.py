@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +18,7 @@ from opencode_cloud.schema.identity import accounts, logins
 from tests.browsing import Browser, Page
 from tests.codes import code_of
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in
+from tests.waiting import in_one_window, until
 
 
 class Providers:
@@ -48,13 +48,11 @@ def providers(stack: LocalStack) -> Iterator[Providers]:
 
 def wait_for_methods(stack: LocalStack, *words: str) -> None:
     """The stage reads the settings anew every ten seconds, in each of its environments."""
-    deadline = time.monotonic() + 60
-    well = 0
-    while well < 5:
-        text = httpx.get(f"{stack.url}/login", timeout=30).text
-        well = well + 1 if all(word in text for word in words) else 0
-        assert time.monotonic() < deadline, text
-        time.sleep(0.2)
+
+    def known() -> bool:
+        return all(word in httpx.get(f"{stack.url}/login", timeout=30).text for word in words)
+
+    until(lambda: all(known() for _ in range(5)))
 
 
 @pytest.fixture
@@ -180,9 +178,11 @@ def test_what_is_no_address_gets_no_mail(stack: LocalStack, browser: Browser, em
 
 
 def test_mails_to_one_address_are_limited(stack: LocalStack, browser: Browser) -> None:
-    email = somebody()
-    statuses = [browser.submit(browser.open("/login"), "/login/email", email=email).status for _ in range(6)]
-    assert statuses == [200] * 5 + [429]
+    def six() -> list[int]:
+        email = somebody()
+        return [browser.submit(browser.open("/login"), "/login/email", email=email).status for _ in range(6)]
+
+    assert in_one_window(six, 3600) == [200] * 5 + [429]
 
 
 # ---------------------------------------------------------------------------------------- OpenID Connect
@@ -416,9 +416,11 @@ def test_a_page_elsewhere_cannot_approve_a_device(stack: LocalStack, browser: Br
 
 
 def test_guessing_codes_of_devices_is_stopped(stack: LocalStack, browser: Browser) -> None:
-    sign_in_by_mail(stack, browser, somebody())
-    statuses = [browser.open(f"/device?user_code=BCDF-GH{a}{b}").status for a in "JKLMN" for b in "BCDFG"]
-    assert statuses == [404] * 20 + [429] * 5
+    def guess() -> list[int]:
+        sign_in_by_mail(stack, browser, somebody())
+        return [browser.open(f"/device?user_code=BCDF-GH{a}{b}").status for a in "JKLMN" for b in "BCDFG"]
+
+    assert in_one_window(guess, 600) == [404] * 20 + [429] * 5
 
 
 # -------------------------------------------------------------------------------- authorization requests

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
-from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -19,9 +17,7 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.world import must
-
-SECONDS = 60
-"""Within which a settled call is to be in the books; on stage local the stream is read every second."""
+from tests.waiting import until
 
 
 class Office:
@@ -45,20 +41,12 @@ class Office:
         return event
 
 
-def eventually(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not wanted(found := ask()) and time.monotonic() < deadline:
-        time.sleep(0.25)
-    assert wanted(found), found
-    return found
-
-
 @pytest.fixture(scope="module")
 def office(stack: Any) -> Office:
     made = Office(stack)
     for number in range(3):
         made.settle(cost=10**8 + number, model=f"model-{number % 2}")
-    eventually(lambda: made.get("usage/totals"), lambda answer: answer["total"]["calls"] == 3)
+    until(lambda: made.get("usage/totals")["total"]["calls"] == 3)
     return made
 
 
@@ -85,7 +73,7 @@ def test_a_row_that_is_no_event_holds_nobody_up(office: Office) -> None:
     office.stack.client("dynamodb").put_item(TableName=office.stack.outputs["UsageTableName"], Item=poison)
     other = Office(office.stack)
     other.settle()
-    eventually(lambda: other.get("usage/totals"), lambda answer: answer["total"]["calls"] == 1)
+    until(lambda: other.get("usage/totals")["total"]["calls"] == 1)
     assert office.get("usage/totals")["total"]["calls"] == 3
 
 
@@ -94,7 +82,8 @@ def export(office: Office, form: str) -> bytes:
     period = {"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
     made = must(office.owner.http.post(base, json={**period, "format": form}))
     assert (made["state"], made["events"]) == ("queued", 0)
-    done = eventually(lambda: office.get(f"usage/exports/{made['id']}"), lambda answer: answer["state"] != "queued")
+    until(lambda: office.get(f"usage/exports/{made['id']}")["state"] != "queued")
+    done = office.get(f"usage/exports/{made['id']}")
     assert done["state"] == "done"
     (file,) = done["files"]
     assert file["events"] == 3

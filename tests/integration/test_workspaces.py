@@ -1,7 +1,6 @@
 """Workspaces over HTTP on the deployed stage: rights end everywhere within seconds, and nothing leaks sideways."""
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
@@ -18,9 +17,9 @@ from opencode_cloud.schema.workspaces import workspaces
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id
 from tests.provider_stand_in import ProviderStandIn
+from tests.waiting import until
 
-EVERYWHERE_SECONDS = 5.0
-OVERLAP_SECONDS = 10  # long enough for a busy machine to send two requests within
+OVERLAP_SECONDS = 30  # long enough for a busy machine to send two requests within
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,6 @@ def owner(people: People) -> Person:
     return people.somebody()
 
 
-def soon(true: Callable[[], bool]) -> bool:
-    """Tell whether something becomes true within the time that invariant I9 gives."""
-    deadline = time.monotonic() + EVERYWHERE_SECONDS
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_a_team_is_built_and_its_member_removed(people: People, owner: Person) -> None:
     workspace = owner.found()
     bob = people.joined(owner, workspace, Role.MEMBER)
@@ -53,13 +42,13 @@ def test_a_team_is_built_and_its_member_removed(people: People, owner: Person) -
         (member,) = owner.http.get(f"{one}/members", params={"search": bob.email}).json()["data"]
 
         assert owner.http.delete(f"{one}/members/{member['id']}").status_code == 204
-        assert soon(lambda: machine.get(one).status_code == 401)
-        assert soon(lambda: bob.http.get(one).status_code == 404)
+        until(lambda: machine.get(one).status_code == 401)
+        until(lambda: bob.http.get(one).status_code == 404)
     assert bob.http.get("/api/v1/workspaces").json()["data"] == []
     # Back in, the old key stays dead.
     people_again = owner.http.post(f"{one}/invitations", json={"email": bob.email, "role": "viewer"}).json()
     assert bob.http.post(f"/api/v1/invitations/{people_again['id']}/accept").status_code == 200
-    assert soon(lambda: bob.http.get(one).status_code == 200)
+    until(lambda: bob.http.get(one).status_code == 200)
     assert owner.http.get(f"{one}/members", params={"search": bob.email}).json()["data"][0]["id"] == member["id"]
 
 
@@ -72,11 +61,11 @@ def test_a_deleted_workspace_is_closed_to_all_and_can_be_restored(people: People
         assert bob.http.delete(one, headers={"If-Match": tag}).status_code == 403
         assert owner.http.delete(one, headers={"If-Match": tag}).status_code == 200
         for client in (owner.http, bob.http):
-            assert soon(lambda client=client: client.get(one).status_code == 404)
-        assert soon(lambda: machine.get(one).status_code == 401)
+            until(lambda client=client: client.get(one).status_code == 404)
+        until(lambda: machine.get(one).status_code == 401)
         assert owner.http.post(f"{one}/restore").status_code == 200
-        assert soon(lambda: machine.get(one).status_code == 200)
-        assert soon(lambda: bob.http.get(one).status_code == 200)
+        until(lambda: machine.get(one).status_code == 200)
+        until(lambda: bob.http.get(one).status_code == 200)
 
 
 def test_a_revoked_key_and_a_disabled_service_account_are_refused(people: People, owner: Person) -> None:
@@ -89,11 +78,11 @@ def test_a_revoked_key_and_a_disabled_service_account_are_refused(people: People
         assert client.get(one).status_code == 200
         assert client.get(f"{one}/keys").status_code == 403
         owner.http.patch(f"{one}/service-accounts/{machine}", json={"disabled": True})
-        assert soon(lambda: client.get(one).status_code == 401)
+        until(lambda: client.get(one).status_code == 401)
         owner.http.patch(f"{one}/service-accounts/{machine}", json={"disabled": False})
-        assert soon(lambda: client.get(one).status_code == 200)
+        until(lambda: client.get(one).status_code == 200)
         assert owner.http.delete(f"{one}/keys/{made['id']}").status_code == 204
-        assert soon(lambda: client.get(one).status_code == 401)
+        until(lambda: client.get(one).status_code == 401)
 
 
 def test_a_key_is_bound_to_its_networks(people: People, owner: Person) -> None:
@@ -116,7 +105,7 @@ def test_a_rotated_key_works_until_its_overlap_is_over(people: People, owner: Pe
         assert after.get(one).status_code == 200
         assert before.get(one).status_code == 200
         time.sleep(OVERLAP_SECONDS)
-        assert soon(lambda: before.get(one).status_code == 401)
+        until(lambda: before.get(one).status_code == 401)
         assert after.get(one).status_code == 200
 
 
@@ -239,7 +228,4 @@ def test_after_its_grace_period_a_workspace_is_gone_with_its_shares(
         assert connection.execute(select(keys).where(keys.c.workspace_id == workspace)).first() is None
     assert owner.http.post(f"{one}/restore").status_code == 404
     assert [each["id"] for each in owner.http.get("/api/v1/workspaces").json()["data"]] == [kept]
-    deadline = time.monotonic() + 30
-    while (status := httpx.get(f"{stack.url}{share}").status_code) != 410 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert status == 410
+    until(lambda: httpx.get(f"{stack.url}{share}").status_code == 410)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id, session
 from tests.integration.tokens import access_token
+from tests.waiting import until
 
 CANARY = "canary" + secrets.token_hex(4)
 """In every name and address of such a workspace: no answer to somebody else may hold it."""
@@ -100,10 +100,9 @@ def used(world: World) -> str:
         cost=1,
     )
     world.stack.client("dynamodb").put_item(TableName=world.stack.outputs["UsageTableName"], Item=to_row(event))
-    address, deadline = f"/api/v1/workspaces/{world.workspace}/usage/events/{call}", time.monotonic() + 60
-    while (answer := world.owner.http.get(address)).status_code == 404 and time.monotonic() < deadline:
-        time.sleep(0.25)
-    return must(answer)["id"]
+    address = f"/api/v1/workspaces/{world.workspace}/usage/events/{call}"
+    until(lambda: world.owner.http.get(address).status_code != 404)
+    return must(world.owner.http.get(address))["id"]
 
 
 def state(world: World) -> dict[str, Any]:

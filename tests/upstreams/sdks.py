@@ -17,7 +17,7 @@ import openai
 from google import genai
 from google.genai import types as google
 
-SECONDS = 30.0
+SECONDS = 90.0
 MIME = "image/png"
 FINAL = ("response.completed", "response.incomplete")
 INCLUDE_USAGE = {"stream_options": {"include_usage": True}}

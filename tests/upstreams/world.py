@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import msgspec
 
 from local.processes import free_port
 from local.stack import LocalStack
+from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.schema.usage_events import from_row, partition
 from tests.integration.people import People, Person
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 from .scripts import Script
 from .sdks import SDKS, Question, Sdk
@@ -29,8 +31,8 @@ REQUEST = "x-opencode-request"
 PROVIDER = "opencode-cloud"
 CENTS_A_MILLION = {"input": 100, "output": 1000, "cache_read": 10, "cache_write": 125}
 """Prices of all scripted models, in cents for a million tokens."""
-TIMERS = {"connect": 1.0, "first_byte": 1.5, "between_chunks": 1.0, "total": 6.0}
-"""In seconds: short, so that tests see them run out."""
+TIMERS = {"connect": 2.0, "first_byte": 4.0, "between_chunks": 3.0, "total": 12.0}
+"""In seconds: short, so that tests see them run out, and longer than what a busy machine takes for an answer."""
 PATIENT = {"connect": 1.0, "first_byte": 30.0, "between_chunks": 30.0, "total": 60.0}
 UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
 """By format, the upstream that speaks only this."""
@@ -62,6 +64,13 @@ class Shop:
     def path(self) -> str:
         """Of the workspace's resources."""
         return f"/api/v1/workspaces/{self.workspace}"
+
+    def known(self) -> KnownWorkspace:
+        """Return the workspace as the gateway reads it: what was changed over HTTP is in it a moment later."""
+        key = {"pk": {"S": f"workspace#{self.workspace}"}, "sk": {"S": "WORKSPACE"}}
+        table = self.world.stack.outputs["AccessTableName"]
+        row = self.world.stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        return msgspec.json.decode(row["Item"]["value"]["S"], type=KnownWorkspace)
 
     def sdk(self, format_: str, key: str = "", **headers: str) -> Sdk:
         """Return the SDK that speaks a format, connected to the gateway."""
@@ -95,7 +104,7 @@ class Shop:
         """Return the events of the calls that carried a script."""
         return [event for event in self.events() if event.request == script.tag]
 
-    def post(self, path: str, body: Json, headers: Json | None = None, timeout: float = 30.0) -> httpx.Response:
+    def post(self, path: str, body: Json, headers: Json | None = None, timeout: float = PATIENCE) -> httpx.Response:
         """Post to the gateway with the key as bearer, or with other headers in its place."""
         sent = {"authorization": f"Bearer {self.key}"} if headers is None else headers
         return httpx.post(f"{self.world.stack.url}{path}", json=body, headers=sent, timeout=timeout)
