@@ -29,6 +29,7 @@ from tests.client_schema import COPY, configuration_schema, encode
 from tests.emulator.outbox.planes import KEY, Planes, Team, publisher_of
 from tests.integration.offered import own_config
 from tests.ministack import forget_clients
+from tests.waiting import PATIENCE
 
 from .conftest import MakeHome
 from .opencode import Client, Home
@@ -144,7 +145,9 @@ def test_an_edited_client_changes_nothing_about_what_is_enforced(office: Office)
     session = {"sessionID": "ses_dfa24518fffel34FgoBVQtoY1M"}
     answer = httpx.post(f"{office.stack.url}/api/shares", headers=bearer, json=session, timeout=30)
     assert answer.status_code == 403, answer.text
-    assert own_config(httpx.get(f"{office.stack.url}/api/config", headers=bearer)) == {"share": "disabled"}
+    assert own_config(httpx.get(f"{office.stack.url}/api/config", headers=bearer, timeout=PATIENCE)) == {
+        "share": "disabled"
+    }
 
 
 RICH: dict[str, Any] = {

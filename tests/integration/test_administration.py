@@ -16,7 +16,7 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.mail import mails
 from tests.browsing import Browser, Page
 from tests.integration.people import People, Person
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 PAGES = {
     "": Permission.WORKSPACE_READ,
@@ -144,7 +144,7 @@ def test_strangers_and_who_is_not_signed_in_learn_nothing(office: Office) -> Non
 
 def test_a_key_is_not_let_into_the_pages(office: Office) -> None:
     key = office.persons[Role.OWNER].key(office.workspace, scopes=["admin"])
-    answer = httpx.get(office.stack.url + office.base, headers={"Authorization": f"Bearer {key}"})
+    answer = httpx.get(office.stack.url + office.base, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE)
     assert answer.status_code == 303
 
 

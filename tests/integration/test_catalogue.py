@@ -220,11 +220,13 @@ def test_roles_and_strangers(shelf: Shelf, shop: Shop) -> None:
 
 
 def test_everybody_may_list_the_stages_models_and_is_spared_what_has_not_changed(shelf: Shelf, shop: Shop) -> None:
-    first = httpx.get(f"{shop.owner.http.base_url}/api.json")
+    first = httpx.get(f"{shop.owner.http.base_url}/api.json", timeout=PATIENCE)
     provider = first.json()[PROVIDER]
     assert (first.headers["cache-control"], provider["env"]) == ("public, max-age=60", ["OPENCODE_API_KEY"])
     assert sorted(provider["models"]) == sorted(shelf.document()["models"])
-    again = httpx.get(f"{shop.owner.http.base_url}/api.json", headers={"If-None-Match": first.headers["etag"]})
+    again = httpx.get(
+        f"{shop.owner.http.base_url}/api.json", headers={"If-None-Match": first.headers["etag"]}, timeout=PATIENCE
+    )
     assert (again.status_code, again.content) == (304, b"")
 
 
@@ -232,7 +234,7 @@ def test_a_workspaces_address_lists_what_its_policy_permits(shelf: Shelf, shop: 
     url = shop.owner.http.get(f"{shop.base}/models").json()["models_url"]
 
     def listed() -> list[str]:
-        return sorted(httpx.get(f"{url}/api.json").json()[PROVIDER]["models"])
+        return sorted(httpx.get(f"{url}/api.json", timeout=PATIENCE).json()[PROVIDER]["models"])
 
     assert listed() == shop.models()
     shop.permit(deny=[f"{PROVIDER}/*"])
@@ -240,7 +242,7 @@ def test_a_workspaces_address_lists_what_its_policy_permits(shelf: Shelf, shop: 
     token = url.rpartition("/")[2]
     other = shop.owner.found("Other")
     for wrong in (f"{url}x", url.replace(token, shop.workspace), url.replace(shop.workspace, other)):
-        refused = httpx.get(f"{wrong}/api.json")
+        refused = httpx.get(f"{wrong}/api.json", timeout=PATIENCE)
         assert (refused.status_code, refused.json()["error"]) == (404, "listing_not_found")
 
 
@@ -248,7 +250,7 @@ def test_the_address_of_a_deleted_workspace_lists_nothing(shelf: Shelf, shop: Sh
     url = shop.owner.http.get(f"{shop.base}/models").json()["models_url"]
     version = shop.owner.http.get(shop.base).headers["etag"]
     assert shop.owner.http.delete(shop.base, headers={"If-Match": version}).is_success
-    until(lambda: httpx.get(f"{url}/api.json").status_code == 404)
+    until(lambda: httpx.get(f"{url}/api.json", timeout=PATIENCE).status_code == 404)
 
 
 def test_a_clients_configuration_has_the_gateway_in_it(shelf: Shelf, shop: Shop) -> None:

@@ -21,6 +21,7 @@ from schemathesis.core.result import Ok
 
 from tests.integration.operations import DOCUMENT
 from tests.integration.world import World, found
+from tests.waiting import PATIENCE
 
 Operation = APIOperation[Any, Any, Any, Any]
 SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
@@ -117,7 +118,9 @@ def test_nothing_makes_the_other_routes_fail(stack: Any, method: str, path: str)
         headers |= {"cookie": "opencode_session=x; opencode_browser=x"} if cookie else {}
         sent = {name: value.encode("utf-8", "replace") for name, value in query.items()}
         address = f"{stack.url}{path}?{urlencode(sent)}"
-        answer = httpx.request(method, address, headers=headers, content=body if method == "POST" else None)
+        answer = httpx.request(
+            method, address, headers=headers, content=body if method == "POST" else None, timeout=PATIENCE
+        )
         # The stage has no GitHub App, and the exchange says so.
         assert answer.status_code < 500 or answer.json().get("code") == "github_app_refused", (
             f"{answer.status_code} {answer.text}: {method} {address} {headers} {body!r}"

@@ -35,27 +35,30 @@ def github(stack: Any) -> Iterator[GitHubStandIn]:
 
 
 def test_without_a_token_it_says_what_is_missing(stack: Any) -> None:
-    answer = httpx.post(stack.url + EXCHANGE)
+    answer = httpx.post(stack.url + EXCHANGE, timeout=PATIENCE)
     assert (answer.status_code, answer.json()["error"]) == (401, "Authorization header is required")
 
 
 def test_a_workflow_and_a_person_get_tokens(stack: Any, github: GitHubStandIn) -> None:
-    workflow = httpx.post(stack.url + EXCHANGE, headers={"authorization": f"Bearer {github.identity_token()}"})
+    workflow = httpx.post(
+        stack.url + EXCHANGE, headers={"authorization": f"Bearer {github.identity_token()}"}, timeout=PATIENCE
+    )
     assert workflow.status_code == 200, workflow.text
     assert workflow.json() == {"token": github.tokens[-1]}
     person = httpx.post(
         stack.url + PERSONAL,
         headers={"authorization": "Bearer github_pat_1"},
         content=b'{"owner":"acme","repo":"shop"}',
+        timeout=PATIENCE,
     )
     assert (person.status_code, person.json()) == (200, {"token": github.tokens[-1]})
     assert len(github.tokens) == 2
 
 
 def test_the_installation_is_found(stack: Any, github: GitHubStandIn) -> None:
-    found = httpx.get(stack.url + INSTALLATION, params=SHOP)
+    found = httpx.get(stack.url + INSTALLATION, params=SHOP, timeout=PATIENCE)
     assert found.json()["installation"]["id"] == 99
-    assert httpx.get(stack.url + INSTALLATION, params={"owner": "acme", "repo": "bank"}).json() == {}
+    assert httpx.get(stack.url + INSTALLATION, params={"owner": "acme", "repo": "bank"}, timeout=PATIENCE).json() == {}
 
 
 def test_whoever_asks_too_often_must_wait(stack: Any, github: GitHubStandIn) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.publisher import Publisher, message, new_session_id, part, session
+from tests.waiting import PATIENCE
 
 
 class Stack(Protocol):
@@ -64,7 +65,7 @@ def test_bodies_are_json_whatever_the_content_type(stack: Stack) -> None:
     for content_type in ("text/plain", "application/octet-stream", ""):
         headers = {"content-type": content_type} if content_type else {}
         body = json.dumps({"sessionID": session_id}).encode()
-        assert httpx.post(f"{stack.url}/api/share", content=body, headers=headers).status_code == 200
+        assert httpx.post(f"{stack.url}/api/share", content=body, headers=headers, timeout=PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -132,12 +133,12 @@ def test_a_share_speaks_json_and_markdown_by_suffix_and_by_accept(share: Publish
 def test_a_page_has_the_right_status(stack: Stack, share: Publisher) -> None:
     html = {"accept": "text/html"}
     assert share.http.get(f"/share/{share.id}", headers=html).status_code == 200
-    assert httpx.get(f"{stack.url}/share/unknown", headers=html).status_code == 404
-    assert httpx.get(f"{stack.url}/s/{share.id}").headers["location"] == f"/share/{share.id}"
+    assert httpx.get(f"{stack.url}/share/unknown", headers=html, timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{stack.url}/s/{share.id}", timeout=PATIENCE).headers["location"] == f"/share/{share.id}"
 
 
 def test_the_address_itself_says_how_to_point_a_client_at_it(stack: Stack) -> None:
-    response = httpx.get(stack.url)
+    response = httpx.get(stack.url, timeout=PATIENCE)
     assert response.status_code == 200
     assert stack.url in response.text
 
@@ -152,30 +153,36 @@ def test_head_answers_as_get_does_without_the_body(share: Publisher) -> None:
 
 def test_a_trace_of_the_client_is_the_correlation_id(stack: Stack) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
-    response = httpx.get(f"{stack.url}/nowhere", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    response = httpx.get(
+        f"{stack.url}/nowhere", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, timeout=PATIENCE
+    )
     assert response.json()["correlation_id"] == trace
 
 
 class TestLegacy:
     def test_the_old_protocol_and_the_new_one_share_a_store(self, stack: Stack) -> None:
         session_id = new_session_id()
-        made = httpx.post(f"{stack.url}/share_create", content=json.dumps({"sessionID": session_id})).json()
+        made = httpx.post(
+            f"{stack.url}/share_create", content=json.dumps({"sessionID": session_id}), timeout=PATIENCE
+        ).json()
         for key, content in (
             (f"session/part/{session_id}/msg_1/prt_1", {"id": "prt_1", "messageID": "msg_1"}),
             (f"session/info/{session_id}", {"id": session_id, "title": "old"}),
             (f"session/message/{session_id}/msg_1", {"id": "msg_1", "sessionID": session_id}),
         ):
             body = {"sessionID": session_id, "secret": made["secret"], "key": key, "content": content}
-            assert httpx.post(f"{stack.url}/share_sync", json=body).json() == {}
+            assert httpx.post(f"{stack.url}/share_sync", json=body, timeout=PATIENCE).json() == {}
         share = Publisher.create(stack.url, session_id)
         assert (share.secret, share.url) == (made["secret"], made["url"])
-        folded = httpx.get(f"{stack.url}/share_data", params={"id": share.id}).json()
+        folded = httpx.get(f"{stack.url}/share_data", params={"id": share.id}, timeout=PATIENCE).json()
         assert folded["info"]["title"] == "old"
         assert folded["messages"]["msg_1"]["parts"] == [{"id": "prt_1", "messageID": "msg_1"}]
         assert {item["type"] for item in share.data()} == {"session", "message", "part"}
-        gone = httpx.post(f"{stack.url}/share_delete", json={"sessionID": session_id, "secret": made["secret"]})
+        gone = httpx.post(
+            f"{stack.url}/share_delete", json={"sessionID": session_id, "secret": made["secret"]}, timeout=PATIENCE
+        )
         assert gone.status_code == 200
-        assert httpx.get(f"{stack.url}/share_data", params={"id": share.id}).status_code == 410
+        assert httpx.get(f"{stack.url}/share_data", params={"id": share.id}, timeout=PATIENCE).status_code == 410
 
     def test_a_part_may_come_before_its_message(self, stack: Stack) -> None:
         share = Publisher.create(stack.url)
@@ -183,5 +190,5 @@ class TestLegacy:
         assert share.http.get("/share_data", params={"id": share.id}).json() == {"messages": {}}
 
     def test_the_socket_path_without_an_upgrade_says_so(self, stack: Stack) -> None:
-        response = httpx.get(f"{stack.url}/share_poll?id=x")
+        response = httpx.get(f"{stack.url}/share_poll?id=x", timeout=PATIENCE)
         assert response.status_code in (400, 403, 426)

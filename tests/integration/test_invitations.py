@@ -7,6 +7,7 @@ import pytest
 
 from local.stack import LocalStack
 from tests.integration.people import People, Person
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_opening_a_link_changes_nothing(stack: LocalStack, people: People, owner
     workspace, bob = owner.found(), people.somebody()
     invitation = invite(owner, workspace, bob.email)
     link = link_of(stack, bob.email)
-    for client in (bob.http, httpx.Client(base_url=stack.url)):
+    for client in (bob.http, httpx.Client(base_url=stack.url, timeout=PATIENCE)):
         assert client.get(link).status_code == 200
         assert client.head(link).status_code == 200
     shown = owner.http.get(f"/api/v1/workspaces/{workspace}/invitations/{invitation}").json()
@@ -73,7 +74,7 @@ def test_who_is_not_signed_in_may_decline_and_is_sent_to_sign_in(
     workspace, email = owner.found(), people.somebody().email
     invitation = invite(owner, workspace, email)
     link = link_of(stack, email)
-    with httpx.Client(base_url=stack.url, headers={"Sec-Fetch-Site": "same-origin"}) as stranger:
+    with httpx.Client(base_url=stack.url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=PATIENCE) as stranger:
         page = stranger.get(link)
         assert "/login?continue=%2Finvitations%2F" in page.text
         token = form_token(page)

@@ -14,7 +14,7 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.audit import audit_entries
 from tests.integration.projected import OwnedShare, People, share_as
 from tests.integration.publisher import Publisher, message, new_session_id, part, session
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -72,7 +72,10 @@ def test_where_sharing_is_off_nothing_is_shared_nor_read_and_nothing_is_lost(sta
     workspace = people.workspace(share_mode="off")
     owner = people.member(workspace)
     refused = httpx.post(
-        f"{stack.url}/api/shares", headers=owner.client(workspace), json={"sessionID": new_session_id()}
+        f"{stack.url}/api/shares",
+        headers=owner.client(workspace),
+        json={"sessionID": new_session_id()},
+        timeout=PATIENCE,
     )
     assert (refused.status_code, refused.json()["error"]) == (403, "sharing_off")
     people.policy(workspace)
@@ -84,7 +87,7 @@ def test_where_sharing_is_off_nothing_is_shared_nor_read_and_nothing_is_lost(sta
         assert (answer.status_code, answer.json()["error"]) == (403, "sharing_off")
     assert read(share) == 404
     assert read(share, owner.client(workspace)) == 404
-    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id}, timeout=PATIENCE)
     assert again.status_code == 403, "also for who logs out"
     people.policy(workspace)
     assert read(share) == 200
@@ -115,6 +118,7 @@ def test_an_anonymous_share_goes_on_under_its_owner_after_login(stack: Any, peop
         f"{stack.url}/api/shares/{share.id}/sync",
         headers=people.member(workspace).client(workspace),
         json={"secret": "wrong", "data": [part("2")]},
+        timeout=PATIENCE,
     )
     assert wrong.status_code == 403, "without the secret it is nobody's"
     assert read(share) == 200
@@ -138,7 +142,7 @@ def test_who_has_left_can_neither_sync_nor_share_again_but_unshare(stack: Any, p
     people.remove(owner, workspace)
     assert share.sync(part("1")).status_code == 404, "there is no such workspace for them"
     assert share.sync(part("1"), resource="share").json()["error"] == "owner_has_left"
-    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    again = httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id}, timeout=PATIENCE)
     assert again.json()["error"] == "owner_has_left"
     headers = owner.client(workspace)
     gone = share.request("DELETE", f"/api/shares/{share.id}", headers, json={"secret": share.secret})
@@ -188,14 +192,14 @@ def test_lists_show_own_shares_or_all_that_one_may_manage_in_pages(stack: Any, p
     cursor: str | None = None
     for _ in range(4):
         query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(address, headers=headers, params=query).json()
+        page = httpx.get(address, headers=headers, params=query, timeout=PATIENCE).json()
         found += [each["id"] for each in page["data"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
     assert found == newest_first
     viewer = people.member(workspace, "viewer")
-    refused = httpx.get(address, headers={"authorization": f"Bearer {viewer.token}"})
+    refused = httpx.get(address, headers={"authorization": f"Bearer {viewer.token}"}, timeout=PATIENCE)
     assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
 
 
@@ -221,14 +225,24 @@ def test_a_key_shares_and_lists_within_its_scopes(stack: Any, people: People) ->
     owner = people.member(workspace)
     key = people.key(owner, workspace, "admin")
     headers = {"authorization": f"Bearer {key}"}
-    made = httpx.post(f"{stack.url}/api/shares", headers=headers, json={"sessionID": new_session_id()})
+    made = httpx.post(
+        f"{stack.url}/api/shares", headers=headers, json={"sessionID": new_session_id()}, timeout=PATIENCE
+    )
     assert made.status_code == 200, made.text
     share = OwnedShare(stack.url, owner, workspace, made.json()["id"], made.json()["secret"], "")
     assert [each["id"] for each in listed(share, owner)] == [share.id], "a key's shares are its holder's"
     narrow = {"authorization": f"Bearer {people.key(owner, workspace, 'inference')}"}
-    assert httpx.post(f"{stack.url}/api/shares", headers=narrow, json={"sessionID": "ses_1"}).status_code == 403
+    assert (
+        httpx.post(f"{stack.url}/api/shares", headers=narrow, json={"sessionID": "ses_1"}, timeout=PATIENCE).status_code
+        == 403
+    )
     people.revoke_key(key)
-    assert httpx.post(f"{stack.url}/api/shares", headers=headers, json={"sessionID": "ses_1"}).status_code == 401
+    assert (
+        httpx.post(
+            f"{stack.url}/api/shares", headers=headers, json={"sessionID": "ses_1"}, timeout=PATIENCE
+        ).status_code
+        == 401
+    )
 
 
 def test_only_opening_a_share_counts_as_a_view(stack: Any, people: People) -> None:

@@ -10,7 +10,7 @@ from local.stack import LocalStack
 from opencode_cloud.contracts.permissions import Role
 from tests.integration.offered import own_config, own_providers
 from tests.integration.people import People, Person
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_person_must_name_a_workspace_that_they_are_in(shop: Shop) -> None:
     assert shop.owner.http.get("/api/config").json()["error"] == "workspace_required"
     stranger = shop.people.somebody()
     assert stranger.http.get("/api/config", headers=headers).status_code == 404
-    assert httpx.get(f"{shop.owner.http.base_url}/api/config", headers=headers).status_code == 401
+    assert httpx.get(f"{shop.owner.http.base_url}/api/config", headers=headers, timeout=PATIENCE).status_code == 401
 
 
 def test_who_is_removed_is_refused_within_moments(shop: Shop) -> None:
@@ -125,7 +125,7 @@ def test_what_was_published_is_on_record(shop: Shop) -> None:
 
 
 def test_the_well_known_document_is_served_without_any_function(stack: LocalStack) -> None:
-    answer = httpx.get(f"{stack.url}/.well-known/opencode")
+    answer = httpx.get(f"{stack.url}/.well-known/opencode", timeout=PATIENCE)
     assert answer.headers["content-type"] == "application/json"
     assert "stale-if-error" in answer.headers["cache-control"]
     assert set(answer.json()) == {"auth", "config"}

@@ -90,7 +90,10 @@ def test_after_unshare_every_route_says_gone_at_once_and_sockets_end(stack: Any)
 def test_deleting_again_or_what_never_was_is_no_error(stack: Any) -> None:
     share = Publisher.create(stack.url)
     assert [share.delete().status_code for _ in range(3)] == [200, 200, 200]
-    assert httpx.request("DELETE", f"{stack.url}/api/share/never-was", json={"secret": "x"}).status_code == 200
+    assert (
+        httpx.request("DELETE", f"{stack.url}/api/share/never-was", json={"secret": "x"}, timeout=PATIENCE).status_code
+        == 200
+    )
 
 
 def test_a_session_can_be_shared_again_at_once_under_another_link(stack: Any) -> None:
@@ -130,14 +133,16 @@ def test_the_operator_can_look_up_and_remove_a_share(stack: Any) -> None:
     secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["AdminSecretArn"])["SecretString"]
     operator = {"authorization": f"Bearer {secret}"}
     address = f"{stack.url}/api/admin/shares/{share.id}"
-    assert httpx.get(address, headers={"authorization": "Bearer wrong"}).status_code == 403
-    found = httpx.get(address, headers=operator)
+    assert httpx.get(address, headers={"authorization": "Bearer wrong"}, timeout=PATIENCE).status_code == 403
+    found = httpx.get(address, headers=operator, timeout=PATIENCE)
     assert found.json()["state"] == "active"
     assert "private words" not in found.text
-    assert httpx.delete(address, headers=operator).status_code == 200
-    assert httpx.get(address, headers=operator).json()["reason"] == "removed by the operator"
+    assert httpx.delete(address, headers=operator, timeout=PATIENCE).status_code == 200
+    assert httpx.get(address, headers=operator, timeout=PATIENCE).json()["reason"] == "removed by the operator"
     assert set(statuses(share).values()) == {410}
-    assert httpx.delete(f"{stack.url}/api/admin/shares/never-was", headers=operator).status_code == 404
+    assert (
+        httpx.delete(f"{stack.url}/api/admin/shares/never-was", headers=operator, timeout=PATIENCE).status_code == 404
+    )
 
 
 def test_a_share_whose_lifetime_is_over_is_gone_at_once_and_purged_by_the_schedule(stack: Any) -> None:

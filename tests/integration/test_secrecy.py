@@ -14,6 +14,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.integration.publisher import Publisher, message, part, session
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_dump_of_tables_and_bucket_yields_neither(stack: Any, share: Publisher
 
 def test_the_logs_of_the_functions_hold_no_secret_and_no_content(stack: Any, share: Publisher) -> None:
     share.must_sync(part("log", "words-that-belong-to-the-user"))
-    httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id})
+    httpx.post(f"{stack.url}/api/share", json={"sessionID": share.session_id}, timeout=PATIENCE)
     time.sleep(1)
     logs = stack.client("logs")
     lines: list[bytes] = []

@@ -23,6 +23,7 @@ from opencode_cloud.sharing.service import access as access_module
 from opencode_cloud.sharing.service import publishing as publishing_module
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 from tests.integration.publisher import new_session_id
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -91,10 +92,13 @@ def test_a_stage_can_refuse_shares_without_an_owner(publishing: Callable[..., Pu
 
 
 def test_the_old_protocols_operator_can_remove_a_share(stack: Any) -> None:
-    made = httpx.post(f"{stack.url}/share_create", json={"sessionID": new_session_id()}).json()
+    made = httpx.post(f"{stack.url}/share_create", json={"sessionID": new_session_id()}, timeout=PATIENCE).json()
     secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.outputs["AdminSecretArn"])["SecretString"]
     address = f"{stack.url}/share_delete_admin"
-    refused = httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": "wrong"})
+    refused = httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": "wrong"}, timeout=PATIENCE)
     assert (refused.status_code, refused.json()["error"]) == (403, "wrong_admin_secret")
-    assert httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": secret}).status_code == 200
-    assert httpx.get(f"{stack.url}/share_data", params={"id": made["id"]}).status_code == 410
+    assert (
+        httpx.post(address, json={"sessionShortName": made["id"], "adminSecret": secret}, timeout=PATIENCE).status_code
+        == 200
+    )
+    assert httpx.get(f"{stack.url}/share_data", params={"id": made["id"]}, timeout=PATIENCE).status_code == 410

@@ -18,7 +18,7 @@ from opencode_cloud.schema.identity import accounts, logins
 from tests.browsing import Browser, Page
 from tests.codes import code_of
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in
-from tests.waiting import in_one_window, until
+from tests.waiting import PATIENCE, in_one_window, until
 
 
 class Providers:
@@ -29,7 +29,7 @@ class Providers:
         self.issuer = issuer
 
     def say(self, subject: str, **claims: Any) -> None:
-        assert httpx.put(f"{self.issuer}/users/{subject}", json=claims).status_code == 204
+        assert httpx.put(f"{self.issuer}/users/{subject}", json=claims, timeout=PATIENCE).status_code == 204
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def rows(stack: LocalStack, email: str) -> tuple[int, int]:
 
 def at_the_provider(browser: Browser, page: Page, subject: str) -> Page:
     """Signs in on the provider's own page and comes back."""
-    answer = httpx.post(str(page.answer.url), data={"sub": subject})
+    answer = httpx.post(str(page.answer.url), data={"sub": subject}, timeout=PATIENCE)
     return browser.open(answer.headers["location"])
 
 
@@ -225,7 +225,7 @@ def test_a_verified_address_leads_to_the_account_that_has_it(
 
 def test_who_declines_at_the_provider_is_told_so(browser: Browser, providers: Providers) -> None:
     page = browser.open("/login/acme")
-    answer = httpx.post(str(page.answer.url), data={"action": "deny"})
+    answer = httpx.post(str(page.answer.url), data={"action": "deny"}, timeout=PATIENCE)
     back = browser.open(answer.headers["location"])
     assert back.status == 403
     assert "did not sign you in" in back.text
@@ -239,7 +239,7 @@ def test_a_sign_in_that_began_in_another_browser_is_refused(
     providers.say(subject, email=somebody(), email_verified=True)
     thief = Browser(stack.url, "127.0.77.7")
     begun = thief.open("/login/acme")
-    end = httpx.post(str(begun.answer.url), data={"sub": subject}).headers["location"]
+    end = httpx.post(str(begun.answer.url), data={"sub": subject}, timeout=PATIENCE).headers["location"]
     browser.open("/login")
     page = browser.open(end)
     assert page.status == 403
@@ -251,7 +251,7 @@ def test_a_state_is_good_once_and_for_its_provider_only(browser: Browser, provid
     subject = secrets.token_hex(4)
     providers.say(subject, email=somebody(), email_verified=True)
     begun = browser.open("/login/acme")
-    end = httpx.post(str(begun.answer.url), data={"sub": subject}).headers["location"]
+    end = httpx.post(str(begun.answer.url), data={"sub": subject}, timeout=PATIENCE).headers["location"]
     crossed = end.replace("/auth/callback/acme", "/auth/callback/github")
     assert browser.open(crossed).status == 403
     assert browser.open(end).status == 403
@@ -281,7 +281,7 @@ def test_a_person_signs_in_with_github(browser: Browser, providers: Providers) -
     sent = browser.go("/login/github?continue=/account")
     asked = parse_qs(urlsplit(sent.headers["location"]).query)
     assert asked["code_challenge_method"] == ["S256"]
-    page = browser.open(httpx.get(sent.headers["location"]).headers["location"])
+    page = browser.open(httpx.get(sent.headers["location"], timeout=PATIENCE).headers["location"])
     assert page.path == "/account"
     assert email in page.text
 
@@ -293,7 +293,7 @@ def test_github_must_have_verified_the_primary_address(
     providers.github.user = {"id": secrets.randbelow(10**9), "login": "mona"}
     providers.github.emails = [{"email": somebody(), **entry}]
     sent = browser.go("/login/github")
-    page = browser.open(httpx.get(sent.headers["location"]).headers["location"])
+    page = browser.open(httpx.get(sent.headers["location"], timeout=PATIENCE).headers["location"])
     assert page.status == 403
     assert "no verified address" in page.text
 
@@ -400,16 +400,18 @@ def test_a_person_lets_a_device_in_after_signing_in(stack: LocalStack, browser: 
 
 
 def test_a_device_is_denied(stack: LocalStack, browser: Browser) -> None:
-    begun = httpx.post(f"{stack.url}/auth/device/code", json={"client_id": "opencode-cli"}).json()
+    begun = httpx.post(f"{stack.url}/auth/device/code", json={"client_id": "opencode-cli"}, timeout=PATIENCE).json()
     page = sign_in_by_mail(stack, browser, somebody(), f"/device%3Fuser_code={begun['user_code']}")
     assert "was not given access" in browser.submit(page, "/device", decision="deny").text
     asked = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "opencode-cli"}
-    denied = httpx.post(f"{stack.url}/auth/device/token", json={**asked, "device_code": begun["device_code"]})
+    denied = httpx.post(
+        f"{stack.url}/auth/device/token", json={**asked, "device_code": begun["device_code"]}, timeout=PATIENCE
+    )
     assert denied.json()["error"] == "access_denied"
 
 
 def test_a_page_elsewhere_cannot_approve_a_device(stack: LocalStack, browser: Browser) -> None:
-    begun = httpx.post(f"{stack.url}/auth/device/code", json={"client_id": "opencode-cli"}).json()
+    begun = httpx.post(f"{stack.url}/auth/device/code", json={"client_id": "opencode-cli"}, timeout=PATIENCE).json()
     page = sign_in_by_mail(stack, browser, somebody(), f"/device%3Fuser_code={begun['user_code']}")
     assert browser.submit(page, "/device", site="cross-site", decision="approve").status == 403
     assert browser.submit(page, "/device", token="", decision="approve").status == 403

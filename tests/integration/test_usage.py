@@ -17,7 +17,7 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.schema.usage_events import to_row
 from tests.integration.people import People, Person
 from tests.integration.world import must
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class Office:
@@ -87,7 +87,7 @@ def export(office: Office, form: str) -> bytes:
     assert done["state"] == "done"
     (file,) = done["files"]
     assert file["events"] == 3
-    answer = httpx.get(file["url"])
+    answer = httpx.get(file["url"], timeout=PATIENCE)
     assert answer.status_code == 200
     return answer.content
 

@@ -17,7 +17,7 @@ from opencode_cloud.schema.workspaces import workspaces
 from tests.integration.people import People, Person
 from tests.integration.publisher import new_session_id
 from tests.provider_stand_in import ProviderStandIn
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 OVERLAP_SECONDS = 30  # long enough for a busy machine to send two requests within
 
@@ -134,14 +134,14 @@ def test_nothing_of_one_workspace_is_reachable_from_another(people: People, owne
 def test_requests_without_a_valid_credential_are_refused(stack: LocalStack, people: People, owner: Person) -> None:
     workspace = owner.found()
     path = f"{stack.url}/api/v1/workspaces/{workspace}"
-    assert httpx.get(path).status_code == 401
-    assert httpx.get(path, headers={"Authorization": "Bearer oc_sk_nonsense"}).status_code == 401
-    assert httpx.get(path, cookies={"opencode_session": "nonsense"}).status_code == 401
+    assert httpx.get(path, timeout=PATIENCE).status_code == 401
+    assert httpx.get(path, headers={"Authorization": "Bearer oc_sk_nonsense"}, timeout=PATIENCE).status_code == 401
+    assert httpx.get(path, cookies={"opencode_session": "nonsense"}, timeout=PATIENCE).status_code == 401
     # A page of another site cannot act with the browser's cookie.
     cookies = {"opencode_session": owner.cookie}
-    foreign = httpx.post(f"{path}/leave", cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
+    foreign = httpx.post(f"{path}/leave", cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"}, timeout=PATIENCE)
     assert foreign.status_code == 403
-    assert httpx.post(f"{path}/leave", cookies=cookies).status_code == 403
+    assert httpx.post(f"{path}/leave", cookies=cookies, timeout=PATIENCE).status_code == 403
 
 
 def test_a_providers_key_is_sealed_and_never_answered(stack: LocalStack, owner: Person) -> None:
@@ -228,4 +228,4 @@ def test_after_its_grace_period_a_workspace_is_gone_with_its_shares(
         assert connection.execute(select(keys).where(keys.c.workspace_id == workspace)).first() is None
     assert owner.http.post(f"{one}/restore").status_code == 404
     assert [each["id"] for each in owner.http.get("/api/v1/workspaces").json()["data"]] == [kept]
-    until(lambda: httpx.get(f"{stack.url}{share}").status_code == 410)
+    until(lambda: httpx.get(f"{stack.url}{share}", timeout=PATIENCE).status_code == 410)
