@@ -15,7 +15,7 @@ import pytest
 from local.database import NAME, OWNER, USER, LocalDatabase
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.deployment import MigrationStep
-from opencode_cloud.kit.sql import Database
+from opencode_cloud.kit.sql import Database, DatabaseOwnerSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,15 +58,20 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 
 @pytest.fixture
-def step(database_server: LocalDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MigrationStep:
+def step(database_server: LocalDatabase, tmp_path: Path) -> MigrationStep:
     """The step with the settings that a function gets, and the versions of the code beside it."""
     access = database_server.access
-    settings = {"HOST": "127.0.0.1", "PORT": str(access.port), "NAME": NAME, "USER": USER, "AUTH": "password"}
-    settings |= {"OWNER": OWNER, "OWNER_PASSWORD": access.owner_password}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"DATABASE_{name}", value)
+    settings = DatabaseOwnerSettings(
+        database_host="127.0.0.1",
+        database_port=access.port,
+        database_name=NAME,
+        database_user=USER,
+        database_auth="password",
+        database_owner=OWNER,
+        database_owner_password=access.owner_password,
+    )
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    return MigrationStep(str(tmp_path / "handler.py"), (tmp_path / "then").touch)
+    return MigrationStep(settings, tmp_path / "migrations", (tmp_path / "then").touch)
 
 
 def _version(server: LocalDatabase) -> str | None:
