@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opencode_cloud.kit import limits
+from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import TooManyRequests
 from opencode_cloud.kit.limits import Limit, RateLimiter
 from tests.unit.aws import Cloud
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(limits, "now_seconds", clock)
+    monkeypatch.setattr(rate_counters, "now_seconds", clock)
     return clock
 
 

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
-from opencode_cloud.kit import aws
+from opencode_cloud.kit import aws, rate_counters
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
+from opencode_cloud.kit.rate_counters import Count
 from opencode_cloud.sharing.models import (
     Item,
     Mode,
@@ -326,7 +327,9 @@ class TestPurge:
         assert objects.purge(ShareId("shr_1")) == 2, "the version and the marker that hides it"
 
 
-def test_rates_count_by_window(store: ShareStore) -> None:
-    assert [store.count("creates#192.0.2.1", 7, 60) for _ in range(2)] == [1, 2]
-    assert store.count("creates#192.0.2.1", 8, 60) == 1
-    assert store.count("creates#192.0.2.2", 7, 60) == 1
+def test_rates_count_by_window(store: ShareStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_counters, "now_seconds", lambda: 7 * 60 + 50)
+    assert [store.count("creates#192.0.2.1", 60) for _ in range(2)] == [Count(1, 10), Count(2, 10)]
+    assert store.count("creates#192.0.2.2", 60) == Count(1, 10)
+    monkeypatch.setattr(rate_counters, "now_seconds", lambda: 8 * 60)
+    assert store.count("creates#192.0.2.1", 60) == Count(1, 60)

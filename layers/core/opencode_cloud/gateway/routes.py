@@ -25,7 +25,16 @@ from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused
 from opencode_cloud.gateway.observing import refusal
 from opencode_cloud.kit.app import trace_of
 from opencode_cloud.kit.clock import now_ms
-from opencode_cloud.kit.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, TooManyRequests
+from opencode_cloud.kit.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    ServiceError,
+    TooManyRequests,
+    route_not_found,
+    unexpected,
+)
+from opencode_cloud.kit.http_headers import bearer_of, client_address
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 
@@ -51,9 +60,12 @@ TRACING = ("traceparent", "tracestate")
 PASSED_ON = ("anthropic-version", "anthropic-beta", "openai-beta")
 """Headers of the client that an upstream of the same format gets. No other header of a client leaves the gateway."""
 SESSION_HEADERS = ("x-opencode-session", "x-opencode-session-id", "x-session-affinity", "x-session-id")
+KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+"""Headers in which SDKs send a key in place of a bearer."""
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
 """Characters of each value."""
+_INTERNAL = "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
 DEFAULT_FORMAT = Format.CHAT
 """The format of errors at addresses that belong to no format."""
 
@@ -104,7 +116,7 @@ class Gateway:
             logger.exception("a call failed", extra={"correlation_id": correlation})
             if sink.begun:
                 raise
-            await _refuse(sink, wire.name, _internal())
+            await _refuse(sink, wire.name, unexpected(_INTERNAL))
         else:
             await sink.end()
 
@@ -245,22 +257,13 @@ async def _disconnected(request: Request) -> None:
 
 
 def _credential(headers: Mapping[str, str]) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key") or ""
+    keys = (headers.get(name, "") for name in KEY_HEADERS)
+    return bearer_of(headers.get("authorization", "")) or next(filter(None, keys), "")
 
 
 def _address(request: Request) -> str:
-    """Return the client's address.
-
-    Only the edge can reach the gateway, and it appends the client's address at most last but one. Earlier entries
-    come from the client and may be forged.
-    """
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
-    if hops:
-        return hops[-2:][0]
-    return request.client.host if request.client else ""
+    peer = request.client.host if request.client else ""
+    return client_address(request.headers.get("x-forwarded-for", ""), peer)
 
 
 def _metadata(request: Request, address: str) -> dict[str, str]:
@@ -280,12 +283,11 @@ def _error_response(error: ServiceError, correlation: str = "") -> Response:
 async def _route_not_found(request: Request, _error: HTTPException) -> Response:
     if request.method == "OPTIONS":
         return _preflight()
-    return _error_response(NotFound("route_not_found", "There is no route at this address. Check path and base URL."))
+    return _error_response(route_not_found())
 
 
 async def _method_not_allowed(_request: Request, error: HTTPException) -> Response:
-    refused = BadRequest("method_not_allowed", "This address accepts other methods only: see the header `Allow`.")
-    refused.status = HTTPStatus.METHOD_NOT_ALLOWED
+    refused = MethodNotAllowed("method_not_allowed", "This address accepts other methods only: see the header `Allow`.")
     answer = _error_response(refused)
     answer.headers.update(error.headers or {})
     return answer
@@ -319,10 +321,4 @@ def _error_body(format_: Format, error: ServiceError) -> bytes:
         return error.body
     return answer_error(
         format_, status=int(error.status), code=error.code, message=error.message, details=dict(error.details)
-    )
-
-
-def _internal() -> ServiceError:
-    return ServiceError(
-        "internal_error", "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
     )

@@ -43,22 +43,18 @@ class GitHubRoutes:
 
     def exchange(self) -> dict[str, Any]:
         """``POST /exchange_github_app_token``, the bearer a workflow's identity token -> ``{token}``."""
-        return {"token": self._exchange.for_workflow(self._bearer())}
+        return {"token": self._exchange.for_workflow(http_events.bearer(self._event()))}
 
     def exchange_personal(self) -> dict[str, Any]:
         """``POST /exchange_github_app_token_with_pat {owner, repo}``, the bearer a personal token -> ``{token}``."""
         body = http_events.decode_body(self._event(), _Repository)
-        return {"token": self._exchange.for_person(self._bearer(), body.owner, body.repo)}
+        return {"token": self._exchange.for_person(http_events.bearer(self._event()), body.owner, body.repo)}
 
     def installation(self) -> dict[str, Any]:
         """``GET /get_github_app_installation?owner=&repo=`` -> ``{installation}``, or ``{}`` when there is none."""
         event = self._event()
         found = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
         return {"installation": found} if found else {}
-
-    def _bearer(self) -> str:
-        scheme, _, value = http_events.header(self._event(), "authorization").partition(" ")
-        return value.strip() if scheme.lower() == "bearer" else ""
 
     def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], Response[str]]:
         @wraps(route)

@@ -12,8 +12,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.app import answer, preflight
-from opencode_cloud.kit.errors import BadRequest, NotFound, ServiceError, TooManyRequests, Unavailable
+from opencode_cloud.kit.app import answer, answer_errors, answer_unknown_routes
+from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
 from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.log import logger
 
@@ -30,9 +30,8 @@ def api_app() -> APIGatewayHttpResolver:
     def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
         return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "", extra)
 
-    @app.exception_handler(ServiceError)
-    def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        return problem(error)
+    answer_errors(app, problem)
+    answer_unknown_routes(app, problem)
 
     @app.exception_handler(RequestValidationError)
     def invalid(error: RequestValidationError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
@@ -43,19 +42,6 @@ def api_app() -> APIGatewayHttpResolver:
         return problem(
             BadRequest("invalid_request", f"The request is not of the documented form: {named}."), {"errors": fields}
         )
-
-    @app.exception_handler(Exception)
-    def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        logger.exception("request failed")
-        hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
-        hidden.status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem(hidden)
-
-    @app.not_found  # pyright: ignore[reportUnknownMemberType]
-    def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        if app.current_event.http_method == "OPTIONS":
-            return preflight()
-        return problem(NotFound("route_not_found", "There is nothing at this address."))
 
     return app
 

@@ -16,7 +16,8 @@ from jinja2 import Environment
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events, site
-from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized, Unavailable
+from opencode_cloud.kit.app import answer_errors
+from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.log import logger
 
 
@@ -80,20 +81,14 @@ def pages_app() -> APIGatewayHttpResolver:
     """Return a resolver whose every error is a page; who is not signed in is sent to do so and comes back."""
     app = APIGatewayHttpResolver()
 
-    @app.exception_handler(ServiceError)
-    def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
+    def refuse(error: ServiceError) -> Response[str]:
         event = app.current_event.raw_event
         if isinstance(error, Unauthorized) and event["requestContext"]["http"]["method"] == "GET":
             query = event.get("rawQueryString") or ""
             return see(login_path(event["rawPath"] + (f"?{query}" if query else "")))
         return problem(error)
 
-    @app.exception_handler(Exception)
-    def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        logger.exception("request failed")
-        hidden = Unavailable("internal_error", "Something failed on our side. Try again in a minute.")
-        hidden.status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem(hidden)
+    answer_errors(app, refuse)
 
     @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]

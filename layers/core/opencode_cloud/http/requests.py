@@ -25,11 +25,9 @@ def request_of(event: http_events.Event) -> Request:
 
     A bearer in ``Authorization``, else a key in one of the headers that model clients use, wins over the cookie.
     """
-    scheme, _, bearer = http_events.header(event, "authorization").partition(" ")
-    if scheme.lower() != "bearer":
-        bearer = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
+    key = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
     return Request(
-        bearer=bearer.strip(),
+        bearer=http_events.bearer(event) or key.strip(),
         cookie=cookie(event, SESSION_COOKIE),
         address=http_events.source_address(event),
         correlation_id=logger.get_correlation_id() or "",

@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import NotFound, ServiceError, Unavailable
+from opencode_cloud.kit.errors import ServiceError, route_not_found, unexpected
 from opencode_cloud.kit.log import logger, metrics
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -49,25 +49,35 @@ def http_app() -> APIGatewayHttpResolver:
     """Return a resolver whose every error is JSON with a stable code."""
     app = APIGatewayHttpResolver()
 
+    def reply(error: ServiceError) -> Response[str]:
+        return http_events.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
+
+    answer_errors(app, reply)
+    answer_unknown_routes(app, reply)
+    return app
+
+
+def answer_errors(app: APIGatewayHttpResolver, reply: Callable[[ServiceError], Response[str]]) -> None:
+    """Have ``app`` answer every error by ``reply``; what is unexpected is logged and answered as ``internal_error``."""
+
     @app.exception_handler(ServiceError)
     def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
-        return http_events.error_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "")
+        return reply(error)
 
     @app.exception_handler(Exception)
     def fail(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         logger.exception("request failed")
-        hidden = Unavailable("internal_error", "Something failed on our side. Try again; the logs name this id.")
-        hidden.status = http_events.HTTPStatus.INTERNAL_SERVER_ERROR
-        return http_events.error_reply(app.current_event.raw_event, hidden, logger.get_correlation_id() or "")
+        return reply(unexpected())
+
+
+def answer_unknown_routes(app: APIGatewayHttpResolver, reply: Callable[[ServiceError], Response[str]]) -> None:
+    """Have ``app`` answer ``route_not_found`` by ``reply`` where no route matches, and preflights everywhere."""
 
     @app.not_found  # pyright: ignore[reportUnknownMemberType]
     def missing(_error: Exception) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         if app.current_event.http_method == "OPTIONS":
             return preflight()
-        unknown = NotFound("route_not_found", "There is nothing at this address.")
-        return http_events.error_reply(app.current_event.raw_event, unknown, logger.get_correlation_id() or "")
-
-    return app
+        return reply(route_not_found())
 
 
 def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Errors that a caller may see: each a type with an HTTP status and a stable code."""
+"""Errors that a caller may see: each a type with an HTTP status and a stable code. And one that only a queue sees."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ class NotFound(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
 
+class MethodNotAllowed(ServiceError):
+    """405: the address takes other methods."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
 class Conflict(ServiceError):
     """409: the thing is in a state in which this cannot be done; the message says which."""
 
@@ -101,6 +107,22 @@ class TooManyRequests(ServiceError):
         super().__init__(code, message)
         self.retry_after = retry_after
         self.headers = dict(headers or {})
+
+
+class InternalError(ServiceError):
+    """500: a defect of ours. The logs tell what happened; the caller gets the id by which to find it there."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def route_not_found() -> NotFound:
+    """Return what programs get where no route matches."""
+    return NotFound("route_not_found", "There is no route at this address. Check path and base URL.")
+
+
+def unexpected(message: str = "Something failed on our side. Try again; the logs name this id.") -> InternalError:
+    """Return what every surface answers for an exception that no code of ours foresaw."""
+    return InternalError("internal_error", message)
 
 
 class Unavailable(ServiceError):

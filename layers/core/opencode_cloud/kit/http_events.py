@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import json_codec
 from opencode_cloud.kit.errors import BadRequest, ServiceError
+from opencode_cloud.kit.http_headers import bearer_of, client_address
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
@@ -65,9 +66,13 @@ def arrival_ms(event: Event) -> int:
 
 
 def source_address(event: Event) -> str:
-    """Return the client's address: in X-Forwarded-For the edge's own is last, the client's before it."""
-    hops = [hop.strip() for hop in header(event, "x-forwarded-for").split(",") if hop.strip()]
-    return hops[-2:][0] if hops else event["requestContext"]["http"]["sourceIp"]
+    """Return the client's address."""
+    return client_address(header(event, "x-forwarded-for"), event["requestContext"]["http"]["sourceIp"])
+
+
+def bearer(event: Event) -> str:
+    """Return the token in the header ``Authorization``; empty when there is none."""
+    return bearer_of(header(event, "authorization"))
 
 
 def reply(

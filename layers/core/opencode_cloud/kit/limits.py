@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import TooManyRequests
+from opencode_cloud.kit.rate_counters import count_event
 
 REQUESTS_PER_MINUTE = 600
 
@@ -42,11 +41,7 @@ class Standing:
 
 
 class RateLimiter:
-    """Counts requests in rows ``rate#<limit>#<hash of the subject>#<window>`` of the table ``sessions``.
-
-    Windows are fixed, so within a minute across two windows twice the limit can pass: a limit is there to bound load
-    and guessing, and one atomic write a request is what that is worth.
-    """
+    """Counts requests in rows ``rate#<limit>#<hash of the subject>#<window>`` of the table ``sessions``."""
 
     def __init__(self, table: str, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
         """Count in ``table``; allow each credential ``requests_per_minute`` on ``/api/v1``."""
@@ -58,28 +53,15 @@ class RateLimiter:
 
     def take(self, limit: Limit, subject: str) -> Standing:
         """Count one request of ``subject``; raises ``rate_limited`` (429) when it is one too many."""
-        window, passed = divmod(now_seconds(), limit.seconds)
-        reset = limit.seconds - passed
         # Subjects are credentials and addresses, which have no place in a table.
         digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
-        answer: Any = aws.dynamodb().update_item(
-            TableName=self._table,
-            Key={"pk": {"S": f"rate#{limit.name}#{digest}#{window}"}},
-            UpdateExpression="SET #ttl = :ttl ADD #count :one",
-            ExpressionAttributeNames={"#ttl": "ttl", "#count": "count"},
-            ExpressionAttributeValues={
-                ":ttl": {"N": str((window + 2) * limit.seconds)},
-                ":one": {"N": "1"},
-            },
-            ReturnValues="UPDATED_NEW",
-        )
-        count = int(answer["Attributes"]["count"]["N"])
-        standing = Standing(limit.requests, max(0, limit.requests - count), reset)
-        if count > limit.requests:
+        count = count_event(aws.dynamodb(), self._table, f"{limit.name}#{digest}", limit.seconds)
+        standing = Standing(limit.requests, max(0, limit.requests - count.events), count.reset)
+        if count.events > limit.requests:
             raise TooManyRequests(
                 "rate_limited",
                 f"At most {limit.requests} requests in {limit.seconds} seconds.",
-                reset,
+                count.reset,
                 standing.headers,
             )
         return standing

@@ -10,7 +10,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import http_events, json_codec
-from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError
+from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError, unexpected
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Protocol
 from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
@@ -76,8 +76,8 @@ class SharingSockets:
             frame = error_frame(error.code, error.message, int(error.status), message.id if message else None)
         except Exception:  # noqa: BLE001 - the last resort: logged, and answered as an error frame
             logger.exception("message failed")
-            words = "Something failed on our side. Try again."
-            frame = error_frame("internal_error", words, 500, message.id if message else None)
+            hidden = unexpected()
+            frame = error_frame(hidden.code, hidden.message, int(hidden.status), message.id if message else None)
         return {"statusCode": HTTPStatus.OK, **({"body": frame.decode()} if frame else {})}
 
     def _act(self, connection_id: ConnectionId, message: _Message, at: int) -> bytes | None:

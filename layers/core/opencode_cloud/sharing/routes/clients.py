@@ -250,7 +250,7 @@ class SharingRoutes:
 
     def look_up(self, share_id: ShareId) -> Response[str]:
         """``GET /api/admin/shares/{id}`` -> what is known of a share, without its content."""
-        self._check_admin(self._bearer())
+        self._check_admin(http_events.bearer(self._event()))
         found = self._removal.look_up(share_id)
         if not isinstance(found, Share):
             return self._json({**msgspec.to_builtins(found), "state": "gone"})
@@ -269,13 +269,9 @@ class SharingRoutes:
 
     def remove(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
-        self._check_admin(self._bearer())
+        self._check_admin(http_events.bearer(self._event()))
         self._removal.remove(share_id, "removed by the operator")
         return self._json({})
-
-    def _bearer(self) -> str:
-        scheme, _, value = http_events.header(self._event(), "authorization").partition(" ")
-        return value.strip() if scheme.lower() == "bearer" else ""
 
     def _check_admin(self, secret: str) -> None:
         if not secret:

@@ -196,11 +196,11 @@ class Gate:
         return tickets.write(share.ownership.ticket_key, share_id, seconds=tickets.UNLOCK_SECONDS)
 
     def _limit_attempts(self, share_id: ShareId, address: str) -> None:
-        now = now_seconds()
         limits = {f"unlock#{share_id}#{address}": ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
         for what, limit in limits.items():
-            if self._store.count(what, now // ATTEMPT_SECONDS, ATTEMPT_SECONDS) > limit:
-                raise too_many_attempts(ATTEMPT_SECONDS - now % ATTEMPT_SECONDS)
+            count = self._store.count(what, ATTEMPT_SECONDS)
+            if count.events > limit:
+                raise too_many_attempts(count.reset)
 
     def _proof(self, share: Share, mode: Mode, visitor: Visitor) -> str:
         """Return what names the visitor's good credential; empty for the password alone."""

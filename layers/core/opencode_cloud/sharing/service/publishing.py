@@ -224,7 +224,6 @@ class Publishing:
     def _limit_creates(self, address: str) -> None:
         if not self._creates_per_minute:
             return
-        now = now_seconds()
-        used = self._store.count(f"create#{address}", now // CREATE_WINDOW_SECONDS, CREATE_WINDOW_SECONDS)
-        if used > self._creates_per_minute:
-            raise too_many_creates(CREATE_WINDOW_SECONDS - now % CREATE_WINDOW_SECONDS)
+        count = self._store.count(f"create#{address}", CREATE_WINDOW_SECONDS)
+        if count.events > self._creates_per_minute:
+            raise too_many_creates(count.reset)

@@ -17,6 +17,7 @@ from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, transact
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.rate_counters import Count, count_event
 from opencode_cloud.sharing.models import (
     Item,
     Listed,
@@ -271,17 +272,9 @@ class ShareStore:
             ExpressionAttributeValues=values,
         )
 
-    def count(self, what: str, window: int, seconds: int) -> int:
-        """Count one more of ``what`` in a ``window`` of so many ``seconds``; return the count so far."""
-        answer = self._dynamodb.update_item(
-            TableName=self._table,
-            Key=rows.key(f"rate#{what}#{window}", "RATE"),
-            UpdateExpression="ADD used :one SET #ttl = :ttl",
-            ExpressionAttributeNames={"#ttl": "ttl"},
-            ExpressionAttributeValues={":one": {"N": "1"}, ":ttl": {"N": str((window + 2) * seconds)}},
-            ReturnValues="UPDATED_NEW",
-        )
-        return int(answer.get("Attributes", {})["used"].get("N", "0"))
+    def count(self, what: str, seconds: int) -> Count:
+        """Count one more of ``what`` in the present window of so many ``seconds``; return the count so far."""
+        return count_event(self._dynamodb, self._table, what, seconds, lambda partition: rows.key(partition, "RATE"))
 
     # --------------------------------------------------------------------------------------------- log
 

@@ -1,0 +1,55 @@
+"""Counters of events in fixed windows, in DynamoDB: every instance of every function counts together.
+
+Within one window's length across two windows, twice a limit can pass. A limit bounds load and guessing; one atomic
+write for each event is what that is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.dynamodb import Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many events a window has so far, this one included."""
+
+    events: int
+    reset: int
+    """Seconds until the window ends."""
+
+
+def partition_key(partition: str) -> Item:
+    """Return the key of a row in a table without a sort key."""
+    return {"pk": {"S": partition}}
+
+
+def count_event(
+    client: DynamoDBClient,
+    table: str,
+    subject: str,
+    seconds: int,
+    key: Callable[[str], Item] = partition_key,
+) -> Count:
+    """Count one event of ``subject`` in the present window of so many ``seconds``.
+
+    The row is ``rate#<subject>#<window>``, under the primary key that ``key`` makes of it. It expires (TTL) one window
+    after its own.
+    """
+    window, passed = divmod(now_seconds(), seconds)
+    answer: Any = client.update_item(
+        TableName=table,
+        Key=key(f"rate#{subject}#{window}"),
+        UpdateExpression="SET #ttl = :ttl ADD #count :one",
+        ExpressionAttributeNames={"#ttl": "ttl", "#count": "count"},
+        ExpressionAttributeValues={":ttl": {"N": str((window + 2) * seconds)}, ":one": {"N": "1"}},
+        ReturnValues="UPDATED_NEW",
+    )
+    return Count(int(answer["Attributes"]["count"]["N"]), seconds - passed)
