@@ -1,4 +1,4 @@
-"""E-mail addresses and their domains: what counts as one, and in which form they are compared."""
+"""Validate e-mail addresses and mail domains, and bring them into the form in which they are compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opencode_cloud.workspaces.models import invalid_address, invalid_domain
 def clean_address(address: str, *, check_domain: bool) -> str:
     """Return an address in the form that is stored; the database compares without regard to case.
 
-    With ``check_domain``, DNS is asked whether mail can be delivered there at all. Raises ``invalid_address``.
+    With ``check_domain``, ask DNS whether the domain accepts mail. Raises ``invalid_address``.
     """
     try:
         return validate_email(address.strip(), check_deliverability=check_domain).normalized
@@ -29,7 +29,7 @@ def clean_domain(domain: str) -> str:
 def same_address(one: str, other: str) -> bool:
     """Tell whether two addresses are the same mailbox.
 
-    The database finds more: it takes é for e, which are two people.
+    The database's comparison is too wide: it treats é and e as equal, and they can be two people.
     """
     return one.casefold() == other.casefold()
 
@@ -39,4 +39,4 @@ def domain_of(address: str) -> str:
     try:
         return validate_email(address, check_deliverability=False).ascii_domain.lower()
     except EmailNotValidError:
-        return address.rpartition("@")[2].lower()  # some provider verified it: it is one for them
+        return address.rpartition("@")[2].lower()  # an identity provider has verified the address, so it has a domain

@@ -1,4 +1,4 @@
-"""The nouns of workspaces: members, invitations, domains, service accounts; and the errors of the feature."""
+"""Models of workspaces, members, invitations, domains and service accounts; and the errors of the feature."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from opencode_cloud.kit.nouns import Noun
 
 
 class Workspace(Noun):
-    """A team's place: it owns members, keys, policies and shares."""
+    """A team's tenant. It owns members, keys, policies and shares."""
 
     id: WorkspaceId
     name: str
     version: int
-    """Counts changes; the entity tag."""
+    """Number of changes so far; the entity tag."""
     audit_retention_days: int
     created_at: Instant
     updated_at: Instant
     blocked_at: Instant | None = None
     deleted_at: Instant | None = None
     purge_after: Instant | None = None
-    """From when on a deleted workspace is gone for good; until then an owner can restore it."""
+    """The time when a deleted workspace is purged. Until then an owner can restore it."""
 
     @property
     def alive(self) -> bool:
-        """Whether anything may be done in it."""
+        """Whether the workspace is neither blocked nor deleted."""
         return self.deleted_at is None and self.blocked_at is None
 
 
 class Membership(Noun):
-    """A workspace as one of its members sees it in the list of their own."""
+    """A workspace in the list of the workspaces of one person."""
 
     id: WorkspaceId
     name: str
@@ -67,18 +67,18 @@ class Member(Noun):
 
 
 class InvitationState(StrEnum):
-    """What became of an invitation."""
+    """State of an invitation."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
     DECLINED = "declined"
     REVOKED = "revoked"
     EXPIRED = "expired"
-    """Nobody answered in time. Never stored: a pending invitation past its day."""
+    """The time to answer is over. Never stored: it is a pending invitation whose expiry has passed."""
 
 
 class Delivery(StrEnum):
-    """What is known of the last mail of an invitation."""
+    """Delivery state of the last mail of an invitation."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -89,7 +89,7 @@ class Delivery(StrEnum):
 
 
 class Invitation(Noun):
-    """An address that may join a workspace."""
+    """An invitation of an e-mail address to a workspace."""
 
     id: InvitationId
     workspace_id: WorkspaceId
@@ -102,7 +102,7 @@ class Invitation(Noun):
     expires_at: Instant
     settled_at: Instant | None = None
     delivery: Delivery | None = None
-    """Of the last mail."""
+    """Delivery state of the last mail."""
     delivery_reason: str = ""
     """Why the last mail could not be delivered."""
 
@@ -125,18 +125,18 @@ class Domain(Noun):
     id: DomainId
     domain: str
     role: Role
-    """Of who joins by this domain."""
+    """Role of the people who join by this domain."""
     auto_join: bool
     created_at: Instant
     verified_at: Instant | None = None
     record_name: str = ""
-    """Where the proof of ownership is looked for: the name of a TXT record."""
+    """Name of the TXT record that proves ownership."""
     record_value: str = ""
-    """The text that the record must have."""
+    """Required text of the TXT record."""
 
 
 class ServiceAccount(Noun):
-    """A member that is no person: it acts by its keys only."""
+    """A member that is not a person. It acts by its keys only."""
 
     id: ServiceAccountId
     name: str
@@ -152,17 +152,17 @@ def name_required() -> BadRequest:
 
 
 def too_many_workspaces(limit: int) -> Conflict:
-    """A person owns as many workspaces as one may."""
+    """A person owns the largest permitted number of workspaces."""
     return Conflict("too_many_workspaces", f"You own {limit} workspaces, the most that one person may. Delete one.")
 
 
 def transfer_to_self() -> Unprocessable:
-    """The heir of a workspace is its owner."""
+    """The workspace would be transferred to its present owner."""
     return Unprocessable("transfer_to_self", "Name another member: the workspace is yours already.")
 
 
 def not_deleted() -> Conflict:
-    """There is nothing to restore."""
+    """The workspace is not deleted, so it cannot be restored."""
     return Conflict("not_deleted", "The workspace is not deleted.")
 
 
@@ -172,27 +172,27 @@ def member_not_found() -> NotFound:
 
 
 def last_owner() -> Conflict:
-    """A workspace always has an owner."""
+    """The change would leave the workspace without an owner."""
     return Conflict("last_owner", "A workspace needs an owner. Make somebody else an owner first, or delete it.")
 
 
 def owners_only() -> Forbidden:
-    """Owners are made, changed, invited and removed by owners."""
+    """Only owners may appoint, change, invite and remove owners."""
     return Forbidden("owners_only", "Only an owner may make, change, invite or remove owners.")
 
 
 def person_required() -> Forbidden:
-    """A key tried what only a person may do."""
+    """A key attempted an action that only a person may do."""
     return Forbidden("person_required", "This needs a person who is signed in; a key cannot do it.")
 
 
 def invalid_address(reason: str) -> Unprocessable:
-    """What was given as an e-mail address is none."""
+    """The e-mail address is invalid."""
     return Unprocessable("invalid_address", f"This is not an e-mail address that mail can be sent to: {reason}")
 
 
 def already_member() -> Conflict:
-    """Who is to be invited is in already."""
+    """The invited person is already a member."""
     return Conflict("already_member", "A person with this address is a member already.")
 
 
@@ -202,36 +202,36 @@ def already_invited() -> Conflict:
 
 
 def too_many_invitations(limit: int) -> Conflict:
-    """A workspace has as many open invitations as it may."""
+    """The workspace has the largest permitted number of open invitations."""
     return Conflict(
         "too_many_invitations", f"The workspace has {limit} open invitations, the most that it may. Revoke some."
     )
 
 
 def resent_too_soon(retry_after: int) -> TooManyRequests:
-    """An invitation's last mail was only just sent."""
+    """The last mail of the invitation was sent too recently; ``retry_after`` is in seconds."""
     return TooManyRequests(
         "resent_too_soon", f"The last mail was sent a moment ago. Try again in {retry_after} s.", retry_after
     )
 
 
 def invitation_not_found() -> NotFound:
-    """There is no such invitation, or it is not for the caller: the same answer."""
+    """The invitation does not exist, or is not for the caller. Both cases get the same answer."""
     return NotFound("invitation_not_found", "There is no invitation with this id or link, or it is not for you.")
 
 
 def invitation_settled(state: InvitationState) -> Gone:
-    """The invitation cannot be answered any more."""
+    """The invitation has been answered, withdrawn or has expired."""
     return Gone("invitation_settled", f"This invitation is {state}. Ask the workspace's admin for a new one.")
 
 
 def invalid_domain() -> Unprocessable:
-    """What was given as a domain is none."""
+    """The mail domain is invalid."""
     return Unprocessable("invalid_domain", "This is not a mail domain, such as `example.com`.")
 
 
 def invalid_domain_role() -> Unprocessable:
-    """Whoever has a mailbox in a domain is not made an admin by that."""
+    """The role is too high for people who join by a mailbox in the domain."""
     return Unprocessable("invalid_domain_role", "People who join by their domain may become `member` or `viewer`.")
 
 
@@ -241,7 +241,7 @@ def domain_not_found() -> NotFound:
 
 
 def domain_exists() -> Conflict:
-    """The workspace has this domain already."""
+    """The workspace already has this domain."""
     return Conflict("domain_exists", "The workspace has this domain already.")
 
 

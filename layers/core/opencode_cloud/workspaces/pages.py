@@ -1,4 +1,4 @@
-"""Pages of invitations: what a link of a mail opens, and the list of who is signed in."""
+"""Pages of invitations: the page that a mail's link opens, and the list for the signed-in person."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Invitations
 
 LINKS = Limit("invitation-links", 60)
-"""Of each address, a minute: links that are opened or answered."""
+"""Rate limit by IP address: links opened or answered in a minute."""
 BROWSER_SECONDS = 86_400
 
 
 class InvitationPages:
-    """Opening a link changes nothing, since mail scanners open it too: forms do."""
+    """Routes of the pages of invitations.
+
+    Opening a link changes nothing, since mail scanners open links too. Only forms make changes.
+    """
 
     def __init__(
         self, invitations: Invitations, access: Access, deployment_key: Callable[[], str], limiter: RateLimiter
@@ -50,7 +53,7 @@ class InvitationPages:
         app.post("/invitations/<token>")(self.answer)
 
     def mine(self) -> Response[str]:
-        """``GET /invitations``: the open invitations to any address of who is signed in; each can be answered."""
+        """``GET /invitations``: show the open invitations to any address of the signed-in person, with their forms."""
         person = self._signed_in()
         if person is None:
             raise login_required()
@@ -58,7 +61,7 @@ class InvitationPages:
         return page(render("workspaces/invitations.html", person=person, invitations=found, token=self._token_of))
 
     def show(self, token: str) -> Response[str]:
-        """``GET /invitations/{token}``: who invites, to what, and what can be done about it."""
+        """``GET /invitations/{token}``: show the inviter, the workspace and the possible answers."""
         self._limiter.take(LINKS, http_events.source_address(self._event()))
         return self._page(token, self._found(token))
 
@@ -82,7 +85,7 @@ class InvitationPages:
         return self._page(token, self._invitations.get(found.workspace_id, found.id))
 
     def _found(self, token: str) -> Invitation:
-        """Return the invitation of a link, or, by its id, one to who is signed in; raises ``invitation_not_found``."""
+        """Return the invitation of a link, or by id one to the signed-in person; raises ``invitation_not_found``."""
         if not _is_id(token):
             return self._invitations.by_token(token)
         person = self._signed_in()
@@ -117,7 +120,7 @@ class InvitationPages:
         return page(body, cookies=cookies)
 
     def _decision(self, token: str) -> str:
-        """Return what a form of ours says; raises ``cross_origin`` or ``stale_form`` (403)."""
+        """Return the decision in our form; raises ``cross_origin`` or ``stale_form`` (403)."""
         event = self._event()
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
@@ -130,7 +133,7 @@ class InvitationPages:
         return requests.form_token(self._key(), requests.cookie(self._event(), requests.SESSION_COOKIE), form)
 
     def _signed_in(self) -> Actor | None:
-        """Return who is signed in by cookie."""
+        """Return the person that the session cookie authenticates; None without a valid one."""
         request = requests.request_of(self._event())
         if not request.cookie:
             return None
@@ -143,5 +146,5 @@ class InvitationPages:
 
 
 def _is_id(token: str) -> bool:
-    """Tell an invitation's id, which is for who is signed in, from the token of a link."""
+    """Tell an invitation's id, which needs a signed-in person, from the token of a link."""
     return token.startswith("inv_")

@@ -1,4 +1,4 @@
-"""What clients and the console send about members, invitations and service accounts."""
+"""Request bodies of clients and the console: members, invitations and service accounts."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewServiceAccount(BaseModel):
-    """A service account to be made."""
+    """A service account to create."""
 
     name: Name
 
 
 class ServiceAccountChange(BaseModel):
-    """What shall change; what is left out stays."""
+    """Changes of a service account; omitted members stay unchanged."""
 
     name: Name | None = None
     disabled: bool | None = Field(default=None, description="While disabled, its keys are refused.")
 
 
 class NewInvitation(BaseModel):
-    """Whom to invite, as what."""
+    """An invitation to create: address and role."""
 
     email: Annotated[str, Field(min_length=3, max_length=254)]
     role: Role = Role.MEMBER
 
 
 class MemberChange(BaseModel):
-    """What a member shall be."""
+    """The new role of a member."""
 
     role: Role

@@ -1,4 +1,4 @@
-"""docs/roles.md, written from the one table of permissions: ``python -m opencode_cloud.workspaces.roles``."""
+"""Write docs/roles.md from the table of permissions: ``python -m opencode_cloud.workspaces.roles``."""
 
 from __future__ import annotations
 

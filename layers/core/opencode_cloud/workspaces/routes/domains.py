@@ -22,7 +22,7 @@ TAG = "Domains"
 
 
 class NewDomain(BaseModel):
-    """A mail domain to be claimed."""
+    """A mail domain to claim."""
 
     domain: Annotated[str, Field(min_length=3, max_length=253)]
     role: Role = Field(default=Role.MEMBER, description="`member` or `viewer`: what people become who join by it.")
@@ -30,7 +30,7 @@ class NewDomain(BaseModel):
 
 
 class DomainChange(BaseModel):
-    """What shall change; what is left out stays."""
+    """Changes of a mail domain; omitted members stay unchanged."""
 
     role: Role | None = None
     auto_join: bool | None = None
@@ -63,7 +63,7 @@ class DomainRoutes:
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def add(self, workspace_id: WorkspaceId, body: NewDomain) -> Response[Domain]:
-        """Claim a mail domain. Publish the TXT record that is answered, then verify."""
+        """Claim a mail domain. Publish the TXT record in the answer, then verify the domain."""
         made = self._domains.add(self._gate.actor, workspace_id, body.domain, body.role, auto_join=body.auto_join)
         return document(made, HTTPStatus.CREATED)
 
@@ -72,15 +72,15 @@ class DomainRoutes:
         return document(self._domains.get(workspace_id, domain_id))
 
     def change(self, workspace_id: WorkspaceId, domain_id: DomainId, body: DomainChange) -> Response[Domain]:
-        """Set what people of the domain become, and whether they join by themselves."""
+        """Set the role of people of the domain, and whether they join automatically."""
         values = body.model_dump(exclude_none=True)
         return document(self._domains.change(self._gate.actor, workspace_id, domain_id, values))
 
     def verify(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
-        """Look up the DNS record. From then on people with a verified address in the domain join as they sign in."""
+        """Look up the DNS record. Once it is found, people with a verified address in the domain join at sign-in."""
         return document(self._domains.verify(self._gate.actor, workspace_id, domain_id))
 
     def remove(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[None]:
-        """Give up a mail domain; who joined by it stays."""
+        """Give up a mail domain. People who joined by it stay members."""
         self._domains.remove(self._gate.actor, workspace_id, domain_id)
         return nothing()

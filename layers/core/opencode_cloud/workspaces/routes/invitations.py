@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/invitations`, and `/api/v1/invitations` for who is invited."""
+"""`/api/v1/workspaces/{workspace}/invitations`, and `/api/v1/invitations` for invited people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InvitationRoutes:
     def mount(self) -> None:
         """Add every route to the gate's app."""
         add, all_, one = self._gate.add, f"{WORKSPACE}/invitations", f"{WORKSPACE}/invitations/<invitation_id>"
-        invite = Permission.MEMBER_INVITE  # to see them too: open invitations say who will come
+        invite = Permission.MEMBER_INVITE  # reading needs it too: open invitations name people who are not members yet
         add(f"GET {all_}", self.list, invite, "List invitations", TAG)
         add(f"POST {all_}", self.invite, invite, "Invite somebody", TAG, HTTPStatus.CREATED)
         add(f"GET {one}", self.get, invite, "Read an invitation", TAG)
@@ -51,7 +51,7 @@ class InvitationRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Response[Page[Invitation]]:
-        """List a workspace's invitations, the newest first, each with what became of its last mail."""
+        """List a workspace's invitations, the newest first, each with the delivery state of its last mail."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._invitations.of_workspace(
             workspace_id, state=state, after=after[0] if after else None, limit=limit + 1
@@ -68,11 +68,11 @@ class InvitationRoutes:
         return document(self._invitations.get(workspace_id, invitation_id))
 
     def resend(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[Invitation]:
-        """Mail a new link; the old one ends, and the seven days begin anew. At most once a minute."""
+        """Mail a new link. The old link ends, and seven new days begin. At most once a minute."""
         return document(self._invitations.resend(self._gate.actor, workspace_id, invitation_id, base=self._base()))
 
     def revoke(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[None]:
-        """Withdraw an invitation: its link ends at once."""
+        """Withdraw an invitation. Its link ends at once."""
         self._invitations.revoke(self._gate.actor, workspace_id, invitation_id)
         return nothing()
 
@@ -92,5 +92,5 @@ class InvitationRoutes:
         return nothing()
 
     def _base(self) -> str:
-        """Return the address that the inviter is at."""
+        """Return the deployment's address as the inviter's client used it."""
         return http_events.base_url(self._gate.event, "")

@@ -58,10 +58,10 @@ class MemberRoutes:
         return document(self._members.get(workspace_id, member_id))
 
     def change(self, workspace_id: WorkspaceId, member_id: MemberId, body: MemberChange) -> Response[Member]:
-        """Give a member another role. Only owners make and unmake owners; the last owner stays one."""
+        """Give a member another role. Only owners appoint and demote owners. The last owner stays an owner."""
         return document(self._members.change_role(self._gate.actor, workspace_id, member_id, body.role))
 
     def remove(self, workspace_id: WorkspaceId, member_id: MemberId) -> Response[None]:
-        """Remove a member: their keys end, and their sessions and devices lose the workspace, within seconds."""
+        """Remove a member. Their keys end, and their sessions and devices lose the workspace, within seconds."""
         self._members.remove(self._gate.actor, workspace_id, member_id)
         return nothing()

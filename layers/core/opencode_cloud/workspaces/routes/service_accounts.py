@@ -48,7 +48,7 @@ class ServiceAccountRoutes:
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewServiceAccount) -> Response[ServiceAccount]:
-        """Create a service account: a member that is no person. It acts by keys, which you make for it."""
+        """Create a service account: a member that is not a person. It acts by the keys that you create for it."""
         return document(self._accounts.create(self._gate.actor, workspace_id, body.name), HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> Response[ServiceAccount]:
@@ -65,6 +65,6 @@ class ServiceAccountRoutes:
         return document(changed)
 
     def delete(self, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> Response[None]:
-        """Delete a service account: its keys end."""
+        """Delete a service account and revoke its keys."""
         self._accounts.delete(self._gate.actor, workspace_id, service_account_id)
         return nothing()

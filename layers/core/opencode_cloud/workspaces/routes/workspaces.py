@@ -24,20 +24,20 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class NewWorkspace(BaseModel):
-    """A workspace to be made."""
+    """A workspace to create."""
 
     name: Name
 
 
 class WorkspaceChange(BaseModel):
-    """What shall change; what is left out stays."""
+    """Changes of a workspace; omitted members stay unchanged."""
 
     name: Name | None = None
     audit_retention_days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 
 class Transfer(BaseModel):
-    """To whom a workspace is given."""
+    """The member who becomes the owner of a workspace."""
 
     member_id: MemberId = Field(max_length=30, description="The member who becomes an owner in your place.")
 
@@ -65,18 +65,18 @@ class WorkspaceRoutes:
         add(f"POST {one}/leave", self.leave, leave, "Leave a workspace", TAG, HTTPStatus.NO_CONTENT)
 
     def list(self, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[Page[Membership]]:
-        """List the workspaces you are in. Deleted ones are listed to their owners, who can restore them."""
+        """List the workspaces of which you are a member. Deleted ones are listed for owners, who can restore them."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._workspaces.memberships(self._gate.actor.account_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, body: NewWorkspace) -> Response[Workspace]:
-        """Create a workspace; you become its owner."""
+        """Create a workspace. You become its owner."""
         made = self._workspaces.found(self._gate.actor, body.name)
         return document(made, HTTPStatus.CREATED, version=made.version)
 
     def get(self, workspace_id: WorkspaceId) -> Response[Workspace]:
-        """Read a workspace. The header `ETag` is what a change must send as `If-Match`."""
+        """Read a workspace. A change must send the header `ETag` of the answer as `If-Match`."""
         found = self._workspaces.get(workspace_id)
         return document(found, version=found.version)
 
@@ -88,7 +88,7 @@ class WorkspaceRoutes:
         return document(changed, version=changed.version)
 
     def delete(self, workspace_id: WorkspaceId) -> Response[Workspace]:
-        """Delete a workspace: closed to everyone at once, restorable until `purge_after`. Needs `If-Match`."""
+        """Delete a workspace. It is closed at once, and restorable until `purge_after`. Needs `If-Match`."""
         version = version_of_request(self._gate.event)
         deleted = self._workspaces.delete(self._gate.actor, workspace_id, version)
         return document(deleted, version=deleted.version)
@@ -104,6 +104,6 @@ class WorkspaceRoutes:
         return document(found, version=found.version)
 
     def leave(self, workspace_id: WorkspaceId) -> Response[None]:
-        """Leave a workspace: your keys in it end. The last owner cannot leave."""
+        """Leave a workspace. Your keys in it end. The last owner cannot leave."""
         self._members.leave(self._gate.actor, workspace_id)
         return nothing()

@@ -1,4 +1,4 @@
-"""Mail domains: claimed, proved by DNS, and open to those who have a mailbox there."""
+"""Mail domains: claim them, prove ownership by DNS, let people with a mailbox there join."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.store import DomainStore, Resolver, WorkspaceStore
 
 VERIFIED_FOR = timedelta(days=60)
-"""How long a proof counts. Domains change hands: one whose record was not seen for so long lets nobody in."""
+"""Validity of a proof. Domains change hands, so automatic joining stops when the record was not seen for so long."""
 
 LOOK_AGAIN_AFTER = timedelta(days=7)
 DOMAIN_ROLES = frozenset({Role.MEMBER, Role.VIEWER})
 
 
 class Domains:
-    """Rules of mail domains. The proof is a TXT record that holds the domain's id, which is random and no secret."""
+    """Rules of mail domains. The proof is a TXT record with the domain's id, which is random and not secret."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Domains:
             return self._of(connection, workspace_id, domain_id)
 
     def add(self, actor: Actor, workspace_id: WorkspaceId, domain: str, role: Role, *, auto_join: bool) -> Domain:
-        """Claim a domain; nobody joins by it before it is verified.
+        """Claim a domain. People join by it only after it is verified.
 
         Raises ``invalid_domain``, ``invalid_domain_role`` or ``domain_exists``.
         """
@@ -116,7 +116,7 @@ class Domains:
             return self._of(unit.connection, workspace_id, domain_id)
 
     def remove(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> None:
-        """Give up a domain; who joined by it stays. Raises ``domain_not_found``."""
+        """Give up a domain; people who joined by it stay members. Raises ``domain_not_found``."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             present = self._of(unit.connection, workspace_id, domain_id)
@@ -124,7 +124,7 @@ class Domains:
             self._record(unit, actor, "domain.removed", workspace_id, present)
 
     def verify_again(self) -> int:
-        """Look whether proofs are still there; return how many were seen. Called once a day."""
+        """Look up the proofs again and return how many were found. Called once a day."""
         with self._database.transaction() as connection:
             due = self._domains.to_verify(connection, utc_now() - LOOK_AGAIN_AFTER)
         seen = [domain.id for domain in due if self._proved(_with_record(domain))]

@@ -1,4 +1,7 @@
-"""Invitations: made, sent again, withdrawn, accepted, declined; each once, and never after it was withdrawn."""
+"""Invitations: create, resend, withdraw, accept and decline them.
+
+An invitation is answered at most once, and never after it was withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 LIFETIME = timedelta(days=7)
 RESEND_AFTER = timedelta(seconds=60)
 MOST_OPEN = 500
-"""Open invitations of one workspace: a bound for the mail that a workspace can cause."""
+"""Limit of open invitations of one workspace. Bounds the mail that a workspace can cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class _Letter:
 
 
 class Invitations:
-    """Rules of invitations. Each change locks the workspace first, so that no two answers to one can both count."""
+    """Rules of invitations. Each change locks the workspace first, so only one of two concurrent answers counts."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Invitations:
         *,
         check_domains: bool = True,
     ) -> None:
-        """``check_domains``: whether DNS is asked if the invited address can get mail at all."""
+        """With ``check_domains``, ask DNS whether the domain of an invited address accepts mail."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Invitation](
@@ -82,7 +85,7 @@ class Invitations:
         self._deployment_key = deployment_key
         self._check_domains = check_domains
 
-    # ------------------------------------------------------------------------------------- for who invites
+    # ------------------------------------------------------------------------------------- for inviters
 
     def of_workspace(
         self,
@@ -92,7 +95,7 @@ class Invitations:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Invitation]:
-        """Return invitations of a workspace, the newest first, with what became of their last mails."""
+        """Return invitations of a workspace, the newest first, with the delivery states of their last mails."""
         with self._database.transaction() as connection:
             return self._invitations.of_workspace(
                 connection, workspace_id, utc_now(), state=state, after=after, limit=limit
@@ -104,7 +107,7 @@ class Invitations:
             return self._of(connection, workspace_id, invitation_id)
 
     def invite(self, actor: Actor, workspace_id: WorkspaceId, email: str, role: Role, *, base: str = "") -> Invitation:
-        """Invite an address, and mail the link, which begins with ``base`` where the deployment has no domain.
+        """Invite an address and mail the link; it begins with ``base`` when the deployment has no domain.
 
         Raises ``invalid_address``, ``owners_only``, ``already_member``, ``already_invited`` or
         ``too_many_invitations``.
@@ -136,7 +139,7 @@ class Invitations:
     def resend(
         self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId, *, base: str = ""
     ) -> Invitation:
-        """Mail a new link; the old one is no longer valid, and the time to answer begins anew.
+        """Mail a new link. The old link becomes invalid, and the time to answer restarts.
 
         Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
         """
@@ -170,27 +173,27 @@ class Invitations:
             self._settle(unit, actor, found, InvitationState.REVOKED)
 
     def withdraw(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
-        """Withdraw all open invitations of these addresses, in ``unit``, which has locked the workspace."""
+        """Withdraw all open invitations of these addresses in ``unit``, which must hold the lock of the workspace."""
         now = utc_now()
         for address in addresses:
             for found in self._invitations.open_of(unit.connection, workspace_id, address, now):
                 self._settle(unit, actor, found, InvitationState.REVOKED)
 
-    # ------------------------------------------------------------------------------------- for who is invited
+    # ------------------------------------------------------------------------------------- for invited people
 
     def mine(self, account_id: AccountId) -> Sequence[Invitation]:
-        """Return the invitations to any address of a person that they can accept."""
+        """Return the acceptable invitations to any verified address of a person."""
         with self._database.transaction() as connection:
             addresses = self._members.addresses(connection, account_id)
             return self._invitations.pending_for(connection, addresses, utc_now())
 
     def pending_for(self, email: str) -> Sequence[Invitation]:
-        """Return the invitations that a person with this verified address can accept."""
+        """Return the acceptable invitations to a verified address."""
         with self._database.transaction() as connection:
             return self._invitations.pending_for(connection, [email], utc_now())
 
     def by_token(self, token: str) -> Invitation:
-        """Return the invitation that a link is for, in whatever state; raises ``invitation_not_found``."""
+        """Return the invitation of a link, in any state; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
             found = self._invitations.by_token(connection, hash_of_token(token), utc_now())
         if found is None:
@@ -198,7 +201,7 @@ class Invitations:
         return found
 
     def to(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
-        """Return an invitation to the acting person, in whatever state; raises ``invitation_not_found``."""
+        """Return an invitation to the acting person, in any state; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
             found = self._invitations.get(connection, invitation_id, utc_now())
             if found is None or not self._has_address(connection, actor, found):
@@ -229,7 +232,7 @@ class Invitations:
             self._settle(unit, actor, self._open(unit, actor, invitation_id), InvitationState.DECLINED)
 
     def decline_by_token(self, token: str, actor: Actor) -> Invitation:
-        """Decline by the link alone: whoever holds it reads the invited mailbox. Raises as :meth:`accept` does."""
+        """Decline by the link alone, which proves access to the invited mailbox. Raises as :meth:`accept` does."""
         found = self.by_token(token)
         invited = Actor(
             kind=ActorKind.ANONYMOUS,
@@ -250,13 +253,13 @@ class Invitations:
         return found
 
     def _open(self, unit: Unit, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
-        """Return an invitation that can be answered (by ``actor``, when given), with its workspace locked."""
+        """Lock the workspace and return an invitation that can be answered (by ``actor``, when given)."""
         connection = unit.connection
         found = self._invitations.get(connection, invitation_id, utc_now())
         if found is None or (actor is not None and not self._has_address(connection, actor, found)):
             raise invitation_not_found()
         place = self._workspaces.lock(connection, found.workspace_id)
-        found = self._invitations.get(connection, invitation_id, utc_now())  # as it is now that nobody changes it
+        found = self._invitations.get(connection, invitation_id, utc_now())  # read again under the lock
         if found is None or place is None or not place.alive:
             raise invitation_not_found()
         if found.state is not InvitationState.PENDING:
@@ -273,7 +276,7 @@ class Invitations:
         for found in self._invitations.open_of(unit.connection, workspace_id, email, now):
             if found.state is InvitationState.PENDING:
                 raise already_invited()
-            self._settle(unit, actor, found, InvitationState.REVOKED)  # its time is over: the new one takes its place
+            self._settle(unit, actor, found, InvitationState.REVOKED)  # expired: the new invitation replaces it
 
     def _letter(
         self,

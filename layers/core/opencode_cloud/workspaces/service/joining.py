@@ -1,4 +1,4 @@
-"""The one way into a workspace."""
+"""Create memberships: all ways of joining a workspace use this module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Joining:
-    """Makes people members. The workspace must be locked by the unit."""
+    """Makes people members. The unit must hold the lock of the workspace."""
 
     def __init__(self, members: MemberStore, audit: AuditTrail) -> None:
         self._members = members
@@ -35,10 +35,10 @@ class Joining:
         role: Role,
         by: str,
     ) -> str:
-        """Make a person a member and return the member's id; who was one before gets their row back.
+        """Make a person a member and return the member's id; a former member gets their row back.
 
-        Who is a member already stays what they are: their role may have been changed since they were invited.
-        ``by`` says how they came: ``founding``, ``invitation``, ``domain`` or ``operator``.
+        A present member keeps their role, since it may have been changed after the invitation.
+        ``by`` names the way of joining: ``founding``, ``invitation``, ``domain`` or ``operator``.
         """
         place = self._members.place(unit.connection, workspace_id, account_id)
         if place and not place.removed:

@@ -1,4 +1,4 @@
-"""Members: listed, given another role, removed, leaving."""
+"""Members: list them, change their roles, remove them, let them leave."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Members:
-    """Rules of membership: a workspace always has an owner, and only owners touch owners."""
+    """Rules of membership: a workspace always has an owner, and only owners change or remove owners."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Members:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Member]:
-        """Return members of a workspace by id; of one role, or with a text in name or address."""
+        """Return members of a workspace by id, optionally of one role or with a text in name or address."""
         with self._database.transaction() as connection:
             return self._members.of_workspace(
                 connection, workspace_id, role=role, search=search, after=after, limit=limit
@@ -97,7 +97,7 @@ class Members:
         return changed or found
 
     def remove(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> None:
-        """Remove a member: their keys die, their sessions and devices lose the workspace.
+        """Remove a member and revoke their keys. Their sessions and devices lose the workspace.
 
         Raises ``member_not_found``, ``owners_only`` or ``last_owner``.
         """
@@ -111,7 +111,7 @@ class Members:
                 self._mailer.queue(unit, Template.MEMBER_REMOVED, found.email, variables, workspace_id)
 
     def leave(self, actor: Actor, workspace_id: WorkspaceId) -> None:
-        """Take the acting person out of a workspace; raises ``last_owner``, or ``person_required`` for keys."""
+        """Remove the acting person from a workspace; raises ``last_owner``, or ``person_required`` for keys."""
         require_person(actor)
         with self._outbox.unit() as unit:
             place, found = self._located(unit, workspace_id, MemberId(actor.id))
@@ -125,7 +125,7 @@ class Members:
         return place, found
 
     def _keep_an_owner(self, unit: Unit, workspace_id: WorkspaceId, member: Member) -> None:
-        """Raise ``last_owner`` when nobody would own the workspace without this member."""
+        """Raise ``last_owner`` when this member is the only owner of the workspace."""
         if member.role is Role.OWNER and not self._members.owners_besides(unit.connection, workspace_id, member.id):
             raise last_owner()
 
@@ -136,7 +136,7 @@ class Members:
         unit.tell(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
         keys = self._keys.revoke_of_member(unit, workspace.id, member.id)
         self._budgets.forget(unit, [member.id])
-        # An older invitation must not be a way back in.
+        # A removed person must not be able to return by an older invitation.
         addresses = self._members.addresses(unit.connection, member.account_id)
         self._invitations.withdraw(unit, actor, workspace.id, addresses)
         self._audit.record(

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def require_owner_for(actor: Actor, *roles: Role) -> None:
-    """Raise ``owners_only`` when one of ``roles`` is an owner's and the actor is none; operators may."""
+    """Raise ``owners_only`` when ``roles`` include the owner's and the actor is neither an owner nor an operator."""
     if Role.OWNER in roles and actor.role != Role.OWNER and actor.kind not in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
         raise owners_only()
 
 
 def require_person(actor: Actor) -> None:
-    """Raise ``person_required`` for keys: what concerns a person's own place is theirs to decide."""
+    """Raise ``person_required`` for keys. Only the person decides about their own membership."""
     if actor.credential is Credential.KEY or actor.kind not in {ActorKind.ACCOUNT, ActorKind.MEMBER}:
         raise person_required()
 
@@ -36,7 +36,7 @@ def clean_name(name: str) -> str:
 
 
 def locked(store: WorkspaceStore, connection: Connection, workspace_id: WorkspaceId) -> Workspace:
-    """Return a workspace that stays as it is until the end of the transaction; raises ``workspace_not_found``."""
+    """Lock and return a workspace until the end of the transaction; raises ``workspace_not_found``."""
     found = store.lock(connection, workspace_id)
     if found is None or not found.alive:
         raise workspace_not_found()

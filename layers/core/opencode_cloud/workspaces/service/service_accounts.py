@@ -1,4 +1,4 @@
-"""Service accounts: members that are no persons."""
+"""Service accounts: members that are not persons."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ServiceAccounts:
             return self._of(connection, workspace_id, service_account_id)
 
     def create(self, actor: Actor, workspace_id: WorkspaceId, name: str) -> ServiceAccount:
-        """Make a service account; it can do nothing before it gets a key."""
+        """Create a service account. It can act once it has a key."""
         now = utc_now()
         new = ServiceAccount(
             id=ServiceAccountId(new_id("svc")),
@@ -84,7 +84,7 @@ class ServiceAccounts:
         name: str | None = None,
         disabled: bool | None = None,
     ) -> ServiceAccount:
-        """Rename, disable (its keys are refused until it is enabled) or enable it."""
+        """Rename, disable or enable a service account. Keys of a disabled one are refused until it is enabled."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             present = self._of(unit.connection, workspace_id, service_account_id)
@@ -100,7 +100,7 @@ class ServiceAccounts:
             return self._of(unit.connection, workspace_id, service_account_id)
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> None:
-        """Delete a service account; its keys die."""
+        """Delete a service account and revoke its keys."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             present = self._of(unit.connection, workspace_id, service_account_id)

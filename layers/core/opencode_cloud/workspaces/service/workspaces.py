@@ -1,4 +1,4 @@
-"""Workspaces themselves: made, renamed, given away, deleted with a grace period, restored, purged, blocked."""
+"""Workspaces: create, rename, transfer, delete with a grace period, restore, purge and block them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.store import DomainStore, MemberStore, ServiceAccountStore, WorkspaceStore
 
 GRACE = timedelta(days=30)
-"""How long a deleted workspace can be restored."""
+"""Time within which a deleted workspace can be restored."""
 
 MOST_OWNED = 50
-"""Workspaces that one person may own: enough for anybody, and a bound for scripts that run away."""
+"""Limit of workspaces that one person owns. Enough for people; bounds runaway scripts."""
 
 PURGED_AT_ONCE = 100
 SYSTEM = Actor(kind=ActorKind.SYSTEM, name="schedule")
@@ -50,7 +50,7 @@ SYSTEM = Actor(kind=ActorKind.SYSTEM, name="schedule")
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceStores:
-    """The stores that workspaces themselves need."""
+    """The stores that :class:`Workspaces` needs."""
 
     workspaces: WorkspaceStore
     members: MemberStore
@@ -59,7 +59,7 @@ class WorkspaceStores:
 
 
 class Workspaces:
-    """Rules of workspaces themselves."""
+    """Rules of workspaces."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Workspaces:
         keys: Keys,
         forget_shares: Callable[[WorkspaceId], None],
     ) -> None:
-        """``forget_shares`` has all shares of a workspace removed, now or soon."""
+        """``forget_shares`` removes all shares of a workspace, at once or asynchronously."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Workspace](
@@ -85,7 +85,7 @@ class Workspaces:
     # ------------------------------------------------------------------------------------- for people
 
     def found(self, actor: Actor, name: str) -> Workspace:
-        """Make a workspace that the acting person owns; raises ``too_many_workspaces``."""
+        """Create a workspace that the acting person owns; raises ``too_many_workspaces``."""
         require_person(actor)
         with self._outbox.unit() as unit:
             if self._stores.workspaces.owned_by(unit.connection, actor.account_id) >= MOST_OWNED:
@@ -95,7 +95,7 @@ class Workspaces:
     def create(
         self, unit: Unit, account_id: AccountId, email: str, name: str, *, actor: Actor | None = None
     ) -> Workspace:
-        """Make a workspace with its owner, in ``unit``; the actor is the owner unless given."""
+        """Create a workspace with its owner in ``unit``. The actor is the owner unless another is given."""
         actor = actor or Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account_id=account_id)
         now = utc_now()
         workspace = Workspace(
@@ -123,12 +123,12 @@ class Workspaces:
     def memberships(
         self, account_id: AccountId, after: str | None = None, limit: int | None = None
     ) -> Sequence[Membership]:
-        """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
+        """Return the workspaces of a person by id, deleted ones only to owners, who can restore them."""
         with self._database.transaction() as connection:
             return self._stores.workspaces.memberships(connection, account_id, after, limit)
 
     def change(self, actor: Actor, workspace_id: WorkspaceId, version: int, values: dict[str, Any]) -> Workspace:
-        """Set name or retention of the audit trail; raises ``stale_version`` when ``version`` is not the present."""
+        """Set name or retention of the audit trail; raises ``stale_version`` when ``version`` is outdated."""
         if "name" in values:
             values = {**values, "name": clean_name(values["name"])}
         with self._outbox.unit() as unit:
@@ -152,7 +152,7 @@ class Workspaces:
             giver = self._stores.members.get(unit.connection, workspace_id, MemberId(actor.id))
             if heir is None or giver is None:
                 raise member_not_found()
-            if giver.role is not Role.OWNER:  # no longer, as of a moment ago
+            if giver.role is not Role.OWNER:  # demoted after the request was authorized
                 raise owners_only()
             now = utc_now()
             for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
@@ -170,7 +170,7 @@ class Workspaces:
             return found
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, version: int) -> Workspace:
-        """Delete a workspace: closed to everyone at once, restorable for ``GRACE``, then gone for good."""
+        """Delete a workspace. It is closed at once, restorable for ``GRACE``, and purged afterwards."""
         require_person(actor)
         with self._outbox.unit() as unit:
             present = self._at_version(unit, workspace_id, version)
@@ -203,9 +203,9 @@ class Workspaces:
     # ------------------------------------------------------------------------------------- for other features
 
     def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
-        """Make a person a member where a verified domain of theirs lets them in; return these workspaces.
+        """Make a person a member of each workspace that one of their mail domains opens; return these workspaces.
 
-        Who was once removed does not come back this way.
+        A person who was removed from a workspace does not rejoin it this way.
         """
         addresses = self._stores.members.addresses(unit.connection, account_id)
         by_domain = {domain_of(address): address for address in addresses}
@@ -224,20 +224,20 @@ class Workspaces:
     # ------------------------------------------------------------------------------------- for operators and schedules
 
     def look_up(self, workspace_id: WorkspaceId) -> Workspace:
-        """Return a workspace in whatever state; raises ``workspace_not_found``."""
+        """Return a workspace in any state; raises ``workspace_not_found``."""
         with self._database.transaction() as connection:
             return self._read(connection, workspace_id)
 
     def block(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
-        """Close a workspace to everyone, until it is unblocked."""
+        """Block a workspace: refuse all access until it is unblocked."""
         return self._set_blocked(actor, workspace_id, blocked=True)
 
     def unblock(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
-        """Open a blocked workspace again."""
+        """Unblock a workspace."""
         return self._set_blocked(actor, workspace_id, blocked=False)
 
     def purge_expired(self) -> int:
-        """Really delete the workspaces whose grace period is over; return how many. Called once a day."""
+        """Purge the workspaces whose grace period is over and return how many. Called once a day."""
         with self._database.transaction() as connection:
             due = self._stores.workspaces.to_purge(connection, utc_now(), PURGED_AT_ONCE)
         return sum(self._purge(WorkspaceId(workspace)) for workspace in due)
@@ -253,7 +253,7 @@ class Workspaces:
             for account in self._stores.service_accounts.all_ids(unit.connection, workspace_id):
                 unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace_id})
             self._keys.tell_all(unit, workspace_id)
-            # Before the commit: were it lost after it, nobody would know whose they were.
+            # Before the commit: a crash after it would leave shares whose workspace is no longer known.
             self._forget_shares(workspace_id)
             self._stores.workspaces.delete(unit.connection, workspace_id)
             unit.tell(Topic.CONFIGURATION, workspace_id)

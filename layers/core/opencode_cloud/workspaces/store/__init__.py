@@ -1,4 +1,4 @@
-"""Where workspaces are kept: the only room of the feature that knows SQL or AWS."""
+"""Storage of workspaces. Only this package of the feature knows SQL or AWS."""
 
 from opencode_cloud.workspaces.store.domains import DomainStore
 from opencode_cloud.workspaces.store.invitations import InvitationStore

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Opening(NamedTuple):
-    """A workspace that people of a domain join by themselves."""
+    """A workspace that people of a domain join automatically."""
 
     workspace_id: WorkspaceId
     domain: str
@@ -65,7 +65,7 @@ class DomainStore:
         return Domain.model_validate(row) if row else None
 
     def open_to(self, connection: Connection, names: Sequence[str], verified_since: datetime) -> Sequence[Opening]:
-        """Return the workspaces that people of these domains join by themselves."""
+        """Return the workspaces that people of these domains join automatically."""
         query = (
             select(domains.c.workspace_id, domains.c.domain, domains.c.role)
             .join(workspaces, workspaces.c.id == domains.c.workspace_id)
@@ -76,6 +76,6 @@ class DomainStore:
         return [Opening(row.workspace_id, row.domain, Role(row.role)) for row in connection.execute(query)]
 
     def to_verify(self, connection: Connection, verified_before: datetime) -> Sequence[Domain]:
-        """Return verified domains of all workspaces that were not looked up for long."""
+        """Return verified domains of all workspaces whose last proof is older than ``verified_before``."""
         query = select(domains).where(domains.c.verified_at < verified_before)
         return [Domain.model_validate(row) for row in connection.execute(query)]

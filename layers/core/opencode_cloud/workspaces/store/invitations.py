@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class InvitationStore:
-    """The table ``invitations``, with what became of the mails."""
+    """The table ``invitations``, joined with the states of the mails."""
 
     def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Write a new invitation."""
@@ -36,11 +36,11 @@ class InvitationStore:
         return self._one(connection, invitations.c.id == invitation_id, now)
 
     def by_token(self, connection: Connection, digest: bytes, now: datetime) -> Invitation | None:
-        """Return the invitation whose present link has this hash."""
+        """Return the invitation whose current link has this hash."""
         return self._one(connection, invitations.c.token_hash == digest, now)
 
     def generation(self, connection: Connection, invitation_id: InvitationId) -> tuple[int, datetime]:
-        """Return how many mails an invitation had, and when the last was queued."""
+        """Return the number of mails of an invitation, and the time when the last was queued."""
         row = connection.execute(
             select(invitations.c.generation, func.coalesce(mails.c.created_at, invitations.c.created_at).label("at"))
             .outerjoin(mails, mails.c.id == invitations.c.mail_id)
@@ -70,7 +70,7 @@ class InvitationStore:
     def open_of(
         self, connection: Connection, workspace_id: WorkspaceId, email: str, now: datetime
     ) -> Sequence[Invitation]:
-        """Return the invitations of an address to a workspace that nobody has answered; they may be expired."""
+        """Return the unanswered invitations of an address to a workspace; they may have expired."""
         query = _invitations(now).where(
             invitations.c.workspace_id == workspace_id, invitations.c.email == email, invitations.c.state == "pending"
         )
@@ -82,7 +82,7 @@ class InvitationStore:
         return connection.execute(query.where(_state(now) == InvitationState.PENDING)).scalar_one()
 
     def pending_for(self, connection: Connection, emails: Sequence[str], now: datetime) -> Sequence[Invitation]:
-        """Return the invitations that people with these addresses can accept."""
+        """Return the acceptable invitations to these addresses."""
         query = (
             _invitations(now)
             .where(invitations.c.email.in_(emails), _state(now) == InvitationState.PENDING)

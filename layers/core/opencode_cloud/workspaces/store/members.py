@@ -30,7 +30,7 @@ _MEMBER = select(
 
 
 class Place(NamedTuple):
-    """A membership's row, also of someone who was removed."""
+    """The row of a membership, present or removed."""
 
     id: str
     account_id: AccountId
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 class MemberStore:
-    """The table ``members``, with the addresses of the people."""
+    """The table ``members``, joined with the addresses of the people."""
 
     def add(
         self,
@@ -91,7 +91,7 @@ class MemberStore:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Member]:
-        """Return members of a workspace by id; of one role, or with a text in name or address."""
+        """Return members of a workspace by id, optionally of one role or with a text in name or address."""
         query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         if role is not None:
             query = query.where(members.c.role == role)
@@ -107,14 +107,14 @@ class MemberStore:
         return [Member.model_validate(row) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
 
     def all_places(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
-        """Return the rows of all who are or were in a workspace."""
+        """Return the rows of all present and former members of a workspace."""
         query = select(members.c.id, members.c.account_id, members.c.removed_at).where(
             members.c.workspace_id == workspace_id
         )
         return [Place(row.id, row.account_id, row.removed_at is not None) for row in connection.execute(query)]
 
     def owners_besides(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> int:
-        """Count the owners of a workspace but for one. Blocked accounts count not: they cannot act for it."""
+        """Count the other owners of a workspace, without blocked accounts, which cannot act for it."""
         query = (
             select(func.count())
             .select_from(members.join(accounts, accounts.c.id == members.c.account_id))
@@ -124,7 +124,7 @@ class MemberStore:
         return connection.execute(query).scalar_one()
 
     def by_address(self, connection: Connection, workspace_id: WorkspaceId, email: str) -> Member | None:
-        """Return the member with this address, whichever of their logins has it."""
+        """Return the member one of whose logins has this address."""
         candidates = union(
             select(accounts.c.id, accounts.c.email).where(accounts.c.email == email),
             select(logins.c.account_id, logins.c.email).where(logins.c.email == email),
@@ -135,7 +135,7 @@ class MemberStore:
         return Member.model_validate(row) if row else None
 
     def addresses(self, connection: Connection, account_id: AccountId) -> Sequence[str]:
-        """Return all addresses that were verified as a person's."""
+        """Return all verified addresses of a person."""
         query = union(
             select(accounts.c.email).where(accounts.c.id == account_id),
             select(logins.c.email).where(logins.c.account_id == account_id),

@@ -1,4 +1,4 @@
-"""Looking up TXT records."""
+"""Look up TXT records."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LIFETIME_SECONDS = 5.0
 
 
 class Resolver:
-    """DNS, by the machine's own servers or by the one at ``server`` (``address:port``)."""
+    """A DNS resolver that asks the machine's own servers, or the one at ``server`` (``address:port``)."""
 
     def __init__(self, server: str = "") -> None:
         self._server = server
 
     def texts(self, name: str) -> Sequence[str]:
-        """Return the texts of the TXT records ``name``; none when there are none, or nobody answered."""
+        """Return the texts of the TXT records ``name``; empty without such records, or without an answer."""
         try:
             answer = self._resolver().resolve(name, "TXT", lifetime=LIFETIME_SECONDS, search=False)
         except dns.exception.DNSException as error:

@@ -30,10 +30,10 @@ class WorkspaceStore:
         return Workspace.model_validate(row) if row else None
 
     def lock(self, connection: Connection, workspace_id: WorkspaceId) -> Workspace | None:
-        """Return a workspace whose row nobody else changes, or locks, until the end of the transaction.
+        """Lock a workspace's row until the end of the transaction and return it.
 
-        Every change of who is in a workspace begins so: then rules about all members at once, such as that there is
-        an owner, hold under concurrency too.
+        Every change of members begins with this lock. So rules about all members, such as "there is an owner", also
+        hold under concurrency.
         """
         row = connection.execute(select(workspaces).where(workspaces.c.id == workspace_id).with_for_update()).first()
         return Workspace.model_validate(row) if row else None
@@ -41,7 +41,7 @@ class WorkspaceStore:
     def change(
         self, connection: Connection, workspace_id: WorkspaceId, values: Mapping[str, Any], at: datetime
     ) -> None:
-        """Set columns of a workspace; its version advances."""
+        """Set columns of a workspace and increase its version."""
         connection.execute(
             workspaces.update()
             .where(workspaces.c.id == workspace_id)
@@ -49,7 +49,7 @@ class WorkspaceStore:
         )
 
     def delete(self, connection: Connection, workspace_id: WorkspaceId) -> None:
-        """Really delete a workspace and everything of it; only the audit trail outlives it."""
+        """Delete a workspace's row and all rows that belong to it, except the audit trail."""
         connection.execute(mails.delete().where(mails.c.workspace_id == workspace_id))
         connection.execute(workspaces.delete().where(workspaces.c.id == workspace_id))
 
@@ -61,7 +61,7 @@ class WorkspaceStore:
     def memberships(
         self, connection: Connection, account_id: AccountId, after: str | None = None, limit: int | None = None
     ) -> Sequence[Membership]:
-        """Return the workspaces that a person is in, by id; deleted ones only to their owners, who can restore them."""
+        """Return the workspaces of a person by id, deleted ones only to owners, who can restore them."""
         query = (
             select(
                 workspaces.c.id,
