@@ -11,12 +11,12 @@ HEAD = """# Roles, scopes and permissions
 Written from `contracts/permissions.py` by `make roles`; a test keeps the two alike. Every route of the API names the
 permission that it asks for as `x-permission` ([API](openapi.json)).
 
-A **role** is what a member is in a workspace. Besides what the table says: owners are made, changed and removed by
-owners only, and a workspace always has one.
+A **role** is what a member is in a workspace. Besides the table: only owners appoint, change and remove owners, and a
+workspace always has an owner.
 
 A key's **scopes** bound what it may be used for. A key may do what both its scopes and its holder's role allow, within
-its limits (models, IP ranges, expiry), wherever it is used. A **service account** has the role `admin`. What takes a
-person, such as letting others in, no scope includes.
+its limits (models, IP ranges, expiry), wherever it is used. A **service account** has the role `admin`. No scope
+includes actions that only a person may do, such as inviting members.
 
 """
 
