@@ -70,9 +70,8 @@ class CallAdmission:
             raise models.model_not_found(parsed.model, "/zen/v1/models")
         if refusal := _refusal(caller, catalogue, model):
             raise refusal
-        if denied := next(
-            (name for name in tool_names(parsed) if not caller.workspace.policy.tools.permit(name)), None
-        ):
+        permits = caller.workspace.policy.tools.permit
+        if denied := next((name for name in tool_names(parsed) if not permits(name)), None):
             raise models.tool_not_permitted(denied)
         if parsed.hosted_tools:
             raise models.hosted_tool(parsed.hosted_tools[0])
