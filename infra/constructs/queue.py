@@ -1,10 +1,18 @@
-"""Queues: encrypted, and TLS only on AWS."""
+"""Queues: encrypted, and TLS only on AWS; made from their declarations in infra/queues.py."""
+
+# jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
+# pyright: reportArgumentType=false
+
+from collections.abc import Mapping
 
 from aws_cdk import Duration
+from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.function import Function
 from infra.constructs.nag import acknowledge
+from infra.queues import QueueDeclaration
 from infra.stage import Stage
 
 PLAIN_HTTP = "The emulator speaks plain HTTP, on 127.0.0.1 only; on AWS nothing but TLS is let in."
@@ -38,3 +46,43 @@ def queue(
     if stage.local:
         acknowledge(made, PLAIN_HTTP, "SQS4")
     return made
+
+
+class Queues:
+    """The queues of a stack."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        declared: Mapping[str, QueueDeclaration],
+        failed: Mapping[str, sqs.Queue],
+    ) -> None:
+        """Make the queues `declared`; what failed for good goes into the queue of the same name in `failed`."""
+        self._declared = declared
+        self.by_name = {
+            name: queue(
+                scope,
+                name.capitalize(),
+                stage,
+                visibility=Duration.seconds(it.visibility_seconds),
+                failed=sqs.DeadLetterQueue(queue=failed[name], max_receive_count=it.max_receives),
+            )
+            for name, it in declared.items()
+        }
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Values of environment variables: the queues' URLs."""
+        return {it.variable: self.by_name[name].queue_url for name, it in self._declared.items()}
+
+    def connect(self, function: Function) -> None:
+        """Let `function` send to the queues that it produces for, and give it the messages that it consumes."""
+        produced = [name for name, it in self._declared.items() if function.name in it.producers]
+        if produced:
+            function.allow("sqs:SendMessage", on=[self.by_name[name].queue_arn for name in produced])
+        for name, it in self._declared.items():
+            if function.name == it.consumer:
+                function.alias.add_event_source(
+                    sources.SqsEventSource(self.by_name[name], batch_size=it.batch, report_batch_item_failures=True)
+                )

@@ -9,8 +9,6 @@ from aws_cdk import CfnOutput, CustomResource, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import packaging
@@ -18,8 +16,9 @@ from infra.constructs.apis import route
 from infra.constructs.function import ANALYTICS, CONSOLE, Function, Layers, Size
 from infra.constructs.queue import dead_letter_queue
 from infra.constructs.streams import read_stream
+from infra.queues import PROMPT_ATTEMPTS, TIMEOUTS
 from infra.routes import API_ROUTES
-from infra.stacks.data import CONSOLE_TIMEOUTS, LEDGER_SECONDS, PROMPT_ATTEMPTS, DataStack
+from infra.stacks.data import DataStack
 from infra.stacks.database import DatabaseAccess
 from infra.stacks.sharing import SharingStack
 from infra.stage import Stage
@@ -29,10 +28,10 @@ SIZES = {
     "identity": Size(timeout=29, memory=1769),
     "console": Size(timeout=29, memory=1769),
     # A whole vCPU: after a kill, a change must be relayed within five seconds, and the start takes most of them.
-    "relay": Size(timeout=CONSOLE_TIMEOUTS["relay"], memory=1769),
-    "mail": Size(timeout=CONSOLE_TIMEOUTS["mail"], memory=1024),
+    "relay": Size(timeout=TIMEOUTS["relay"], memory=1769),
+    "mail": Size(timeout=TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
-    "ledger": Size(timeout=LEDGER_SECONDS, memory=1769),
+    "ledger": Size(timeout=TIMEOUTS["ledger"], memory=1769),
     "operate": Size(timeout=120, memory=1024),
     "migrate": Size(timeout=900, memory=1024),
 }
@@ -60,12 +59,14 @@ class ConsoleStack(Stack):
         self._stage = stage
         self._data = data
         self._database = database
+        self._queues = (data.queues, sharing.queues)
+        self._known = {**data.known, **sharing.queues.known, **database.environment}
         self._layers = Layers.build(self, stage, CONSOLE)
         self.migrate = self._migrate()
         self.migration = self._migration()
         self.identity = self._identity()
         self.console = self._console()
-        self.relay = self._relay(sharing.purges)
+        self.relay = self._relay()
         self.mail = self._mail()
         self.failed = {"ledger": dead_letter_queue(self, "LedgerFailed", stage)}
         self.ledger = self._ledger()
@@ -89,7 +90,7 @@ class ConsoleStack(Stack):
             stage=self._stage,
             layers=layers or self._layers,
             size=SIZES[name],
-            known={**self._data.known, **self._database.environment},
+            known=self._known,
             own=own,
             place=self._database.place if name in WITH_DATABASE else None,
             # A snapshot costs by the month, and is worth it where somebody waits for a start.
@@ -97,6 +98,8 @@ class ConsoleStack(Stack):
         )
         if name in WITH_DATABASE:
             self._database.allow(function)
+        for queues in self._queues:
+            queues.connect(function)
         return function
 
     def _migrate(self) -> Function:
@@ -129,7 +132,6 @@ class ConsoleStack(Stack):
         function = self._function("identity")
         self._allow_known(function)
         self._allow_sessions(function)
-        self._allow_sending(function, "audit")
         function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn])
         function.allow("kms:Sign", on=[key.key_arn for key in self._data.signing_keys])
         return function
@@ -140,7 +142,6 @@ class ConsoleStack(Stack):
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
-        self._allow_sending(function, "relay", "audit", "mail", "export")
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         # It signs URLs of exports with its own rights.
         self._allow_exports(function, "s3:GetObject")
@@ -148,17 +149,13 @@ class ConsoleStack(Stack):
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
         return function
 
-    def _relay(self, purges: sqs.Queue) -> Function:
+    def _relay(self) -> Function:
         data = self._data
-        function = self._function("relay", PURGE_QUEUE_URL=purges.queue_url)
+        function = self._function("relay")
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
-        self._allow_sending(function, "relay", "mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
-        function.allow("sqs:SendMessage", on=[purges.queue_arn])
-        for name in ("relay", "audit"):
-            self._consume(function, name)
         # Once a day, since each tick wakes the database.
         daily = events.Rule(self, "Daily", schedule=events.Schedule.cron(hour="4", minute="17"))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
@@ -169,14 +166,12 @@ class ConsoleStack(Stack):
         data = self._data
         function = self._function("mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
-        self._allow_sending(function, "mail")
         identities = [self.format_arn(service="ses", resource=kind, resource_name="*") for kind in SES_RESOURCES]
         # The emulator does not see in a request to send whose identity it is about.
         identities = ["*"] if self._stage.local else identities
         function.allow_any(
             "ses:SendEmail", on=identities, because="The sender's identity belongs to the account, not to this stack."
         )
-        self._consume(function, "mail")
         return function
 
     def _ledger(self) -> Function:
@@ -186,7 +181,6 @@ class ConsoleStack(Stack):
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
-        self._allow_sending(function, "relay", "mail", "export")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         # Metadata of calls goes earlier than the calls themselves.
@@ -195,8 +189,6 @@ class ConsoleStack(Stack):
         window = Duration.seconds(1 if self._stage.local else 30)
         # As with the queues: it must outlast a database that is away for half an hour.
         read_stream(function, data.usage, window=window, failed=self.failed["ledger"], attempts=PROMPT_ATTEMPTS)
-        for name in ("alerts", "export"):
-            self._consume(function, name)
         # Just after the relay's tick: the database is awake then, and need not wake twice.
         nightly = events.Rule(self, "Nightly", schedule=events.Schedule.cron(hour="4", minute="19"))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
@@ -211,7 +203,6 @@ class ConsoleStack(Stack):
         self._allow_known(function)
         self._allow_sessions(function)
         self._allow_projecting(function)
-        self._allow_sending(function, "relay", "mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         function.allow("dynamodb:Query", on=[data.usage.table_arn])
@@ -249,14 +240,6 @@ class ConsoleStack(Stack):
     def _allow_exports(self, function: Function, *actions: str) -> None:
         because = "Exports are named by workspaces, which come and go while the functions run."
         function.allow_any(*actions, on=[self._data.exports_arn], because=because)
-
-    def _allow_sending(self, function: Function, *queues: str) -> None:
-        function.allow("sqs:SendMessage", on=[self._data.queues[name].queue_arn for name in queues])
-
-    def _consume(self, function: Function, name: str) -> None:
-        function.alias.add_event_source(
-            sources.SqsEventSource(self._data.queues[name], batch_size=10, report_batch_item_failures=True)
-        )
 
 
 SES_RESOURCES = ("identity", "configuration-set")

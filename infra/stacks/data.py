@@ -14,26 +14,17 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.nag import acknowledge
-from infra.constructs.queue import PLAIN_HTTP, dead_letter_queue, queue
+from infra.constructs.queue import PLAIN_HTTP, Queues, dead_letter_queue
+from infra.queues import CONSOLE_QUEUES
 from infra.settings import of_stage
 from infra.stage import Stage
 from infra.tables import TABLES, TTL_ATTRIBUTE, Index
 
-LEDGER_SECONDS = 300
-"""That the function behind the queues `alerts` and `export` may take: an export reads millions of rows."""
-
-CONSOLE_TIMEOUTS = {"relay": 60, "audit": 60, "mail": 60, "alerts": LEDGER_SECONDS, "export": LEDGER_SECONDS}
-"""Queues of the console plane, and the seconds that the function behind each may take for a batch."""
-
 LOCAL_MAIL_DOMAIN = "localhost.test"
 """Domain of the sender in stage local's mails. It does not exist."""
-
-PROMPT_ATTEMPTS = 50
-"""Attempts before a message counts as failed: it must outlast a database that is away for half an hour."""
 
 
 class DataStack(Stack):
@@ -73,8 +64,8 @@ class DataStack(Stack):
         self.origin_secret_arn = self._secret("Origin", "By which the gateway knows that a request came by the CDN.")
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
-        self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_TIMEOUTS}
-        self.queues = {name: self._queue(name, stage) for name in CONSOLE_TIMEOUTS}
+        self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_QUEUES}
+        self.queues = Queues(self, stage, CONSOLE_QUEUES, self.failed)
         self.mail_settings = self._mail_settings(stage)
         self.known = self._known(stage)
         """Values of environment variables; each function gets those that it declares."""
@@ -98,7 +89,7 @@ class DataStack(Stack):
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
         }
-        outputs |= {f"{name.capitalize()}QueueUrl": made.queue_url for name, made in self.queues.items()}
+        outputs |= {f"{name.capitalize()}QueueUrl": made.queue_url for name, made in self.queues.by_name.items()}
         outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
@@ -126,11 +117,7 @@ class DataStack(Stack):
             "SIGNING_KEYS": self.signing_key_arns,
             "CREDENTIALS_KEY": self.credentials_key.key_arn,
             "SES_CONFIGURATION_SET": self.mail_settings.configuration_set_name,
-            "RELAY_QUEUE_URL": self.queues["relay"].queue_url,
-            "AUDIT_QUEUE_URL": self.queues["audit"].queue_url,
-            "MAIL_QUEUE_URL": self.queues["mail"].queue_url,
-            "ALERTS_QUEUE_URL": self.queues["alerts"].queue_url,
-            "EXPORTS_QUEUE_URL": self.queues["export"].queue_url,
+            **self.queues.known,
         }
 
     def _table(self, name: str) -> dynamodb.TableV2:
@@ -170,19 +157,10 @@ class DataStack(Stack):
             removal_policy=self._removal,
         )
 
-    def _queue(self, name: str, stage: Stage) -> sqs.Queue:
-        return queue(
-            self,
-            name.capitalize(),
-            stage,
-            visibility=Duration.seconds(CONSOLE_TIMEOUTS[name]),
-            failed=sqs.DeadLetterQueue(queue=self.failed[name], max_receive_count=PROMPT_ATTEMPTS),
-        )
-
     def _mail_settings(self, stage: Stage) -> ses.ConfigurationSet:
         """Have SES tell the queue `mail` what became of each mail."""
         topic = sns.Topic(self, "MailEvents", enforce_ssl=not stage.local)
-        topic.add_subscription(subscriptions.SqsSubscription(self.queues["mail"], raw_message_delivery=True))
+        topic.add_subscription(subscriptions.SqsSubscription(self.queues.by_name["mail"], raw_message_delivery=True))
         if stage.local:
             acknowledge(topic, PLAIN_HTTP, "SNS3")
         if stage.local:

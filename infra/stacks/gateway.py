@@ -152,7 +152,7 @@ class GatewayStack(ZonedStack):
         function.allow(*(f"dynamodb:{action}" for action in rows), on=[data.budgets.table_arn])
         function.allow("dynamodb:Query", on=[f"{data.budgets.table_arn}/index/{LEASES_INDEX}"])
         function.allow("dynamodb:PutItem", on=[data.usage.table_arn])
-        function.allow("sqs:SendMessage", on=[data.queues["alerts"].queue_arn])
+        data.queues.connect(function)
         read_stream(
             function, data.usage, window=Duration.seconds(1 if self._stage.local else 5), failed=self.failed["budgets"]
         )

@@ -47,7 +47,7 @@ class ObservabilityStack(Stack):
         self._sharing = sharing
         self._functions = [*sharing.functions, *console.functions, *gateway.functions]
         self._failed = {**sharing.failed, **data.failed, **gateway.failed, **console.failed}
-        self._queues = data.queues
+        self._queues = data.queues.by_name
         self._cluster = cluster
         self._topic = self._alarm_topic(stage)
         self._service_alarms()

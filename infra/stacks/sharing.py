@@ -12,13 +12,13 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.apis import HttpGateway, WebSocketGateway, route
 from infra.constructs.function import Function, Layers, Size
 from infra.constructs.nag import acknowledge
-from infra.constructs.queue import dead_letter_queue, queue
+from infra.constructs.queue import Queues, dead_letter_queue
+from infra.queues import SHARING_QUEUES, TIMEOUTS
 from infra.routes import API_ROUTES
 from infra.stacks.data import DataStack
 from infra.stage import Stage
@@ -31,7 +31,7 @@ SIZES = {
     "live": Size(timeout=29, memory=1024),
     "deliver": Size(timeout=120, memory=1024),
     "snapshot": Size(timeout=40, memory=1769),
-    "purge": Size(timeout=60, memory=1024),
+    "purge": Size(timeout=TIMEOUTS["purge"], memory=1024),
 }
 IN_BACKGROUND = ("deliver", "snapshot", "purge")
 """Functions without a waiting caller. Each has a queue for its failed invocations."""
@@ -47,7 +47,8 @@ class SharingStack(Stack):
         self._layers = Layers.build(self, stage)
         self.websocket = WebSocketGateway(self, "WebSocket", stage=stage, api_id=WEBSOCKET_API_ID)
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in IN_BACKGROUND}
-        self.purges = self._purge_queue()
+        failed = {name: self.failed[it.consumer] for name, it in SHARING_QUEUES.items()}
+        self.queues = Queues(self, stage, SHARING_QUEUES, failed)
         self.deliver = self._deliver()
         self.share = self._share()
         self.live = self._live()
@@ -59,24 +60,15 @@ class SharingStack(Stack):
         self.websocket.route(self.live.alias)
         self._outputs()
 
-    def _purge_queue(self) -> sqs.Queue:
-        return queue(
-            self,
-            "Purges",
-            self._stage,
-            # AWS's advice: six times the function's timeout, so that no attempt overlaps with the next.
-            visibility=Duration.seconds(6 * SIZES["purge"].timeout),
-            failed=sqs.DeadLetterQueue(queue=self.failed["purge"], max_receive_count=10),
-        )
-
     def _function(self, name: str, **own: str) -> Function:
-        known = {**self._data.known, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
-        return Function(self, name, stage=self._stage, layers=self._layers, size=SIZES[name], known=known, own=own)
+        known = {**self._data.known, **self.queues.known, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
+        function = Function(self, name, stage=self._stage, layers=self._layers, size=SIZES[name], known=known, own=own)
+        for queues in (self._data.queues, self.queues):
+            queues.connect(function)
+        return function
 
     def _share(self) -> Function:
-        function = self._function(
-            "share", DELIVER_FUNCTION=self.deliver.alias.function_arn, PURGE_QUEUE_URL=self.purges.queue_url
-        )
+        function = self._function("share", DELIVER_FUNCTION=self.deliver.alias.function_arn)
         self._allow_rows(function, "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
         function.allow("dynamodb:Query", on=indexes)
@@ -85,7 +77,6 @@ class SharingStack(Stack):
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
-        function.allow("sqs:SendMessage", on=[self.purges.queue_arn, self._data.queues["audit"].queue_arn])
         self._allow_known_people(function)
         self._allow_counting(function)
         function.allow("kms:GetPublicKey", on=[key.key_arn for key in self._data.signing_keys])
@@ -141,17 +132,13 @@ class SharingStack(Stack):
         return function
 
     def _purge(self) -> Function:
-        function = self._function("purge", PURGE_QUEUE_URL=self.purges.queue_url)
+        function = self._function("purge")
         shares = self._data.shares.table_arn
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
         function.allow("dynamodb:Query", on=[f"{shares}/index/{name}" for name in (EXPIRY_INDEX, WORKSPACE_INDEX)])
         self._allow_objects(function, "DeleteObject", "DeleteObjectVersion")
         function.allow("s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
-        function.allow("sqs:SendMessage", on=[self.purges.queue_arn])
         self._allow_sockets(function, "POST", "DELETE")
-        function.alias.add_event_source(
-            sources.SqsEventSource(self.purges, batch_size=1, report_batch_item_failures=True)
-        )
         self._keep_failed_events(function)
         schedule = events.Rule(self, "ExpirySchedule", schedule=events.Schedule.rate(Duration.minutes(5)))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
@@ -210,7 +197,7 @@ class SharingStack(Stack):
             "WebSocketApiId": self.websocket.api.api_id,
             "WebSocketUrl": self.websocket.url,
             "WebSocketEndpoint": self.websocket.endpoint,
-            "PurgeQueueUrl": self.purges.queue_url,
+            "PurgeQueueUrl": self.queues.by_name["purges"].queue_url,
         }
         outputs |= {f"{f.name.capitalize()}FunctionName": f.function.function_name for f in self.functions}
         outputs |= {f"{name.capitalize()}FailedQueueUrl": failed.queue_url for name, failed in self.failed.items()}
