@@ -16,17 +16,10 @@ from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.mail import mails
 from tests.browsing import Browser, Page
 from tests.integration.people import People, Person
+from tests.menu import console_menu
 from tests.waiting import PATIENCE, until
 
-PAGES = {
-    "": Permission.WORKSPACE_READ,
-    "/members": Permission.MEMBER_READ,
-    "/keys": Permission.KEY_OWN,
-    "/usage": Permission.USAGE_OWN,
-    "/policy": Permission.POLICY_READ,
-    "/configuration": Permission.CONFIGURATION_READ,
-    "/audit": Permission.AUDIT_READ,
-}
+PAGES = {page.path: page.permission for page in console_menu()}
 FORMS = {
     "/members/mem_x/role": Permission.MEMBER_UPDATE,
     "/members/mem_x/remove": Permission.MEMBER_REMOVE,

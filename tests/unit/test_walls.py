@@ -26,9 +26,9 @@ FORBIDDEN = [
     (LAYERS, "schema/keys.py", "opencode_cloud.access.models"),
     (LAYERS, "access/models.py", "opencode_cloud.http.gate"),
     (LAYERS, "http/gate.py", "opencode_cloud.workspaces.models"),
-    (LAYERS, "keys/models.py", "opencode_cloud.console.desk"),
+    (LAYERS, "keys/models.py", "opencode_cloud.console.app"),
     (LAYERS, "sharing/models.py", "opencode_cloud.composition.control_plane"),
-    (LAYERS, "operators/service.py", "opencode_cloud.console.desk"),
+    (LAYERS, "operators/service.py", "opencode_cloud.console.app"),
     (LAYERS, "budgets/service/balance.py", "opencode_cloud.keys.service"),  # keys import budgets: a cycle
     (LAYERS, "new_feature.py", "opencode_cloud.kit.clock"),
     (ROOMS, "console/keys.py", "opencode_cloud.keys.routes.keys"),

@@ -11,7 +11,7 @@ from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.budgets.routes import BudgetsRoutes
 from opencode_cloud.catalogue.routes import ModelRoutes
 from opencode_cloud.catalogue.service import CatalogueCache
-from opencode_cloud.composition.console_pages import AdministrationPages
+from opencode_cloud.composition.console_pages import Console
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.budgets import budget_services
@@ -27,7 +27,7 @@ from opencode_cloud.composition.settings import (
     RedirectUris,
     RequestsPerMinute,
 )
-from opencode_cloud.console.desk import Desk
+from opencode_cloud.console.app import ConsoleApp
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.documents import DocumentRoutes
 from opencode_cloud.http.gate import only_once
@@ -101,8 +101,8 @@ class ConsoleApps:
         identity.mount(app)
         limiter = RateLimiter(settings.sessions_table)
         InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
-        desk = Desk(allowed, plane.deployment_key, identity.note_use, settings.public_url)
-        AdministrationPages(desk, allowed, team, plane.publisher, plane.audit_reading, self._usage.reading).mount(app)
+        console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url)
+        Console(console, allowed, team, plane.publisher, plane.audit_reading, self._usage.reading).mount(app)
         return app
 
     def _identity_pages(self) -> IdentityPages:

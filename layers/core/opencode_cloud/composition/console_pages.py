@@ -17,30 +17,31 @@ if TYPE_CHECKING:
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.service import AuditReading
-    from opencode_cloud.console.desk import Desk
+    from opencode_cloud.console.app import ConsoleApp
     from opencode_cloud.policies.service import Publisher
     from opencode_cloud.usage.service import Reading
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 
 @dataclass(frozen=True, slots=True)
-class AdministrationPages:
+class Console:
     """All pages under ``/console``."""
 
-    desk: Desk
+    app: ConsoleApp
     access: Access
     team: WorkspaceServices
     publisher: Publisher
     reading: AuditReading
     usage: Reading
 
-    def mount(self, app: APIGatewayHttpResolver) -> None:
-        """Add every page to ``app``."""
-        self.desk.mount(app)
-        Overview(self.desk, self.access, self.team, self.publisher).mount(app)
-        MemberPages(self.desk, self.team.members, self.team.invitations).mount()
-        KeyPages(self.desk, self.team.keys, self.team.service_accounts).mount()
-        PolicyPages(self.desk, self.publisher).mount()
-        ConfigurationPages(self.desk, self.publisher).mount()
-        AuditPages(self.desk, self.reading).mount()
-        UsagePages(self.desk, self.usage).mount()
+    def mount(self, resolver: APIGatewayHttpResolver) -> None:
+        """Add every page to ``resolver``; this is also the order of the menu."""
+        app = self.app
+        app.mount(resolver)
+        Overview(app, self.access, self.team, self.publisher).mount(resolver)
+        MemberPages(app, self.team.members, self.team.invitations).mount()
+        KeyPages(app, self.team.keys, self.team.service_accounts).mount()
+        UsagePages(app, self.usage).mount()
+        PolicyPages(app, self.publisher).mount()
+        ConfigurationPages(app, self.publisher).mount()
+        AuditPages(app, self.reading).mount()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.audit.models import Filter
-from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, encode_cursor
 
@@ -25,25 +26,26 @@ KINDS = ("member", "invitation", "key", "service_account", "policy", "configurat
 class AuditPages:
     """Who changed what, for whom may know."""
 
-    def __init__(self, desk: Desk, reading: AuditReading) -> None:
-        self._desk = desk
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html")
+
+    def __init__(self, app: ConsoleApp, reading: AuditReading) -> None:
+        self._app = app
         self._reading = reading
 
     def mount(self) -> None:
         """Add every page."""
-        self._desk.get("/audit", self.show, Permission.AUDIT_READ)
+        self._app.add(self.PAGE, self.show)
 
-    def show(self, visit: Visit) -> Response[str]:
+    def show(self, request: PageRequest) -> Response[str]:
         """``GET .../audit?action=member.*&actor=...``: the latest entries first."""
-        action, actor = visit.query("action")[:LONGEST_ACTION], visit.query("actor")[:LONGEST_NAME]
-        after = decode_cursor(visit.query("cursor"), tuple[datetime, str])
-        rows = self._reading.find(visit.place.id, Filter(action=action, actor=actor), after, DEFAULT_LIMIT + 1)
+        action, actor = request.query("action")[:LONGEST_ACTION], request.query("actor")[:LONGEST_NAME]
+        after = decode_cursor(request.query("cursor"), tuple[datetime, str])
+        rows = self._reading.find(request.workspace.id, Filter(action=action, actor=actor), after, DEFAULT_LIMIT + 1)
         shown = rows[:DEFAULT_LIMIT]
         asked = {name: value for name, value in (("action", action), ("actor", actor)) if value}
         more = {**asked, "cursor": encode_cursor((shown[-1].at, shown[-1].id))} if len(rows) > DEFAULT_LIMIT else None
-        return self._desk.page(
-            visit,
-            "audit.html",
+        return self._app.page(
+            request,
             entries=shown,
             action=action,
             actor=actor,

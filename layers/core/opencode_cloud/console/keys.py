@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm, checked
+from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
 from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.http.pages import see
@@ -36,15 +37,17 @@ SCOPES = {
 class KeyPages:
     """Pages of keys and service accounts."""
 
-    def __init__(self, desk: Desk, keys: Keys, machines: ServiceAccounts) -> None:
-        self._desk = desk
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/keys", "Keys", Permission.KEY_OWN, "keys.html")
+
+    def __init__(self, app: ConsoleApp, keys: Keys, machines: ServiceAccounts) -> None:
+        self._app = app
         self._keys = keys
         self._machines = machines
 
     def mount(self) -> None:
         """Add every page."""
-        get, post = self._desk.get, self._desk.post
-        get("/keys", self.show, Permission.KEY_OWN)
+        routes = self._app.add(self.PAGE, self.show)
+        get, post = routes.get, routes.post
         post("/keys", self.create, Permission.KEY_OWN, self.show)
         get("/keys/<key_id>/revoke", self.ask_revoke, Permission.KEY_OWN)
         post("/keys/<key_id>/revoke", self.revoke, Permission.KEY_OWN, self.show)
@@ -53,18 +56,17 @@ class KeyPages:
         post(f"{one}/disable", self.disable, manage, self.show)
         post(f"{one}/enable", self.enable, manage, self.show)
 
-    def show(self, visit: Visit, **_ids: str) -> Response[str]:
+    def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../keys``: the keys that the actor may see, the newest first; a form for another one."""
-        after = decode_cursor(visit.query("cursor"), tuple[str])
-        own = visit.query("own") == "1"
+        after = decode_cursor(request.query("cursor"), tuple[str])
+        own = request.query("own") == "1"
         rows = self._keys.of_workspace(
-            visit.actor, visit.place.id, own=own, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
+            request.actor, request.workspace.id, own=own, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
         )
-        readable = visit.may(Permission.SERVICE_ACCOUNT_READ)
-        machines = list(self._machines.of_workspace(visit.place.id, limit=SHOWN_MACHINES)) if readable else []
-        return self._desk.page(
-            visit,
-            "keys.html",
+        readable = request.may(Permission.SERVICE_ACCOUNT_READ)
+        machines = list(self._machines.of_workspace(request.workspace.id, limit=SHOWN_MACHINES)) if readable else []
+        return self._app.page(
+            request,
             keys=page_of(rows, DEFAULT_LIMIT, lambda row: (row.id,), lambda row: row),
             own=own,
             machines=machines,
@@ -72,9 +74,9 @@ class KeyPages:
             lifetimes=LIFETIMES,
         )
 
-    def create(self, visit: Visit) -> Response[str]:
+    def create(self, request: PageRequest) -> Response[str]:
         """``POST .../keys``: the new key is on the page that answers, and nowhere else."""
-        form = visit.form
+        form = request.form
         days = form.one("days")
         if days not in LIFETIMES:
             raise InvalidForm([Fault(path="/days", message="choose one of the offered lifetimes")])
@@ -97,31 +99,31 @@ class KeyPages:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        made = self._keys.create(visit.actor, visit.place.id, wish)
-        return self._desk.page(visit, "new_key.html", key=made)
+        made = self._keys.create(request.actor, request.workspace.id, wish)
+        return self._app.page(request, "new_key.html", key=made)
 
-    def ask_revoke(self, visit: Visit, key_id: KeyId) -> Response[str]:
+    def ask_revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``GET .../keys/{key_id}/revoke``: what revoking means, and the button that does it."""
-        found = self._keys.get(visit.actor, visit.place.id, key_id)
-        return self._desk.page(visit, "revoke_key.html", key=found)
+        found = self._keys.get(request.actor, request.workspace.id, key_id)
+        return self._app.page(request, "revoke_key.html", key=found)
 
-    def revoke(self, visit: Visit, key_id: KeyId) -> Response[str]:
+    def revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``POST .../keys/{key_id}/revoke``."""
-        self._keys.revoke(visit.actor, visit.place.id, key_id)
-        return see(f"{visit.base}/keys?done=revoked")
+        self._keys.revoke(request.actor, request.workspace.id, key_id)
+        return see(f"{request.base}/keys?done=revoked")
 
-    def create_machine(self, visit: Visit) -> Response[str]:
+    def create_machine(self, request: PageRequest) -> Response[str]:
         """``POST .../service-accounts``."""
-        body = checked(NewServiceAccount, {"name": visit.form.one("name")})
-        self._machines.create(visit.actor, visit.place.id, body.name)
-        return see(f"{visit.base}/keys?done=machine")
+        body = checked(NewServiceAccount, {"name": request.form.one("name")})
+        self._machines.create(request.actor, request.workspace.id, body.name)
+        return see(f"{request.base}/keys?done=machine")
 
-    def disable(self, visit: Visit, machine: str) -> Response[str]:
+    def disable(self, request: PageRequest, machine: str) -> Response[str]:
         """``POST .../service-accounts/{machine}/disable``."""
-        self._machines.change(visit.actor, visit.place.id, ServiceAccountId(machine), disabled=True)
-        return see(f"{visit.base}/keys?done=disabled")
+        self._machines.change(request.actor, request.workspace.id, ServiceAccountId(machine), disabled=True)
+        return see(f"{request.base}/keys?done=disabled")
 
-    def enable(self, visit: Visit, machine: str) -> Response[str]:
+    def enable(self, request: PageRequest, machine: str) -> Response[str]:
         """``POST .../service-accounts/{machine}/enable``."""
-        self._machines.change(visit.actor, visit.place.id, ServiceAccountId(machine), disabled=False)
-        return see(f"{visit.base}/keys?done=enabled")
+        self._machines.change(request.actor, request.workspace.id, ServiceAccountId(machine), disabled=False)
+        return see(f"{request.base}/keys?done=enabled")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.console.desk import ROOT, Desk, Visit
+from opencode_cloud.console.app import ROOT, ConsoleApp, PageRequest
+from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.policies.models import Policy, Versioned
@@ -25,8 +26,10 @@ MOST_COUNTED = 500
 class Overview:
     """The pages before and at the top of a workspace."""
 
-    def __init__(self, desk: Desk, access: Access, team: WorkspaceServices, publisher: Publisher) -> None:
-        self._desk = desk
+    PAGE: ClassVar[ConsolePage] = ConsolePage("", "Overview", Permission.WORKSPACE_READ, "overview.html")
+
+    def __init__(self, app: ConsoleApp, access: Access, team: WorkspaceServices, publisher: Publisher) -> None:
+        self._app = app
         self._access = access
         self._team = team
         self._publisher = publisher
@@ -34,31 +37,30 @@ class Overview:
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every page."""
         app.get(ROOT)(self.mine)
-        self._desk.get("", self.show, Permission.WORKSPACE_READ)
+        self._app.add(self.PAGE, self.show)
 
     def mine(self) -> Response[str]:
         """``GET /console``: on to the only workspace of who is signed in, else the list of theirs."""
-        person = self._desk.person()
+        person = self._app.person()
         found = self._access.memberships(person.account_id)
         if len(found) == 1:
             return see(f"{ROOT}/{found[0][1].id}")
-        return self._desk.plain_page("workspaces.html", person, workspaces=found)
+        return self._app.plain_page("workspaces.html", person, workspaces=found)
 
-    def show(self, visit: Visit) -> Response[str]:
+    def show(self, request: PageRequest) -> Response[str]:
         """``GET /console/{workspace_id}``: what there is, and how a machine gets it."""
-        policy = self._publisher.present(Versioned.POLICY, visit.place.id)
-        return self._desk.page(
-            visit,
-            "overview.html",
-            counts=self._counts(visit),
+        policy = self._publisher.present(Versioned.POLICY, request.workspace.id)
+        return self._app.page(
+            request,
+            counts=self._counts(request),
             version=policy.version,
             policy=Policy.model_validate(policy.document),
-            base_url=self._desk.base_url(),
+            base_url=self._app.base_url(),
         )
 
-    def _counts(self, visit: Visit) -> list[tuple[str, str, str]]:
+    def _counts(self, request: PageRequest) -> list[tuple[str, str, str]]:
         """Return what is counted: words, number, and the page that lists it."""
-        place, most = visit.place.id, MOST_COUNTED + 1
+        place, most = request.workspace.id, MOST_COUNTED + 1
         pending = InvitationState.PENDING
         countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [
             (Permission.MEMBER_READ, "Members", "members", lambda: self._team.members.members_of(place, limit=most)),
@@ -70,9 +72,9 @@ class Overview:
             ),
             (
                 Permission.KEY_OWN,
-                "Keys" if visit.may(Permission.KEY_MANAGE) else "Your keys",
+                "Keys" if request.may(Permission.KEY_MANAGE) else "Your keys",
                 "keys",
-                lambda: self._team.keys.of_workspace(visit.actor, place, limit=most),
+                lambda: self._team.keys.of_workspace(request.actor, place, limit=most),
             ),
             (
                 Permission.SERVICE_ACCOUNT_READ,
@@ -81,7 +83,7 @@ class Overview:
                 lambda: self._team.service_accounts.of_workspace(place, limit=most),
             ),
         ]
-        return [(words, _number(read()), page) for needed, words, page, read in countable if visit.may(needed)]
+        return [(words, _number(read()), page) for needed, words, page, read in countable if request.may(needed)]
 
 
 def _number(rows: Sequence[Any]) -> str:

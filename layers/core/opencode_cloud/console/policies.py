@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import LARGEST_VERSION, Form, InvalidForm, checked
+from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.places import Line, excerpt, parse
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
@@ -35,72 +36,75 @@ MODES = {
 }
 LISTED = "listed"
 LARGEST_TEXT = 1_000_000
-_READ = {Versioned.POLICY: Permission.POLICY_READ, Versioned.CONFIGURATION: Permission.CONFIGURATION_READ}
 _MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: Permission.CONFIGURATION_MANAGE}
 
 
 class VersionPages(ABC):
     """What both documents have: a list of versions, a page of each, and going back to it."""
 
-    def __init__(self, desk: Desk, publisher: Publisher, kind: Versioned) -> None:
-        self.desk = desk
+    PAGE: ClassVar[ConsolePage]
+
+    def __init__(self, app: ConsoleApp, publisher: Publisher, kind: Versioned) -> None:
+        self._app = app
         self.publisher = publisher
         self._kind = kind
 
     def mount(self) -> None:
         """Add every page."""
-        root, one = f"/{self._kind}", f"/{self._kind}/versions/<version>"
-        self.desk.get(root, self.show, _READ[self._kind])
-        self.desk.post(root, self.publish, _MANAGE[self._kind], self.show)
-        self.desk.get(one, self.version, _READ[self._kind])
-        self.desk.post(f"{one}/restore", self.restore, _MANAGE[self._kind], self.version)
-
-    def show(self, visit: Visit) -> Response[str]:
-        """``GET .../{kind}``: the version that counts, as a form for who may change it, and the list of versions."""
-        before = visit.query("before")
-        found = self.publisher.versions(
-            self._kind, visit.place.id, _number(before, self._kind) if before else None, DEFAULT_LIMIT + 1
+        routes, manage, one = (
+            self._app.add(self.PAGE, self.show),
+            _MANAGE[self._kind],
+            f"{self.PAGE.path}/versions/<version>",
         )
-        return self.desk.page(
-            visit,
-            f"{self._kind}.html",
+        routes.post(self.PAGE.path, self.publish, manage, self.show)
+        routes.get(one, self.version, self.PAGE.permission)
+        routes.post(f"{one}/restore", self.restore, manage, self.version)
+
+    def show(self, request: PageRequest) -> Response[str]:
+        """``GET .../{kind}``: the version that counts, as a form for who may change it, and the list of versions."""
+        before = request.query("before")
+        found = self.publisher.versions(
+            self._kind, request.workspace.id, _number(before, self._kind) if before else None, DEFAULT_LIMIT + 1
+        )
+        return self._app.page(
+            request,
             kind=self._kind,
-            manages=visit.may(_MANAGE[self._kind]),
+            manages=request.may(_MANAGE[self._kind]),
             versions=found[:DEFAULT_LIMIT],
             more=found[DEFAULT_LIMIT - 1].version if len(found) > DEFAULT_LIMIT else 0,
-            **self.values(visit, self.publisher.present(self._kind, visit.place.id)),
+            **self.values(request, self.publisher.present(self._kind, request.workspace.id)),
         )
 
-    def publish(self, visit: Visit) -> Response[str]:
+    def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../{kind}``: the next version."""
-        read, (document, comment) = visit.form.version(), self.typed(visit.form)
-        self.publisher.publish(visit.actor, visit.place.id, self._kind, document, read, comment)
-        return see(f"{visit.base}/{self._kind}?done=published")
+        read, (document, comment) = request.form.version(), self.typed(request.form)
+        self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment)
+        return see(f"{request.base}/{self._kind}?done=published")
 
-    def version(self, visit: Visit, version: str) -> Response[str]:
+    def version(self, request: PageRequest, version: str) -> Response[str]:
         """``GET .../{kind}/versions/{version}``: an older version, and what has changed since."""
         number = _number(version, self._kind)
-        present = self.publisher.present(self._kind, visit.place.id)
-        found = self.publisher.revision(self._kind, visit.place.id, number)
-        return self.desk.page(
-            visit,
+        present = self.publisher.present(self._kind, request.workspace.id)
+        found = self.publisher.revision(self._kind, request.workspace.id, number)
+        return self._app.page(
+            request,
             "version.html",
             kind=self._kind,
-            manages=visit.may(_MANAGE[self._kind]),
+            manages=request.may(_MANAGE[self._kind]),
             revision=found,
             present=present,
-            changes=self.publisher.differences(self._kind, visit.place.id, number, present.version),
+            changes=self.publisher.differences(self._kind, request.workspace.id, number, present.version),
         )
 
-    def restore(self, visit: Visit, version: str) -> Response[str]:
+    def restore(self, request: PageRequest, version: str) -> Response[str]:
         """``POST .../{kind}/versions/{version}/restore``: its contents as the next version."""
-        comment = checked(Restoration, {"comment": visit.form.one("comment")}).comment
-        number, read = _number(version, self._kind), visit.form.version()
-        self.publisher.restore(visit.actor, visit.place.id, self._kind, number, read, comment)
-        return see(f"{visit.base}/{self._kind}?done=restored")
+        comment = checked(Restoration, {"comment": request.form.one("comment")}).comment
+        number, read = _number(version, self._kind), request.form.version()
+        self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment)
+        return see(f"{request.base}/{self._kind}?done=restored")
 
     @abstractmethod
-    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
         """Return what the form of the document shows: after a refusal, what was typed."""
 
     @abstractmethod
@@ -111,14 +115,16 @@ class VersionPages(ABC):
 class PolicyPages(VersionPages):
     """The policy, field by field."""
 
-    def __init__(self, desk: Desk, publisher: Publisher) -> None:
-        super().__init__(desk, publisher, Versioned.POLICY)
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html")
 
-    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+    def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
+        super().__init__(app, publisher, Versioned.POLICY)
+
+    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
         """See the base class."""
         filled = _fields(Policy.model_validate(present.document)) | {"version": str(present.version), "comment": ""}
-        if visit.failed:
-            filled = {name: visit.form.one(name) for name in filled}
+        if request.failed:
+            filled = {name: request.form.one(name) for name in filled}
         return {"filled": filled, "present": present, "rules": RULES, "modes": MODES, "units": UNITS}
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
@@ -135,16 +141,20 @@ class PolicyPages(VersionPages):
 class ConfigurationPages(VersionPages):
     """The configuration document, as the text of a file."""
 
-    def __init__(self, desk: Desk, publisher: Publisher) -> None:
-        super().__init__(desk, publisher, Versioned.CONFIGURATION)
+    PAGE: ClassVar[ConsolePage] = ConsolePage(
+        "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html"
+    )
 
-    def values(self, visit: Visit, present: Revision) -> dict[str, Any]:
+    def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
+        super().__init__(app, publisher, Versioned.CONFIGURATION)
+
+    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
         """See the base class."""
         text = json.dumps(present.document, indent=2, ensure_ascii=False)
         filled = {"text": text, "version": str(present.version), "comment": ""}
-        if visit.failed:
-            filled = {name: visit.form.one(name) for name in filled}
-        return {"filled": filled, "present": present, "lines": _lines(filled["text"], visit)}
+        if request.failed:
+            filled = {name: request.form.one(name) for name in filled}
+        return {"filled": filled, "present": present, "lines": _lines(filled["text"], request)}
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
@@ -162,8 +172,8 @@ class ConfigurationPages(VersionPages):
         return change.configuration, change.comment
 
 
-def _lines(text: str, visit: Visit) -> list[Line]:
-    if not visit.faults:
+def _lines(text: str, request: PageRequest) -> list[Line]:
+    if not request.faults:
         return []
     try:
         parse(text)
@@ -175,7 +185,7 @@ def _lines(text: str, visit: Visit) -> list[Line]:
         ]
     except (ValueError, RecursionError):
         return []
-    return excerpt(text, visit.faults)
+    return excerpt(text, request.faults)
 
 
 def _fields(policy: Policy) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.console.desk import Desk, Visit
+from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
@@ -47,26 +48,27 @@ class Ranked:
 class UsagePages:
     """What calls of a month used and cost: all of them, or the visitor's own."""
 
-    def __init__(self, desk: Desk, reading: Reading) -> None:
-        self._desk = desk
+    PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html")
+
+    def __init__(self, app: ConsoleApp, reading: Reading) -> None:
+        self._app = app
         self._reading = reading
 
     def mount(self) -> None:
         """Add every page."""
-        self._desk.get("/usage", self.show, Permission.USAGE_OWN)
+        self._app.add(self.PAGE, self.show)
 
-    def show(self, visit: Visit) -> Response[str]:
+    def show(self, request: PageRequest) -> Response[str]:
         """``GET .../usage?month=2026-11``: a month, without the parameter the present one."""
-        since, until = month_of(visit.query("month"))
+        since, until = month_of(request.query("month"))
         wanted = Selection(since=since, until=until)
-        total = self._reading.total(visit.actor, visit.place.id, wanted)
-        days = self._reading.series(visit.actor, visit.place.id, wanted, Interval.DAY, None, None, 31)
+        total = self._reading.total(request.actor, request.workspace.id, wanted)
+        days = self._reading.series(request.actor, request.workspace.id, wanted, Interval.DAY, None, None, 31)
         shown = [("Models", Dimension.MODEL), ("Keys", Dimension.KEY)]
-        if visit.may(Permission.USAGE_READ):
+        if request.may(Permission.USAGE_READ):
             shown.insert(1, ("Members", Dimension.MEMBER))
-        return self._desk.page(
-            visit,
-            "usage.html",
+        return self._app.page(
+            request,
             month=since,
             before=f"{since - timedelta(days=1):%Y-%m}",
             after=f"{until:%Y-%m}" if until <= utc_now() else "",
@@ -76,11 +78,11 @@ class UsagePages:
             bars=bars(days, since, until),
             width=(until - since).days * BAR,
             height=HEIGHT,
-            lists=[(words, self._ranked(visit, wanted, dimension)) for words, dimension in shown],
+            lists=[(words, self._ranked(request, wanted, dimension)) for words, dimension in shown],
         )
 
-    def _ranked(self, visit: Visit, wanted: Selection, by: Dimension) -> list[Ranked]:
-        lines = self._reading.groups(visit.actor, visit.place.id, wanted, by, None, TOP)
+    def _ranked(self, request: PageRequest, wanted: Selection, by: Dimension) -> list[Ranked]:
+        lines = self._reading.groups(request.actor, request.workspace.id, wanted, by, None, TOP)
         names = self._reading.names(by, lines)
         return [
             Ranked(names.get(line.group, line.group), money.shown(line.sums.cost), line.sums.calls)

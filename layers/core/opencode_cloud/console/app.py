@@ -23,6 +23,7 @@ from opencode_cloud.policies.models import InvalidDocument
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
+    from opencode_cloud.console.page import ConsolePage
     from opencode_cloud.contracts.access import KnownWorkspace
     from opencode_cloud.contracts.actor import Actor
 
@@ -47,12 +48,14 @@ DONE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """One request to a page of a workspace, by somebody who may open it."""
 
     actor: Actor
-    place: KnownWorkspace
+    workspace: KnownWorkspace
     event: http_events.Event
+    page: ConsolePage
+    """The page of the menu that the request belongs to."""
     form: Form = field(default_factory=Form)
     """What was sent; empty for a GET."""
     words: str = ""
@@ -63,7 +66,7 @@ class Visit:
     @property
     def base(self) -> str:
         """The address of the workspace's pages."""
-        return f"{ROOT}/{self.place.id}"
+        return f"{ROOT}/{self.workspace.id}"
 
     @property
     def failed(self) -> bool:
@@ -82,8 +85,8 @@ class Visit:
 Handler = Callable[..., Response[str]]
 
 
-class Desk:
-    """Adds pages to an app: each declares the permission that it takes, which is what is checked."""
+class ConsoleApp:
+    """Serves pages: each route declares the permission that it takes, which is what is checked."""
 
     def __init__(
         self,
@@ -97,51 +100,59 @@ class Desk:
         self._key = deployment_key
         self._note_use = note_use
         self._public_url = public_url
+        self.menu: list[ConsolePage] = []
+        """The pages of a workspace, in the order of the menu."""
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add pages to ``app`` from now on."""
-        self._app = app
+        self._resolver = app
+
+    def add(self, page: ConsolePage, handler: Handler) -> PageRoutes:
+        """Add a page to the menu, answered by ``handler``; return what adds further routes that belong to it."""
+        self.menu.append(page)
+        routes = PageRoutes(self, page)
+        routes.get(page.path, handler, page.permission)
+        return routes
 
     @property
     def event(self) -> http_events.Event:
         """The request that is being answered."""
-        return self._app.current_event.raw_event
+        return self._resolver.current_event.raw_event
 
-    def get(self, path: str, handler: Handler, permission: Permission) -> None:
-        """Add a page at ``path`` under the workspace's address; ``handler`` takes the visit and the path's ids."""
+    def get(self, page: ConsolePage, path: str, handler: Handler, permission: Permission) -> None:
+        """Add a GET at ``path`` under the workspace's address; ``handler`` takes the request and the path's ids."""
 
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
-            return handler(self._visit(workspace_id, permission), **ids)
+            return handler(self._page_request(page, workspace_id, permission), **ids)
 
-        self._app.get(WORKSPACE + path)(enter)
+        self._resolver.get(WORKSPACE + path)(enter)
 
-    def post(self, path: str, handler: Handler, permission: Permission, back: Handler) -> None:
+    def post(self, page: ConsolePage, path: str, handler: Handler, permission: Permission, back: Handler) -> None:
         """Add what a form does; where that is refused, ``back`` shows the form's page again, with the reason."""
 
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
             if not requests.same_origin(self.event):
                 raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
-            visit = replace(self._visit(workspace_id, permission), form=self._form())
+            request = replace(self._page_request(page, workspace_id, permission), form=self._form())
             try:
-                return handler(visit, **ids)
+                return handler(request, **ids)
             except ServiceError as error:
                 faults = error.faults if isinstance(error, InvalidForm | InvalidDocument) else ()
-                return back(replace(visit, words=error.message, status=error.status, faults=faults), **ids)
+                return back(replace(request, words=error.message, status=error.status, faults=faults), **ids)
 
-        self._app.post(WORKSPACE + path)(enter)
+        self._resolver.post(WORKSPACE + path)(enter)
 
     def person(self) -> Actor:
         """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
-        found = self._access.account(self._request())
+        found = self._access.account(self._credentials())
         self._note_use(found.session_id)
         return found
 
-    def page(self, visit: Visit, template: str, **values: Any) -> Response[str]:
-        """Answer with a page of the workspace from ``web/templates/administration``."""
-        done = "" if visit.failed else DONE.get(visit.query("done"), "")
-        return self.plain_page(
-            template, visit.actor, visit.status, visit=visit, base=visit.base, may=visit.may, done=done, **values
-        )
+    def page(self, request: PageRequest, template: str = "", **values: Any) -> Response[str]:
+        """Answer with a page of the workspace; without ``template`` with that of the menu's page."""
+        done = "" if request.failed else DONE.get(request.query("done"), "")
+        frame = {"request": request, "base": request.base, "may": request.may, "menu": self.menu, "done": done}
+        return self.plain_page(template or request.page.template, request.actor, request.status, **frame, **values)
 
     def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
         """Answer with a page for somebody who is signed in; ``token(action)`` writes the tokens of its forms."""
@@ -156,25 +167,41 @@ class Desk:
         """Return the address of this deployment as the person's browser knows it."""
         return http_events.base_url(self.event, self._public_url)
 
-    def _request(self) -> Request:
+    def _credentials(self) -> Request:
         request = requests.request_of(self.event)
         if not request.cookie:
             raise login_required()
         return Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
 
-    def _visit(self, workspace_id: WorkspaceId, permission: Permission) -> Visit:
+    def _page_request(self, page: ConsolePage, workspace_id: WorkspaceId, permission: Permission) -> PageRequest:
         # An id has no other spelling: what is checked is what stands in the path.
         if self.event["rawPath"].split("/")[_WORKSPACE] != workspace_id:
             raise workspace_not_found()
-        actor = self._access.member(self._request(), workspace_id, permission)
-        place = self._access.workspace(workspace_id)
-        if place is None:
+        actor = self._access.member(self._credentials(), workspace_id, permission)
+        known = self._access.workspace(workspace_id)
+        if known is None:
             raise workspace_not_found()
         self._note_use(actor.session_id)
-        return Visit(actor, place, self.event)
+        return PageRequest(actor, known, self.event, page)
 
     def _form(self) -> Form:
         form = read(self.event)
         binder = requests.cookie(self.event, requests.SESSION_COOKIE)
         requests.check_form_token(self._key(), binder, self.event["rawPath"], form.one("token"))
         return form
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoutes:
+    """Adds routes that belong to one page of the menu."""
+
+    app: ConsoleApp
+    page: ConsolePage
+
+    def get(self, path: str, handler: Handler, permission: Permission) -> None:
+        """See :meth:`ConsoleApp.get`."""
+        self.app.get(self.page, path, handler, permission)
+
+    def post(self, path: str, handler: Handler, permission: Permission, back: Handler) -> None:
+        """See :meth:`ConsoleApp.post`."""
+        self.app.post(self.page, path, handler, permission, back)

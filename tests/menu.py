@@ -1,0 +1,24 @@
+"""The menu of the console, as its pages declare it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from opencode_cloud.composition.console_pages import Console
+from opencode_cloud.console.app import ConsoleApp
+from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.http.pages import pages_app
+
+
+class Nothing:
+    """Stands for services that no page calls while it is registered."""
+
+    def __getattr__(self, _name: str) -> "Nothing":
+        return self
+
+
+def console_menu() -> Sequence[ConsolePage]:
+    """Return the pages of a workspace in the order of the menu."""
+    nothing: Any = Nothing()
+    app = ConsoleApp(nothing, nothing, nothing, "")
+    Console(app, nothing, nothing, nothing, nothing, nothing).mount(pages_app())
+    return app.menu

@@ -1,0 +1,84 @@
+"""A page of the console is its declaration: address, entry in the menu, title, template and check of rights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from opencode_cloud.console.app import ConsoleApp, PageRequest
+from opencode_cloud.console.page import ConsolePage
+from opencode_cloud.contracts.access import KnownWorkspace
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.permissions import Permission, Role, allows
+from opencode_cloud.http.pages import pages_app
+from opencode_cloud.http.requests import SESSION_COOKIE
+from opencode_cloud.kit.errors import Forbidden
+from tests.menu import console_menu
+
+TEMPLATES = Path(__file__).parents[3] / "web" / "templates" / "administration"
+INVOICES = ConsolePage("/invoices", "Invoices", Permission.USAGE_READ, "frame.html")
+WORKSPACE = "wrk_1"
+
+
+@dataclass
+class Reader:
+    """Lets in a member with a role."""
+
+    role: Role
+
+    def member(self, _request: Any, _workspace: str, permission: Permission) -> Actor:
+        if not allows(self.role, None, permission):
+            raise Forbidden("forbidden", "Your role does not include this.")
+        return Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", name="Ada", role=self.role)
+
+    def workspace(self, _workspace: str) -> KnownWorkspace:
+        return KnownWorkspace(id=WORKSPACE, name="Acme")
+
+
+def event_of(path: str) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "127.0.0.1:8787"},
+        "cookies": [f"__Host-{SESSION_COOKIE}=s", f"{SESSION_COOKIE}=s"],
+        "requestContext": {"http": {"method": "GET", "path": path, "sourceIp": "203.0.113.7"}, "stage": "$default"},
+    }
+
+
+def open_page(role: Role, path: str) -> Mapping[str, Any]:
+    """Open a page of a console whose only pages are an overview and a made-up one."""
+    access: Any = Reader(role)
+    app = ConsoleApp(access, lambda: "key", lambda _session: None, "")
+    resolver = pages_app()
+    app.mount(resolver)
+
+    def show(request: PageRequest) -> Any:
+        return app.page(request)
+
+    app.add(ConsolePage("", "Overview", Permission.WORKSPACE_READ, "frame.html"), show)
+    app.add(INVOICES, show)
+    return resolver.resolve(event_of(f"/console/{WORKSPACE}{path}"), SimpleNamespace(aws_request_id="r"))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_declaration_is_enough_for_a_new_page(role: Role) -> None:
+    permitted, link = allows(role, None, INVOICES.permission), f"/console/{WORKSPACE}/invoices"
+    assert (link in open_page(role, "")["body"]) == permitted
+    answer = open_page(role, "/invoices")
+    assert answer["statusCode"] == (200 if permitted else 403)
+    if permitted:
+        assert f'<a href="{link}" aria-current="page">Invoices</a>' in answer["body"]
+        assert "<title>Invoices of Acme" in answer["body"]
+
+
+def test_every_page_of_the_menu_has_a_template_and_an_address_and_name_of_its_own() -> None:
+    menu = console_menu()
+    assert menu[0].path == ""
+    for names in ({page.path for page in menu}, {page.label for page in menu}, {page.template for page in menu}):
+        assert len(names) == len(menu)
+    for page in menu:
+        assert (TEMPLATES / page.template).is_file()
