@@ -15,7 +15,7 @@ from opencode_cloud.kit.queues import Dispatch
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetsSettings:
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     budgets_table: BudgetsTable
     usage_table: UsageTable

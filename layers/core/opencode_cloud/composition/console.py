@@ -46,7 +46,7 @@ API = "/api/"
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleSettings(WorkspaceSettings, AccessSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     credentials_key: CredentialsKey
     budgets_table: BudgetsTable

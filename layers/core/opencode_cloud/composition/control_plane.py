@@ -40,7 +40,7 @@ from opencode_cloud.workspaces.services import WorkspaceServices
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPlaneSettings(DatabaseSettings):
-    """What every function with the outbox reads from its environment."""
+    """Environment variables of every function with the outbox."""
 
     access_table: AccessTable
     relay_queue_url: RelayQueueUrl
@@ -50,7 +50,7 @@ class ControlPlaneSettings(DatabaseSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceSettings(ControlPlaneSettings):
-    """What a function with the services of workspaces reads besides."""
+    """Environment variables of a function with the services of workspaces."""
 
     sessions_table: SessionsTable
     dns_server: Annotated[str, "the address and port of a DNS server; empty: the one of the system"] = ""

@@ -51,7 +51,7 @@ HEALTH = "/zen/v1/health"
 
 @dataclass(frozen=True, kw_only=True)
 class GatewaySettings(AccessSettings):
-    """What the function, or the container, reads from its environment."""
+    """Environment variables of the function, or of the container."""
 
     budgets_table: BudgetsTable
     usage_table: UsageTable
@@ -130,10 +130,10 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        # The tokenizer takes over half a second, and only some calls need it: nobody else is to wait for it.
+        # The tokenizer takes over half a second, and only some calls need it: the others must not wait for it.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
         await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
-        # What is there by now stays: the collector need not look through it again while streams wait.
+        # Freeze the objects made so far: the collector would scan them again and again while streams wait.
         gc.collect()
         gc.freeze()
         try:

@@ -17,7 +17,7 @@ from opencode_cloud.kit.limits import RateLimiter
 
 @dataclass(frozen=True, kw_only=True)
 class GithubSettings:
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     sessions_table: SessionsTable
     github_api_url: Annotated[str, "the URL of the GitHub API"]

@@ -26,7 +26,7 @@ from opencode_cloud.policies.remote import RemoteConfigRoutes
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitySettings(AccessSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     audit_queue_url: AuditQueueUrl
     deployment_key_secret: DeploymentKeySecret

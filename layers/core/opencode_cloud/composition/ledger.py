@@ -26,7 +26,7 @@ from opencode_cloud.usage.stream import UsageStream
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerSettings(ControlPlaneSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     usage_table: UsageTable
     budgets_table: BudgetsTable

@@ -23,7 +23,7 @@ from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings(SharesSettings, KnownPeopleSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     connections_table: ConnectionsTable
     websocket_endpoint: WebSocketEndpoint

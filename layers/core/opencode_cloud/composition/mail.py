@@ -17,7 +17,7 @@ from opencode_cloud.mail.store import MailQueue, MailStore, SesTransport
 
 @dataclass(frozen=True, kw_only=True)
 class MailSettings(DatabaseSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     deployment_key_secret: DeploymentKeySecret
     mail_queue_url: MailQueueUrl

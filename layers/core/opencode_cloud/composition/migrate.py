@@ -15,7 +15,7 @@ from opencode_cloud.policies.store import SiteStore
 
 @dataclass(frozen=True, kw_only=True)
 class MigrateSettings(DatabaseOwnerSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     site_bucket: SiteBucket
     public_url: PublicUrl = ""

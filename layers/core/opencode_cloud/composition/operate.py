@@ -20,7 +20,7 @@ from opencode_cloud.policies.store import SiteStore
 
 @dataclass(frozen=True, kw_only=True)
 class OperateSettings(WorkspaceSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     signing_keys: SigningKeyArns
     usage_table: UsageTable

@@ -15,7 +15,7 @@ from opencode_cloud.sharing.store import Tasks
 
 @dataclass(frozen=True, kw_only=True)
 class PurgeSettings(SharesSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     websocket_endpoint: WebSocketEndpoint
     purge_queue_url: PurgeQueueUrl

@@ -18,7 +18,7 @@ from opencode_cloud.outbox.deliveries import RelayQueue
 
 @dataclass(frozen=True, kw_only=True)
 class RelaySettings(WorkspaceSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     audit_queue_url: AuditQueueUrl
     purge_queue_url: PurgeQueueUrl

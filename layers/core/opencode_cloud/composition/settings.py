@@ -42,7 +42,7 @@ class KnownPeopleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessSettings(KnownPeopleSettings):
-    """What a function needs to authenticate requests."""
+    """Where a function finds people, and the keys that verify their access tokens."""
 
     signing_keys: SigningKeyArns
 

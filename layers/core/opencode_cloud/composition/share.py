@@ -33,7 +33,7 @@ from opencode_cloud.sharing.store import Tasks
 
 @dataclass(frozen=True, kw_only=True)
 class ShareSettings(SharesSettings, AccessSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
     session_key_secret: SessionKeySecret
     admin_secret: Annotated[str, "the ARN of the secret of the operators' API"]

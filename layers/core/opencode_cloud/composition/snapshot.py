@@ -13,7 +13,7 @@ from opencode_cloud.sharing.stream import SharingStream
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotSettings(SharesSettings):
-    """What the function reads from its environment."""
+    """Environment variables of the function."""
 
 
 def build(settings: SnapshotSettings) -> Handler:

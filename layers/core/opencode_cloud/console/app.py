@@ -1,4 +1,4 @@
-"""What every page of a workspace shares: who may open it, its forms, and how it says what went wrong."""
+"""The parts that all pages of a workspace share: check of rights, forms, messages."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class PageRequest:
     page: ConsolePage
     """The page of the menu that the request belongs to."""
     form: Form = field(default_factory=Form)
-    """What was sent; empty for a GET."""
+    """The submitted form; empty for a GET."""
     words: str = ""
-    """What went wrong with it."""
+    """The message of a failed form; else empty."""
     status: int = HTTPStatus.OK
     faults: Sequence[Fault] = ()
 
@@ -174,7 +174,7 @@ class ConsoleApp:
         return Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
 
     def _page_request(self, page: ConsolePage, workspace_id: WorkspaceId, permission: Permission) -> PageRequest:
-        # An id has no other spelling: what is checked is what stands in the path.
+        # An id has one spelling only: check exactly the text in the path.
         if self.event["rawPath"].split("/")[_WORKSPACE] != workspace_id:
             raise workspace_not_found()
         actor = self._access.member(self._credentials(), workspace_id, permission)

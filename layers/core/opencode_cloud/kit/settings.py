@@ -23,7 +23,7 @@ class InvalidSetting(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Separator:
-    """What separates the elements of a list in its variable; a list without one is separated by blanks."""
+    """The text between the elements of a list; without it, blanks separate them."""
 
     text: str
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 METHODS_SECONDS = 10
-"""How long settings of login methods are kept: who connects an issuer sees its button at once."""
+"""How long settings of login methods are cached. A new issuer appears on the sign-in page after that."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class LoginMethods:
     _read_at: int = field(default=0, init=False)
 
     def __call__(self) -> Methods:
-        """Return the methods, read anew when they are older than ten seconds."""
+        """Return the methods; read them again after ten seconds."""
         now = now_seconds()
         if self._known is None or now - self._read_at >= METHODS_SECONDS:
             laid_over = aws.secrets_manager().get_secret_value(SecretId=self.secret_arn)["SecretString"]

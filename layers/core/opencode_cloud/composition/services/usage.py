@@ -62,7 +62,7 @@ class UsageServices:
         )
 
     def nightly(self) -> Housekeeping:
-        """Return what is done every night; what is missing is found before anything is exported."""
+        """Return the nightly jobs; reconciliation adds missing events before exports read them."""
         return Housekeeping(
             {
                 "reconciliation": self.reconciliation.run,
