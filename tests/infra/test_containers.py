@@ -20,11 +20,7 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
     assert not contained.resources("gateway", "AWS::Lambda::Url")
 
 
-def test_a_container_is_told_and_may_do_what_the_function_is_and_may(contained: Synthesis) -> None:
-    given = {variable["Name"]: variable["Value"] for variable in _container(contained)["Environment"]}
-    serving = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
-    assert serving <= given.keys()
-    assert {name for name, it in DECLARED["gateway"].items() if it["required"]} <= given.keys()
+def test_a_container_has_the_rights_of_the_function(contained: Synthesis) -> None:
     assert _rows(contained, "GatewayRole") == GATEWAY
 
 
