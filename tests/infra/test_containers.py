@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from infra.constructs.containers import DRAINING, IDLE
-from infra.settings import DECLARED
 from tests.infra.synthesis import Synthesis
 from tests.infra.test_gateway import GATEWAY, _rows
 
