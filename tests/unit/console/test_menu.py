@@ -12,6 +12,7 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.http.pages import pages_app
 from opencode_cloud.http.requests import SESSION_COOKIE
@@ -20,7 +21,7 @@ from tests.menu import console_menu
 
 TEMPLATES = Path(__file__).parents[3] / "web" / "templates" / "administration"
 INVOICES = ConsolePage("/invoices", "Invoices", Permission.USAGE_READ, "frame.html")
-WORKSPACE = "wrk_1"
+WORKSPACE = WorkspaceId("wrk_1")
 
 
 @dataclass
