@@ -1,1 +1,1 @@
-"""Budgets and rate limits: reserved before a call, settled after it, never overrun."""
+"""Budgets and rate limits. A call reserves its maximum before it starts, and settles its actual usage afterwards."""

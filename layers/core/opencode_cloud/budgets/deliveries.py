@@ -1,4 +1,4 @@
-"""Messages of the queue ``alerts``: budgets that reached a threshold."""
+"""Handle messages of the queue ``alerts``: budgets that reached a threshold."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.service.alerts import Alerts
 
 MOST_ATTEMPTS = 5
-"""How often a webhook is tried. A longer failure is the business of the webhook's owner, not of the operator."""
+"""Attempts per webhook message. The webhook's owner, not the operator, has to act on a longer failure."""
 
 
 class AlertDeliveries:
-    """Tells people of crossings, each once however often its message comes."""
+    """Notifies people of crossings: once for each crossing, even if its message arrives several times."""
 
     def __init__(self, alerts: Alerts) -> None:
         self._batch = PartialBatch(
@@ -31,9 +31,9 @@ class AlertDeliveries:
         )
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Deliver a batch; answer which messages are to come again.
+        """Deliver a batch; return the messages that the queue must deliver again.
 
-        All at once, so that no workspace waits for the webhook of another.
+        Messages are handled in parallel, so that a slow webhook of one workspace does not delay another workspace.
         """
         return self._batch.handle(event)
 

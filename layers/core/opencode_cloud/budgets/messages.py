@@ -1,7 +1,7 @@
-"""What people read of budgets: amounts, and why a call was refused. Clients show these sentences as they are.
+"""Texts about budgets for people: amounts, and why a call was refused. Clients show these sentences unchanged.
 
-A 402 must not hold words such as "try again" or "rate limit": the client searches messages for them and would send the
-call again.
+A 402 must not contain words such as "try again" or "rate limit": the client searches messages for them and would send
+the call again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _UNNAMED = {
 
 
 def refusal(shortage: Shortage) -> str:
-    """Say in one or two sentences which budget refused a call, how much of it is used, and when it begins anew."""
+    """Say in one or two sentences which budget refused a call, how much of it is used, and when it resets."""
     budget, standing = shortage.counter.budget, shortage.standing
     name, limit = title(budget), amount(budget.unit, budget.limit)
     asked = amount(budget.unit, shortage.asked)
@@ -69,7 +69,7 @@ def refusal(shortage: Shortage) -> str:
 
 
 def details(shortage: Shortage) -> dict[str, Any]:
-    """Return the same for programs: members of the error's document."""
+    """Return the same facts for programs, as members of the error's document."""
     budget = shortage.counter.budget
     return {
         "budget": budget.id,
@@ -87,7 +87,7 @@ def details(shortage: Shortage) -> dict[str, Any]:
 
 
 def rfc3339(seconds: int) -> str:
-    """Write a time (seconds since the epoch) as programs read it."""
+    """Format a time (seconds since the epoch) as RFC 3339, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""The services of budgets that need a database, as routes and operators use them."""
+"""Group the services of budgets that need a database, for routes and operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opencode_cloud.budgets.service.webhooks import Webhooks
 
 @dataclass(frozen=True, slots=True)
 class BudgetServices:
-    """What people decide about budgets, and what they are told of them."""
+    """The services of budgets, settings and alerts."""
 
     allowances: Allowances
     balance: Balance

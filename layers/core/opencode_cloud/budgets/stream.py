@@ -1,4 +1,4 @@
-"""What wakes ``functions/budgets``: the stream of settled calls, and each minute."""
+"""Handle the triggers of ``functions/budgets``: the stream of settled calls, and a schedule of one minute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BudgetsKeeper:
-    """Looks at counters that have changed, and ends leases. One event loop serves all invocations of an environment."""
+    """Checks changed counters and ends leases. One event loop serves all invocations of an execution environment."""
 
     def __init__(self, sweep: Sweep, alerting: Alerting) -> None:
         self._sweep = sweep
@@ -24,7 +24,7 @@ class BudgetsKeeper:
         self._batch = StreamBatch(_counters, self._look_at)
 
     def follow(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the counters that a batch of the stream was settled on; answer which records cannot be read."""
+        """Check the counters of a batch of settled calls; return the records that cannot be read."""
         return self._batch.handle(event)
 
     def _look_at(self, changes: Sequence[Change[tuple[str, ...]]]) -> tuple[()]:
@@ -33,7 +33,7 @@ class BudgetsKeeper:
         return ()
 
     def tick(self) -> dict[str, Any]:
-        """End what is over, and tell of first refusals; return how many of each there were."""
+        """Sweep ended leases, and publish first refusals; return the number of each."""
         return self._loop.run(self._tick())
 
     async def _tick(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Windows of budgets, in UTC: which one a moment is in, and when it ends. Pure calendar arithmetic."""
+"""Calculate windows of budgets, in UTC: the window of a given time, its start and its end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period
 
 
 class Window(NamedTuple):
-    """A stretch of time in which a budget holds once. Times are seconds since the epoch."""
+    """A period of time in which a budget can be used once. Times are seconds since the epoch."""
 
     name: str
     """Unique among the windows of a period."""
     starts_at: int
     resets_at: int | None
-    """None: never."""
+    """None: the window never ends."""
 
 
 _NAMES = {
@@ -30,17 +30,17 @@ _LENGTHS = {Period.MINUTE: timedelta(minutes=1), Period.HOUR: timedelta(hours=1)
 
 
 def window(period: Period, at: int) -> Window:
-    """Return the window of ``period`` that ``at`` (seconds since the epoch) is in: start included, end excluded."""
+    """Return the window of ``period`` that contains ``at`` (seconds since the epoch): start included, end excluded."""
     if period is Period.TOTAL:
         return Window("total", 0, None)
     start = _start(period, datetime.fromtimestamp(at, UTC))
-    # The first of a month and 32 days more is in the next month, whatever its length.
+    # The first day of a month plus 32 days is always in the next month.
     end = (start + timedelta(days=32)).replace(day=1) if period is Period.MONTH else start + _LENGTHS[period]
     return Window(start.strftime(_NAMES[period]), int(start.timestamp()), int(end.timestamp()))
 
 
 def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
-    """Return the counter of ``budget`` at ``at`` (seconds); ``subject`` when each subject has its own."""
+    """Return the counter of ``budget`` at ``at`` (seconds). Pass ``subject`` when each subject has its own counter."""
     found = window(budget.period, at)
     whose = f"{budget.id}:{subject}" if subject else budget.id
     known = msgspec.structs.replace(budget, subject=subject) if subject else budget

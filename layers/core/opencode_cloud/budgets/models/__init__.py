@@ -1,1 +1,1 @@
-"""Types of budgets: what people see and decide (`documents`), and thresholds that were reached (`alerts`)."""
+"""Types of budgets: the API's documents (`documents`), and thresholds that were reached (`crossings`)."""

@@ -1,4 +1,4 @@
-"""A budget reached a threshold: what the planes tell each other of it."""
+"""The message that the planes exchange when a budget reaches a threshold."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from opencode_cloud.contracts.budgets import KnownBudget, Period
 from opencode_cloud.contracts.ids import WorkspaceId
 
 THRESHOLDS = (50, 80, 100)
-"""Percent of the limit at which people are told."""
+"""Percentages of the limit at which people are notified."""
 
 
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold of one budget, for one subject, in one window; the message of the queue ``alerts``."""
 
     id: str
-    """Made of exactly that, so that whoever hears of it twice can tell."""
+    """Derived from the counter and the threshold, so that receivers recognize a repeated message."""
     workspace_id: WorkspaceId
     budget: KnownBudget
     threshold: int
-    """Percent."""
+    """A percentage of the limit."""
     used: int
     refused: bool
-    """Whether a call was refused, which makes it 100 % however much is used."""
+    """Whether a call was refused. A refusal counts as 100 %, regardless of ``used``."""
     starts_at: int
-    """Of the window, in seconds since the epoch."""
+    """Start of the window, in seconds since the epoch."""
     resets_at: int | None
     at: int
-    """When it was noticed, in seconds since the epoch."""
+    """When the crossing was detected, in seconds since the epoch."""
 
 
 def mark(budget: KnownBudget, threshold: int) -> str:
-    """Return how a counter notes that people were told of ``threshold``.
+    """Return the mark by which a counter records that people were notified of ``threshold``.
 
-    What never begins anew, such as a balance, can be raised and used up again: that is another crossing.
+    A budget that never resets, such as a balance, can be raised and used up again. Its mark contains the limit, so
+    that this is another crossing.
     """
     return f"{threshold}@{budget.limit}" if budget.period is Period.TOTAL else str(threshold)
 
 
 def crossing_id(counter: str, marked: str) -> str:
-    """Return the id of the crossing that is noted as ``marked`` on the counter of that key."""
+    """Return the id of the crossing that is recorded as ``marked`` on the counter with the key ``counter``."""
     return hashlib.sha256(f"{counter}|{marked}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What people see and decide of budgets, as the API shows it; and the errors of deciding."""
+"""Budgets, grants, alerts and webhooks as the API shows them, and the errors of changing them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from opencode_cloud.kit.moments import Instant
 from opencode_cloud.kit.nouns import Noun
 
 LARGEST = 9_000_000_000_000_000
-"""Of a limit: whole numbers that every JSON parser keeps; as micro-cents 90 million dollars."""
+"""The largest limit: below 2^53, so that every JSON parser keeps it exactly. In micro-cents, 90 million dollars."""
 
 
 class StandingNow(Noun):
-    """Where a budget stands in its present window, in its own unit."""
+    """Usage of a budget in its present window, in the budget's unit."""
 
     spent: int
     reserved: int = Field(description="Held back by calls that are under way.")
@@ -48,7 +48,7 @@ class Budget(Noun):
 
 
 class MemberStanding(Noun):
-    """Where one subject of a budget stands."""
+    """Usage of a budget by one of its subjects."""
 
     subject_id: str | None
     subject: str | None
@@ -66,7 +66,7 @@ class Grant(Noun):
 
 
 class Alert(Noun):
-    """People were told that a part of a budget was used."""
+    """A notification that a percentage of a budget was used."""
 
     id: str
     budget_id: BudgetId
@@ -83,7 +83,7 @@ class Alert(Noun):
 
 
 class Webhook(Noun):
-    """Where alerts are posted to."""
+    """The address that alerts are posted to."""
 
     url: str
     updated_by: str
@@ -91,20 +91,20 @@ class Webhook(Noun):
 
 
 class NewWebhook(Webhook):
-    """A webhook with the secret that its requests are signed under; it is shown this once."""
+    """A webhook with the secret that signs its requests. The API shows the secret only here."""
 
     secret: str
 
 
 class UsageSettings(Noun):
-    """What a workspace has set about its usage."""
+    """A workspace's settings of usage."""
 
     metadata_days: int = Field(description="How long client, user agent and address of a call are kept; 0: never.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks of a new budget."""
+    """The values of a budget to create."""
 
     scope: Scope
     unit: Unit
@@ -116,64 +116,64 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a budget bounds: how people call it, and what is to be projected when its budgets change."""
+    """A subject of budgets: its display name, and the outbox messages to publish when its budgets change."""
 
     name: str
     topic: Topic
     rows: tuple[tuple[str, Any], ...]
-    """Subjects and payloads of messages."""
+    """Row ids and payloads of the messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which budgets somebody wants to see."""
+    """A filter of budgets."""
 
     scope: Scope | None = None
     subject: str | None = None
     visible_to: str | None = None
-    """A member or service account that sees only what bounds itself; None: all."""
+    """A member or service account that sees only the budgets that apply to it; None: all budgets."""
 
 
 def budget_not_found() -> NotFound:
-    """There is no such budget in the workspace, or it is not the caller's to see: the same answer."""
+    """Return the error for a budget that does not exist or that the caller may not see; both give the same answer."""
     return NotFound("budget_not_found", "The workspace has no budget with this id.")
 
 
 def budget_exists() -> Conflict:
-    """There is one of the same subject, unit and period."""
+    """Return the error for a second budget with the same subject, unit and period."""
     return Conflict("budget_exists", "There is a budget of this subject, unit and period already. Change its limit.")
 
 
 def too_many_budgets(limit: int) -> Conflict:
-    """A workspace has as many budgets as it may."""
+    """Return the error for a workspace that has reached its maximum number of budgets."""
     return Conflict("too_many_budgets", f"The workspace has {limit} budgets, the most that it may. Delete some.")
 
 
 def invalid_budget(field: str, reason: str) -> Unprocessable:
-    """A budget makes no sense."""
+    """Return the error for an invalid value of a budget's ``field``."""
     return Unprocessable("invalid_budget", f"`{field}`: {reason}.")
 
 
 def balance_is_granted() -> Conflict:
-    """The balance is what was granted; nobody sets it."""
+    """Return the error for setting or deleting the balance, which is always the sum of the grants."""
     return Conflict("balance_is_granted", "The balance is the sum of what was granted; it is not set or deleted.")
 
 
 def grant_differs() -> Conflict:
-    """The same idempotency key came with something else."""
+    """Return the error for a known idempotency key that comes with another amount."""
     return Conflict("grant_differs", "Another amount was granted under this idempotency key. Nothing was granted now.")
 
 
 def invalid_grant(reason: str) -> Unprocessable:
-    """An amount cannot be granted."""
+    """Return the error for an amount that cannot be granted."""
     return Unprocessable("invalid_grant", f"This cannot be granted: {reason}.")
 
 
 def webhook_not_found() -> NotFound:
-    """The workspace has no webhook for alerts."""
+    """Return the error for a workspace without a webhook."""
     return NotFound("webhook_not_found", "The workspace has no webhook for alerts.")
 
 
 def invalid_webhook(reason: str) -> Unprocessable:
-    """A webhook's address cannot be used."""
+    """Return the error for a webhook's address that cannot be used."""
     return Unprocessable("invalid_webhook", f"`url` cannot be used: {reason}.")

@@ -1,4 +1,4 @@
-"""HTTP to budgets, alerts and settings of usage, and back."""
+"""HTTP routes of budgets, alerts and settings of usage."""
 
 from __future__ import annotations
 

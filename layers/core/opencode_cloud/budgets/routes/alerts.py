@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/budget-alerts`: what people were told of budgets, and the webhook that is too."""
+"""`/api/v1/workspaces/{workspace}/budget-alerts`: alerts of budgets, and the webhook that receives them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TAG = "Budgets"
 
 
 class WebhookSetting(BaseModel):
-    """Where alerts are to be posted."""
+    """The address to post alerts to."""
 
     url: Annotated[str, Field(min_length=8, max_length=2048, description="An `https://` address.")]
 
@@ -49,17 +49,17 @@ class AlertRoutes:
     def list(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[Alert]]:
-        """List the alerts that people got, the newest first: one for each 50, 80 and 100 % of a budget in a window."""
+        """List alerts, the newest first. There is one alert for each of 50, 80 and 100 % of a budget in a window."""
         before = decode_cursor(cursor, tuple[datetime, str])
         rows = self._alerts.of_workspace(workspace_id, before, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.created_at, row.id), lambda row: row))
 
     def webhook(self, workspace_id: WorkspaceId) -> Response[Webhook]:
-        """Read where alerts are posted to, without the signing secret."""
+        """Read the webhook's address, without the signing secret."""
         return document(self._webhooks.get(workspace_id))
 
     def set_webhook(self, workspace_id: WorkspaceId, body: WebhookSetting) -> Response[NewWebhook]:
-        """Have alerts posted to an address. The answer holds a new signing secret, this once; the old one ends.
+        """Post alerts to an address from now on. Only this answer shows the new signing secret; the old one ends.
 
         Requests follow the [Standard Webhooks](https://www.standardwebhooks.com) convention: `webhook-id`,
         `webhook-timestamp`, `webhook-signature`. The same alert can arrive twice, with the same `webhook-id`.
@@ -67,6 +67,6 @@ class AlertRoutes:
         return document(self._webhooks.set(self._gate.actor, workspace_id, body.url))
 
     def remove_webhook(self, workspace_id: WorkspaceId) -> Response[None]:
-        """Have alerts posted nowhere any more. Mails still go out."""
+        """Stop posting alerts. Mails are still sent."""
         self._webhooks.remove(self._gate.actor, workspace_id)
         return nothing()

@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/budgets`: budgets and rate limits, and where they stand."""
+"""`/api/v1/workspaces/{workspace}/budgets`: budgets and rate limits, and their present usage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OfSubject = Annotated[
 
 
 class NewBudget(BaseModel):
-    """A budget or rate limit to be set."""
+    """A budget or rate limit to create."""
 
     scope: Scope = Field(description="Whose calls it bounds. `each_member` is for members without an own budget.")
     subject_id: str | None = Field(
@@ -51,7 +51,7 @@ class NewBudget(BaseModel):
 
 
 class BudgetChange(BaseModel):
-    """What shall change; what is left out stays."""
+    """The values to change. Omitted values stay the same."""
 
     limit: Amount | None = None
     alerts: bool | None = None
@@ -85,16 +85,16 @@ class BudgetRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Response[Page[Budget]]:
-        """List budgets and rate limits with where they stand: all of them, or those that bound you."""
+        """List budgets and rate limits with their present usage: all, or only those that apply to you."""
         after = decode_cursor(cursor, tuple[str])
         start = after[0] if after else None
         rows = self._allowances.of_workspace(self._gate.actor, workspace_id, scope, subject, start, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewBudget) -> Response[Budget]:
-        """Set a budget. It holds within seconds, and bounds calls that begin from then on.
+        """Create a budget. It takes effect within seconds, for calls that begin from then on.
 
-        A call counts on every budget that applies to it. A member's own budget takes the place of `each_member` of the
+        A call counts towards every budget that applies to it. A member's own budget replaces `each_member` of the
         same unit and period.
         """
         wish = Wish(
@@ -109,25 +109,25 @@ class BudgetRoutes:
         return document(made, HTTPStatus.CREATED, version=made.version)
 
     def get(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[Budget]:
-        """Read a budget and where it stands. The header `ETag` is what a change must send as `If-Match`."""
+        """Read a budget and its present usage. A change must send the header `ETag` as `If-Match`."""
         found = self._allowances.get(self._gate.actor, workspace_id, budget_id)
         return document(found, version=found.version)
 
     def change(self, workspace_id: WorkspaceId, budget_id: BudgetId, body: BudgetChange) -> Response[Budget]:
-        """Set another limit, or whether there are alerts. What is spent stays spent. Needs `If-Match`."""
+        """Change the limit, or switch alerts on or off. Usage so far still counts. Needs `If-Match`."""
         version, values = version_of_request(self._gate.event), body.model_dump(exclude_none=True)
         changed = self._allowances.change(self._gate.actor, workspace_id, budget_id, version, values)
         return document(changed, version=changed.version)
 
     def delete(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[None]:
-        """Delete a budget; calls are bounded by those that are left."""
+        """Delete a budget. The remaining budgets still apply."""
         self._allowances.delete(self._gate.actor, workspace_id, budget_id)
         return nothing()
 
     def standings(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[MemberStanding]]:
-        """See where each subject of a budget stands in its present window: every member, for `each_member`."""
+        """List the usage of each subject of a budget in its present window. `each_member` lists every member."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._allowances.standings(workspace_id, budget_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))
@@ -135,7 +135,7 @@ class BudgetRoutes:
     def grants(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[Grant]]:
-        """List what was granted to the prepaid balance, the newest first. The balance itself is among the budgets."""
+        """List grants to the prepaid balance, the newest first. The balance itself is listed with the budgets."""
         before = decode_cursor(cursor, tuple[str])
         rows = self._balance.grants(workspace_id, before[0] if before else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))

@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/usage/settings`: what is kept of calls besides what they cost."""
+"""`/api/v1/workspaces/{workspace}/usage/settings`: how long metadata of calls is kept."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LONGEST_DAYS = 365
 
 
 class UsageSettingsChange(BaseModel):
-    """How long metadata of calls is kept."""
+    """The retention of calls' metadata."""
 
     metadata_days: Annotated[int, Field(ge=0, le=LONGEST_DAYS, description="0: metadata is not kept at all.")]
 
 
 class SettingsRoutes:
-    """Routes of these settings."""
+    """Routes of the settings of usage."""
 
     def __init__(self, settings: UsageSetting, gate: Gate) -> None:
         self._settings = settings
@@ -40,7 +40,7 @@ class SettingsRoutes:
         add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Set what is kept of calls", TAG)
 
     def get(self, workspace_id: WorkspaceId) -> Response[UsageSettings]:
-        """Read how long client, user agent and address of calls are kept. Prompts and answers never are."""
+        """Read how long client, user agent and address of calls are kept. Prompts and answers are never kept."""
         return document(self._settings.get(workspace_id))
 
     def put(self, workspace_id: WorkspaceId, body: UsageSettingsChange) -> Response[UsageSettings]:

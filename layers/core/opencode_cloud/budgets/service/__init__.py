@@ -1,6 +1,6 @@
-"""Rules of budgets, free of AWS and HTTP. Those of calls and of other features are offered here.
+"""Rules of budgets, free of AWS and HTTP. This package exports the rules that need no database.
 
-What people decide (``allowances``, ``balance``, ``settings``, ``webhooks``) is imported by who has a database.
+Functions with a database import ``allowances``, ``balance``, ``settings`` and ``webhooks`` directly.
 """
 
 from opencode_cloud.budgets.service.alerting import Alerting

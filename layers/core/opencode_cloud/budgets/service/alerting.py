@@ -1,4 +1,4 @@
-"""Noticing that budgets reach thresholds: from settled calls, and from the first refusal in a window."""
+"""Detect that budgets reach thresholds, from settled calls and from the first refusal in a window."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.store.rows import CounterRow
 
 MOST_REFUSED = 500
-"""Counters with a first refusal that one run looks at."""
+"""The maximum number of counters with a first refusal that one run checks."""
 
 
 class AlertsQueue(Protocol):
-    """Where crossings are told to those who tell people."""
+    """The queue of crossings."""
 
     def send(self, crossings: Sequence[Crossing]) -> None:
-        """Send crossings; raises when one was not taken."""
+        """Send crossings; raises an error when the queue does not accept one."""
         ...
 
 
 class Alerting:
-    """Tells each crossing at least once, and always under the same id: who delivers it does so once."""
+    """Publishes each crossing at least once, always with the same id, so that the consumer can deliver it once."""
 
     def __init__(self, store: CounterStore, queue: AlertsQueue) -> None:
         self._store = store
         self._queue = queue
 
     async def look_at(self, keys: Sequence[str], now: int) -> int:
-        """Tell what is new about counters that calls were settled on; return how many crossings that were."""
+        """Publish new crossings of counters that calls were settled on; return their number."""
         return sum([await self._tell(row, now) for row in await self._store.counters(keys)])
 
     async def look_at_refused(self, now: int) -> int:
-        """Tell of counters that have refused a call for the first time in their window."""
+        """Publish crossings of counters that refused a call for the first time in their window; return their number."""
         keys = await self._store.refused(now, MOST_REFUSED)
         told = 0
         for row in await self._store.counters(keys):
@@ -48,7 +48,7 @@ class Alerting:
         crossings = crossed(row, now)
         if not crossings:
             return 0
-        # Told before it is noted: who is killed in between tells it again, under the same id.
+        # Publish before recording. A crash in between publishes again with the same id (at-least-once).
         self._queue.send(crossings)
         await self._store.note_alerts(row.key, [mark(row.budget, each.threshold) for each in crossings])
         count("BudgetAlerts", len(crossings))
@@ -56,7 +56,7 @@ class Alerting:
 
 
 def crossed(row: CounterRow, now: int) -> list[Crossing]:
-    """Return the thresholds that a counter has reached and that people were not told of."""
+    """Return the thresholds that a counter has reached and that people were not notified of."""
     budget, refused = row.budget, row.standing.refused_at == row.budget.limit
     if not budget.watched or budget.limit <= 0:
         return []

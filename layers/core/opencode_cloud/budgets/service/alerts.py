@@ -1,4 +1,4 @@
-"""Telling people that a budget reached a threshold: once by mail, and until it is taken by webhook."""
+"""Notify people that a budget reached a threshold: once by mail, and by webhook until the webhook accepts it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ EVENT = "budget.threshold"
 
 
 class Post(Protocol):
-    """Posts to webhooks."""
+    """A client that posts to webhooks."""
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Post ``body``; tell whether it was taken."""
+        """Post ``body``; return whether the webhook accepted it."""
         ...
 
 
 class NotTaken(Redeliver):
-    """A workspace's webhook did not take an alert; people were told by mail."""
+    """A workspace's webhook did not accept an alert. People were notified by mail."""
 
 
 class Alerts:
-    """Rules of telling. An alert's row is written in the transaction of its mails, so both happen once."""
+    """Rules of notification. One transaction writes an alert's row and queues its mails, so each happens once."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class Alerts:
             return self._store.of_workspace(connection, workspace_id, before, limit)
 
     def deliver(self, crossing: Crossing) -> None:
-        """Tell people of a crossing, and the workspace's webhook; what was told before is not told again.
+        """Notify people and the workspace's webhook of a crossing. A repeated message notifies only the missing ones.
 
-        Raises :class:`NotTaken` when the webhook is to be tried again.
+        Raises :class:`NotTaken` when the webhook must be tried again.
         """
         with self._outbox.unit() as unit:
             workspace = self._store.workspace_name(unit.connection, crossing.workspace_id)
@@ -82,7 +82,7 @@ class Alerts:
             self._post(hook, crossing, WorkspaceId(workspace))
 
     def _mail(self, unit: OutboxUnit, crossing: Crossing, workspace_id: WorkspaceId) -> None:
-        """Mail owners, admins, who does the billing, and the person whose budget it is."""
+        """Mail owners, admins, billing members, and the person whose budget or key it is."""
         budget, resets_at = crossing.budget, crossing.resets_at
         variables = {
             "workspace": workspace_id,

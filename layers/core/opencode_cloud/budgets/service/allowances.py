@@ -1,4 +1,4 @@
-"""What people decide about budgets: set, changed, deleted, and looked at together with where they stand."""
+"""Create, change, delete and list budgets, together with their present usage."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Unit as OutboxUnit
 
 MOST_BUDGETS = 2000
-"""Of one workspace."""
+"""The maximum number of budgets of one workspace."""
 _WITH_SUBJECT = frozenset({Scope.MEMBER, Scope.SERVICE_ACCOUNT, Scope.KEY})
 
 
 class Standings(Protocol):
-    """Where counters stand."""
+    """Reads the usage of counters."""
 
     def of(self, keys: Sequence[str]) -> Mapping[str, Standing]:
-        """Return how much of counters is taken, by key."""
+        """Return the usage of counters, by key."""
         ...
 
 
 class Allowances:
-    """Rules of deciding about budgets. Who may not read all of them sees those that bound themselves."""
+    """Create, change and list budgets. Without `budget:read`, callers see only budgets that apply to them."""
 
     def __init__(
         self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore, standings: Standings
@@ -74,7 +74,7 @@ class Allowances:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
-        """Return budgets by id, with where they stand now."""
+        """Return budgets with their present usage, ordered by id."""
         wanted = Filter(
             scope=scope, subject=subject, visible_to=None if actor.may(Permission.BUDGET_READ) else actor.id
         )
@@ -83,7 +83,7 @@ class Allowances:
         return self._standing(actor, found)
 
     def get(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
-        """Return a budget, with where it stands now; raises ``budget_not_found``."""
+        """Return a budget with its present usage; raises ``budget_not_found``."""
         with self._database.transaction() as connection:
             found = self._of(connection, workspace_id, budget_id)
             if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget_id, actor.id):
@@ -93,7 +93,7 @@ class Allowances:
     def standings(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, after: str | None = None, limit: int = 100
     ) -> Sequence[MemberStanding]:
-        """Return where each subject of a budget stands: every member, or the one that it has.
+        """Return the usage of each subject of a budget: of every member, or of its only subject.
 
         Raises ``budget_not_found``.
         """
@@ -113,7 +113,7 @@ class Allowances:
     # ------------------------------------------------------------------------------------- deciding
 
     def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> Budget:
-        """Set a budget; it holds within seconds.
+        """Create a budget. It takes effect within seconds.
 
         Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
         """
@@ -150,9 +150,9 @@ class Allowances:
     def change(
         self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId, version: int, values: Mapping[str, Any]
     ) -> Budget:
-        """Set ``limit`` or ``alerts``; it holds within seconds, for what was spent before as well.
+        """Set ``limit`` or ``alerts``. The change takes effect within seconds; usage so far counts towards a new limit.
 
-        Raises ``budget_not_found``, ``balance_is_granted``, or ``stale_version`` when ``version`` is not the present.
+        Raises ``budget_not_found``, ``balance_is_granted``, or ``stale_version`` when ``version`` is not current.
         """
         columns = {"amount" if name == "limit" else name: int(value) for name, value in values.items()}
         with self._outbox.unit() as unit:
@@ -167,7 +167,7 @@ class Allowances:
         return self._standing(actor, [changed])[0]
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> None:
-        """Delete a budget: what it bounded is bounded by the others. Raises ``budget_not_found``."""
+        """Delete a budget. The remaining budgets still apply. Raises ``budget_not_found`` or ``balance_is_granted``."""
         with self._outbox.unit() as unit:
             present, subject = self._changeable(unit, workspace_id, budget_id)
             self._store.delete(unit.connection, budget_id)
@@ -192,7 +192,7 @@ class Allowances:
         return present, self._store.subject(unit.connection, workspace_id, present.scope, present.subject_id or "")
 
     def _standing(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
-        """Return budgets with where they stand; of each member's budget the actor's own share, if they are one."""
+        """Return budgets with their usage. For `each_member` it is the usage of the actor, if that is a member."""
         shares = {
             budget.id: _counter(budget, actor.id if budget.scope is Scope.EACH_MEMBER else None)
             for budget in budgets
@@ -204,7 +204,7 @@ class Allowances:
 
 
 def known(budget: Budget) -> KnownBudget:
-    """Return a budget as calls know it."""
+    """Return a budget in the form that the gateway's calls use."""
     return KnownBudget(
         id=budget.id,
         scope=budget.scope,
@@ -250,5 +250,5 @@ def _tell(unit: OutboxUnit, subject: Subject | None) -> None:
 
 
 def _as_record(budget: Budget) -> dict[str, Any]:
-    """Return what audit entries show of a budget."""
+    """Return the values of a budget that audit entries record."""
     return budget.model_dump(include={"scope", "subject_id", "unit", "period", "limit", "alerts"}, mode="json")

@@ -1,4 +1,4 @@
-"""Which budgets a call counts against."""
+"""Select the budgets that a call counts towards."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def counters_of(
     key: KnownKey | None,
     at: int,
 ) -> list[Counter]:
-    """Return the counters of every budget that a call of these counts against at ``at`` (seconds since the epoch).
+    """Return the counters of every budget that applies to a call of these at ``at`` (seconds since the epoch).
 
-    Those of the workspace and its balance, of the member (their own, and what every member has who has no own budget of
-    the same unit and period), of the service account, and of the key.
+    They are the counters of the workspace and its balance, of the member, of the service account, and of the key. A
+    member has their own budgets, and each `each_member` budget unless they have their own of the same unit and period.
     """
     found = [counter(budget, at) for budget in workspace.budgets if budget.scope is not Scope.EACH_MEMBER]
     if member is not None:

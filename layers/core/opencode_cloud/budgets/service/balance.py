@@ -1,4 +1,4 @@
-"""The prepaid balance: granted, never set. It is a budget whose limit is the sum of all grants."""
+"""The prepaid balance: a budget whose limit is the sum of all grants. It cannot be set directly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Balance:
-    """Rules of grants. A workspace that was never granted anything has no balance, and none bounds it."""
+    """Rules of grants. A workspace without grants has no balance, and so no balance limits its calls."""
 
     def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore) -> None:
         self._database = database
@@ -34,12 +34,12 @@ class Balance:
         self._store = store
 
     def grants(self, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None) -> Sequence[Grant]:
-        """Return what was granted, the newest first."""
+        """Return grants, the newest first."""
         with self._database.transaction() as connection:
             return self._store.grants(connection, workspace_id, before, limit)
 
     def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> Grant:
-        """Add ``amount`` micro-cents to the balance, or take them from it; once for each idempotency ``key``.
+        """Add ``amount`` micro-cents to the balance, once for each idempotency ``key``. A negative amount reduces it.
 
         Raises ``workspace_not_found``, ``invalid_grant``, or ``grant_differs`` when the key came with another amount.
         """
@@ -76,7 +76,7 @@ class Balance:
         return made
 
     def _raise(self, unit: OutboxUnit, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
-        """Bring the budget to the sum of the grants; return what it was and what it is."""
+        """Set the budget to the sum of the grants; return its limit before and after."""
         present, now = self._store.balance(unit.connection, workspace_id), utc_now()
         before = present.limit if present else 0
         after = before + amount

@@ -1,4 +1,4 @@
-"""The way of one call through its budgets: reserved before it, settled after it."""
+"""Reserve a call's maximum on its budgets before it starts, and settle its actual usage afterwards."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.store import CounterStore
 
 BUSY_SECONDS = 2
-"""When to ask again for room that other calls hold back: most give back what they do not use within seconds."""
+"""The ``Retry-After`` while other calls hold reservations. Most calls release what they do not use within seconds."""
 LATE = ".late"
-"""Ends the id of the second event of a call: the first says that it was lost."""
+"""The suffix of the id of a call's second event. Its first event has the outcome ``lost``."""
 
 
 class Budgets:
-    """Reserves and settles: each one round trip as a rule. To settle twice does what once does."""
+    """Reserves and settles calls. Each usually takes one round trip. Settling is idempotent."""
 
     def __init__(self, store: CounterStore) -> None:
         self._store = store
         self._returning: set[asyncio.Task[None]] = set()
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
-        """Hold back what a call may take at most, on all of its counters or on none.
+        """Reserve the most that a call may use, on all of its counters or on none.
 
-        ``facts`` is the call's event as far as it is known: the sweep writes it, should the call be lost. Raises
+        ``facts`` is the call's event as far as it is known. The sweep writes it if the call is lost. Raises
         :class:`BudgetExhausted` (402), :class:`BudgetBusy` or :class:`RateLimited` (429), ``budget_contention`` or
         ``store_unavailable`` (503).
         """
@@ -55,6 +55,7 @@ class Budgets:
             standings = await self._store.standings([counter.key for counter in hopeless])
             claim = reservation.claim
             raise _answer([Shortage(counter=c, asked=claim.of(c.budget), standing=standings[c.key]) for c in hopeless])
+        # Shielded: a cancelled write may still have reached DynamoDB, so its result must be awaited and released.
         holding = asyncio.ensure_future(self._store.hold(reservation, facts))
         try:
             await asyncio.shield(holding)
@@ -66,11 +67,11 @@ class Budgets:
             raise _answer(refused.shortages) from None
 
     async def settle(self, reservation: Reservation, event: UsageEvent) -> bool:
-        """Count what a call used and write its event, exactly once however often this is called.
+        """Count a call's usage and write its event, exactly once even if this is called several times.
 
-        ``event`` has the id and the time of arrival that the facts had.
-        A call whose lease was swept meanwhile is counted all the same, with a second event. False when it had been
-        settled before. Raises ``store_unavailable`` or ``store_contended`` (503): call again.
+        ``event`` must have the same id and time of arrival as the facts.
+        A call whose lease was swept meanwhile is still counted, with a second event. Returns False when it was already
+        settled. Raises ``store_unavailable`` or ``store_contended`` (503); the caller can retry.
         """
         used = _used(reservation, event)
         if await self._store.settle(reservation, event, used):
@@ -80,14 +81,14 @@ class Budgets:
         outcomes = await self._store.outcomes(event, [event.id, late.id])
         if late.id in outcomes or outcomes.get(event.id, Outcome.LOST) != Outcome.LOST:
             return False
-        # Neither settled nor in need of its request being counted again: only what was used is missing.
+        # The lease was swept. The request was already counted at reservation, so add tokens and cost only.
         if not await self._store.add(reservation, late if event.id in outcomes else event, used):
             return False
         count("LateSettles")
         return True
 
     def _return_later(self, reservation: Reservation, holding: asyncio.Future[None]) -> None:
-        """Give back what is held for a client that left meanwhile: else it would be held until the lease ends."""
+        """Release the reservation of a client that disconnected; otherwise it would last until the lease ends."""
 
         async def give_back() -> None:
             try:
@@ -101,32 +102,32 @@ class Budgets:
         task.add_done_callback(self._returning.discard)
 
     async def _note(self, shortages: Sequence[Shortage]) -> None:
-        """Have people told of budgets that refuse a call for the first time in their window, or since they changed."""
+        """Mark budgets for alerts that refuse a call for the first time in their window or since their limit changed."""
         for shortage in shortages:
             budget = shortage.counter.budget
             if shortage.lasting and budget.watched and shortage.standing.refused_at != budget.limit:
                 try:
                     await self._store.note_refusal(shortage.counter, now_seconds())
                 except Unavailable:
-                    # The refusal stands all the same, and the next one notes it.
+                    # The call is refused in any case, and the next refusal sets the mark.
                     logger.warning("a refusal was not noted", extra={"counter": shortage.counter.key})
 
 
 def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:
-    """Return what counts by counter. Requests are not in it: they counted when they were reserved."""
+    """Return the usage by counter. Requests are left out, because they were counted at reservation."""
     spent = Claim(cost=event.cost, charged=event.charged, tokens=event.tokens.total)
     budgets = {counter.key: counter.budget for counter in reservation.counters}
     return {key: spent.of(budget) for key, budget in budgets.items() if budget.unit is not Unit.REQUESTS}
 
 
 def _watch(reservation: Reservation, used: Mapping[str, int]) -> None:
-    """Count calls that took more than was thought possible: only they can overrun a budget."""
+    """Emit a metric for calls that used more than their claim; only such calls can overrun a budget."""
     if any(used.get(each.key, 0) > reservation.claim.of(each.budget) for each in reservation.counters):
         count("ClaimsExceeded")
 
 
 def _answer(shortages: Sequence[Shortage]) -> ServiceError:
-    """Return the refusal of the counter that keeps the call waiting longest: else the next would refuse it again."""
+    """Return the refusal of the counter with the longest wait; after a shorter wait that counter would refuse again."""
     now = now_seconds()
     worst = max(shortages, key=_weight)
     budget, message, said = worst.counter.budget, refusal(worst), details(worst)

@@ -1,4 +1,4 @@
-"""What a workspace has set about its usage."""
+"""Read and change a workspace's settings of usage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class UsageSetting:
-    """Rules of these settings."""
+    """Rules of the settings of usage."""
 
     def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore) -> None:
         self._database = database
@@ -28,12 +28,12 @@ class UsageSetting:
         self._store = store
 
     def get(self, workspace_id: WorkspaceId) -> UsageSettings:
-        """Return the settings; metadata is not kept unless a workspace wants it."""
+        """Return the settings. Metadata is not kept unless the workspace has set ``metadata_days``."""
         with self._database.transaction() as connection:
             return self._store.settings(connection, workspace_id)
 
     def keep_metadata(self, actor: Actor, workspace_id: WorkspaceId, days: int) -> UsageSettings:
-        """Have client, user agent and address of calls kept for ``days``, 0 for not at all; it holds within seconds."""
+        """Keep client, user agent and address of calls for ``days``; 0: never. Takes effect within seconds."""
         with self._outbox.unit() as unit:
             self._store.lock(unit.connection, workspace_id)
             before = self._store.settings(unit.connection, workspace_id)

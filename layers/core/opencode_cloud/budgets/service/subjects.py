@@ -1,4 +1,4 @@
-"""What other features say of those whom budgets bound: that they are gone, or that a key has a successor."""
+"""Update budgets when other features remove a subject of budgets or replace a key."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class BudgetSubjects:
         self._store = store
 
     def forget(self, unit: Unit, subjects: Sequence[str]) -> None:
-        """Delete the budgets of members, service accounts or keys that are gone, in ``unit``."""
+        """Delete the budgets of removed members, service accounts or keys, in the transaction of ``unit``."""
         if subjects:
             self._store.forget(unit.connection, subjects, utc_now())
 
     def hand_over(self, unit: Unit, old: str, new: str) -> None:
-        """Let the budgets of key ``old`` bound key ``new``, which replaces it; until ``old`` ends they share them."""
+        """Move the budgets of key ``old`` to key ``new``, its replacement. Both share them until ``old`` expires."""
         self._store.hand_over(unit.connection, old, new)

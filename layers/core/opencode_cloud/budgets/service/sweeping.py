@@ -1,4 +1,4 @@
-"""The sweep: what a call holds back that was lost with its process is given back when its lease ends."""
+"""The sweep: release the reservations of calls whose process died, once their lease has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.store import CounterStore
 
 MOST_A_SHARD = 500
-"""Reservations that one run takes from each shard of the index; the next run takes the rest."""
+"""The maximum of reservations that one run ends in each shard of the index; the next run ends the rest."""
 AT_ONCE = 16
 
 
@@ -26,10 +26,10 @@ class Sweep:
         self._store = store
 
     async def run(self, now: int) -> int:
-        """Give back what calls hold back whose lease ended before ``now`` (seconds); return how many there were.
+        """Release reservations whose lease ended before ``now`` (seconds since the epoch); return their number.
 
-        Each leaves an event with the outcome ``lost``: what it cost is not known. A late settlement and another sweep
-        may run beside it; one of them wins, and counters change once.
+        Each gets an event with the outcome ``lost``, because its cost is unknown. A late settlement and another sweep
+        may run concurrently; one of them wins, and counters change once.
         """
         calls = await self._store.expired(now, MOST_A_SHARD)
         turn = asyncio.Semaphore(AT_ONCE)
@@ -49,7 +49,7 @@ class Sweep:
 
     async def _end(self, call_id: CallId, now: int) -> bool:
         kept = await self._store.reservation(call_id)
-        # The index lags behind the table: what it names may be settled by now.
+        # The index lags behind the table, so a listed reservation may already be settled.
         if kept is None or kept.lease_until > now:
             return False
         lost = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Where a workspace has alerts posted to, and how it knows that they are ours."""
+"""Configure a workspace's webhook, and sign the requests to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
 
 
 class Webhooks:
-    """Rules of webhooks. The signing secret is derived from the deployment's key, so no table holds it."""
+    """Rules of webhooks. The signing secret is derived from the deployment's key and never stored."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Webhooks:
         *,
         private: bool = False,
     ) -> None:
-        """``private``: whether webhooks may lie in private networks and be called by plain http."""
+        """Create the service. ``private``: whether webhooks may be in private networks and use plain http."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[str](audit, "budget_webhook", lambda workspace: workspace, lambda _: "")
@@ -59,15 +59,16 @@ class Webhooks:
         return found
 
     def set(self, actor: Actor, workspace_id: WorkspaceId, url: str) -> NewWebhook:
-        """Have alerts posted to ``url`` from now on, under a new secret; raises ``invalid_webhook``."""
+        """Post alerts to ``url`` from now on, signed with a new secret; raises ``invalid_webhook``."""
         address = clean_url(url, private=self._private)
         with self._outbox.unit() as unit:
             self._budgets.lock(unit.connection, workspace_id)
             present = self._store.hook(unit.connection, workspace_id)
-            # Random, so that a secret does not come back after the webhook was removed and set again.
+            # Random, so that removing the webhook and setting it again does not restore an old secret.
             generation, now = secrets.randbelow(2**31), utc_now()
             values = {"url": address, "generation": generation, "updated_by": actor.name, "updated_at": now}
             self._store.set_hook(unit.connection, workspace_id, values)
+            # Log the host only; webhook paths often contain secrets.
             before = {"host": urlsplit(present.url).hostname} if present else None
             after = {"host": urlsplit(address).hostname}
             self._record(unit, actor, "budget_webhook.set", workspace_id, workspace_id, before=before, after=after)
@@ -75,7 +76,7 @@ class Webhooks:
         return NewWebhook(url=address, updated_by=actor.name, updated_at=now, secret=secret)
 
     def remove(self, actor: Actor, workspace_id: WorkspaceId) -> None:
-        """Have alerts posted nowhere; raises ``webhook_not_found``."""
+        """Remove the webhook; raises ``webhook_not_found``."""
         with self._outbox.unit() as unit:
             if not self._store.remove_hook(unit.connection, workspace_id):
                 raise webhook_not_found()
@@ -88,7 +89,7 @@ def signing_secret(key: str, workspace_id: WorkspaceId, generation: int) -> str:
 
 
 def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """Return the headers of a request that is sent at ``seconds`` since the epoch, by the Standard Webhooks convention.
+    """Return the Standard Webhooks headers of a request that is sent at ``seconds`` since the epoch.
 
     The signature covers id, time and body, so that receivers can refuse old requests and repeated ids
     (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
@@ -103,9 +104,9 @@ def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> d
 
 
 def clean_url(url: str, *, private: bool) -> str:
-    """Return the address of a webhook as it is called; raises ``invalid_webhook``.
+    """Return a webhook's address in normalized form; raises ``invalid_webhook``.
 
-    Unless the deployment allows ``private`` addresses, it must be https and in no private network.
+    Unless ``private`` is set, the address must use https and must not be in a private network.
     """
     try:
         return checked(url, private=private).geturl()

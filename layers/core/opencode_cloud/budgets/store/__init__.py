@@ -1,6 +1,6 @@
-"""Where budgets are kept: counters and reservations in DynamoDB, what people decide in MySQL.
+"""Storage of budgets: counters and reservations in DynamoDB, budgets and settings in MySQL.
 
-Only what the planes without SQL need is offered here; the rooms with SQL are imported by who has a database.
+This package exports only the stores without SQL. Functions with a database import the SQL stores directly.
 """
 
 from opencode_cloud.budgets.store.counters import CounterStore

@@ -36,7 +36,7 @@ _ALERT = select(
 
 
 class Hook(NamedTuple):
-    """Where a workspace's alerts are posted to, and the generation of the secret that signs them."""
+    """A webhook's address, and the generation of the secret that signs its requests."""
 
     url: str
     generation: int
@@ -46,11 +46,11 @@ class AlertStore:
     """The tables ``budget_alerts`` and ``budget_webhooks``."""
 
     def add_once(self, connection: Connection, row: Mapping[str, Any]) -> bool:
-        """Write an alert; False when it is there. Others with the same alert wait until the transaction ends."""
+        """Insert an alert; False when it exists. Concurrent inserts of the same alert wait for this transaction."""
         return connection.execute(budget_alerts.insert().prefix_with("IGNORE"), dict(row)).rowcount > 0
 
     def get(self, connection: Connection, alert: str) -> Alert | None:
-        """Return an alert."""
+        """Return an alert; None when it does not exist."""
         row = connection.execute(_ALERT.where(budget_alerts.c.id == alert)).first()
         return Alert.model_validate(row) if row else None
 
@@ -71,16 +71,16 @@ class AlertStore:
         return [Alert.model_validate(row) for row in connection.execute(ordered)]
 
     def taken(self, connection: Connection, alert: str, at: datetime) -> None:
-        """Note that the webhook took an alert."""
+        """Record that the webhook accepted an alert."""
         connection.execute(update(budget_alerts).where(budget_alerts.c.id == alert).values(webhook_at=at))
 
     def workspace_name(self, connection: Connection, workspace_id: WorkspaceId) -> str | None:
-        """Return the name of a workspace; None when it is gone."""
+        """Return the name of a workspace; None when it is deleted or blocked."""
         alive = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
         return connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id, *alive)).scalar()
 
     def recipients(self, connection: Connection, workspace_id: WorkspaceId, subject: str) -> Sequence[str]:
-        """Return the addresses of who is told: owners, admins, billing, and the person whose budget or key it is."""
+        """Return the addresses to notify: owners, admins, billing, and the person whose budget or key it is."""
         holder = select(keys.c.member_id).where(keys.c.id == subject, keys.c.member_id.is_not(None))
         concerned = or_(members.c.role.in_(_TOLD_ROLES), members.c.id == subject, members.c.id.in_(holder))
         query = (
@@ -94,19 +94,19 @@ class AlertStore:
     # ------------------------------------------------------------------------------------- webhooks
 
     def hook(self, connection: Connection, workspace_id: WorkspaceId) -> Hook | None:
-        """Return where alerts are posted to."""
+        """Return the webhook as delivery uses it; None when there is none."""
         query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id)
         row = connection.execute(query).first()
         return Hook(row.url, row.generation) if row else None
 
     def webhook(self, connection: Connection, workspace_id: WorkspaceId) -> Webhook | None:
-        """Return a webhook as people see it."""
+        """Return the webhook as the API shows it; None when there is none."""
         query = select(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id)
         row = connection.execute(query).first()
         return Webhook.model_validate(row) if row else None
 
     def set_hook(self, connection: Connection, workspace_id: WorkspaceId, values: Mapping[str, Any]) -> None:
-        """Write where alerts are posted to."""
+        """Insert or update a workspace's webhook."""
         changed = connection.execute(
             update(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id).values(dict(values))
         )

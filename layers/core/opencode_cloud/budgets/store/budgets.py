@@ -46,9 +46,9 @@ class BudgetStore:
     """The tables ``budgets``, ``balance_grants`` and ``usage_settings``."""
 
     def lock(self, connection: Connection, workspace_id: WorkspaceId) -> None:
-        """Keep others from changing who is in a workspace and what its budgets are until the transaction ends.
+        """Lock a workspace's members, service accounts, keys and budgets against changes until the transaction ends.
 
-        As every change of who is in a workspace does, this locks the workspace's row, before any other.
+        This locks the workspace's row before any other row, as every change of its members does.
         """
         connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace_id).with_for_update())
 
@@ -57,7 +57,7 @@ class BudgetStore:
         connection.execute(budgets.insert(), dict(row))
 
     def change(self, connection: Connection, budget_id: BudgetId, values: Mapping[str, Any], at: datetime) -> None:
-        """Set columns of a budget; its version grows."""
+        """Set columns of a budget and increment its version."""
         changed = {**values, "version": budgets.c.version + 1, "updated_at": at}
         connection.execute(update(budgets).where(budgets.c.id == budget_id).values(changed))
 
@@ -66,7 +66,7 @@ class BudgetStore:
         connection.execute(delete(budgets).where(budgets.c.id == budget_id))
 
     def get(self, connection: Connection, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget | None:
-        """Return a budget of a workspace."""
+        """Return a budget of a workspace; None when it does not exist."""
         row = connection.execute(
             _BUDGET.where(budgets.c.id == budget_id, budgets.c.workspace_id == workspace_id)
         ).first()
@@ -75,7 +75,7 @@ class BudgetStore:
     def same(
         self, connection: Connection, workspace_id: WorkspaceId, scope: str, subject: str, unit: str, period: str
     ) -> bool:
-        """Tell whether there is a budget of this subject, unit and period."""
+        """Return whether there is a budget of this subject, unit and period."""
         query = select(budgets.c.id).where(
             budgets.c.workspace_id == workspace_id,
             budgets.c.scope == scope,
@@ -98,7 +98,7 @@ class BudgetStore:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
-        """Return budgets of a workspace by id."""
+        """Return budgets of a workspace, ordered by id."""
         query = _BUDGET.where(budgets.c.workspace_id == workspace_id)
         if wanted.scope is not None:
             query = query.where(budgets.c.scope == wanted.scope)
@@ -111,14 +111,14 @@ class BudgetStore:
         return [Budget.model_validate(row) for row in connection.execute(query.order_by(budgets.c.id).limit(limit))]
 
     def visible(self, connection: Connection, budget_id: BudgetId, subject: str) -> bool:
-        """Tell whether a budget bounds a member or service account, or one of their keys."""
+        """Return whether a budget applies to a member or service account, or to one of their keys."""
         query = select(budgets.c.id).outerjoin(keys, keys.c.id == budgets.c.subject_id)
         return connection.execute(query.where(budgets.c.id == budget_id, _bounds(subject))).first() is not None
 
     # ------------------------------------------------------------------------------------- subjects
 
     def subject(self, connection: Connection, workspace_id: WorkspaceId, scope: Scope, subject: str) -> Subject | None:
-        """Return whom a budget of this scope bounds; None when there is nobody of this id any more."""
+        """Return the subject of a budget of this scope; None when the subject no longer exists."""
         match scope:
             case Scope.MEMBER:
                 return self._member(connection, workspace_id, MemberId(subject))
@@ -133,7 +133,7 @@ class BudgetStore:
     def members_of(
         self, connection: Connection, workspace_id: WorkspaceId, after: str | None, limit: int
     ) -> Sequence[tuple[str, str]]:
-        """Return ids and addresses of members, by id."""
+        """Return ids and email addresses of members, ordered by id."""
         query = select(members.c.id, accounts.c.email).join(accounts, accounts.c.id == members.c.account_id)
         query = query.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         if after is not None:
@@ -141,9 +141,9 @@ class BudgetStore:
         return [(row.id, row.email) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
 
     def forget(self, connection: Connection, subjects: Sequence[str], now: datetime) -> int:
-        """Delete the budgets of subjects that are gone; return how many.
+        """Delete the budgets of removed subjects; return their number.
 
-        Those of a key stay while a key that it replaced can still be used: both share them.
+        The budgets of a key stay while a key that it replaced is still valid, because both share them.
         """
         older = keys.alias("older")
         alive = or_(older.c.expires_at.is_(None), older.c.expires_at > now)
@@ -155,7 +155,7 @@ class BudgetStore:
         return connection.execute(delete(budgets).where(budgets.c.subject_id.in_(gone))).rowcount if gone else 0
 
     def hand_over(self, connection: Connection, old: str, new: str) -> None:
-        """Give the budgets of a key to the one that replaces it."""
+        """Move the budgets of a key to the key that replaces it."""
         connection.execute(update(budgets).where(budgets.c.subject_id == old).values(subject_id=new))
 
     def _member(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> Subject | None:
@@ -187,7 +187,7 @@ class BudgetStore:
         if own is None:
             return None
         found, latest = [own], [key]
-        while latest:  # keys that were replaced by it share its budgets, also when it is revoked before them
+        while latest:  # replaced keys share its budgets, even if it is revoked before them
             older = connection.execute(select(*columns).where(keys.c.replaced_by.in_(latest))).all()
             found += older
             latest = [each.id for each in older]
@@ -197,13 +197,13 @@ class BudgetStore:
     # ------------------------------------------------------------------------------------- balance
 
     def balance(self, connection: Connection, workspace_id: WorkspaceId) -> Budget | None:
-        """Return the budget that is the workspace's balance; None when nothing was ever granted."""
+        """Return the budget that is the workspace's balance; None when there were no grants."""
         query = _BUDGET.where(budgets.c.workspace_id == workspace_id, budgets.c.scope == Scope.BALANCE)
         row = connection.execute(query).first()
         return Budget.model_validate(row) if row else None
 
     def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> Grant | None:
-        """Return what was granted under an idempotency key."""
+        """Return the grant with an idempotency key; None when there is none."""
         query = select(balance_grants).where(
             balance_grants.c.workspace_id == workspace_id, balance_grants.c.idempotency_key == key
         )
@@ -217,7 +217,7 @@ class BudgetStore:
     def grants(
         self, connection: Connection, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None
     ) -> Sequence[Grant]:
-        """Return what was granted to a workspace, the newest first."""
+        """Return the grants to a workspace, the newest first."""
         query = select(balance_grants).where(balance_grants.c.workspace_id == workspace_id)
         if before is not None:
             query = query.where(balance_grants.c.id < before)
@@ -225,19 +225,19 @@ class BudgetStore:
         return [Grant.model_validate(row) for row in rows]
 
     def workspace_exists(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
-        """Tell whether there is a workspace of this id that is not deleted."""
+        """Return whether there is a workspace with this id that is not deleted."""
         query = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_(None))
         return connection.execute(query).first() is not None
 
     # ------------------------------------------------------------------------------------- settings of usage
 
     def settings(self, connection: Connection, workspace_id: WorkspaceId) -> UsageSettings:
-        """Return what a workspace has set about its usage."""
+        """Return a workspace's settings of usage; the default is 0 days."""
         row = connection.execute(select(usage_settings).where(usage_settings.c.workspace_id == workspace_id)).first()
         return UsageSettings(metadata_days=row.metadata_days if row else 0)
 
     def set_settings(self, connection: Connection, workspace_id: WorkspaceId, days: int, by: str, at: datetime) -> None:
-        """Set what a workspace keeps of its calls."""
+        """Set for how many days a workspace keeps metadata of its calls."""
         values = {"metadata_days": days, "updated_by": by, "updated_at": at}
         changed = connection.execute(
             update(usage_settings).where(usage_settings.c.workspace_id == workspace_id).values(values)
@@ -247,7 +247,7 @@ class BudgetStore:
 
 
 def _bounds(subject: str) -> Any:
-    """Return the condition that a budget bounds a member or service account: itself, its keys, each member."""
+    """Return the SQL condition that a budget applies to a member or service account, to its keys, or to each member."""
     own = or_(keys.c.member_id == subject, keys.c.service_account_id == subject)
     each = (budgets.c.scope == Scope.EACH_MEMBER) & (subject.startswith("mem_"))
     return or_(budgets.c.subject_id == subject, own, each)

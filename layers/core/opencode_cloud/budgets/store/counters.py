@@ -1,4 +1,4 @@
-"""Counters and reservations in DynamoDB. Whatever belongs together is one transaction: it happens whole, or not at all.
+"""Counters and reservations in DynamoDB. Each change is one transaction, so it is made completely or not at all.
 
 DynamoDB's conditions cannot add, so a counter keeps ``committed`` = spent + reserved, and a claim fits while
 ``committed <= limit - claim``.
@@ -32,7 +32,7 @@ _PRESENT = "attribute_exists(pk)"
 
 
 class CounterStore:
-    """The tables ``budgets`` and ``usage``, from an event loop."""
+    """Reads and writes the tables ``budgets`` and ``usage`` from an event loop."""
 
     def __init__(self, dynamodb: DynamoDB, budgets_table: str, usage_table: str) -> None:
         self._dynamodb = dynamodb
@@ -42,15 +42,15 @@ class CounterStore:
     # ------------------------------------------------------------------------------------- writing
 
     async def hold(self, reservation: Reservation, facts: UsageEvent) -> None:
-        """Hold back what a call may take on all of its counters; raises :class:`Refused`.
+        """Reserve the most that a call may use on all of its counters; raises :class:`Refused`.
 
-        Raises ``budget_contention`` (503) when others were in the way for five seconds, and ``ValueError`` when the
-        call has a reservation already.
+        Raises ``budget_contention`` (503) after five seconds of conflicts with other calls, and ``ValueError`` when the
+        call already has a reservation.
         """
         held = rows.held_of(reservation)
         row = rows.reservation_row(reservation, held, facts)
         if not held:
-            # Nothing can refuse it; the row says that the call was begun, should it be lost.
+            # No counter can refuse it. The row lets the sweep find the call if it is lost.
             await self._dynamodb.call("PutItem", {"TableName": self._budgets, "Item": row})
             return
         counters = {counter.key: counter for counter in reservation.counters}
@@ -71,9 +71,9 @@ class CounterStore:
             raise budget_contention() from error
 
     async def settle(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
-        """Put what was ``used`` (by counter) in the place of what was held back, together with the event.
+        """Replace the reservation with what was ``used`` (by counter), and write the event.
 
-        False when the call holds nothing back any more: it was settled, or swept.
+        False when the call has no reservation any more, because it was settled or swept.
         """
         held = {each.key: each for each in rows.held_of(reservation)}
         changes = self._charges(reservation.counters, held, used, event.workspace_id)
@@ -81,26 +81,26 @@ class CounterStore:
         return await self._finish(reservation.id, changes, to_row(event, touched))
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
-        """Add what was ``used`` by a call that holds nothing back, with its event; False when the event is there."""
+        """Add what was ``used`` by a call without a reservation, and write its event; False when the event exists."""
         changes = self._charges(reservation.counters, {}, used, event.workspace_id)
         return await self._finish(None, changes, to_row(event, [key for key, amount in used.items() if amount]))
 
     async def give_back(self, reservation: Reservation) -> bool:
-        """Take a reservation back as if it had never been made; False when there is none."""
+        """Undo a reservation completely, including counted requests; False when there is none."""
         changes = [self._return(each) for each in rows.held_of(reservation)]
         return await self._finish(reservation.id, changes, None)
 
     async def sweep(self, kept: Kept, event: UsageEvent) -> bool:
-        """Give back what a lost call holds back, and write its event; False when somebody else has dealt with it."""
+        """Release a lost call's reservation, and write its event; False when it was settled or swept meanwhile."""
         changes = [self._return(each) for each in kept.held if not each.spent]
         return await self._finish(CallId(kept.id), changes, to_row(event, [each.key for each in kept.held]))
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
-        """Have the sweep look at a counter that has refused a call at ``at`` (seconds); once for each limit of it."""
+        """List a counter that refused a call at ``at`` (seconds) for the sweep, once for each limit of the counter."""
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(counter.key),
-            # With the limit, which is that of the last call that was let through: it may have been raised since.
+            # Also set the limit: the stored one is from the last accepted call, and may have been raised since.
             "UpdateExpression": "SET refused_at = :limit, #limit = :limit, lease_shard = :shard, lease_until = :now",
             "ConditionExpression": f"{_PRESENT} AND (attribute_not_exists(refused_at) OR refused_at <> :limit)",
             "ExpressionAttributeNames": {"#limit": "limit"},
@@ -116,7 +116,7 @@ class CounterStore:
             return
 
     async def forget_refusal(self, key: str) -> None:
-        """Take a counter out of those that the sweep has to look at."""
+        """Remove a counter from the sweep's list."""
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(key),
@@ -126,7 +126,7 @@ class CounterStore:
         await self._dynamodb.call("UpdateItem", request)
 
     async def note_alerts(self, key: str, marks: Sequence[str]) -> None:
-        """Note on a counter of which crossings people were told."""
+        """Record on a counter the crossings that people were notified of."""
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(key),
@@ -139,32 +139,32 @@ class CounterStore:
     # ------------------------------------------------------------------------------------- reading
 
     async def counters(self, keys: Sequence[str]) -> list[CounterRow]:
-        """Return counters by key, those that exist."""
+        """Return the counters with these keys that exist."""
         found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
         return [rows.counter_row(row) for row in found]
 
     async def refused(self, now: int, limit: int) -> list[str]:
-        """Return the keys of counters that refused a call and were not looked at since."""
+        """Return the keys of counters that refused a call and were not checked since."""
         return [row["pk"]["S"] for row in await self._leases(rows.REFUSED_SHARD, now, limit)]
 
     async def standings(self, keys: Sequence[str]) -> dict[str, Standing]:
-        """Return how much of counters is taken, by key."""
+        """Return the usage of counters, by key."""
         found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
         return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}
 
     async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
-        """Return how the events ``calls`` of the workspace and day of ``event`` ended, those that exist."""
+        """Return the outcomes of the events ``calls`` that exist on the workspace and day of ``event``."""
         pk = partition(event.workspace_id, day_of(event.at // 1000))
         found = await self._get(self._usage, [{"pk": {"S": pk}, "sk": {"S": call}} for call in calls])
         return {row["sk"]["S"]: from_row(row).outcome for row in found}
 
     async def expired(self, now: int, limit: int) -> list[str]:
-        """Return calls whose lease ended before ``now`` (seconds), the longest ago first in each shard."""
+        """Return calls whose lease ended before ``now`` (seconds), the oldest first in each shard."""
         shards = await asyncio.gather(*(self._leases(shard, now, limit) for shard in rows.SHARDS))
         return [row["pk"]["S"].removeprefix("call#") for shard in shards for row in shard]
 
     async def outstanding(self, now: int) -> int:
-        """Return how many reservations are under way, at most about 10,000 a shard."""
+        """Return the number of open reservations. The count stops at about 10,000 per shard."""
         request = {
             "TableName": self._budgets,
             "IndexName": "leases",
@@ -178,7 +178,7 @@ class CounterStore:
         return sum(answer["Count"] for answer in answers)
 
     async def reservation(self, call_id: CallId) -> Kept | None:
-        """Return what a call holds back; None when it holds nothing back any more."""
+        """Return a call's reservation; None when it has none any more."""
         request = {"TableName": self._budgets, "Key": rows.reservation_key(call_id), "ConsistentRead": True}
         row = (await self._dynamodb.call("GetItem", request)).get("Item")
         return rows.kept(row) if row else None
@@ -207,14 +207,14 @@ class CounterStore:
     def _charges(
         self, counters: Sequence[Counter], held: Mapping[str, Held], used: Mapping[str, int], workspace_id: WorkspaceId
     ) -> list[Item]:
-        """Return the changes of counters that put what was used in the place of what was held back."""
+        """Return the updates of counters that replace the reserved amounts with the used amounts."""
         changes: list[Item] = []
         for counter in counters:
             own, spent = held.get(counter.key), used.get(counter.key, 0)
             back = own.amount if own and not own.spent else 0
             if not back and not spent:
                 continue
-            # A counter on which nothing was held back may not have a row yet. If it has, its limit may be a newer one.
+            # A counter without a reservation may not have a row yet. If it has one, its limit may be newer.
             said = {} if own else rows.description(counter, workspace_id)
             changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
         return changes
@@ -238,9 +238,9 @@ class CounterStore:
         return {"Update": update}
 
     async def _finish(self, call_id: CallId | None, changes: Sequence[Item], event: Item | None) -> bool:
-        """Make ``changes`` and put ``event``, if ``call_id`` still has its reservation, which ends thereby.
+        """Make ``changes``, put ``event``, and delete the reservation of ``call_id``, which must exist.
 
-        False when it has not, or the event is there. Raises :class:`TransactionRefused` for any other reason.
+        False when the reservation does not exist or the event does. Raises :class:`TransactionRefused` otherwise.
         """
         actions = list(changes)
         if call_id is not None:
@@ -260,9 +260,9 @@ class CounterStore:
         return {"Put": {"TableName": table, "Item": row, "ConditionExpression": _ABSENT}}
 
     async def _write(self, actions: Sequence[Item], backoff: Backoff) -> None:
-        """Carry out a transaction; retry it while others are in the way.
+        """Execute a transaction; retry it while it conflicts with others.
 
-        All attempts bear one token, so DynamoDB carries the transaction out once.
+        All attempts have the same client request token, so DynamoDB executes the transaction once.
         """
         request = {"TransactItems": actions, "ClientRequestToken": uuid.uuid4().hex}
         await retry_async(lambda: self._dynamodb.call("TransactWriteItems", request), backoff, Contended)

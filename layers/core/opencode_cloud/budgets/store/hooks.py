@@ -1,4 +1,4 @@
-"""Posting alerts to the webhooks of workspaces."""
+"""Post alerts to the webhooks of workspaces."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from opencode_cloud.kit.outward import FAILURES, Outward
 
 
 class HookClient:
-    """Calls webhooks, and nothing else."""
+    """A client for webhooks."""
 
     def __init__(self, *, private: bool) -> None:
-        """``private``: whether addresses of private networks may be called."""
+        """Create a client. ``private``: whether addresses of private networks may be called."""
         self._outward = Outward(private=private)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Post ``body``; tell whether the webhook took it (2xx)."""
+        """Post ``body``; return whether the webhook accepted it (2xx)."""
         try:
-            # Nothing is read of the answer but its status: it might never end.
+            # Read the status only, because the body might never end.
             status, _ = self._outward.request("POST", url, headers, body, longest=0)
         except FAILURES as error:
             logger.info("webhook unreachable", extra={"reason": type(error).__name__})

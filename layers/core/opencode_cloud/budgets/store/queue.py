@@ -1,4 +1,4 @@
-"""The queue of crossings that people are to be told of."""
+"""The queue of crossings that people must be notified of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opencode_cloud.kit import aws
 
 
 class AlertQueue:
-    """The queue that ``functions/ledger`` takes crossings from; what comes twice is told once."""
+    """Sends to the queue that ``functions/ledger`` consumes. Consumers deduplicate crossings by id."""
 
     def __init__(self, url: str) -> None:
         self._url = url

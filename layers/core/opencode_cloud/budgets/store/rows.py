@@ -2,12 +2,12 @@
 
 =======================================  ================  ==========================================================
 ``budget#<budget>[:<subject>]#<window>``  ``COUNTER``       a budget in one window: ``committed`` (= spent + reserved),
-                                                           ``reserved``, ``spent``, and what the budget is
-``call#<call>``                          ``RESERVATION``   what a call holds back, until it is settled or swept
+                                                           ``reserved``, ``spent``, and the budget's description
+``call#<call>``                          ``RESERVATION``   what a call has reserved, until it is settled or swept
 =======================================  ================  ==========================================================
 
-The index ``leases`` (partition ``lease_shard``, sort ``lease_until``) holds what the sweep has to look at: reservations
-by the end of their lease, and counters that refused a call for the first time.
+The index ``leases`` (partition ``lease_shard``, sort ``lease_until``) lists the rows that the sweep checks:
+reservations by the end of their lease, and counters that refused a call for the first time.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from opencode_cloud.kit.clock import DAY_SECONDS
 Item = dict[str, Any]
 COUNTER, RESERVATION = "COUNTER", "RESERVATION"
 SHARDS = tuple(f"lease-{number}" for number in range(8))
-"""Partitions of the index over which reservations are spread."""
+"""Partitions of the index. Reservations are distributed over them."""
 REFUSED_SHARD = "refused"
-"""The partition of the index in which counters are that refused a call for the first time."""
+"""The partition of the index that lists counters that refused a call for the first time."""
 KEPT_DAYS = 90
-"""How long a counter is kept after its window: reconciliation and people look back at it."""
+"""Days that a counter is kept after its window, for reconciliation and for people."""
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
-    """What a reservation holds back on one counter."""
+    """The amount that a reservation holds on one counter."""
 
     key: str
     amount: int
     spent: bool
-    """Whether it counted as spent at once (requests), so that it is given back only if the call never was."""
+    """Whether it counted as spent at once (requests). It is released only if the call never took place."""
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A reservation as its row keeps it: enough to give everything back and to write the event of a lost call."""
+    """A stored reservation: enough to release every amount and to write the event of a lost call."""
 
     id: str
     held: tuple[Held, ...]
     claimed: int
-    """The cost that the call might have had, in micro-cents."""
+    """The reserved cost, in micro-cents."""
     lease_until: int
     facts: UsageEvent
 
 
 class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter as its row keeps it."""
+    """A stored counter."""
 
     key: str
     workspace_id: WorkspaceId
@@ -63,7 +63,7 @@ class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
     resets_at: int | None
     standing: Standing
     alerted: frozenset[str]
-    """Crossings that people were told of."""
+    """Marks of the crossings that people were notified of."""
 
 
 def counter_key(key: str) -> Item:
@@ -77,16 +77,16 @@ def reservation_key(call_id: CallId) -> Item:
 
 
 def held_of(reservation: Reservation) -> tuple[Held, ...]:
-    """Return what a reservation holds back, counter by counter; where it is nothing, the counter is left out.
+    """Return the amounts that a reservation holds, by counter.
 
-    So who owes nothing is not refused: a call with the workspace's own credential does not need a balance.
+    Counters with a zero claim are skipped, so BYOK calls succeed with an empty balance.
     """
     each = ((counter, reservation.claim.of(counter.budget)) for counter in reservation.counters)
     return tuple(Held(counter.key, amount, exact(counter.budget)) for counter, amount in each if amount)
 
 
 def exact(budget: KnownBudget) -> bool:
-    """Tell whether it is known beforehand what a call takes of ``budget``: it is one request, however it ends."""
+    """Return whether a call's usage of ``budget`` is known before the call: it is always one request."""
     return budget.unit is Unit.REQUESTS
 
 
@@ -114,7 +114,7 @@ def kept(row: Mapping[str, Any]) -> Kept:
 
 
 def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
-    """Return the attributes of a counter that say what it counts; all but ``limit`` are the same for its whole life."""
+    """Return the attributes that describe a counter. All but ``limit`` stay the same for the counter's lifetime."""
     budget = counter.budget
     said: dict[str, Any] = {
         "workspace": {"S": workspace_id},
@@ -135,7 +135,7 @@ def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
 
 
 def standing(row: Mapping[str, Any] | None) -> Standing:
-    """Read how much of a counter is taken; a counter without a row was never touched."""
+    """Read the usage of a counter. A counter without a row has no usage."""
     if not row:
         return Standing()
     refused_at = _number(row, "refused_at") if "refused_at" in row else None

@@ -1,4 +1,4 @@
-"""Where budgets stand, read for people: from functions that are not on an event loop."""
+"""Read the usage of budgets in functions without an event loop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from opencode_cloud.kit.dynamodb import batch_get
 
 
 class StandingStore:
-    """Reads of the table ``budgets``, consistent."""
+    """Consistent reads of the table ``budgets``."""
 
     def __init__(self, budgets_table: str) -> None:
         self._table = budgets_table
 
     def of(self, keys: Sequence[str]) -> dict[str, Standing]:
-        """Return how much of counters is taken, by key; a hundred are one round trip."""
+        """Return the usage of counters, by key. A hundred counters take one round trip."""
         wanted = {self._table: [rows.counter_key(key) for key in keys]}
         found = batch_get(aws.dynamodb(), wanted)[self._table]
         return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}
