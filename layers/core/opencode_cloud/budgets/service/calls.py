@@ -102,7 +102,7 @@ class Budgets:
         task.add_done_callback(self._returning.discard)
 
     async def _note(self, shortages: Sequence[Shortage]) -> None:
-        """Mark budgets for alerts that refuse a call for the first time in their window or since their limit changed."""
+        """Mark budgets for alerts if they refuse the first call in their window or since their limit changed."""
         for shortage in shortages:
             budget = shortage.counter.budget
             if shortage.lasting and budget.watched and shortage.standing.refused_at != budget.limit:
