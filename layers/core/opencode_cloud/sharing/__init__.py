@@ -1,1 +1,1 @@
-"""Sharing: a session as a log of items that one publisher writes and any number of viewers follow."""
+"""Sharing: a session as a log of items with one publisher and any number of viewers."""

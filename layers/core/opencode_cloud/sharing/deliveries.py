@@ -17,7 +17,7 @@ from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
 
 
 class Deliveries:
-    """Carries out what :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
+    """Carries out the deliveries that :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
 
     def __init__(
         self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
@@ -28,7 +28,7 @@ class Deliveries:
         self._replay = Replay(store, connections, fan_out, snapshots, gate)
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Carry out one delivery; a share that went meanwhile has nothing to deliver."""
+        """Carry out one delivery. Do nothing for a share that was removed meanwhile."""
         delivery = msgspec.convert(dict(event), type=Delivery)
         if delivery.task == "replay":
             for connection, *_ in delivery.viewers:

@@ -1,4 +1,4 @@
-"""The nouns of sharing: items, the records of a share's log, shares, viewers; and the errors of the feature."""
+"""The models of sharing: items, the records of a share's log, shares and viewers; and the errors of the feature."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
 
-SCHEMA = 1  # of the documents that readers get; see docs/protocol.md, "Versions"
-SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # every form that any client has used
+SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"
+SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # all forms that clients have used
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a share, as committed.
 
-    ``data`` is the item's ``data`` as raw JSON bytes, exactly as published but for the session id's pseudonym.
-    A body too large to travel with its record is claim-checked: then ``data`` is empty, ``body`` names its object.
+    ``data`` is the item's ``data`` as raw JSON bytes, exactly as published except for the session id's pseudonym. A
+    body too large to travel with its record is claim-checked: ``data`` is empty and ``body`` names its object.
     """
 
     key: str
@@ -29,14 +29,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
 
     def beats(self, other: Item) -> bool:
-        """Tell whether this item replaces ``other`` of the same key: the last arrival wins (invariant I3)."""
+        """Tell whether this item replaces ``other``, which has the same key: the last arrival wins (invariant I3)."""
         return (self.at, self.seq) > (other.at, other.seq)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted publication: the items ``first`` to ``last`` of the log, arrived at ``at`` (milliseconds).
 
-    ``total`` is the log's size in stored bytes up to and including this record, by which a snapshot knows its tail.
+    ``total`` is the log's size in stored bytes up to and including this record. Snapshots compute their tail from it.
     """
 
     first: int
@@ -47,7 +47,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """The items of a publication as a row takes them: ``packed``, or the name of the object that holds them."""
+    """The items of a publication in the form of a row: ``packed``, or the name of the object that holds them."""
 
     count: int
     size: int
@@ -56,11 +56,12 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a share's folded state stands in the object store: all items up to ``seq``.
+    """The location of a share's folded state in the object store: all items up to ``seq``.
 
-    ``bytes`` is its size as readers see it, ``stored`` as it is stored, compressed.
+    ``bytes`` is its size as readers see it; ``stored`` is its compressed size as stored.
 
-    ``previous`` is the one before: a reader may have just been sent to it, so it goes only with the next fold.
+    ``previous`` is the snapshot before this one. A reader may just have been redirected to it, so the next fold deletes
+    it, not this one.
     """
 
     seq: int
@@ -72,40 +73,40 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(StrEnum):
-    """Whether a share can be read and written."""
+    """The lifecycle of a share: it can be read and written only while active."""
 
     ACTIVE = "active"
     GONE = "gone"
 
 
 class Mode(StrEnum):
-    """Who may read a share that has an owner; a share without one is for whoever has its link."""
+    """The audience of a share that has an owner. Anyone with the link can read a share without an owner."""
 
     LINK = "link"
     PASSWORD = "password"  # noqa: S105 - a kind, not a value
-    """Whoever has the link and the password; members of the workspace need no password."""
+    """Anyone with the link and the password. Members of the workspace need no password."""
     WORKSPACE = "workspace"
     """Members of the workspace only."""
 
 
 class Ownership(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose a share is and who may read it.
+    """The owner of a share and its audience.
 
-    ``ticket_key`` signs the tickets of readers; a new one with every change of who may read makes all of them void.
+    ``ticket_key`` signs the tickets of readers. Every change of the audience replaces it, which makes all tickets void.
     """
 
     owner: str
-    """``acc_`` or ``svc_``."""
+    """The id of the account or service account: ``acc_`` or ``svc_``."""
     workspace_id: WorkspaceId
     mode: Mode
     ticket_key: bytes
     password_hash: str = ""
     title: str = ""
-    """The session's, for lists."""
+    """The session's title, for lists."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """A share's row: what decides who may write it and what readers see instead of the session id."""
+    """A share's row: the proof of who may write it, and the pseudonym that readers see instead of the session id."""
 
     id: ShareId
     state: State
@@ -121,14 +122,14 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The end of a log that is known to exist: its last sequence number and the stored bytes up to there."""
+    """The known end of a log: its last sequence number and the stored bytes up to it."""
 
     seq: int = 0
     total: int = 0
 
 
 class Protocol(StrEnum):
-    """What a viewer's socket speaks."""
+    """The protocol of a viewer's socket."""
 
     LIVE = "live"
     POLL = "poll"
@@ -143,7 +144,7 @@ class Viewer(msgspec.Struct, frozen=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a removed share: when and why it went, and the proof that nothing is left."""
+    """The remains of a removed share: the time and reason of the removal, and the proof that nothing is left."""
 
     share_id: ShareId
     reason: str
@@ -155,14 +156,14 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a client needs to go on with a share that it made."""
+    """The values that a client needs to continue a share that it made."""
 
     id: ShareId
     secret: str
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change of a share that has an owner; a None stays as it is. ``expires_at`` 0 means never."""
+    """Changes of a share that has an owner. None leaves a value unchanged; ``expires_at`` 0 means never."""
 
     mode: Mode | None = None
     password: str | None = None
@@ -170,7 +171,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A share with an owner, as lists show it: ``views`` is how often its page or a document of it was opened."""
+    """A share with an owner, as lists show it. ``views`` counts openings of its page and documents."""
 
     share: Share
     ownership: Ownership
@@ -178,7 +179,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place in a list of shares, which is ordered by when they were made (milliseconds)."""
+    """A position in a list of shares, which is ordered by creation time (milliseconds)."""
 
     created_at: int
     share_id: ShareId
@@ -192,54 +193,54 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 def share_not_found() -> NotFound:
-    """No share has this id."""
+    """Return the error for an id that no share has."""
     return NotFound("share_not_found", "There is no share with this id.")
 
 
 def item_not_found() -> NotFound:
-    """The share has no item of this number."""
+    """Return the error for a sequence number that no item of the share has."""
     return NotFound("item_not_found", "The share has no item with this number.")
 
 
 def share_gone() -> Gone:
-    """The share was unshared, removed or has expired."""
+    """Return the error for a share that was unshared, removed or has expired."""
     return Gone("share_gone", "This share has been removed. Share the session again to get a new link.")
 
 
 def wrong_secret() -> Forbidden:
-    """The secret is not this share's."""
+    """Return the error for a secret that is not this share's."""
     return Forbidden("wrong_secret", "The secret does not belong to this share. Share the session again to get one.")
 
 
 def missing_secret() -> Unauthorized:
-    """The request carries no secret."""
+    """Return the error for a request without a secret."""
     return Unauthorized("missing_secret", "Send the share's secret as the field `secret` of the JSON body.")
 
 
 def invalid_session_id() -> BadRequest:
-    """The session id is not of a form that a client makes."""
+    """Return the error for a session id whose form no client makes."""
     return BadRequest("invalid_session_id", "The field `sessionID` must be `ses_` and up to 128 letters or digits.")
 
 
 def invalid_item(position: int, reason: str) -> BadRequest:
-    """An item of a publication is malformed; none of the batch was stored."""
+    """Return the error for a malformed item of a publication. Nothing of the batch was stored."""
     return BadRequest("invalid_item", f"Item {position} of the batch {reason}. Nothing of the batch was stored.")
 
 
 def too_many_creates(retry_after: int) -> TooManyRequests:
-    """One address creates shares faster than the deployment allows."""
+    """Return the error for an address that creates shares faster than the deployment allows."""
     return TooManyRequests(
         "too_many_creates", f"Too many shares from this address. Try again in {retry_after} s.", retry_after
     )
 
 
 def contended() -> Unavailable:
-    """Other writers of this share were always first."""
+    """Return the error for a write that lost every race with the share's other writers."""
     return Unavailable("contended", "Too many writers at once for this share. Nothing was stored: send it again.")
 
 
 def password_required() -> Unauthorized:
-    """The share has a password, and the request neither proves to know it nor to come from its workspace."""
+    """Return the error for a share with a password when the request neither proves the password nor a membership."""
     return Unauthorized(
         "password_required",
         "This share has a password. Send it to POST /share/<id>/unlock, and the ticket that it answers"
@@ -248,17 +249,17 @@ def password_required() -> Unauthorized:
 
 
 def wrong_password() -> Forbidden:
-    """The password is not this share's."""
+    """Return the error for a password that is not this share's."""
     return Forbidden("wrong_password", "This is not the password of the share.")
 
 
 def too_many_attempts(retry_after: int) -> TooManyRequests:
-    """Passwords are tried faster than a person can type them."""
+    """Return the error for passwords that are tried faster than a person can type them."""
     return TooManyRequests("too_many_attempts", f"Too many attempts. Try again in {retry_after} s.", retry_after)
 
 
 def sharing_off() -> Forbidden:
-    """The policy of the workspace allows no shares."""
+    """Return the error for a workspace whose policy allows no shares."""
     return Forbidden(
         "sharing_off",
         "The policy of your workspace does not allow sharing. Ask an admin of the workspace.",
@@ -266,7 +267,7 @@ def sharing_off() -> Forbidden:
 
 
 def anonymous_sharing_off() -> Forbidden:
-    """The stage wants every share to have an owner."""
+    """Return the error for an anonymous share on a stage where every share needs an owner."""
     return Forbidden(
         "login_to_share",
         "This deployment takes shares of signed-in people only: `opencode console login <this host>`, and share again.",
@@ -274,7 +275,7 @@ def anonymous_sharing_off() -> Forbidden:
 
 
 def owner_has_left() -> Forbidden:
-    """Whoever the share belongs to may not share in its workspace any more."""
+    """Return the error for a share whose owner may not share in its workspace any more."""
     return Forbidden(
         "owner_has_left",
         "The share's owner has left its workspace, or may not share there any more. Unshare the session first.",
@@ -282,24 +283,24 @@ def owner_has_left() -> Forbidden:
 
 
 def mode_not_allowed(mode: Mode) -> Forbidden:
-    """The policy of the workspace does not allow so wide a mode."""
+    """Return the error for a mode that is wider than the policy of the workspace allows."""
     return Forbidden(
         "mode_not_allowed", f"The policy of your workspace does not allow shares of mode `{mode}`, only of `workspace`."
     )
 
 
 def lifetime_not_allowed(seconds: int) -> Forbidden:
-    """The policy of the workspace does not allow so long a lifetime."""
+    """Return the error for a lifetime that is longer than the policy of the workspace allows."""
     return Forbidden(
         "lifetime_not_allowed", f"The policy of your workspace lets shares live for {seconds} s from now at most."
     )
 
 
 def password_needed() -> BadRequest:
-    """Mode password without a password, or a password without the mode."""
+    """Return the error for mode ``password`` without a password, or a password without the mode."""
     return BadRequest("invalid_password", "A share has a password if, and only if, its mode is `password`.")
 
 
 def invalid_expiry() -> BadRequest:
-    """An expiry that has passed."""
+    """Return the error for an expiry in the past."""
     return BadRequest("invalid_expiry", "`expires_at` must be in the future.")

@@ -19,7 +19,7 @@ class Purges:
         self._batch = PartialBatch(PurgeRequest, self._purge)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Purge what the batch names; answer which messages are to come again."""
+        """Purge the shares that the batch names. Return the messages that must be redelivered."""
         if "Records" not in event:
             log.count("ExpiredCount", self._removal.sweep())
             return {}

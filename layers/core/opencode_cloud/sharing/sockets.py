@@ -1,4 +1,4 @@
-"""WebSocket events to sharing and back (docs/protocol.md, "Live protocol" and "Legacy socket")."""
+"""The WebSocket routes of sharing (docs/protocol.md, "Live protocol" and "Legacy socket")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 
 
 class _Message(msgspec.Struct):
-    """Any message of a client; what an action needs is checked where it is used."""
+    """Any message of a client. Each action checks the fields that it needs."""
 
     action: str
     share: str = ""
@@ -40,7 +40,7 @@ class SharingSockets:
         self._publishing = publishing
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
-        """Answer one event of the WebSocket API; the body of an answer to a message goes back over the socket."""
+        """Answer one event of the WebSocket API. The body of an answer to a message is sent over the socket."""
         context = event["requestContext"]
         connection = context["connectionId"]
         match context["eventType"]:

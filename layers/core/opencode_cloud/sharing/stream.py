@@ -1,4 +1,4 @@
-"""The stream of the table ``shares`` to the services of sharing."""
+"""Events of the stream of the table ``shares``, passed to the services of sharing."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from opencode_cloud.sharing.service import Snapshots
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """How far the log of a share reaches."""
+    """The end of a share's log."""
 
     share_id: ShareId
     position: Position
 
 
 class SharingStream:
-    """Tells snapshots how far each log has grown."""
+    """Tells the snapshots service how far each log has grown."""
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._batch = StreamBatch(_log_end, self._follow)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Follow the end of every log in the batch, once; answer which logs failed, by their last record."""
+        """Follow the end of every log in the batch once. Return the logs that failed, by their last record."""
         return self._batch.handle(event)
 
     def _follow(self, changes: Sequence[Change[LogEnd]]) -> list[Change[LogEnd]]:

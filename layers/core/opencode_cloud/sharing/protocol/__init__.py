@@ -1,1 +1,1 @@
-"""What clients and servers agree on: items, frames, the fold of a log, secrets and tickets. Pure rules."""
+"""The agreement between clients and servers: items, frames, the fold of a log, secrets and tickets. Pure rules."""

@@ -1,4 +1,4 @@
-"""The state of a share: its log folded, per key the last arrival."""
+"""The state of a share: its log folded to the last arrival of each key."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from opencode_cloud.sharing.models import Item, Record
 
 
 class Fold:
-    """The winners of a log so far. Folding the same items again, or in another order, changes nothing."""
+    """The last arrivals of a log so far. Folding the same items again, or in another order, changes nothing."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._winners: dict[str, Item] = {}
         self.add(items)
 
     def add(self, items: Iterable[Item]) -> None:
-        """Take in ``items``; each replaces the one of its key if it arrived later."""
+        """Add ``items``. Each replaces the item with its key if it arrived later."""
         winners = self._winners
         for item in items:
             held = winners.get(item.key)
@@ -23,12 +23,12 @@ class Fold:
                 winners[item.key] = item
 
     def add_records(self, records: Iterable[Record]) -> None:
-        """Take in every item of ``records``."""
+        """Add every item of ``records``."""
         for record in records:
             self.add(record.items)
 
     def items(self, after: int = 0) -> list[Item]:
-        """Return the winners with a sequence number over ``after``, in ascending order of it."""
+        """Return the last arrivals with a sequence number over ``after``, in ascending order of it."""
         return sorted((item for item in self._winners.values() if item.seq > after), key=lambda item: item.seq)
 
     def __len__(self) -> int:

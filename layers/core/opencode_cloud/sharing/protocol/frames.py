@@ -1,4 +1,4 @@
-"""Frames of the live protocol (docs/protocol.md) and of the legacy one, each within the gateway's limits."""
+"""Frames of the live protocol (docs/protocol.md) and of the legacy protocol, each within the gateway's limits."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from opencode_cloud.sharing.models import Item
 from opencode_cloud.sharing.protocol.items import to_legacy_key
 
 _encode = msgspec.json.encode
-_FRAME_ITEMS = FRAME_BYTES - 128  # room for the frame's own fields
+_FRAME_ITEMS = FRAME_BYTES - 128  # leaves room for the frame's own fields
 
 
 def href(share_id: ShareId, item: Item) -> str:
-    """Return the path under which an item that is too large for a frame is fetched."""
+    """Return the path at which an item that is too large for a frame can be fetched."""
     return f"/share/{share_id}/items/{item.seq}"
 
 
 def encode_item(share_id: ShareId, item: Item, limit: int | None = None) -> bytes:
-    """Encode an item as readers see it; by reference when its body is claim-checked or the whole is over ``limit``."""
+    """Encode an item for readers.
+
+    Encode it by reference when its body is claim-checked or the whole is over ``limit`` bytes.
+    """
     fields: dict[str, Any] = {"seq": item.seq, "at": item.at, "key": item.key, "type": item.type}
     if item.body is None and (limit is None or len(item.data) <= limit):
         whole = _encode({**fields, "data": msgspec.Raw(item.data)})
@@ -32,7 +35,7 @@ def encode_item(share_id: ShareId, item: Item, limit: int | None = None) -> byte
 
 
 def live_frames(share_id: ShareId, after: int, items: Iterable[Item], upto: int) -> Iterator[bytes]:
-    """Yield frames that carry ``items`` (ascending) and together cover what is over ``after``, up to ``upto``."""
+    """Yield frames that carry ``items`` (ascending) and together cover every number over ``after``, up to ``upto``."""
     batch: list[bytes] = []
     size, end = 0, after
     for item in items:
@@ -52,17 +55,20 @@ def _items_frame(after: int, seq: int, batch: list[bytes]) -> bytes:
 
 
 def ready_frame(seq: int) -> bytes:
-    """Encode: you have everything up to ``seq``, and every commit follows from here."""
+    """Encode a ``ready`` frame: the viewer has everything up to ``seq``, and every commit follows from here."""
     return _encode({"type": "ready", "seq": seq})
 
 
 def snapshot_frame(share_id: ShareId, seq: int) -> bytes:
-    """Encode: too much is missing for frames; fetch the state, then resume from its sequence number."""
+    """Encode a ``snapshot`` frame.
+
+    Too much is missing for frames: the viewer must fetch the state, then resume from its sequence number.
+    """
     return _encode({"type": "snapshot", "seq": seq, "href": f"/share/{share_id}/items"})
 
 
 def gone_frame(share_id: ShareId) -> bytes:
-    """Encode: the share has been removed."""
+    """Encode the frame that says that the share has been removed."""
     return _encode({"type": "gone", "share": share_id})
 
 
@@ -72,19 +78,22 @@ def pong_frame(seq: int) -> bytes:
 
 
 def ack_frame(publication: str | None, seq: int) -> bytes:
-    """Encode: the publication is durable as the items up to ``seq``."""
+    """Encode an ``ack`` frame: the publication is durable as the items up to ``seq``."""
     return _encode({"type": "ack", "id": publication, "seq": seq})
 
 
 def error_frame(code: str, message: str, status: int, publication: str | None = None) -> bytes:
-    """Encode an error; with the publication's id where one failed. ``status`` tells whether trying again can help."""
+    """Encode an error, with the id of the failed publication if there is one.
+
+    ``status`` tells whether trying again can help.
+    """
     return _encode({"type": "error", "code": code, "status": status, "message": message, "id": publication})
 
 
 def legacy_frame(share_id: ShareId, item: Item, pseudonym: str) -> bytes | None:
-    """Encode an item for ``/share_poll``; None for types that the protocol does not know.
+    """Encode an item for ``/share_poll``; return None for types that the protocol does not know.
 
-    The protocol has no way to split or reference an item; one over the gateway's message limit goes as ``href``.
+    The protocol cannot split or reference an item, so one over the gateway's message limit is sent as ``href``.
     """
     key = to_legacy_key(item, pseudonym)
     if key is None:
@@ -97,5 +106,5 @@ def legacy_frame(share_id: ShareId, item: Item, pseudonym: str) -> bytes | None:
 
 
 def legacy_order(item: Item) -> tuple[int, str]:
-    """Sort key of a legacy replay: session, then messages, then parts, since its viewers need them in that order."""
+    """Return the sort key of a legacy replay. Viewers need the session first, then messages, then parts."""
     return ({"session": 0, "message": 1}.get(item.type, 2), item.key)

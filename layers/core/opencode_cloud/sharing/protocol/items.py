@@ -1,4 +1,4 @@
-"""From what a client publishes to items: identity keys, the session id's pseudonym, byte-faithful bodies."""
+"""Conversion of published data to items: identity keys, the session id's pseudonym, byte-faithful bodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opencode_cloud.sharing.models import Item, invalid_item
 
 MAXIMUM_TYPE = 64
 MAXIMUM_KEY = 512
-_SHORT_CORE = 16  # a shorter id could occur in other text by accident, so only its full form is replaced
+_SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
 _ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([3-7][0-9A-Fa-f])")
 _LEGACY_KEY = re.compile(r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))")
 
@@ -34,7 +34,7 @@ _identity = msgspec.json.Decoder(_Identity)
 
 
 def parse(batch: Iterable[msgspec.Raw | bytes]) -> list[Item]:
-    """Read the items of a publication; unknown types and fields are kept (docs/protocol.md, "Items").
+    """Read the items of a publication. Unknown types and fields are kept (docs/protocol.md, "Items").
 
     Raises :class:`BadRequest` (``invalid_item``) that names the position of the first malformed item.
     """
@@ -54,7 +54,7 @@ def _parse_one(position: int, raw: bytes) -> Item:
 
 
 def _key(position: int, kind: str, data: bytes) -> str:
-    """Derive the identity key, by the rule that the clients' own queue uses (clients send no key)."""
+    """Derive the identity key by the rule of the clients' own queue. Clients send no key."""
     if kind in ("session", "session_diff", "model") or not data.lstrip().startswith(b"{"):
         return kind
     try:
@@ -94,7 +94,7 @@ def from_legacy(key: str, content: msgspec.Raw) -> Item:
 
 
 def to_legacy_key(item: Item, pseudonym: str) -> str | None:
-    """Return the key under which the legacy protocol knows an item; None for types that it does not know."""
+    """Return an item's key in the legacy protocol; None for types that the protocol does not know."""
     if item.type == "session":
         return f"session/info/{pseudonym}"
     if item.type in ("message", "part"):
@@ -121,7 +121,7 @@ def conceal(items: Sequence[Item], session_id: ClientSessionId, pseudonym: str) 
 
 
 def _plain(raw: bytes) -> bytes:
-    """Spell JSON's needless escapes of letters, digits and ``_`` plainly, so that an id cannot hide in them."""
+    """Unescape JSON's needless escapes of letters, digits and ``_``, so that an id cannot hide in them."""
     return _ESCAPE.sub(_unescape, raw) if b"\\u00" in raw else raw
 
 

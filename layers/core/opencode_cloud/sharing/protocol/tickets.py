@@ -1,7 +1,8 @@
-"""Tickets and passwords: how a reader proves, without an account or over a socket, that a share may be read.
+"""Tickets and passwords prove, without an account or over a socket, that a reader may read a share.
 
-A ticket says until when it is good and whose credential it was given for; it is signed with a key of the share's row,
-which is replaced whenever it changes who may read. It is no credential itself: what it names is looked up each time.
+A ticket contains its expiry and the credential for which it was issued. It is signed with a key in the share's row,
+which every change of the audience replaces. A ticket is not itself a credential: the credential that it names is looked
+up on each use.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url
 
-VIEW_SECONDS = 600  # of a page's ticket; the page renews it before it sends it again
-UNLOCK_SECONDS = 12 * 3600  # how long a browser remembers that the password was known
+VIEW_SECONDS = 600  # lifetime of a page's ticket; the page renews it before it sends it again
+UNLOCK_SECONDS = 12 * 3600  # how long a browser stays unlocked after the password was entered
 KEY_BYTES = 32
 _MAC_BYTES = 32
 # OWASP's second choice for Argon2id: 19 MiB, 2 passes; 25 ms of processor time for one attempt.
@@ -28,9 +29,9 @@ _MEMORY_KIB, _PASSES, _LANES, _HASH_BYTES, _SALT_BYTES = 19_456, 2, 1, 32, 16
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
-    """What a ticket says: good until ``expires_at`` (seconds since the epoch), for whom ``proof`` names.
+    """The content of a ticket: valid until ``expires_at`` (seconds since the epoch) for the credential ``proof``.
 
-    Without a proof it was given for the password.
+    A ticket without a proof was issued for the password.
     """
 
     expires_at: int
@@ -43,13 +44,13 @@ def new_key() -> bytes:
 
 
 def write(key: bytes, share_id: ShareId, proof: str = "", seconds: int = VIEW_SECONDS) -> str:
-    """Return a ticket for ``share_id`` that is good for so many ``seconds``."""
+    """Return a ticket for ``share_id`` that is valid for ``seconds``."""
     said = msgspec.json.encode(Ticket(now_seconds() + seconds, proof))
     return base64url(_mac(key, share_id, said) + said)
 
 
 def read(key: bytes, share_id: ShareId, ticket: str, *, aged: bool = False) -> Ticket | None:
-    """Return what a ticket says; None for one that is not good. ``aged`` takes those too whose time is over."""
+    """Return the content of a ticket; None for an invalid one. ``aged`` accepts expired tickets too."""
     try:
         whole = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
         mac, said = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
@@ -66,7 +67,7 @@ def _mac(key: bytes, share_id: ShareId, said: bytes) -> bytes:
 
 
 def hash_password(password: str) -> str:
-    """Return what is stored of a password: an Argon2id hash in PHC form."""
+    """Return the stored form of a password: an Argon2id hash in PHC form."""
     kdf = Argon2id(
         salt=os.urandom(_SALT_BYTES), length=_HASH_BYTES, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB
     )
@@ -74,7 +75,7 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Tell whether ``hashed`` was made of ``password``."""
+    """Tell whether ``hashed`` is a hash of ``password``."""
     try:
         Argon2id.verify_phc_encoded(password.encode(), hashed)
     except InvalidKey:

@@ -1,1 +1,1 @@
-"""From the folded items of a share to what a reader sees: transcript, HTML page, Markdown. Pure functions."""
+"""Rendering of a share's folded items for readers: transcript, HTML page, Markdown. Pure functions."""

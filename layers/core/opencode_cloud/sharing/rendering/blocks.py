@@ -1,4 +1,4 @@
-"""What a reader sees of a part: the client's part types (docs/protocol.md, "Items") as a few kinds of block."""
+"""Blocks: the client's part types (docs/protocol.md, "Items") reduced to the few kinds that readers see."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from opencode_cloud.sharing.rendering.lenient import (
     text,
 )
 
-# Only these are shown as pictures: SVG can carry scripts, and a remote address would tell its owner who is reading.
+# Only these are shown as pictures: SVG can contain scripts, and a remote address would tell its owner who is reading.
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _BOOKKEEPING = frozenset({"step-start", "step-finish", "snapshot"})
@@ -30,7 +30,7 @@ _TELLING = ("description", "filePath", "path", "pattern", "command", "url", "que
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words of the user or the assistant."""
+    """A text of the user or the assistant."""
 
     kind: ClassVar[str] = "text"
     text: str
@@ -38,7 +38,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the model thought before it answered."""
+    """The model's reasoning before its answer."""
 
     kind: ClassVar[str] = "reasoning"
     text: str
@@ -46,7 +46,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An attachment. ``image`` is a data URL that is safe to show, or empty; ``bytes`` is 0 where unknown."""
+    """An attachment. ``image`` is a data URL that is safe to show, or empty; ``bytes`` is 0 if the size is unknown."""
 
     kind: ClassVar[str] = "file"
     name: str
@@ -56,7 +56,7 @@ class File:
 
     @property
     def caption(self) -> str:
-        """Name, type and size on one line."""
+        """Return name, type and size on one line."""
         return " · ".join(filter(None, (self.name, self.mime, size(self.bytes) if self.bytes else "")))
 
 
@@ -77,13 +77,13 @@ class Tool:
 
     @property
     def state(self) -> str:
-        """How far the call is: its duration once it has completed."""
+        """Return the progress of the call: its duration once it has completed, else its status."""
         return self.duration if self.status == "completed" else " ".join(filter(None, (self.status, self.duration)))
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that happened, in a line."""
+    """An event of the session, on one line."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -113,7 +113,7 @@ Block: TypeAlias = Text | Reasoning | File | Tool | Note | Unknown
 
 
 def block(part: JsonObject) -> Block | None:
-    """Return what to show of a part; None for bookkeeping and for text that is empty or not meant for readers."""
+    """Return the block of a part; None for bookkeeping and for text that is empty or not meant for readers."""
     kind = text(part.get("type"))
     if kind in _BOOKKEEPING:
         return None
@@ -186,7 +186,7 @@ def _arguments(tool: str, arguments: JsonObject, patch: str) -> str:
     shown = (
         (name, value if isinstance(value, str) else compact(value))
         for name, value in arguments.items()
-        if not (patch and name in ("oldString", "newString"))  # the patch says the same, readably
+        if not (patch and name in ("oldString", "newString"))  # the patch shows the same, readably
     )
     return "\n".join(f"{name}:\n{value}" if "\n" in value else f"{name}: {value}" for name, value in shown)
 
@@ -202,7 +202,7 @@ def _duration(time: JsonObject) -> str:
 
 
 def failure(error: object) -> str:
-    """Say what an error of the client was, in a line; empty if there was none."""
+    """Describe an error of the client on one line; return an empty string without an error."""
     if isinstance(error, str):
         return line(error)
     known = mapping(error)
@@ -214,7 +214,7 @@ def failure(error: object) -> str:
 
 
 def diffs(value: object) -> list[Diff]:
-    """Read the file changes of a session or a message; objects without a file or a patch are left out."""
+    """Read the file changes of a session or a message. Leave out objects without a file or a patch."""
     return [
         Diff(
             file=line(text(each.get("file"))) or "unnamed file",
@@ -229,7 +229,7 @@ def diffs(value: object) -> list[Diff]:
 
 
 def size(length: int) -> str:
-    """Write a number of bytes for people."""
+    """Format a number of bytes for people."""
     for unit, step in (("MB", 1_000_000), ("KB", 1_000)):
         if length >= step:
             tenths = length * 10 // step
@@ -238,7 +238,7 @@ def size(length: int) -> str:
 
 
 def usage(message: JsonObject) -> str:
-    """Say what a session or message used: tokens and US dollars; empty if nothing is known."""
+    """Describe the usage of a session or message, as tokens and US dollars; return an empty string if it is unknown."""
     tokens = mapping(message.get("tokens"))
     cache = mapping(tokens.get("cache"))
     sent = count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write"))

@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written: what has the wrong type counts as absent, and nothing raises."""
+"""Lenient reading of JSON from any author: a value of the wrong type counts as absent, and nothing raises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 JsonObject: TypeAlias = Mapping[str, object]
 
-MAXIMUM_DEPTH = 200  # of nested arrays and objects; what is deeper counts as unreadable, so that no walk over it fails
+MAXIMUM_DEPTH = 200  # of nested arrays and objects; deeper JSON counts as unreadable, so that no walk over it fails
 _LATEST = 253_402_300_799_999  # the end of the year 9999, in milliseconds: the last time that can be written as a date
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -33,7 +33,7 @@ def _decode(raw: bytes) -> object:
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError:
-        return _scrub(json.loads(raw))  # slower, and reads what msgspec refuses: lone surrogates, 1e999
+        return _scrub(json.loads(raw))  # slower, but reads input that msgspec refuses: lone surrogates, 1e999
 
 
 def _scrub(value: object) -> object:
@@ -59,27 +59,27 @@ def _deeper(value: object, limit: int) -> bool:
 
 
 def mapping(value: object) -> JsonObject:
-    """Return an object, or an empty one."""
+    """Return ``value`` if it is an object, else an empty one."""
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
 def mappings(value: object) -> list[JsonObject]:
-    """Return the objects of an array; none if it is not one."""
+    """Return the objects of an array; return none for any other type."""
     return [cast("JsonObject", each) for each in array(value) if isinstance(each, dict)]
 
 
 def array(value: object) -> list[object]:
-    """Return an array, or an empty one."""
+    """Return ``value`` if it is an array, else an empty one."""
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
-    """Return a string, or an empty one."""
+    """Return ``value`` if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def number(value: object) -> int | float | None:
-    """Return a finite number, or None."""
+    """Return ``value`` if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < 1e300 else None
@@ -92,12 +92,12 @@ def milliseconds(value: object) -> int | None:
 
 
 def count(value: object) -> int:
-    """Return a number of things: 0 unless it is a number over 0."""
+    """Return a count of things: 0 unless ``value`` is a number over 0."""
     return max(0, int(number(value) or 0))
 
 
 def compact(value: object) -> str:
-    """Write a value as JSON on one line."""
+    """Encode a value as JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

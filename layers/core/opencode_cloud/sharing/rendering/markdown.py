@@ -1,4 +1,4 @@
-"""A share as Markdown, for agents and for people who keep it: /share/{id}.md."""
+"""A share as Markdown (/share/{id}.md), for agents and for people who keep a copy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 def render_markdown(share_id: ShareId, items: Iterable[Item], base_url: str, limit: int = LIMIT) -> str:
     """Write a share as a transcript in Markdown.
 
-    A message that would lead past ``limit`` characters is left out with all that follow, and the end says so.
+    The first message that would exceed ``limit`` characters is left out together with all later ones, and the end of
+    the text says so.
     """
     transcript = transcribe(items)
     address = f"{base_url.rstrip('/')}/share/{share_id}"
@@ -126,12 +127,12 @@ def _changes(changes: Iterable[Diff]) -> Iterator[str]:
 
 
 def escape(words: str) -> str:
-    """Return one line of text in which Markdown sees no markup."""
+    """Escape one line of text so that Markdown sees no markup in it."""
     return _SPECIAL.sub(r"\\\1", words)
 
 
 def code(words: str) -> str:
-    """Return one line of text as inline code, delimited by more backticks than it holds in a row."""
+    """Return one line of text as inline code, delimited by more backticks than its longest run has."""
     marks = "`" * (_longest_run(words) + 1)
     space = " " if words.startswith("`") or words.endswith("`") else ""
     return f"{marks}{space}{words}{space}{marks}"
@@ -148,8 +149,9 @@ def _longest_run(words: str) -> int:
 
 
 def quote(words: str) -> str:
-    """Return Markdown of the user or the model as a block quotation: whatever it leaves open ends with it.
+    """Return Markdown of the user or the model as a block quotation, which ends all constructs that it leaves open.
 
-    So it can neither swallow what follows, nor pass for a heading or a tool call of the transcript.
+    The quoted text can therefore neither swallow the text after it, nor pass for a heading or a tool call of the
+    transcript.
     """
     return "\n".join(f"> {line}".rstrip() for line in words.strip("\n").split("\n"))

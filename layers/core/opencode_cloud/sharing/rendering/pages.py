@@ -1,4 +1,4 @@
-"""The pages that people see: a share (/share/{id}), that there is none, or what is needed to see it."""
+"""The HTML pages: a share (/share/{id}), a missing share, and what a reader needs in order to see a share."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from opencode_cloud.sharing.rendering.transcript import (
     transcribe,
 )
 
-INLINE = 65_536  # bytes of JSON; a larger item is not in the page: the script fetches it when it comes into view
-BUDGET = 750_000  # bytes of JSON that go into one page; the script fetches what follows
-_ENTRY = 256  # bytes that an item costs besides its content
+INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
+BUDGET = 750_000  # bytes of JSON in one page; the script fetches the rest
+_ENTRY = 256  # bytes of overhead of an item besides its content
 
 
 def content_security_policy(bodies: str = "") -> str:
-    """Return the policy of a page; ``bodies`` is the origin that large bodies are redirected to, if any.
+    """Return the policy of a page. ``bodies`` is the origin to which large bodies are redirected, if any.
 
-    ``'self'`` in connect-src covers the WebSocket of the same host; a redirect must be allowed by name.
+    ``'self'`` in connect-src covers the WebSocket of the same host. The target of a redirect must be allowed by name.
     """
     connect = " ".join(filter(None, ("'self'", bodies)))
     return site.content_security_policy(scripts="'self'", connect=connect)
@@ -41,13 +41,13 @@ def content_security_policy(bodies: str = "") -> str:
 
 CONTENT_SECURITY_POLICY = content_security_policy()
 FORM_POLICY = site.content_security_policy(forms="'self'")
-"""Of a page with a form or nothing but words, and nothing of a share in it."""
+"""The policy of a page that holds a form or plain text, and no content of a share."""
 HEADERS: Mapping[str, str] = MappingProxyType(site.headers(CONTENT_SECURITY_POLICY))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part in the page. With ``href`` it stands for one that the script fetches from there."""
+    """A part in the page. With ``href`` it is a placeholder for a part that the script fetches from there."""
 
     entry: Entry
     block: Block | None
@@ -65,8 +65,8 @@ class _Message:
 def render_share(share_id: ShareId, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
-    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. Of a session over ``BUDGET`` the page holds
-    the beginning, and tells its script to fetch all. Its script sends ``ticket`` where the share is not for everybody.
+    Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. For a session over ``BUDGET`` bytes the page
+    holds the beginning and tells its script to fetch all items. The script sends ``ticket`` if the share is not public.
     """
     transcript = transcribe(items)
     messages, complete = _within_budget(share_id, transcript)
@@ -107,7 +107,7 @@ def render_sign_in(share_id: ShareId) -> str:
 
 
 def render_password(share_id: ShareId, problem: str = "") -> str:
-    """Write the page for 401 that asks for the share's password; ``problem`` says what was wrong with the last one."""
+    """Write the page for 401 that asks for the share's password. ``problem`` describes the last failure."""
     return (
         _environment()
         .get_template("password.html")
@@ -120,11 +120,11 @@ def render_password(share_id: ShareId, problem: str = "") -> str:
 
 
 TEMPLATES = ("base.html", "message.html", "notice.html", "password.html", "share.html")
-"""Those that pages of sharing are made of; others beside them need filters that other features bring."""
+"""The templates of the pages of sharing. Other templates in the folder need filters of other features."""
 
 
 def prepare() -> None:
-    """Compile the templates now: a function that does so as it starts answers sooner."""
+    """Compile the templates now. A function that does so at start-up answers its first request sooner."""
     for name in TEMPLATES:
         _environment().get_template(name)
 
@@ -166,7 +166,7 @@ def _part(share_id: ShareId, entry: Entry) -> _Part:
 
 
 def _later(share_id: ShareId, entry: Entry | None) -> str:
-    """Return where the script finds an item that is too large for the page; empty for the others."""
+    """Return the address from which the script fetches an item that is too large for the page; empty for others."""
     if entry is None or (entry.inline and len(entry.raw) <= INLINE):
         return ""
     return f"/share/{share_id}/items/{entry.seq}"
@@ -180,7 +180,7 @@ def _environment() -> Environment:
 
 
 def patch(words: str) -> Markup:
-    """Mark the added and removed lines of a patch: one element for each run of lines."""
+    """Mark up the added and removed lines of a patch, with one element for each run of lines."""
     runs: list[tuple[str, list[str]]] = []
     for line in words.rstrip("\n").split("\n"):
         kind = _line_kind(line)

@@ -1,7 +1,7 @@
-"""A share's folded items as a conversation: messages in order, their parts in order, whatever is missing.
+"""A share's folded items as a conversation: messages and their parts in order, even if some are missing.
 
-Shares are often incomplete: a client that exits loses its last second, parts arrive before their message, and what
-it never sent stays away. Nothing here fails for that, nor for data of the wrong shape.
+Shares are often incomplete: a client that exits loses its last second, parts arrive before their message, and some
+items are never sent. Neither missing items nor data of the wrong shape raise an error here.
 """
 
 from __future__ import annotations
@@ -24,44 +24,44 @@ from opencode_cloud.sharing.rendering.lenient import (
     text,
 )
 
-SCHEMA = 1  # of the document at /share/{id}.json; see docs/protocol.md, "Versions"
+SCHEMA = 1  # version of the document at /share/{id}.json; see docs/protocol.md, "Versions"
 _MODEL_FIELDS = ("id", "providerID", "name", "family", "capabilities", "cost", "limit", "status", "release_date")
 
 Document: TypeAlias = dict[str, object]
 
 
 class Item(Protocol):
-    """What is read of an item: ``data`` is raw JSON; empty if the body is stored elsewhere."""
+    """The view of an item that this module reads. ``data`` is raw JSON; empty if the body is stored elsewhere."""
 
     @property
     def key(self) -> str:
-        """What it is about: a later item of the same key replaces it."""
+        """Return the identity key. A later item with the same key replaces this one."""
         ...
 
     @property
     def type(self) -> str:
-        """The client's item type."""
+        """Return the client's item type."""
         ...
 
     @property
     def seq(self) -> int:
-        """Its number in the log."""
+        """Return the item's number in the log."""
         ...
 
     @property
     def at(self) -> int:
-        """When it arrived, in milliseconds."""
+        """Return the time of arrival in milliseconds."""
         ...
 
     @property
     def data(self) -> bytes:
-        """Its content as JSON."""
+        """Return the content as JSON."""
         ...
 
 
 @dataclass(slots=True)
 class Entry:
-    """An item of the conversation. Decoded when first asked for: most of a large share is never shown at once."""
+    """An item of the conversation. Decoded on first use, since most of a large share is never shown at once."""
 
     key: str
     seq: int
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def value(self) -> JsonObject:
-        """The item's data if it is here and an object."""
+        """Return the item's data if it is present and an object; else an empty object."""
         if not self.inline:
             return {}
         if self.decoded is None:
@@ -80,13 +80,13 @@ class Entry:
 
     @property
     def inline(self) -> bool:
-        """Whether the data is here, and not only stored elsewhere."""
+        """Tell whether the data is present, rather than only stored elsewhere."""
         return bool(self.raw) or self.decoded is not None
 
 
 @dataclass(slots=True)
 class Message:
-    """A message and its parts, in order. Without ``entry`` only parts of it have arrived."""
+    """A message and its parts, in order. Without ``entry`` only some of its parts have arrived."""
 
     id: str
     entry: Entry | None = None
@@ -94,53 +94,56 @@ class Message:
 
     @property
     def value(self) -> JsonObject:
-        """The message as the client wrote it; empty if it has not arrived."""
+        """Return the message as the client wrote it; empty if it has not arrived."""
         return self.entry.value if self.entry else {}
 
     @property
     def role(self) -> str:
-        """``user`` or ``assistant``, or what else the client says; ``unknown`` before the message has arrived."""
+        """Return ``user``, ``assistant`` or another role that the client names; ``unknown`` without the message."""
         return line(text(self.value.get("role")), 32) or "unknown"
 
     @property
     def created(self) -> int | None:
-        """When it was written, in milliseconds."""
+        """Return the time of writing in milliseconds."""
         return milliseconds(mapping(self.value.get("time")).get("created"))
 
     @property
     def agent(self) -> str:
-        """The agent that was asked or that answers."""
+        """Return the agent that was asked or that answers."""
         return line(text(self.value.get("agent")) or text(self.value.get("mode")), 64)
 
     @property
     def model(self) -> str:
-        """The id of the model; clients put it on the message, or in an object there."""
+        """Return the id of the model. Clients put it on the message, or in an object on the message."""
         return line(text(self.value.get("modelID")) or model_id(self.value.get("model")), 100)
 
     @property
     def error(self) -> str:
-        """What went wrong, in a line."""
+        """Describe the message's error on one line."""
         return failure(self.value.get("error"))
 
     @property
     def unfinished(self) -> bool:
-        """Whether the assistant was still writing when the client was last heard of."""
+        """Tell whether the assistant was still writing at the time of the client's last publication."""
         completed = milliseconds(mapping(self.value.get("time")).get("completed"))
         return self.role == "assistant" and completed is None and not self.value.get("error")
 
     @property
     def usage(self) -> str:
-        """Tokens and cost."""
+        """Return tokens and cost."""
         return usage(self.value)
 
     @property
     def diffs(self) -> list[Diff]:
-        """The changes of files that followed from a user's message."""
+        """Return the file changes that followed from a user's message."""
         return diffs(mapping(self.value.get("summary")).get("diffs"))
 
     @property
     def order(self) -> tuple[float, str]:
-        """Sort key: by time, then id. Ids alone do not sort: their time field wraps (docs/protocol.md, "Items")."""
+        """Return the sort key: time, then id.
+
+        Ids alone do not sort: their time field wraps (docs/protocol.md, "Items").
+        """
         created = self.created
         return (float("inf") if created is None else created, self.id)
 
@@ -157,32 +160,32 @@ class Transcript:
 
     @property
     def title(self) -> str:
-        """The session's title, or a stand-in."""
+        """Return the session's title, or a stand-in."""
         return line(text(self._session.get("title"))) or "Untitled session"
 
     @property
     def created(self) -> int | None:
-        """When the session began, in milliseconds."""
+        """Return the start of the session in milliseconds."""
         return milliseconds(mapping(self._session.get("time")).get("created"))
 
     @property
     def version(self) -> str:
-        """The client's version."""
+        """Return the client's version."""
         return line(text(self._session.get("version")), 32)
 
     @property
     def usage(self) -> str:
-        """Tokens and cost of the whole session."""
+        """Return tokens and cost of the whole session."""
         return usage(self._session)
 
     @property
     def models(self) -> list[JsonObject]:
-        """The models that the client described."""
+        """Return the models that the client described."""
         return mappings(decode(self.model.raw)) if self.model else []
 
     @property
     def diffs(self) -> list[Diff]:
-        """The changes of files over the whole session."""
+        """Return the file changes of the whole session."""
         return diffs(decode(self.diff.raw)) if self.diff else []
 
     @property
@@ -191,7 +194,7 @@ class Transcript:
 
 
 def transcribe(items: Iterable[Item]) -> Transcript:
-    """Arrange folded items as a conversation. Of two items with one key the later arrival counts."""
+    """Arrange folded items as a conversation. Among items with the same key the later arrival counts."""
     winners: dict[str, Item] = {}
     for item in items:
         held = winners.get(item.key)
@@ -264,21 +267,21 @@ def model_id(model: object) -> str:
 
 
 def model_names(models: Sequence[JsonObject]) -> dict[str, str]:
-    """Map the ids of models to the names that people know."""
+    """Map the ids of models to their display names."""
     ids = ((line(text(model.get("id")), 100), line(text(model.get("name")), 100)) for model in models)
     return {key: name or key for key, name in ids if key}
 
 
 def moment(time: int | None) -> str:
-    """Write a time in milliseconds as date and minute, UTC; empty if unknown."""
+    """Format a time in milliseconds as date and minute, UTC; return an empty string if it is unknown."""
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC" if time is not None else ""
 
 
 def to_document(share_id: ShareId, items: Iterable[Item], seq: int) -> Document:
     """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
 
-    Messages and parts are as the client wrote them. Models are cut to their descriptive fields, and errors lose the
-    provider's response headers: both can hold credentials.
+    Messages and parts are as the client wrote them. Models are reduced to their descriptive fields, and errors lose the
+    provider's response headers, since both can contain credentials.
     """
     transcript = transcribe(items)
     return {

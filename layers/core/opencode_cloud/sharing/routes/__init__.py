@@ -1,1 +1,1 @@
-"""HTTP to sharing and back: clients and operators, readers, and `/api/v1` for owners and admins."""
+"""The HTTP routes of sharing: clients and operators, readers, and `/api/v1` for owners and admins."""

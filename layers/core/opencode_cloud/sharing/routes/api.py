@@ -1,7 +1,7 @@
 """``/api/v1/workspaces/{workspace_id}/shares``: owners and admins list, change and revoke shares."""
 
-# Powertools reads the annotations of handlers as they run, so they are no strings here; and it passes every part of
-# the path, also the workspace, which the gate has looked at before.
+# Powertools evaluates the annotations of handlers at run time, so this module does not postpone their evaluation. It
+# also passes every path parameter, including the workspace, which the gate has already checked.
 # ruff: noqa: ARG002
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -45,7 +45,7 @@ class ShareView(BaseModel):
 
 
 class ShareChange(BaseModel):
-    """What is to change; what is not named stays."""
+    """Changes of a share. Omitted members stay unchanged."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +63,7 @@ class Revocation(BaseModel):
 
 
 class Revoked(BaseModel):
-    """What became of each of them."""
+    """The outcome for each share."""
 
     revoked: list[str]
     missing: list[str] = Field(description="There are no such shares, or none that you may revoke.")
@@ -92,9 +92,10 @@ class ShareApi:
     def list(
         self, workspace_id: WorkspaceParameter, owner: Owner = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[ShareView]:
-        """List the shares that you may manage, newest first: all of the workspace's with `share:manage`, else your own.
+        """List the shares that you may manage, newest first.
 
-        A page may hold fewer than `limit`, also none, before the last one.
+        With `share:manage` these are all shares of the workspace, otherwise your own. A page before the last one may
+        hold fewer than `limit` shares, or none.
         """
         key = decode_cursor(cursor, tuple[int, str])
         after = Place(key[0], ShareId(key[1])) if key else None
@@ -103,13 +104,13 @@ class ShareApi:
         return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
 
     def get(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> ShareView:
-        """Get a share of your own, or with `share:manage` any of the workspace's."""
+        """Get a share of your own, or with `share:manage` any share of the workspace."""
         return self._view(self._owning.get(self._gate.actor, share_id))
 
     def change(self, workspace_id: WorkspaceParameter, share_id: ShareParameter, changes: ShareChange) -> ShareView:
         """Change the mode, the password or the end of a share, within the policy of the workspace.
 
-        A change of mode or password ends the connections of all who watch; whoever still may comes back.
+        A change of mode or password closes the connections of all viewers. Viewers who still have access can reconnect.
         """
         expires_at = None
         if "expires_at" in changes.model_fields_set:
@@ -119,12 +120,12 @@ class ShareApi:
         return self._view(self._owning.change(self._gate.actor, share_id, change))
 
     def revoke(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:
-        """Remove a share for everybody, for good; its secret is not needed."""
+        """Remove a share permanently, for everyone. Its secret is not needed."""
         self._owning.revoke_one(self._gate.actor, share_id, self._removal)
         return nothing()
 
     def revoke_many(self, workspace_id: WorkspaceParameter, revocation: Revocation) -> Revoked:
-        """Remove up to 50 shares. To repeat it is safe."""
+        """Remove up to 50 shares. The request can be repeated safely."""
         revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._removal)
         return Revoked(revoked=revoked, missing=missing)
 

@@ -1,4 +1,4 @@
-"""HTTP to sharing and back: the current protocol, the legacy one, the operator (docs/protocol.md)."""
+"""The HTTP routes of clients and operators: the current protocol and the legacy one (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _LegacyAdminDelete(msgspec.Struct):
 
 
 class SharingRoutes:
-    """The routes of who publishes and removes, and those of clients that read."""
+    """The routes that publish and remove shares, and those of clients that read."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class SharingRoutes:
         return self._json({"seq": commit.seq})
 
     def delete(self, share_id: ShareId) -> Response[str]:
-        """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when it is gone already."""
+        """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when the share is already gone."""
         event = self._event()
         self._unshare(share_id, _secret(event))
         return self._json({})
@@ -131,7 +131,7 @@ class SharingRoutes:
     # ------------------------------------------------------------------------------- with an account
 
     def _owned(self, router: APIGatewayHttpRouter) -> None:
-        """``/api/shares``: the same store, for who sends a bearer, and ``x-org-id`` with a person's."""
+        """Add ``/api/shares``: the same store, for senders with a bearer token (a person's also needs ``x-org-id``)."""
         router.post("/api/shares")(self.create_owned)
         router.post("/api/shares/<share_id>/sync")(self.sync_owned)
         router.delete("/api/shares/<share_id>")(self.delete_owned)
@@ -145,9 +145,9 @@ class SharingRoutes:
         return self._created(self._member(self._event(), Permission.SHARE_OWN))
 
     def sync_owned(self, share_id: ShareId) -> Response[str]:
-        """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; a share without an owner gets one.
+        """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; the sender becomes owner of a share without one.
 
-        Who sends it is found out while the share is read.
+        The sender is authenticated in parallel with the read of the share.
         """
         event = self._event()
         actor = pool().submit(self._member, event, Permission.SHARE_OWN)
@@ -157,9 +157,9 @@ class SharingRoutes:
         return self._json({"seq": commit.seq})
 
     def delete_owned(self, share_id: ShareId) -> Response[str]:
-        """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when it is gone already.
+        """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when the share is already gone.
 
-        The secret suffices; without it, or with another, the sender must be the owner or an admin of its workspace.
+        The secret suffices. Without it, or with another, the sender must be the owner or an admin of the workspace.
         """
         event = self._event()
         secret = _secret(event)
@@ -175,14 +175,14 @@ class SharingRoutes:
         return self._json({})
 
     def _known(self, event: http_events.Event) -> Actor | None:
-        """Return who sent a request whose secret suffices, for the record; None when they do not prove it."""
+        """Return the sender of a request whose secret suffices, for the audit trail; None if it cannot be verified."""
         try:
             return self._member(event)
         except ServiceError:
             return None
 
     def data_owned(self, share_id: ShareId) -> Response[str]:
-        """``GET /api/shares/{id}/data`` -> the flat array of items, for who is signed in and may read the share."""
+        """``GET /api/shares/{id}/data`` -> the flat array of items, for signed-in senders who may read the share."""
         event = self._event()
         self._member(event)
         return document_reply(event, self._reading.data(share_id, visitor_of(event, share_id)))
@@ -207,7 +207,7 @@ class SharingRoutes:
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:
-        """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when it is gone already."""
+        """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when the share is already gone."""
         body = http_events.decode_body(self._event(), _LegacyDelete)
         try:
             share_id = self._publishing.share_of(body.session_id)
@@ -249,7 +249,7 @@ class SharingRoutes:
         router.delete("/api/admin/shares/<share_id>")(self.remove)
 
     def look_up(self, share_id: ShareId) -> Response[str]:
-        """``GET /api/admin/shares/{id}`` -> what is known of a share, without its content."""
+        """``GET /api/admin/shares/{id}`` -> the metadata of a share, without its content."""
         self._check_admin(http_events.bearer(self._event()))
         found = self._removal.look_up(share_id)
         if not isinstance(found, Share):
@@ -288,5 +288,5 @@ class SharingRoutes:
 
 
 def _secret(event: http_events.Event) -> str:
-    """Return the secret in the body of a DELETE, which may have none."""
+    """Return the secret in the body of a DELETE request, which may have no body."""
     return http_events.decode_body(event, _Delete).secret if http_events.raw_body(event) else ""

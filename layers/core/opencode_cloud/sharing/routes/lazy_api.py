@@ -1,7 +1,7 @@
-"""The part of `/api/v1` that the share function serves, kept out of the way of those who publish and read.
+"""The part of `/api/v1` that the share function serves, loaded lazily so that publishing and reading do not pay.
 
-Validation and its library are loaded with the first request that needs them: they are half of what the function would
-import, and no client's `sync` needs them.
+Validation and its library load with the first request that needs them: they would be half of the function's imports,
+and no client's `sync` needs them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LazyShareApi:
         public_url: str,
         requests_per_minute: int,
     ) -> None:
-        """``key`` returns the deployment's key, under which answers are kept for those who repeat a request."""
+        """Store the services. ``key`` returns the deployment's key, under which answers to repetitions are kept."""
         self._owning = owning
         self._removal = removal
         self._access = access
@@ -44,7 +44,7 @@ class LazyShareApi:
         self._loaded: Answer | None = None
 
     def answer(self, event: dict[str, Any], context: Any) -> dict[str, Any] | None:
-        """Answer a request under `/api/v1`; None for every other."""
+        """Answer a request under `/api/v1`; return None for any other."""
         if not event["rawPath"].startswith(PREFIX):
             return None
         if self._loaded is None:

@@ -1,4 +1,4 @@
-"""HTTP to readers: the page of a share, its documents, tickets and passwords (docs/protocol.md, "Reading")."""
+"""The HTTP routes of readers: the page of a share, its documents, tickets, passwords (docs/protocol.md, "Reading")."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ class _Unlock(msgspec.Struct):
 
 
 def ticket_cookie(share_id: ShareId) -> str:
-    """Return the name (without prefix) of the cookie by which a browser remembers that it knew the password."""
+    """Return the name (without prefix) of the cookie that records that this browser has entered the password."""
     return f"opencode_share_{share_id}"
 
 
 def visitor_of(event: http_events.Event, share_id: ShareId) -> Visitor:
-    """Return what a request says of who wants to read a share; nothing of it has been checked."""
+    """Return the unverified credentials and tickets of a request to read a share."""
     return Visitor(request_of(event), http_events.header(event, TICKET) or cookie(event, ticket_cookie(share_id)))
 
 
 def document_reply(
     event: http_events.Event, document: Document | Redirect, content_type: str = "application/json"
 ) -> Response[str]:
-    """Answer with a document, or where to fetch it."""
+    """Answer with a document, or with a redirect to it."""
     if isinstance(document, Redirect):
         return http_events.redirect(document.address)
     return http_events.reply(event, document.body, content_type)
 
 
 class ReaderRoutes:
-    """The routes of who looks at a share."""
+    """The routes of readers."""
 
     def __init__(self, reading: Reading, gate: Gate, *, public_url: str) -> None:
         self._reading = reading
@@ -82,7 +82,7 @@ class ReaderRoutes:
         app.include_router(router)
 
     def items(self, share_id: ShareId) -> Response[str]:
-        """``GET /share/{id}/items?after=`` -> what is new."""
+        """``GET /share/{id}/items?after=`` -> the items after ``after``."""
         event = self._event()
         after = _number("after", http_events.query(event, "after", "0"))
         return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after))
@@ -95,7 +95,7 @@ class ReaderRoutes:
     def ticket(self, share_id: ShareId) -> Response[str]:
         """``POST /share/{id}/ticket`` -> ``{ticket, expires_in}``, for the socket and as ``x-share-ticket``.
 
-        From credentials or a ticket that is still good; null when the share needs none.
+        Needs credentials or a valid ticket. The ticket is null when the share needs none.
         """
         event = self._event()
         check_same_origin(event)
@@ -103,7 +103,7 @@ class ReaderRoutes:
         return self._json({"ticket": ticket or None, "expires_in": VIEW_SECONDS if ticket else None})
 
     def unlock(self, share_id: ShareId) -> Response[str]:
-        """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form's goes back to the page."""
+        """``POST /share/{id}/unlock {password}`` -> ``{ticket, expires_in}``; a form is redirected back to the page."""
         event = self._event()
         if not http_events.header(event, "content-type").startswith(FORM):
             password = http_events.decode_body(event, _Unlock).password
@@ -152,7 +152,7 @@ class ReaderRoutes:
         return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
 
     def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:
-        """Answer a person who may not read: by signing in, with the password, or not at all."""
+        """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
         if error.code == "password_required":
             return self._notice(pages.render_password(share_id), error)
         if isinstance(error, Unauthorized):
@@ -191,7 +191,7 @@ def _as_json(state: SharedState) -> str:
 
 
 def _preferred(event: http_events.Event) -> str:
-    """Tell which form a reader asks for: browsers name text/html, programs and agents what they want."""
+    """Return the form that a reader asks for: browsers name text/html, programs and agents name their own type."""
     accept = http_events.header(event, "accept")
     if "text/html" in accept:
         return ""

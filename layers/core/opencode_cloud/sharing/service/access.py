@@ -1,4 +1,4 @@
-"""Who may do what with a share: the one place that decides."""
+"""Authorization of shares: all decisions about who may do what are made here."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ShareStore
 
 ATTEMPT_SECONDS = 60
-ATTEMPTS_OF_ADDRESS = 10  # passwords that one address may try at one share in a minute
-ATTEMPTS_OF_ALL = 100  # that all together may
+ATTEMPTS_OF_ADDRESS = 10  # passwords that one address may try for one share in a minute
+ATTEMPTS_OF_ALL = 100  # passwords that all addresses together may try for one share in a minute
 
 
 def is_over(share: Share) -> bool:
@@ -48,10 +48,10 @@ def is_over(share: Share) -> bool:
 
 
 def existing(store: ShareStore, share_id: ShareId, share: Share | None) -> Share:
-    """Return the share if it is there and not over, whoever may read it.
+    """Return the share if it exists and has not ended, regardless of its audience.
 
-    Raises :class:`~opencode_cloud.kit.errors.Gone` when it was here and
-    :class:`~opencode_cloud.kit.errors.NotFound` when it never was.
+    Raises :class:`~opencode_cloud.kit.errors.Gone` for a share that has ended and
+    :class:`~opencode_cloud.kit.errors.NotFound` for one that never existed.
     """
     if share is None:
         raise share_gone() if store.tombstone(share_id) else share_not_found()
@@ -61,7 +61,7 @@ def existing(store: ShareStore, share_id: ShareId, share: Share | None) -> Share
 
 
 def writable(store: ShareStore, share_id: ShareId, share: Share | None, secret: str) -> Share:
-    """Return the share if ``secret`` may write it; raises as :func:`existing` does, or for the secret."""
+    """Return the share if ``secret`` may write it. Raise as :func:`existing` and :func:`check_secret` do."""
     share = existing(store, share_id, share)
     check_secret(share, secret)
     return share
@@ -76,9 +76,9 @@ def check_secret(share: Share, secret: str) -> None:
 
 
 def narrowed(mode: Mode, workspace: KnownWorkspace | None) -> Mode | None:
-    """Return who may read a share of ``mode`` under the workspace's present policy; None for nobody.
+    """Return the audience of a share of ``mode`` under the workspace's present policy; None for an empty audience.
 
-    A policy that was made stricter holds for the shares that are there, too.
+    A stricter policy also applies to shares that were made before it.
     """
     if workspace is None or workspace.policy.share_mode == "off":
         return None
@@ -87,27 +87,27 @@ def narrowed(mode: Mode, workspace: KnownWorkspace | None) -> Mode | None:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """What a request says of who wants to read: credentials of a person or key, a ticket, or nothing."""
+    """The credentials of a request to read: those of a person or key, a ticket, or none."""
 
     request: Request = field(default_factory=Request)
     ticket: str = ""
 
     @property
     def is_signed_in(self) -> bool:
-        """Whether credentials came, good or not."""
+        """Tell whether the request carries credentials, valid or not."""
         return bool(self.request.bearer or self.request.cookie)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A share that may be read, by whom in general, and what proved it: a credential, or nothing but a password."""
+    """A share that may be read, its audience, and the proof: a credential, or empty for the password alone."""
 
     share: Share
     mode: Mode = Mode.LINK
     proof: str = ""
 
     def ticket(self) -> str:
-        """Return a ticket for the page's next requests; empty where none is needed."""
+        """Return a ticket for the page's next requests; empty if none is needed."""
         ownership = self.share.ownership
         if ownership is None or self.mode is Mode.LINK:
             return ""
@@ -115,9 +115,9 @@ class Admission:
 
 
 class Gate:
-    """Lets readers and publishers through, by the share's mode and the present policy of its workspace.
+    """Admits readers and publishers, by the share's mode and the present policy of its workspace.
 
-    A share without an owner costs no read besides its own row.
+    A share without an owner needs no read besides its own row.
     """
 
     def __init__(self, store: ShareStore, access: Access) -> None:
@@ -127,8 +127,8 @@ class Gate:
     def admit(self, share_id: ShareId, share: Share | None, visitor: Visitor) -> Admission:
         """Return the share if ``visitor`` may read it.
 
-        Raises as :func:`existing` does; ``login_required`` or ``password_required`` (401) when no good credential came,
-        and ``share_not_found`` (404) for those who are signed in and may not, as for a share that is not there.
+        Raises as :func:`existing` does; ``login_required`` or ``password_required`` (401) without a valid credential;
+        and ``share_not_found`` (404) for signed-in visitors without access, as for a share that does not exist.
         """
         share = existing(self._store, share_id, share)
         mode = self.audience(share)
@@ -139,13 +139,13 @@ class Gate:
         return Admission(share, mode, self._proof(share, mode, visitor))
 
     def audience(self, share: Share) -> Mode | None:
-        """Return who may read ``share`` now; None for nobody."""
+        """Return the present audience of ``share``; None for an empty one."""
         if share.ownership is None:
             return Mode.LINK
         return narrowed(share.ownership.mode, self._access.workspace(share.ownership.workspace_id))
 
     def publishing_mode(self, share: Share) -> Mode:
-        """Return who may read what is published to ``share`` now.
+        """Return the audience of what is published to ``share`` now.
 
         Raises ``owner_has_left`` or ``sharing_off`` (403): a secret outlives neither membership nor policy.
         """
@@ -161,10 +161,10 @@ class Gate:
         return mode
 
     def watching(self, share: Share, viewers: Sequence[Viewer], mode: Mode | None) -> list[Viewer]:
-        """Return those of ``viewers`` who may see what is pushed next (invariant I9).
+        """Return the ``viewers`` who may receive the next push (invariant I9).
 
-        Their tickets are read again, also those whose time is over, and the credentials behind them looked up: one
-        who has left the workspace or signed out gets nothing more. Costs nothing for shares that are for everybody.
+        Their tickets are verified again, including expired ones, and the credentials behind the tickets are looked up:
+        a viewer who has left the workspace or signed out receives nothing more. Public shares need no look-up.
         """
         ownership = share.ownership
         if ownership is None or mode is Mode.LINK:
@@ -180,9 +180,9 @@ class Gate:
         return [viewer for viewer, ticket in zip(viewers, known, strict=True) if ticket and ticket.proof in allowed]
 
     def unlock(self, share_id: ShareId, password: str, address: str) -> str:
-        """Return the ticket of who knows the password; empty where none is needed.
+        """Return a ticket for the password; empty if none is needed.
 
-        Raises ``wrong_password`` (403), or ``too_many_attempts`` (429) before the password is looked at.
+        Raises ``wrong_password`` (403), or ``too_many_attempts`` (429) before the password is checked.
         """
         share = existing(self._store, share_id, self._store.share(share_id))
         mode = self.audience(share)
@@ -203,7 +203,7 @@ class Gate:
                 raise too_many_attempts(count.reset)
 
     def _proof(self, share: Share, mode: Mode, visitor: Visitor) -> str:
-        """Return what names the visitor's good credential; empty for the password alone."""
+        """Return the name of the visitor's valid credential; empty for the password alone."""
         ownership = share.ownership
         if ownership is None:
             raise share_not_found()

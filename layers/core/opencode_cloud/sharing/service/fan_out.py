@@ -1,4 +1,4 @@
-"""Pushing a commit to the sockets that follow its share.
+"""Push of a commit to the sockets that follow its share.
 
 Push is best effort (docs/decisions/004): a viewer that misses a frame sees the gap in the sequence numbers and resumes.
 """
@@ -22,33 +22,34 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
 CONNECT_POLL_SECONDS = 0.02
-INLINE_VIEWERS = 100  # beyond, the posts of one invocation take longer than handing them to several others
+# With more viewers, posting in one invocation takes longer than handing the posts to several others.
+INLINE_VIEWERS = 100
 
 
 class Farewell:
-    """Ends the sockets of viewers, from our side."""
+    """Closes the sockets of viewers from the server's side."""
 
     def __init__(self, store: ShareStore, sockets: Sockets) -> None:
         self._store = store
         self._sockets = sockets
 
     def farewell(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
-        """Tell viewers that the share is gone, and end their sockets."""
+        """Tell viewers that the share is gone, and close their sockets."""
         live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
         self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
         self._sockets.close([viewer.connection_id for viewer in viewers])
 
     def dismiss(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
-        """End the sockets of viewers of a share that is still there, and that they must ask for again.
+        """Close the sockets of viewers whose access to a share that still exists must be checked again.
 
-        Without a word: a viewer reconnects, and the answer to its resume says whether it still may.
+        No frame announces it: the viewer reconnects, and the answer to its resume says whether it still has access.
         """
         self._sockets.close([viewer.connection_id for viewer in viewers])
         each(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
 
 
 class FanOut(Farewell):
-    """Sends frames to viewers and forgets those that have left."""
+    """Sends frames to viewers and forgets closed connections."""
 
     def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: Gate) -> None:
         super().__init__(store, sockets)
@@ -58,10 +59,11 @@ class FanOut(Farewell):
     def commit(
         self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str], mode: Mode = Mode.LINK
     ) -> None:
-        """Push a new record to all its viewers; ``stale`` are keys for which a later arrival was committed before.
+        """Push a new record to all its viewers.
 
-        ``viewers`` were read before the commit. Who joined since has read the log either before the record, and is
-        found by the second look at the viewers, or after it. ``mode`` is who may read the share now.
+        ``stale`` holds the keys for which a later arrival was committed before. ``viewers`` were read before the
+        commit. A viewer that joined since then has read the log either after the record, or before it; the second read
+        of the viewers finds the latter. ``mode`` is the present audience of the share.
         """
         started = time.perf_counter()
         late = pool().submit(self._store.viewers, share.id)
@@ -82,7 +84,7 @@ class FanOut(Farewell):
         stale: frozenset[str] = frozenset(),
         mode: Mode | None = Mode.LINK,
     ) -> None:
-        """Push one record to those of ``viewers`` who may still see it, in parallel; the sockets of others end."""
+        """Push one record in parallel to those ``viewers`` who still have access. Close the sockets of the others."""
         allowed = self._gate.watching(share, viewers, mode)
         if len(allowed) < len(viewers):
             kept = {viewer.connection_id for viewer in allowed}
@@ -93,7 +95,7 @@ class FanOut(Farewell):
         self.send(share.id, [(viewer.connection_id, frames[viewer.protocol]) for viewer in viewers])
 
     def send(self, share_id: ShareId, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
-        """Send frames to connections, to each in order; those that have left are forgotten."""
+        """Send frames to connections, in order for each connection. Forget closed connections."""
         outcomes = self._sockets.post(messages)
         left = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
         each(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), left)
@@ -101,7 +103,7 @@ class FanOut(Farewell):
             log.count("FailedPostCount", failed)
 
     def wait_until_open(self, connection_id: ConnectionId) -> bool:
-        """Wait until a socket that is connecting can be posted to; False when it does not come up."""
+        """Wait until a connecting socket accepts posts. Return False if it does not open."""
         deadline = time.monotonic() + CONNECT_SECONDS
         while not self._sockets.is_open(connection_id):
             if time.monotonic() > deadline:

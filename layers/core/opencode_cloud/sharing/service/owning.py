@@ -1,4 +1,4 @@
-"""Shares with an owner: under which terms they begin, how an anonymous one is taken over, how they change and end."""
+"""Shares with an owner: their terms, the claim of an anonymous share, changes and their end."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.removal import Removal
     from opencode_cloud.sharing.store import ShareStore
 
-PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB gives in one round trip
+PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who takes a share for their own, and under which policy."""
+    """The prospective owner of a share and the policy that applies."""
 
     actor: Actor
     workspace: KnownWorkspace
 
     @property
     def owner(self) -> str:
-        """The id of the person, or of the service account."""
+        """Return the id of the person or the service account."""
         return owner_of(self.actor)
 
     def latest_end(self, begin: int) -> int | None:
-        """Return when a share that begins at ``begin`` (seconds since the epoch) has to end."""
+        """Return the latest permitted end of a share that begins at ``begin`` (seconds since the epoch)."""
         longest = self.workspace.policy.share_lifetime_seconds
         return begin + longest if longest else None
 
 
 def owner_of(actor: Actor) -> str:
-    """Return under which id ``actor`` owns shares: a person's account, whatever the credential; a service account."""
+    """Return the id under which ``actor`` owns shares: a person's account for any credential, or a service account."""
     return actor.account_id or actor.id
 
 
 class Owning:
-    """What owners, and admins of a workspace, may do with its shares. Everything is put on record."""
+    """The operations of owners and of admins of a workspace. Every one is recorded in the audit trail."""
 
     def __init__(self, store: ShareStore, access: Access, fan_out: FanOut, audit: AuditQueue) -> None:
         self._store = store
@@ -79,26 +79,26 @@ class Owning:
     # ---------------------------------------------------------------------------------------- beginning
 
     def terms(self, actor: Actor) -> Terms:
-        """Return under which terms ``actor`` may share now; raises ``sharing_off`` (403)."""
+        """Return the terms under which ``actor`` may share now; raises ``sharing_off`` (403)."""
         workspace = self._access.workspace(actor.workspace_id)
         if workspace is None or narrowed(Mode.LINK, workspace) is None:
             raise sharing_off()
         return Terms(actor, workspace)
 
     def owned(self, share: Share, terms: Terms) -> Share:
-        """Return ``share`` as ``terms`` have it: as wide as the policy allows, and ending when the policy says."""
+        """Return ``share`` under ``terms``: as wide as the policy allows, and ending when the policy demands."""
         latest = terms.latest_end(now_seconds())
         ends = [end for end in (share.expires_at, latest) if end is not None]
         return msgspec.structs.replace(share, ownership=_ownership(terms), expires_at=min(ends) if ends else None)
 
     def record_new(self, share: Share, terms: Terms) -> None:
-        """Put on record that a share was made."""
+        """Record the creation of a share in the audit trail."""
         self._record(terms.actor, "share.created", share, after=_visible(share))
 
     def claim(self, share: Share, terms: Terms) -> Share:
-        """Give a share without an owner one, and return it; of two at once the first gets it.
+        """Give a share without an owner its owner, and return it. The first of two concurrent claims wins.
 
-        Who watches it and may not any more is sent away.
+        Viewers who lose access are disconnected.
         """
         claimed = self.owned(share, terms)
         if claimed.ownership is None:
@@ -116,23 +116,26 @@ class Owning:
     # --------------------------------------------------------------------------------------- governing
 
     def page(self, actor: Actor, *, own: bool, limit: int, after: Place | None) -> tuple[list[Listed], Place | None]:
-        """Return a page of shares, newest first, and where the next begins: one's own, or all that one may manage."""
+        """Return a page of shares, newest first, and the position of the next page.
+
+        ``own`` limits it to the actor's own shares; otherwise it lists all shares that the actor may manage.
+        """
         owner = owner_of(actor) if own or not actor.may(Permission.SHARE_MANAGE) else None
         ids, following = self._store.shares_in(actor.workspace_id, owner, min(limit, PAGE), after)
         return [each for each in self._store.listed(ids) if not is_over(each.share)], following
 
     def get(self, actor: Actor, share_id: ShareId) -> Listed:
-        """Return a share of the actor's own, or one that they may manage; raises ``share_not_found`` for all others."""
+        """Return a share that the actor owns or may manage; raises ``share_not_found`` for all others."""
         found = next(iter(self._store.listed([share_id])), None)
         if found is None or is_over(found.share) or not _governs(actor, found.ownership):
             raise share_not_found()
         return found
 
     def change(self, actor: Actor, share_id: ShareId, change: Change) -> Listed:
-        """Change who may read a share, or when it ends.
+        """Change the audience of a share, or its end.
 
-        A change of mode or password makes every ticket void and ends the sockets of all who watch; those who still may
-        come back with new tickets. Raises ``share_not_found`` (404); ``sharing_off``, ``mode_not_allowed`` or
+        A change of mode or password makes every ticket void and closes the sockets of all viewers; those who still have
+        access reconnect with new tickets. Raises ``share_not_found`` (404); ``sharing_off``, ``mode_not_allowed`` or
         ``lifetime_not_allowed`` (403); ``invalid_password`` or ``invalid_expiry`` (400); ``contended`` (503).
         """
         found = self.get(actor, share_id)
@@ -158,7 +161,7 @@ class Owning:
         self._record(actor, "share.revoked", found.share, before=_visible(found.share))
 
     def revoke(self, actor: Actor, share_ids: Sequence[str], removal: Removal) -> tuple[list[str], list[str]]:
-        """Remove shares without their secrets; return the ids of those that were, and of those not found."""
+        """Remove shares without their secrets. Return the ids of the removed shares, and of those not found."""
         revoked: list[str] = []
         missing: list[str] = []
         for share_id in dict.fromkeys(share_ids):
@@ -171,7 +174,7 @@ class Owning:
         return revoked, missing
 
     def record_unshared(self, share: Share, actor: Actor | None, address: str) -> None:
-        """Put on record that a share with an owner was removed by its secret, by whoever the request came from."""
+        """Record in the audit trail that a share with an owner was removed by its secret, with the sender if known."""
         if share.ownership is not None:
             known = actor or Actor(kind=ActorKind.ANONYMOUS, credential=Credential.NONE, address=address)
             self._record(known, "share.revoked", share, before=_visible(share))
@@ -206,7 +209,7 @@ def _governs(actor: Actor, ownership: Ownership) -> bool:
 
 
 def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) -> Ownership:
-    """Return who may read after ``change``: with a new key of the tickets, if that is another matter than before."""
+    """Return the ownership after ``change``, with a new ticket key if the audience differs."""
     mode = change.mode or ownership.mode
     if mode is not ownership.mode and narrowed(mode, workspace) is not mode:
         raise mode_not_allowed(mode)
@@ -233,7 +236,7 @@ def _changed_end(share: Share, change: Change, terms: Terms) -> int | None:
 
 
 def _visible(share: Share) -> dict[str, Any]:
-    """Return what of a share an entry of the audit trail shows."""
+    """Return the attributes of a share that an entry of the audit trail shows."""
     ownership = share.ownership
     return {
         "owner": ownership.owner if ownership else None,

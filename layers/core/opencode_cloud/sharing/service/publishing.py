@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 CREATE_WINDOW_SECONDS = 60
 CONTENTION = Backoff(first=0.002, longest=0.04, seconds=12)
-"""Attempts of an append while other writers are first, within the gateway's timeout of 29 s."""
+"""Attempts of an append while other writers win, within the gateway's timeout of 29 s."""
 TITLE_CHARACTERS = 200
 _CREATE_ATTEMPTS = 5
 
@@ -54,10 +54,10 @@ class _Titled(msgspec.Struct):
 
 
 class Publishing:
-    """What a publisher may do.
+    """The operations of publishers.
 
-    ``session_key`` gives the deployment's key for session hashes and secrets; ``lifetime_seconds`` is how long a new
-    share lives (0 = until it is removed); ``creates_per_minute`` limits one address (0 = no limit); ``anonymous`` says
+    ``session_key`` returns the deployment's key for session hashes and secrets. ``lifetime_seconds`` is the lifetime of
+    a new share (0 = until it is removed). ``creates_per_minute`` limits one address (0 = no limit). ``anonymous`` says
     whether shares may have no owner.
     """
 
@@ -84,11 +84,12 @@ class Publishing:
         self._tails = Tails()
 
     def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> Credentials:
-        """Return the session's share, made if it has none: idempotent, also for two calls at once (docs/decisions/005).
+        """Return the session's share; create it if the session has none.
 
-        With an ``actor`` the share is theirs: a new one from the start, and one without an owner from now on. A share
-        that has an owner keeps it, whoever asks. Raises ``invalid_session_id`` (400); ``too_many_creates`` (429, for
-        new shares only); ``login_to_share``, ``sharing_off`` or ``owner_has_left`` (403).
+        Idempotent, also for two concurrent calls (docs/decisions/005). With an ``actor`` the actor owns a new share and
+        becomes the owner of a share without one. A share keeps an owner that it has, regardless of the caller. Raises
+        ``invalid_session_id`` (400); ``too_many_creates`` (429, for new shares only); ``login_to_share``,
+        ``sharing_off`` or ``owner_has_left`` (403).
         """
         if not SESSION_ID.fullmatch(session_id):
             raise invalid_session_id()
@@ -113,7 +114,10 @@ class Publishing:
         raise contended()
 
     def _go_on(self, share: Share, terms: Terms | None) -> None:
-        """Check that a session's present share may be published to, and give it an owner where there is one to give."""
+        """Check that a session's present share can be published to.
+
+        Assign an owner if it has none and ``terms`` name one.
+        """
         if terms and share.ownership is None:
             self._owning.claim(share, terms)
         elif share.ownership is None and not self._anonymous:
@@ -127,7 +131,7 @@ class Publishing:
         self._limit_creates(address)
 
     def share_of(self, session_id: ClientSessionId) -> str:
-        """Return the share of a session, as the legacy protocol names it; raises ``share_not_found`` (404)."""
+        """Return the id of a session's share, as the legacy protocol names it; raises ``share_not_found`` (404)."""
         share_id = self._store.share_of(capability.session_hash(self._session_key(), session_id))
         if share_id is None:
             raise share_not_found()
@@ -143,11 +147,11 @@ class Publishing:
     ) -> Commit:
         """Commit a batch as the next record of the share's log and push it to its viewers.
 
-        ``at`` is when the gateway received the batch (milliseconds). On return the batch is durable and visible to
-        every later read (invariant I1). An empty batch commits nothing. ``actor`` waits for who publishes, where that
-        is known: a share without an owner becomes theirs. Raises ``share_not_found``, ``share_gone``,
-        ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``, what ``actor`` raises, or
-        ``contended`` (503) with nothing stored.
+        ``at`` is the time at which the gateway received the batch (milliseconds). On return the batch is durable and
+        visible to every later read (invariant I1). An empty batch commits nothing. ``actor`` waits for the
+        authenticated publisher, if there is one, who becomes the owner of a share without one. Raises
+        ``share_not_found``, ``share_gone``, ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``,
+        the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
         head = self._store.head(share_id, self._tails.position(share_id))
         publisher = actor() if actor else None
@@ -158,7 +162,7 @@ class Publishing:
         if not items:
             return Commit(head.tail.seq, 0)
         items = conceal(items, ClientSessionId(capability.unseal(secret, share)), share.pseudonym)
-        self._note_title(share, items)  # of the concealed items: a title may contain the session id
+        self._note_title(share, items)  # uses the concealed items: a title may contain the session id
         head, tail, end = self._append(share, head, items, at)
         numbered = tuple(
             msgspec.structs.replace(item, seq=tail.seq + 1 + offset, at=at) for offset, item in enumerate(items)
@@ -172,7 +176,7 @@ class Publishing:
         return Commit(end.seq, len(items))
 
     def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
-        """Append behind the end of the log, again when another writer was first; return its end before and after."""
+        """Append at the end of the log, and retry when another writer won. Return the end before and after."""
         payload = self._store.prepare(share.id, items)
         pauses = CONTENTION.pauses()
         while True:
@@ -188,7 +192,7 @@ class Publishing:
             existing(self._store, share.id, head.share)
 
     def _note_title(self, share: Share, items: Sequence[Item]) -> None:
-        """Keep the title of a share with an owner where lists find it; costs nothing while it stays the same."""
+        """Store the title of a share with an owner, for lists. An unchanged title costs no write."""
         if share.ownership is None:
             return
         session = next((item for item in reversed(items) if item.type == "session"), None)
@@ -197,7 +201,7 @@ class Publishing:
         try:
             title = msgspec.json.decode(session.data, type=_Titled).title[:TITLE_CHARACTERS]
         except msgspec.DecodeError:
-            return  # whatever a client calls a session: it has no title that a list could show
+            return  # the client sent a session without a title that a list could show
         if title != share.ownership.title:
             self._store.set_title(share.id, title)
 

@@ -1,4 +1,4 @@
-"""Reading a share: its state is a snapshot folded with the tail of the log."""
+"""Reads of a share: its state is a snapshot folded with the tail of the log."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
-ANSWER_BYTES = 4 * 1024 * 1024  # Lambda: 6 MB an answer; a larger document is read from the bucket
+ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
 
 
 class SharedState(msgspec.Struct, frozen=True):
-    """A share and its items, ascending by sequence number, up to ``seq``. Large bodies are still claim-checked.
+    """A share and its items up to ``seq``, ascending by sequence number. Large bodies are still claim-checked.
 
-    ``ticket`` is what its page sends with what it asks for next; empty where none is needed.
+    ``ticket`` is for the page's next requests; empty if none is needed.
     """
 
     share: Share
@@ -35,19 +35,19 @@ class SharedState(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """An answer small enough to be given directly."""
+    """An answer small enough to be returned directly."""
 
     body: bytes
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """An answer that is too large for a function: where to fetch it, for a minute."""
+    """The address of an answer that is too large for a function, valid for a minute."""
 
     address: str
 
 
 class Reading:
-    """What anyone may read whom the gate lets through: mostly, who knows a share's id."""
+    """Reads for everyone whom the gate admits: mostly anyone who knows a share's id."""
 
     def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, gate: Gate) -> None:
         self._store = store
@@ -60,13 +60,13 @@ class Reading:
         return self._gate.admit(share_id, self._store.share(share_id), visitor)
 
     def bodies_origin(self) -> str:
-        """Return the origin that large answers are redirected to."""
+        """Return the origin to which large answers are redirected."""
         return self._objects.origin()
 
     def state(self, share_id: ShareId, visitor: Visitor) -> SharedState:
-        """Return all items that are the last of their key; of a share with an owner this counts as a view.
+        """Return the last item of each key. For a share with an owner this counts as a view.
 
-        The view is counted while the log is read, and one that cannot be counted is read all the same.
+        The view is counted while the log is read. A failure to count does not fail the read.
         """
         admission = self.admit(share_id, visitor)
         share = admission.share
@@ -77,7 +77,7 @@ class Reading:
         return SharedState(share, seq, fold.items(), admission.ticket())
 
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
-        """Return ``items`` with the bodies that were claim-checked."""
+        """Return ``items`` with the claim-checked bodies filled in."""
         return (
             list(each(lambda item: self._with_body(share_id, item), items))
             if any(item.body for item in items)
@@ -85,9 +85,9 @@ class Reading:
         )
 
     def items(self, share_id: ShareId, visitor: Visitor, after: int = 0) -> Document | Redirect:
-        """Return what is new after ``after`` as the document of ``GET /share/{id}/items``.
+        """Return the items after ``after`` as the document of ``GET /share/{id}/items``.
 
-        The document's own ``seq`` says how far it reaches: of a long gap it is the first part (``more``), or a
+        The document's own ``seq`` is the last number that it covers. A long gap yields its first part (``more``), or a
         redirect to the share's snapshot.
         """
         share = self.admit(share_id, visitor).share
@@ -123,7 +123,7 @@ class Reading:
     def document(
         self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
     ) -> Document | Redirect:
-        """Return a rendering of the whole state, such as a transcript; ``name`` tells it from others of the share."""
+        """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
         return self._document(share_id, f"{name}-{state.seq:012d}", lambda: render(whole).encode(), content_type)
@@ -143,14 +143,14 @@ class Reading:
 
 
 def flat_array(items: Sequence[Item]) -> bytes:
-    """Encode items as the clients know them, ``{"type", "data"}``, the session first."""
+    """Encode items in the clients' form, ``{"type", "data"}``, with the session first."""
     ordered = sorted(items, key=lambda item: item.type != "session")
     encoded = [msgspec.json.encode({"type": item.type, "data": msgspec.Raw(item.data)}) for item in ordered]
     return b"[" + b",".join(encoded) + b"]"
 
 
 def legacy_data(items: Sequence[Item]) -> bytes:
-    """Encode the state as the legacy protocol's ``{info, messages}``; a part waits without its message."""
+    """Encode the state as the legacy protocol's ``{info, messages}``. Omit parts whose message has not arrived."""
     info = next((item.data for item in items if item.type == "session"), None)
     parts: dict[str, list[bytes]] = {}
     for item in items:
@@ -166,7 +166,7 @@ def legacy_data(items: Sequence[Item]) -> bytes:
 
 
 def _with_parts(message: Item, parts: dict[str, list[bytes]]) -> bytes:
-    """Put ``parts`` into a message's object, byte by byte, so that the rest of it stays as it was sent."""
+    """Insert ``parts`` into a message's object as bytes, so that the rest of the object stays as it was sent."""
     own = b'"parts":[' + b",".join(parts.get(message.key.partition("/")[2], [])) + b"]"
     body = message.data.rstrip()[:-1].rstrip()
     return body + (own if body == b"{" else b"," + own) + b"}"

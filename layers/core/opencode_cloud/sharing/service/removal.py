@@ -1,4 +1,4 @@
-"""Unshare is real (docs/decisions/006): gone at once for everyone, then nothing left, and proof of it."""
+"""Removal of shares (docs/decisions/006): gone at once for everyone, then purged, then verified."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 29 and 40 s)
 PAGE = 100
-_DAYS_BACK = 8  # how long an outage of the schedule is made good by itself
+_DAYS_BACK = 8  # the longest outage of the schedule, in days, that sweeps recover from
 
 
 class Removal:
@@ -33,9 +33,9 @@ class Removal:
         self._tasks = tasks
 
     def unshare(self, share_id: ShareId, secret: str) -> Share | None:
-        """Remove a share for who has its secret, and return it as it was; None for one that was gone, or never was.
+        """Remove a share by its secret and return it as it was; None for one that was already gone, or never existed.
 
-        Idempotent. Raises ``missing_secret`` or ``wrong_secret`` for a share that is there.
+        Idempotent. Raises ``missing_secret`` or ``wrong_secret`` for a share that exists.
         """
         share = self._store.share(share_id)
         if share is None:
@@ -55,7 +55,7 @@ class Removal:
         self.take_away(share, reason)
 
     def remove_workspace(self, workspace_id: WorkspaceId) -> None:
-        """Remove all shares of a workspace that is gone; can be repeated, and goes on where it was cut short."""
+        """Remove all shares of a deleted workspace. Can be repeated; continues after an interruption."""
         after: Place | None = None
         while True:
             page, after = self._store.shares_in(workspace_id, None, PAGE, after)
@@ -67,7 +67,7 @@ class Removal:
                 return
 
     def look_up(self, share_id: ShareId) -> Share | Tombstone:
-        """Return a share, or what is kept of it; raises ``share_not_found``."""
+        """Return a share or its tombstone; raises ``share_not_found``."""
         found = self._store.share(share_id)
         if found is not None and found.state is State.ACTIVE:
             return found
@@ -77,7 +77,7 @@ class Removal:
         return kept
 
     def sweep(self) -> int:
-        """Remove the shares whose lifetime is over, and take up purges that were lost; return how many."""
+        """Remove expired shares and resume lost purges. Return their number."""
         now = now_seconds()
         days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
         swept = 0
@@ -89,9 +89,9 @@ class Removal:
         return swept
 
     def purge(self, share_id: ShareId, round_: int) -> None:
-        """Delete everything of a share; from round 2 on, verify that nothing was left and write that down.
+        """Delete everything of a share. From round 2 on, verify that nothing was left and record it.
 
-        What a writer left that had begun before the removal is deleted too, counted, and verified once more.
+        Rows and objects of a writer that had begun before the removal are deleted too, counted, and verified once more.
         """
         viewers = self._store.viewers(share_id)
         self._farewell.farewell(share_id, viewers)
@@ -120,7 +120,7 @@ class Removal:
         )
 
     def take_away(self, share: Share, reason: str) -> None:
-        """Make the share gone for everyone, then have it purged; both steps can be repeated."""
+        """Make the share gone for everyone, then have it purged. Both steps can be repeated."""
         self._store.bury(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)

@@ -1,7 +1,7 @@
-"""Snapshots: the folded state of a share as one compressed object, so that a long log need not be read.
+"""Snapshots: the folded state of a share as one compressed object, so that readers need not read a long log.
 
-A snapshot is written when the tail behind the last one, as stored, has grown to a quarter of it (at least 128 KB): the
-bytes rewritten stay proportional to the bytes published, whatever the session's length.
+A snapshot is written when the stored tail behind the last one has grown to a quarter of its size (at least 128 KB). The
+rewritten bytes therefore stay proportional to the published bytes, for any length of the session.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 128 * 1024
 TAIL_SHARE = 0.25
-GZIP_LEVEL = 1  # 200 MB take 2.3 s, against 6.9 s at level 5 for 3 % less
-HINT_ITEMS = 100  # how far a log may run ahead of the end that its share's row knows
+GZIP_LEVEL = 1  # 200 MB take 2.3 s; level 5 takes 6.9 s and saves 3 %
+HINT_ITEMS = 100  # how far a log may run ahead of the end that its share's row records
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A share's state from a cursor on, as far as ``seq``; ``more`` when the log goes on."""
+    """A share's state from a cursor to ``seq``. ``more`` is true when the log continues."""
 
     fold: Fold
     seq: int
@@ -53,14 +53,14 @@ _document = msgspec.json.Decoder(_StoredDocument)
 
 
 class Snapshots:
-    """Takes and reads snapshots."""
+    """Writes and reads snapshots."""
 
     def __init__(self, store: ShareStore, objects: ObjectStore) -> None:
         self._store = store
         self._objects = objects
 
     def follow(self, share_id: ShareId, end: Position) -> Snapshot | None:
-        """React to a log that has grown to ``end``: take a snapshot, or advance the hint, where it is time to."""
+        """Take a snapshot or advance the hint, if one is due for a log that has grown to ``end``."""
         share = self._store.share(share_id)
         if share is None or share.state is State.GONE:
             return None
@@ -73,14 +73,15 @@ class Snapshots:
         return None
 
     def take(self, share: Share) -> Snapshot:
-        """Fold the whole log into a new snapshot and return it, or the one that somebody else took meanwhile.
+        """Fold the whole log into a new snapshot and return it, or return a concurrent invocation's newer one.
 
-        Raises ``share_gone`` when the share was removed meanwhile: then nothing of the snapshot is left.
+        Raises ``share_gone`` when the share was removed meanwhile; then nothing of the snapshot is left.
         """
         fold, end = self._fold(share)
         items = fold.items()
         encoded = [_with_body_name(share.id, item) for item in items]
-        document = items_document(share.id, end.seq, encoded, more=True)  # by the time that it is read
+        # The log may have grown by the time this is read.
+        document = items_document(share.id, end.seq, encoded, more=True)
         base = share.snapshot
         packed = gzip.compress(document, GZIP_LEVEL, mtime=0)
         taken = Snapshot(
@@ -108,7 +109,7 @@ class Snapshots:
         return fold, end.seq
 
     def part(self, share: Share, after: int, limit: int) -> Part:
-        """Return what came after ``after``, up to about ``limit`` bytes of bodies: whole records, at least one."""
+        """Return the items after ``after``, up to about ``limit`` bytes of bodies: whole records, at least one."""
         base = share.snapshot
         fold, seq, size = Fold(), after, 0
         if base is not None and after < base.seq:
@@ -122,9 +123,9 @@ class Snapshots:
         return Part(fold, seq, more=False)
 
     def publish(self, share_id: ShareId, name: str, body: bytes, content_type: str) -> str:
-        """Store a document for readers, unless it is there, and return its address.
+        """Store a document for readers unless it exists, and return its address.
 
-        Raises ``share_gone`` when the share was removed while it was written, and removes it again.
+        Raises ``share_gone`` when the share was removed during the write, and deletes the document again.
         """
         if not self._objects.exists(share_id, name):
             self._objects.put(share_id, name, gzip.compress(body, GZIP_LEVEL, mtime=0), content_type)
@@ -152,12 +153,12 @@ class Snapshots:
 
 
 def items_document(share_id: ShareId, seq: int, items: Sequence[bytes], *, more: bool = False) -> bytes:
-    """Encode the document of ``GET /share/{id}/items``; ``more`` says that the log goes on after ``seq``."""
+    """Encode the document of ``GET /share/{id}/items``. ``more`` says that the log continues after ``seq``."""
     head = msgspec.json.encode({"schema": SCHEMA, "share": share_id, "seq": seq, "more": more})[:-1]
     return head + b',"items":[' + b",".join(items) + b"]}"
 
 
 def _with_body_name(share_id: ShareId, item: Item) -> bytes:
-    """Encode an item for a snapshot: as readers see it, and with the name of its object for ourselves."""
+    """Encode an item for a snapshot: as readers see it, plus the name of its object, which only the server uses."""
     encoded = encode_item(share_id, item)
     return encoded if item.body is None else encoded[:-1] + b',"body":' + msgspec.json.encode(item.body) + b"}"

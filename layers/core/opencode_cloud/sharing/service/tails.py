@@ -1,7 +1,7 @@
-"""What an execution environment remembers of logs: where each was last seen to end.
+"""The memory of an execution environment about logs: the last seen end of each.
 
-Only a hint for where to read on: a commit reads all after it, and the conditional put decides. So a stale or lost
-memory costs a larger read or another try, never correctness.
+It is only a hint for the start of the next read: a commit reads everything after it, and the conditional put decides. A
+stale or lost memory costs a larger read or another attempt, never correctness.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _KEYS = 2000
 
 
 class Tail:
-    """The known end of one log, and when the keys that were seen last had arrived."""
+    """The known end of one log, and the arrival times of the keys that were seen last."""
 
     def __init__(self, position: Position) -> None:
         self.position = position
         self._arrivals: dict[str, int] = {}
 
     def learn(self, items: Iterable[Item]) -> None:
-        """Note the arrival of ``items``."""
+        """Record the arrival of ``items``."""
         if len(self._arrivals) > _KEYS:
             self._arrivals.clear()
         for item in items:
@@ -36,7 +36,7 @@ class Tail:
 
 
 class Tails:
-    """The tails of the shares that were written last in this environment."""
+    """The tails of the shares that this environment wrote last."""
 
     def __init__(self) -> None:
         self._tails: OrderedDict[str, Tail] = OrderedDict()
@@ -47,7 +47,7 @@ class Tails:
         return tail.position if tail else None
 
     def advance(self, share_id: ShareId, position: Position, items: Iterable[Item]) -> Tail:
-        """Note that a log reaches to ``position`` and that ``items`` are in it."""
+        """Record that a log reaches ``position`` and contains ``items``."""
         tail = self._tails.setdefault(share_id, Tail(position))
         self._tails.move_to_end(share_id)
         if position.seq > tail.position.seq:

@@ -1,4 +1,4 @@
-"""Following a share over a socket: connect, resume, replay, ping, leave."""
+"""Viewers' operations over a socket: connect, resume, replay, ping, leave."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.snapshots import Snapshots
     from opencode_cloud.sharing.store import ConnectionStore, LogPage, ShareStore, Tasks
 
-REPLAY_BYTES = 512 * 1024  # a larger gap is fetched as one object instead of sent in frames
+REPLAY_BYTES = 512 * 1024  # a viewer fetches a larger gap as one object instead of receiving frames
 
 
 class Viewing:
-    """What a viewer may do."""
+    """The operations of viewers."""
 
     def __init__(
         self,
@@ -49,25 +49,26 @@ class Viewing:
         self._gate = gate
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
-        """Let a legacy socket connect. It never speaks, so its replay begins by itself once the socket is up.
+        """Let a legacy socket connect.
 
-        Raises ``share_not_found`` or ``share_gone``, or 401: no viewer of this protocol has a ticket.
+        It never sends a message, so its replay begins by itself once the socket is open. Raises ``share_not_found`` or
+        ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
         self._gate.admit(share_id, self._store.share(share_id), Visitor())
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
     def leave(self, connection_id: ConnectionId) -> None:
-        """Forget a socket that has ended."""
+        """Forget a closed socket."""
         each(
             lambda share_id: self._store.remove_viewer(ShareId(share_id), connection_id),
             self._connections.forget(connection_id),
         )
 
     def resume(self, connection_id: ConnectionId, share_id: ShareId, after: int, ticket: str = "") -> None:
-        """Send all that came after ``after``, and have every later commit pushed.
+        """Send all items after ``after``, and have every later commit pushed.
 
-        The viewer is noted before the log is read, so each commit is either read here or pushed by its writer; who
-        pushes looks at the ticket for itself. Raises as :meth:`Gate.admit` does.
+        The viewer is stored before the log is read, so each commit is either read here or pushed by its writer. The
+        writer verifies the ticket again. Raises as :meth:`Gate.admit` does.
         """
         log.count("ResumeCount")
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
@@ -80,14 +81,14 @@ class Viewing:
         self._fan_out.send(share_id, [(connection_id, _resumption(share_id, after, page))])
 
     def ping(self, share_id: ShareId, ticket: str = "") -> bytes:
-        """Return the frame that says where the log ends, by which a viewer notices a push that was lost."""
+        """Return the frame with the log's end, from which a viewer detects a lost push."""
         share, end = self._store.end(share_id)
         self._gate.admit(share_id, share, Visitor(ticket=ticket))
         return pong_frame(end)
 
 
 class Replay:
-    """Sends legacy sockets what they cannot ask for."""
+    """Sends the state to legacy sockets, which cannot ask for it."""
 
     def __init__(
         self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
@@ -101,8 +102,9 @@ class Replay:
     def run(self, share_id: ShareId, connection_id: ConnectionId) -> None:
         """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
 
-        What was committed while that went on is sent once more at the end, since its push may have been overtaken by
-        an older value from the replay. A share that went before the socket was up, or was closed to it, ends it.
+        Items committed during the replay are sent again at the end, since an older value from the replay may have
+        overtaken their push. The socket is closed if the share was removed before the socket was open, or the socket
+        has no access to it.
         """
         if not self._fan_out.wait_until_open(connection_id):
             return
@@ -128,7 +130,7 @@ class Replay:
 
 
 def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
-    """Have every later commit pushed to ``viewer``, until it leaves."""
+    """Have every later commit pushed to ``viewer`` until it leaves."""
     each(
         lambda note: note(),
         [

@@ -1,4 +1,4 @@
-"""Where shares are kept: rows in DynamoDB, large bodies in S3. The only room of the feature that knows AWS."""
+"""Storage of shares: rows in DynamoDB, large bodies in S3. The only package of the feature that knows AWS."""
 
 from opencode_cloud.sharing.store.connections import ConnectionStore
 from opencode_cloud.sharing.store.objects import ObjectStore

@@ -1,4 +1,4 @@
-"""Which shares a WebSocket connection follows, so that its end can be noted without searching."""
+"""The shares that a WebSocket connection follows, so that a disconnect needs no search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ConnectionStore:
         self._dynamodb = aws.dynamodb()
 
     def follow(self, connection_id: ConnectionId, share_id: ShareId) -> None:
-        """Note that ``connection_id`` follows a share."""
+        """Record that ``connection_id`` follows a share."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key={"connection": {"S": connection_id}},

@@ -1,7 +1,7 @@
 """Large bodies of shares in S3: claim-checked records and items, snapshots, and documents for readers.
 
-Every object of a share is under ``shares/<share id>/``, so a purge is one listing. Names are content hashes or random:
-an object is never overwritten, so a reader that holds a name reads what the name was given for.
+All objects of a share are under ``shares/<share id>/``, so a purge needs one listing. Names are content hashes or
+random and objects are never overwritten, so a name always refers to the same content.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ObjectStore:
         self._s3 = aws.s3()
 
     def put_body(self, share_id: ShareId, data: bytes) -> str:
-        """Store the body of a large item; return its name, a hash of its content, so a re-sent one is one object."""
+        """Store the body of a large item. Return its name, a hash of its content, so a repeated body is stored once."""
         name = f"items/{hashlib.sha256(data).hexdigest()}"
         self.put(share_id, name, gzip.compress(data, 6, mtime=0))
         return name
@@ -42,7 +42,7 @@ class ObjectStore:
         return gzip.decompress(self.get(share_id, name))
 
     def put(self, share_id: ShareId, name: str, data: bytes, content_type: str = "application/json") -> None:
-        """Store an object of gzip-compressed bytes; readers with a presigned address decompress by its encoding."""
+        """Store an object of gzip-compressed bytes. Readers with a presigned address decompress it by its encoding."""
         self._s3.put_object(
             Bucket=self._bucket,
             Key=_key(share_id, name),
@@ -63,7 +63,7 @@ class ObjectStore:
         return self._s3.get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
 
     def exists(self, share_id: ShareId, name: str) -> bool:
-        """Tell whether an object is there."""
+        """Tell whether an object exists."""
         try:
             self._s3.head_object(Bucket=self._bucket, Key=_key(share_id, name))
         except ClientError as error:
@@ -73,11 +73,11 @@ class ObjectStore:
         return True
 
     def delete(self, share_id: ShareId, name: str) -> None:
-        """Delete one object, in all its versions."""
+        """Delete all versions of one object."""
         self._delete_versions(_key(share_id, name))
 
     def address(self, share_id: ShareId, name: str) -> str:
-        """Return an address at which anyone may read the object for :data:`PRESIGNED_SECONDS`."""
+        """Return an address from which anyone can read the object for :data:`PRESIGNED_SECONDS`."""
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": _key(share_id, name)}, ExpiresIn=PRESIGNED_SECONDS
         )
@@ -87,7 +87,7 @@ class ObjectStore:
         return _origin(self._bucket)
 
     def purge(self, share_id: ShareId) -> int:
-        """Delete every version of every object of a share; return how many there were."""
+        """Delete every version of every object of a share. Return their number."""
         return self._delete_versions(_key(share_id, ""))
 
     def _delete_versions(self, prefix: str) -> int:

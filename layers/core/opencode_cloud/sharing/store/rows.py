@@ -1,4 +1,4 @@
-"""Rows of the table ``shares`` to models and back (the keys are documented in ARCHITECTURE.md, "Tables")."""
+"""Conversion between rows of the table ``shares`` and models (keys: ARCHITECTURE.md, "Tables")."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 META = "META"
 LOG = "L#"
-COUNTER = "C#VIEWS"  # before the log: no query of a commit or a viewer passes it
+COUNTER = "C#VIEWS"  # sorts before the log, outside the range of queries by commits and viewers
 VIEWER = "V#"
 Row = dict[str, Any]
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """An item inside a record: array-like, since field names would be most of a small item."""
+    """An item inside a record. Array-like, since field names would be most of a small item."""
 
     key: str
     type: str
@@ -47,7 +47,7 @@ _records = msgspec.json.Decoder(list[_Stored])
 
 
 def log_key(seq: int) -> str:
-    """Return the sort key of the record that begins with item ``seq``; keys sort as numbers do."""
+    """Return the sort key of the record that begins with item ``seq``. Keys sort like the numbers."""
     return f"{LOG}{seq:012d}"
 
 
@@ -62,12 +62,12 @@ def key(partition: str, sort: str) -> Row:
 
 
 def session_key(session_hash: str) -> Row:
-    """Return the key of the row that leads from a session to its share."""
+    """Return the key of the row that maps a session to its share."""
     return key(f"session#{session_hash}", "SHARE")
 
 
 def tombstone_key(share_id: ShareId) -> Row:
-    """Return the key of what is kept of a removed share; a partition of its own, so the share's can be empty."""
+    """Return the key of a tombstone. It has its own partition, so that the share's can become empty."""
     return key(f"gone#{share_id}", "GONE")
 
 
@@ -78,7 +78,7 @@ def pack(items: Sequence[Item]) -> bytes:
 
 
 def unpack(payload: bytes, first: int, at: int) -> tuple[Item, ...]:
-    """Decode what :func:`pack` made; the items are numbered from ``first``."""
+    """Decode the output of :func:`pack`. The items are numbered from ``first``."""
     return tuple(
         Item(
             key=stored.key,
@@ -113,12 +113,12 @@ def share_row(share: Share) -> Row:
 
 
 def expiry(expires_at: int) -> Row:
-    """Return what of a META row says when the share ends, and so puts it into the index of expiry."""
+    """Return the attributes of a META row that hold the share's end, which puts it into the index of expiry."""
     return {"expires_at": {"N": str(expires_at)}, "expiry_day": {"S": day_of(expires_at)}}
 
 
 def ownership_values(ownership: Ownership) -> Row:
-    """Return what of a META row says whose it is, and so puts it into the indexes of workspaces and owners."""
+    """Return the attributes of a META row with the ownership, which the indexes of workspaces and owners use."""
     values: Row = {
         "workspace": {"S": ownership.workspace_id},
         "owner": {"S": owner_key(ownership.workspace_id, ownership.owner)},
@@ -132,12 +132,12 @@ def ownership_values(ownership: Ownership) -> Row:
 
 
 def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
-    """Return the partition of the index of owners: of one in one workspace, so that no list mixes workspaces."""
+    """Return the partition key of the index of owners. It contains the workspace, so that no list mixes workspaces."""
     return f"{workspace_id}#{owner}"
 
 
 def place_key(attribute: str, value: str, place: Place) -> Row:
-    """Return the key of ``place`` in the index of the partition ``attribute``."""
+    """Return the key of ``place`` in the index whose partition is ``attribute``."""
     return {**key(place.share_id, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
 
 
@@ -203,7 +203,7 @@ def viewer_from(row: Mapping[str, Any]) -> Viewer:
 
 
 def tombstone_row(tombstone: Tombstone, ttl: int) -> Row:
-    """Return the row of a tombstone; ``ttl`` is when it may be forgotten (seconds since the epoch)."""
+    """Return the row of a tombstone. It expires at ``ttl`` (seconds since the epoch)."""
     row: Row = {
         **tombstone_key(tombstone.share_id),
         "reason": {"S": tombstone.reason},

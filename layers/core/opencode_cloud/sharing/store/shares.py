@@ -1,7 +1,7 @@
 """Shares, their logs and their viewers in the table ``shares``.
 
-The sort keys of a share's partition are chosen so that one consistent query from a known end of the log returns all
-that a commit needs, in one round trip: the records after it (``L#``), the share (``META``), the viewers (``V#``).
+With these sort keys, one consistent query of a share's partition from a known end of the log returns everything that a
+commit needs, in one round trip: the records after it (``L#``), the share (``META``), the viewers (``V#``).
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
     from opencode_cloud.sharing.store.objects import ObjectStore
 
-ITEM_BODY_BYTES = 256 * 1024  # an item with a larger body is claim-checked on its own, so snapshots stay small
+ITEM_BODY_BYTES = 256 * 1024  # a larger item body is claim-checked on its own, so that snapshots stay small
 ROW_PAYLOAD_BYTES = 300 * 1024  # DynamoDB: 400 KB an item; above this a payload is claim-checked
 TOMBSTONE_DAYS = 400
-VIEWER_SECONDS = 3 * 3600  # API Gateway ends a socket after 2 hours; the row may outlive it until TTL
+VIEWER_SECONDS = 3 * 3600  # API Gateway ends a socket after 2 hours; the row may outlive it until its TTL
 _READ_AHEAD = 64  # records whose objects are fetched in one parallel round
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a commit reads: the share, the records after the position asked for, the end of the log, the viewers."""
+    """The data that a commit reads: the share, the records after the given position, the log's end, the viewers."""
 
     share: Share | None
     records: tuple[Record, ...]
@@ -57,7 +57,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class LogPage(msgspec.Struct, frozen=True):
-    """One page (up to 1 MB) of a log after a position; ``complete`` when it reaches the log's end."""
+    """One page (up to 1 MB) of a log after a position. ``complete`` is true when it reaches the log's end."""
 
     share: Share | None
     records: tuple[Record, ...]
@@ -65,7 +65,7 @@ class LogPage(msgspec.Struct, frozen=True):
 
 
 class ShareStore:
-    """The table ``shares``, with the bucket for what is too large for its rows."""
+    """The table ``shares``, and the bucket for content that is too large for its rows."""
 
     def __init__(self, table: str, objects: ObjectStore) -> None:
         self._table = table
@@ -75,7 +75,7 @@ class ShareStore:
     # ------------------------------------------------------------------------------------------ shares
 
     def share_of(self, session_hash: str) -> str | None:
-        """Return the id of the share that a session has; it may have expired or gone."""
+        """Return the id of a session's share, which may have expired or be gone."""
         row = self._get(rows.session_key(session_hash))
         return str(row["share_id"]["S"]) if row else None
 
@@ -85,7 +85,7 @@ class ShareStore:
         return rows.share_from(row) if row else None
 
     def create(self, share: Share, replaces: str | None = None) -> bool:
-        """Store a new share as its session's; False when the session has another than ``replaces``, a dead one."""
+        """Store a new share as its session's; False if the session has a share other than ``replaces``, a dead one."""
         pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
         point = {
@@ -98,10 +98,10 @@ class ShareStore:
         return transact(self._dynamodb, [{"Put": point}, {"Put": put}])
 
     def bury(self, share: Share, tombstone: Tombstone) -> bool:
-        """Mark a share as gone and leave a tombstone, in one transaction, then free its session; False if gone already.
+        """Mark a share as gone and leave a tombstone in one transaction, then free its session; False if already gone.
 
-        A share that is gone stays in the index of expiry until its rows are purged: the schedule finds what a lost
-        purge message would leave. It leaves the lists of its owner and workspace at once.
+        A share that is gone stays in the index of expiry until its rows are purged, so that the schedule finds it if
+        the purge message is lost. It leaves the lists of its owner and workspace at once.
         """
         now = now_seconds()
         mark = {
@@ -124,7 +124,7 @@ class ShareStore:
         return marked
 
     def _free_session(self, share: Share) -> None:
-        """Delete the session's pointer, unless it leads to a newer share by now (the old one had expired)."""
+        """Delete the session's pointer, unless it points to a newer share (the old one had expired)."""
         conditional_write(
             self._dynamodb.delete_item,
             TableName=self._table,
@@ -134,7 +134,7 @@ class ShareStore:
         )
 
     def tombstone(self, share_id: ShareId) -> Tombstone | None:
-        """Return what is kept of a removed share."""
+        """Return the tombstone of a removed share."""
         row = self._get(rows.tombstone_key(share_id))
         return rows.tombstone_from(row) if row else None
 
@@ -146,7 +146,7 @@ class ShareStore:
         return rows.tombstone_row(tombstone, now_seconds() + TOMBSTONE_DAYS * DAY_SECONDS)
 
     def expired(self, days: Iterable[str], now: int) -> Iterator[str]:
-        """Yield the ids of shares whose expiry (seconds since the epoch) fell on one of ``days`` and is over."""
+        """Yield the ids of the shares that expired before ``now`` (seconds since the epoch), on one of ``days``."""
         for day in days:
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._table,
@@ -160,14 +160,14 @@ class ShareStore:
     # ---------------------------------------------------------------------------------------- ownership
 
     def claim(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
-        """Give a share without an owner one, and an expiry; False when it has one by now or is gone."""
+        """Give a share without an owner its owner, and an expiry; False when it already has an owner or is gone."""
         values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
         return self._set(share.id, values, "attribute_not_exists(#workspace)")
 
     def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
-        """Replace what the row says of who may read, and the expiry; False when somebody else was first, or it is gone.
+        """Replace the ownership and the expiry in the row; False when a concurrent change came first or it is gone.
 
-        The key of the tickets is the version: who changed the share before replaced it.
+        The ticket key is the version: every earlier change has replaced it.
         """
         if share.ownership is None:
             raise ValueError("a share without an owner is claimed")
@@ -178,7 +178,7 @@ class ShareStore:
         return self._set(share.id, values, "ticket_key = :known", known, removed)
 
     def set_title(self, share_id: ShareId, title: str) -> None:
-        """Note the session's title, for lists."""
+        """Store the session's title, for lists."""
         self._set(share_id, {"title": {"S": title}}, "attribute_exists(ticket_key)")
 
     def _set(
@@ -202,7 +202,7 @@ class ShareStore:
         )
 
     def count_view(self, share_id: ShareId) -> None:
-        """Count that a share was opened."""
+        """Count one view of a share."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key=rows.key(share_id, COUNTER),
@@ -212,7 +212,7 @@ class ShareStore:
         )
 
     def listed(self, share_ids: Sequence[str]) -> list[Listed]:
-        """Return those of at most 50 shares that are there and have an owner, with their views, in the same order."""
+        """Return the existing shares with an owner among at most 50 ids, with their views, in the same order."""
         keys = [rows.key(share_id, sort) for share_id in share_ids for sort in (META, COUNTER)]
         read = batch_get(self._dynamodb, {self._table: keys})[self._table]
         found = {(row["pk"]["S"], row["sk"]["S"]): row for row in read}
@@ -226,10 +226,10 @@ class ShareStore:
     def shares_in(
         self, workspace_id: WorkspaceId, owner: str | None, limit: int, after: Place | None
     ) -> tuple[list[str], Place | None]:
-        """Return the ids of a page of a workspace's shares, newest first, and where the next page begins.
+        """Return the ids of a page of a workspace's shares, newest first, and the position of the next page.
 
-        With ``owner`` only theirs. ``after`` is what the page before returned. The index follows the table within a
-        second or so.
+        ``owner`` limits the page to that owner's shares. ``after`` is the position that the page before returned. The
+        index follows the table within about a second.
         """
         attribute, value = ("owner", rows.owner_key(workspace_id, owner)) if owner else ("workspace", workspace_id)
         begin: Any = {"ExclusiveStartKey": rows.place_key(attribute, value, after)} if after else {}
@@ -248,7 +248,7 @@ class ShareStore:
         return [row["pk"]["S"] for row in answer["Items"]], following
 
     def set_snapshot(self, share_id: ShareId, snapshot: Snapshot | None, hint: Position) -> bool:
-        """Advance a share's snapshot and hint; False when the share is gone or has a newer one."""
+        """Advance a share's snapshot and hint; False when the share is gone or has a newer snapshot."""
         values: Row = {
             ":active": {"S": State.ACTIVE.value},
             ":seq": {"N": str(hint.seq)},
@@ -273,13 +273,13 @@ class ShareStore:
         )
 
     def count(self, what: str, seconds: int) -> Count:
-        """Count one more of ``what`` in the present window of so many ``seconds``; return the count so far."""
+        """Increment the counter ``what`` in its present window of ``seconds``. Return the count so far."""
         return count_event(self._dynamodb, self._table, what, seconds, lambda partition: rows.key(partition, "RATE"))
 
     # --------------------------------------------------------------------------------------------- log
 
     def head(self, share_id: ShareId, known: Position | None) -> Head:
-        """Read what a commit needs, in one query: all after the ``known`` end of the log, or only the share's hint."""
+        """Read what a commit needs in one query: from the ``known`` end of the log, else from the share's hint."""
         start = rows.log_key(known.seq + 1) if known else META
         found = list(self._query(share_id, start, VIEWER + "~"))
         share = next((rows.share_from(row) for row in found if row["sk"]["S"] == META), None)
@@ -291,7 +291,7 @@ class ShareStore:
         return Head(share, records, viewers, tail)
 
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
-        """Store what of ``items`` is too large for a row, and return the rest, compressed, ready to be appended."""
+        """Store those ``items`` that are too large for a row. Return the rest, compressed and ready to be appended."""
         items = each(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
         packed = rows.pack(items)
         if len(packed) <= ROW_PAYLOAD_BYTES:
@@ -306,10 +306,10 @@ class ShareStore:
         return msgspec.structs.replace(item, data=b"", body=self._objects.put_body(share_id, item.data))
 
     def append(self, share_id: ShareId, tail: Position, at: int, payload: Payload) -> Position | None:
-        """Put a record behind ``tail`` and return the log's new end; None when another writer was first.
+        """Put a record after ``tail`` and return the log's new end; None when another writer was first.
 
         One conditional put keeps invariant I2: the record's key follows the last item of a record that is known to
-        exist, so the log has no gap, and of all writers that know the same end exactly one gets the key.
+        exist, so the log has no gap, and exactly one of the writers that know the same end gets the key.
         """
         end = Position(tail.seq + payload.count, tail.total + payload.size)
         appended = conditional_write(
@@ -400,7 +400,7 @@ class ShareStore:
     # ------------------------------------------------------------------------------------------- purge
 
     def purge(self, share_id: ShareId) -> int:
-        """Delete every row of a share's partition; return how many there were."""
+        """Delete every row of a share's partition. Return their number."""
         keys = [
             {"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", ProjectionExpression="pk, sk")
         ]

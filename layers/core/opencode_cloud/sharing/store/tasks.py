@@ -1,4 +1,4 @@
-"""Work that goes on after an answer: deliveries by asynchronous invocation, purges by queue."""
+"""Work that continues after an answer: deliveries by asynchronous invocation, purges by queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIEWERS_PER_PUSH = 200
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
-    """What the function ``deliver`` is asked to do: replay a share to one viewer, or push one record to many."""
+    """A request to the function ``deliver``: replay a share to one viewer, or push one record to many."""
 
     task: Literal["replay", "push"]
     share_id: ShareId
@@ -27,9 +27,9 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
 
 class PurgeRequest(msgspec.Struct, omit_defaults=True):
-    """What the function ``purge`` is asked to do; ``round`` 1 removes, later ones verify that nothing is left.
+    """A request to the function ``purge``. ``round`` 1 removes, later rounds verify that nothing is left.
 
-    With ``workspace`` in place of ``share``: remove all shares of a workspace that is gone for good.
+    With ``workspace`` instead of ``share``: remove all shares of a deleted workspace.
     """
 
     share_id: ShareId = ShareId("")
@@ -38,7 +38,7 @@ class PurgeRequest(msgspec.Struct, omit_defaults=True):
 
 
 class Tasks:
-    """Where deliveries and purges are handed to."""
+    """Queues deliveries and purges."""
 
     def __init__(self, deliver_function: str = "", purge_queue: str = "") -> None:
         self._deliver_function = deliver_function
@@ -49,13 +49,13 @@ class Tasks:
         self._invoke(Delivery("replay", share_id, [(viewer.connection_id, viewer.protocol, viewer.ticket)]))
 
     def push(self, share_id: ShareId, seq: int, viewers: Sequence[Viewer]) -> None:
-        """Have the record that begins with ``seq`` sent to many viewers, by several invocations in parallel."""
+        """Have the record that begins with ``seq`` sent to many viewers, by several parallel invocations."""
         known = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
         chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
         each(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
 
     def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:
-        """Have everything of a share removed, or verified to be."""
+        """Have everything of a share removed, or its removal verified."""
         self._request(PurgeRequest(share_id, round_), delay_seconds)
 
     def purge_workspace(self, workspace_id: WorkspaceId) -> None:
