@@ -1,1 +1,1 @@
-"""What the hot planes enforce: the projection of keys, members, workspaces and policies in DynamoDB."""
+"""Access: the projection of keys, members, workspaces and policies in DynamoDB, which the hot planes enforce."""

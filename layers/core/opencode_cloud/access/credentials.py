@@ -1,4 +1,4 @@
-"""What a request says of its sender, and the forms in which credentials are kept."""
+"""The credentials in a request, and the forms in which credentials are stored."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ PROVEN_KEY = "key#"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a request says of its sender."""
+    """The credentials and the address in a request."""
 
     bearer: str = ""
     cookie: str = ""
     """The value of the session cookie."""
     proven: str = ""
-    """In place of a credential: the answer of :func:`proof_of` for a credential that was checked before."""
+    """The output of :func:`proof_of` for a credential that was checked before; replaces a credential."""
     address: str = ""
     correlation_id: str = ""
 
 
 def hash_of_key(key: str) -> bytes:
-    """Return what is stored of a key. A plain hash suffices: a key has 256 bits of entropy."""
+    """Return the stored hash of a key. A plain hash suffices: a key has 256 bits of entropy."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def session_of_cookie(cookie: str) -> str:
-    """Return the id of a browser's session: a hash of the cookie's value, which is stored nowhere."""
+    """Return the id of a browser's session: a hash of the cookie's value, which is not stored."""
     return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
 
 
 def proof_of(request: Request, actor: Actor) -> str:
-    """Return a name of the credential of ``actor`` that is no credential, so that it can be checked again later."""
+    """Return a name of the credential of ``actor`` for later checks. The name is not itself a credential."""
     if request.proven:
         return request.proven
     if actor.credential is Credential.KEY:

@@ -1,4 +1,4 @@
-"""The nouns of access: what the hot planes know of sessions, keys, members and workspaces; and their errors."""
+"""The models of access: sessions, keys, members and workspaces as the hot planes know them; and their errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 
 
 class Kind(StrEnum):
-    """What a projected row is about."""
+    """The kind of thing that a projected row represents."""
 
     ACCOUNT = "account"
     WORKSPACE = "workspace"
@@ -31,24 +31,24 @@ class Kind(StrEnum):
 
 
 OF_WORKSPACE = (Kind.WORKSPACE, Kind.CONFIGURATION, Kind.CREDENTIALS)
-"""What there is once a workspace."""
+"""The kinds of row that each workspace has exactly once."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where one thing is projected to, also when it exists no longer."""
+    """The location of the projection of one thing, even if the thing no longer exists."""
 
     kind: Kind
     id: str
-    """Of the account, workspace, member, service account; of a key its hash, in hexadecimal."""
+    """Id of the account, workspace, member or service account; for a key its hash, in hexadecimal."""
     workspace_id: WorkspaceId = WorkspaceId("")
-    """Of a member or service account."""
+    """The workspace of a member or service account."""
     account_id: AccountId = AccountId("")
-    """Of a member."""
+    """The account of a member."""
 
     @property
     def row(self) -> tuple[str, str]:
-        """The row's key, ``pk`` and ``sk``."""
+        """Return the row's key, ``pk`` and ``sk``."""
         match self.kind:
             case Kind.ACCOUNT:
                 return f"account#{self.id}", "ACCOUNT"
@@ -69,4 +69,4 @@ class Place:
 Known = (
     KnownAccount | KnownWorkspace | KnownMember | KnownServiceAccount | KnownKey | KnownConfiguration | KnownCredentials
 )
-"""What a projected row holds."""
+"""The value of a projected row."""

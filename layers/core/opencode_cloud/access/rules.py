@@ -1,4 +1,4 @@
-"""The rules of authentication: from the rows of a credential to an actor. The only place that decides, in every plane.
+"""The rules of authentication: from the rows of a credential to an actor. All planes decide here only.
 
 The functions read nothing. ``service/authentication.py`` (boto3) and ``service/inference.py`` (the event loop of the
 gateway) read the rows and call them. An absent row (None) stands for a thing that does not exist, or is blocked,
@@ -41,7 +41,7 @@ class Holder:
 
     @property
     def is_in_workspace(self) -> bool:
-        """Whether the workspace lives, and the holder belongs to it."""
+        """Tell whether the workspace exists and the holder belongs to it."""
         person = self.account is not None and self.member is not None
         return self.workspace is not None and (person or self.service_account is not None)
 
@@ -49,7 +49,7 @@ class Holder:
 def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
     """Return a key that may be used at ``now`` (seconds) from the request's address; else raise ``login_required``.
 
-    The address of a credential that was checked before is not checked again.
+    The address is not checked for a credential that was checked before.
     """
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         raise login_required()
@@ -59,7 +59,7 @@ def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
 
 
 def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_id: WorkspaceId) -> Actor:
-    """Return the actor of a key that :func:`check_key` let pass; ``workspace_id`` is empty for the key's own.
+    """Return the actor of a key that :func:`check_key` accepted. An empty ``workspace_id`` means the key's own.
 
     Raises ``login_required`` (401) when the holder is gone, ``workspace_not_found`` (404) in another workspace.
     """
@@ -85,7 +85,7 @@ def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_
 
 
 def check_session(session: KnownSession | None, now: int) -> KnownSession:
-    """Return a session that lives at ``now`` (seconds); else raise ``login_required``."""
+    """Return a session that is valid at ``now`` (seconds); else raise ``login_required``."""
     if session is None or session.expires_at <= now:
         raise login_required()
     return session
@@ -94,9 +94,9 @@ def check_session(session: KnownSession | None, now: int) -> KnownSession:
 def authenticate_person(
     request: Request, credential: Credential, session: KnownSession, account: KnownAccount | None
 ) -> Actor:
-    """Return the person of a session that :func:`check_session` let pass, outside of any workspace.
+    """Return the person of a session that :func:`check_session` accepted, outside of any workspace.
 
-    Raises ``login_required`` (401) when the person is blocked, or the session is of another person.
+    Raises ``login_required`` (401) when the person is blocked, or the session belongs to another person.
     """
     if account is None or account.id != session.account_id:
         raise login_required()
@@ -115,7 +115,7 @@ def authenticate_person(
 def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId) -> Actor:
     """Return a person as a member of ``workspace_id``.
 
-    Raises ``workspace_required`` (401) without a workspace, ``workspace_not_found`` (404) for strangers.
+    Raises ``workspace_required`` (401) without a workspace, ``workspace_not_found`` (404) for non-members.
     """
     if not workspace_id:
         raise workspace_required()
@@ -131,7 +131,7 @@ def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId
 
 
 def require(actor: Actor, permissions: Iterable[Permission]) -> Actor:
-    """Return an actor with all of ``permissions``; else raise ``not_permitted`` (403)."""
+    """Return the actor if it has all of ``permissions``; else raise ``not_permitted`` (403)."""
     for permission in permissions:
         if not actor.may(permission):
             raise not_permitted(permission)
@@ -139,13 +139,13 @@ def require(actor: Actor, permissions: Iterable[Permission]) -> Actor:
 
 
 def standing(holder: Holder, permission: Permission) -> KnownWorkspace | None:
-    """Return the workspace of a holder who may do ``permission`` there without any credential; else None."""
+    """Return the workspace of a holder who has ``permission`` there, regardless of any credential; else None."""
     role = Role.ADMIN if holder.service_account else holder.member.role if holder.member else ""
     return holder.workspace if allows(role, None, permission) else None
 
 
 def _is_within(networks: Iterable[str] | None, address: str) -> bool:
-    """Tell whether an IP address is in one of ``networks``; None admits every address."""
+    """Tell whether an IP address is in one of ``networks``. None admits every address."""
     if networks is None:
         return True
     try:

@@ -1,1 +1,1 @@
-"""Value types, permissions and events by which features meet."""
+"""Contracts: value types, permissions and events that features exchange."""

@@ -20,7 +20,7 @@ from opencode_cloud.contracts.ids import (
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
 WORKSPACE_HEADER = "x-org-id"
-"""In which a person's client names the workspace that it means."""
+"""The header in which a person's client names the workspace."""
 
 
 class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +38,11 @@ class KnownKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     """Seconds since the epoch."""
     budgets: tuple[KnownBudget, ...] = ()
-    """Of this key alone."""
+    """Budgets of this key alone."""
 
 
 class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who may sign in; blocked and deleted ones are not known."""
+    """A person who may sign in. Blocked and deleted accounts have no such value."""
 
     id: AccountId
     email: str
@@ -50,7 +50,7 @@ class KnownAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
-    """A membership, with what the list of a person's workspaces shows."""
+    """A membership, with the fields that the list of a person's workspaces shows."""
 
     id: MemberId
     account_id: AccountId
@@ -59,7 +59,7 @@ class KnownMember(msgspec.Struct, frozen=True, kw_only=True):
     email: str = ""
     workspace_name: str = ""
     budgets: tuple[KnownBudget, ...] = ()
-    """Of this member alone."""
+    """Budgets of this member alone."""
 
 
 class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class KnownServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: WorkspaceId
     name: str
     budgets: tuple[KnownBudget, ...] = ()
-    """Of this service account alone."""
+    """Budgets of this service account alone."""
 
 
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,18 +79,19 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     policy: EnforcedPolicy = msgspec.field(default_factory=lambda: EnforcedPolicy())
     budgets: tuple[KnownBudget, ...] = ()
-    """Of the workspace as a whole (its balance among them), and those that each member has."""
+    """Budgets of the workspace as a whole (its balance among them), and those that apply to each member."""
     metadata_days: int = 0
-    """How long metadata of model calls (client, user agent, address) is kept; 0: it never is."""
+    """The number of days for which metadata of model calls (client, user agent, address) is kept; 0: it is not stored.
+    """
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """Which names are allowed. ``*`` stands for any text, ``?`` for one character; letter case counts."""
+    """The rules for allowed names. ``*`` stands for any text, ``?`` for one character. Letter case is significant."""
 
     allow: tuple[str, ...] | None = None
     """Patterns; None allows every name."""
     deny: tuple[str, ...] = ()
-    """Patterns; they win over ``allow``."""
+    """Patterns that take precedence over ``allow``."""
 
     def permit(self, name: str) -> bool:
         """Tell whether ``name`` is allowed."""
@@ -100,20 +101,20 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy as the hot planes enforce it, whatever the client is configured with."""
+    """A policy as the hot planes enforce it, regardless of the client's configuration."""
 
     version: int = 0
-    """Of the policy; 0: none was ever published, and nothing is restricted."""
+    """The version of the policy; 0: none was ever published, and nothing is restricted."""
     providers: Rules = Rules()
-    """Of ids of providers."""
+    """Rules for ids of providers."""
     models: Rules = Rules()
-    """Of models as ``provider/model``."""
+    """Rules for models as ``provider/model``."""
     tools: Rules = Rules()
-    """Of names of tools."""
+    """Rules for names of tools."""
     share_mode: str = "link"
-    """``off``, ``workspace`` (members only) or ``link``: the widest that shares may be."""
+    """The widest permitted audience of shares: ``off``, ``workspace`` (members only) or ``link``."""
     share_lifetime_seconds: int | None = None
-    """The longest that a share may live."""
+    """The longest permitted lifetime of a share, in seconds; None: unlimited."""
 
     def permits_model(self, provider: str, model: str) -> bool:
         """Tell whether ``model`` of ``provider`` may be used."""
@@ -124,19 +125,19 @@ class KnownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """The remote config of a workspace, compiled from its policy and its configuration document."""
 
     etag: str
-    """Changes with the contents."""
+    """A tag that changes with the contents."""
     config: msgspec.Raw
-    """For clients 1.x: an opencode configuration."""
+    """The opencode configuration for clients 1.x."""
     providers: msgspec.Raw
-    """For clients 2.x: providers by id."""
+    """The providers by id, for clients 2.x."""
 
 
 class KnownCredential(msgspec.Struct, frozen=True, kw_only=True):
-    """A workspace's own credential for a model provider, sealed: only the gateway's role can open it."""
+    """A workspace's own credential for a model provider, sealed. Only the gateway's role can open it."""
 
     id: CredentialId
     provider: str
-    """A ``Provider`` of ``keys``."""
+    """The value of a ``Provider`` of ``keys``."""
     name: str
     base_url: str | None
     sealed: bytes
@@ -155,12 +156,12 @@ class KnownSession(msgspec.Struct, frozen=True, kw_only=True):
     id: SessionId
     account_id: AccountId
     kind: str
-    """``web`` or ``device``."""
+    """The kind of session: ``web`` or ``device``."""
     expires_at: int
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Tell whether ``name`` is of the form ``pattern``, by the client's own rules for its wildcards."""
+    """Tell whether ``name`` matches ``pattern`` by the rules of the client's wildcards."""
     return _compiled(pattern).fullmatch(name) is not None
 
 
@@ -171,24 +172,27 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def login_required() -> Unauthorized:
-    """No credential came, or none that is valid now; which of the two is nobody's business."""
+    """Return the error for a request without a valid credential.
+
+    Missing and invalid are deliberately indistinguishable.
+    """
     return Unauthorized(
         "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
     )
 
 
 def not_permitted(permission: str) -> Forbidden:
-    """The actor is known in the workspace, and lacks a permission."""
+    """Return the error for a member of the workspace who lacks a permission."""
     return Forbidden(
         "not_permitted", f"Your role or key does not include `{permission}`. Ask an admin of the workspace."
     )
 
 
 def workspace_not_found() -> NotFound:
-    """There is no such workspace, or the actor is not in it: the same answer."""
+    """Return the error for a workspace that does not exist or does not include the actor: both get the same answer."""
     return NotFound("workspace_not_found", "There is no workspace with this id, or you are not a member of it.")
 
 
 def workspace_required() -> Unauthorized:
-    """A person's token says who they are, not which workspace they mean."""
+    """Return the error for a person's token without a workspace: the token names only the person."""
     return Unauthorized("workspace_required", "Name the workspace in the header `x-org-id`.")

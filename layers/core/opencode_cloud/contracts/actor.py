@@ -1,4 +1,4 @@
-"""Who acts: what a credential was found to stand for, as rules and audit entries need it. Knows no feature."""
+"""The actor that a credential represents, as rules and audit entries need it. Independent of all features."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from opencode_cloud.contracts.permissions import Permission, allows
 
 
 class ActorKind(StrEnum):
-    """What an actor is."""
+    """The kind of an actor."""
 
     ANONYMOUS = "anonymous"
     ACCOUNT = "account"
-    """A person outside of any workspace: signed in, acting on what is their own."""
+    """A signed-in person outside of any workspace, acting on their own resources."""
     MEMBER = "member"
     """A person in one workspace."""
     SERVICE_ACCOUNT = "service_account"
     OPERATOR = "operator"
-    """Whoever holds the deployment's AWS credentials."""
+    """A person with the deployment's AWS credentials."""
     SYSTEM = "system"
-    """A schedule or a queue of ours."""
+    """A schedule or a queue of the deployment."""
 
 
 class Credential(StrEnum):
-    """How an actor proved who they are."""
+    """The kind of credential that proved an actor's identity."""
 
     NONE = "none"
     SESSION = "session"
@@ -38,10 +38,10 @@ class Credential(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """One request's actor.
+    """The actor of one request.
 
-    ``id`` is of the kind's own table (``acc_``, ``mem_``, ``svc_``). ``name`` is what audit entries show, an address or
-    a name. ``scopes`` bound what a key may do; sessions and tokens have all of them.
+    ``id`` is from the table of its kind (``acc_``, ``mem_``, ``svc_``). ``name`` is shown in audit entries: an address
+    or a name. ``scopes`` limit what a key may do; sessions and tokens have all of them.
     """
 
     kind: ActorKind
@@ -55,13 +55,16 @@ class Actor:
     key_id: KeyId = KeyId("")
     scopes: frozenset[str] = frozenset()
     models: tuple[str, ...] | None = None
-    """Patterns (``provider/model``) of the models that a key may use; None bounds nothing."""
+    """Patterns (``provider/model``) of the models that a key may use; None allows all."""
     address: str = ""
     """The client's IP address."""
     correlation_id: str = ""
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the actor's role, and the scopes of their key, include ``permission``. Operators may all."""
+        """Tell whether the actor's role, and the scopes of their key, include ``permission``.
+
+        Operators have all permissions.
+        """
         if self.kind is ActorKind.OPERATOR:
             return True
         return allows(self.role, self.scopes if self.credential is Credential.KEY else None, permission)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an action was done to: the kind of row, its id, and the name that people know it by."""
+    """The target of an action: the kind of row, its id, and its name as people know it."""
 
     kind: str
     id: str

@@ -1,7 +1,8 @@
-"""The nouns of a call's way: what is counted against what, and the errors of calls that do not fit.
+"""The models of budget checks: budgets, counters, claims and reservations, and the errors of calls that do not fit.
 
-A rate limit is a budget too: of requests or tokens instead of money, by the minute. So one machine holds them all.
-Amounts are micro-cents (US$1 is 100,000,000), requests or tokens, as the budget's unit says.
+A rate limit is also a budget: of requests or tokens instead of money, with a period of a minute. One mechanism
+therefore enforces both. Amounts are micro-cents (US$1 is 100,000,000), requests or tokens, according to the budget's
+unit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests, Unavaila
 
 
 class Unit(StrEnum):
-    """What a budget counts."""
+    """The unit in which a budget counts."""
 
     COST = "cost"
     REQUESTS = "requests"
@@ -25,31 +26,31 @@ class Unit(StrEnum):
 
 
 class Period(StrEnum):
-    """How often a budget begins anew, in UTC."""
+    """The interval at which a budget resets, in UTC."""
 
     MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
     TOTAL = "total"
-    """Never."""
+    """The budget never resets."""
 
 
 class Scope(StrEnum):
-    """Whose calls a budget bounds."""
+    """The calls that a budget limits."""
 
     WORKSPACE = "workspace"
     MEMBER = "member"
     EACH_MEMBER = "each_member"
-    """Every member by themselves who has no budget of the same unit and period."""
+    """The calls of each member who has no own budget of the same unit and period."""
     SERVICE_ACCOUNT = "service_account"
     KEY = "key"
     BALANCE = "balance"
-    """The workspace's prepaid balance: only what is charged counts."""
+    """The workspace's prepaid balance, which only charged amounts reduce."""
 
 
 class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget as the gateway knows it: projected into the row of whatever it bounds."""
+    """A budget as the gateway knows it, projected into the row of the thing that it limits."""
 
     id: BudgetId
     scope: Scope
@@ -59,13 +60,13 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     """Id of the member, service account or key; empty for the workspace's own."""
     name: str = ""
-    """How messages call its subject: an address, or a name."""
+    """The name of the subject in messages: an address, or a name."""
     alerts: bool = True
-    """Whether people are told when much of it is used."""
+    """Whether people are notified when much of the budget is used."""
 
     @property
     def watched(self) -> bool:
-        """Whether there are alerts of it: a rate limit that is reached each minute is no news."""
+        """Tell whether the budget has alerts. A rate limit has none, since it may be reached every minute."""
         return self.alerts and self.period is not Period.MINUTE
 
 
@@ -73,26 +74,26 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True):
     """A budget in one window, for one subject: a row of the table ``budgets``."""
 
     key: str
-    """The row's partition key: budget, subject where the budget is everybody's, start of the window."""
+    """The row's partition key: budget, subject for a budget that applies to each member, start of the window."""
     budget: KnownBudget
     resets_at: int | None
-    """Seconds since the epoch at which the window ends; None: never."""
+    """Seconds since the epoch at which the window ends; None: it never ends."""
     starts_at: int = 0
     """Seconds since the epoch at which the window began."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call may take at most, or has taken."""
+    """The most that one call may use, or what it has used."""
 
     cost: int
-    """Micro-cents."""
+    """The cost in micro-cents."""
     charged: int
-    """Of it, what counts against the balance."""
+    """The part of ``cost`` that counts against the balance, in micro-cents."""
     tokens: int
     requests: int = 1
 
     def of(self, budget: KnownBudget) -> int:
-        """Return what counts against ``budget``."""
+        """Return the amount that counts against ``budget``, in its unit."""
         if budget.scope is Scope.BALANCE:
             return self.charged
         match budget.unit:
@@ -105,47 +106,47 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call holds back on every counter that applies to it, until it is settled or its lease ends."""
+    """The amounts that a call holds on every applicable counter, until it is settled or its lease ends."""
 
     id: CallId
-    """Of the call."""
+    """The id of the call."""
     counters: Sequence[Counter]
     claim: Claim
     lease_until: int
-    """Seconds since the epoch."""
+    """The end of the lease, in seconds since the epoch."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a counter is taken, in its budget's unit."""
+    """The used and reserved parts of a counter, in its budget's unit."""
 
     spent: int = 0
     reserved: int = 0
-    """Held back by calls that are under way."""
+    """The amount held by calls in progress."""
     refused_at: int | None = None
-    """The limit at which a call was refused in this window because too little was left; None: none was."""
+    """The limit at which a call was refused in this window because too little was left; None: no call was refused."""
 
 
 class Shortage(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter that did not hold a call."""
+    """A counter that had too little left for a call."""
 
     counter: Counter
     asked: int
-    """What the call may take at most."""
+    """The most that the call may use."""
     standing: Standing
 
     @property
     def lasting(self) -> bool:
-        """Whether the call would not fit either if no other call was under way."""
+        """Tell whether the call would not fit even if no other call was in progress."""
         return self.standing.spent + self.asked > self.counter.budget.limit
 
     @property
     def hopeless(self) -> bool:
-        """Whether the call would not fit into the whole budget."""
+        """Tell whether the call would not fit into the whole, unused budget."""
         return self.asked > self.counter.budget.limit
 
 
 class Refused(Exception):
-    """A reservation was not made; ``shortages`` are the counters that did not hold it."""
+    """A reservation was refused. ``shortages`` are the counters that had too little left."""
 
     def __init__(self, shortages: Sequence[Shortage]) -> None:
         super().__init__(", ".join(shortage.counter.key for shortage in shortages))
@@ -153,7 +154,7 @@ class Refused(Exception):
 
 
 class BudgetExhausted(PaymentRequired):
-    """402: a budget does not hold the call until its window ends, or until somebody raises it.
+    """402: the call does not fit into a budget until its window ends or its limit is raised.
 
     ``retry_after`` is None when waiting does not help.
     """
@@ -164,7 +165,7 @@ class BudgetExhausted(PaymentRequired):
 
 
 class BudgetBusy(TooManyRequests):
-    """429: the call fits as soon as calls that are under way have given back what they do not use."""
+    """429: the call fits as soon as calls in progress have returned their unused amounts."""
 
     def __init__(self, message: str, details: Mapping[str, Any], retry_after: int) -> None:
         super().__init__("budget_busy", message, retry_after)
@@ -172,7 +173,7 @@ class BudgetBusy(TooManyRequests):
 
 
 class RateLimited(TooManyRequests):
-    """429: as many requests or tokens as the window has were used; ``retry_after`` is its end."""
+    """429: all requests or tokens of the window are used. ``retry_after`` is the window's end."""
 
     def __init__(self, message: str, details: Mapping[str, Any], retry_after: int) -> None:
         super().__init__("rate_limited", message, retry_after)
@@ -180,7 +181,7 @@ class RateLimited(TooManyRequests):
 
 
 def budget_contention() -> Unavailable:
-    """So many calls count against the same budgets at once that no attempt came through; none of them is full."""
+    """Return the error for a reservation that lost every race with concurrent calls; no budget is exhausted."""
     return Unavailable(
         "budget_contention", "Very many calls count against the same budget at this moment. Send it again.", 1
     )

@@ -1,4 +1,4 @@
-"""Ids of entities. Each has a type of its own, so that the type checker finds swapped ids."""
+"""Ids of entities. Each has its own type, so that the type checker finds swapped ids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NewType
 AccountId = NewType("AccountId", str)
 """``acc_``: a person."""
 BudgetId = NewType("BudgetId", str)
-"""``bud_``."""
+"""``bud_``: a budget."""
 CallId = NewType("CallId", str)
 """``call_``: one model call."""
 ClientSessionId = NewType("ClientSessionId", str)
@@ -17,24 +17,24 @@ ConnectionId = NewType("ConnectionId", str)
 CredentialId = NewType("CredentialId", str)
 """``prv_``: a credential for a model provider."""
 DomainId = NewType("DomainId", str)
-"""``dom_``."""
+"""``dom_``: a domain of a workspace."""
 ExportId = NewType("ExportId", str)
-"""``exp_``."""
+"""``exp_``: an export of usage."""
 InvitationId = NewType("InvitationId", str)
-"""``inv_``."""
+"""``inv_``: an invitation to a workspace."""
 KeyId = NewType("KeyId", str)
-"""``key_``."""
+"""``key_``: an API key."""
 MailId = NewType("MailId", str)
-"""``mai_``."""
+"""``mai_``: a mail."""
 MemberId = NewType("MemberId", str)
 """``mem_``: a person in one workspace."""
 ServiceAccountId = NewType("ServiceAccountId", str)
-"""``svc_``."""
+"""``svc_``: a service account."""
 SessionId = NewType("SessionId", str)
 """``sid_``: a login session of a browser or a device."""
 ShareId = NewType("ShareId", str)
-"""32 hexadecimal characters."""
+"""128 random bits in base64url: 22 characters."""
 TransactionId = NewType("TransactionId", str)
 """``txn_``: a transaction of the outbox."""
 WorkspaceId = NewType("WorkspaceId", str)
-"""``wrk_``."""
+"""``wrk_``: a workspace."""

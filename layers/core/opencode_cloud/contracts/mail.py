@@ -6,15 +6,16 @@ from enum import StrEnum
 
 
 class Template(StrEnum):
-    """What a mail is about; each has ``web/mail/<name>.mjml`` and ``.txt``, and the variables that these name."""
+    """The template of a mail. Each has ``web/mail/<name>.mjml`` and ``.txt``, and the variables that these name."""
 
     SIGN_IN_CODE = "sign-in-code"
-    """``challenge`` (id), ``minutes``, ``address`` (of who asked), ``device``. The code is derived when it is sent."""
+    """``challenge`` (id), ``minutes``, ``address`` (of the requester), ``device``. The code is derived when the mail is
+    sent."""
     INVITATION = "invitation"
     """``invitation`` (id), ``generation``, ``workspace``, ``inviter``, ``role``, ``expires``, and ``base``, the address
-    that the inviter's browser is at, for deployments without a domain. The link is ``<base>/invitations/<token>``."""
+    in the inviter's browser, for deployments without a domain. The link is ``<base>/invitations/<token>``."""
     WELCOME_OWNER = "welcome-owner"
-    """``workspace``, ``base``: to the first owner of a fresh deployment, who proves the address by signing in."""
+    """``workspace``, ``base``. Sent to the first owner of a fresh deployment, who proves the address by signing in."""
     MEMBER_REMOVED = "member-removed"
     """``workspace``, ``remover``."""
     KEY_CREATED = "key-created"
@@ -23,4 +24,4 @@ class Template(StrEnum):
     """``workspace``, ``name``, ``visible``, ``creator``, ``until`` (when the old key ends)."""
     BUDGET_ALERT = "budget-alert"
     """``workspace``, ``budget`` (in words), ``threshold`` (percent), ``used``, ``limit``, ``refused`` (whether a call
-    was), ``resets`` (when it begins anew; empty: never)."""
+    was refused), ``resets`` (time of the next reset; empty: it never resets)."""

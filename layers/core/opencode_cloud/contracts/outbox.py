@@ -1,4 +1,4 @@
-"""The nouns of the outbox."""
+"""The models of the outbox."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class Topic(StrEnum):
-    """What kind of row a message is about; what the subject and the payload are."""
+    """The kind of row that a message concerns, with its subject and payload."""
 
     ACCOUNT = "account"
     """Subject: the account's id."""
     WORKSPACE = "workspace"
-    """Subject: the workspace's id. Told when the workspace itself changed: its name, its block, its deletion."""
+    """Subject: the workspace's id. Sent when the workspace itself changed: its name, its block, its deletion."""
     MEMBER = "member"
     """Subject: the member's id. Payload: ``workspace`` and ``account``."""
     SERVICE_ACCOUNT = "service_account"
@@ -21,23 +21,23 @@ class Topic(StrEnum):
     KEY = "key"
     """Subject: the key's id. Payload: ``hash``, in hexadecimal."""
     CREDENTIALS = "credentials"
-    """Subject: the workspace's id. Told when one of its credentials for model providers changed."""
+    """Subject: the workspace's id. Sent when one of its credentials for model providers changed."""
     BUDGETS = "budgets"
-    """Subject: the workspace's id. Told when its own budgets, its members' default ones, its balance or its settings of
-    usage changed; a budget of one member, service account or key is told as a change of that."""
+    """Subject: the workspace's id. Sent when its own budgets, its members' default ones, its balance or its settings of
+    usage changed. A change of a budget of one member, service account or key is sent as a change of that subject."""
     POLICY = "policy"
     """Subject: the workspace's id."""
     CONFIGURATION = "configuration"
     """Subject: the workspace's id."""
     CATALOGUE = "catalogue"
-    """Subject: ``catalogue``; there is one."""
+    """Subject: always ``catalogue``."""
     MAIL = "mail"
     """Subject: the mail's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A promise to tell the other planes that the row ``subject`` of ``topic`` has changed."""
+    """A promise to notify the other planes that the row ``subject`` of ``topic`` has changed."""
 
     id: int
     topic: Topic

@@ -1,4 +1,4 @@
-"""Who may do what in a workspace: the one table. The API's documents and docs/roles.md are generated from it."""
+"""The one table of permissions in a workspace. The API's documents and docs/roles.md are generated from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class Role(StrEnum):
-    """What a member is in a workspace."""
+    """The role of a member in a workspace."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a key may be used for; sessions and access tokens have all scopes."""
+    """A use that a key may be limited to. Sessions and access tokens have all scopes."""
 
     INFERENCE = "inference"
     USAGE = "usage"
@@ -26,7 +26,7 @@ class Scope(StrEnum):
 
 
 class Permission(StrEnum):
-    """One thing that may be done."""
+    """One permitted operation."""
 
     WORKSPACE_READ = "workspace:read"
     WORKSPACE_UPDATE = "workspace:update"
@@ -43,7 +43,7 @@ class Permission(StrEnum):
     KEY_OWN = "key:own"
     """List, make, rotate and revoke one's own keys."""
     KEY_MANAGE = "key:manage"
-    """The same for all keys of the workspace."""
+    """List, make, rotate and revoke all keys of the workspace."""
     PROVIDER_READ = "provider:read"
     PROVIDER_MANAGE = "provider:manage"
     POLICY_READ = "policy:read"
@@ -51,7 +51,7 @@ class Permission(StrEnum):
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_MANAGE = "configuration:manage"
     REMOTE_CONFIG = "remote_config:read"
-    """Fetch what one's own client is configured with."""
+    """Fetch the configuration of one's own client."""
     INFERENCE = "inference:use"
     SHARE_OWN = "share:own"
     """Share one's sessions, list and revoke these shares."""
@@ -63,7 +63,7 @@ class Permission(StrEnum):
     USAGE_OWN = "usage:own"
     USAGE_READ = "usage:read"
     BUDGET_OWN = "budget:own"
-    """See the budgets that bound oneself, and where they stand."""
+    """See the budgets that apply to oneself, and their remaining amounts."""
     BUDGET_READ = "budget:read"
     BUDGET_MANAGE = "budget:manage"
     BILLING_READ = "billing:read"
@@ -91,7 +91,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.VIEWER: frozenset(_EVERYONE),
     }
 )
-"""What each role may do."""
+"""The permissions of each role."""
 
 SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
     {
@@ -100,16 +100,16 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
             {_P.USAGE_OWN, _P.USAGE_READ, _P.BUDGET_OWN, _P.BUDGET_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}
         ),
         Scope.ADMIN: frozenset(Permission)
-        # Letting people in, out and up needs a person, and so does giving the workspace away.
+        # Admitting, removing and promoting people requires a person, and so does giving the workspace away.
         - {_P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE, _P.WORKSPACE_TRANSFER, _P.WORKSPACE_DELETE}
         - {_P.INFERENCE},
     }
 )
-"""What a key may do at most; its holder's role still bounds it. A service account has the role admin."""
+"""The most that a key may do. Its holder's role also limits it. A service account has the role admin."""
 
 
 def allows(role: str, scopes: frozenset[str] | None, permission: Permission) -> bool:
-    """Tell whether ``role`` may do ``permission``; ``scopes`` are the key's, None for sessions and tokens."""
+    """Tell whether ``role`` has ``permission``. ``scopes`` are the key's; None for sessions and tokens."""
     if role not in GRANTS or permission not in GRANTS[Role(role)]:
         return False
     return scopes is None or any(permission in SCOPES[Scope(scope)] for scope in scopes)

@@ -10,12 +10,12 @@ from opencode_cloud.contracts.ids import AccountId, CallId, KeyId, MemberId, Ser
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call used; no token is in two of ``input``, ``cache_read``, ``cache_write``, ``cache_write_1h``."""
+    """The tokens of a call. ``input``, ``cache_read``, ``cache_write`` and ``cache_write_1h`` do not overlap."""
 
     input: int = 0
-    """Of the prompt, neither read from a cache nor written to one."""
+    """Tokens of the prompt, neither read from a cache nor written to one."""
     output: int = 0
-    """All that was generated, reasoning too."""
+    """All generated tokens, including reasoning."""
     reasoning: int = 0
     """The part of ``output`` that was reasoning."""
     cache_read: int = 0
@@ -24,64 +24,64 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prompt(self) -> int:
-        """All tokens of the prompt."""
+        """Return all tokens of the prompt."""
         return self.input + self.cache_read + self.cache_write + self.cache_write_1h
 
     @property
     def total(self) -> int:
-        """All tokens."""
+        """Return all tokens."""
         return self.prompt + self.output
 
 
 class Outcome(StrEnum):
-    """How a call ended."""
+    """The result of a call."""
 
     COMPLETED = "completed"
     REFUSED = "refused"
     """The upstream refused the request (4xx); nothing was generated."""
     FAILED = "failed"
-    """No upstream answered usefully, before the first byte."""
+    """No upstream gave a usable answer before the first byte."""
     INTERRUPTED = "interrupted"
-    """The upstream broke off, stalled or sent garbage after the first byte."""
+    """The upstream broke off, stalled or sent invalid data after the first byte."""
     CANCELLED = "cancelled"
-    """The client went away."""
+    """The client disconnected."""
     LOST = "lost"
-    """The process that served it died; its reservation was returned when the lease ended, its cost is not known."""
+    """The serving process died. The reservation was returned when the lease ended; the cost is not known."""
 
 
 class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one model call used. Times are milliseconds since the epoch, durations milliseconds, amounts micro-cents.
+    """The usage of one model call. Times are milliseconds since the epoch, durations milliseconds, amounts micro-cents.
 
-    What says nothing is not stored: rows are charged by the kilobyte. So a default never changes.
+    Default values are not stored, since rows are charged by the kilobyte. A default must therefore never change.
     """
 
     id: CallId
-    """Of the call: ``call_`` and a ULID. Each id is counted once."""
+    """Id of the call: ``call_`` and a ULID. Each id is counted once."""
     at: int
-    """When the call arrived."""
+    """The time of the call's arrival."""
     workspace_id: WorkspaceId
     member_id: MemberId = MemberId("")
     account_id: AccountId = AccountId("")
     service_account_id: ServiceAccountId = ServiceAccountId("")
     key_id: KeyId = KeyId("")
     model: str = ""
-    """The catalogue's id, not an alias."""
+    """The catalogue's id of the model, not an alias."""
     upstream: str = ""
-    """Which answered last; empty when none was reached."""
+    """The upstream that answered last; empty when none was reached."""
     upstream_model: str = ""
     format: str = ""
-    """In which the client asked."""
+    """The API format of the client's request."""
     streamed: bool = False
     byok: bool = False
     tokens: Tokens = Tokens()
     estimated: bool = False
-    """Whether the upstream never said what was used, so that tokens were counted by us."""
+    """Whether the upstream never reported usage, so that the gateway counted the tokens itself."""
     cost: int = 0
-    """By the price in force when the call arrived, whoever pays."""
+    """The cost by the price in force at the call's arrival, regardless of the payer."""
     charged: int = 0
-    """What of it counts against the prepaid balance: nothing with the workspace's own credential."""
+    """The part of ``cost`` that counts against the prepaid balance: 0 with the workspace's own credential."""
     reserved: int = 0
-    """The worst case that was held back meanwhile."""
+    """The worst-case cost that was reserved during the call."""
     price: str = ""
     """Version of the price."""
     catalogue: int = 0
@@ -89,17 +89,17 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_byte_ms: int | None = None
     total_ms: int = 0
     attempts: int = 0
-    """Upstream requests that were made."""
+    """The number of upstream requests."""
     outcome: str = Outcome.COMPLETED
     status: int = 0
-    """The HTTP status that the client got."""
+    """The HTTP status of the answer to the client."""
     error: str = ""
-    """Code of the error that the client got; empty: none."""
+    """Code of the error in the answer to the client; empty: none."""
     session: str = ""
     """The client's session, as a pseudonym that only this workspace's events share."""
     request: str = ""
     """The client's own id of the request (the user message that it belongs to)."""
     correlation_id: str = ""
-    """Under which the logs know the call."""
+    """The correlation id of the call in the logs."""
     metadata: dict[str, str] = {}
-    """Client, user agent, address: only where the workspace's setting keeps them."""
+    """Client, user agent, address: present only if the workspace's setting keeps them."""

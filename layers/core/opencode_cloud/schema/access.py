@@ -11,4 +11,5 @@ projection_versions = table(
     Column("stripe", SmallInteger, primary_key=True, autoincrement=False, comment="of the projected row's key"),
     Column("version", BigInteger, nullable=False, comment="of the last projection of any row of the stripe"),
 )
-"""Who projects a row holds its stripe's lock while reading the truth: so versions are in the order of the reads."""
+"""A writer of the projection holds the lock of the row's stripe while it reads the truth, so versions follow the order
+of the reads."""

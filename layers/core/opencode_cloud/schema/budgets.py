@@ -1,4 +1,4 @@
-"""Tables of budgets, grants of prepaid balance, alerts, and what a workspace has set about its usage."""
+"""Tables of budgets, grants of prepaid balance, alerts, and the workspace's settings of usage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ budgets = table(
     UniqueConstraint("workspace_id", "scope", "subject_id", "unit", "period"),
     Index(None, "subject_id"),
 )
-"""How much is spent of them is in DynamoDB; the row of scope ``balance`` is the sum of the grants."""
+"""The used amounts are in DynamoDB. The row of scope ``balance`` is the sum of the grants."""
 
 balance_grants = table(
     "balance_grants",

@@ -15,7 +15,7 @@ catalogue_versions = table(
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),
 )
-"""The highest number counts."""
+"""The highest number is in force."""
 
 catalogue_prices = table(
     "catalogue_prices",
@@ -26,4 +26,4 @@ catalogue_prices = table(
     Column("published_in", Integer, nullable=False, comment="the number of the first version that had it"),
     Index(None, "model", "since"),
 )
-"""A price that has begun is never changed or deleted; one that never began goes when a version no longer has it."""
+"""A price that has begun is never changed or deleted. A future price is deleted when a version no longer contains it."""

@@ -1,4 +1,4 @@
-"""Tables of people and of the logins that prove who they are."""
+"""Tables of people and of the logins that prove their identity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ accounts = table(
     Column("blocked_at", Moment),
     UniqueConstraint("email"),
 )
-"""A person. Really deleted when they ask: history names them by what audit entries copied."""
+"""A person. The row is really deleted on request; audit entries keep copies of the names that they show."""
 
 logins = table(
     "logins",
@@ -30,4 +30,4 @@ logins = table(
     UniqueConstraint("provider", "subject"),
     Index(None, "account_id"),
 )
-"""One way in which a person signs in."""
+"""One way for a person to sign in."""

@@ -1,4 +1,4 @@
-"""The tables of mail: what was sent to whom and what became of it, and whom nothing is sent to any more."""
+"""The tables of mail: sent mails with their delivery status, and suppressed addresses."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ suppressions = table(
     id_column("mail_id", nullable=False, comment="the mail that it happened to"),
     Column("created_at", Moment, nullable=False),
 )
-"""Addresses that bounced for good, or whose owners complained."""
+"""Addresses that bounced permanently, or whose owners complained."""

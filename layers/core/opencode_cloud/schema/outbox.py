@@ -1,4 +1,4 @@
-"""The outbox: what a committed transaction promised to tell the other planes."""
+"""The outbox: the messages that a committed transaction promised to send to the other planes."""
 
 from __future__ import annotations
 

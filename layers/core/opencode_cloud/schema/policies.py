@@ -17,7 +17,7 @@ policies = table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("workspace_id", "version"),
 )
-"""What members may do: providers, models, sharing, tools."""
+"""The permissions of members: providers, models, sharing, tools."""
 
 configurations = table(
     "configurations",
@@ -32,4 +32,4 @@ configurations = table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("workspace_id", "version"),
 )
-"""What the team's clients are configured with, besides what the policy compiles to."""
+"""The configuration of the workspace's clients, in addition to the output of the policy."""

@@ -1,7 +1,7 @@
-"""Tables of usage: events, rollups of them, exports, and what reconciliation found.
+"""Tables of usage: events, rollups of them, exports, and the findings of reconciliation.
 
-No foreign keys to workspaces: events come by a stream, and ten million of them must not be deleted in one statement.
-:mod:`opencode_cloud.usage.service.retention` deletes what is left of a workspace that is gone.
+Tables have no foreign keys to workspaces: events arrive by a stream, and ten million of them must not be deleted in one
+statement. :mod:`opencode_cloud.usage.service.retention` deletes the remains of a deleted workspace.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlalchemy.schema import SchemaItem
 from opencode_cloud.kit.sql import Digest, Id, Moment, id_column, table
 
 CALL = 64
-"""Longest id of a call; that of a late settlement has a suffix."""
+"""Longest id of a call. The id of a late settlement has a suffix."""
 NAME = 128
 """Longest name of a model."""
 SHORT = 64
@@ -53,7 +53,7 @@ TOKENS = (
     "cache_write_tokens",
     "cache_1h_tokens",
 )
-"""Of them, ``cache_1h_tokens`` were written to a cache that keeps them for an hour."""
+"""``cache_1h_tokens`` were written to a cache that keeps them for an hour."""
 
 usage_events = table(
     "usage_events",
@@ -92,7 +92,7 @@ usage_events = table(
     Index(None, "workspace_id", "key_id", "at"),
     Index(None, "workspace_id", "session", "at"),
 )
-"""One row a call; append-only: no code updates a row, and only retention deletes one."""
+"""One row for each call. Append-only: no code updates a row, and only retention deletes one."""
 
 usage_metadata = table(
     "usage_metadata",
@@ -102,10 +102,10 @@ usage_metadata = table(
     Column("metadata", JSON, nullable=False),
     Index(None, "workspace_id", "at"),
 )
-"""Client, user agent and address of a call, as long as the workspace keeps them."""
+"""Client, user agent and address of a call, for as long as the workspace keeps them."""
 
 SUMS = ("calls", *TOKENS, "cost", "charged", "estimated", "attempts", "total_ms", "first_byte_ms", "first_bytes")
-"""What rollups add up; ``first_byte_ms`` over the ``first_bytes`` calls that had one."""
+"""The columns that rollups sum. ``first_byte_ms`` covers the ``first_bytes`` calls that had a first byte."""
 
 
 def _rollup(name: str, *more: SchemaItem) -> Table:
@@ -130,7 +130,7 @@ def _rollup(name: str, *more: SchemaItem) -> Table:
 usage_hours = _rollup("usage_hours")
 usage_days = _rollup("usage_days")
 usage_sessions = _rollup("usage_sessions", _text("session", SHORT))
-"""By day and session."""
+"""One row for each day and session."""
 
 usage_counters = table(
     "usage_counters",
@@ -160,7 +160,7 @@ reconciliations = table(
     Column("found_at", Moment, nullable=False),
     Index(None, "workspace_id", "day"),
 )
-"""Each drift that was found."""
+"""One row for each drift that was found."""
 
 FORMATS = ("csv", "parquet")
 usage_exports = table(

@@ -1,7 +1,7 @@
-"""How a usage event looks as a row of the DynamoDB table ``usage``.
+"""The format of a usage event as a row of the DynamoDB table ``usage``.
 
-Partition key ``pk``: workspace and UTC day of the call's arrival; sort key ``sk``: the call's id. So one query returns
-a day of a workspace, which is what is replayed and reconciled.
+Partition key ``pk``: workspace and UTC day of the call's arrival; sort key ``sk``: the call's id. One query therefore
+returns a day of a workspace, the unit of replay and reconciliation.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def partition(workspace_id: WorkspaceId, day: str) -> str:
 
 
 def to_row(event: UsageEvent, counters: Sequence[str] = ()) -> Item:
-    """Return the row of an event; ``counters`` are the keys of the budget counters that it was settled on.
+    """Return the row of an event. ``counters`` are the keys of the budget counters on which it was settled.
 
-    Metadata has an attribute of its own, since it is removed earlier than the event.
+    Metadata has its own attribute, since it is removed earlier than the event.
     """
     seconds = event.at // 1000
     row: Item = {
@@ -44,7 +44,7 @@ def to_row(event: UsageEvent, counters: Sequence[str] = ()) -> Item:
 
 
 def from_row(item: Mapping[str, Any]) -> UsageEvent:
-    """Return the event of a row. Raises ``KeyError`` or ``msgspec.DecodeError`` for what is no event."""
+    """Return the event of a row. Raises ``KeyError`` or ``msgspec.DecodeError`` for an invalid row."""
     event = msgspec.json.decode(item["event"]["S"], type=UsageEvent)
     if "metadata" not in item:
         return event
@@ -52,5 +52,5 @@ def from_row(item: Mapping[str, Any]) -> UsageEvent:
 
 
 def counters_of(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys of the budget counters that the event of a row was settled on."""
+    """Return the keys of the budget counters on which the event of a row was settled."""
     return tuple(each["S"] for each in item.get("counters", {}).get("L", ()))

@@ -34,7 +34,7 @@ members = table(
     UniqueConstraint("workspace_id", "account_id"),
     Index(None, "account_id"),
 )
-"""A person in a workspace; who returns gets their row back."""
+"""A person in a workspace. A person who returns gets their old row back."""
 
 domains = table(
     "domains",
@@ -48,7 +48,7 @@ domains = table(
     UniqueConstraint("workspace_id", "domain"),
     Index(None, "domain"),
 )
-"""A mail domain that a workspace proved to own by a DNS TXT record."""
+"""A mail domain whose ownership a workspace proved by a DNS TXT record."""
 
 invitations = table(
     "invitations",
@@ -83,4 +83,4 @@ service_accounts = table(
     Column("deleted_at", Moment),
     Index(None, "workspace_id"),
 )
-"""A member that is no person: it acts by its keys only."""
+"""A member that is not a person. It acts only by its keys."""

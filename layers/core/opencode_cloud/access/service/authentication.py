@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.permissions import Permission
 
 TokenSession = Callable[[str], str | None]
-"""Verifies an access token and returns the id of its session; None for anything that is not one of ours now."""
+"""Verifies an access token and returns the id of its session; None for anything but a valid token of this stage."""
 
 
 class Access:
-    """Authenticates requests against the projection; a truth older than five seconds is never used (invariant I9)."""
+    """Authenticates requests against the projection. Its data is never older than five seconds (invariant I9)."""
 
     def __init__(self, store: AccessStore, token_session: TokenSession, uses: KeyUses | None = None) -> None:
-        """``uses`` is told which keys are used; a function that may not write has none."""
+        """Store the dependencies. ``uses`` records uses of keys; a function without write access passes None."""
         self._store = store
         self._token_session = token_session
         self._uses = uses
@@ -40,16 +40,16 @@ class Access:
     def account(self, request: Request) -> Actor:
         """Return the person behind a session or token, outside of any workspace.
 
-        Raises ``login_required`` (401). A key is no person.
+        Raises ``login_required`` (401), also for a key, which does not represent a person.
         """
         credential, session = self._session(request)
         holder = self._store.person(session.account_id, None)
         return rules.authenticate_person(request, credential, session, holder.account)
 
     def member(self, request: Request, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
-        """Return the actor in ``workspace_id`` (empty: the key's own), who has all of ``permissions``.
+        """Return the actor in ``workspace_id`` (empty: the key's own) if it has all of ``permissions``.
 
-        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
+        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for non-members, or
         ``not_permitted`` (403).
         """
         if request.bearer.startswith(KEY_PREFIX) or request.proven.startswith(PROVEN_KEY):
@@ -59,13 +59,13 @@ class Access:
         return rules.require(actor, permissions)
 
     def workspace(self, workspace_id: WorkspaceId) -> KnownWorkspace | None:
-        """Return a workspace with the policy that is in force; None for one that is blocked or deleted."""
+        """Return a workspace with the policy in force; None for a blocked or deleted one."""
         return self._store.workspace(workspace_id)
 
     def standing(self, holder: str, workspace_id: WorkspaceId, permission: Permission) -> KnownWorkspace | None:
-        """Return the workspace if ``holder`` (``acc_`` or ``svc_``) may do ``permission`` there now, by one round trip.
+        """Return the workspace if ``holder`` (``acc_`` or ``svc_``) has ``permission`` there now, by one round trip.
 
-        For what somebody left behind and others go on with, such as a share that is written by its secret.
+        This serves work that goes on without its owner's credential, such as a share that is written by its secret.
         """
         machine = holder.startswith("svc_")
         found = self._store.holder(
@@ -79,16 +79,16 @@ class Access:
         return rules.standing(found, permission)
 
     def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
-        """Return the workspaces of a person and what they are in each, by name."""
+        """Return the workspaces of a person and the person's membership in each, sorted by name."""
         found = self._store.memberships(account_id)
         return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
 
     def clients(self, workspace_id: WorkspaceId) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
-        """Return a workspace and what its clients are configured with (None: nothing), by one round trip."""
+        """Return a workspace and the remote config of its clients (None: none is published), by one round trip."""
         return self._store.clients(workspace_id)
 
     def may_sign_in(self, account_id: AccountId) -> bool:
-        """Tell whether there is such a person, who is not blocked."""
+        """Tell whether the account exists and is not blocked."""
         return self._store.person(account_id, None).account is not None
 
     def _by_session(self, request: Request, workspace_id: WorkspaceId) -> Actor:

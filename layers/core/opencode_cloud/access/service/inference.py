@@ -1,8 +1,8 @@
-"""From a credential to who may call models, for the gateway: the same rules as everywhere, in one round trip.
+"""Authentication of callers of models, for the gateway: the common rules in one round trip.
 
-A key's row says whose it is, and that has to be looked up too, which makes two reads in sequence. So the gateway
-remembers where the holder of a key stands (never whether, or what they may do), and reads all of it at once from the
-key's second use on. If the key's row then says otherwise, it is read again.
+A key's row names its holder, whose rows must be read too, which makes two reads in sequence. The gateway therefore
+remembers the location of a key's holder (never its validity or permissions), and reads everything at once from the
+key's second use on. If the key's row then names another holder, the rows are read again.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from opencode_cloud.access.store.inference import InferenceStore, Rows
 
 REMEMBERED = 10_000
-"""Keys whose holder's place is remembered."""
+"""The number of keys whose holder's location is remembered."""
 
 TokenClaims = Callable[[str], Mapping[str, Any] | None]
-"""Verifies an access token and returns its claims; None for anything that is not one of ours now."""
+"""Verifies an access token and returns its claims; None for anything but a valid token of this stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls a model, with all that decides what they may use."""
+    """The caller of a model, with all rows that decide what the caller may use."""
 
     actor: Actor
     workspace: KnownWorkspace
@@ -53,7 +53,10 @@ class Caller:
 
 
 class InferenceAccess:
-    """Authenticates callers of models against the projection; nothing that it decides by is older than the request."""
+    """Authenticates callers of models against the projection.
+
+    All data for a decision is read after the request arrived.
+    """
 
     def __init__(self, store: InferenceStore, claims: TokenClaims) -> None:
         self._store = store
@@ -61,10 +64,10 @@ class InferenceAccess:
         self._holders: OrderedDict[bytes, list[Place]] = OrderedDict()
 
     async def caller(self, request: Request, workspace_id: WorkspaceId) -> Caller:
-        """Return who sent ``request``; ``workspace_id`` is the one that the client named, empty for a key's own.
+        """Return the sender of ``request``. The client names ``workspace_id``; empty means a key's own.
 
-        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for strangers, or
-        ``not_permitted`` (403) for whoever may not use models.
+        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for non-members, or
+        ``not_permitted`` (403) for an actor who may not use models.
         """
         if request.bearer.startswith(KEY_PREFIX):
             caller = await self._by_key(request, workspace_id)
@@ -110,7 +113,7 @@ class InferenceAccess:
         return _caller(rules.authenticate_key(request, key, holder, workspace_id), holder, rows, key)
 
     async def _key(self, digest: bytes) -> tuple[Rows, KnownKey | None]:
-        """Return a key with the rows of its holder: by one round trip if its holder was looked up before, else two."""
+        """Return a key with its holder's rows, in one round trip if the holder was looked up before, else in two."""
         holder, own = self._holders.get(digest), Place(Kind.KEY, digest.hex())
         if holder is None:
             first = await self._store.read([own])
@@ -135,7 +138,7 @@ class InferenceAccess:
 
 
 def _caller(actor: Actor, holder: rules.Holder, rows: Rows, key: KnownKey | None = None) -> Caller:
-    """Return an actor with the rows of a holder that the rules let pass, so with a workspace."""
+    """Return an actor with the rows of a holder that the rules accepted, which implies a workspace."""
     if holder.workspace is None:
         raise login_required()
     return Caller(

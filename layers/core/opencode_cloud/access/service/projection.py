@@ -1,14 +1,14 @@
-"""Projecting the truth in MySQL into what the hot planes read.
+"""Projection of the truth in MySQL into the rows that the hot planes read.
 
-A projected row is a function of the truth as it stands, never of a message: a message only says that it is time to
-look again. So messages may come twice, late or in any order. What must not happen is that a state that was read earlier
-overwrites one that was read later; that is what versions are for. Whoever projects a row first raises the version of
-its stripe in MySQL, in a transaction that stays open while the truth is read. Two such transactions exclude each other,
-so the higher version belongs to the later read, and the row takes only versions higher than its own.
+A projected row is a function of the present truth, never of a message: a message only triggers another look. Messages
+may therefore arrive twice, late or in any order. A state that was read earlier must not overwrite one that was read
+later; versions ensure that. A writer first raises the version of the row's stripe in MySQL, in a transaction that stays
+open while the truth is read. Two such transactions exclude each other, so the higher version belongs to the later read,
+and the row accepts only versions higher than its own.
 
-The version is not the number of a message: transactions commit in another order than they draw numbers in, and a row
-may depend on several of them. It grows with the clock, so that it also grows after the database was restored from a
-backup.
+The version is not the number of a message: transactions commit in another order than they draw numbers, and a row may
+depend on several messages. The version grows with the clock, so that it also grows after the database was restored from
+a backup.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
 AT_ONCE = 100
-"""Rows that are read under one set of locks."""
+"""The number of rows that are read under one set of locks."""
 STRIPES = 64
-"""Rows of different stripes are projected side by side; it is fixed, so that versions need no cleaning up."""
+"""Rows of different stripes are projected in parallel. The number is fixed, so that versions need no cleanup."""
 
 
 class Projection:
-    """Brings rows of the table ``access`` to the state of the truth."""
+    """Updates rows of the table ``access`` to the state of the truth."""
 
     def __init__(self, store: ProjectionStore, truth: Truth) -> None:
         self._store = store
         self._truth = truth
 
     def relay(self, messages: Sequence[Message]) -> None:
-        """Project every row that one of ``messages`` is about."""
+        """Project every row that one of ``messages`` concerns."""
         with self._store.transaction() as connection:
             places = {place for message in messages for place in self._places(connection, message)}
         self.project(places)
 
     def project_all(self, workspace_id: WorkspaceId | None = None) -> int:
-        """Project all that there is in MySQL, or all of one workspace; return the number of rows.
+        """Project everything in MySQL, or everything of one workspace. Return the number of rows.
 
-        What was really deleted has left a tombstone in its time; rows that the truth never knew are not looked for.
+        The deletion of a thing has already left a tombstone. Rows that the truth never contained are not searched for.
         """
         count = 0
         with self._store.transaction() as connection:
@@ -59,7 +59,7 @@ class Projection:
         return count
 
     def project(self, places: Iterable[Place]) -> None:
-        """Bring the rows of ``places`` to the present state."""
+        """Update the rows of ``places`` to the present state."""
         ordered = sorted(set(places))
         for start in range(0, len(ordered), AT_ONCE):
             each(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
@@ -72,10 +72,11 @@ class Projection:
     def _places(self, connection: Connection, message: Message) -> Sequence[Place]:
         match message.topic:
             case Topic.ACCOUNT:
-                # Of who is deleted MySQL knows no memberships any more, so their rows are looked for where they are.
+                # MySQL has no memberships of a deleted account any more, so the projection itself is searched for their
+                # rows.
                 return [Place(Kind.ACCOUNT, message.subject), *self._store.memberships(AccountId(message.subject))]
             case Topic.WORKSPACE:
-                # Members' rows say the workspace's name, and are tombstones when it is blocked or deleted.
+                # Members' rows contain the workspace's name, and become tombstones when it is blocked or deleted.
                 members = self._truth.members_of(connection, WorkspaceId(message.subject))
                 return [*self._of_workspace(WorkspaceId(message.subject)), *members]
             case Topic.MEMBER:
@@ -99,5 +100,5 @@ class Projection:
 
 
 def stripe(place: Place) -> int:
-    """Return the stripe that the row of ``place`` belongs to."""
+    """Return the stripe of the row of ``place``."""
     return zlib.crc32("/".join(place.row).encode()) % STRIPES

@@ -1,6 +1,6 @@
-"""Where the projection is kept: the only room of the feature that knows AWS and SQL.
+"""Storage of the projection: the only package of the feature that knows AWS and SQL.
 
-Only reads are offered here, for the planes without SQL: ``projection`` and ``truth`` are imported by who projects.
+This module exports only reads, for the planes without SQL. Writers import ``projection`` and ``truth`` directly.
 """
 
 from opencode_cloud.access.store.rows import AccessStore

@@ -1,4 +1,4 @@
-"""What the gateway reads of the projection, from its event loop: everything about a caller in one round trip."""
+"""Reads of the projection for the gateway, from its event loop: everything about a caller in one round trip."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Model = TypeVar("Model")
 
 
 class Rows:
-    """What one read found."""
+    """The rows of one read."""
 
     def __init__(self, rows: dict[tuple[str, str], dict[str, Any]], session: KnownSession | None) -> None:
         self._rows = rows
         self.session = session
 
     def account(self, account_id: AccountId) -> KnownAccount | None:
-        """Return a person who may sign in."""
+        """Return a person who may sign in; None without a row."""
         return self._value(Place(Kind.ACCOUNT, account_id), KnownAccount)
 
     def member(self, account_id: AccountId, workspace_id: WorkspaceId) -> KnownMember | None:

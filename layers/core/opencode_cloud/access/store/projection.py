@@ -1,4 +1,4 @@
-"""Writing the projection, and the versions that keep its writers in order."""
+"""Writes of the projection, and the versions that order its writers."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ class ProjectionStore:
         self._dynamodb = aws.dynamodb()
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a connection inside a transaction."""
+        """Return a context manager for a connection inside a transaction."""
         return self._database.transaction()
 
     def lock(self, connection: Connection, stripes: Sequence[int]) -> Mapping[int, int]:
-        """Raise the versions of ``stripes`` and return them; others wait until the transaction of ``connection`` ends.
+        """Raise the versions of ``stripes`` and return them.
 
-        All callers lock in the order of the stripes, so none can wait for another in a circle.
+        Other writers wait until the transaction of ``connection`` ends.
+
+        All callers lock in the order of the stripes, which prevents deadlocks.
         """
         table, now = projection_versions, time.time_ns() // 1000
         wanted = table.c.stripe.in_(stripes)
@@ -74,7 +76,7 @@ class ProjectionStore:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def put(self, place: Place, known: Known | None, version: int) -> bool:
-        """Write a row, or a tombstone; False when a newer one is there already."""
+        """Write a row, or a tombstone; False when a newer one exists."""
         pk, sk = place.row
         row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}
         if known is None:

@@ -1,8 +1,8 @@
 """Rows of the tables ``access`` (the projection) and ``sessions``.
 
-``access`` (partition ``pk``, sort ``sk``); every row has ``version``, which orders its states (service/projection.py),
-and, when the thing exists, ``value``: its model as JSON. A row without a value is a tombstone, so that who read an
-older state cannot bring back what is gone.
+``access`` has the partition key ``pk`` and the sort key ``sk``. Every row has ``version``, which orders its states
+(service/projection.py). The row of an existing thing also has ``value``: its model as JSON. A row without a value is a
+tombstone. It prevents a writer with an older state from restoring a deleted thing.
 
 =====================  ====================  ==========================================
 ``key#<sha256 hex>``   ``KEY``               :class:`KnownKey`
@@ -14,7 +14,7 @@ older state cannot bring back what is gone.
 ``account#<acc>``      ``MEMBER#<wrk>``      :class:`KnownMember`
 =====================  ====================  ==========================================
 
-``sessions`` (partition ``pk``) belongs to identity; here only ``session#<sid>`` is read.
+``sessions`` (partition key ``pk``) belongs to identity; this module reads only ``session#<sid>``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class AccessStore:
         )
 
     def person(self, account_id: AccountId, workspace_id: WorkspaceId | None) -> Holder:
-        """Return a person and their place in a workspace, in one round trip."""
+        """Return a person and the person's membership in a workspace, in one round trip."""
         keys = [(f"account#{account_id}", "ACCOUNT")]
         if workspace_id:
             keys += [(f"account#{account_id}", f"MEMBER#{workspace_id}"), (f"workspace#{workspace_id}", "WORKSPACE")]
@@ -88,7 +88,7 @@ class AccessStore:
         return _value(rows.get(keys[0]), KnownWorkspace), _value(rows.get(keys[1]), KnownConfiguration)
 
     def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
-        """Return the workspaces that a person is a member of, and as what, in two round trips."""
+        """Return the workspaces of a person with the person's membership in each, in two round trips."""
         members: list[KnownMember] = []
         query: Any = {
             "TableName": self._access,
@@ -113,7 +113,7 @@ class AccessStore:
         return _value(self._rows(keys).get(keys[0]), KnownKey)
 
     def holder(self, key: KnownKey) -> Holder:
-        """Return whom a key belongs to, in one round trip."""
+        """Return the holder of a key, in one round trip."""
         account, workspace = f"account#{key.account_id}", f"workspace#{key.workspace_id}"
         place, person, member = (workspace, "WORKSPACE"), (account, "ACCOUNT"), (account, f"MEMBER#{key.workspace_id}")
         machine = (workspace, f"SERVICE#{key.service_account_id}")

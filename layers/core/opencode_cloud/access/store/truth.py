@@ -1,4 +1,4 @@
-"""What the hot planes are to know, read from MySQL: of everything alive its row, of everything else nothing."""
+"""The source of the projection, read from MySQL: a row for every existing thing, None for everything else."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _ALIVE = (workspaces.c.deleted_at.is_(None), workspaces.c.blocked_at.is_(None))
 
 
 class PolicyCompiler(Protocol):
-    """Compiles what a workspace has published, in the caller's transaction."""
+    """Compiles the published policy of a workspace, in the caller's transaction."""
 
     def enforced_policy(self, connection: Connection, workspace_id: WorkspaceId) -> EnforcedPolicy:
-        """Return the policy as the planes enforce it."""
+        """Return the policy in the form that the planes enforce."""
         ...
 
     def configuration(self, connection: Connection, workspace_id: WorkspaceId) -> KnownConfiguration | None:
-        """Return the remote config of clients; None when nothing was published."""
+        """Return the remote config of clients; None when no configuration was published."""
         ...
 
 
@@ -56,7 +56,7 @@ class Truth:
         self._compiler = compiler
 
     def at(self, connection: Connection, place: Place) -> Known | None:
-        """Return what belongs to ``place`` now; None when it is absent, blocked, disabled, expired or removed."""
+        """Return the present value for ``place``; None when it is absent, blocked, disabled, expired or removed."""
         match place.kind:
             case Kind.ACCOUNT:
                 return self._account(connection, AccountId(place.id))
@@ -79,12 +79,12 @@ class Truth:
                 )
 
     def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
-        """Return the places of all who are or were members of a workspace."""
+        """Return the places of all present and former members of a workspace."""
         query = select(members.c.id, members.c.workspace_id, members.c.account_id)
         return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
 
     def everything(self, connection: Connection, workspace_id: WorkspaceId | None = None) -> Iterator[Sequence[Place]]:
-        """Give the places of all that there is, or of what belongs to one workspace, in pages."""
+        """Yield the places of everything, or of everything in one workspace, in pages."""
         of_keys = select(keys.c.id, keys.c.hash, keys.c.workspace_id)
         of_members = select(members.c.id, members.c.workspace_id, members.c.account_id)
         of_services = select(service_accounts.c.id, service_accounts.c.workspace_id)
@@ -146,7 +146,7 @@ class Truth:
         )
 
     def _member(self, connection: Connection, place: Place) -> KnownMember | None:
-        # By workspace and account, which the row is kept under, not by id.
+        # Selects by workspace and account, which are the row's key, not by id.
         query = (
             select(members.c.id, members.c.role, workspaces.c.name, accounts.c.email)
             .join(workspaces, workspaces.c.id == members.c.workspace_id)
@@ -207,7 +207,7 @@ class Truth:
 def _budgets(
     connection: Connection, workspace_id: WorkspaceId, subjects: Sequence[str], name: str
 ) -> tuple[KnownBudget, ...]:
-    """Return the budgets of a subject (empty: of the workspace), under the name that messages call it by."""
+    """Return the budgets of a subject (empty: of the workspace), with the subject's name in messages."""
     wanted = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
     rows = connection.execute(select(budgets).where(*wanted).order_by(budgets.c.id))
     return tuple(
@@ -226,7 +226,7 @@ def _budgets(
 
 
 def _successors(connection: Connection, key_id: KeyId, next_key: str | None) -> Sequence[str]:
-    """Return a key and those that it was replaced by; the last has the budgets, and all that still live share them."""
+    """Return a key and its replacements. The last one has the budgets, and all that are still valid share them."""
     found = [key_id]
     while next_key is not None:
         found.append(KeyId(next_key))

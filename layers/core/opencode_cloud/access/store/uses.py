@@ -1,6 +1,6 @@
-"""When keys were last used: rows ``key_use#<key>`` of the table ``sessions``.
+"""The time of the last use of each key: rows ``key_use#<key>`` of the table ``sessions``.
 
-Beside the database, which is to sleep while only model calls and shares go on.
+They are kept outside the database, so that it can pause while only model calls and shares are served.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.dynamodb import batch_get
 
 RESOLUTION_SECONDS = 300
-"""A busy key costs one write in so many seconds and execution environment, not one each time."""
+"""The interval between writes for a busy key, in seconds, in each execution environment."""
 
 KEPT_SECONDS = 400 * DAY_SECONDS
 REMEMBERED = 10_000
 
 
 class KeyUses:
-    """Notes uses of keys, and knows when the last was."""
+    """Records uses of keys, and returns the time of the last."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -28,7 +28,7 @@ class KeyUses:
         self._noted: dict[str, int] = {}
 
     def note(self, key_id: KeyId) -> None:
-        """Note that a key is used now, unless that was noted here within ``RESOLUTION_SECONDS``."""
+        """Record that a key is used now, unless this process recorded a use within ``RESOLUTION_SECONDS``."""
         now = now_seconds()
         if now - self._noted.get(key_id, 0) < RESOLUTION_SECONDS:
             return
@@ -44,7 +44,7 @@ class KeyUses:
         )
 
     def of(self, keys: Sequence[str]) -> Mapping[str, int]:
-        """Return when keys were last used, in seconds since the epoch; keys that never were are left out."""
+        """Return when keys were last used, in seconds since the epoch. Omit keys without a recorded use."""
         wanted = [{"pk": {"S": f"key_use#{key}"}} for key in keys]
         rows = batch_get(self._dynamodb, {self._table: wanted}, consistent=False)[self._table]
         return {row["pk"]["S"].partition("#")[2]: int(row["used_at"]["N"]) for row in rows}
