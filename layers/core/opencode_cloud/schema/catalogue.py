@@ -26,4 +26,4 @@ catalogue_prices = table(
     Column("published_in", Integer, nullable=False, comment="the number of the first version that had it"),
     Index(None, "model", "since"),
 )
-"""A price that has begun is never changed or deleted. A future price is deleted when a version no longer contains it."""
+"""A price that has begun is never changed or deleted. A future price is deleted when a version drops it."""
