@@ -1,4 +1,4 @@
-"""Messages of the audit queue: entries of the planes without SQL."""
+"""Process messages of the audit queue: entries of the planes without SQL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class AuditDeliveries:
-    """Writes entries that came through the queue, each once however often its message comes."""
+    """Writes entries from the queue, each once, even when its message is delivered several times."""
 
     def __init__(self, archive: AuditArchive) -> None:
         self._batch = PartialBatch(Entry, archive.add_once)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a batch; answer which messages are to come again."""
+        """Write the entries of a batch; return the messages that SQS must deliver again."""
         return self._batch.handle(event)

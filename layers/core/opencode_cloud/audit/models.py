@@ -1,4 +1,4 @@
-"""The nouns of the audit trail."""
+"""Models of the audit trail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the trail, with the names of the table's columns."""
+    """One entry of the trail, with the names of the table's columns."""
 
     id: str
     workspace_id: WorkspaceId | None
@@ -33,13 +33,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which entries somebody wants to see; None and empty mean all."""
+    """A filter of entries. None and empty values match all."""
 
     actor: str = ""
-    """Id or name."""
+    """Id or name of the actor."""
     action: str = ""
-    """An action, or the beginning of some, such as ``member.*``."""
+    """An action, or a prefix of actions, such as ``member.*``."""
     target: str = ""
-    """Id or name."""
+    """Id or name of the target."""
     since: datetime | None = None
     until: datetime | None = None

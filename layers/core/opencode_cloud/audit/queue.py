@@ -1,4 +1,4 @@
-"""The way of an audit entry from a plane without SQL into the trail: a queue, which ``functions/relay`` empties."""
+"""Send audit entries of the planes without SQL to a queue, which ``functions/relay`` writes into the trail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opencode_cloud.kit import aws
 
 
 class AuditQueue:
-    """Takes entries of planes that have no SQL; each is written once, by its id."""
+    """Queue of entries from the planes without SQL. Each entry is written once, by its id."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -30,9 +30,9 @@ class AuditQueue:
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
     ) -> None:
-        """Record as ``AuditTrail.record`` does; call it after the change has been made."""
+        """Record as ``AuditTrail.record`` does. Call it after the change has been made."""
         self.send(entry(actor, action, target, workspace_id=workspace_id, before=before, after=after))
 
     def send(self, entry: Entry) -> None:
-        """Have an entry written."""
+        """Queue an entry."""
         aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(entry).decode())

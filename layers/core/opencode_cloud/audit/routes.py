@@ -1,4 +1,4 @@
-"""HTTP to the audit trail: pages of it, and exports."""
+"""Routes of the audit trail: pages of entries, and exports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 
 LARGEST_EXPORT = 5000
-"""Entries of one answer: at most some 3 MB, of the 6 MB that a function may answer."""
+"""Entries in one answer. They take about 3 MB at most; a function's answer may have 6 MB."""
 
 _COLUMNS = (
     "id",
@@ -49,7 +49,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AuditActor(BaseModel):
-    """Who did it."""
+    """The actor of an entry."""
 
     kind: str = Field(description="account, member, service_account, operator or system")
     id: str
@@ -59,7 +59,7 @@ class AuditActor(BaseModel):
 
 
 class AuditTarget(BaseModel):
-    """What it was done to."""
+    """The object of an entry's action."""
 
     kind: str
     id: str
@@ -67,7 +67,7 @@ class AuditTarget(BaseModel):
 
 
 class AuditEntry(BaseModel):
-    """One line of the trail."""
+    """One entry of the trail."""
 
     id: str
     at: datetime
@@ -81,7 +81,7 @@ class AuditEntry(BaseModel):
 
 
 class ExportFormat(StrEnum):
-    """How entries are written."""
+    """Format of an export."""
 
     CSV = "csv"
     JSON = "json"
@@ -121,7 +121,7 @@ class AuditRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Page[AuditEntry]:
-        """Read who changed what, the newest first. Entries cannot be changed; a setting says how long they are kept."""
+        """List who changed what, the newest first. Entries cannot be changed. A setting bounds their retention."""
         wanted = _filter(actor, action, target, since, until)
         rows = self._reading.find(workspace_id, wanted, decode_cursor(cursor, tuple[datetime, str]), limit + 1)
         return page_of(rows, limit, _key, show)
@@ -137,9 +137,9 @@ class AuditRoutes:
         until: Until = None,
         cursor: Cursor = None,
     ) -> Response[str]:
-        """Get up to 5000 entries as a file. The header `Link` (rel=next) is the address of what follows.
+        """Get up to 5000 entries as a file. The header `Link` (rel=next) is the address of the next part.
 
-        Parts of CSV can be put together as they are: only the first has the line of column names.
+        CSV parts can be concatenated, since only the first has the line of column names.
         """
         event = self._event()
         wanted = _filter(actor, action, target, since, until)
@@ -207,5 +207,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    # Names are other people's: a spreadsheet must not take one for a formula.
+    # Other people choose the names: a spreadsheet must not interpret one as a formula.
     return f"'{text}" if text.startswith(_FORMULA) else text

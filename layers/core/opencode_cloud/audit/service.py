@@ -1,4 +1,4 @@
-"""Recording who changed what, in the transaction of the change itself."""
+"""Record changes and their actors, in the transaction of the change itself."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 Subject = TypeVar("Subject")
 WITHHELD = "[withheld]"
 _SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-"""Keys and access tokens."""
+"""Pattern of our keys and access tokens."""
 
 HOMELESS_DAYS = 365
-"""How long entries are kept that no workspace has a say in: of accounts, of operators, of deleted workspaces."""
+"""Retention of entries of accounts, of operators and of deleted workspaces, which no workspace's setting covers."""
 
 
 class AuditTrail:
-    """Writes entries; there is no way to change one."""
+    """Writes entries. Entries cannot be changed."""
 
     def __init__(self, store: AuditStore) -> None:
         self._store = store
@@ -55,11 +55,11 @@ class AuditTrail:
 
 
 class InTransaction(Protocol):
-    """A unit of work: what is written by its connection commits with it."""
+    """A unit of work. Its connection's writes are committed with it."""
 
     @property
     def connection(self) -> Connection:
-        """The connection of the transaction."""
+        """Return the connection of the transaction."""
         ...
 
 
@@ -123,7 +123,7 @@ def entry(
 
 
 def _clean(value: Any) -> Any:
-    """Withhold what has the form of a secret of ours: callers pass none, and this is in case one does."""
+    """Replace texts in the form of our secrets. Callers must not pass any; this guards against mistakes."""
     match value:
         case str():
             clean = _SECRET.sub(WITHHELD, value)
@@ -139,7 +139,7 @@ def _clean(value: Any) -> Any:
 
 
 class AuditReading:
-    """Reads the trail, and ends what has been kept long enough."""
+    """Reads the trail, and deletes entries after their retention."""
 
     def __init__(self, archive: AuditArchive) -> None:
         self._archive = archive

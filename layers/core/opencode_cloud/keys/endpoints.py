@@ -1,4 +1,4 @@
-"""Addresses of providers: which of them we call, and how a key is sent."""
+"""Base addresses of model providers, and the request that tests a provider's key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ANTHROPIC_VERSION = "2023-06-01"
 
 
 def clean_base_url(provider: Provider, base_url: str | None, *, private: bool) -> str | None:
-    """Return the address under which a provider's API lies, None for the provider's own; raises ``invalid_base_url``.
+    """Return the base address of a provider's API, None for the provider's default; raises ``invalid_base_url``.
 
-    Unless the deployment allows ``private`` addresses, it must be https, and no address of a private network.
+    Unless the deployment allows ``private`` addresses, it must be https and not in a private network.
     """
     if base_url is None:
         if provider is Provider.OPENAI_COMPATIBLE:
@@ -34,7 +34,7 @@ def clean_base_url(provider: Provider, base_url: str | None, *, private: bool) -
 
 
 def models_request(provider: Provider, base_url: str | None, secret: str) -> tuple[str, dict[str, str]]:
-    """Return address and headers of the request that lists a provider's models: the least that needs a valid key."""
+    """Return address and headers of a request for a provider's models, the cheapest request that needs a valid key."""
     base = base_url or DEFAULTS[provider]
     match provider:
         case Provider.ANTHROPIC:

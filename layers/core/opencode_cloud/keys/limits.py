@@ -1,4 +1,4 @@
-"""Limits of keys: what is valid, and what is within what. A limit can only be narrowed."""
+"""Limits of keys: validate them, and compare them. A limit can only be narrowed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checked(
     expires_at: datetime | None,
     now: datetime,
 ) -> Limits:
-    """Return the limits that somebody asked for, in canonical form; raises ``invalid_limit``."""
+    """Return requested limits in canonical form; raises ``invalid_limit``."""
     if not scopes:
         raise invalid_limit("scopes", "name at least one")
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
@@ -34,7 +34,7 @@ def checked(
 
 
 def wider(asked: Limits, bound: Limits) -> str | None:
-    """Return the name of a limit in which ``asked`` is not within ``bound``; None when all are."""
+    """Return the name of a limit by which ``asked`` exceeds ``bound``; None when it exceeds none."""
     if not asked.scopes <= bound.scopes:
         return "scopes"
     if bound.models is not None and not _each_covered(asked.models, bound.models, covers):
@@ -47,9 +47,9 @@ def wider(asked: Limits, bound: Limits) -> str | None:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Tell whether every model that the pattern ``narrow`` matches is matched by ``wide`` too.
+    """Tell whether the pattern ``wide`` matches every model that ``narrow`` matches.
 
-    A star of ``narrow`` can only be matched by a star of ``wide``: it is no character that ``wide`` could name.
+    Only a star of ``wide`` can match a star of ``narrow``, since names of models contain no star.
     """
     expression = ".*".join(re.escape(part) for part in wide.split("*"))
     return re.fullmatch(expression, narrow) is not None

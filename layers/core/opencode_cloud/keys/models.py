@@ -1,4 +1,4 @@
-"""The nouns of keys and of provider credentials; and the errors of the feature."""
+"""Models of keys and of provider credentials; and the errors of the feature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opencode_cloud.kit.nouns import Noun
 
 
 class Key(Noun):
-    """A key as the API shows it: of the key itself only the first and last characters."""
+    """A key as the API shows it, with only the first and last characters of the secret."""
 
     id: KeyId
     name: str
@@ -23,35 +23,35 @@ class Key(Noun):
     suffix: str
     """Last characters of the key."""
     member_id: MemberId | None
-    """Whose key it is, or"""
+    """The member who holds the key, or None for a key of a service account."""
     service_account_id: ServiceAccountId | None
-    """of what it is."""
+    """The service account that holds the key, or None for a key of a member."""
     holder: str
     """Address of the member, or name of the service account."""
     scopes: list[Scope]
     models: list[str] | None
-    """Patterns of the models it may use; null: all that the workspace's policy allows."""
+    """Patterns of the models that the key may use; null: all that the workspace's policy allows."""
     networks: list[str] | None
-    """IP ranges it may be used from; null: any."""
+    """IP ranges from which the key may be used; null: any."""
     created_by: str
     created_at: Instant
     expires_at: Instant | None
     last_used_at: Instant | None = None
-    """To about five minutes."""
+    """Time of the last use, to about five minutes."""
     revoked_at: Instant | None
     replaced_by: str | None
-    """The key that a rotation made."""
+    """Id of the key that replaced this one in a rotation."""
 
 
 class NewKey(Key):
-    """A key just made, with the key itself: it is shown this once."""
+    """A newly created key with its secret, which is shown only once."""
 
     secret: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What bounds a key. None is no bound."""
+    """Limits of a key. None means no limit."""
 
     scopes: frozenset[Scope]
     models: tuple[str, ...] | None = None
@@ -61,14 +61,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """What the table holds for the projection's sake: enough to find the key's row there."""
+    """The columns that locate a key's row in the projection."""
 
     id: KeyId
     digest: bytes
 
 
 class Provider(StrEnum):
-    """Whose models a credential is for."""
+    """A model provider, or the kind of its API."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
@@ -77,7 +77,7 @@ class Provider(StrEnum):
 
 
 class CheckResult(StrEnum):
-    """What a provider answered to a credential."""
+    """Result of testing a credential with its provider."""
 
     WORKS = "works"
     REFUSED = "refused"
@@ -85,13 +85,13 @@ class CheckResult(StrEnum):
     LIMITED = "limited"
     """The provider knows the key and refuses more requests for now (rate or balance)."""
     UNREACHABLE = "unreachable"
-    """Nobody answered at the address in time."""
+    """No answer came from the address in time."""
     UNEXPECTED = "unexpected"
-    """Something answered that is not the provider's list of models."""
+    """The answer was not a list of models."""
 
 
 class Credential(Noun):
-    """A provider's key of the workspace; the key itself can be written and tested, never read."""
+    """A workspace's key of a model provider. The secret can be written and tested, never read."""
 
     id: str
     provider: Provider
@@ -107,7 +107,7 @@ class Credential(Noun):
 
 
 def key_not_found() -> NotFound:
-    """There is no such key in the workspace, or it is not the caller's to see: the same answer."""
+    """The workspace has no such key, or the caller may not see it. Both cases get the same answer."""
     return NotFound("key_not_found", "The workspace has no key with this id.")
 
 
@@ -117,32 +117,32 @@ def key_revoked() -> Conflict:
 
 
 def holder_not_found() -> NotFound:
-    """There is no such service account."""
+    """The workspace has no such service account."""
     return NotFound("service_account_not_found", "The workspace has no service account with this id.")
 
 
 def wider_than_yourself(field: str) -> Forbidden:
-    """A key tried to make a key that may do more than itself."""
+    """A key attempted to create a key with wider rights than its own."""
     return Forbidden("wider_than_yourself", f"A key cannot make a key with wider rights than its own: `{field}`.")
 
 
 def only_narrower(field: str) -> Unprocessable:
-    """A key's limits were to be widened."""
+    """The change would widen a key's limits."""
     return Unprocessable("only_narrower", f"A key's limits can only be narrowed: `{field}`. Create a new key instead.")
 
 
 def invalid_limit(field: str, reason: str) -> Unprocessable:
-    """A limit makes no sense."""
+    """A limit is invalid."""
     return Unprocessable("invalid_limit", f"`{field}`: {reason}.")
 
 
 def not_your_key() -> Forbidden:
-    """A key that acts for a person is made and renewed by that person."""
+    """Only the holder may change or rotate a member's key."""
     return Forbidden("not_your_key", "Only its holder can rotate or change a member's key; you can revoke it.")
 
 
 def too_many_keys(limit: int) -> Conflict:
-    """A workspace has as many keys as it may."""
+    """The workspace has the largest permitted number of keys."""
     return Conflict("too_many_keys", f"The workspace has {limit} keys, the most that it may. Revoke some.")
 
 
@@ -152,7 +152,7 @@ def credential_not_found() -> NotFound:
 
 
 def credential_exists() -> Conflict:
-    """There is one of this name."""
+    """The workspace already has a credential of this provider and name."""
     return Conflict(
         "credential_exists", "The workspace has a credential of this provider and name. Replace its key with PUT."
     )
@@ -164,5 +164,5 @@ def invalid_base_url(reason: str) -> Unprocessable:
 
 
 def sealing_unavailable() -> Unavailable:
-    """KMS did not answer, or refused."""
+    """KMS did not answer, or refused the request."""
     return Unavailable("sealing_unavailable", "The key store cannot be reached now. Nothing was changed: try again.")

@@ -1,4 +1,4 @@
-"""What clients and the console send about keys."""
+"""Request bodies of clients and the console about keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Networks = Annotated[
 
 
 class KeyWish(BaseModel):
-    """A key to be made."""
+    """A key to create."""
 
     name: Name
     scopes: Scopes = [Scope.INFERENCE]
@@ -39,7 +39,7 @@ class KeyWish(BaseModel):
 
 
 class KeyChange(BaseModel):
-    """What shall change; what is left out stays. Limits can only be narrowed."""
+    """Changes of a key; omitted members stay unchanged. Limits can only be narrowed."""
 
     name: Name | None = None
     scopes: Scopes | None = None
@@ -49,7 +49,7 @@ class KeyChange(BaseModel):
 
 
 class Rotation(BaseModel):
-    """How a key is rotated."""
+    """Options of a key's rotation."""
 
     overlap_seconds: int = Field(
         default=3600,

@@ -1,1 +1,1 @@
-"""The transactional outbox: what is committed in MySQL reaches the other planes, also when a process is killed."""
+"""The transactional outbox: changes committed in MySQL reach the other planes, even when a process is killed."""

@@ -1,4 +1,4 @@
-"""Batches of the relay's queue: which messages go back to it."""
+"""Process batches of the relay's queue."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from opencode_cloud.outbox.service import Outbox, WakeUp
 
 
 class RelayQueue:
-    """Takes in batches of wake-ups."""
+    """Processes batches of wake-ups."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._batch = PartialBatch(WakeUp, outbox.wake_up)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Relay what the batch asks for; answer which messages are to come again."""
+        """Relay the transactions of a batch; return the messages that SQS must deliver again."""
         answer = self._batch.handle(event)
         try:
             self._outbox.tidy()

@@ -1,4 +1,4 @@
-"""Committing a change together with what it must tell the other planes."""
+"""Commit a change together with its messages to the other planes."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.store import OutboxStore
 
 FATE_KNOWN_AFTER_SECONDS = 40
-"""A transaction that is not committed so long after its wake-up never will be: its function's time limit is 30 s."""
+"""Age of a wake-up, after which an uncommitted transaction never commits: its function's time limit is 30 s."""
 KEPT_DAYS = 7
-"""How long relayed messages are kept, for whoever wonders what happened."""
+"""Retention of relayed messages, for diagnosis."""
 
 Relay = Callable[[Sequence[Message]], None]
-"""Tells the other planes; must bear to be told the same twice, and an older message after a newer one."""
+"""Sends messages to the other planes. It must accept duplicates, and an older message after a newer one."""
 
 
 @dataclass
 class Unit:
-    """One transaction of the console plane: rows and messages are committed together, or not at all."""
+    """One transaction of the console plane. Rows and messages are committed together, or not at all."""
 
     connection: Connection
     transaction_id: TransactionId
     messages: list[tuple[Topic, str, Any]] = field(default_factory=list[tuple[Topic, str, Any]])
 
     def tell(self, topic: Topic, subject: str, payload: Any = None) -> None:
-        """Promise to project the row ``subject`` of ``topic`` as it is after this unit."""
+        """Add a message: project the row ``subject`` of ``topic`` as it is after this unit."""
         self.messages.append((topic, subject, payload))
 
 
 @dataclass(frozen=True, slots=True)
 class WakeUp:
-    """What lies in the relay's queue: look after the messages of a transaction."""
+    """A message of the relay's queue: relay the messages of a transaction."""
 
     transaction_id: TransactionId
     sent_at: int
-    """Seconds since the epoch, just before the transaction was to be committed."""
+    """Time just before the commit of the transaction, in seconds since the epoch."""
 
 
 class Outbox:
-    """Opens units, and sees to it that what they promised is relayed within seconds.
+    """Opens units and relays their messages within seconds.
 
-    Before a unit commits, a wake-up for it goes into a delayed queue; after it, the messages are relayed at once. A
-    process killed between the two leaves the wake-up, which makes ``functions/relay`` do it.
+    Before a unit commits, a wake-up for it goes into a delayed queue. After the commit, the messages are relayed at
+    once. If the process is killed in between, the wake-up makes ``functions/relay`` relay them.
     """
 
     def __init__(self, store: OutboxStore, relay: Relay) -> None:
@@ -61,14 +61,14 @@ class Outbox:
 
     @contextmanager
     def unit(self) -> Generator[Unit]:
-        """Give a unit; it is committed at the end of the block, and rolled back on an exception."""
+        """Give a unit, commit it at the end of the block, and roll it back on an exception."""
         transaction = new_id("txn")
         with self._store.transaction() as connection:
             unit = Unit(connection, TransactionId(transaction))
             yield unit
             if unit.messages:
                 self._store.add(connection, TransactionId(transaction), unit.messages)
-                # Last, and before the commit: from here on the messages will be looked for, whatever becomes of us.
+                # Last, and before the commit: from here on the messages are relayed even if this process dies.
                 self._store.wake(WakeUp(TransactionId(transaction), now_seconds()))
         if unit.messages:
             self._relay_now(TransactionId(transaction))
@@ -80,13 +80,16 @@ class Outbox:
             logger.exception("relaying is left to the queue", extra={"transaction": transaction_id})
 
     def relay(self, transaction_id: TransactionId) -> bool:
-        """Relay what is left of a transaction; False when it is not (or not yet) committed."""
+        """Relay the pending messages of a transaction; return False when it is not, or not yet, committed."""
         messages = self._store.of_transaction(transaction_id)
         self._relay_pending([message for message in messages if not message.relayed])
         return bool(messages)
 
     def wake_up(self, wake_up: WakeUp) -> None:
-        """Relay what a wake-up asks for. One that came before its commit is sent again until the fate is known."""
+        """Relay the transaction of a wake-up.
+
+        A wake-up that arrives before the commit is sent again, for at most ``FATE_KNOWN_AFTER_SECONDS``.
+        """
         if self.relay(wake_up.transaction_id):
             return
         if now_seconds() - wake_up.sent_at < FATE_KNOWN_AFTER_SECONDS:
@@ -96,10 +99,11 @@ class Outbox:
         logger.info("the transaction was rolled back", extra={"transaction": wake_up.transaction_id})
 
     def tidy(self) -> None:
-        """Relay what others left behind, and delete what was relayed long ago; some of each.
+        """Relay a batch of overdue messages, and delete a batch of messages that were relayed long ago.
 
-        Called along with wake-ups, so that no schedule has to wake the database for it.
+        Called after wake-ups, so that no schedule has to wake the database for it.
         """
+        # Twice the time, so that no message is relayed here whose wake-up is still under way.
         left = self._store.left_behind(older_than_seconds=2 * FATE_KNOWN_AFTER_SECONDS)
         if left:
             logger.warning("relaying what was left behind", extra={"messages": len(left)})
@@ -113,7 +117,7 @@ class Outbox:
 
 
 def by_topic(relays: Mapping[Topic, Relay], otherwise: Relay) -> Relay:
-    """Return a relay that hands messages to the relay of their topic."""
+    """Return a relay that passes messages to the relay of their topic, and all others to ``otherwise``."""
 
     def relay(messages: Sequence[Message]) -> None:
         for topic, special in relays.items():

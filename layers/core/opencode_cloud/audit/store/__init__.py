@@ -1,4 +1,4 @@
-"""Where audit entries are kept: the only room of the feature that knows SQL or AWS."""
+"""Storage of audit entries. Only this package of the feature knows SQL or AWS."""
 
 from opencode_cloud.audit.store.entries import AuditArchive, AuditStore
 

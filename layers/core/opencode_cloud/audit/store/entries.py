@@ -33,13 +33,13 @@ class AuditStore:
 
 
 class AuditArchive:
-    """What the table ``audit_entries`` holds: rows are read, and deleted when their time is over; never changed."""
+    """The table ``audit_entries``. Rows are read, and deleted after their retention; never changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add_once(self, entry: Entry) -> None:
-        """Write an entry, unless it was written before."""
+        """Write an entry, unless the table has one with its id."""
         try:
             with self._database.transaction() as connection:
                 AuditStore().add(connection, entry)
@@ -61,17 +61,17 @@ class AuditArchive:
             return [Entry(**row) for row in connection.execute(query).mappings()]
 
     def retentions(self) -> Sequence[tuple[str, int]]:
-        """Return the workspaces, and for how many days each keeps its entries."""
+        """Return the ids of all workspaces, each with the retention of its entries in days."""
         query = select(workspaces.c.id, workspaces.c.audit_retention_days)
         with self._database.transaction() as connection:
             return [(row.id, row.audit_retention_days) for row in connection.execute(query)]
 
     def purge(self, workspace_id: WorkspaceId, before: datetime) -> int:
-        """Delete entries of a workspace that are older than ``before``, some at once; return how many."""
+        """Delete one batch of a workspace's entries that are older than ``before``; return how many."""
         return self._purge(select(audit_entries.c.id).where(audit_entries.c.workspace_id == workspace_id), before)
 
     def purge_homeless(self, before: datetime) -> int:
-        """The same for entries of no workspace, or of one that was deleted for good."""
+        """Delete one batch of old entries of no workspace, or of a purged one; return how many."""
         query = (
             select(audit_entries.c.id)
             .outerjoin(workspaces, workspaces.c.id == audit_entries.c.workspace_id)

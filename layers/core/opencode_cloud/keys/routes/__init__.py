@@ -1,4 +1,4 @@
-"""HTTP to keys and provider credentials, and back."""
+"""Routes of keys and provider credentials."""
 
 from __future__ import annotations
 

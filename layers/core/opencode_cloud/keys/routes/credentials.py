@@ -35,7 +35,7 @@ BaseUrl = Annotated[
 
 
 class NewCredential(BaseModel):
-    """A provider's key to be kept."""
+    """A provider's key to store."""
 
     provider: Provider
     name: Annotated[str, Field(min_length=1, max_length=255)] = "default"
@@ -44,7 +44,7 @@ class NewCredential(BaseModel):
 
 
 class CredentialReplacement(BaseModel):
-    """The key that takes the place of the present one, and where it is used."""
+    """The provider's key that replaces the stored one, and the base address of the API."""
 
     secret: Secret
     base_url: BaseUrl = None
@@ -77,25 +77,25 @@ class CredentialRoutes:
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[Credential]:
-        """Keep a provider's key. It can be used, tested and replaced from then on, not read."""
+        """Store a provider's key. It can be used, tested and replaced from then on, but not read."""
         made = self._credentials.create(
             self._gate.actor, workspace_id, body.provider, body.name, body.secret, body.base_url
         )
         return document(made, HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
-        """Read what is known of a provider credential, without the key."""
+        """Read a provider credential, without the key."""
         return document(self._credentials.get(workspace_id, credential_id))
 
     def replace(
         self, workspace_id: WorkspaceId, credential_id: CredentialId, body: CredentialReplacement
     ) -> Response[Credential]:
-        """Put another key in the place of the present one."""
+        """Replace the key of a provider credential."""
         replaced = self._credentials.replace(self._gate.actor, workspace_id, credential_id, body.secret, body.base_url)
         return document(replaced)
 
     def check(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
-        """Ask the provider whether the key works: `test_result` says what it answered."""
+        """Ask the provider whether the key works. `test_result` says what it answered."""
         return document(self._credentials.check(self._gate.actor, workspace_id, credential_id))
 
     def delete(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[None]:

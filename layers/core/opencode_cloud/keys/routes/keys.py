@@ -34,7 +34,7 @@ class KeyRoutes:
     def mount(self) -> None:
         """Add every route to the gate's app."""
         add, all_, one = self._gate.add, f"{WORKSPACE}/keys", f"{WORKSPACE}/keys/<key_id>"
-        own = Permission.KEY_OWN  # whoever manages keys has their own too; the service tells them apart
+        own = Permission.KEY_OWN  # every role with `key:manage` has it too; the service checks both
         add(f"GET {all_}", self.list, own, "List keys", TAG)
         add(f"POST {all_}", self.create, own, "Create a key", TAG, HTTPStatus.CREATED)
         add(f"GET {one}", self.get, own, "Read a key", TAG)
@@ -53,7 +53,7 @@ class KeyRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Response[Page[Key]]:
-        """List keys, the newest first: all of the workspace if you may manage them, else your own."""
+        """List keys, the newest first: all keys of the workspace if you may manage them, else your own."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._keys.of_workspace(
             self._gate.actor,
@@ -67,7 +67,7 @@ class KeyRoutes:
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: KeyWish) -> Response[NewKey]:
-        """Create a key. `secret` is the key itself: it is shown this once, and kept nowhere."""
+        """Create a key. `secret` is the key itself. It is shown only once, and not stored."""
         wish = Wish(
             name=body.name,
             scopes=body.scopes,
@@ -79,11 +79,11 @@ class KeyRoutes:
         return document(self._keys.create(self._gate.actor, workspace_id, wish), HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[Key]:
-        """Read a key: its limits, its first and last characters, when it was last used."""
+        """Read a key: its limits, its first and last characters, and the time of its last use."""
         return document(self._keys.get(self._gate.actor, workspace_id, key_id))
 
     def narrow(self, workspace_id: WorkspaceId, key_id: KeyId, body: KeyChange) -> Response[Key]:
-        """Rename a key, or set narrower limits; for wider ones create another key."""
+        """Rename a key, or set narrower limits. For wider limits create another key."""
         wish = Narrowing(
             name=body.name,
             scopes=body.scopes,
@@ -94,11 +94,11 @@ class KeyRoutes:
         return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, wish))
 
     def rotate(self, workspace_id: WorkspaceId, key_id: KeyId, body: Rotation) -> Response[NewKey]:
-        """Create a key with the same limits; the old one ends after the overlap. `secret` is shown this once."""
+        """Create a key with the same limits. The old key ends after the overlap. `secret` is shown only once."""
         overlap = timedelta(seconds=body.overlap_seconds)
         return document(self._keys.rotate(self._gate.actor, workspace_id, key_id, overlap), HTTPStatus.CREATED)
 
     def revoke(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[None]:
-        """End a key, within seconds and for good."""
+        """Revoke a key. It ends within seconds and cannot be restored."""
         self._keys.revoke(self._gate.actor, workspace_id, key_id)
         return nothing()

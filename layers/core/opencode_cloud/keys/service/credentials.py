@@ -1,4 +1,4 @@
-"""Provider credentials: written, replaced, tested, deleted; never read."""
+"""Provider credentials: create, replace, test and delete them. The secrets cannot be read."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 VISIBLE_LAST = 4
 SHOWN_FROM = 16
-"""Of shorter keys no character is shown: too much of them would be known."""
+"""Least length of keys whose last characters are shown. They would reveal too much of a shorter key."""
 
 
 class Credentials:
-    """Rules of provider credentials. A key leaves only towards its provider."""
+    """Rules of provider credentials. A secret is sent only to its provider."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Credentials:
         *,
         private: bool = False,
     ) -> None:
-        """``private``: whether providers may lie in private networks."""
+        """With ``private``, accept providers in private networks."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Credential](
@@ -65,7 +65,7 @@ class Credentials:
     def create(
         self, actor: Actor, workspace_id: WorkspaceId, provider: Provider, name: str, secret: str, base_url: str | None
     ) -> Credential:
-        """Keep a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
+        """Store a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
         address = clean_base_url(provider, base_url, private=self._private)
         credential, now = new_id("prv"), utc_now()
         row = {
@@ -92,7 +92,7 @@ class Credentials:
     def replace(
         self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str, base_url: str | None
     ) -> Credential:
-        """Put another key in the place of the present one; what tests said of that one is forgotten."""
+        """Replace the stored key and clear the test result, which was about the old key."""
         present = self.get(workspace_id, credential_id)
         address = clean_base_url(present.provider, base_url, private=self._private)
         values = {
@@ -111,7 +111,8 @@ class Credentials:
             return self._of(unit.connection, workspace_id, credential_id)
 
     def check(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
-        """Ask the provider whether the key works; the answer is kept and returned."""
+        """Ask the provider whether the key works; store the result and return the credential."""
+        # No transaction is open during the call: it would hold a database connection until the provider answers.
         with self._database.transaction() as connection:
             present = self._of(connection, workspace_id, credential_id)
             sealed = self._store.sealed(connection, workspace_id, credential_id)
@@ -121,7 +122,7 @@ class Credentials:
         result = self._providers.check(present.provider, present.base_url, secret)
         with self._outbox.unit() as unit:
             still = self._of(unit.connection, workspace_id, credential_id)
-            if still.updated_at == present.updated_at:  # else another key is there by now
+            if still.updated_at == present.updated_at:  # otherwise the result is about a replaced key
                 self._store.change(unit.connection, credential_id, {"tested_at": utc_now(), "test_result": result})
             self._record(unit, actor, "provider.tested", workspace_id, present, after={"result": result})
             return self._of(unit.connection, workspace_id, credential_id)

@@ -1,4 +1,4 @@
-"""Keys: made and shown once, narrowed, rotated with an overlap, revoked."""
+"""Keys: create them (the secret is shown once), narrow, rotate with an overlap, and revoke them."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox, Unit
 
 Uses = Callable[[Sequence[str]], Mapping[str, int]]
-"""Returns when keys, by id, were last used, in seconds since the epoch."""
+"""Returns the time of the last use of each key, by id, in seconds since the epoch."""
 
 KEY_BYTES = 32
 VISIBLE_FIRST = len(KEY_PREFIX) + 4
 VISIBLE_LAST = 4
 MOST_KEYS = 1000
-"""Keys of one workspace that can be used at a time."""
+"""Limit of usable keys of one workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks of a new key."""
+    """A request for a new key."""
 
     name: str
     scopes: Sequence[Scope]
     service_account_id: ServiceAccountId | None = None
-    """Whose key it shall be; by default the actor's own."""
+    """The service account that will hold the key; None for a key of the actor."""
     models: Sequence[str] | None = None
     networks: Sequence[str] | None = None
     expires_at: datetime | None = None
@@ -66,7 +66,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
-    """What shall change of a key; None leaves as it is."""
+    """Changes of a key; None leaves a value unchanged."""
 
     name: str | None = None
     scopes: Sequence[Scope] | None = None
@@ -76,7 +76,10 @@ class Narrowing:
 
 
 class Keys:
-    """Rules of keys. What a key may do is bounded by its holder's role wherever it is used; here by limits too."""
+    """Rules of keys.
+
+    A key's rights are bounded by its holder's role at each use, and by the limits set here.
+    """
 
     def __init__(
         self,
@@ -107,7 +110,7 @@ class Keys:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
-        """Return keys, the newest first: all of the workspace to who manages them, else the actor's own."""
+        """Return keys, the newest first: all keys of the workspace to key managers, else the actor's own."""
         member = None
         if own or not actor.may(Permission.KEY_MANAGE):
             if service_account_id is not None and service_account_id != actor.id:
@@ -133,7 +136,7 @@ class Keys:
         return self._with_use([found])[0]
 
     def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> NewKey:
-        """Make a key and return it, this once.
+        """Create a key and return it with its secret, which is not stored.
 
         Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``wider_than_yourself`` or
         ``too_many_keys``.
@@ -155,7 +158,7 @@ class Keys:
         return made
 
     def rotate(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, overlap: timedelta) -> NewKey:
-        """Make a key with the same limits and lifetime; the old one ends after ``overlap``.
+        """Create a key with the same limits and lifetime. The old key ends after ``overlap``.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
         """
@@ -201,7 +204,7 @@ class Keys:
             return self._visible(unit.connection, actor, workspace_id, key_id)
 
     def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> None:
-        """End a key at once and for good; of a revoked one nothing is to be done. Raises ``key_not_found``."""
+        """Revoke a key at once and for good; a revoked key stays as it is. Raises ``key_not_found``."""
         with self._outbox.unit() as unit:
             found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
             if found.revoked_at is not None:
@@ -226,7 +229,7 @@ class Keys:
         return self._ended(unit, revoked)
 
     def tell_all(self, unit: Unit, workspace_id: WorkspaceId) -> None:
-        """Have every key of a workspace projected anew, in ``unit``: before the workspace is purged."""
+        """Have every key of a workspace projected again, in ``unit``. Called before the workspace is purged."""
         self._told(unit, self._store.all_of(unit.connection, workspace_id))
 
     # ------------------------------------------------------------------------------------- internals
@@ -245,7 +248,7 @@ class Keys:
         return found
 
     def _changeable(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
-        """Return a key that the actor may change: whoever rotates a key gets one, so not that of another person."""
+        """Return a key that the actor may change. Rotation reveals a secret, so it excludes keys of other people."""
         found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
         if found.member_id is not None and not _is_holder(actor, found):
             raise not_your_key()
@@ -275,7 +278,7 @@ class Keys:
         *,
         to_change: bool = False,
     ) -> None:
-        """Raise ``wider_than_yourself`` when a key would get another key that may more than itself."""
+        """Raise ``wider_than_yourself`` when a key would create a key with wider rights than its own."""
         if actor.credential is not Credential.KEY:
             return
         own = self._store.get(connection, workspace_id, actor.key_id)
@@ -321,7 +324,7 @@ class Keys:
     def _notify(
         self, unit: Unit, template: Template, actor: Actor, workspace_id: WorkspaceId, key: Key, **more: str
     ) -> None:
-        """Tell by mail that there is a key: its holder, or whoever made one for a service account."""
+        """Mail a notice of a new key to its holder; for a service account's key, to the person who created it."""
         person = actor.name if actor.kind is ActorKind.MEMBER else ""
         recipient = key.holder if key.member_id else person
         if recipient:
@@ -349,7 +352,7 @@ class Keys:
 
 
 def _holder(actor: Actor) -> tuple[MemberId | None, ServiceAccountId | None]:
-    """Return the member or the service account that the actor is."""
+    """Return the ids of the acting member or service account; one of the two is None."""
     if actor.kind is ActorKind.SERVICE_ACCOUNT:
         return None, ServiceAccountId(actor.id)
     return MemberId(actor.id), None

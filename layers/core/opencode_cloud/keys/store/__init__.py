@@ -1,4 +1,4 @@
-"""Where keys are kept, and providers are asked: the only room of the feature that knows SQL or AWS."""
+"""Storage of keys, and calls to providers. Only this package of the feature knows SQL or AWS."""
 
 from opencode_cloud.keys.store.credentials import CredentialStore
 from opencode_cloud.keys.store.keys import KeyStore

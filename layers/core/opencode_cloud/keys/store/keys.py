@@ -26,7 +26,7 @@ _KEY = (
 
 
 class KeyStore:
-    """The table ``keys``, with the names of the holders."""
+    """The table ``keys``, joined with the names of the holders."""
 
     def add(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Write a new key."""
@@ -39,14 +39,14 @@ class KeyStore:
     def get(
         self, connection: Connection, workspace_id: WorkspaceId, key_id: KeyId, *, lock: bool = False
     ) -> Key | None:
-        """Return a key of a workspace; locked, it stays as it is until the end of the transaction."""
+        """Return a key of a workspace, optionally locked until the end of the transaction."""
         if lock:
             connection.execute(select(keys.c.id).where(keys.c.id == key_id).with_for_update())
         row = connection.execute(_KEY.where(keys.c.id == key_id, keys.c.workspace_id == workspace_id)).first()
         return Key.model_validate(row) if row else None
 
     def stored(self, connection: Connection, key: str) -> StoredKey:
-        """Return where a key's row in the projection is."""
+        """Return the columns that locate a key's row in the projection."""
         row = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.id == key)).one()
         return StoredKey(row.id, row.hash)
 
@@ -62,7 +62,7 @@ class KeyStore:
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
-        """Return keys of a workspace, the newest first; of one holder when given, and those that ended if wanted."""
+        """Return keys of a workspace, the newest first, optionally of one holder, and with ended keys on request."""
         query = _KEY.where(keys.c.workspace_id == workspace_id)
         if member_id is not None:
             query = query.where(keys.c.member_id == member_id)
@@ -75,7 +75,7 @@ class KeyStore:
         return [Key.model_validate(row) for row in connection.execute(query.order_by(keys.c.id.desc()).limit(limit))]
 
     def count(self, connection: Connection, workspace_id: WorkspaceId, now: datetime) -> int:
-        """Count the keys of a workspace that can be used."""
+        """Count the usable keys of a workspace."""
         query = select(func.count()).select_from(keys).where(keys.c.workspace_id == workspace_id)
         alive = query.where(keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
         return connection.execute(alive).scalar_one()
@@ -87,10 +87,10 @@ class KeyStore:
         member_id: MemberId | None,
         service_account_id: ServiceAccountId | None,
     ) -> bool:
-        """Tell whether a member or service account is there; until the transaction ends nobody removes it.
+        """Tell whether a member or service account exists, and prevent its removal until the transaction ends.
 
-        So whoever removes a holder finds all of its keys. As every change of who is in a workspace does, this locks the
-        workspace's row, and before any other, so that nobody waits in a circle.
+        So a removal of a holder finds all keys of the holder. Like every change of members, this locks the
+        workspace's row before any other row, which rules out deadlocks.
         """
         connection.execute(select(workspaces.c.id).where(workspaces.c.id == workspace_id).with_for_update())
         if member_id is not None:
@@ -118,7 +118,7 @@ class KeyStore:
         member_id: MemberId | None = None,
         service_account_id: ServiceAccountId | None = None,
     ) -> Sequence[StoredKey]:
-        """Revoke the keys of one holder; return those that were not revoked before."""
+        """Revoke the keys of one holder and return the newly revoked ones."""
         query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace_id, keys.c.revoked_at.is_(None))
         if member_id is not None:
             query = query.where(keys.c.member_id == member_id)
@@ -131,6 +131,6 @@ class KeyStore:
         return found
 
     def all_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[StoredKey]:
-        """Return all keys that a workspace has or had."""
+        """Return all present and former keys of a workspace."""
         query = select(keys.c.id, keys.c.hash).where(keys.c.workspace_id == workspace_id)
         return [StoredKey(row.id, row.hash) for row in connection.execute(query)]

@@ -1,4 +1,4 @@
-"""Asking a provider whether it knows a key."""
+"""Ask a provider whether it accepts a key."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.outward import FAILURES, Outward
 
 LONGEST_ANSWER = 8 * 1024 * 1024
-"""Bytes; the longest lists of models are about one."""
+"""Largest accepted answer, in bytes. The longest lists of models take about 1 MiB."""
 
 
 class ProviderClient:
-    """Calls providers, and nothing else."""
+    """Calls the APIs of model providers."""
 
     def __init__(self, *, private: bool) -> None:
-        """``private``: whether addresses of private networks may be called."""
+        """With ``private``, allow calls to addresses of private networks."""
         self._outward = Outward(private=private)
 
     def check(self, provider: Provider, base_url: str | None, secret: str) -> CheckResult:
-        """List the provider's models with ``secret``, and return what came of it."""
+        """List the provider's models with ``secret`` and return the result."""
         url, headers = models_request(provider, base_url, secret)
         try:
             accepted = {**headers, "accept": "application/json"}
             status, body = self._outward.request("GET", url, accepted, longest=LONGEST_ANSWER)
         except FAILURES as error:
-            # Not the error's text: it may quote headers.
+            # The error's text is left out: it may quote headers, and so the key.
             logger.info("provider unreachable", extra={"provider": provider, "reason": type(error).__name__})
             return CheckResult.UNREACHABLE
         return _result(provider, status, body)
 
 
 class _Models(msgspec.Struct):
-    """A list of models: ``data`` at most providers, ``models`` at Google."""
+    """A list of models, in ``data`` at most providers, in ``models`` at Google."""
 
     data: list[msgspec.Raw] | None = None
     models: list[msgspec.Raw] | None = None
@@ -49,7 +49,7 @@ def _result(provider: Provider, status: int, body: bytes) -> CheckResult:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return CheckResult.REFUSED
         case HTTPStatus.BAD_REQUEST if provider is Provider.GOOGLE:
-            return CheckResult.REFUSED  # how Google answers a key that it does not know
+            return CheckResult.REFUSED  # Google's answer to an unknown key
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.PAYMENT_REQUIRED:
             return CheckResult.LIMITED
         case _:

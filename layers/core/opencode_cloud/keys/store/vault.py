@@ -1,4 +1,4 @@
-"""Providers' keys, sealed under KMS."""
+"""Seal providers' keys under KMS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opencode_cloud.kit.log import logger
 
 
 class Vault:
-    """Seals secrets of workspaces; what is sealed for one row opens for that row only."""
+    """Seals secrets of workspaces. A secret that is sealed for one row can be opened for that row only."""
 
     def __init__(self, key_arn: str) -> None:
         self._key_arn = key_arn

@@ -1,4 +1,4 @@
-"""Where the outbox is kept: the only room of the feature that knows SQL or AWS."""
+"""Storage of the outbox. Only this package of the feature knows SQL or AWS."""
 
 from opencode_cloud.outbox.store.messages import OutboxStore
 

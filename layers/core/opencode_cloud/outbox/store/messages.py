@@ -56,7 +56,7 @@ class OutboxStore:
         connection.execute(outbox.insert(), rows)
 
     def wake(self, wake_up: WakeUp) -> None:
-        """Have ``functions/relay`` look for a transaction's messages in a second."""
+        """Queue a wake-up, which makes ``functions/relay`` look for the transaction's messages after a second."""
         aws.sqs().send_message(
             QueueUrl=self._queue_url,
             MessageBody=msgspec.json.encode(wake_up).decode(),
@@ -68,18 +68,18 @@ class OutboxStore:
         return self._messages(select(outbox).where(outbox.c.transaction_id == transaction_id).order_by(outbox.c.id))
 
     def left_behind(self, older_than_seconds: int) -> list[Message]:
-        """Return messages that nobody relayed in time, the oldest first."""
+        """Return unrelayed messages that are older than a number of seconds, the oldest first."""
         before = utc_now() - timedelta(seconds=older_than_seconds)
         unrelayed = select(outbox).where(outbox.c.relayed_at.is_(None), outbox.c.created_at < before)
         return self._messages(unrelayed.order_by(outbox.c.id).limit(LEFT_BEHIND_AT_ONCE))
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
-        """Note that messages were relayed."""
+        """Mark messages as relayed."""
         with self._database.transaction() as connection:
             connection.execute(outbox.update().where(outbox.c.id.in_(ids)).values(relayed_at=utc_now()))
 
     def delete_relayed(self, days: int) -> None:
-        """Delete some of the messages that were relayed more than ``days`` ago."""
+        """Delete one batch of the messages that were relayed more than ``days`` ago."""
         old = (
             select(outbox.c.id)
             .where(outbox.c.relayed_at < utc_now() - timedelta(days=days))
@@ -87,7 +87,7 @@ class OutboxStore:
             .limit(DELETED_AT_ONCE)
         )
         with self._database.transaction() as connection:
-            # Two statements: MySQL takes no LIMIT in a subquery of IN.
+            # Two statements: MySQL does not support LIMIT in a subquery of IN.
             if ids := connection.execute(old).scalars().all():
                 connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
 
