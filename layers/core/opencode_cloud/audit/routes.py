@@ -55,7 +55,7 @@ class AuditActor(BaseModel):
     id: str
     name: str
     credential: str = Field(description="session, token, key or operator")
-    key: str | None = Field(description="Id of the key that was used.")
+    key: str | None = Field(description="Id of the key that authenticated the request.")
 
 
 class AuditTarget(BaseModel):
@@ -74,8 +74,8 @@ class AuditEntry(BaseModel):
     actor: AuditActor
     action: str = Field(description="Noun and past participle, such as `member.removed`.")
     target: AuditTarget
-    before: dict[str, Any] | None = Field(description="What it was; never a secret.")
-    after: dict[str, Any] | None = Field(description="What it became; never a secret.")
+    before: dict[str, Any] | None = Field(description="Values before the change; never a secret.")
+    after: dict[str, Any] | None = Field(description="Values after the change; never a secret.")
     address: str = Field(description="IP address.")
     correlation_id: str = Field(description="The request's id in our logs.")
 
@@ -88,11 +88,11 @@ class ExportFormat(StrEnum):
 
 
 WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
-ActorFilter = Annotated[str, Query(alias="actor", max_length=254, description="Id or name of who did it.")]
+ActorFilter = Annotated[str, Query(alias="actor", max_length=254, description="Id or name of the actor.")]
 ActionFilter = Annotated[str, Query(alias="action", max_length=64, description="An action, or a prefix as `member.*`.")]
-TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of what it was done to.")]
-Since = Annotated[AwareDatetime | None, Query(alias="from", description="The earliest time.")]
-Until = Annotated[AwareDatetime | None, Query(alias="to", description="The time before which it was done.")]
+TargetFilter = Annotated[str, Query(alias="target", max_length=255, description="Id or name of the target.")]
+Since = Annotated[AwareDatetime | None, Query(alias="from", description="The start of the period, inclusive.")]
+Until = Annotated[AwareDatetime | None, Query(alias="to", description="The end of the period, exclusive.")]
 TAG = "Audit"
 
 
@@ -129,7 +129,7 @@ class AuditRoutes:
     def export(
         self,
         workspace_id: WorkspaceParameter,
-        form: Annotated[ExportFormat, Query(alias="format", description="How entries are written.")] = ExportFormat.CSV,
+        form: Annotated[ExportFormat, Query(alias="format", description="Format of the file.")] = ExportFormat.CSV,
         actor: ActorFilter = "",
         action: ActionFilter = "",
         target: TargetFilter = "",

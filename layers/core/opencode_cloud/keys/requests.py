@@ -31,7 +31,9 @@ class KeyWish(BaseModel):
     name: Name
     scopes: Scopes = [Scope.INFERENCE]
     service_account_id: ServiceAccountId | None = Field(
-        default=None, max_length=30, description="Whose key it is; else your own."
+        default=None,
+        max_length=30,
+        description="The service account that will hold the key; by default you.",
     )
     models: Models | None = None
     networks: Networks | None = None
@@ -55,5 +57,5 @@ class Rotation(BaseModel):
         default=3600,
         ge=0,
         le=int(LONGEST_OVERLAP.total_seconds()),
-        description="How long the old key still works.",
+        description="Seconds for which the old key still works.",
     )

@@ -26,11 +26,11 @@ Secret = Annotated[
         min_length=8,
         max_length=4096,
         pattern=r"^[\x21-\x7e]+$",
-        description="The provider's key. It is encrypted, and never shown again.",
+        description="The provider's key. It is stored encrypted and never shown again.",
     ),
 ]
 BaseUrl = Annotated[
-    str | None, Field(max_length=2048, description="Where the provider's API lies, if not at its own address.")
+    str | None, Field(max_length=2048, description="Base address of the API, if it is not the provider's default.")
 ]
 
 
