@@ -1,1 +1,1 @@
-"""What every model call used and cost: events, their way into SQL, rollups, exports."""
+"""Usage and cost of every model call: events, their ingestion into SQL, rollups and exports."""

@@ -1,4 +1,4 @@
-"""What operators can do with usage: a part of ``functions/operate``."""
+"""Operators' commands for usage, a part of ``functions/operate``."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class UsageCommand(msgspec.Struct, tag="usage"):
-    """Take a day's events into the books again, or hold the books of a workspace's day against what was settled."""
+    """Ingest a day's events again, or compare a workspace's day in SQL with the settled events."""
 
     action: Literal["replay", "reconcile"]
     day: date
-    """UTC."""
+    """A day in UTC."""
     workspace_id: WorkspaceId | None = None
-    """None: all; only for a replay."""
+    """None: all workspaces, which is allowed only for a replay."""
     after: tuple[str, str] | None = None
-    """Where the replay before this one ended."""
+    """The position at which the previous replay stopped."""
 
 
 def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str, Any]:
-    """Carry out a command, and return what the operator is shown; a replay that is not done says where to go on.
+    """Execute a command; return its result for the operator. An unfinished replay returns where to continue.
 
-    Raises ``invalid_command`` (400), and what reconciliation raises.
+    Raises ``invalid_command`` (400), and the errors of reconciliation.
     """
     if command.action == "reconcile":
         if command.workspace_id is None:

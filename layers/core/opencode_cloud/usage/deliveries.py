@@ -1,4 +1,4 @@
-"""Messages of the queue of exports."""
+"""Handle messages of the queue of exports."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.service import Exporting
 
 MOST_ATTEMPTS = 4
-"""Receives of a message after which its export is marked as failed."""
+"""The number of receives of a message after which its export is marked as failed."""
 
 
 class ExportDeliveries:
-    """Brings the exports of a batch further."""
+    """Continues the exports of a batch."""
 
     def __init__(self, exporting: Exporting) -> None:
         self._exporting = exporting
         self._batch = PartialBatch(ExportRequest, self._go_on, max_receives=MOST_ATTEMPTS, on_exhausted=self._give_up)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Go on with each export; answer which messages are to come again."""
+        """Continue each export; return the messages that the queue must deliver again."""
         return self._batch.handle(event)
 
     def _go_on(self, request: ExportRequest) -> None:

@@ -1,4 +1,4 @@
-"""The nouns of usage: one event for every model call. Never a prompt, never an answer."""
+"""Models of usage. Each model call has one event, which contains neither its prompt nor its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, with what it was settled on."""
+    """An event, with the counters that it was settled on."""
 
     event: UsageEvent
     counters: tuple[str, ...] = ()
@@ -22,7 +22,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sums(msgspec.Struct, kw_only=True):
-    """What calls add up to: tokens, micro-cents, milliseconds."""
+    """Sums over calls: tokens, micro-cents, milliseconds."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -34,15 +34,15 @@ class Sums(msgspec.Struct, kw_only=True):
     cost: int = 0
     charged: int = 0
     estimated: int = 0
-    """Calls whose tokens were counted by us."""
+    """Calls whose tokens the gateway counted."""
     attempts: int = 0
     total_ms: int = 0
     first_byte_ms: int = 0
     first_bytes: int = 0
-    """Calls that had a first byte: ``first_byte_ms`` is their sum."""
+    """Calls that had a first byte; ``first_byte_ms`` sums over these."""
 
     def add(self, event: UsageEvent) -> None:
-        """Count one more call."""
+        """Add one call."""
         self.calls += 1
         self.input_tokens += event.tokens.input
         self.output_tokens += event.tokens.output
@@ -60,7 +60,7 @@ class Sums(msgspec.Struct, kw_only=True):
 
 
 class Interval(StrEnum):
-    """How long one point of a series lasts, in UTC."""
+    """The length of one point of a series, in UTC."""
 
     HOUR = "hour"
     DAY = "day"
@@ -68,7 +68,7 @@ class Interval(StrEnum):
 
 
 class Dimension(StrEnum):
-    """By what usage is grouped."""
+    """The attribute by which usage is grouped."""
 
     MODEL = "model"
     MEMBER = "member"
@@ -80,26 +80,26 @@ class Dimension(StrEnum):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls somebody wants to see. ``since`` counts, ``until`` does not; both UTC without a zone."""
+    """A filter of calls. ``since`` is included, ``until`` is excluded; both are UTC without a zone."""
 
     since: datetime
     until: datetime
     only: Mapping[Dimension, str] = {}
-    """The value that each of these dimensions must have."""
+    """Required values by dimension."""
     byok: bool | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """What the calls of one group, one interval, or both add up to."""
+    """Sums over the calls of one group, one interval, or both."""
 
     start: datetime | None
     group: str | None
-    """Id or name, as the dimension has them; empty for calls without one."""
+    """Id or name of the group, depending on the dimension; empty for calls without one."""
     sums: Sums
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as SQL keeps it, with the names that people know things by, as far as these still exist."""
+    """An event as stored in SQL, with display names. Names of deleted subjects are empty."""
 
     event: UsageEvent
     at: datetime
@@ -109,17 +109,17 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def call_not_found() -> NotFound:
-    """There is no such call, or it is not the actor's to see."""
+    """Return the error for a call that does not exist or that the actor may not see."""
     return NotFound("call_not_found", "There is no call with this id, or it is not yours to see.")
 
 
 def invalid_period() -> Unprocessable:
-    """A period ends before it begins, or is too long."""
+    """Return the error for a period that ends before it begins, or is too long."""
     return Unprocessable("invalid_period", "`to` must be later than `from`, and at most 400 days.")
 
 
 def events_deleted(workspace_id: WorkspaceId, day: str) -> Conflict:
-    """Sums of a day count calls whose events were deleted."""
+    """Return the error for a day whose sums contain calls whose events were deleted."""
     return Conflict(
         "events_deleted",
         f"Events of {workspace_id} on {day} have been deleted by retention; replaying them would double-count.",
@@ -127,21 +127,21 @@ def events_deleted(workspace_id: WorkspaceId, day: str) -> Conflict:
 
 
 def sessions_by_day() -> Unprocessable:
-    """Rollups tell sessions apart by day only."""
+    """Return the error for sessions by the hour: rollups distinguish sessions by day only."""
     return Unprocessable(
         "sessions_by_day", "Usage of sessions is kept by day. Ask for the interval `day` or `month`, or for events."
     )
 
 
 class ExportFormat(StrEnum):
-    """How exported events are written."""
+    """The file format of an export."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
 class ExportState(StrEnum):
-    """How far an export is."""
+    """The state of an export."""
 
     QUEUED = "queued"
     DONE = "done"
@@ -149,16 +149,16 @@ class ExportState(StrEnum):
 
 
 class Every(StrEnum):
-    """How often a scheduled export is made, in UTC."""
+    """The period of a scheduled export, in UTC."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
-    """From Monday to Sunday."""
+    """Each week from Monday to Sunday."""
     MONTHLY = "monthly"
 
 
 class ExportFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of an export, complete in itself."""
+    """One file of an export, readable without the others."""
 
     name: str
     events: int
@@ -166,12 +166,12 @@ class ExportFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """The events of a period in files. Times are UTC without a zone."""
+    """An export of a period's events to files. Times are UTC without a zone."""
 
     id: ExportId
     workspace_id: WorkspaceId
     period: str | None = None
-    """Of a scheduled export, such as ``daily-2026-11-24``."""
+    """The period of a scheduled export, such as ``daily-2026-11-24``; None for others."""
     since: datetime
     until: datetime
     format: ExportFormat
@@ -185,20 +185,20 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
 
     def folder(self) -> str:
-        """Return where in the bucket its files are."""
+        """Return the prefix of its files in the bucket."""
         return f"usage/{self.workspace_id}/{self.id}/"
 
 
 class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A message: an export is to be gone on with."""
+    """A message that continues an export."""
 
     export_id: ExportId
     sent_at: int
-    """Seconds since the epoch; the export's row is committed right after."""
+    """Seconds since the epoch. The export's row is committed right after this time."""
 
 
 class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """Which exports are made by themselves."""
+    """A workspace's schedule of exports."""
 
     workspace_id: WorkspaceId
     every: Every
@@ -208,37 +208,37 @@ class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def export_not_found() -> NotFound:
-    """There is no such export in the workspace."""
+    """Return the error for an export that does not exist in the workspace."""
     return NotFound("export_not_found", "There is no export with this id.")
 
 
 def schedule_not_found() -> NotFound:
-    """No exports are scheduled in the workspace."""
+    """Return the error for a workspace without a schedule of exports."""
     return NotFound("schedule_not_found", "No exports are scheduled. Set a schedule with PUT.")
 
 
 def too_many_exports(most: int) -> Conflict:
-    """So many exports of a workspace are still being made."""
+    """Return the error for a workspace with ``most`` unfinished exports."""
     return Conflict("too_many_exports", f"{most} exports are still being made. Wait for one of them to be done.")
 
 
 EVENTS = "events"
-"""Beside the rollups ``hours``, ``days`` and ``sessions``: a place in which a day's calls can be added up."""
+"""The kind of tallies over events, beside those over the rollups ``hours``, ``days`` and ``sessions``."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared of one set of events, kept in two places."""
+    """The sums by which reconciliation compares a set of events that is stored in two places."""
 
     calls: int = 0
     cost: int = 0
     charged: int = 0
     tokens: int = 0
     checksum: int | None = None
-    """Of the events' ids and amounts; None where only sums are kept."""
+    """A checksum of the events' ids and amounts; None for rollups, which have no single events."""
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What the events of one counter of a budget add up to."""
+    """Sums over the events of one counter of a budget."""
 
     counter: str
     workspace_id: WorkspaceId
@@ -249,7 +249,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the counter itself says."""
+    """The values of a counter in DynamoDB."""
 
     scope: str
     unit: str
@@ -260,14 +260,14 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift: two places that ought to say the same do not."""
+    """A drift: two stores of the same data differ."""
 
     workspace_id: WorkspaceId
     day: str
     kind: str
     """``events``, ``hours``, ``days``, ``sessions`` or ``counter``."""
     subject: str = ""
-    """Key of the counter."""
+    """Key of the counter; empty for the other kinds."""
     expected: dict[str, int | None]
     found: dict[str, int | None]
     repaired: bool = False

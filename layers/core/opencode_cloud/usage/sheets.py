@@ -1,4 +1,4 @@
-"""Usage as CSV (RFC 4180). Money is written twice: in integer micro-cents, and in dollars to the last of them."""
+"""Write usage as CSV (RFC 4180). Amounts have two columns: integer micro-cents, and exact dollars."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def event_row(stored: Stored) -> tuple[Any, ...]:
 
 
 def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
-    """Return the cells of a group's, or an interval's, sums."""
+    """Return the cells of the sums of a group or an interval."""
     sums, group = line.sums, line.group or ""
     return (
         *(line.start, group, names.get(group, group), sums.calls, sums.input_tokens, sums.output_tokens),
@@ -68,9 +68,9 @@ def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, first: bool = True, plain: bool = False) -> bytes:
-    """Write rows, after the names of the columns if they are the ``first``.
+    """Format rows as CSV, with a header line if they are the ``first``.
 
-    Texts that a spreadsheet would take for a formula are quoted, unless they are for a program: ``plain``.
+    Texts that a spreadsheet would interpret as a formula are quoted, unless ``plain`` is set for a program.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -89,7 +89,7 @@ def _cell(value: Any, *, plain: bool) -> Any:
         case datetime():
             return rfc3339(value)
         case str() if not plain and value.startswith(_FORMULA):
-            # Names are other people's: a spreadsheet must not take one for a formula.
+            # Other people choose the names, so a spreadsheet must not interpret one as a formula.
             return f"'{value}"
         case _:
             return value

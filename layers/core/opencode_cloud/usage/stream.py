@@ -1,4 +1,4 @@
-"""The stream of the DynamoDB table ``usage`` to the rules of usage."""
+"""Handle the stream of the DynamoDB table ``usage``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class UsageStream:
-    """Takes in the events that calls left behind."""
+    """Ingests the events of calls."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
         self._batch = StreamBatch(_entry, self._take)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a batch in; answer which records are no events, so that they end in the dead-letter queue.
+        """Ingest a batch; return the records that are not events, so that they go to the dead-letter queue.
 
-        What follows the first of them comes again, which changes nothing. Without MySQL the whole batch comes again.
+        Records after the first of them are delivered again, which is harmless. Without MySQL, the batch is retried.
         """
         return self._batch.handle(event)
 
@@ -38,7 +38,7 @@ class UsageStream:
 
 
 def _entry(record: Mapping[str, Any]) -> Entry | None:
-    """Read a new row. Changes of rows (metadata that ends) and deletions (by TTL) are no events."""
+    """Read a new row. Updates (removed metadata) and deletions (by TTL) of rows are not events."""
     if record["eventName"] != "INSERT":
         return None
     try:

@@ -1,4 +1,4 @@
-"""HTTP to usage."""
+"""HTTP routes of usage."""
 
 from __future__ import annotations
 

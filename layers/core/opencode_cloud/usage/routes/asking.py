@@ -1,4 +1,4 @@
-"""What requests about usage have in common: the period and the filters."""
+"""The query parameters that requests about usage share: the period and the filters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opencode_cloud.usage.models import Dimension, Selection, invalid_period
 
 
 class Asked(BaseModel):
-    """Which calls are meant; what is left out means all."""
+    """A selection of calls. An omitted filter selects all calls."""
 
     since: AwareDatetime | None = Field(
         default=None, alias="from", description="The earliest time (RFC 3339); default: the first of this month, UTC."
@@ -36,7 +36,7 @@ class Asked(BaseModel):
     )
 
     def selection(self) -> Selection:
-        """Return which calls are meant; raises ``invalid_period`` for times beyond the calendar."""
+        """Return the selected calls; raises ``invalid_period`` for times beyond the calendar."""
         now = utc_now()
         month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         only = {each: str(value) for each in Dimension if (value := getattr(self, each.value)) is not None}

@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/usage/events`: every call by itself."""
+"""`/api/v1/workspaces/{workspace}/usage/events`: single model calls."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ class EventRoutes:
     def list(
         self, workspace_id: WorkspaceId, asked: Filters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Response[Page[Call]]:
-        """List model calls, the newest first: the workspace's if you may read them (`usage:read`), else your own.
+        """List model calls, the newest first: with `usage:read` the workspace's, otherwise your own.
 
-        A call appears within about a minute of its end. Neither prompts nor answers are kept.
+        A call appears within about a minute of its end. Prompts and answers are never kept.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
         found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, limit + 1)
         return document(page_of(found, limit, _place, show_call))
 
     def list_sheet(self, workspace_id: WorkspaceId, asked: Filters, cursor: Cursor = None) -> Response[str]:
-        """Get model calls as CSV, the newest first. For more than some thousands, make an export.
+        """Get model calls as CSV, the newest first. Make an export for more than a few thousand calls.
 
-        After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
+        After 5000 lines the header `Link` (rel=next) has the address of the next part, which can be appended directly.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
         found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, MOST_ROWS + 1)
         return sheet(self._gate.event, f"calls-{workspace_id}", EVENT_COLUMNS, found, event_row, _place, cursor)
 
     def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Response[Call]:
-        """Read what one model call used and cost."""
+        """Read the usage and cost of one model call."""
         return document(show_call(self._reading.event(self._gate.actor, workspace_id, call_id)))
 
 

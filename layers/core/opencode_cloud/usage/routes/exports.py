@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ExportWish(BaseModel):
-    """Which events are to be exported, by the time at which calls arrived."""
+    """The period and format of an export. The period selects calls by their time of arrival."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class ExportWish(BaseModel):
 
 
 class ExportedFile(BaseModel):
-    """One file of an export. Each is complete in itself, with up to 500,000 events, the earliest first."""
+    """One file of an export, readable without the others. It has up to 500,000 events, the earliest first."""
 
     name: str
     events: int
@@ -42,7 +42,7 @@ class ExportedFile(BaseModel):
 
 
 class ExportView(BaseModel):
-    """An export, and how far it is."""
+    """An export and its state."""
 
     id: str
     since: Instant = Field(serialization_alias="from")
@@ -63,7 +63,7 @@ class ExportDetail(ExportView):
 
 
 class ScheduleWish(BaseModel):
-    """Which exports are to be made by themselves."""
+    """The schedule to set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +72,7 @@ class ScheduleWish(BaseModel):
 
 
 class ScheduleView(BaseModel):
-    """Which exports are made by themselves."""
+    """The schedule of exports."""
 
     every: Every
     format: ExportFormat
@@ -106,29 +106,29 @@ class ExportRoutes:
         return document(page_of(found, limit, lambda export: (export.id,), show))
 
     def create(self, workspace_id: WorkspaceId, body: ExportWish) -> Response[ExportView]:
-        """Have all model calls of a period written to files. The answer comes before they are: read the export later.
+        """Export all model calls of a period to files. The export runs in the background; read its state later.
 
-        Files are kept for 30 days. Amounts are written in micro-cents and in dollars.
+        Files are kept for 30 days. They contain amounts in micro-cents and in dollars.
         """
         made = self._exports.create(self._gate.actor, workspace_id, body.since, body.until, body.format)
         return document(show(made), HTTPStatus.ACCEPTED)
 
     def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Response[ExportDetail]:
-        """Read how far an export is, and where its files can be read for the next five minutes."""
+        """Read an export's state, and the addresses of its files, which are valid for five minutes."""
         found, files = self._exports.fetch(self._gate.actor, workspace_id, export_id)
         return document(show_detail(found, files))
 
     def schedule(self, workspace_id: WorkspaceId) -> Response[ScheduleView]:
-        """Read which exports are made by themselves."""
+        """Read the schedule of exports."""
         return document(_show_schedule(self._exports.schedule(workspace_id)))
 
     def put_schedule(self, workspace_id: WorkspaceId, body: ScheduleWish) -> Response[ScheduleView]:
-        """Have an export made in the night after each day, week or month; it is in the list like any other."""
+        """Make an export in the night after each day, week or month. The list of exports includes it."""
         made = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
         return document(_show_schedule(made))
 
     def unschedule(self, workspace_id: WorkspaceId) -> Response[None]:
-        """Have no more exports made by themselves; those that were made stay."""
+        """Stop scheduled exports. Existing exports stay."""
         self._exports.delete_schedule(self._gate.actor, workspace_id)
         return nothing()
 

@@ -43,7 +43,7 @@ class FigureRoutes:
     def mount(self) -> None:
         """Add every route to the gate's app."""
         add, base = self._gate.add, f"{WORKSPACE}/usage"
-        own = Permission.USAGE_OWN  # whoever may read the workspace's has their own too; the service tells them apart
+        own = Permission.USAGE_OWN  # included in `usage:read`; the service checks which of the two applies
         add(f"GET {base}/totals", self.totals, own, "Add usage up", TAG)
         add(f"GET {base}/totals.csv", self.totals_sheet, own, "Add usage up, as CSV", TAG)
         add(f"GET {base}/series", self.series, own, "Follow usage over time", TAG)
@@ -57,10 +57,10 @@ class FigureRoutes:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Response[UsageTotals]:
-        """Read what calls add up to: the workspace's if you may read it (`usage:read`), else your own.
+        """Read the total usage: with `usage:read` the workspace's, otherwise your own.
 
-        With `group_by` also by model, member and so on, the costliest groups first. The period is widened to whole
-        hours, and for sessions to whole days; `from` and `to` of the answer say to which.
+        With `group_by` also by model, member and so on, the most expensive groups first. The period is widened to whole
+        hours, and for sessions to whole days; the answer contains the widened `from` and `to`.
         """
         wanted, actor = asked.selection(), self._gate.actor
         total = self._reading.total(actor, workspace_id, wanted)
@@ -81,7 +81,7 @@ class FigureRoutes:
     def totals_sheet(
         self, workspace_id: WorkspaceId, asked: Filters, group_by: GroupBy = None, cursor: Cursor = None
     ) -> Response[str]:
-        """Get totals by group as CSV, or one line of all calls without `group_by`.
+        """Get totals by group as CSV. Without `group_by`, get one line for all calls.
 
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
@@ -101,9 +101,9 @@ class FigureRoutes:
         limit: Points = MOST_POINTS,
         cursor: Cursor = None,
     ) -> Response[Page[UsagePoint]]:
-        """Read what calls add up to by hour, day or month (UTC), and by group with `group_by`; the earliest first.
+        """Read usage by hour, day or month (UTC), and by group with `group_by`; the earliest first.
 
-        Who may not read the workspace's usage (`usage:read`) gets their own. Intervals without calls are left out.
+        Without `usage:read` it is your own usage. Intervals without calls are left out.
         """
         lines = self._points(workspace_id, asked, interval, group_by, limit + 1, cursor)
         names = self._reading.names(group_by, lines)

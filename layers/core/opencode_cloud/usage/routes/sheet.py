@@ -1,4 +1,4 @@
-"""A part of a long table as an answer in CSV."""
+"""Answer with one page of a table in CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opencode_cloud.usage.sheets import as_csv
 
 TAG = "Usage"
 MOST_ROWS = 5000
-"""Of one sheet: sums are about 1 MB, events at most about 2.5 MB, of the 6 MB that a function may answer."""
+"""The maximum rows of one page: about 1 MB of sums or 2.5 MB of events. A function can return at most 6 MB."""
 Found = TypeVar("Found")
 
 
@@ -27,9 +27,9 @@ def sheet(
     place: Callable[[Found], tuple[Any, ...]],
     cursor: str | None,
 ) -> Response[str]:
-    """Answer with up to ``MOST_ROWS`` of what was ``found`` as CSV.
+    """Answer with the first ``MOST_ROWS`` of the ``found`` rows as CSV.
 
-    Where there is more, the header ``Link`` leads to the part after it, which begins after the ``place`` of the last.
+    If there are more, the header ``Link`` has the address of the next page, which begins after the last ``place``.
     """
     shown = found[:MOST_ROWS]
     headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}

@@ -1,4 +1,4 @@
-"""Usage as the API answers it. Amounts are integer micro-cents: US$1 is 100,000,000."""
+"""Documents of usage in the API. Amounts are integer micro-cents: US$1 is 100,000,000."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MicroCents = Annotated[int, Field(description="Micro-cents: US$1 is 100,000,000.
 
 
 class TokenCounts(BaseModel):
-    """Tokens by kind; none is counted twice, but `reasoning`, which is a part of `output`."""
+    """Tokens by kind. `reasoning` is included in `output`; the other kinds do not overlap."""
 
     input: int = Field(description="Of prompts, neither read from a cache nor written to one.")
     output: int
@@ -26,7 +26,7 @@ class TokenCounts(BaseModel):
 
 
 class UsageSums(BaseModel):
-    """What calls add up to."""
+    """Sums over calls."""
 
     calls: int = Field(description="Events. A call that was settled after it was given up for lost has two.")
     tokens: TokenCounts
@@ -39,7 +39,7 @@ class UsageSums(BaseModel):
 
 
 class GroupedUsage(BaseModel):
-    """What the calls of one group add up to."""
+    """Sums over the calls of one group."""
 
     group: str = Field(description="Id or name of the group; empty for calls without one.")
     name: str = Field(description="How people call the member, service account or key; else as `group`.")
@@ -47,7 +47,7 @@ class GroupedUsage(BaseModel):
 
 
 class UsagePoint(BaseModel):
-    """What the calls of one interval, or of one group within it, add up to."""
+    """Sums over the calls of one interval, or of one group within it."""
 
     start: Instant
     group: str | None = Field(description="Null if the series is not grouped.")
@@ -56,7 +56,7 @@ class UsagePoint(BaseModel):
 
 
 class UsageTotals(BaseModel):
-    """What all selected calls add up to, and the costliest groups of them if `group_by` is given."""
+    """Sums over all selected calls, and with `group_by` over the most expensive groups."""
 
     since: Instant = Field(serialization_alias="from")
     until: Instant = Field(serialization_alias="to")
@@ -66,7 +66,7 @@ class UsageTotals(BaseModel):
 
 
 class Call(BaseModel):
-    """The event that a model call left behind."""
+    """The event of a model call."""
 
     id: str
     at: Instant = Field(description="When the call arrived.")
@@ -102,7 +102,7 @@ class Call(BaseModel):
 
 
 def show_sums(sums: Sums) -> UsageSums:
-    """Return sums as the API answers them."""
+    """Return sums as the API shows them."""
     return UsageSums(
         calls=sums.calls,
         tokens=TokenCounts(
@@ -123,13 +123,13 @@ def show_sums(sums: Sums) -> UsageSums:
 
 
 def show_group(line: Line, names: Mapping[str, str]) -> GroupedUsage:
-    """Return a group's sums as the API answers them."""
+    """Return a group's sums as the API shows them."""
     group = line.group or ""
     return GroupedUsage(group=group, name=names.get(group, group), usage=show_sums(line.sums))
 
 
 def show_point(line: Line, by: Dimension | None, names: Mapping[str, str]) -> UsagePoint:
-    """Return one point of a series as the API answers it."""
+    """Return one point of a series as the API shows it."""
     if line.start is None:
         raise ValueError("a point of a series has a start")
     name = None if by is None else names.get(line.group or "", line.group or "")
@@ -137,7 +137,7 @@ def show_point(line: Line, by: Dimension | None, names: Mapping[str, str]) -> Us
 
 
 def show_call(stored: Stored) -> Call:
-    """Return an event as the API answers it."""
+    """Return an event as the API shows it."""
     event, tokens = stored.event, stored.event.tokens
     return Call(
         id=event.id,

@@ -1,4 +1,4 @@
-"""The rules of usage."""
+"""Rules of usage."""
 
 from opencode_cloud.usage.service.exporting import Exporting, Exports
 from opencode_cloud.usage.service.ingesting import Ingest

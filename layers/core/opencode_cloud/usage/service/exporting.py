@@ -1,4 +1,4 @@
-"""Exports: the events of a period in files, asked for by people or a schedule and made in the background."""
+"""Exports: write the events of a period to files in the background, for people or by a schedule."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
 
 MOST_UNFINISHED = 10
 EVENTS_A_FILE = 500_000
-"""Of CSV about 200 MB, which a function's own disk bears."""
+"""About 200 MB of CSV, which fits on a function's local disk."""
 EVENTS_A_READ = 5000
 STEP_SECONDS = 90
-"""After so long a message is done, and another one goes on: a file more takes less than the rest of the time limit."""
+"""Seconds after which another message continues. One more file takes less than the rest of the time limit."""
 KEPT = timedelta(days=30)
-"""How long files are kept: by the bucket's own rule."""
+"""The retention of files, which a lifecycle rule of the bucket enforces."""
 COMMITTED_SECONDS = 60
 Convert = Callable[[Path, Sequence[str], Path], None]
 SCHEDULER = "schedule"
 
 
 class Exports:
-    """What people do with exports of a workspace."""
+    """Create, list and schedule exports of a workspace."""
 
     def __init__(
         self, outbox: Outbox, audit: AuditTrail, store: ExportStore, queue: ExportQueue, files: ExportFiles
@@ -68,7 +68,7 @@ class Exports:
     def create(
         self, actor: Actor, workspace_id: WorkspaceId, since: datetime, until: datetime, form: ExportFormat
     ) -> Export:
-        """Have the events of a period written to files; raises ``invalid_period`` or ``too_many_exports``."""
+        """Start an export of a period's events; raises ``invalid_period`` or ``too_many_exports``."""
         now = utc_now()
         checked(Selection(since=since, until=min(until, now)))
         export = Export(
@@ -90,7 +90,7 @@ class Exports:
         return export
 
     def of_workspace(self, workspace_id: WorkspaceId, after: str | None, limit: int) -> Sequence[Export]:
-        """Return exports, the newest first, that follow the id ``after``."""
+        """Return exports that follow the id ``after``, the newest first."""
         return self._store.of_workspace(workspace_id, after, limit)
 
     def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Export:
@@ -103,9 +103,9 @@ class Exports:
     def fetch(
         self, actor: Actor, workspace_id: WorkspaceId, export_id: ExportId
     ) -> tuple[Export, Sequence[tuple[ExportFile, str]]]:
-        """Return an export and its files, each with an address for some minutes; that they were handed out is recorded.
+        """Return an export and its files, each with an address valid for some minutes; record this in the audit log.
 
-        Raises ``export_not_found``. An export that is not done has no files, nor has one whose time is over.
+        Raises ``export_not_found``. An unfinished export and one older than :data:`KEPT` have no files.
         """
         found = self.get(workspace_id, export_id)
         if found.state is not ExportState.DONE or found.created_at + KEPT < utc_now():
@@ -122,7 +122,7 @@ class Exports:
         return found
 
     def put_schedule(self, actor: Actor, workspace_id: WorkspaceId, every: Every, form: ExportFormat) -> ExportSchedule:
-        """Have exports made by themselves, each when its period is over."""
+        """Schedule exports. Each is made when its period is over."""
         schedule = ExportSchedule(
             workspace_id=workspace_id, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
         )
@@ -134,7 +134,7 @@ class Exports:
         return schedule
 
     def delete_schedule(self, actor: Actor, workspace_id: WorkspaceId) -> None:
-        """Have no more exports made by themselves; raises ``schedule_not_found``."""
+        """Stop scheduled exports; raises ``schedule_not_found``."""
         with self._outbox.unit() as unit:
             if not self._store.delete_schedule(unit.connection, workspace_id):
                 raise schedule_not_found()
@@ -143,7 +143,7 @@ class Exports:
 
 
 class Exporting:
-    """Makes exports: each message brings one some files further."""
+    """Makes exports. Each message writes the next files of one export."""
 
     def __init__(
         self,
@@ -165,9 +165,9 @@ class Exporting:
         self._events_a_file = events_a_file
 
     def go_on(self, asked: ExportRequest) -> bool:
-        """Write the next files of an export; False when its row may still be committed, so ask again.
+        """Write the next files of an export. Return False if its row may not be committed yet; the caller must retry.
 
-        To ask twice is safe: of two who write the same file, one gets to go on.
+        Concurrent calls are safe: if two write the same file, only one of them advances the export.
         """
         export = self._store.get(asked.export_id)
         if export is None:
@@ -184,14 +184,14 @@ class Exporting:
         return True
 
     def give_up(self, asked: ExportRequest) -> None:
-        """Mark an export as failed that could not be made in several attempts."""
+        """Mark an export as failed after several failed attempts."""
         export = self._store.get(asked.export_id)
         if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
             log.count("ExportsFailed")
             logger.error("an export is given up", extra={"export": export.id})
 
     def make_scheduled(self, now: datetime | None = None) -> int:
-        """Begin the exports whose period is over, each once, and those again that were left behind; return how many."""
+        """Start exports whose period is over, each once, and restart unfinished ones; return the number of both."""
         now = now or utc_now()
         begun = 0
         for schedule in self._store.schedules():
@@ -216,14 +216,14 @@ class Exporting:
         return begun + len(left)
 
     def purge(self) -> int:
-        """Delete the rows of exports whose files are gone; return how many."""
+        """Delete the rows of exports whose files have expired; return their number."""
         total = 0
         while purged := self._store.purge(utc_now() - KEPT):
             total += purged
         return total
 
     def _write_one(self, export: Export) -> Export | None:
-        """Write the next file; return the export as it is now, None when somebody else was faster."""
+        """Write the next file; return the updated export, or None if it is done or another process advanced it."""
         after = (export.after_at, export.after_id) if export.after_at and export.after_id else None
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "events.csv")
@@ -247,7 +247,7 @@ class Exporting:
     def _write_csv(
         self, export: Export, after: tuple[datetime, str] | None, target: Path
     ) -> tuple[int, tuple[datetime, str] | None]:
-        """Write up to a file of events that follow ``after``; return how many, and the key of the last."""
+        """Write at most one file of events that follow ``after``; return their number, and the key of the last."""
         selection = Selection(since=export.since, until=export.until)
         plain = export.format is ExportFormat.PARQUET
         written = 0
@@ -267,12 +267,12 @@ class Exporting:
 
 
 def request(export_id: ExportId) -> ExportRequest:
-    """Return the message that brings an export further."""
+    """Return the message that continues an export."""
     return ExportRequest(export_id=export_id, sent_at=now_seconds())
 
 
 def last_period(every: Every, now: datetime) -> tuple[datetime, datetime]:
-    """Return the latest period that is over: a day, a week from Monday, or a month, UTC."""
+    """Return the last complete period in UTC: a day, a week from Monday, or a month."""
     today = day_start(now)
     match every:
         case Every.DAILY:

@@ -1,4 +1,4 @@
-"""Taking events into MySQL: each once, however often, in whatever order and company it comes."""
+"""Ingest events into MySQL: each exactly once, regardless of repetition, order and batches."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.store.ledger import Ledger
 
 AT_ONCE = 500
-"""Events of one transaction."""
+"""The maximum number of events in one transaction."""
 CONFLICTS = Backoff(first=0.1, longest=3.2, attempts=8)
-"""Attempts of a transaction that meets others. The pauses are 9.5 s together at most."""
+"""Attempts of a transaction that conflicts with others. The pauses add up to at most 9.5 s."""
 _LENGTHS = (
     dict.fromkeys(("model", "upstream_model"), 128)
     | dict.fromkeys(("upstream", "price", "error", "session", "request", "correlation_id"), 64)
     | dict.fromkeys(("format", "outcome"), 16)
 )
-"""Characters that SQL keeps of texts, some of which are the client's."""
+"""Maximum lengths of text columns, in characters. Some of the texts come from clients."""
 
 
 class Ingest:
-    """Takes events in."""
+    """Writes events and their sums."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def take(self, entries: Sequence[Entry]) -> int:
-        """Take events into MySQL; return how many were new.
+        """Write events to MySQL; return the number of new ones.
 
-        An event's row and all sums that it counts in are written in one transaction, by whoever wrote the row. So
-        taking the same events again, later, elsewhere at the same time or in other groups changes nothing.
+        The transaction that inserts an event's row also updates all sums that contain the event. So repeating the
+        same events, later, concurrently or in other batches, changes nothing.
 
         Raises:
-            Unavailable: MySQL cannot be reached, or others were in the way for too long. What was taken stays taken.
+            Unavailable: MySQL cannot be reached, or conflicts lasted too long. Committed events stay committed.
         """
-        # Of events with one id in one batch, the first is as good as the others.
+        # Events with the same id are equal, so keep the first of each.
         unique = {entry.event.id: entry for entry in reversed(entries)}
         ordered = sorted(unique.values(), key=lambda entry: entry.event.id)
         new = 0
@@ -71,12 +71,12 @@ class Ingest:
 
 
 def _busy(error: Unavailable) -> bool:
-    """Tell whether other transactions were in the way, so that the same one may succeed in a moment."""
+    """Return whether the transaction conflicted with others, so that a retry may succeed."""
     return error.code == "database_busy"
 
 
 def _bounded(entry: Entry) -> Entry:
-    """Cut texts to what columns take: a client's long id must not keep a call's cost out of the books."""
+    """Truncate texts to the columns' lengths, so that a client's long id does not prevent counting a call's cost."""
     event: UsageEvent = entry.event
     cut = {
         name: getattr(event, name)[:length] for name, length in _LENGTHS.items() if len(getattr(event, name)) > length

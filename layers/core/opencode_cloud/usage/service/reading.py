@@ -1,4 +1,4 @@
-"""Looking at usage: who may see which calls, and what they add up to."""
+"""Read usage: the calls that an actor may see, and sums over them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _DAY = timedelta(days=1)
 
 
 class Reading:
-    """Reads usage. Who may not read that of the workspace (``usage:read``) sees their own calls only."""
+    """Reads usage. Without ``usage:read``, actors see only their own calls."""
 
     def __init__(self, figures: Figures, archive: EventArchive) -> None:
         self._figures = figures
         self._archive = archive
 
     def total(self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
-        """Return what calls add up to; raises ``not_permitted`` or ``invalid_period``."""
+        """Return sums over calls; raises ``not_permitted`` or ``invalid_period``."""
         return self._figures.total(workspace_id, whole(visible(actor, wanted), None, None))
 
     def groups(
@@ -55,7 +55,7 @@ class Reading:
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[Line]:
-        """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
+        """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
         return self._figures.groups(workspace_id, whole(visible(actor, wanted), None, by), by, after, limit)
 
     def series(
@@ -68,12 +68,12 @@ class Reading:
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> Sequence[Line]:
-        """Return what calls add up to by interval, and group if wanted, the earliest first, after (start, group)."""
+        """Return sums by interval, and by group if given, that follow ``after`` (start, group), the earliest first."""
         selection = whole(visible(actor, wanted), interval, by)
         return self._figures.series(workspace_id, selection, interval, by, after, limit)
 
     def names(self, by: Dimension | None, lines: Sequence[Line]) -> Mapping[str, str]:
-        """Return how people call the groups of ``lines``, as far as they have names."""
+        """Return the display names of the groups of ``lines`` that have one."""
         if by is None:
             return {}
         return self._figures.names(by, sorted({line.group for line in lines if line.group}))
@@ -81,7 +81,7 @@ class Reading:
     def events(
         self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
-        """Return events, the newest first, that follow the key ``after`` (time, id)."""
+        """Return events that follow the key ``after`` (time, id), the newest first."""
         return self._archive.newest(workspace_id, checked(visible(actor, wanted)), after, limit)
 
     def event(self, actor: Actor, workspace_id: WorkspaceId, call_id: CallId) -> Stored:
@@ -97,7 +97,7 @@ class Reading:
 
 
 def visible(actor: Actor, wanted: Selection) -> Selection:
-    """Narrow a selection to what the actor may see; raises ``not_permitted`` if they ask for others' calls by name."""
+    """Restrict a selection to the actor's calls; raises ``not_permitted`` if it names another member or account."""
     if actor.may(Permission.USAGE_READ):
         return wanted
     dimension, own = _own(actor)
@@ -109,14 +109,14 @@ def visible(actor: Actor, wanted: Selection) -> Selection:
 
 def checked(wanted: Selection) -> Selection:
     """Return ``wanted``; raises ``invalid_period``."""
-    # The calendar ends with 9999, and what is reckoned from a time must not lead beyond.
+    # `datetime` ends with the year 9999, and later calculations must not exceed it.
     if not timedelta(0) < wanted.until - wanted.since <= LONGEST or wanted.until.year == MAXYEAR:
         raise invalid_period()
     return wanted
 
 
 def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) -> Selection:
-    """Widen a period to the whole hours of rollups, or days where sessions are told apart.
+    """Widen a period to the whole hours of rollups, or to whole days if it distinguishes sessions.
 
     Raises ``invalid_period``, or ``sessions_by_day`` for sessions by the hour.
     """
@@ -130,7 +130,7 @@ def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) ->
         until += length
     now = utc_now()
     if interval is not Interval.HOUR and until > now:
-        # Nothing lies after now: so today is read as a whole day, not hour by hour.
+        # There are no calls after now, so read today as a whole day, not hour by hour.
         until = max(until, day_start(now) + _DAY)
     return msgspec.structs.replace(wanted, since=start(wanted.since), until=until)
 

@@ -1,4 +1,4 @@
-"""Holding the books against what was settled: every night, and for operators who replay a day."""
+"""Compare SQL with the settled events in DynamoDB, every night; and replay a day for operators."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from opencode_cloud.usage.store.table import CounterTable, UsageTable
 
 DAYS = 2
-"""That are compared each night: what was settled late is in the day of the call."""
+"""Days that are compared each night. A late settlement counts on the day of its call, so one day is too few."""
 SETTLED_SECONDS = 3600
-"""After so long nothing is under way any more: a call takes 15 minutes at most, its lease little longer."""
+"""Age in seconds at which calls are settled. A call takes at most 15 minutes; its lease is slightly longer."""
 COUNTERS_AT_ONCE = 500
 REPLAY_SECONDS = 60
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """How far a replay came."""
+    """The progress of a replay."""
 
     events: int
-    """That were read."""
+    """Number of events that were read."""
     new: int
-    """That had been missing."""
+    """Number of events that SQL lacked."""
     after: tuple[str, str] | None
-    """Workspace and call after which to go on; None: all is done."""
+    """Workspace and call after which to continue; None: the replay is complete."""
 
 
 class Reconciliation:
-    """Compares, takes in what is missing, and reports each drift: log, metric ``LedgerDrift``, row."""
+    """Compares, ingests missing events, and reports each drift to the log, the metric ``LedgerDrift`` and SQL."""
 
     def __init__(self, checks: CheckStore, table: UsageTable, counters: CounterTable, ingest: Ingest) -> None:
         self._checks = checks
@@ -52,7 +52,7 @@ class Reconciliation:
         self._ingest = ingest
 
     def run(self) -> int:
-        """Compare the days that are over, then the counters whose windows are; return how many drifts there were."""
+        """Compare complete days, then counters whose windows are over; return the number of drifts."""
         today = day_start(utc_now() - timedelta(seconds=SETTLED_SECONDS))
         drifts = 0
         for back in range(DAYS, 0, -1):
@@ -65,9 +65,9 @@ class Reconciliation:
         return drifts
 
     def check_day(self, workspace_id: WorkspaceId, day: datetime) -> int:
-        """Compare a workspace's day in DynamoDB, in SQL, and in the rollups; return how many drifts there were.
+        """Compare a workspace's day in DynamoDB, in SQL, and in the rollups; return the number of drifts.
 
-        Events that SQL lacks are taken in, which mends the rollups too; but not where they were deleted.
+        Events that SQL lacks are ingested, which also repairs the rollups; except where retention deleted events.
         """
         name, until = f"{day:%Y-%m-%d}", day + timedelta(days=1)
         truth = tally(entry.event for page in self._table.day(workspace_id, name) for entry in page)
@@ -87,9 +87,9 @@ class Reconciliation:
         return drifts
 
     def check_counters(self) -> int:
-        """Compare counters of budgets with the events that were settled on them; return how many drifts there were.
+        """Compare counters of budgets with the events that were settled on them; return the number of drifts.
 
-        A window is compared once it is over and settled. One that never ends is compared whenever it has been quiet.
+        A window is compared once, when it is over and settled. A window that never ends is compared when it is idle.
         """
         quiet = utc_now() - timedelta(seconds=SETTLED_SECONDS)
         settled = now_seconds() - SETTLED_SECONDS
@@ -109,9 +109,9 @@ class Reconciliation:
         return drifts
 
     def replay(self, day: str, workspace_id: WorkspaceId | None, after: tuple[str, str] | None) -> Replayed:
-        """Take in a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute; what is there stays.
+        """Ingest a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute. Existing events stay.
 
-        Raises ``events_deleted`` (409) where retention has been.
+        Raises ``events_deleted`` (409) if retention has deleted events of the day.
         """
         start = datetime.fromisoformat(day)
         until = start + timedelta(days=1)
@@ -130,7 +130,7 @@ class Reconciliation:
         return Replayed(read, new, None)
 
     def _check_open(self, spent: Spent, counter: Counted) -> int:
-        """Compare a counter that goes on: a difference counts only if it stays when today's events have come."""
+        """Compare a counter without an end. Report a difference only if it remains after ingesting recent events."""
         if counter.reserved or counter.spent == amount(spent, counter):
             return 0
         today = day_start(utc_now())
@@ -176,12 +176,12 @@ class Reconciliation:
 
 
 def _deleted(found: Mapping[str, Tally]) -> bool:
-    """Tell whether sums by day, which are kept longer, count calls whose events are gone."""
+    """Return whether the sums by day, which are kept longer, contain calls whose events were deleted."""
     return found["days"].calls > found[EVENTS].calls
 
 
 def tally(events: Iterable[UsageEvent]) -> Tally:
-    """Return what events add up to."""
+    """Return sums over events."""
     calls = cost = charged = tokens = checksums = 0
     for event in events:
         calls += 1
@@ -193,14 +193,14 @@ def tally(events: Iterable[UsageEvent]) -> Tally:
 
 
 def checksum(event: UsageEvent) -> int:
-    """Return a number that changes with the event's id and every amount of it."""
+    """Return a checksum over the event's id and all of its amounts."""
     used = event.tokens
     parts = (event.id, event.cost, event.charged, used.input, used.output, used.cache_read, used.cache_write)
     return zlib.crc32("|".join(map(str, (*parts, used.cache_write_1h))).encode())
 
 
 def amount(spent: Spent, counter: Counted) -> int:
-    """Return what of the events' sums counts on a counter."""
+    """Return the one of the events' sums that the counter counts."""
     if counter.scope == Scope.BALANCE:
         return spent.charged
     amounts = {Unit.COST: spent.cost, Unit.TOKENS: spent.tokens, Unit.REQUESTS: spent.requests}

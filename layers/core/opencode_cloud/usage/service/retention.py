@@ -1,4 +1,4 @@
-"""Ending what has been kept long enough. Sums by hour and day stay, as long as their workspace is there."""
+"""Delete expired usage. Sums by hour and day stay as long as their workspace exists."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 DEFAULT_DAYS = 400
 MOST_BATCHES = 500
-"""Of one workspace and kind a night: half a million events. The rest is done the next nights."""
+"""Batches per workspace and kind in one night: half a million events. The next nights delete the rest."""
 COUNTERS = timedelta(days=60)
-"""How long sums of counters stay after they were compared: events may still be replayed."""
+"""The retention of counters' sums after their comparison. Events may still be replayed in this time."""
 
 
 class Retention:
-    """Deletes events, metadata and sums of sessions, and everything of workspaces that are gone."""
+    """Deletes expired events, metadata and sums of sessions, and all rows of deleted workspaces."""
 
     def __init__(self, store: PurgeStore, table: UsageTable, days: int = DEFAULT_DAYS) -> None:
         """Keep events for ``days``."""
@@ -32,7 +32,7 @@ class Retention:
         self._kept = timedelta(days=days)
 
     def run(self) -> int:
-        """Delete what has been kept long enough; return how many rows."""
+        """Delete expired rows; return their number."""
         now = utc_now()
         alive = self._store.alive()
         total = 0
@@ -50,7 +50,7 @@ class Retention:
         return total
 
     def _metadata(self, workspace_id: WorkspaceId, days: int) -> int:
-        """Remove metadata that is older than ``days``, in DynamoDB first: SQL knows where it is."""
+        """Remove metadata older than ``days``. Delete from DynamoDB first, because SQL holds the keys of its rows."""
         before = utc_now() - timedelta(days=days)
 
         def batch() -> int:

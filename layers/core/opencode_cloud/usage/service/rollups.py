@@ -1,4 +1,4 @@
-"""Adding events up: a rollup is a function of the set of its events, whatever the order in which they came."""
+"""Sum events up. A rollup depends only on the set of its events, not on their order."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from opencode_cloud.usage.models import Sums
 
 
 class Group(NamedTuple):
-    """Which events are added up together: a row of a rollup, by the names of its columns."""
+    """The group of an event in a rollup: its values of the rollup's key columns."""
 
     workspace_id: WorkspaceId
     start: datetime
     session: str
-    """Empty in rollups that do not tell sessions apart."""
+    """Empty in rollups that do not distinguish sessions."""
     model: str
     upstream: str
     member_id: MemberId
@@ -29,23 +29,23 @@ class Group(NamedTuple):
 
     @property
     def grouping(self) -> bytes:
-        """What stands for all columns but workspace and start in the row's key."""
+        """Hash that represents all columns except workspace and start in the row's key."""
         told_apart = (*self[2:8], str(int(self.byok)), self.outcome)
         return hashlib.sha256("\0".join(told_apart).encode()).digest()
 
 
 def moment(event: UsageEvent) -> datetime:
-    """Return when the call arrived: UTC, without a zone."""
+    """Return the call's time of arrival in UTC, without a zone."""
     return datetime.fromtimestamp(event.at / 1000, UTC).replace(tzinfo=None)
 
 
 def hour_start(at: datetime) -> datetime:
-    """Return the start of the hour that ``at`` is in."""
+    """Return the start of the hour that contains ``at``."""
     return at.replace(minute=0, second=0, microsecond=0)
 
 
 def day_start(at: datetime) -> datetime:
-    """Return the start of the day that ``at`` is in."""
+    """Return the start of the day that contains ``at``."""
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -62,7 +62,7 @@ def day_of(event: UsageEvent) -> datetime:
 def fold(
     events: Iterable[UsageEvent], start: Callable[[UsageEvent], datetime], *, sessions: bool = False
 ) -> dict[Group, Sums]:
-    """Add events up by the time of ``start``, and by session where these are told apart."""
+    """Sum events up by the time that ``start`` returns, and by session if ``sessions``."""
     found: dict[Group, Sums] = {}
     for event in events:
         group = Group(

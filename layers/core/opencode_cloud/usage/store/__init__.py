@@ -1,1 +1,1 @@
-"""Where usage is kept, in DynamoDB, MySQL and S3: the only room of the feature that knows AWS or SQL."""
+"""Storage of usage in DynamoDB, MySQL and S3. Only this package of the feature uses AWS or SQL."""

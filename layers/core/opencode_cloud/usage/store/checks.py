@@ -1,4 +1,4 @@
-"""What SQL says of a day and of counters, and what reconciliation found."""
+"""Sums of days and counters in MySQL for reconciliation, and its findings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROLLUPS: Mapping[str, Table] = {"hours": usage_hours, "days": usage_days, "sessions": usage_sessions}
 _COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_1h_tokens")
-"""Reasoning is a part of output."""
+"""Token columns to sum up. Reasoning is left out because output includes it."""
 
 
 class CheckStore:
@@ -40,13 +40,13 @@ class CheckStore:
         self._database = database
 
     def workspaces(self, since: datetime, until: datetime) -> Sequence[WorkspaceId]:
-        """Return the workspaces that there are, and those that used something in a period."""
+        """Return the workspaces that exist or that had usage in a period."""
         used = select(usage_days.c.workspace_id).where(usage_days.c.start >= since, usage_days.c.start < until)
         with self._database.transaction() as connection:
             return sorted(connection.execute(union(select(workspaces.c.id), used)).scalars())
 
     def tallies(self, workspace_id: WorkspaceId, since: datetime, until: datetime) -> Mapping[str, Tally]:
-        """Return what events and each rollup of a workspace's period add up to, all of one moment."""
+        """Return sums over the events and each rollup of a workspace's period, read in one consistent query."""
         parts = [_events(workspace_id, since, until)]
         parts += [_rollup(name, table, workspace_id, since, until) for name, table in ROLLUPS.items()]
         with self._database.transaction() as connection:
@@ -54,7 +54,7 @@ class CheckStore:
             return {row["kind"]: _tally(row) for row in found}
 
     def spent(self, after: str, before: datetime, limit: int) -> Sequence[Spent]:
-        """Return sums of counters that have had no event since ``before`` and are yet to be compared, by key."""
+        """Return sums of counters without an event since ``before`` that were not compared yet, ordered by key."""
         column = usage_counters.c
         query = select(*(column[name] for name in Spent.__struct_fields__)).where(
             column.reconciled_at.is_(None), column.counter > after, column.last_at < before
@@ -71,7 +71,7 @@ class CheckStore:
             return _spent(connection.execute(query).mappings().one())
 
     def mark(self, counters: Sequence[Spent]) -> None:
-        """Note that counters were compared, unless they have had events since they were read."""
+        """Mark counters as compared, unless they have had events since they were read."""
         column = usage_counters.c
         with self._database.transaction() as connection:
             for each in sorted(counters, key=lambda each: each.counter):
@@ -80,7 +80,7 @@ class CheckStore:
                 connection.execute(query.values(reconciled_at=utc_now()))
 
     def record(self, finding: Finding) -> None:
-        """Write down what was found."""
+        """Insert a finding."""
         row = {"id": new_id("rec"), "found_at": utc_now(), **msgspec.structs.asdict(finding)}
         with self._database.transaction() as connection:
             connection.execute(reconciliations.insert(), row)
@@ -88,7 +88,7 @@ class CheckStore:
 
 def _events(workspace_id: WorkspaceId, since: datetime, until: datetime) -> Select[*tuple[Any, ...]]:
     column = usage_events.c
-    # As `checksum` of opencode_cloud.usage.service.reconciling does it.
+    # Must equal `checksum` of opencode_cloud.usage.service.reconciling.
     text = func.concat_ws("|", column.id, column.cost, column.charged, *(column[name] for name in _COUNTED))
     query = select(
         literal(EVENTS).label("kind"),

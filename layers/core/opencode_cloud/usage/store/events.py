@@ -1,4 +1,4 @@
-"""Reading events in MySQL."""
+"""Read events in MySQL."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ _EVENTS = (
 
 
 class EventArchive:
-    """The table ``usage_events``, for reading."""
+    """Reads of the table ``usage_events``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Stored | None:
-        """Return an event of a workspace."""
+        """Return an event of a workspace; None when it does not exist."""
         found = self._read(_EVENTS.where(usage_events.c.id == call_id, usage_events.c.workspace_id == workspace_id))
         return found[0] if found else None
 
     def newest(
         self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
-        """Return selected events, the newest first, that follow the key ``after`` (time, id)."""
+        """Return selected events that follow the key ``after`` (time, id), the newest first."""
         query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
-            # The first condition says nothing new, but it is what the index is searched by.
+            # The first condition is redundant, but lets MySQL use the index.
             query = query.where(column.at <= after[0], or_(column.at < after[0], column.id < after[1]))
         return self._read(query.order_by(column.at.desc(), column.id.desc()).limit(limit))
 
     def oldest(
         self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Stored]:
-        """The same from the oldest to the newest."""
+        """Return selected events that follow the key ``after`` (time, id), the oldest first."""
         query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
             query = query.where(column.at >= after[0], or_(column.at > after[0], column.id > after[1]))

@@ -1,4 +1,4 @@
-"""Exports and their schedules in MySQL, their messages in a queue, their files in S3."""
+"""Store exports and schedules in MySQL, send their messages to a queue, and store their files in S3."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
 
 ADDRESS_SECONDS = 300
-"""How long the address of a file can be used."""
+"""The validity of a file's address, in seconds."""
 COMMIT_SECONDS = 1
 PURGED_AT_ONCE = 500
 
@@ -32,7 +32,7 @@ class ExportStore:
         self._database = database
 
     def add(self, connection: Connection, export: Export) -> bool:
-        """Write a new export; False when there is one of the same period and format."""
+        """Insert an export; False when one with the same period and format exists."""
         row = msgspec.to_builtins(export, builtin_types=(datetime,))
         statement = insert(usage_exports).values(row).on_duplicate_key_update(id=usage_exports.c.id)
         connection.execute(statement)
@@ -40,13 +40,13 @@ class ExportStore:
         return connection.execute(ours).first() is not None
 
     def unfinished(self, connection: Connection, workspace_id: WorkspaceId) -> int:
-        """Return how many exports of a workspace are still being made."""
+        """Return the number of unfinished exports of a workspace."""
         column = usage_exports.c
         query = select(func.count()).where(column.workspace_id == workspace_id, column.state == ExportState.QUEUED)
         return connection.execute(query).scalar_one()
 
     def get(self, export_id: ExportId, workspace_id: WorkspaceId | None = None) -> Export | None:
-        """Return an export, of ``workspace_id`` if given."""
+        """Return an export, of ``workspace_id`` if given; None when it does not exist."""
         query = select(usage_exports).where(usage_exports.c.id == export_id)
         if workspace_id is not None:
             query = query.where(usage_exports.c.workspace_id == workspace_id)
@@ -55,7 +55,7 @@ class ExportStore:
         return _export(row) if row else None
 
     def of_workspace(self, workspace_id: WorkspaceId, after: str | None, limit: int) -> Sequence[Export]:
-        """Return exports of a workspace, the newest first, that follow the id ``after``."""
+        """Return exports of a workspace that follow the id ``after``, the newest first."""
         query = select(usage_exports).where(usage_exports.c.workspace_id == workspace_id)
         if after is not None:
             query = query.where(usage_exports.c.id < after)
@@ -64,7 +64,7 @@ class ExportStore:
             return [_export(row) for row in rows]
 
     def advance(self, export: Export, values: Mapping[str, Any]) -> bool:
-        """Set columns of an export, unless somebody has gone on with it since ``export`` was read; False then."""
+        """Set columns of an export; False when another process has advanced it since ``export`` was read."""
         column = usage_exports.c
         same_place = column.after_id.is_(None) if export.after_id is None else column.after_id == export.after_id
         query = usage_exports.update().where(column.id == export.id, column.state == ExportState.QUEUED, same_place)
@@ -72,14 +72,14 @@ class ExportStore:
             return connection.execute(query.values(dict(values))).rowcount == 1
 
     def left_behind(self, before: datetime) -> Sequence[str]:
-        """Return exports that were asked for before a time and are not done."""
+        """Return unfinished exports that were created before a time."""
         column = usage_exports.c
         query = select(column.id).where(column.state == ExportState.QUEUED, column.created_at < before)
         with self._database.transaction() as connection:
             return connection.execute(query).scalars().all()
 
     def purge(self, before: datetime) -> int:
-        """Delete exports that were made before a time, some at once; return how many."""
+        """Delete one batch of exports that were created before a time; return their number."""
         column = usage_exports.c
         with self._database.transaction() as connection:
             ids = connection.execute(select(column.id).where(column.created_at < before).limit(PURGED_AT_ONCE))
@@ -89,7 +89,7 @@ class ExportStore:
         return len(found)
 
     def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule | None:
-        """Return the schedule of a workspace."""
+        """Return the schedule of a workspace; None when it has none."""
         query = select(usage_export_schedules).where(usage_export_schedules.c.workspace_id == workspace_id)
         with self._database.transaction() as connection:
             row = connection.execute(query).mappings().first()
@@ -102,7 +102,7 @@ class ExportStore:
             return [_schedule(row) for row in rows]
 
     def put_schedule(self, connection: Connection, schedule: ExportSchedule) -> None:
-        """Write the schedule of a workspace over the one that it had."""
+        """Insert or replace the schedule of a workspace."""
         row = msgspec.to_builtins(schedule, builtin_types=(datetime,))
         statement = insert(usage_export_schedules).values(row)
         changes: dict[str, Any] = {name: statement.inserted[name] for name in row if name != "workspace_id"}
@@ -115,13 +115,13 @@ class ExportStore:
 
 
 class ExportQueue:
-    """Exports that ``functions/ledger`` is to make, or to go on with."""
+    """Sends messages of exports that ``functions/ledger`` starts or continues."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def send(self, request: ExportRequest) -> None:
-        """Have an export made; it is looked for a second later."""
+        """Send a message, delayed by a second so that the export's row is committed before it arrives."""
         aws.sqs().send_message(
             QueueUrl=self._url, MessageBody=msgspec.json.encode(request).decode(), DelaySeconds=COMMIT_SECONDS
         )
@@ -134,11 +134,11 @@ class ExportFiles:
         self._bucket = bucket
 
     def put(self, export: Export, name: str, content: Path) -> None:
-        """Store a file, in parts where it is large."""
+        """Upload a file, in parts if it is large."""
         aws.s3().upload_file(str(content), self._bucket, export.folder() + name)
 
     def addresses(self, export: Export) -> Iterator[tuple[ExportFile, str]]:
-        """Return the files, each with an address at which it can be read for :data:`ADDRESS_SECONDS`."""
+        """Return the files, each with an address that is valid for :data:`ADDRESS_SECONDS`."""
         for file in export.files:
             place = {"Bucket": self._bucket, "Key": export.folder() + file.name}
             yield file, aws.s3().generate_presigned_url("get_object", Params=place, ExpiresIn=ADDRESS_SECONDS)

@@ -1,4 +1,4 @@
-"""Reading rollups: totals and series of a workspace, whatever the number of events behind them."""
+"""Read rollups: totals and series of a workspace. The cost does not depend on the number of events."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ COLUMNS: Mapping[Dimension, str] = {
     Dimension.UPSTREAM: "upstream",
     Dimension.OUTCOME: "outcome",
 }
-"""In which column a rollup has a dimension."""
+"""The column of each dimension in rollups."""
 _FORMS = {Interval.HOUR: "%Y-%m-%d %H:00:00", Interval.DAY: "%Y-%m-%d 00:00:00", Interval.MONTH: "%Y-%m-01 00:00:00"}
 _DAY = timedelta(days=1)
 
 
 class Figures:
-    """What the calls of a workspace add up to."""
+    """Reads sums over the calls of a workspace."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def total(self, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
-        """Return what all selected calls add up to."""
+        """Return sums over all selected calls."""
         source = _source(workspace_id, wanted, None, None)
         with self._database.transaction() as connection:
             row = connection.execute(select(*(func.coalesce(each, 0).label(name) for name, each in _sums(source))))
@@ -52,7 +52,7 @@ class Figures:
     def groups(
         self, workspace_id: WorkspaceId, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
     ) -> Sequence[Line]:
-        """Return what the calls of each group add up to, the costliest first, that follow the key (cost, group)."""
+        """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
         source = _source(workspace_id, wanted, None, by)
         cost = func.sum(source.c.cost)
         query = select(source.c.group, *(each.label(name) for name, each in _sums(source))).group_by(source.c.group)
@@ -69,7 +69,7 @@ class Figures:
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> Sequence[Line]:
-        """Return what the calls of each interval add up to, by group if wanted, the earliest first, after a key.
+        """Return sums by interval, and by group if given, that follow ``after`` (start, group), the earliest first.
 
         Intervals without calls are left out.
         """
@@ -84,7 +84,7 @@ class Figures:
         return self._lines(query.order_by(*keys_).limit(limit))
 
     def names(self, by: Dimension, ids: Sequence[str]) -> Mapping[str, str]:
-        """Return how people call members, service accounts and keys; what is gone has no name."""
+        """Return the display names of members, service accounts and keys; deleted ones have none."""
         if not ids or by not in _NAMES:
             return {}
         with self._database.transaction() as connection:
@@ -106,7 +106,7 @@ _NAMES: Mapping[Dimension, Select[Any, Any]] = {
 
 
 def _source(workspace_id: WorkspaceId, wanted: Selection, interval: Interval | None, by: Dimension | None) -> Subquery:
-    """Return sums of the rollups that hold the selected calls: of whole days by day, of what is left by hour."""
+    """Return sums of the rollups of the selected calls: by day for whole days, by hour for the rest."""
     parts = [
         _part(table, workspace_id, since, until, wanted, interval, by)
         for table, since, until in _pieces(wanted, interval, sessions=by is Dimension.SESSION)
@@ -141,7 +141,7 @@ def _part(
     column = table.c
     keys_: list[ColumnElement[Any]] = []
     if interval is not None:
-        # As it is, rows come in the order of the primary key; longer intervals are made of the few sums.
+        # Unchanged, so that rows come in the primary key's order; the outer query forms longer intervals.
         keys_.append(column.start)
     if by is not None:
         keys_.append(column[COLUMNS[by]].label("group"))
@@ -150,7 +150,7 @@ def _part(
     query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in wanted.only.items()))
     if wanted.byok is not None:
         query = query.where(column.byok == wanted.byok)
-    # Of a query without groups, one row would come back even where no row was summed up.
+    # Without groups the query returns one row even if no row matches.
     return query.group_by(*keys_) if keys_ else query
 
 

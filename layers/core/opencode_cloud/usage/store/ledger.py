@@ -1,4 +1,4 @@
-"""Events, rollups and sums of counters in MySQL: what is added to them."""
+"""Add to events, rollups and sums of counters in MySQL."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """Writes what the stream brings; every method works in the transaction of its connection."""
+    """Writes events from the stream. Every method uses the transaction of its connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a connection inside a transaction."""
+        """Return a context manager that yields a connection inside a transaction."""
         return self._database.transaction()
 
     def add(self, connection: Connection, events: Sequence[UsageEvent], batch: str) -> set[str]:
-        """Write events that are not there yet; return the ids of those that this call wrote.
+        """Insert events that do not exist yet; return the ids of those that this call inserted.
 
-        Two transactions with the same event: the second waits for the first, and finds its row. The name of the
-        ``batch``, new for each transaction, tells afterwards whose row it is.
+        If two transactions insert the same event, the second waits for the first and finds its row. The id of the
+        ``batch``, which is new for each transaction, shows which of them inserted the row.
         """
         statement = insert(usage_events)
-        # Not INSERT IGNORE, which would also turn errors of the data into warnings.
+        # Not INSERT IGNORE, which would also turn data errors into warnings.
         statement = statement.on_duplicate_key_update(id=usage_events.c.id)
         connection.execute(statement, [_event(event, batch) for event in sorted(events, key=lambda each: each.id)])
         ids = [event.id for event in events]
@@ -53,7 +53,7 @@ class Ledger:
         return set(connection.execute(ours).scalars())
 
     def add_metadata(self, connection: Connection, events: Sequence[UsageEvent]) -> None:
-        """Write the metadata of new events."""
+        """Insert the metadata of new events."""
         rows = [
             {"event_id": each.id, "workspace_id": each.workspace_id, "at": moment(each), "metadata": each.metadata}
             for each in events
@@ -75,7 +75,7 @@ class Ledger:
         _add(connection, usage_sessions, sums)
 
     def add_counters(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """Add events to what is known of the counters that they were settled on."""
+        """Add events to the sums of the counters that they were settled on."""
         found: dict[str, dict[str, Any]] = {}
         for entry in entries:
             event = entry.event
@@ -98,7 +98,7 @@ class Ledger:
 
 
 def _add(connection: Connection, table: Table, sums: Mapping[Group, Sums]) -> None:
-    """Add ``sums`` to the rows of a rollup, in the order of their keys, in which everybody locks them."""
+    """Add ``sums`` to the rows of a rollup. Sort them by key: every transaction locks rows in this order."""
     names = set(table.c.keys())
     rows = [
         {name: value for name, value in group._asdict().items() if name in names}

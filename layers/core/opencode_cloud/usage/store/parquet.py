@@ -1,6 +1,6 @@
-"""CSV to Parquet by DuckDB, in a process' own memory and never over the network.
+"""Convert CSV to Parquet with DuckDB, in the process' memory and without network access.
 
-DuckDB is in a layer that only ``functions/ledger`` has, and is imported when the first Parquet file is written: docs/
+Only ``functions/ledger`` has the layer with DuckDB. It is imported when the first Parquet file is written: docs/
 usage.md says why it was chosen.
 """
 
@@ -25,8 +25,8 @@ _TYPES = {
 
 
 def convert(source: Path, columns: Sequence[str], target: Path) -> None:
-    """Write the CSV file ``source``, which has no line of names, as the Parquet file ``target``."""
-    import duckdb  # 60 MB that no batch of the stream should wait for
+    """Convert the CSV file ``source``, which has no header line, to the Parquet file ``target``."""
+    import duckdb  # 60 MB, so batches of the stream must not import it
 
     types = {name: _type(name) for name in columns}
     texts = [name for name, kind in types.items() if kind == "VARCHAR"]

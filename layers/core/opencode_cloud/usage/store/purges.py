@@ -1,4 +1,4 @@
-"""Deleting what has been kept long enough, some rows at a time: nobody is to wait for a lock of ours."""
+"""Delete expired rows in small batches, so that other transactions do not wait long for locks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000
 ALL = (usage_events, usage_metadata, usage_sessions, usage_hours, usage_days, usage_counters, reconciliations)
-"""Tables in which a workspace has rows."""
+"""Tables with rows of workspaces."""
 
 
 class PurgeStore:
@@ -36,13 +36,13 @@ class PurgeStore:
         self._database = database
 
     def users(self) -> Sequence[str]:
-        """Return the workspaces of which there is anything."""
+        """Return the workspaces that have rows in any table."""
         query = union(*(select(table.c.workspace_id).distinct() for table in ALL))
         with self._database.transaction() as connection:
             return connection.execute(query).scalars().all()
 
     def alive(self) -> Mapping[str, int]:
-        """Return the workspaces that there are, with the days for which each keeps metadata of calls."""
+        """Return the workspaces that exist, with the days for which each keeps metadata of calls."""
         query = select(workspaces.c.id, usage_settings.c.metadata_days).outerjoin(
             usage_settings, usage_settings.c.workspace_id == workspaces.c.id
         )
@@ -50,19 +50,19 @@ class PurgeStore:
             return {row.id: row.metadata_days or 0 for row in connection.execute(query)}
 
     def purge_events(self, workspace_id: WorkspaceId, before: datetime) -> int:
-        """Delete some events of a workspace from before a time; return how many."""
+        """Delete one batch of a workspace's events from before a time; return their number."""
         return self._delete(usage_events, workspace_id, usage_events.c.at < before)
 
     def purge_sessions(self, workspace_id: WorkspaceId, before: datetime) -> int:
-        """Delete some sums of sessions of a workspace from before a time; return how many."""
+        """Delete one batch of a workspace's sums of sessions from before a time; return their number."""
         return self._delete(usage_sessions, workspace_id, usage_sessions.c.start < before)
 
     def purge_counters(self, workspace_id: WorkspaceId, before: datetime) -> int:
-        """Delete some sums of counters that were compared before a time; return how many."""
+        """Delete one batch of sums of counters that were compared before a time; return their number."""
         return self._delete(usage_counters, workspace_id, usage_counters.c.reconciled_at < before)
 
     def metadata(self, workspace_id: WorkspaceId, before: datetime) -> Sequence[tuple[str, datetime]]:
-        """Return some events (id, arrival) of a workspace from before a time that still have metadata."""
+        """Return one batch of a workspace's events (id, arrival) from before a time that still have metadata."""
         column = usage_metadata.c
         query = select(column.event_id, column.at).where(column.workspace_id == workspace_id, column.at < before)
         with self._database.transaction() as connection:
@@ -74,9 +74,9 @@ class PurgeStore:
             connection.execute(usage_metadata.delete().where(usage_metadata.c.event_id.in_(events)))
 
     def purge_workspace(self, workspace_id: WorkspaceId) -> int:
-        """Delete some of all that there is of a workspace; return how many rows.
+        """Delete one batch of a workspace's rows from each table; return their number.
 
-        But metadata: its rows say where DynamoDB has the same, which goes first.
+        Metadata is left out: its rows hold the keys of the metadata in DynamoDB, which must be deleted first.
         """
         return sum(self._delete(table, workspace_id) for table in ALL if table is not usage_metadata)
 
@@ -84,7 +84,7 @@ class PurgeStore:
         keys = list(table.primary_key)
         query = select(*keys).where(table.c.workspace_id == workspace_id, *conditions).limit(AT_ONCE)  # pyright: ignore[reportArgumentType]
         with self._database.transaction() as connection:
-            # Two statements: MySQL takes no LIMIT in a subquery of IN.
+            # Two statements, because MySQL does not support LIMIT in a subquery of IN.
             if found := [tuple(row) for row in connection.execute(query)]:
                 connection.execute(table.delete().where(tuple_(*keys).in_(found)))
         return len(found)

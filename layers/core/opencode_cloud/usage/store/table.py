@@ -1,4 +1,4 @@
-"""Reading the DynamoDB tables ``usage`` and ``budgets``: what the books are held against."""
+"""Read the DynamoDB tables ``usage`` and ``budgets``, which reconciliation compares SQL with."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class UsageTable:
-    """The events as they were settled."""
+    """Reads and trims settled events."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def day(self, workspace_id: WorkspaceId, day: str, after: str | None = None) -> Iterator[Sequence[Entry]]:
-        """Return the events of a workspace's UTC day (``YYYY-MM-DD``) by id, in pages, that follow the id ``after``."""
+        """Return pages of the events of a workspace's UTC day (``YYYY-MM-DD``) that follow the id ``after``, by id."""
         pk = partition(workspace_id, day)
         pages = (
             _dynamodb()
@@ -42,7 +42,7 @@ class UsageTable:
             yield [entry for row in page["Items"] if (entry := _entry(row)) is not None]
 
     def remove_metadata(self, places: Sequence[tuple[str, str, str]]) -> None:
-        """Remove the metadata of events, each given by workspace, day and id."""
+        """Remove the metadata of events. Each place is a workspace, a day and an event's id."""
         each(self._remove_metadata_of, places)
 
     def _remove_metadata_of(self, place: tuple[str, str, str]) -> None:
@@ -57,13 +57,13 @@ class UsageTable:
 
 
 class CounterTable:
-    """The counters of budgets as calls were settled on them."""
+    """Reads the counters of budgets."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def get(self, counters: Sequence[str]) -> Mapping[str, Counted]:
-        """Return what counters say, by key; those that are not there are left out."""
+        """Return the values of counters by key; missing counters are left out."""
         keys = [{"pk": {"S": key}, "sk": {"S": "COUNTER"}} for key in counters]
         rows = batch_get(_dynamodb(), {self._name: keys})[self._name]
         return {row["pk"]["S"]: _counted(row) for row in rows}
@@ -73,7 +73,7 @@ def _entry(row: Mapping[str, Any]) -> Entry | None:
     try:
         return Entry(event=from_row(row), counters=counters_of(row))
     except (KeyError, TypeError, msgspec.MsgspecError):
-        # It must not keep the others out of the books; that it is not counted is told here.
+        # One bad row must not prevent counting the others; log it, because it is not counted.
         logger.exception("a row of the table of usage is no event", extra={"row": row.get("sk")})
         count("UsageEventsPoisoned")
         return None
