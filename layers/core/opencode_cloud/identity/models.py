@@ -1,4 +1,4 @@
-"""The nouns of identity: people, their sessions, codes that are on their way, and errors."""
+"""The models of identity: people, their sessions, pending codes, and errors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from opencode_cloud.contracts.ids import AccountId, SessionId
 
 
 class SessionKind(StrEnum):
-    """What holds a session."""
+    """The kind of holder of a session."""
 
     WEB = "web"
-    """A browser, by cookie."""
+    """A browser, authenticated by a cookie."""
     DEVICE = "device"
-    """A client, by access and refresh token."""
+    """A client, authenticated by an access token and a refresh token."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Where somebody is signed in. Times are seconds since the epoch."""
+    """A person's login session. Times are seconds since the epoch."""
 
     id: SessionId
     account_id: AccountId
@@ -28,19 +28,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The OAuth client; empty for a browser."""
     created_at: int
     seen_at: int
-    """The last use that was noted: browsers' by the hour, clients' at each refresh."""
+    """The last recorded use: a browser's by the hour, a client's at each refresh."""
     expires_at: int
     address: str = ""
     user_agent: str = ""
     refresh: str = ""
-    """SHA-256 of the refresh token that is valid now."""
+    """SHA-256 of the current refresh token."""
     previous: str = ""
-    """SHA-256 of the one before it."""
+    """SHA-256 of the previous refresh token."""
     rotated_at: int = 0
 
 
 class DeviceState(StrEnum):
-    """What became of a device's request."""
+    """The state of a device's request."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -56,19 +56,19 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""
     state: str
     interval: int
-    """Seconds between polls; grows when the client polls faster."""
+    """Seconds between polls. Grows when the client polls faster."""
     polled_at: int = 0
-    """Milliseconds since the epoch."""
+    """The time of the last poll, in milliseconds since the epoch."""
     created_at: int
     expires_at: int
     address: str = ""
     user_agent: str = ""
-    """Empty for a client that does not say what it is. A row leaves empty texts out, so both need a default."""
+    """The client's User-Agent; empty if it sends none. A row omits empty texts, so both fields need a default."""
     account_id: AccountId = AccountId("")
 
 
 class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization code, by its SHA-256, and what it was given for."""
+    """An authorization code, identified by its SHA-256, and the values that it was issued for."""
 
     id: str
     client: str
@@ -78,18 +78,18 @@ class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
     account_id: AccountId
     expires_at: int
     session_id: SessionId = SessionId("")
-    """The session that it was exchanged for."""
+    """The session that the code was exchanged for."""
 
 
 class LoginState(msgspec.Struct, frozen=True, kw_only=True):
-    """A sign-in that is under way at a provider, by the SHA-256 of ``state``."""
+    """A sign-in in progress at a provider, identified by the SHA-256 of ``state``."""
 
     id: str
     provider: str
     browser: str
-    """SHA-256 of the cookie of the browser that began it."""
+    """SHA-256 of the cookie of the browser that began the sign-in."""
     proceed: str
-    """The path to go on to."""
+    """The path to redirect to after the sign-in."""
     expires_at: int
 
 
@@ -105,11 +105,11 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiedPerson(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a login method says that somebody is; the address is verified by it."""
+    """A person as a login method reports them. The method has verified the address."""
 
     provider: str
     subject: str
-    """Stable at the provider."""
+    """The provider's stable id of the person."""
     email: str
     name: str = ""
 

@@ -1,4 +1,4 @@
-"""Pages of identity: signing in, letting devices in, and one's own account."""
+"""Pages of identity: sign-in, approval of devices, and the person's own account."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
 
 ENTRIES = Limit("user-codes", 20, 600)
-"""Of each person: codes of devices that they look at or settle in ten minutes."""
+"""The limit of device codes that each person may look up or settle in ten minutes."""
 ENTRIES_BY_ADDRESS = Limit("user-codes-by-address", 100, 600)
 MAILS = Limit("sign-in-mails", 5, 3600)
-"""To each address, an hour."""
+"""The limit of mails to each address in an hour."""
 MAILS_BY_ADDRESS = Limit("sign-in-mails-by-address", 60, 3600)
-"""Of each IP address, an hour."""
+"""The limit of mails that each IP address may request in an hour."""
 CODES_BY_ADDRESS = Limit("sign-in-codes-by-address", 120, 3600)
 LOGINS = Limit("logins", 60)
-"""Of each address, a minute: ways to a provider and back."""
+"""The limit of redirects to a provider and back that each address may make in a minute."""
 BROWSER_SECONDS = 86_400
 AUTHORIZATION_PARAMETERS = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"}
 )
-"""Of an authorization request; all others are ignored (RFC 6749, 3.1)."""
+"""The parameters of an authorization request. All others are ignored (RFC 6749, 3.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the pages are made over."""
+    """The dependencies of the pages."""
 
     access: Access
     sessions: Sessions
@@ -82,7 +82,7 @@ class Parts:
 
 
 class IdentityPages:
-    """The pages, all server-rendered, without scripts."""
+    """The pages of identity. The server renders all of them, and none has a script."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -107,13 +107,13 @@ class IdentityPages:
         app.post("/account/sessions/end")(self.end_sessions)
 
     def note_use(self, session_id: SessionId) -> None:
-        """Let a browser's session live on: pages of other features are told apart from these by nobody."""
+        """Extend the session's lifetime. Also called for pages of other features."""
         self._parts.sessions.note_use(session_id)
 
     # --------------------------------------------------------------------------------------- signing in
 
     def home(self) -> Response[str]:
-        """``GET /``: where somebody is signed in, their workspaces; else what this is."""
+        """``GET /``: the workspaces of a signed-in person, else an introduction."""
         person = self._signed_in()
         base = self._base()
         if person is None:
@@ -129,7 +129,7 @@ class IdentityPages:
         return self._login_page(proceed)
 
     def leave(self, name: str) -> Response[str]:
-        """``GET /login/{name}``: on to the provider."""
+        """``GET /login/{name}``: redirect to the provider."""
         event = self._event()
         self._parts.limiter.take(LOGINS, http_events.source_address(event))
         method = self._parts.methods().provider(name)
@@ -138,7 +138,7 @@ class IdentityPages:
         return see(self._parts.logins.begin(method, self._callback(name), browser, proceed), cookies)
 
     def come_back(self, name: str) -> Response[str]:
-        """``GET /auth/callback/{name}``: back from the provider."""
+        """``GET /auth/callback/{name}``: finish the sign-in after the return from the provider."""
         event = self._event()
         self._parts.limiter.take(LOGINS, http_events.source_address(event))
         method = self._parts.methods().provider(name)
@@ -150,7 +150,7 @@ class IdentityPages:
         return self._begin_session(person, proceed)
 
     def send_code(self) -> Response[str]:
-        """``POST /login/email``: a one-time code goes to the address."""
+        """``POST /login/email``: send a one-time code to the address."""
         parts, event, form = self._parts, self._event(), self._form("/login/email")
         methods = parts.methods()
         methods.require_email()
@@ -168,11 +168,11 @@ class IdentityPages:
         return see(f"/login/code?challenge={challenge}")
 
     def ask_code(self) -> Response[str]:
-        """``GET /login/code?challenge=...``: where to type the code."""
+        """``GET /login/code?challenge=...``: the form for the code."""
         return self._code_page(http_events.query(self._event(), "challenge"))
 
     def enter_code(self) -> Response[str]:
-        """``POST /login/code``: signs in, or says that the code is wrong."""
+        """``POST /login/code``: sign the person in, or report that the code is wrong."""
         event, form = self._event(), self._form("/login/code")
         self._parts.limiter.take(CODES_BY_ADDRESS, http_events.source_address(event))
         challenge = form.get("challenge", "")
@@ -182,7 +182,7 @@ class IdentityPages:
         return self._begin_session(*met)
 
     def sign_out(self) -> Response[str]:
-        """``POST /logout``: the browser's session is over."""
+        """``POST /logout``: end the browser's session."""
         person = self._person()
         self._form("/logout")
         self._parts.sessions.end(person.session_id)
@@ -222,7 +222,7 @@ class IdentityPages:
     # ------------------------------------------------------------------------------------------ devices
 
     def device(self) -> Response[str]:
-        """``GET /device?user_code=...``: who asks, from where, and the code; without one, where to type it."""
+        """``GET /device?user_code=...``: the device, its origin and the code; the form for the code without one."""
         event = self._event()
         person = self._person()
         typed = http_events.query(event, "user_code")
@@ -241,7 +241,7 @@ class IdentityPages:
         return self._page("identity/device.html", values)
 
     def settle_device(self) -> Response[str]:
-        """``POST /device``: let the device in, or not."""
+        """``POST /device``: approve or deny the device."""
         person = self._person()
         form = self._form("/device")
         self._count_entry(person)
@@ -263,7 +263,7 @@ class IdentityPages:
     # ----------------------------------------------------------------------------- authorization requests
 
     def consent(self) -> Response[str]:
-        """``GET /auth/authorize``: asks whether a client may act for the person."""
+        """``GET /auth/authorize``: ask whether a client may act for the person."""
         event = self._event()
         pairs = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
         parameters = _single([(name, value) for name, value in pairs if name in AUTHORIZATION_PARAMETERS])
@@ -277,7 +277,7 @@ class IdentityPages:
         return self._page("identity/consent.html", values, forms=f"'self' {redirect.scheme}://{redirect.netloc}")
 
     def authorize(self) -> Response[str]:
-        """``POST /auth/authorize``: sends the client a code, or the refusal."""
+        """``POST /auth/authorize``: send the client a code, or the refusal."""
         person = self._person()
         form = self._form("/auth/authorize")
         parameters = {name: value for name, value in form.items() if name in AUTHORIZATION_PARAMETERS}
@@ -290,7 +290,7 @@ class IdentityPages:
         return self._refused(answer)
 
     def _refused(self, answer: Answer) -> Response[str]:
-        """Send the client away with its answer, or tell the person when there is nowhere safe to send it."""
+        """Redirect to the client with the answer, or show it to the person when no redirect address is safe."""
         if answer.location:
             return see(answer.location)
         return problem(BadRequest("invalid_authorization_request", str(answer.document["error_description"])))
@@ -307,7 +307,7 @@ class IdentityPages:
         return self._page("identity/account.html", values)
 
     def end_session(self, session_id: SessionId) -> Response[str]:
-        """``POST /account/sessions/{session_id}/end``: sign one of my browsers or devices out."""
+        """``POST /account/sessions/{session_id}/end``: end the session of one of the person's browsers or devices."""
         person = self._person()
         self._form("/account")
         if not self._parts.sessions.end_own(person.account_id, session_id):
@@ -316,7 +316,7 @@ class IdentityPages:
         return see("/account")
 
     def end_sessions(self) -> Response[str]:
-        """``POST /account/sessions/end``: sign out everywhere, here too."""
+        """``POST /account/sessions/end``: end all sessions of the person, including this one."""
         person = self._person()
         self._form("/account")
         ended = self._parts.sessions.end_all(person.account_id)
@@ -333,7 +333,7 @@ class IdentityPages:
             return None
 
     def _person(self) -> Actor:
-        """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
+        """Return the person who is signed in, by cookie only; raises ``login_required`` (401)."""
         request = requests.request_of(self._event())
         if not request.cookie:
             raise login_required()
@@ -343,7 +343,7 @@ class IdentityPages:
         return person
 
     def _form(self, form: str) -> dict[str, str]:
-        """Return the fields of a form that a page of ours made for this browser. Raises :class:`Forbidden`."""
+        """Return the fields of a form that one of our pages made for this browser. Raises :class:`Forbidden`."""
         event = self._event()
         if not requests.same_origin(event):
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
@@ -353,7 +353,7 @@ class IdentityPages:
         return fields
 
     def _browser(self) -> tuple[str, Sequence[str]]:
-        """Return what names this browser before it is signed in, and the cookie lines that tell it so."""
+        """Return the id of this browser before sign-in, and the cookie lines that set it."""
         event = self._event()
         known = requests.cookie(event, requests.BROWSER)
         if known:
@@ -364,7 +364,7 @@ class IdentityPages:
     def _page(
         self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
     ) -> Response[str]:
-        """Answer with a page for somebody who is signed in; ``token(form)`` writes the tokens of its forms."""
+        """Answer with a page for a signed-in person. ``token(form)`` writes the tokens of its forms."""
         binder, key = requests.cookie(self._event(), requests.SESSION_COOKIE), self._parts.key()
 
         def token(form: str) -> str:
@@ -384,7 +384,7 @@ class IdentityPages:
 
 
 def _single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return fields by name; raises :class:`BadRequest` for one that comes twice."""
+    """Return fields by name; raises :class:`BadRequest` for a repeated field."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise BadRequest("repeated_field", "A field of this form came twice.")

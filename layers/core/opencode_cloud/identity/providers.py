@@ -1,4 +1,4 @@
-"""Asking a provider who somebody is: OpenID Connect, and GitHub's own OAuth, through Authlib's client."""
+"""Sign-in at providers: OpenID Connect, and GitHub's own OAuth, through Authlib's client."""
 
 # Authlib has no type annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -23,15 +23,15 @@ from opencode_cloud.kit.log import logger
 
 TIMEOUT_SECONDS = 8
 ALGORITHMS = ("RS256", "PS256", "ES256", "RS384", "ES384", "RS512", "ES512", "EdDSA")
-"""Of ID tokens: signed, and by a key that only the issuer has."""
+"""The accepted algorithms of ID tokens: all are signatures, by a key that only the issuer has."""
 LEEWAY_SECONDS = 60
 
 
 class Providers:
-    """One sign-in at a provider takes two calls: :meth:`begin`, and :meth:`finish` when the browser comes back."""
+    """One sign-in takes two calls: :meth:`begin`, and :meth:`finish` when the browser returns from the provider."""
 
     def begin(self, method: Method, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Return where to send the browser. Raises ``provider_unavailable`` (503)."""
+        """Return the address to redirect the browser to. Raises ``provider_unavailable`` (503)."""
         if method.kind is Kind.GITHUB:
             address, extra = f"{method.url}/login/oauth/authorize", {}
         else:
@@ -41,7 +41,7 @@ class Providers:
         return url
 
     def finish(self, method: Method, redirect_uri: str, code: str, nonce: str, verifier: str) -> VerifiedPerson:
-        """Return who the provider says it is, whose address it has verified.
+        """Return the person that the provider reports, with a verified address.
 
         Raises ``provider_unavailable`` (503), ``provider_refused`` (403), ``address_not_verified`` (403).
         """
@@ -99,7 +99,7 @@ class Providers:
         return _verified(method, str(user["id"]), primary.get("email"), name, verified=primary.get("verified") is True)
 
     def _metadata(self, method: Method) -> Mapping[str, Any]:
-        """Return the issuer's discovery document, which must be about this issuer."""
+        """Return the issuer's discovery document, which must name this issuer."""
         address = f"{method.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
             found = _json(requests.get(address, timeout=TIMEOUT_SECONDS))

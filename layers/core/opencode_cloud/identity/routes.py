@@ -1,4 +1,4 @@
-"""HTTP of identity without SQL: tokens, devices, revocation, discovery, and who somebody is."""
+"""The HTTP routes of identity without SQL: tokens, devices, revocation, discovery, and the signed-in person."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.service.tokens import AccessTokens
 
 DEVICE_CODES = Limit("device-codes", 60)
-"""Of each address, a minute: an office behind one address logs in."""
+"""The limit of each address in a minute. An office behind one address logs in together."""
 TOKENS = Limit("tokens", 600)
-"""Of each address, a minute: every device polls each two seconds while somebody approves it."""
+"""The limit of each address in a minute. Every device polls each two seconds until somebody approves it."""
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 _UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -66,7 +66,7 @@ class IdentityRoutes:
         return self._oauth_reply(self._oauth.token, TOKENS)
 
     def revoke(self) -> Response[str]:
-        """``POST /auth/revoke {token, client_id}`` -> ``{}``; the token's session is over everywhere."""
+        """``POST /auth/revoke {token, client_id}`` -> ``{}``; ends the token's session everywhere."""
         return self._oauth_reply(self._oauth.revoke, TOKENS)
 
     def metadata(self) -> Response[str]:
@@ -83,7 +83,7 @@ class IdentityRoutes:
         return self._json({"id": actor.account_id, "email": actor.name})
 
     def organizations(self) -> Response[str]:
-        """``GET /api/orgs`` -> ``[{id, name}]`` by name; a client that logs in begins with the first."""
+        """``GET /api/orgs`` -> ``[{id, name}]`` sorted by name; a client that logs in starts with the first."""
         actor = self._access.account(requests.request_of(self._event()))
         found = self._access.memberships(actor.account_id)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
@@ -109,7 +109,7 @@ class IdentityRoutes:
 
 
 def asked(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) -> Asked:
-    """Return a request as the authorization server takes it."""
+    """Return a request in the form that the authorization server accepts."""
     request = event["requestContext"]["http"]
     return Asked(
         method=request["method"],
@@ -121,11 +121,11 @@ def asked(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) 
 
 
 def origin_of(event: http_events.Event) -> Origin:
-    """Return where a request came from, as people are shown it."""
+    """Return the origin of a request, as people are shown it."""
     return Origin(http_events.source_address(event), http_events.header(event, "user-agent"))
 
 
 def reply(event: http_events.Event, answer: Answer, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """Answer with a document of the authorization server; nobody may store it (RFC 6749, 5.1)."""
+    """Answer with a document of the authorization server, which must not be cached (RFC 6749, 5.1)."""
     body = msgspec.json.encode(answer.document)
     return http_events.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})

@@ -1,4 +1,4 @@
-"""Signing in by a code that is sent to an address: derived, short-lived, and of few attempts."""
+"""Sign-in by a code that is sent to an address. Codes are derived, short-lived, and limited in attempts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 MINUTES = 10
 ATTEMPTS = 5
-"""Of eight digits: a guesser succeeds once in twenty million challenges' attempts, and mails are limited too."""
+"""The attempts for one code of eight digits. A guess succeeds once in twenty million challenges, and mails are limited.
+"""
 
 
 class Challenges:
-    """The rules of e-mail codes. A code is good in the browser that asked for it only."""
+    """The rules of e-mail codes. A code is valid only in the browser that requested it."""
 
     def __init__(self, outbox: Outbox, store: CodesStore, mailer: Mailer, key: Callable[[], str]) -> None:
         self._outbox = outbox
@@ -34,7 +35,7 @@ class Challenges:
         self._key = key
 
     def begin(self, email: str, browser: str, proceed: str, address: str, device: str) -> str:
-        """Send a code to ``email`` and return the challenge's id. Whether there is an account makes no difference."""
+        """Send a code to ``email`` and return the challenge's id. The result is the same with or without an account."""
         challenge = Challenge(
             id=new_object_id(),
             email=email,
@@ -50,7 +51,7 @@ class Challenges:
         return challenge.id
 
     def open(self, challenge_id: str, browser: str) -> Challenge:
-        """Return a challenge of this browser that may still be met. Raises ``wrong_code`` (403)."""
+        """Return a challenge of this browser that can still be answered. Raises ``wrong_code`` (403)."""
         challenge = self._store.challenge(challenge_id)
         usable = challenge and challenge.expires_at > now_seconds() and challenge.attempts < ATTEMPTS
         if not challenge or not usable or not hmac.compare_digest(challenge.browser, hash_of(browser)):
@@ -58,10 +59,10 @@ class Challenges:
         return challenge
 
     def meet(self, challenge_id: str, browser: str, typed: str) -> tuple[VerifiedPerson, str] | None:
-        """Return whose address it is and the path to go on to; None for a wrong code, of which a few are allowed.
+        """Return the verified person and the path to redirect to; None for a wrong code while attempts remain.
 
-        An attempt is counted before it is looked at, so many at once are no more than as many in turn. Raises
-        ``wrong_code`` (403) when there are none left.
+        An attempt is counted before the code is checked, so parallel attempts gain nothing over sequential ones. Raises
+        ``wrong_code`` (403) when no attempts remain.
         """
         challenge = self.open(challenge_id, browser)
         if not self._store.attempt(challenge, ATTEMPTS):

@@ -1,4 +1,4 @@
-"""The OAuth clients of a deployment: opencode's own. All are public: none can keep a secret (RFC 8252)."""
+"""The OAuth clients of a deployment: opencode's own. All are public, since none can keep a secret (RFC 8252)."""
 
 # Authlib has no type annotations.
 # pyright: reportIncompatibleMethodOverride=false
@@ -20,38 +20,38 @@ LOOPBACK_PATH = "/callback"
 
 @dataclass(frozen=True, slots=True)
 class Client(ClientMixin):
-    """One registered client, in the form that Authlib asks for."""
+    """One registered client, with the interface that Authlib expects."""
 
     id: str
     name: str
     grants: frozenset[str]
     redirects: tuple[str, ...] = ()
-    """Compared as they are, besides the loopback of the person's own machine on any port."""
+    """Redirect addresses, compared exactly. The loopback address of the person's own machine is allowed on any port."""
 
     def get_client_id(self) -> str:
         """Return the client's id."""
         return self.id
 
     def get_default_redirect_uri(self) -> None:
-        """Return None: OAuth 2.1 wants every request to name its own."""
+        """Return None: OAuth 2.1 requires every request to name its own."""
         return
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return no scope: a token may do what its person's role allows (contracts/permissions.py)."""
+        """Return no scope: a token has the permissions of its person's role (contracts/permissions.py)."""
         del scope
         return ""
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Tell whether answers may go to ``redirect_uri``."""
+        """Tell whether answers may be redirected to ``redirect_uri``."""
         return redirect_uri in self.redirects or is_loopback(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Refuse: there are no secrets."""
+        """Return False: clients have no secrets."""
         del client_secret
         return False
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Tell whether the client may prove itself by ``method``: by nothing but PKCE or its codes."""
+        """Tell whether the client may authenticate by ``method``. Only PKCE or its codes are allowed."""
         del endpoint
         return method == "none"
 
@@ -78,7 +78,7 @@ def is_loopback(uri: str) -> bool:
 
 
 class Clients:
-    """The registered clients; ``redirects`` are further addresses that ``opencode-web`` may be answered at."""
+    """The registered clients. ``redirects`` are further redirect addresses of ``opencode-web``."""
 
     def __init__(self, redirects: Sequence[str] = ()) -> None:
         known = (
@@ -92,6 +92,6 @@ class Clients:
         return self._known.get(client_id)
 
     def name(self, client_id: str) -> str:
-        """Return what people call a client."""
+        """Return the display name of a client."""
         client = self._known.get(client_id)
         return client.name if client else client_id

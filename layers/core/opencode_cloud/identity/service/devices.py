@@ -1,4 +1,4 @@
-"""Devices that ask to be let in: by a code that a person compares and approves in a browser (RFC 8628)."""
+"""Devices that request access, by a code that a person compares and approves in a browser (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.store.codes import CodesStore
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
-"""Of user codes: no vowels, so no words; nothing that looks like something else."""
+"""The letters of user codes: no vowels, so no words, and no characters that look alike."""
 CODE_LETTERS = 8
-"""34 bits: with the limits on entries, one guess in a million codes' lifetimes."""
+"""The number of letters: 34 bits. With the limits on entries, a guess succeeds once in a million codes' lifetimes."""
 EXPIRES_SECONDS = 600
 INTERVAL_SECONDS = 2
 SLOWER_SECONDS = 5
-"""What is added to the interval of a client that polls too fast (RFC 8628, 3.5)."""
-_EARLY_MS = 500  # a poll that is earlier than the interval by less is not too fast: clocks and networks jitter
+"""Seconds added to the interval of a client that polls too fast (RFC 8628, 3.5)."""
+_EARLY_MS = 500  # tolerance of early polls: clocks and networks jitter
 _SHOWN = 300
 
 
 def unknown_code() -> NotFound:
-    """No device waits for this code: mistyped, expired or settled, which is nobody's business."""
+    """Return the error for a code that is mistyped, expired or settled, which are deliberately indistinguishable."""
     return NotFound("unknown_code", "No device waits with this code. Compare it, or begin again on the device.")
 
 
@@ -43,7 +43,7 @@ class Devices:
         self._key = key
 
     def begin(self, client: str, device_code: str, user_code: str, origin: Origin) -> None:
-        """Keep a client's request until a person settles it."""
+        """Store a client's request until a person settles it."""
         now = now_seconds()
         request = DeviceRequest(
             id=hash_of(device_code),
@@ -62,7 +62,7 @@ class Devices:
         return self._store.device(hash_of(device_code))
 
     def of_user_code(self, user_code: str) -> DeviceRequest:
-        """Return the pending request that a person typed the code of. Raises ``unknown_code`` (404)."""
+        """Return the pending request with the user code that a person typed. Raises ``unknown_code`` (404)."""
         request = self._store.device_of_user_code(self._digest(user_code))
         if request is None or request.state != DeviceState.PENDING or request.expires_at <= now_seconds():
             raise unknown_code()
@@ -77,33 +77,33 @@ class Devices:
         return request
 
     def polls_too_fast(self, request: DeviceRequest) -> bool:
-        """Note a poll; tell whether it came before the interval was over, which then grows."""
+        """Record a poll and tell whether it came before the interval was over. An early poll increases the interval."""
         now = now_ms()
         too_fast = now - request.polled_at < request.interval * 1000 - _EARLY_MS
         self._store.note_poll(request.id, now, request.interval + (SLOWER_SECONDS if too_fast else 0))
         return too_fast
 
     def use(self, request: DeviceRequest) -> bool:
-        """Let an approved request be exchanged for a session: once."""
+        """Mark an approved request as exchanged for a session. Return False if it was exchanged before."""
         return self._store.use_device(request.id)
 
     def _digest(self, user_code: str) -> str:
-        """Return what is stored of a user code: too short for a plain hash, so it takes the deployment's key."""
+        """Return the stored form of a user code. It is keyed, since the code is too short for a plain hash."""
         return base64url(derive(self._key(), "user-code", normal_user_code(user_code)))
 
 
 def new_user_code() -> str:
-    """Return a code as people are shown it, such as ``BCDF-GHJK``."""
+    """Return a code in the form that people are shown, such as ``BCDF-GHJK``."""
     letters = "".join(secrets.choice(LETTERS) for _ in range(CODE_LETTERS))
     return f"{letters[:4]}-{letters[4:]}"
 
 
 def normal_user_code(typed: str) -> str:
-    """Return the letters of a code, however a person has typed it."""
+    """Return the letters of a code, regardless of how a person typed it."""
     return "".join(letter for letter in typed.upper() if letter.isalnum())[: 4 * CODE_LETTERS]
 
 
 def shown_user_code(typed: str) -> str:
-    """Return a typed code as it was shown on the device."""
+    """Return a typed code in the form that the device shows."""
     letters = normal_user_code(typed)
     return f"{letters[:4]}-{letters[4:]}"

@@ -1,4 +1,4 @@
-"""A sign-in at a provider, from the browser's leaving to its coming back."""
+"""Sign-in at a provider, from the redirect to the provider to the browser's return."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATE_SECONDS = 600
 
 
 class Logins:
-    """The rules of a sign-in at a provider: it ends in the browser in which it began, and once."""
+    """The rules of a sign-in at a provider: it ends once, in the browser in which it began."""
 
     def __init__(self, store: CodesStore, providers: Providers, key: Callable[[], str]) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Logins:
         self._key = key
 
     def begin(self, method: Method, redirect_uri: str, browser: str, proceed: str) -> str:
-        """Return where to send the browser that holds the cookie value ``browser``."""
+        """Return the address to redirect the browser to, which holds the cookie value ``browser``."""
         state = secrets.token_urlsafe(32)
         kept = LoginState(
             id=hash_of(state),
@@ -46,10 +46,10 @@ class Logins:
     def finish(
         self, method: Method, redirect_uri: str, browser: str, state: str, code: str
     ) -> tuple[VerifiedPerson, str]:
-        """Return who signed in and the path to go on to.
+        """Return the person who signed in and the path to redirect to.
 
-        Raises ``stale_login`` (403) for a state that we did not give out, or to another browser, or for another
-        provider, or that was used: else somebody could sign a stranger in to an account of their own.
+        Raises ``stale_login`` (403) for a state that was not issued, was issued to another browser or for another
+        provider, or was already used. Otherwise an attacker could sign a stranger in to the attacker's account.
         """
         kept = self._store.take_state(hash_of(state)) if state else None
         if (
@@ -62,11 +62,11 @@ class Logins:
         return self._providers.finish(method, redirect_uri, code, *self._secrets(state)), kept.proceed
 
     def _secrets(self, state: str) -> tuple[str, str]:
-        """Return the nonce and PKCE's verifier of a sign-in; derived, so that no table holds them."""
+        """Return the nonce and the PKCE verifier of a sign-in. Both are derived, so that no table holds them."""
         nonce, verifier = (base64url(derive(self._key(), f"login-{use}", state)) for use in ("nonce", "verifier"))
         return nonce, verifier
 
 
 def stale_login() -> Forbidden:
-    """The browser came back from a provider without having been sent there just now."""
+    """Return the error for a browser that returns from a provider without a recent sign-in in progress."""
     return Forbidden("stale_login", "This sign-in was not begun in this browser, or too long ago. Begin again.")

@@ -1,4 +1,4 @@
-"""The ways to sign in that a deployment offers, each switched on by its entry in the settings (docs/login.md)."""
+"""The login methods of a deployment. An entry in the settings switches each one on (docs/login.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 class Kind(StrEnum):
-    """How a method proves who somebody is."""
+    """The way in which a method proves a person's identity."""
 
     EMAIL = "email"
     """A one-time code, sent to the address."""
@@ -28,39 +28,39 @@ class Kind(StrEnum):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way to sign in."""
+    """One login method."""
 
     name: str
     label: str = ""
-    """What its button says after "Continue with"."""
+    """The name on the method's button, after "Continue with"."""
     client_id: str = ""
     client_secret: str = ""
     """Empty for a public client, which proves itself by PKCE alone."""
     issuer: str = ""
     url: str = "https://github.com"
-    """GitHub's, or an Enterprise Server's."""
+    """The address of GitHub or of an Enterprise Server."""
     api_url: str = "https://api.github.com"
     trust_email: bool = False
-    """The issuer is the authority over its addresses and does not say ``email_verified`` (Entra)."""
+    """Whether the issuer is the authority over its addresses and does not send ``email_verified`` (Entra)."""
     enabled: bool = True
 
     @property
     def kind(self) -> Kind:
-        """How the method proves who somebody is."""
+        """Return the way in which the method proves a person's identity."""
         return Kind(self.name) if self.name in (Kind.EMAIL, Kind.GITHUB) else Kind.OIDC
 
     @property
     def shown(self) -> str:
-        """What people call the method."""
+        """Return the display name of the method."""
         return self.label or {"github": "GitHub", "google": "Google", "email": "e-mail"}.get(self.name, self.name)
 
 
 class InvalidMethods(ValueError):
-    """The settings of login methods cannot be used; the message says which and why."""
+    """The settings of login methods are invalid. The message names the entry and the reason."""
 
 
 class Methods:
-    """The methods that are on, and the domains that may sign in."""
+    """The enabled methods, and the domains that may sign in."""
 
     def __init__(self, methods: Mapping[str, Method], domains: frozenset[str] = frozenset()) -> None:
         self._methods = methods
@@ -68,9 +68,9 @@ class Methods:
 
     @classmethod
     def parse(cls, settings: str, secrets: str) -> Methods:
-        """Read the stage's settings, and the secret that is laid over them, method by method.
+        """Read the stage's settings, merged with the secret method by method; the secret takes precedence.
 
-        Both are JSON objects of methods by name; ``domains`` in either lists the only domains whose addresses may sign
+        Both are JSON objects of methods by name. ``domains`` in either lists the only domains whose addresses may sign
         in. Raises :class:`InvalidMethods`.
         """
         try:
@@ -83,18 +83,18 @@ class Methods:
         return cls(on, frozenset(domain.lower().lstrip("@") for domain in chain(*domains)))
 
     def offered(self) -> list[Method]:
-        """Return the methods to show; e-mail, which takes a field, comes last."""
+        """Return the methods to show. E-mail, which needs an input field, comes last."""
         return sorted(self._methods.values(), key=lambda each: (each.kind is Kind.EMAIL, each.shown.casefold()))
 
     def provider(self, name: str) -> Method:
-        """Return the method at ``/login/{name}`` that leads elsewhere. Raises ``unknown_method`` (404)."""
+        """Return the method at ``/login/{name}`` that redirects to a provider. Raises ``unknown_method`` (404)."""
         method = self._methods.get(name)
         if method is None or method.kind is Kind.EMAIL:
             raise NotFound("unknown_method", "There is no such way to sign in here.")
         return method
 
     def require_email(self) -> None:
-        """Raise ``unknown_method`` (404) unless people may sign in by a code sent to them."""
+        """Raise ``unknown_method`` (404) unless sign-in by e-mail code is enabled."""
         if Kind.EMAIL not in self._methods:
             raise NotFound("unknown_method", "There is no such way to sign in here.")
 

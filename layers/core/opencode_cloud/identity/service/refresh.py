@@ -1,9 +1,9 @@
-"""Refresh tokens: which one follows which, and what to think of one that comes back.
+"""Refresh tokens: their succession, and the judgement of a token that is presented again.
 
-A token is a random secret with a tag that proves that we made it, so text that somebody made up costs no lookup and
-harms no session. Its successor is derived from it with the deployment's key. So two processes that refresh at once
-with the same token get the same successor, and the chain never forks; and neither the table, which holds hashes, nor
-the table together with the key yields a token.
+A token is a random secret with a tag that proves that this deployment made it, so an invented token costs no lookup and
+harms no session. Its successor is derived from it with the deployment's key. Two processes that refresh at once with
+the same token therefore get the same successor, and the chain never forks. The table holds only hashes, so neither the
+table alone nor the table together with the key yields a token.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.models import Session
 
 GRACE_SECONDS = 120
-"""How long the token before the present one still yields the present one: command line, desktop and editor share one
+"""How long, in seconds, the previous token still yields the current one. Command line, desktop and editor share one
 file and refresh at once, and an answer may be lost."""
 _TOKEN = re.compile(r"oc_rt_([0-9A-Z]{26})_([A-Za-z0-9_-]{43})([A-Za-z0-9_-]{22})")
 
 
 class Verdict(StrEnum):
-    """What to do with a refresh token of ours."""
+    """The decision about a refresh token of this deployment."""
 
     ROTATE = "rotate"
-    """It is the present one: its successor takes its place."""
+    """The token is the current one: its successor replaces it."""
     REPEAT = "repeat"
-    """It was the present one until just now: its successor is given out again."""
+    """The token was the current one until just now: its successor is issued again."""
     REPLAY = "replay"
-    """It was used before: somebody else has it, and nobody can say who is who. The session ends."""
+    """The token was used before, so two parties hold it and cannot be told apart. The session ends."""
 
 
 def judge(session: Session, presented: str, now: int) -> Verdict:
-    """Judge the token with the hash ``presented``, which is one of ``session``'s; ``now`` is in seconds."""
+    """Judge the token with the hash ``presented``, which belongs to ``session``. ``now`` is in seconds."""
     if hmac.compare_digest(presented, session.refresh):
         return Verdict.ROTATE
     recent = now - session.rotated_at <= GRACE_SECONDS
@@ -49,12 +49,12 @@ def judge(session: Session, presented: str, now: int) -> Verdict:
 
 
 def hash_of(secret: str) -> str:
-    """Return what is stored of a token or code: they have 256 bits of entropy, so a plain hash suffices."""
+    """Return the stored hash of a token or code. A plain hash suffices: they have 256 bits of entropy."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class RefreshTokens:
-    """Writes refresh tokens and reads their sessions; ``key`` returns the deployment's key."""
+    """Writes refresh tokens and reads their sessions. ``key`` returns the deployment's key."""
 
     def __init__(self, key: Callable[[], str]) -> None:
         self._key = key
@@ -64,14 +64,14 @@ class RefreshTokens:
         return self._write(session_id, base64url(secrets.token_bytes(32)))
 
     def successor(self, token: str) -> str:
-        """Return the token that follows ``token``, which must be one of ours."""
+        """Return the token that follows ``token``, which must be a token of this deployment."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise ValueError("only a token of ours has a successor")
         return self._write(SessionId(f"sid_{match[1]}"), base64url(derive(self._key(), "refresh-successor", token)))
 
     def session(self, token: str) -> str | None:
-        """Return the id of the session that ``token`` was written for; None for what we did not write."""
+        """Return the id of the session of ``token``; None for a token that this deployment did not write."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None

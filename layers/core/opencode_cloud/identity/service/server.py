@@ -1,10 +1,10 @@
 """The authorization server: Authlib's grants and endpoints over our sessions and codes (OAuth 2.1, RFC 8628, 7009).
 
-One server is made for each request, so that grants find in it where the request came from. Everything here speaks of
-:class:`Asked` and :class:`Answer`; HTTP is the business of ``routes``.
+Each request gets its own server, so that grants can read the request's origin from it. This module uses only
+:class:`Asked` and :class:`Answer`; ``routes`` translates to and from HTTP.
 """
 
-# Authlib has no type annotations: what comes out of it is unknown, and its methods are overridden by duck typing.
+# Authlib has no type annotations: the types of its results are unknown, and its methods are overridden by duck typing.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportIncompatibleMethodOverride=false
 # pyright: reportIncompatibleVariableOverride=false, reportUntypedBaseClass=false, reportMissingTypeArgument=false
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.store.codes import CodesStore
 
 CODE_SECONDS = 60
-"""Life of an authorization code: the browser carries it straight to the client."""
+"""Lifetime of an authorization code in seconds. The browser carries it straight to the client."""
 PRINTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
-"""What an OAuth error may repeat (RFC 6749, 5.2)."""
+"""The characters that an OAuth error may repeat (RFC 6749, 5.2)."""
 DESCRIPTIONS: Mapping[str, str] = {
     "authorization_pending": "The request waits for a person to approve it.",
     "slow_down": "Polls come faster than the interval; it is five seconds longer now.",
@@ -60,7 +60,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "invalid_request": "A parameter is missing, repeated or malformed.",
     "unauthorized_client": "This client may not use this grant.",
 }
-"""Clients insist on ``error_description``, and Authlib leaves some out."""
+"""Clients require ``error_description``, and Authlib omits some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Asked:
 
     method: str
     issuer: str
-    """The address that clients use: origin of every other address."""
+    """The address that clients use, the origin of all other addresses."""
     path: str
     parameters: Mapping[str, str]
     origin: Origin
@@ -86,7 +86,7 @@ class Answer:
 
 
 class Parts:
-    """What every request's server works with; ``may_sign_in`` tells whether an account exists and is not blocked."""
+    """The dependencies of a request's server. ``may_sign_in`` tells whether an account exists and is not blocked."""
 
     def __init__(
         self,
@@ -118,11 +118,11 @@ class OAuth:
         return self._checked(asked, lambda server: server.create_endpoint_response("device_authorization", asked))
 
     def revoke(self, asked: Asked) -> Answer:
-        """Answer ``POST /auth/revoke``: the token's session ends. An unknown token is no error (RFC 7009, 2.2)."""
+        """Answer ``POST /auth/revoke``: end the token's session. An unknown token is not an error (RFC 7009, 2.2)."""
         return self._checked(asked, lambda server: server.create_endpoint_response("revocation", asked))
 
     def consent(self, asked: Asked) -> Client | Answer:
-        """Return the client of a valid authorization request, for the page that asks the person; else the refusal."""
+        """Return the client of a valid authorization request, for the consent page; else the refusal."""
         wrong = _malformed(asked)
         if wrong:
             return wrong
@@ -133,7 +133,7 @@ class OAuth:
             return server.handle_error_response(None, error)
 
     def authorize(self, asked: Asked, account_id: AccountId | None) -> Answer:
-        """Answer an authorization request by what the person decided: ``account_id`` allows it, None denies it."""
+        """Answer an authorization request by the person's decision: ``account_id`` allows it, None denies it."""
         wrong = _malformed(asked)
         if wrong:
             return wrong
@@ -172,7 +172,7 @@ def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) 
 
 
 def _malformed(asked: Asked) -> Answer | None:
-    """Refuse what errors could not repeat: Authlib would fail on it."""
+    """Refuse values that an OAuth error could not repeat, since Authlib would fail on them."""
     for name, value in asked.parameters.items():
         if name in ("client_id", "redirect_uri", "response_type", "grant_type") and not PRINTABLE.fullmatch(value):
             return refusal("invalid_request", f"The parameter {name} holds characters that have no place in it.")
@@ -180,7 +180,7 @@ def _malformed(asked: Asked) -> Answer | None:
 
 
 class _Request(OAuth2Request):
-    """A request as Authlib reads it: all parameters are of one kind, whether they came as JSON, form or query."""
+    """A request as Authlib reads it. All parameters are treated alike, whether they came as JSON, form or query."""
 
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked.method, f"{asked.issuer}{asked.path}", headers=dict(asked.headers))
@@ -214,10 +214,10 @@ class _Server(AuthorizationServer):
         return request if isinstance(request, OAuth2Request) else _Request(request)
 
     def send_signal(self, name: str, *_args: Any, **_kwargs: Any) -> None:
-        """Nobody listens."""
+        """Do nothing: the signal has no listeners."""
 
     def save_token(self, token: Any, request: Any) -> None:
-        """Nothing is left to do: issuing a token begins or refreshes its session."""
+        """Do nothing: issuing a token has already begun or refreshed its session."""
 
     def handle_response(self, status: int, body: Any, headers: Any) -> Answer:
         location = dict(headers).get("Location", "")
@@ -229,12 +229,12 @@ class _Server(AuthorizationServer):
         return Answer(status, document)
 
     def _with_issuer(self, location: str) -> str:
-        """Name who answers, so that a client of several servers cannot mix them up (RFC 9207)."""
+        """Add the issuer, so that a client of several servers cannot mix them up (RFC 9207)."""
         return add_params_to_uri(location, [("iss", self.asked.issuer)])
 
 
 class _Issuing:
-    """What grants have in common: tokens of a session instead of tokens on their own."""
+    """The common part of grants: they issue tokens of a session instead of independent tokens."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ("none",)
     server: _Server
@@ -260,7 +260,7 @@ class _Issuing:
 
 
 class _S256(CodeChallenge):
-    """PKCE, by S256 only, and never left out (OAuth 2.1)."""
+    """PKCE, by S256 only, and mandatory (OAuth 2.1)."""
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD: list[str] = ["S256"]  # noqa: RUF012 - as Authlib declares it
@@ -273,7 +273,7 @@ class _S256(CodeChallenge):
 
 
 class _Code:
-    """An authorization code as Authlib asks of it."""
+    """An authorization code with the interface that Authlib expects."""
 
     def __init__(self, code: AuthorizationCode) -> None:
         self.code = code
@@ -306,7 +306,7 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
         kept = self.server.parts.codes.code(hash_of(code))
         if kept is None or kept.client != client.id:
             return None
-        if kept.session_id:  # used before: whoever holds the first tokens may be the wrong one
+        if kept.session_id:  # used before: the holder of the first tokens may be an attacker
             self.server.parts.sessions.end(kept.session_id)
             return None
         return _Code(kept) if kept.expires_at > now_seconds() else None
@@ -324,11 +324,11 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
         return self.begin(AccountId(user), session_id)
 
     def delete_authorization_code(self, authorization_code: _Code) -> None:
-        """Keep it until it is long expired, so that a second use is noticed."""
+        """Keep the code until long after its expiry, so that a second use is noticed."""
 
 
 class _Token:
-    """A refresh token as Authlib asks of it."""
+    """A refresh token with the interface that Authlib expects."""
 
     def __init__(self, token: str, session: Session) -> None:
         self.token = token
@@ -359,11 +359,14 @@ class _Refresh(_Issuing, RefreshTokenGrant):
         return self.document(self.server.parts.sessions.refresh(self.server.asked.issuer, refresh_token.token))
 
     def revoke_old_credential(self, refresh_token: _Token) -> None:
-        """Rotation has done so already."""
+        """Do nothing: rotation has already revoked it."""
 
 
 class _Credential:
-    """A device's request as Authlib asks of it; the device code's hash stands for the user code, which is not kept."""
+    """A device's request with the interface that Authlib expects.
+
+    The device code's hash stands for the user code, which is not stored.
+    """
 
     def __init__(self, request: DeviceRequest) -> None:
         self.request = request
@@ -439,10 +442,10 @@ class _Revocation(RevocationEndpoint):
 
 
 def parameters_of(body: bytes) -> dict[str, str]:
-    """Return the parameters in a body: JSON as opencode's client writes it, or a form as RFC 6749 wants it.
+    """Return the parameters in a body: JSON as opencode's client writes it, or a form as RFC 6749 requires.
 
-    The Content-Type is not looked at: clients send any, or none. Raises :class:`ValueError` for a body of neither
-    form, for a parameter that is no text, and for one that comes twice.
+    The Content-Type is ignored: clients send any, or none. Raises :class:`ValueError` for a body of neither form, for a
+    parameter that is not text, and for a repeated parameter.
     """
     if body.lstrip().startswith(b"{"):
         try:

@@ -1,4 +1,4 @@
-"""Where people are signed in: beginning, refreshing, listing and ending sessions."""
+"""Login sessions: beginning, refreshing, listing and ending them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 WEB_IDLE_SECONDS = 7 * DAY_SECONDS
 WEB_SECONDS = 30 * DAY_SECONDS
-"""A browser has to sign in again after this time, however much it is used."""
+"""A browser must sign in again after this time, regardless of its use."""
 DEVICE_IDLE_SECONDS = 90 * DAY_SECONDS
 """A device stays signed in as long as it refreshes within this time."""
 NOTED_EVERY_SECONDS = 3600
-"""How exactly the last use of a browser is known."""
+"""The precision, in seconds, of the last use of a browser."""
 _ATTEMPTS = 3
-_SHOWN = 300  # characters of a User-Agent that are kept
+_SHOWN = 300  # characters of a User-Agent that are stored
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, as people are shown it."""
+    """The origin of a request, as people are shown it."""
 
     address: str
     user_agent: str
@@ -40,7 +40,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What a device gets."""
+    """The tokens issued to a device."""
 
     session_id: SessionId
     access_token: str
@@ -49,7 +49,7 @@ class Issued:
 
 
 class Sessions:
-    """The rules of sessions. Ending one is immediate: every use of a token or cookie looks its session up."""
+    """The rules of sessions. An end takes effect at once, since every use of a token or cookie looks its session up."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Sessions:
         self._note_replay = note_replay
 
     def begin_web(self, cookie: str, account_id: AccountId, origin: Origin) -> Session:
-        """Begin the session of a browser that holds the cookie value ``cookie``, new and random."""
+        """Begin the session of a browser with the cookie value ``cookie``, which must be new and random."""
         now = now_seconds()
         session = Session(
             id=SessionId(session_of_cookie(cookie)),
@@ -80,7 +80,7 @@ class Sessions:
         return session
 
     def note_use(self, session_id: SessionId) -> None:
-        """Let a browser's session live on, since it is used; noted once an hour."""
+        """Extend the lifetime of a browser's session, since it is used. The use is recorded once an hour."""
         session = self._store.get(session_id)
         if session and now_seconds() - session.seen_at >= NOTED_EVERY_SECONDS:
             ends = min(now_seconds() + WEB_IDLE_SECONDS, session.created_at + WEB_SECONDS)
@@ -112,7 +112,7 @@ class Sessions:
     def of_refresh_token(self, token: str) -> Session | None:
         """Return the session of a refresh token that may be used now.
 
-        A token that was used before, and not just now, ends its session.
+        A token that was used before the grace period ends its session.
         """
         session_id = self._refresh.session(token)
         session = self._store.get(SessionId(session_id)) if session_id else None
@@ -138,12 +138,12 @@ class Sessions:
         return None
 
     def find(self, token: str) -> Session | None:
-        """Return the session of an access or refresh token, for revocation; a replayed token finds it too."""
+        """Return the session of an access or refresh token, for revocation. A replayed token finds it too."""
         session_id = self._refresh.session(token) or self._tokens.session(token)
         return self._store.get(SessionId(session_id)) if session_id else None
 
     def of_account(self, account_id: AccountId) -> list[Session]:
-        """Return where a person is signed in now, latest use first."""
+        """Return the present sessions of a person, latest use first."""
         return self._store.of_account(account_id)
 
     def end(self, session_id: SessionId) -> None:
@@ -151,7 +151,7 @@ class Sessions:
         self._store.end(session_id)
 
     def end_own(self, account_id: AccountId, session_id: SessionId) -> bool:
-        """End one of a person's own sessions; False when they have none with this id."""
+        """End one of a person's own sessions; False when the person has no session with this id."""
         session = self._store.get(session_id)
         if session is None or session.account_id != account_id:
             return False
@@ -159,7 +159,7 @@ class Sessions:
         return True
 
     def end_all(self, account_id: AccountId) -> int:
-        """End all sessions of a person; return how many."""
+        """End all sessions of a person. Return their number."""
         return self._store.end_all(account_id)
 
     def _issue(self, issuer: str, session: Session, refresh_token: str) -> Issued:

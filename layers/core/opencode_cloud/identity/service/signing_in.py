@@ -1,4 +1,4 @@
-"""Signing in: from an address that somebody else has verified to an account of ours."""
+"""Sign-in: from an address that a login method has verified to an account of this deployment."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PERSONAL = "Personal"
 
 
 class Team(Protocol):
-    """What signing in asks of workspaces."""
+    """The interface to workspaces."""
 
     def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
-        """Make the account a member where its domain lets it in."""
+        """Make the account a member of the workspaces that admit its domain."""
         ...
 
     def create(self, unit: Unit, account_id: AccountId, email: str, name: str) -> Any:
@@ -34,10 +34,10 @@ class Team(Protocol):
 
 
 class Invited(Protocol):
-    """What signing in asks of invitations."""
+    """The interface to invitations."""
 
     def pending_for(self, email: str) -> Sequence[Any]:
-        """Return the invitations that wait for an address."""
+        """Return the pending invitations of an address."""
         ...
 
 
@@ -54,20 +54,21 @@ class SigningIn:
         self._invitations = invitations
 
     def account_of(self, person: VerifiedPerson, methods: Methods, address: str, correlation_id: str) -> str:
-        """Return the id of the account that ``person`` signs in to; it is made at the first time.
+        """Return the id of the account that ``person`` signs in to. The first sign-in makes it.
 
-        An account is found by the login, else by the verified address without regard to case. Who is new, was not
-        invited and joins no workspace by their domain gets one of their own. Raises ``domain_not_allowed`` (403),
+        An account is found by the login, else by the verified address without regard to case. A new person without an
+        invitation who joins no workspace by their domain gets their own workspace. Raises ``domain_not_allowed`` (403),
         ``account_blocked`` (403), ``address_in_use`` (403).
         """
         methods.check_domain(person.email)
         invited = bool(self._invitations.pending_for(person.email))
         with self._outbox.unit() as unit:
             known = self._known(unit, person)
-            # Of several who come at once, the unique address lets one make the account; the others wait and find it.
+            # The unique address lets one of several concurrent sign-ins make the account. The others wait and find it.
             made = None if known else self._accounts.add(unit.connection, person)
             found = known or made or self._known(unit, person)
-            # Locked before its logins are written, by everybody in this order: else two could wait for each other.
+            # Lock the account before writing its logins. All transactions use this order, else two could wait for each
+            # other.
             account = self._accounts.get(unit.connection, found.id) if found else None
             if account is None:
                 raise _address_in_use()
@@ -96,7 +97,8 @@ class SigningIn:
             return account
         account = self._accounts.by_email(unit.connection, person.email)
         if account and account.email.casefold() != person.email.casefold():
-            # The database also takes é for e: two people. Linking them would hand one's account to the other.
+            # The database treats é and e as equal, but they are two people. Linking them would give one's account to
+            # the other.
             raise _address_in_use()
         return account
 

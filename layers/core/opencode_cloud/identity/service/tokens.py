@@ -1,6 +1,6 @@
 """Access tokens: JWTs (RFC 9068) that KMS signs with RS256, and their verification in every plane.
 
-A token says whose session it is of; that the session still stands is looked up at every use (docs/decisions/012).
+A token names its session. Every use looks up whether the session is still valid (docs/decisions/012).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ ALGORITHM = "RS256"
 TYPE = "at+jwt"
 AUDIENCE = "opencode-cloud"
 ACCESS_TOKEN_SECONDS = 30 * 86_400
-"""A client keeps the token that it started with for as long as it runs."""
+"""The lifetime in seconds. A client keeps the token that it started with for as long as it runs."""
 LEEWAY_SECONDS = 5
 LONGEST_TOKEN = 4096
-"""Characters; ours have some 700."""
+"""Longest accepted token in characters. Tokens of this deployment have some 700."""
 
 
 class AccessTokens:
     """Issues and verifies access tokens.
 
-    joserfc is imported at the first token: a function that starts for a request without one does without it.
+    joserfc is imported at the first token, so a function that starts for a request without one does not load it.
     """
 
     def __init__(self, keys: SigningKeys) -> None:
@@ -64,7 +64,7 @@ class AccessTokens:
         return f"{signed}.{base64url(self._keys.sign(key, signed.encode()))}"
 
     def session(self, token: str) -> str | None:
-        """Return the id of the session that ``token`` is of; None for anything but a token of ours that is valid now.
+        """Return the id of the session of ``token``; None for anything but a valid token of this deployment.
 
         This is a ``TokenSession`` of ``access.service``.
         """
@@ -72,9 +72,9 @@ class AccessTokens:
         return claims["sid"] if claims else None
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """Return the claims of a token of ours that is valid now.
+        """Return the claims of a valid token of this deployment, else None.
 
-        The algorithm is fixed: what the token says of it can only make it invalid.
+        The algorithm is fixed: a different algorithm in the token's header only makes the token invalid.
         """
         from joserfc import jwt
         from joserfc.errors import JoseError

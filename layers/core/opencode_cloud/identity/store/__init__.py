@@ -1,4 +1,4 @@
-"""Where identity is kept: the only room of the feature that knows SQL or AWS.
+"""Storage of identity: the only package of the feature that knows SQL or AWS.
 
-The planes without SQL import single modules, so this one imports none.
+The planes without SQL import single modules, so this module imports none.
 """

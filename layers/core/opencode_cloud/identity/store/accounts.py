@@ -24,20 +24,20 @@ class AccountsStore:
     """The tables ``accounts`` and ``logins``. Every method works in the transaction of ``connection``."""
 
     def by_login(self, connection: Connection, provider: str, subject: str) -> Account | None:
-        """Return the account that a provider's person signs in to."""
+        """Return the account for a provider's id of a person."""
         query = select(*_COLUMNS).join(logins, logins.c.account_id == accounts.c.id)
         return self._one(connection, query.where(logins.c.provider == provider, logins.c.subject == subject))
 
     def by_email(self, connection: Connection, email: str) -> Account | None:
-        """Return the account with this address, as the database compares it: without regard to case and accents."""
+        """Return the account with this address by the database's comparison, which ignores case and accents."""
         return self._one(connection, select(*_COLUMNS).where(accounts.c.email == email))
 
     def get(self, connection: Connection, account_id: AccountId) -> Account | None:
-        """Return an account, and let nobody else sign in to it until the transaction ends."""
+        """Return an account and lock it: other sign-ins to it wait until the transaction ends."""
         return self._one(connection, select(*_COLUMNS).where(accounts.c.id == account_id).with_for_update())
 
     def add(self, connection: Connection, person: VerifiedPerson) -> Account | None:
-        """Make an account; None when another transaction has made one with this address meanwhile."""
+        """Make an account; None when a concurrent transaction has made one with this address."""
         now, account = utc_now(), new_id("acc")
         row = {"id": account, "email": person.email, "name": person.name, "created_at": now, "updated_at": now}
         made = insert(accounts).values(row).on_duplicate_key_update(id=accounts.c.id)
@@ -45,7 +45,10 @@ class AccountsStore:
         return self.get(connection, AccountId(account))
 
     def note_login(self, connection: Connection, account_id: AccountId, person: VerifiedPerson) -> None:
-        """Note that a person signed in by a provider; the first time this is how they will be known to it."""
+        """Record a sign-in by a provider.
+
+        The first one stores the login, by which the provider's person is found again.
+        """
         now = utc_now()
         row = {
             "id": new_id("lgn"),
@@ -60,13 +63,13 @@ class AccountsStore:
         connection.execute(noted.on_duplicate_key_update(email=noted.inserted.email, last_used_at=now))
 
     def block(self, connection: Connection, account_id: AccountId, *, blocked: bool) -> None:
-        """Keep a person out, or let them in again."""
+        """Block or unblock a person."""
         now = utc_now()
         values = {"blocked_at": now if blocked else None, "updated_at": now}
         connection.execute(accounts.update().where(accounts.c.id == account_id).values(values))
 
     def count(self, connection: Connection) -> int:
-        """Return how many accounts there are."""
+        """Return the number of accounts."""
         return connection.execute(select(func.count()).select_from(accounts)).scalar_one()
 
     def _one(self, connection: Connection, query: Any) -> Account | None:

@@ -1,4 +1,4 @@
-"""The keys that sign access tokens: in KMS, and which of them signs now."""
+"""The keys that sign access tokens: all are in KMS, and a row selects the active one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from opencode_cloud.kit import aws, kms
 from opencode_cloud.kit.clock import now_seconds
 
 ACTIVE_FOR_SECONDS = 60
-"""How long an execution environment goes on signing with the key that it found active."""
+"""How long, in seconds, an execution environment signs with the key that it last read as active."""
 
 
 class SigningKeys:
-    """The deployment's signing keys, by their place in the stack; all of them verify, one signs.
+    """The deployment's signing keys, in the order of the stack. All of them verify, one signs.
 
-    The row ``signing`` of the table ``sessions`` names the one that signs (``key``); without it, the first does.
+    The row ``signing`` of the table ``sessions`` names the active key (``key``). Without it, the first key is active.
     """
 
     def __init__(self, arns: Sequence[str], sessions_table: str) -> None:
@@ -26,24 +26,24 @@ class SigningKeys:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all keys."""
+        """Return the ids of all keys."""
         return list(self._arns)
 
     def active(self) -> str:
-        """Return the id of the key that signs now, at most a minute late."""
+        """Return the id of the active key. A change is seen at most a minute late."""
         now = now_seconds()
         if not self._active or now - self._read_at >= ACTIVE_FOR_SECONDS:
             self._active, self._read_at = self.active_now(), now
         return self._active
 
     def active_now(self) -> str:
-        """Return the id of the key that signs, read afresh."""
+        """Return the id of the active key, read without the cache."""
         row: Any = aws.dynamodb().get_item(TableName=self._table, Key={"pk": {"S": "signing"}}).get("Item")
         named = row["key"]["S"] if row else ""
         return named if named in self._arns else next(iter(self._arns))
 
     def activate(self, key: str) -> None:
-        """Let the key with the id ``key`` sign from now on. Raises ``KeyError`` when the deployment has no such key."""
+        """Make the key with the id ``key`` the active one. Raises ``KeyError`` when the deployment has no such key."""
         self._arns[key]
         aws.dynamodb().put_item(
             TableName=self._table, Item={"pk": {"S": "signing"}, "key": {"S": key}, "at": {"N": str(now_seconds())}}

@@ -1,8 +1,8 @@
-"""Rows of the table ``sessions``: what is short-lived in identity, one item each, read by its key.
+"""Rows of the table ``sessions``: the short-lived data of identity, one item each, read by its key.
 
 ``pk`` is one of ``session#<sid>``, ``device#<hash>``, ``user_code#<hmac>``, ``code#<hash>``, ``state#<hash>``,
-``challenge#<id>``, ``signing``; ``ttl`` (seconds since the epoch) lets DynamoDB remove what has long expired. Index
-``account``: the sessions of a person.
+``challenge#<id>``, ``signing``. DynamoDB removes items long after their expiry, by ``ttl`` (seconds since the epoch).
+Index ``account``: the sessions of a person.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from opencode_cloud.kit.dynamodb import conditional_write
 Model = TypeVar("Model", bound=msgspec.Struct)
 Values = Mapping[str, str | int]
 KEPT_SECONDS = 7 * DAY_SECONDS
-"""How long a row outlives its expiry: long enough to tell what happened, and for codes that come back."""
+"""How long a row outlives its expiry, in seconds: long enough to explain past events, and to recognize codes that
+return."""
 
 
 class Rows:
-    """Items of one table with a partition key only."""
+    """Items of a table that has a partition key only."""
 
     def __init__(self, table: str) -> None:
         self.table = table
         self._dynamodb = aws.dynamodb()
 
     def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
-        """Write a new item; ``id`` is in its key."""
+        """Write a new item. Its ``id`` is part of its key."""
         fields = {name: each for name, each in msgspec.to_builtins(value).items() if name != "id" and each != ""}
         item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **_typed(fields)}
         self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
 
     def get(self, pk: str, model: type[Model]) -> Model | None:
-        """Return an item, consistently; None when there is none or it has been ended."""
+        """Return an item by a consistent read; None when it does not exist or has been ended."""
         row: Any = self._dynamodb.get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
         return parsed(row, model) if row and "ended_at" not in row else None
 
     def update(self, pk: str, values: Values, condition: str, expected: Values | None = None) -> bool:
-        """Set ``values`` if ``condition`` holds, in which ``:name`` is ``expected[name]``; return whether it did.
+        """Set ``values`` if ``condition`` holds, in which ``:name`` is ``expected[name]``. Return whether it held.
 
         An item that was ended, or does not exist, is never changed.
         """
@@ -60,7 +61,7 @@ class Rows:
         )
 
     def take(self, pk: str, model: type[Model]) -> Model | None:
-        """Remove an item and return it: of all who try, one gets it."""
+        """Remove an item and return it. Exactly one of several concurrent calls gets it."""
         row: Any = self._dynamodb.delete_item(TableName=self.table, Key={"pk": {"S": pk}}, ReturnValues="ALL_OLD").get(
             "Attributes"
         )
@@ -68,7 +69,7 @@ class Rows:
 
 
 def parsed(row: Mapping[str, Any], model: type[Model]) -> Model:
-    """Return an item as its model; ``id`` is what follows the first ``#`` of its key."""
+    """Return an item as its model. ``id`` is the part of its key after the first ``#``."""
     fields = {name: int(value["N"]) if "N" in value else value.get("S") for name, value in row.items()}
     return msgspec.convert({**fields, "id": row["pk"]["S"].partition("#")[2]}, model)
 

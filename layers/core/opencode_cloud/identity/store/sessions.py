@@ -12,7 +12,7 @@ from opencode_cloud.kit.clock import now_seconds
 
 
 class SessionsStore:
-    """Rows ``session#<sid>``. A session with ``ended_at`` is over in every plane at once (invariant I9)."""
+    """Rows ``session#<sid>``. A session with ``ended_at`` has ended in every plane at once (invariant I9)."""
 
     def __init__(self, table: str) -> None:
         self._rows = Rows(table)
@@ -22,13 +22,13 @@ class SessionsStore:
         self._rows.put(f"session#{session.id}", session, session.expires_at)
 
     def get(self, session_id: SessionId) -> Session | None:
-        """Return a session that was not ended; it may have expired."""
+        """Return a session that was not ended. It may have expired."""
         return self._rows.get(f"session#{session_id}", Session)
 
     def of_account(self, account_id: AccountId) -> list[Session]:
         """Return the sessions of a person that are neither ended nor expired, latest use first.
 
-        The index follows the table within a second, so one that was just begun may be missing.
+        The index follows the table within a second, so a session that has just begun may be missing.
         """
         rows: list[Any] = []
         start: Any = {}
@@ -52,24 +52,24 @@ class SessionsStore:
         return sorted((parsed(row, Session) for row in rows), key=lambda each: each.seen_at, reverse=True)
 
     def end(self, session_id: SessionId) -> None:
-        """End a session, for good; one that was ended stays as it is."""
+        """End a session permanently. A session that was already ended stays unchanged."""
         self._rows.update(f"session#{session_id}", {"ended_at": now_seconds()}, "")
 
     def end_all(self, account_id: AccountId) -> int:
-        """End all sessions of a person; return how many there were."""
+        """End all sessions of a person. Return their number."""
         sessions = self.of_account(account_id)
         for session in sessions:
             self.end(session.id)
         return len(sessions)
 
     def note_use(self, session: Session, expires_at: int) -> None:
-        """Note that a session is used, and let it last until ``expires_at``."""
+        """Record the use of a session, and extend it until ``expires_at``."""
         now = now_seconds()
         ttl = {"ttl": expires_at + KEPT_SECONDS}
         self._rows.update(f"session#{session.id}", {"seen_at": now, "expires_at": expires_at, **ttl}, "")
 
     def rotate(self, session: Session, presented: str, successor: str, expires_at: int) -> bool:
-        """Replace the refresh token with the hash ``presented``; False when another process was first."""
+        """Replace the refresh token with the hash ``presented``; False when a concurrent process was first."""
         now = now_seconds()
         values = {
             "refresh": successor,
