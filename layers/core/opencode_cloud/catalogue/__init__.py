@@ -1,1 +1,1 @@
-"""Models, their prices, limits and routes: versioned data that the gateway reads and clients list."""
+"""Models with their prices, limits and routes: versioned data that the gateway reads and clients list."""

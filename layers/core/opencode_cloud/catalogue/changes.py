@@ -1,4 +1,4 @@
-"""What two documents differ in, in sentences that a person reads before publishing."""
+"""Describe the differences of two documents in sentences, for a person who is about to publish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Written = Mapping[str, Any]
 
 
 def changes(before: Written, after: Written) -> list[str]:
-    """Return one sentence for each place at which ``after`` says something else."""
+    """Return one sentence for each place at which ``after`` differs from ``before``."""
     return [_sentence(each) for each in differences(_named(before), _named(after))]
 
 
@@ -35,7 +35,7 @@ def _short(value: Any) -> str:
 
 
 def _named(document: Written) -> dict[str, Any]:
-    """Return a document whose lists are objects, by what people tell their entries apart by."""
+    """Return a document whose lists are objects, keyed by the values that identify their entries to people."""
     models = cast("dict[str, dict[str, Any]]", document.get("models", {}))
     return {**document, "models": {name: _model(model) for name, model in models.items()}}
 
@@ -53,7 +53,7 @@ def _price(price: Written) -> dict[str, Any]:
 
 
 def _rates(written: Written) -> dict[str, Any]:
-    """Return amounts in one form: "6" is no change of "6.00"."""
+    """Return amounts in a normalized form, so that "6" and "6.00" are equal."""
     return {
         name: money.exact(money.parse_dollars(value)) if isinstance(value, str) else value
         for name, value in written.items()

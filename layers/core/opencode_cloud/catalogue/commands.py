@@ -1,4 +1,4 @@
-"""What operators can do with the catalogue: a part of ``functions/operate``."""
+"""Operators' commands for the catalogue, a part of ``functions/operate``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class CatalogueCommand(msgspec.Struct, tag="catalogue"):
 
     action: Literal["show", "check", "diff", "publish", "versions", "restore", "export"]
     document: str = ""
-    """JSON as it was written; to check, compare or publish."""
+    """The JSON text to check, compare or publish."""
     version: int | None = None
-    """To restore or export; to publish, the version that the differences were shown to."""
+    """The version to restore or export; for ``publish``, the version that the shown differences refer to."""
     comment: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
 def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: Actor) -> Any:
-    """Carry out a command, and return what the operator is shown.
+    """Execute a command; return its result for the operator.
 
-    Raises ``invalid_command`` (400), and what the publisher raises.
+    Raises ``invalid_command`` (400), and the errors of the publisher.
     """
     match command.action:
         case "show":

@@ -1,6 +1,6 @@
-"""The catalogue as people write it: JSON, with dollars per million tokens as text and dates as RFC 3339.
+"""The catalogue document that people write: JSON, with dollars per million tokens as text and dates as RFC 3339.
 
-``docs/catalogue.md`` describes it. What is read here becomes a :class:`Catalogue`, in which amounts are integers.
+``docs/catalogue.md`` describes it. This module converts it to a :class:`Catalogue`, in which amounts are integers.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from opencode_cloud.kit import money
 from opencode_cloud.kit.json_documents import pointer
 
 NOW = "now"
-"""As the date of a price: the moment at which the document is published."""
+"""The date of a price that begins when the document is published."""
 FIRST_YEAR = 2000
 MODEL_CHARACTERS = 42
-"""Of a model's id in the version of its price, which usage events keep in 64 characters."""
+"""Characters of a model's id in the version of its price. Usage events keep the version in 64 characters."""
 MAX_CHARACTERS = 4_000_000
-"""Of a document: what invokes the operators' function may be 6 MB."""
+"""The maximum length of a document. The payload of the operators' function may have 6 MB."""
 
 
 def _text(value: Any) -> Any:
@@ -48,9 +48,9 @@ def _text(value: Any) -> Any:
 
 
 Dollars = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,8})?$")]
-"""For a million tokens. Eight places are micro-cents."""
+"""Dollars per million tokens. The eighth decimal place is a micro-cent."""
 Id = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Of a model: it is a part of paths, and of policies as ``provider/model``."""
+"""An id of a model. Paths contain it, and policies name it as ``provider/model``."""
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -62,14 +62,14 @@ class _Form(BaseModel):
 
 
 class WrittenProvider(_Form):
-    """How clients call our gateway."""
+    """The provider under which clients list our gateway."""
 
     id: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9._-]*$")] = "opencode-cloud"
     name: Name = "Opencode Cloud"
 
 
 class WrittenTimers(_Form):
-    """In seconds."""
+    """Time limits in seconds."""
 
     connect: Seconds = Timers().connect
     first_byte: Seconds = Timers().first_byte
@@ -98,7 +98,7 @@ class WrittenRates(_Form):
     cache_write_1h: Dollars | None = None
 
     def rates(self) -> Rates:
-        """Return them in micro-cents per million tokens."""
+        """Return the rates in micro-cents per million tokens."""
         return Rates(
             input=money.parse_dollars(self.input),
             output=money.parse_dollars(self.output),
@@ -115,13 +115,13 @@ class WrittenTier(WrittenRates):
 
 
 class WrittenPrice(WrittenRates):
-    """A price, from a moment on."""
+    """A price that applies from a given time on."""
 
     since: Annotated[str, Field(alias="from", max_length=40)]
     tiers: list[WrittenTier] = Field(default=[], max_length=10)
 
     def price(self, model: str) -> Price:
-        """Return it as the gateway reads it; its version says what it is, so two prices never have the same one."""
+        """Return the gateway's form. Its version contains a hash, so different prices have different versions."""
         at = moment(self.since)
         tiers = tuple(Tier(above=tier.above, rates=tier.rates()) for tier in self.tiers)
         said = msgspec.json.encode((model, at, self.rates(), tiers))
@@ -131,7 +131,7 @@ class WrittenPrice(WrittenRates):
 
 
 class WrittenRoute(_Form):
-    """One way to a model."""
+    """A model at an upstream."""
 
     upstream: str
     model: Annotated[str, Field(min_length=1, max_length=200)]
@@ -141,7 +141,7 @@ class WrittenRoute(_Form):
 
 
 class WrittenLimits(_Form):
-    """In tokens."""
+    """Limits in tokens."""
 
     context: Count
     output: Count
@@ -149,14 +149,14 @@ class WrittenLimits(_Form):
 
 
 class WrittenModalities(_Form):
-    """What a model takes and gives."""
+    """The media that a model accepts and produces."""
 
     input: list[Modality] = ["text"]
     output: list[Modality] = ["text"]
 
 
 class WrittenListing(_Form):
-    """What clients show and decide by."""
+    """Properties that clients show or depend on."""
 
     attachment: bool = False
     reasoning: bool = False
@@ -173,7 +173,7 @@ class WrittenListing(_Form):
 
 
 class WrittenModel(_Form):
-    """A model as clients name it."""
+    """A model under the id that clients use."""
 
     name: Name
     format: Format
@@ -188,7 +188,7 @@ class WrittenModel(_Form):
     listing: WrittenListing = WrittenListing()
 
     def model(self, name: str) -> Model:
-        """Return it as the gateway reads it."""
+        """Return the gateway's form of the model."""
         listed = self.listing.model_dump(mode="json", exclude_none=True)
         return Model(
             id=name,
@@ -216,7 +216,7 @@ class WrittenModel(_Form):
 
 
 class Document(_Form):
-    """The whole of it."""
+    """A catalogue document."""
 
     provider: WrittenProvider = WrittenProvider()
     small_model: str = ""
@@ -224,7 +224,7 @@ class Document(_Form):
     models: dict[Id, WrittenModel] = {}
 
     def catalogue(self, version: int) -> Catalogue:
-        """Return it as the gateway reads it; the document must have no faults (``validation``)."""
+        """Return the gateway's form of the catalogue. The document must have no faults (``validation``)."""
         return Catalogue(
             version=version,
             provider=self.provider.id,
@@ -246,7 +246,7 @@ class Document(_Form):
 
 
 def load(text: str) -> dict[str, Any]:
-    """Read JSON. Raises :class:`InvalidCatalogue` for what is none, says a name twice, or is too long or too deep."""
+    """Read JSON. Raises :class:`InvalidCatalogue` if it is invalid, repeats a name, or is too long or too deep."""
     if len(text) > MAX_CHARACTERS:
         raise InvalidCatalogue([Fault("", f"it is longer than {MAX_CHARACTERS} characters")])
     try:
@@ -261,7 +261,7 @@ def load(text: str) -> dict[str, Any]:
 
 
 def form_of(written: Mapping[str, Any]) -> Document:
-    """Return a document that is of the right form. Raises :class:`InvalidCatalogue` with every place that is not."""
+    """Parse a document. Raises :class:`InvalidCatalogue` with every place that does not have the right form."""
     try:
         return Document.model_validate_json(json.dumps(written))
     except ValidationError as error:
@@ -280,7 +280,7 @@ def with_dates(written: Mapping[str, Any], at: int) -> dict[str, Any]:
 
 
 def moment(text: str) -> int:
-    """Return a date of RFC 3339 with an offset, in seconds since the epoch; raises ValueError for anything else."""
+    """Parse an RFC 3339 date with an offset to seconds since the epoch; raises ValueError for anything else."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None or found.microsecond or found.year < FIRST_YEAR:
         raise ValueError("this is no date of ours")
@@ -288,12 +288,12 @@ def moment(text: str) -> int:
 
 
 def date(seconds: int) -> str:
-    """Write a moment, in seconds since the epoch, as documents do."""
+    """Format a time, in seconds since the epoch, as in documents."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def written_price(price: Price) -> dict[str, Any]:
-    """Write a price as documents do."""
+    """Format a price as in documents."""
     tiers = [{"above": tier.above, **_written_rates(tier.rates)} for tier in price.tiers]
     return {"from": date(price.since), **_written_rates(price.rates), **({"tiers": tiers} if tiers else {})}
 

@@ -1,4 +1,4 @@
-"""Addresses of a workspace's list of models: nobody else can make one up, and none is stored."""
+"""Addresses of a workspace's list of models. A MAC in the address prevents forgery, so none is stored."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _PURPOSE = "catalogue"
 
 
 def models_url(base_url: str, key: str, workspace_id: WorkspaceId) -> str:
-    """Return the value of ``OPENCODE_MODELS_URL`` for a workspace; clients add ``/api.json`` to it.
+    """Return the value of ``OPENCODE_MODELS_URL`` for a workspace. Clients append ``/api.json`` to it.
 
-    ``key`` is the deployment's.
+    ``key`` is the deployment's key.
     """
     return f"{base_url}{PATH}{workspace_id}.{_proof(key, workspace_id)}"
 
 
 def workspace_of(key: str, token: str) -> str:
-    """Return the workspace that a token in such an address is of. Raises ``listing_not_found`` (404)."""
+    """Return the workspace of the token in such an address. Raises ``listing_not_found`` (404)."""
     workspace, _, proof = token.partition(".")
     if not hmac.compare_digest(proof.encode(), _proof(key, WorkspaceId(workspace)).encode()):
         raise listing_not_found()

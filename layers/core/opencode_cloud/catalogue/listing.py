@@ -1,6 +1,6 @@
-"""The catalogue as clients list it: ``/api.json``, as models.dev has it, and a provider of their configuration.
+"""The catalogue for clients: ``/api.json`` in the format of models.dev, and a provider of their configuration.
 
-Of both the client reads prices in dollars per million tokens, and by which library (``npm``) a model is asked.
+From both, clients read prices in dollars per million tokens, and the library (``npm``) that calls a model.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 Permits = Callable[[str, str], bool]
-"""Tells whether a model may be used, by the provider's id and its own."""
+"""Returns whether a model may be used, by the provider's id and the model's id."""
 
 GATEWAY = "/zen/v1"
-"""Where the gateway lies on our host, in the clients' own words; each format's paths follow."""
+"""The gateway's base path, which clients expect. The formats' paths follow it."""
 KEY_VARIABLE = "OPENCODE_API_KEY"
 LONG = 200_000
-"""Prompt tokens above which the client knows one other price; further tiers are only in ``/api.json``."""
+"""Prompt tokens above which clients support one other price. Only ``/api.json`` has further tiers."""
 CONFIGURABLE = frozenset(
     {"attachment", "reasoning", "temperature", "tool_call", "interleaved", "modalities", "status", "release_date"}
 )
-"""What of a model's listing the client's configuration takes too; anything else would keep it from starting."""
+"""Members of a model's listing that the client's configuration accepts. With others, clients do not start."""
 
 
 def bounded(policy: EnforcedPolicy, patterns: tuple[str, ...] | None) -> Permits:
-    """Permit what a workspace's policy does, and of it what a key's ``patterns`` name; None bounds nothing."""
+    """Return a check by a workspace's policy and a key's ``patterns``; None: the key has no patterns."""
     by_key = Rules(allow=patterns)
     return lambda provider, model: policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
 
@@ -44,15 +44,15 @@ def anything(_provider: str, _model: str) -> bool:
 
 
 def permitted(catalogue: Catalogue, permits: Permits) -> list[Model]:
-    """Return the models that may be used, by id."""
+    """Return the permitted models, ordered by id."""
     found = [model for model in catalogue.models.values() if permits(catalogue.provider, model.id)]
     return sorted(found, key=lambda model: model.id)
 
 
 def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> Entry:
-    """Return ``/api.json``: our provider, with the models that may be used at the prices of ``at`` (epoch seconds).
+    """Return ``/api.json``: our provider, with the permitted models and their prices at ``at`` (epoch seconds).
 
-    ``base_url`` is where the gateway lies, the same for all formats.
+    ``base_url`` is the gateway's address, the same for all formats.
     """
     provider = {
         "id": catalogue.provider,
@@ -66,7 +66,7 @@ def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> En
 
 
 def configured(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> Entry:
-    """Return our provider as an entry of ``provider`` in the client's configuration, without credentials."""
+    """Return our provider as an entry of ``provider`` in the client's configuration. It has no credentials."""
     return {
         "name": catalogue.provider_name,
         "npm": Format.CHAT.client_library,
@@ -108,7 +108,7 @@ def _cost(price: Price) -> Entry:
 
 
 def _rates(rates: Rates) -> Entry:
-    """Return rates in dollars; a kept hour is not among what the client knows."""
+    """Return rates in dollars. Clients do not support the rate of one-hour cache writes."""
     kinds = {
         "input": rates.input,
         "output": rates.output,

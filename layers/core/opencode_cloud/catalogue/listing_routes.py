@@ -1,4 +1,4 @@
-"""``/api.json``: what clients list that are pointed here by ``OPENCODE_MODELS_URL``. Without SQL."""
+"""Serve ``/api.json`` to clients whose ``OPENCODE_MODELS_URL`` points here. Uses no SQL."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from opencode_cloud.catalogue.service import CatalogueCache
 
 LISTINGS = Limit("listings", 300)
-"""Of each address: a whole office may ask from one, each client at its start and once an hour."""
+"""The limit per address. A whole office may share one; each client asks at its start and once an hour."""
 KEPT = "max-age=60"
 
 
 class ListingRoutes:
-    """The lists of models: of the stage for everybody, of a workspace for who knows its address."""
+    """The lists of models: a public one of the stage, and one of each workspace at a secret address."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class ListingRoutes:
         app.get(f"{links.PATH}<token>/api.json")(self.of_workspace)
 
     def of_stage(self) -> Response[str]:
-        """``GET /api.json``: every model of the catalogue."""
+        """Answer ``GET /api.json``: every model of the catalogue."""
         self._limiter.take(LISTINGS, http_events.source_address(self._event()))
         return self._reply(listing.anything, "public")
 
     def of_workspace(self, token: str) -> Response[str]:
-        """``GET /catalogue/{token}/api.json``: the models that the workspace's policy permits."""
+        """Answer ``GET /catalogue/{token}/api.json``: the models that the workspace's policy permits."""
         self._limiter.take(LISTINGS, http_events.source_address(self._event()))
         workspace = self._access.workspace(WorkspaceId(links.workspace_of(self._deployment_key(), token)))
         if workspace is None:

@@ -1,7 +1,7 @@
-"""The nouns of the catalogue: upstreams, models, prices, routes; and what a call's tokens cost.
+"""Models of the catalogue: upstreams, models, prices and routes.
 
-Read on the gateway's hot path, so msgspec (docs/decisions/017). Amounts are integers: a price is in micro-cents per
-million tokens (US$1 is 100,000,000 micro-cents), a cost in micro-cents.
+They use msgspec because the gateway's hot path reads them (docs/decisions/017). Prices are integer micro-cents per
+million tokens (US$1 is 100,000,000 micro-cents). Costs are integer micro-cents.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ MILLION = 1_000_000
 
 
 class Format(StrEnum):
-    """A wire format of model calls, in which clients send requests and upstreams answer (docs/gateway.md)."""
+    """A wire format of model calls, of clients' requests and upstreams' responses (docs/gateway.md)."""
 
-    # The catalogue knows no more of a format than this. Everything else is in its folder under ``gateway/formats``.
+    # The catalogue knows only a format's name and library. Its folder under ``gateway/formats`` has the rest.
 
     CHAT = "chat"
     """OpenAI Chat Completions."""
@@ -34,7 +34,7 @@ class Format(StrEnum):
 
     @property
     def client_library(self) -> str:
-        """The package (npm) by which the client speaks the format. It is in the client: nothing is installed."""
+        """The npm package with which the client uses the format. The client contains it, so nothing is installed."""
         match self:
             case Format.CHAT:
                 return "@ai-sdk/openai-compatible"
@@ -49,7 +49,7 @@ class Format(StrEnum):
 
 
 class UpstreamKind(StrEnum):
-    """How an upstream is addressed and authenticated."""
+    """The kind of an upstream, which determines its address and authentication."""
 
     OPENAI = "openai"
     """Chat and Responses."""
@@ -58,9 +58,9 @@ class UpstreamKind(StrEnum):
     GOOGLE = "google"
     """generateContent."""
     BEDROCK = "bedrock"
-    """Amazon Bedrock, under the gateway's own role: Anthropic's models in Messages, as an event stream."""
+    """Amazon Bedrock with the gateway's own role: Anthropic's models in Messages, as an event stream."""
     OPENAI_COMPATIBLE = "openai-compatible"
-    """Anything that speaks Chat Completions: vLLM, Ollama, LiteLLM, OpenRouter."""
+    """Any server of Chat Completions: vLLM, Ollama, LiteLLM, OpenRouter."""
 
 
 FORMATS_BY_KIND: dict[UpstreamKind, tuple[Format, ...]] = {
@@ -70,18 +70,18 @@ FORMATS_BY_KIND: dict[UpstreamKind, tuple[Format, ...]] = {
     UpstreamKind.BEDROCK: (Format.MESSAGES,),
     UpstreamKind.OPENAI_COMPATIBLE: (Format.CHAT,),
 }
-"""What each kind of upstream speaks, the preferred one first."""
+"""The formats that each kind of upstream supports, the preferred one first."""
 
 
 class Timers(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each phase of an upstream call may take, in seconds."""
+    """Time limits of the phases of an upstream call, in seconds."""
 
     connect: float = 5
     first_byte: float = 60
     between_chunks: float = 300
-    """As long as clients themselves wait: models may think for minutes without a word."""
+    """The same as the clients' limit. Models may think for minutes without sending anything."""
     total: float = 840
-    """Less than the 15 minutes of a Lambda function, so that the call can still be settled."""
+    """Less than the 15 minutes of a Lambda function, which leaves time to settle the call."""
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,12 +90,12 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     kind: UpstreamKind
     name: str
     base_url: str | None = None
-    """None: the kind's own public address."""
+    """None: the public address of the kind."""
     region: str | None = None
-    """Of Bedrock; None: the deployment's."""
+    """The region of Bedrock; None: the deployment's region."""
     timers: Timers = Timers()
     byok: bool = True
-    """Whether a workspace's own credential for this upstream takes the place of the platform's."""
+    """Whether a workspace's own credential for this upstream replaces the platform's."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,107 +104,107 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     input: int
     output: int
     cache_read: int | None = None
-    """None: as ``input``."""
+    """None: the same as ``input``."""
     cache_write: int | None = None
-    """Kept for five minutes. None: as ``input``."""
+    """The cache lives for five minutes. None: the same as ``input``."""
     cache_write_1h: int | None = None
-    """Kept for an hour. None: as ``cache_write``."""
+    """The cache lives for an hour. None: the same as ``cache_write``."""
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
     """Other rates for calls with long prompts."""
 
     above: int
-    """Prompt tokens of all kinds from which (exclusively) the whole call costs these rates."""
+    """These rates apply to the whole call if it has more prompt tokens of all kinds than this."""
     rates: Rates
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model costs from a moment on, until the next price of the model begins."""
+    """The price of a model from a given time until the model's next price begins."""
 
     version: str
-    """Names the price in usage events; never used for another price."""
+    """Identifies the price in usage events. No two prices share a version."""
     since: int
     """Seconds since the epoch."""
     rates: Rates
     tiers: tuple[Tier, ...] = ()
-    """By ``above``, ascending."""
+    """Ordered by ``above``, ascending."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to a model. Of the routes with the lowest ``priority`` that are healthy, one is chosen by ``weight``."""
+    """A model at an upstream. ``weight`` decides among the healthy routes with the lowest ``priority``."""
 
     upstream: str
     model: str
     """The upstream's name of the model."""
     priority: int = 1
     weight: int = 1
-    """0: never chosen."""
+    """0: the route is never chosen."""
     formats: tuple[Format, ...] | None = None
-    """None: those of the upstream's kind."""
+    """None: the formats of the upstream's kind."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """In tokens."""
+    """Limits in tokens."""
 
     context: int
     output: int
-    """The most that one answer can have: what is reserved for when a request names no limit."""
+    """The maximum of one answer. It is reserved when a request has no limit of its own."""
     input: int | None = None
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as clients name it."""
+    """A model under the id that clients use."""
 
     id: str
     name: str
     format: Format
-    """In which clients are told to ask for it; every model can be asked for in every format."""
+    """The format that clients are configured to use. The gateway accepts every format for every model."""
     limits: Limits
     prices: tuple[Price, ...]
-    """By ``since``, ascending."""
+    """Ordered by ``since``, ascending."""
     routes: tuple[Route, ...]
     aliases: tuple[str, ...] = ()
     family: str = ""
     tokenizer: str = ""
-    """Name of the encoding by which prompts are counted exactly (``o200k_base``); empty: they are bounded by bytes."""
+    """The encoding that counts prompts exactly (``o200k_base``); empty: the byte length is the upper bound."""
     sticky: bool = True
-    """Whether the calls of one session stay with one upstream while it is healthy: caches of prompts live there."""
+    """Whether the calls of a session keep one upstream while it is healthy, to reuse its prompt cache."""
     public: bool = False
-    """Whether anonymous calls may use it, where the stage allows these."""
+    """Whether anonymous calls may use it, if the stage allows anonymous calls."""
     listing: dict[str, msgspec.Raw] = {}
-    """Further members of its entry in ``/api.json``: what clients show and decide by (modalities, dates)."""
+    """Further members of its entry in ``/api.json``, which clients show or depend on (modalities, dates)."""
 
     def price(self, at: int) -> Price:
-        """Return the price in force at ``at`` (seconds since the epoch): the first one also holds before its time."""
+        """Return the price at ``at`` (seconds since the epoch). Before the first price begins, that price applies."""
         return next((price for price in reversed(self.prices) if price.since <= at), self.prices[0])
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
-    """One published version of everything that can be called."""
+    """One published version of all models and upstreams."""
 
     version: int
     provider: str = "opencode-cloud"
-    """The id under which clients know our gateway, and policies its models: ``<provider>/<model>``."""
+    """The id of our gateway in clients. Policies name its models ``<provider>/<model>``."""
     provider_name: str = "Opencode Cloud"
     small_model: str = ""
-    """Id of the model for titles and the like; empty: clients choose one themselves."""
+    """Id of the model for small tasks such as titles; empty: clients choose one themselves."""
     upstreams: dict[str, Upstream] = {}
     models: dict[str, Model] = {}
 
     def find(self, name: str) -> Model | None:
-        """Return a model by its id or an alias, letter by letter; None: there is none."""
+        """Return a model by its id or an alias, case-sensitively; None when there is none."""
         found = self.models.get(name)
         return found or next((model for model in self.models.values() if name in model.aliases), None)
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """One published version of the document that people write. It never changes."""
+    """One published version of the document that people write. Versions are immutable."""
 
     number: int
-    """0: nothing was published yet, and the starting catalogue counts."""
+    """0: nothing was published yet, and the starting catalogue is in force."""
     document: str = ""
-    """JSON, as it was written; empty in lists."""
+    """The JSON text; empty in lists."""
     comment: str = ""
     created_by: str = ""
     created_at: datetime | None = None
@@ -212,19 +212,19 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What is wrong with a document, and where."""
+    """An error in a document, and its place."""
 
     path: str
     """A JSON pointer (RFC 6901); empty: the document as a whole."""
     message: str
 
     def __str__(self) -> str:
-        """Write it on a line."""
+        """Return the place and the message on one line."""
         return f"{self.path or 'the document'}: {self.message}"
 
 
 class InvalidCatalogue(Unprocessable):
-    """A document cannot be published; ``faults`` names each place."""
+    """The error for a document that cannot be published; ``faults`` lists each place."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("invalid_catalogue", "The catalogue cannot be published.\n" + "\n".join(map(str, faults)))
@@ -233,10 +233,10 @@ class InvalidCatalogue(Unprocessable):
 
 
 def catalogue_version_not_found() -> NotFound:
-    """There is no such version."""
+    """Return the error for a version that does not exist."""
     return NotFound("catalogue_version_not_found", "The catalogue has no version with this number.")
 
 
 def listing_not_found() -> NotFound:
-    """The address names no workspace, or carries a token that is not ours: the same answer."""
+    """Return the error for an unknown workspace or an invalid token; both give the same answer."""
     return NotFound("listing_not_found", "There is no list of models at this address.")

@@ -1,4 +1,4 @@
-"""The catalogue as it lies in DynamoDB: compressed JSON."""
+"""Encode the catalogue for DynamoDB, as compressed JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from opencode_cloud.catalogue.models import Catalogue
 
 MAX_BYTES = 350 * 1024
-"""Of a packed catalogue: a row of DynamoDB has at most 400 KB."""
+"""The maximum size of a packed catalogue. An item of DynamoDB has at most 400 KB."""
 
 
 def pack(catalogue: Catalogue) -> bytes:
-    """Return a catalogue as it is stored."""
+    """Return a catalogue in its stored form."""
     return zlib.compress(msgspec.json.encode(catalogue), 9)
 
 

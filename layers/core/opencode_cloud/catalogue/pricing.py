@@ -1,4 +1,4 @@
-"""What tokens cost. Pure arithmetic on integers; a fraction of a micro-cent counts as a whole one."""
+"""Calculate costs of tokens in integers. A fraction of a micro-cent is rounded up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from opencode_cloud.contracts.usage import Tokens
 
 
 def cost(price: Price, tokens: Tokens) -> int:
-    """Return what a call cost, in micro-cents."""
+    """Return the cost of a call, in micro-cents."""
     rates = rates_for(price, tokens.prompt)
     write = _or(rates.cache_write, rates.input)
     total = (
@@ -23,7 +23,7 @@ def cost(price: Price, tokens: Tokens) -> int:
 def worst_cost(price: Price, prompt: int, output: int) -> int:
     """Return the most that a call with at most ``prompt`` and ``output`` tokens can cost, in micro-cents.
 
-    Each token of the prompt may turn out to be of the dearest kind, in each tier that the prompt can reach.
+    Each token of the prompt may be of the most expensive kind, in each tier that the prompt can reach.
     """
     reachable = [price.rates, *(tier.rates for tier in price.tiers if prompt > tier.above)]
     return max(_whole(prompt * dearest_input(rates) + output * rates.output) for rates in reachable)
@@ -35,7 +35,7 @@ def rates_for(price: Price, prompt: int) -> Rates:
 
 
 def dearest_input(rates: Rates) -> int:
-    """Return what a token of the prompt costs at most, in micro-cents per million."""
+    """Return the highest rate of a prompt token, in micro-cents per million."""
     write = _or(rates.cache_write, rates.input)
     return max(rates.input, _or(rates.cache_read, rates.input), write, _or(rates.cache_write_1h, write))
 

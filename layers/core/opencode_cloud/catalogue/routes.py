@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace_id}/models`: what may be used here, what it costs, and where to ask for it."""
+"""`/api/v1/workspaces/{workspace_id}/models`: the permitted models, their prices, and the gateway's address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Amount = Annotated[str, Field(description="Dollars per million tokens.")]
 
 
 class ModelRates(BaseModel):
-    """What tokens cost, by kind; null costs as `input` does."""
+    """Rates by kind of token. Null: the same as `input`."""
 
     input: Amount
     output: Amount
@@ -39,13 +39,13 @@ class ModelRates(BaseModel):
 
 
 class ModelTier(ModelRates):
-    """What calls with long prompts cost instead."""
+    """Rates of calls with long prompts."""
 
     above: int = Field(description="Tokens of the prompt above which the whole call costs this.")
 
 
 class ModelPrice(ModelRates):
-    """The price that is in force."""
+    """The current price."""
 
     version: str = Field(description="As usage events name it.")
     since: str
@@ -53,7 +53,7 @@ class ModelPrice(ModelRates):
 
 
 class ModelLimits(BaseModel):
-    """In tokens."""
+    """Limits in tokens."""
 
     context: int
     input: int | None
@@ -61,7 +61,7 @@ class ModelLimits(BaseModel):
 
 
 class UsableModel(BaseModel):
-    """A model that may be used."""
+    """A permitted model."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ class UsableModel(BaseModel):
 
 
 class Models(BaseModel):
-    """The models that may be used, and where."""
+    """The permitted models, and the gateway's address."""
 
     version: int = Field(description="Of the catalogue; 0: none was published yet.")
     provider: str = Field(description="Policies and keys name the models `provider/id`.")
@@ -83,7 +83,7 @@ class Models(BaseModel):
 
 
 class ModelRoutes:
-    """The route that says what a workspace's policy, and a key's own bounds, leave of the catalogue."""
+    """The route that lists the models that the workspace's policy and the key's patterns permit."""
 
     def __init__(
         self, catalogue: CatalogueCache, access: Access, deployment_key: Callable[[], str], public_url: str
@@ -99,7 +99,7 @@ class ModelRoutes:
         self._gate.add(f"GET {WORKSPACE}/models", self.list, Permission.REMOTE_CONFIG, "List the models", TAG)
 
     def list(self, workspace_id: Annotated[WorkspaceId, Path(description="Id of the workspace.")]) -> Response[Models]:
-        """List the models that you may use by the workspace's policy and your key's patterns, with their prices."""
+        """List the models that the workspace's policy and your key's patterns permit, with their prices."""
         known = self._access.workspace(workspace_id)
         if known is None:
             raise workspace_not_found()

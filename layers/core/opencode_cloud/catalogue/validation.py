@@ -1,6 +1,6 @@
-"""What may be published as a catalogue: everything it refers to is there, and no cost of the past changes.
+"""Validate a catalogue: all references must exist, and prices of the past must not change.
 
-All that is wrong is found at once, each with its place.
+Validation returns all faults at once, each with its place.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Fault, Price, Upstr
 from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
-"""Encodings by which the gateway can count a prompt."""
+"""Encodings with which the gateway can count a prompt."""
 SETTLED_SECONDS = 60
-"""A price that begins within this time counts as begun: gateways may have read it already."""
+"""A price that begins within these seconds counts as begun, because gateways may have read it already."""
 
 History = Mapping[str, Sequence[Price]]
-"""By model: every price that was ever published and has begun, by ``since``."""
+"""All published prices that have begun, by model, ordered by ``since``."""
 
 
 def faults_of(document: Document, now: int, history: History) -> list[Fault]:
-    """Return what keeps a document of the right form from being published at ``now``; empty: it may be.
+    """Return the faults that prevent publishing a document of the right form at ``now``; empty: it can be published.
 
-    ``now`` is in seconds since the epoch. ``history`` is what calls were or may have been charged by.
+    ``now`` is in seconds since the epoch. ``history`` has the prices by which calls were or may have been charged.
     """
     return list(_faults(document, now, history))
 
@@ -55,7 +55,7 @@ def _upstream(place: Sequence[str], upstream: WrittenUpstream) -> Iterator[Fault
 
 
 def _names(document: Document) -> Iterator[Fault]:
-    """Find names that stand for two models, or would if somebody wrote them in other letters."""
+    """Find names that refer to two models, also when compared without case."""
     owners = {name.casefold(): name for name in reversed(document.models)}
     for name in document.models:
         if owners[name.casefold()] != name:
@@ -121,7 +121,7 @@ def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) ->
 
 
 def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[Fault]:
-    """Find what would change the price of a time that has begun: calls were charged by it."""
+    """Find changes of prices that have begun, because calls were charged by them."""
     place = ("models", name, "prices")
     known = {price.since: price for price in begun}
     for index, written in enumerate(model.prices):

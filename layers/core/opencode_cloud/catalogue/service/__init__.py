@@ -1,6 +1,6 @@
 """Rules of the catalogue, free of AWS and HTTP.
 
-Who publishes imports ``service.publishing``: it needs SQL, which readers do not have.
+Publishers import ``service.publishing`` directly, because it needs SQL, which readers do not have.
 """
 
 from opencode_cloud.catalogue.service.reading import CatalogueCache, CatalogueReader

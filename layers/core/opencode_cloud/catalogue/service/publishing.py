@@ -1,4 +1,4 @@
-"""Publishing versions of the catalogue: checked as a whole, kept for ever, in force within seconds."""
+"""Publish versions of the catalogue. They are validated as a whole, kept forever, and in force within seconds."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
 
 SUBJECT = "catalogue"
-"""There is one catalogue in a deployment."""
+"""The subject of outbox messages. A deployment has one catalogue."""
 AUDITED_CHANGES = 50
 LISTED = 100
 _GATEWAY = "https://gateway.example/zen/v1"
-"""Stands for our own address where only the form counts."""
+"""A placeholder for the gateway's address in checks of the form."""
 
 Written = dict[str, Any]
 ConfigurationCheck = Callable[[Mapping[str, Any]], "Sequence[json_documents.Fault]"]
-"""Returns where a client's configuration is not of the form that clients accept."""
+"""Returns the places at which a client's configuration does not have the form that clients accept."""
 
 
 class CataloguePublisher:
-    """Reads, checks and publishes documents. The caller has checked that the actor may."""
+    """Reads, validates and publishes documents. The caller must have checked the actor's permission."""
 
     def __init__(
         self, versions: VersionStore, outbox: Outbox, audit: AuditTrail, check_configuration: ConfigurationCheck
@@ -56,7 +56,7 @@ class CataloguePublisher:
         self._audit = audit
 
     def present(self) -> Revision:
-        """Return the version that counts; before the first one, version 0 with the starting catalogue."""
+        """Return the current version; before the first one, version 0 with the starting catalogue."""
         with self._versions.transaction() as connection:
             return self._present(connection)
 
@@ -71,9 +71,9 @@ class CataloguePublisher:
             return self._revision(connection, number)
 
     def check(self, text: str) -> tuple[int, list[str]]:
-        """Return the number of the version that counts, and what a document would change.
+        """Return the number of the current version, and the changes that a document would make.
 
-        Raises :class:`InvalidCatalogue` (422) with all that is wrong with it.
+        Raises :class:`InvalidCatalogue` (422) with all faults of the document.
         """
         now = now_seconds()
         with self._versions.transaction() as connection:
@@ -82,17 +82,17 @@ class CataloguePublisher:
         return before.number, changes(load(before.document), written)
 
     def publish(self, actor: Actor, text: str, read: int, comment: str = "") -> tuple[Revision, list[str]]:
-        """Publish a document as the next version after ``read``, the one that the caller has seen.
+        """Publish a document as the next version after ``read``, the version that the caller has seen.
 
-        What says the same as the present version publishes nothing. Returns the version, and what it changes. Raises
+        A document without changes publishes nothing. Returns the version and its changes. Raises
         :class:`InvalidCatalogue` (422) or ``stale_version`` (412).
         """
         return self._publish(actor, text, read, comment, "catalogue.published")
 
     def restore(self, actor: Actor, number: int) -> tuple[Revision, list[str]]:
-        """Publish an older version anew, with all prices that have begun since: what was charged cannot be undone.
+        """Publish an older version again, with all prices that have begun since, because calls were charged by them.
 
-        Raises ``catalogue_version_not_found`` (404), and what :meth:`publish` raises.
+        Raises ``catalogue_version_not_found`` (404), and the errors of :meth:`publish`.
         """
         until = now_seconds() + validation.SETTLED_SECONDS
         with self._versions.transaction() as connection:
@@ -102,9 +102,9 @@ class CataloguePublisher:
         return self._publish(actor, text, before.number, f"Back to version {number}", "catalogue.restored")
 
     def project(self, current: CatalogueStore, *, over: bool = False) -> int:
-        """Put the version that counts in force for the planes without SQL; returns its number, 0 for none.
+        """Put the current version in force for the planes without SQL; return its number, 0 for none.
 
-        ``over``: also over a later one, which a database that was restored from a backup does not know of.
+        ``over``: also replace a later version, which a database restored from a backup does not have.
         """
         latest = self.present()
         if latest.number:
@@ -127,7 +127,7 @@ class CataloguePublisher:
                 created_at=utc_now(),
             )
             if not self._versions.add(unit.connection, after):
-                # Somebody else was faster.
+                # A concurrent publication took the number.
                 check_version(read, after.number)
             self._versions.note_prices(unit.connection, catalogue, now + validation.SETTLED_SECONDS)
             self._audit.record(
@@ -142,7 +142,7 @@ class CataloguePublisher:
         return after, differences
 
     def _checked(self, connection: Connection, text: str, now: int, number: int) -> tuple[Written, Catalogue]:
-        """Return a document that may be published, with its dates, and what the gateway would read."""
+        """Validate a document; return it with its dates filled in, and in the gateway's form."""
         written = with_dates(load(text), now)
         document = form_of(written)
         begun = self._versions.begun(connection, now + validation.SETTLED_SECONDS)
@@ -152,7 +152,7 @@ class CataloguePublisher:
         return written, document.catalogue(number)
 
     def _size_and_form(self, document: Document, now: int) -> list[Fault]:
-        """Find what would keep the catalogue from being stored, or clients from starting."""
+        """Return faults that would prevent storing the catalogue, or prevent clients from starting."""
         catalogue = document.catalogue(0)
         size = len(packing.pack(catalogue))
         if size > packing.MAX_BYTES:
@@ -180,7 +180,7 @@ def _starting() -> Revision:
 
 
 def _with_begun(written: Written, begun: dict[str, list[Price]], until: int) -> Written:
-    """Return a document in which each model has the prices that have begun, and of its own only those yet to come."""
+    """Return a document in which each model has all prices that have begun, and only the future ones of its own."""
     for name, model in written.get("models", {}).items():
         if past := begun.get(name):
             later = [price for price in model["prices"] if moment(price["from"]) > until]

@@ -1,4 +1,4 @@
-"""Reading the catalogue that is in force, without a round trip for each call."""
+"""Read the current catalogue without a round trip for each call."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from opencode_cloud.catalogue.store.current import AsyncCatalogueStore, CatalogueStore
 
 FRESH_SECONDS = 5.0
-"""How long what was read counts as present."""
+"""The time in seconds for which a read catalogue counts as current."""
 ASLEEP_SECONDS = 300.0
-"""A process that has not looked for so long was frozen: what it knows may be of yesterday."""
+"""After these seconds without a read, the process was probably frozen, and its catalogue may be old."""
 
 
 class CatalogueReader:
-    """Keeps the catalogue in a process with an event loop.
+    """Caches the catalogue in a process with an event loop.
 
-    Only the first call waits. Later ones get what is known at once, and at most every ``FRESH_SECONDS`` one of them has
-    it read again behind its back. While DynamoDB cannot be reached, what is known goes on being served.
+    Only the first call waits. Later calls get the cached catalogue at once, and at most every ``FRESH_SECONDS`` one of
+    them starts a read in the background. While DynamoDB cannot be reached, the cached catalogue is still served.
     """
 
     def __init__(self, store: AsyncCatalogueStore) -> None:
@@ -33,7 +33,7 @@ class CatalogueReader:
         self._reading: asyncio.Task[Catalogue] | None = None
 
     async def current(self) -> Catalogue:
-        """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be now."""
+        """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be read now."""
         age = _age(self._looked)
         if self._known is None:
             return await asyncio.shield(self._read())
@@ -44,7 +44,7 @@ class CatalogueReader:
         return self._known
 
     def _read(self) -> asyncio.Task[Catalogue]:
-        """Return the one task that reads now, for all who wait."""
+        """Return the task that reads now. All callers share it."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._look())
             self._reading.add_done_callback(_note)
@@ -61,7 +61,7 @@ class CatalogueReader:
 
 
 class CatalogueCache:
-    """Keeps the catalogue in an environment of a function that answers one request at a time."""
+    """Caches the catalogue in a function's execution environment, which handles one request at a time."""
 
     def __init__(self, store: CatalogueStore) -> None:
         self._store = store
@@ -73,7 +73,7 @@ class CatalogueCache:
         return self.published() or starting_catalogue()
 
     def published(self) -> Catalogue | None:
-        """Return the same, but None before anything was published."""
+        """Return the published catalogue, at most ``FRESH_SECONDS`` old; None when none was published."""
         if _age(self._looked) > FRESH_SECONDS:
             version = self._store.version()
             if version == 0:
@@ -85,7 +85,7 @@ class CatalogueCache:
 
 
 def _age(looked: int) -> float:
-    """Return the seconds since ``looked``, by the clock on the wall: others may stand still in a frozen process."""
+    """Return the seconds since ``looked``, by the wall clock: a monotonic clock may stop in a frozen process."""
     return (now_ms() - looked) / 1000
 
 

@@ -1,4 +1,4 @@
-"""The catalogue that a deployment begins with: version 0, in force until the first one is published."""
+"""The catalogue of a new deployment: version 0, in force until the first version is published."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FILE = Path(__file__).parent.parent / "starting.json"
 
 
 def starting_text() -> str:
-    """Return the document as it is checked in."""
+    """Return the text of the document."""
     return FILE.read_text()
 
 
 @cache
 def starting_catalogue() -> Catalogue:
-    """Return it as the gateway reads it."""
-    # Only here: what reads documents takes longer to import than a gateway should take to start.
+    """Return the catalogue in the gateway's form."""
+    # Import here only: importing the parser takes longer than a gateway should take to start.
     from opencode_cloud.catalogue.document import form_of, load
 
     return form_of(load(starting_text())).catalogue(0)

@@ -1,4 +1,4 @@
-"""Where the catalogue is kept: the only room of the feature that knows SQL or AWS.
+"""Storage of the catalogue. Only this package of the feature uses SQL or AWS.
 
-``versions`` and ``tables`` (SQL) are imported by who publishes, ``current`` (DynamoDB) by who reads.
+Publishers import ``versions`` (SQL); readers import ``current`` (DynamoDB).
 """

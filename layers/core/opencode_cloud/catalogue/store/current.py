@@ -1,7 +1,7 @@
-"""The catalogue that is in force, for the planes without SQL: two rows of the table ``access``.
+"""The current catalogue for the planes without SQL: two rows of the table ``access``.
 
 ``catalogue`` / ``CURRENT`` holds ``version`` and ``document`` (``packing``), ``catalogue`` / ``VERSION`` the version
-alone, so that whoever looks for a newer one does not pay for reading the whole of it. ``CURRENT`` is written first.
+alone, so that a check for a newer version does not read the whole document. ``CURRENT`` is written first.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ CURRENT, VERSION = "CURRENT", "VERSION"
 
 
 class CatalogueStore:
-    """The rows, through boto3."""
+    """Reads and writes the rows with boto3."""
 
     def __init__(self, table: str) -> None:
         self._table = table
         self._dynamodb = aws.dynamodb()
 
     def version(self) -> int:
-        """Return the version that is in force; 0: none was published."""
+        """Return the current version; 0: none was published."""
         found: Any = self._dynamodb.get_item(**_request(self._table, VERSION))
         return _version(found)
 
     def catalogue(self) -> Catalogue:
-        """Return the catalogue that is in force."""
+        """Return the current catalogue."""
         found: Any = self._dynamodb.get_item(**_request(self._table, CURRENT))
         return unpack(found["Item"]["document"]["B"])
 
     def put(self, catalogue: Catalogue, *, over: bool = False) -> bool:
-        """Put a catalogue in force; False when the same or a later version is already.
+        """Put a catalogue in force; False when the same or a later version already is.
 
-        ``over``: also over a later one, which a database that was restored from a backup does not know of.
+        ``over``: also replace a later version, which a database restored from a backup does not have.
         """
         document = {"document": {"B": pack(catalogue)}}
         written = self._put(CURRENT, catalogue.version, document, over=over)
-        # Also after a refusal: whoever wrote the document may have died before this row.
+        # Also after a refusal, because the process that wrote the document may have died before writing this row.
         return self._put(VERSION, catalogue.version, {}, over=over) or written
 
     def _put(self, sk: str, version: int, contents: Mapping[str, Any], *, over: bool) -> bool:
@@ -61,18 +61,18 @@ class CatalogueStore:
 
 
 class AsyncCatalogueStore:
-    """The rows, from an event loop."""
+    """Reads the rows from an event loop."""
 
     def __init__(self, dynamodb: DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
     async def version(self) -> int:
-        """Return the version that is in force; 0: none was published. Raises what the client raises."""
+        """Return the current version; 0: none was published. Raises the errors of the DynamoDB client."""
         return _version(await self._dynamodb.call("GetItem", _request(self._table, VERSION)))
 
     async def catalogue(self) -> Catalogue:
-        """Return the catalogue that is in force."""
+        """Return the current catalogue."""
         found = await self._dynamodb.call("GetItem", _request(self._table, CURRENT))
         return unpack(b64decode(found["Item"]["document"]["B"]))
 

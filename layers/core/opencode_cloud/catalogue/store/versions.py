@@ -1,4 +1,4 @@
-"""Versions of the catalogue, and the prices that were published with them, in MySQL."""
+"""Versions of the catalogue and their prices in MySQL."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class VersionStore:
         self._database = database
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a connection inside a transaction."""
+        """Return a context manager that yields a connection inside a transaction."""
         return self._database.transaction()
 
     def latest(self, connection: Connection) -> Revision | None:
-        """Return the version that counts."""
+        """Return the latest version; None when nothing was published."""
         query = select(catalogue_versions).order_by(catalogue_versions.c.number.desc()).limit(1)
         row = connection.execute(query).mappings().first()
         return Revision(**row) if row else None
 
     def get(self, connection: Connection, number: int) -> Revision | None:
-        """Return one version."""
+        """Return one version; None when it does not exist."""
         query = select(catalogue_versions).where(catalogue_versions.c.number == number)
         row = connection.execute(query).mappings().first()
         return Revision(**row) if row else None
@@ -49,7 +49,7 @@ class VersionStore:
         return [Revision(**row) for row in rows.mappings()]
 
     def add(self, connection: Connection, revision: Revision) -> bool:
-        """Write a version; False when somebody else has just written one with its number."""
+        """Insert a version; False when a concurrent publication has inserted one with its number."""
         try:
             connection.execute(catalogue_versions.insert(), msgspec.structs.asdict(revision))
         except IntegrityError:
@@ -57,7 +57,7 @@ class VersionStore:
         return True
 
     def begun(self, connection: Connection, until: int) -> dict[str, list[Price]]:
-        """Return all prices that begin no later than ``until`` (epoch seconds), by model, in order."""
+        """Return all prices that begin no later than ``until`` (epoch seconds), by model, ordered by ``since``."""
         query = select(catalogue_prices).where(catalogue_prices.c.since <= _moment(until))
         found: dict[str, list[Price]] = {}
         for row in connection.execute(query.order_by(catalogue_prices.c.since)):
@@ -65,7 +65,7 @@ class VersionStore:
         return found
 
     def note_prices(self, connection: Connection, catalogue: Catalogue, settled: int) -> None:
-        """Keep the prices of a catalogue that is published; of those from ``settled`` on, none but its own."""
+        """Insert the prices of a catalogue; delete other prices that begin after ``settled`` (epoch seconds)."""
         later = catalogue_prices.c.since > _moment(settled)
         connection.execute(delete(catalogue_prices).where(later))
         known = set(connection.execute(select(catalogue_prices.c.version)).scalars())
