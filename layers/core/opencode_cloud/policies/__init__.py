@@ -1,1 +1,1 @@
-"""Policies and configuration documents, their versions, and the remote config that clients fetch."""
+"""Policies and configuration documents with their versions, and the remote config that clients fetch."""

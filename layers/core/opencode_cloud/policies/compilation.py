@@ -1,7 +1,7 @@
-"""From a policy and a configuration document to what clients are configured with.
+"""Compile a policy and a configuration document to the clients' configuration.
 
-The client is told as much of the policy as its configuration can say, so that people see what they may use. It is not
-what holds: gateway and sharing enforce the policy themselves (``EnforcedPolicy`` in ``access``), and an edited
+The client's configuration contains as much of the policy as it can express, so that people see what they may use. It
+is advisory: gateway and sharing enforce the policy themselves (``EnforcedPolicy`` in ``access``), and an edited
 configuration changes nothing for them.
 """
 
@@ -27,18 +27,18 @@ TOOLS = (
     *("bash", "codesearch", "edit", "glob", "grep", "list", "lsp", "question", "read", "skill", "task", "todowrite"),
     *("webfetch", "websearch"),
 )
-"""Tools that the client brings along, by the names that its permissions know them under."""
+"""The client's built-in tools, by their names in its permissions."""
 WILDCARDS = frozenset("*?")
-# What the client itself grants; an allow-list begins with denying everything, so this has to be said again.
+# The client's own defaults. An allow-list begins by denying everything, so they must be repeated.
 DEFAULT_PERMISSIONS: Mapping[str, Any] = {
     "read": {"*": "allow", "*.env": "ask", "*.env.*": "ask", "*.env.example": "allow"},
 }
 NO_TOOLS: Mapping[str, Any] = {"external_directory": "ask", "doom_loop": "ask"}
-"""Permissions that are not about one tool."""
+"""Permissions that do not concern a single tool."""
 
 
 def enforced(policy: Policy, version: int) -> EnforcedPolicy:
-    """Compile a policy for the planes that enforce it."""
+    """Compile a policy to the form that the data planes enforce."""
     return EnforcedPolicy(
         version=version,
         providers=policy.providers.enforced(),
@@ -50,7 +50,7 @@ def enforced(policy: Policy, version: int) -> EnforcedPolicy:
 
 
 def client_config(policy: Policy, document: Document, workspace_id: WorkspaceId) -> Document:
-    """Lay a policy over a configuration document: where both say something, the policy counts."""
+    """Apply a policy to a configuration document. If they conflict, the policy wins."""
     config = copy.deepcopy(document)
     _name_workspace(config, workspace_id)
     if policy.default_model:
@@ -67,7 +67,7 @@ def client_config(policy: Policy, document: Document, workspace_id: WorkspaceId)
 
 
 def configuration(policy: Policy, document: Document, workspace_id: WorkspaceId) -> KnownConfiguration | None:
-    """Compile the remote config of a workspace; None when there is nothing to say."""
+    """Compile the remote config of a workspace; None when it is empty."""
     config = client_config(policy, document, workspace_id)
     if not config:
         return None
@@ -78,7 +78,7 @@ def configuration(policy: Policy, document: Document, workspace_id: WorkspaceId)
 
 
 def _name_workspace(config: Document, workspace_id: WorkspaceId) -> None:
-    """Have the client name the workspace to our gateway: its token says who asks, and not for which workspace."""
+    """Make the client send the workspace's id to our gateway, because its token identifies only the caller."""
     for provider in _providers(config).values():
         options = provider.get("options", {})
         if options.get("apiKey") == TOKEN and isinstance(options.setdefault("headers", {}), dict):
@@ -108,7 +108,7 @@ def _restrict_providers(config: Document, policy: Policy) -> None:
 
 
 def _statements(rules: EnforcedRules) -> list[Document]:
-    """Write the rules as the client's later core reads them: of all that match, the last counts."""
+    """Return the rules for clients of the second generation, in which the last matching statement wins."""
     allowed = [] if rules.allow is None else [("deny", "*"), *(("allow", pattern) for pattern in rules.allow)]
     return [
         {"action": "provider.use", "effect": effect, "resource": pattern}
@@ -117,7 +117,7 @@ def _statements(rules: EnforcedRules) -> list[Document]:
 
 
 def _has_models(models: EnforcedRules, provider: str) -> bool:
-    """Tell whether any pattern could allow a model of ``provider``."""
+    """Return whether any pattern could allow a model of ``provider``."""
     if models.allow is None:
         return True
     return any(
@@ -150,9 +150,9 @@ def _restrict_models(config: Document, policy: Policy) -> None:
 
 
 def _models_of(patterns: tuple[str, ...] | None, provider: str) -> list[str] | None:
-    """Return the models of ``provider`` that ``patterns`` name; None when one names them by a wildcard.
+    """Return the models of ``provider`` that ``patterns`` name; None when a pattern has a wildcard.
 
-    The client compares whole names only, and which models a provider has is in its catalogue, not here.
+    The client compares whole names only, and only its own catalogue lists the models of a provider.
     """
     if patterns is None:
         return None
@@ -170,14 +170,14 @@ def _restrict_tools(config: Document, rules: EnforcedRules) -> None:
         own.setdefault("edit" if tool in ("write", "patch") else tool, "allow" if on else "deny")
     permission: Document = dict(own)
     if rules.allow is not None:
-        # Later keys win with the client, so what the document grants is said after the denial of everything.
+        # In the client later keys win, so the document's grants follow the denial of everything.
         permission = {"*": "deny", **NO_TOOLS, **{name: own[name] for name in NO_TOOLS if name in own}}
         for name in rules.allow:
             permission[name] = own.get(name, own.get("*", DEFAULT_PERMISSIONS.get(name, "allow")))
         permission |= {name: value for name, value in own.items() if name != "*" and rules.permit(name)}
     denied = [n for n in (*own, *TOOLS) if n not in NO_TOOLS and n != "*" and not rules.permit(n)]
     for name in (*denied, *rules.deny):
-        # At the end, where nothing said before can grant it again.
+        # Last, so that no earlier key can grant it.
         permission.pop(name, None)
         permission[name] = "deny"
     config["permission"] = permission

@@ -1,4 +1,4 @@
-"""The nouns of policies: the policy, the configuration document, their versions; and the errors of the feature."""
+"""Models of policies: the policy, the configuration document, their versions, and the errors of the feature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY_SECONDS = 86_400
 
 
 class ShareMode(StrEnum):
-    """The widest that shares may be."""
+    """The widest audience that shares may have."""
 
     OFF = "off"
     WORKSPACE = "workspace"
@@ -31,7 +31,7 @@ class _Form(BaseModel):
 
 
 class Rules(_Form):
-    """Which names are allowed: patterns, in which `*` stands for any text and `?` for one character."""
+    """Patterns of allowed and denied names. `*` matches any text, `?` matches one character."""
 
     allow: list[Pattern] | None = Field(
         default=None, max_length=MAX_PATTERNS, description="Patterns of what is allowed; null allows everything."
@@ -39,12 +39,12 @@ class Rules(_Form):
     deny: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS, description="Patterns that win over `allow`.")
 
     def enforced(self) -> EnforcedRules:
-        """Return the rules as the hot planes enforce them."""
+        """Return the rules in the form that the data planes enforce."""
         return EnforcedRules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
 
 
 class SharePolicy(_Form):
-    """What may be shared, and for how long."""
+    """The audience and lifetime that shares may have."""
 
     mode: ShareMode = Field(
         default=ShareMode.LINK,
@@ -59,7 +59,7 @@ class SharePolicy(_Form):
 
 
 class Policy(_Form):
-    """What members may do. The default restricts nothing."""
+    """Restrictions on members. The default restricts nothing."""
 
     providers: Rules = Field(default=Rules(), description="Of provider ids, such as `anthropic`.")
     models: Rules = Field(default=Rules(), description="Of models as `provider/model`, such as `openai/gpt-5*`.")
@@ -76,19 +76,19 @@ class Policy(_Form):
         return self
 
     def permits(self, model: str) -> bool:
-        """Tell whether ``model``, a name ``provider/model``, may be used."""
+        """Return whether the policy permits ``model``, a name ``provider/model``."""
         return self.providers.enforced().permit(model.partition("/")[0]) and self.models.enforced().permit(model)
 
 
 class Versioned(StrEnum):
-    """The two documents of a workspace that are kept in versions."""
+    """The two versioned documents of a workspace."""
 
     POLICY = "policy"
     CONFIGURATION = "configuration"
 
 
 class Version(BaseModel):
-    """One version of a document. It never changes: a change, also a return to an older one, makes a new version."""
+    """One version of a document. Versions are immutable: each change, also a restoration, makes a new version."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -105,7 +105,7 @@ class Revision(Version):
 
 
 class InvalidDocument(Unprocessable):
-    """A document cannot be published; ``faults`` names each place."""
+    """The error for a document that cannot be published; ``faults`` lists each place."""
 
     def __init__(self, faults: list[Fault]) -> None:
         named = "; ".join(f"{fault.path or 'the document'}: {fault.message}" for fault in faults[:5])
@@ -116,5 +116,5 @@ class InvalidDocument(Unprocessable):
 
 
 def version_not_found(document: Versioned) -> NotFound:
-    """There is no such version."""
+    """Return the error for a version that does not exist."""
     return NotFound("version_not_found", f"The {document} has no version with this number.")

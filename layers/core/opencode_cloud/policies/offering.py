@@ -1,7 +1,7 @@
-"""Our own gateway in what clients are configured with, so that who has logged in can use it at once.
+"""Add our own gateway to clients' configuration, so that users can call models right after they log in.
 
-It is added as the configuration is served, not as it is compiled: what the catalogue holds changes without any
-workspace publishing anything.
+It is added when the configuration is served, not when it is compiled, because the catalogue changes without any
+publication by a workspace.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-TOKEN = "{env:OPENCODE_CONSOLE_TOKEN}"  # noqa: S105 - a reference, which the client puts its token in place of
-"""What a provider's ``apiKey`` refers to when it is our own gateway: no other server has use for our tokens."""
+TOKEN = "{env:OPENCODE_CONSOLE_TOKEN}"  # noqa: S105 - a reference that the client replaces by its token
+"""The ``apiKey`` of a provider that is our own gateway. Other servers do not accept our tokens."""
 _OF_POLICIES = frozenset({"whitelist", "blacklist"})
 
 
@@ -27,11 +27,11 @@ def with_gateway(
 ) -> Document:
     """Return ``config`` with our provider and the models that ``workspace_id`` may use, at the prices of ``at``.
 
-    A workspace whose configuration defines that provider itself has said what it wants, and one that may use none of
-    the models needs none. ``base_url`` is where the gateway lies; ``at`` is in seconds since the epoch.
+    The configuration stays the same if it defines that provider itself, or if the workspace may use none of the models.
+    ``base_url`` is the gateway's address; ``at`` is in seconds since the epoch.
     """
     name, providers = catalogue.provider, config.get("provider", {})
-    # A policy alone leaves an entry that names models; a document's own says more.
+    # An entry that comes from a policy has only lists of models; a document's own entry has more members.
     present = providers.get(name, {})
     ours = listing.configured(catalogue, permits, base_url, at)
     if not ours["models"] or set(present) - _OF_POLICIES or not _enabled(config, name):

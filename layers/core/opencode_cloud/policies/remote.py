@@ -1,4 +1,4 @@
-"""What clients ask for at every start: the remote config of the workspace that they work in. Without SQL."""
+"""Serve the remote config of a workspace, which its clients fetch at every start. Uses no SQL."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class RemoteConfigRoutes:
-    """The routes of remote config, over the projection alone: they answer while the database sleeps.
+    """The routes of remote config. They read only the projection, so they answer while the database is paused.
 
-    Every client of a workspace that has one asks at each start, and takes what it gets as it is.
+    Every client of a workspace with a remote config fetches it at each start, and uses it unchanged.
     """
 
     def __init__(self, access: Access, catalogue: CatalogueCache, public_url: str) -> None:
@@ -44,24 +44,24 @@ class RemoteConfigRoutes:
         app.get("/api/v2/config")(self.providers)
 
     def first_generation(self) -> Response[str]:
-        """``GET /api/config``, the workspace in ``x-org-id`` -> ``{config}``; 404: there is none."""
+        """Answer ``GET /api/config``, with the workspace in ``x-org-id``: ``{config}``; 404 when there is none."""
         config, _ = self._told()
         return self._reply({"config": config})
 
     def providers(self) -> Response[str]:
-        """``GET /api/v2/config`` -> ``{providers}``; 404: there is none."""
+        """Answer ``GET /api/v2/config``: ``{providers}``; 404 when there is none."""
         config, policy = self._told()
         return self._reply({"providers": second_generation.providers(config, policy)})
 
     def _told(self) -> tuple[Document, EnforcedPolicy]:
-        """Return what the client is configured with, and the policy behind it."""
+        """Return the client's configuration, and the policy that it comes from."""
         event = self._event()
         workspace = http_events.header(event, WORKSPACE_HEADER)
         actor = self._access.member(request_of(event), WorkspaceId(workspace), Permission.REMOTE_CONFIG)
         place, known = self._access.clients(actor.workspace_id)
         policy = place.policy if place else EnforcedPolicy()
         config: Document = msgspec.json.decode(known.config) if known else {}
-        # Before a catalogue is published nobody has said that the gateway is to be used.
+        # Until a catalogue is published, the operator has not decided to offer the gateway.
         if place and (catalogue := self._catalogue.published()):
             permits = listing.bounded(policy, actor.models)
             base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
@@ -75,7 +75,7 @@ class RemoteConfigRoutes:
     def _reply(self, document: Document) -> Response[str]:
         event, body = self._event(), msgspec.json.encode(document)
         etag = hashlib.sha256(body).hexdigest()[:32]
-        # Not kept by anyone in between, and asked for anew each time; who has it already is spared the body.
+        # Shared caches must not store it. Clients revalidate each time, and get no body if it has not changed.
         headers = {"Cache-Control": "private, no-cache", "ETag": f'"{etag}"', "Vary": "authorization, x-org-id"}
         if etag in http_events.header(event, "if-none-match"):
             return http_events.reply(event, b"", status=HTTPStatus.NOT_MODIFIED, headers=headers)

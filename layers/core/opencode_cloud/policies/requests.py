@@ -1,4 +1,4 @@
-"""What clients and the console send to publish policies and configuration documents."""
+"""Request bodies for publishing policies and configuration documents."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ class ConfigurationChange(_Body):
 
 
 class Restoration(_Body):
-    """Going back to an older version."""
+    """The restoration of an older version."""

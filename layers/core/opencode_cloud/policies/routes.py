@@ -1,4 +1,4 @@
-"""HTTP to policies and configuration documents: read, publish, compare, go back."""
+"""HTTP routes of policies and configuration documents: read, publish, compare, restore."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class ConfigurationRevision(Version):
 
 
 class Differences(BaseModel):
-    """What two versions differ in."""
+    """The differences of two versions."""
 
     changes: list[Difference]
 
 
 class Compiled(BaseModel):
-    """What clients are configured with."""
+    """The clients' configuration."""
 
     config: dict[str, Any] = Field(description="The configuration document with the policy laid over it.")
 
@@ -93,14 +93,14 @@ class PolicyRoutes:
     # ----------------------------------------------------------------------------------------- policy
 
     def policy(self, workspace_id: WorkspaceParameter) -> Response[PolicyRevision]:
-        """Get the policy that counts; its `ETag` is what a change must send as `If-Match`.
+        """Get the current policy. A change must send its `ETag` as `If-Match`.
 
-        Version 0 restricts nothing: none was published yet.
+        Version 0 means that none was published yet; it restricts nothing.
         """
         return _policy_reply(self._publisher.present(Versioned.POLICY, workspace_id))
 
     def publish_policy(self, workspace_id: WorkspaceParameter, change: PolicyChange) -> Response[PolicyRevision]:
-        """Publish a policy as the next version. It is enforced, and clients are told, within seconds."""
+        """Publish a policy as the next version. Within seconds it is enforced and served to clients."""
         document = change.policy.model_dump(mode="json")
         return _policy_reply(self._publish(workspace_id, Versioned.POLICY, document, change.comment))
 
@@ -115,21 +115,21 @@ class PolicyRoutes:
         return _policy_reply(self._publisher.revision(Versioned.POLICY, workspace_id, version))
 
     def policy_differences(self, workspace_id: WorkspaceParameter, first: First, second: Second) -> Differences:
-        """See what one version of the policy has otherwise than another."""
+        """Compare two versions of the policy."""
         return self._differences(workspace_id, Versioned.POLICY, first, second)
 
     def restore_policy(
         self, workspace_id: WorkspaceParameter, version: VersionNumber, restoration: Restoration
     ) -> Response[PolicyRevision]:
-        """Publish an older version of the policy anew, as the next version."""
+        """Publish an older version of the policy again, as the next version."""
         return _policy_reply(self._restore(workspace_id, Versioned.POLICY, version, restoration.comment))
 
     # ---------------------------------------------------------------------------------- configuration
 
     def configuration(self, workspace_id: WorkspaceParameter) -> Response[ConfigurationRevision]:
-        """Get the configuration document that counts; its `ETag` is what a change must send as `If-Match`.
+        """Get the current configuration document. A change must send its `ETag` as `If-Match`.
 
-        Version 0 is empty: none was published yet.
+        Version 0 means that none was published yet; it is empty.
         """
         return _configuration_reply(self._publisher.present(Versioned.CONFIGURATION, workspace_id))
 
@@ -138,9 +138,9 @@ class PolicyRoutes:
     ) -> Response[ConfigurationRevision]:
         """Publish a configuration document as the next version.
 
-        It is held against the client's own schema first: a client does not start with a configuration that it finds
-        invalid. What is wrong is named place by place in `errors`. A document is as powerful as code on the members'
-        machines: it may name plugins and commands.
+        It is validated with the client's own schema first, because a client does not start with a configuration that it
+        finds invalid. `errors` lists each invalid place. A document is as powerful as code on the members'
+        machines, because it may name plugins and commands.
         """
         published = self._publish(workspace_id, Versioned.CONFIGURATION, change.configuration, change.comment)
         return _configuration_reply(published)
@@ -158,21 +158,21 @@ class PolicyRoutes:
         return _configuration_reply(self._publisher.revision(Versioned.CONFIGURATION, workspace_id, version))
 
     def configuration_differences(self, workspace_id: WorkspaceParameter, first: First, second: Second) -> Differences:
-        """See what one version of the configuration document has otherwise than another."""
+        """Compare two versions of the configuration document."""
         return self._differences(workspace_id, Versioned.CONFIGURATION, first, second)
 
     def restore_configuration(
         self, workspace_id: WorkspaceParameter, version: VersionNumber, restoration: Restoration
     ) -> Response[ConfigurationRevision]:
-        """Publish an older version of the configuration document anew, as the next version."""
+        """Publish an older version of the configuration document again, as the next version."""
         return _configuration_reply(self._restore(workspace_id, Versioned.CONFIGURATION, version, restoration.comment))
 
     def compiled(self, workspace_id: WorkspaceParameter) -> Compiled:
-        """See what clients are configured with: the document with the policy laid over it."""
+        """Get the clients' configuration: the document with the policy applied to it."""
         return Compiled(config=self._publisher.compiled(workspace_id))
 
     def check(self, workspace_id: WorkspaceParameter, change: ConfigurationChange) -> Compiled:
-        """See what clients would be configured with, or what keeps a document from being published."""
+        """Preview the clients' configuration, or get the errors that prevent publishing a document."""
         return Compiled(config=self._publisher.preview(workspace_id, Versioned.CONFIGURATION, change.configuration))
 
     # -------------------------------------------------------------------------------------- internals

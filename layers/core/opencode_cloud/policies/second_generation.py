@@ -1,4 +1,4 @@
-"""Providers as clients 2.x are told of them. Read by the function that serves clients, so without pydantic."""
+"""Convert providers for clients 2.x. Without pydantic, because the function that serves clients imports this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Document = dict[str, Any]
 
 
 def providers(config: Document, rules: EnforcedPolicy) -> Document:
-    """Return the providers of ``config`` as clients 2.x read them: credentials never travel in it."""
+    """Return the providers of ``config`` in the format of clients 2.x, without credentials."""
     disabled = set(config.get("disabled_providers", []))
     enabled = config.get("enabled_providers")
     return {
@@ -63,7 +63,7 @@ def _model(model: Document, *, disabled: bool) -> Document:
 
 
 def _costs(cost: Document) -> list[Document]:
-    """Write prices as a list of tiers, the plain one first."""
+    """Return prices as a list of tiers, the base tier first."""
     tiers = [_prices(cost)]
     if "context_over_200k" in cost:
         tiers.append({"tier": {"type": "context", "size": 200_000}, **_prices(cost["context_over_200k"])})

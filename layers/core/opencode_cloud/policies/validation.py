@@ -1,8 +1,8 @@
-"""What may be published as a configuration: the form that the client accepts, and nothing secret.
+"""Validate a configuration: it must have the form that the client accepts, and contain no secret.
 
-A configuration that the client's own schema refuses stops every client of the workspace at its start, so none is
-published. ``client_schema.json`` is what the client itself says of its configuration (``python -m tests.client_schema``
-makes it; a test holds it against the installed client).
+A configuration that the client's own schema rejects prevents every client of the workspace from starting, so it is not
+published. ``client_schema.json`` is the client's own schema (``python -m tests.client_schema`` generates it; a test
+compares it with the installed client).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from opencode_cloud.kit.json_documents import Fault, pointer
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
 MAX_BYTES = 100_000
-"""Of a document as JSON."""
+"""The maximum size of a document as JSON."""
 MAX_COMPILED_BYTES = 350_000
-"""Of both forms that clients get of a document, with the policy laid over it: they are one DynamoDB item (400 KB)."""
+"""The maximum size of both compiled forms together. They are one DynamoDB item (at most 400 KB)."""
 MAX_DEPTH = 40
 MAX_FAULTS = 20
 LARGEST_EXACT = 2**53 - 1
@@ -45,7 +45,7 @@ _SCHEME = re.compile(r"(?i)^\s*(bearer|basic|token|apikey)\s+")
 
 
 def faults_of(document: Any) -> list[Fault]:
-    """Return what keeps ``document`` from being published; empty: it may be."""
+    """Return the faults that prevent publishing ``document``; empty: it can be published."""
     if not isinstance(document, dict):
         return [Fault(path="", message="a configuration is a JSON object")]
     faults = list(_oddities(document, ()))
@@ -58,7 +58,7 @@ def faults_of(document: Any) -> list[Fault]:
 
 
 def form_faults(document: Mapping[str, Any]) -> list[Fault]:
-    """Return where ``document`` is not of the form that the client accepts."""
+    """Return the places at which ``document`` does not have the form that the client accepts."""
     return [_fault(error) for error in _validator().iter_errors(document)]  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -70,7 +70,7 @@ def _validator() -> Draft202012Validator:
 
 
 def _anchor(schema: Any) -> None:
-    """Give ``$`` the meaning that it has in JavaScript: for Python it also matches before a last line break."""
+    """Give ``$`` its meaning in JavaScript. In Python it also matches before a final line break."""
     if isinstance(schema, dict):
         node = cast("dict[str, Any]", schema)
         if isinstance(pattern := node.get("pattern"), str):
@@ -88,7 +88,7 @@ def _fault(error: ValidationError) -> Fault:
 
 
 def _closest(error: ValidationError) -> ValidationError:
-    """Where no alternative of a choice fits, return what is wrong by the one that the value was meant to be."""
+    """Return the error of the alternative that the value most likely meant, if a choice has no match."""
     while error.context:
         alternatives: dict[Any, list[ValidationError]] = {}
         for each in error.context:
@@ -98,7 +98,7 @@ def _closest(error: ValidationError) -> ValidationError:
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, bool, int]:
-    """Of another type altogether is the farthest, then with another word where alternatives tell themselves apart."""
+    """Return the distance of an alternative: a wrong type counts most, then a wrong discriminating word."""
     other_type = any(each.validator == "type" and not each.relative_path for each in errors)
     other_word = any(each.validator == "enum" and len(each.relative_path) <= 1 for each in errors)
     return other_type, other_word, len(errors)
@@ -109,7 +109,7 @@ def _shortened(message: str) -> str:
 
 
 def _oddities(value: Any, path: Path_) -> Iterator[Fault]:
-    """Find what JSON or JavaScript cannot carry unchanged."""
+    """Find values that JSON or JavaScript cannot represent exactly."""
     if len(path) > MAX_DEPTH:
         yield Fault(path=pointer(path[:3]), message=f"it is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, dict):

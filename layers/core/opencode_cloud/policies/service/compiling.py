@@ -1,4 +1,4 @@
-"""What the published versions of a workspace come to."""
+"""Compile the current versions of a workspace."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class Compiler:
-    """Compiles the versions that count, for the projection."""
+    """Compiles the current versions for the projection."""
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
 
     def enforced_policy(self, connection: Connection, workspace_id: WorkspaceId) -> EnforcedPolicy:
-        """Return the policy as the other planes enforce it; without one, nothing is restricted."""
+        """Return the policy in the form that the data planes enforce; without a policy, it restricts nothing."""
         found = self._store.latest(connection, Versioned.POLICY, workspace_id)
         return compilation.enforced(Policy.model_validate(found.document), found.version) if found else EnforcedPolicy()
 
     def configuration(self, connection: Connection, workspace_id: WorkspaceId) -> KnownConfiguration | None:
-        """Return the remote config of clients; None when neither policy nor document say anything."""
+        """Return the remote config of clients; None when policy and document are empty."""
         policy = self._store.latest(connection, Versioned.POLICY, workspace_id)
         document = self._store.latest(connection, Versioned.CONFIGURATION, workspace_id)
         return compilation.configuration(

@@ -1,4 +1,4 @@
-"""Publishing versions of a workspace's policy and configuration document."""
+"""Publish versions of a workspace's policy and configuration document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 
 class Publisher:
-    """Reads and publishes versions. The caller has checked that the actor may."""
+    """Reads and publishes versions. The caller must have checked the actor's permission."""
 
     def __init__(self, store: DocumentStore, outbox: Outbox, audit: AuditTrail) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Publisher:
         self._audit = audit
 
     def present(self, kind: Versioned, workspace_id: WorkspaceId) -> Revision:
-        """Return the version that counts; before the first one, version 0, which says nothing."""
+        """Return the current version; before the first one, version 0, which is empty."""
         with self._store.transaction() as connection:
             return self._present(connection, kind, workspace_id)
 
@@ -46,24 +46,24 @@ class Publisher:
             return self._revision(connection, kind, workspace_id, version)
 
     def versions(self, kind: Versioned, workspace_id: WorkspaceId, before: int | None, limit: int) -> Sequence[Version]:
-        """Return versions without their contents, the latest first, older than ``before``."""
+        """Return versions older than ``before`` without their contents, the latest first."""
         with self._store.transaction() as connection:
             return self._store.versions(connection, kind, workspace_id, before, limit)
 
     def differences(self, kind: Versioned, workspace_id: WorkspaceId, first: int, second: int) -> list[Difference]:
-        """Return what version ``second`` has otherwise than ``first``. Raises ``version_not_found`` (404)."""
+        """Return the differences of version ``second`` from ``first``. Raises ``version_not_found`` (404)."""
         with self._store.transaction() as connection:
             before = self._revision(connection, kind, workspace_id, first)
             after = self._revision(connection, kind, workspace_id, second)
         return differences(before.document, after.document)
 
     def preview(self, workspace_id: WorkspaceId, kind: Versioned, document: Document) -> Document:
-        """Return what clients would be configured with. Raises :class:`InvalidDocument` (422)."""
+        """Return the configuration that clients would get. Raises :class:`InvalidDocument` (422)."""
         with self._store.transaction() as connection:
             return self._compile(connection, kind, workspace_id, document)
 
     def compiled(self, workspace_id: WorkspaceId) -> Document:
-        """Return what clients are configured with."""
+        """Return the clients' configuration."""
         with self._store.transaction() as connection:
             policy = self._present(connection, Versioned.POLICY, workspace_id).document
             document = self._present(connection, Versioned.CONFIGURATION, workspace_id).document
@@ -72,9 +72,9 @@ class Publisher:
     def publish(
         self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, document: Document, read: int, comment: str = ""
     ) -> Revision:
-        """Publish ``document`` as the next version after ``read``, the one that the caller has seen.
+        """Publish ``document`` as the next version after ``read``, the version that the caller has seen.
 
-        What says the same as the present version publishes nothing. Raises :class:`InvalidDocument` (422) or
+        A document without changes publishes nothing. Raises :class:`InvalidDocument` (422) or
         ``stale_version`` (412).
         """
         return self._publish(actor, workspace_id, kind, document, read, comment, f"{kind}.published", {})
@@ -82,7 +82,7 @@ class Publisher:
     def restore(
         self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, version: int, read: int, comment: str = ""
     ) -> Revision:
-        """Publish the contents of an older version anew, as :meth:`publish`. Raises ``version_not_found`` (404) too."""
+        """Publish an older version again, like :meth:`publish`. Also raises ``version_not_found`` (404)."""
         older = self.revision(kind, workspace_id, version)
         return self._publish(
             actor,
@@ -107,7 +107,7 @@ class Publisher:
         noted: Document,
     ) -> Revision:
         with self._outbox.unit() as unit:
-            # Policy and document are validated together, so no two people may publish at once.
+            # Policy and document are validated together, so publications of a workspace must not run concurrently.
             if not self._store.lock(unit.connection, workspace_id):
                 raise workspace_not_found()
             before = self._present(unit.connection, kind, workspace_id)
@@ -139,7 +139,7 @@ class Publisher:
     def _compile(
         self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, document: Document
     ) -> Document:
-        """Return what clients would be configured with, after holding it against what they accept."""
+        """Return the configuration that clients would get, after validating that they accept it."""
         if kind is Versioned.POLICY:
             policy, text = document, self._present(connection, Versioned.CONFIGURATION, workspace_id).document
         else:

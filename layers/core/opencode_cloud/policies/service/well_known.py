@@ -1,9 +1,9 @@
-"""What ``opencode auth login <this host>`` reads, and every start of a client after that.
+"""Publish the document that ``opencode auth login <this host>`` reads, and each later start of that client.
 
-A client that cannot read it, or finds it invalid, does not start: neither with 404 nor with a page of a proxy, nor when
-what it refers to fails. So it is one static object, it is validated before it is published, and it has no
-``remote_config``: that would make every start depend on a second address, with a credential that may expire. What a
-workspace's clients are configured with comes from ``/api/config``, whose failures the client forgives.
+A client does not start if it cannot read the document or finds it invalid. A 404, an error page of a proxy, and a
+failure of an address that it refers to have this effect. So it is one static object, is validated before it is
+published, and has no ``remote_config``, which would make every start depend on a second address and on a credential
+that may expire. Clients get their workspace's configuration from ``/api/config``, whose failures they tolerate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opencode_cloud.policies.store.site import SiteStore
 
 ENVIRONMENT = "OPENCODE_CLOUD_KEY"
-"""The variable that the client keeps the key under, and may be given it in."""
+"""The variable under which the client stores the key. Users can also set it to provide the key."""
 
 SCRIPT = f"""\
 if [ -n "${ENVIRONMENT}" ]; then printf %s "${ENVIRONMENT}"; exit 0; fi
@@ -35,7 +35,7 @@ echo >/dev/tty
 if [ -z "$key" ]; then echo "No key was given." >&2; exit 1; fi
 printf %s "$key"
 """
-"""Runs on the user's machine, with nothing but a shell; what it prints is the key."""
+"""Runs on the user's machine and needs only a shell. Its output is the key."""
 
 
 class WellKnown:
@@ -46,25 +46,25 @@ class WellKnown:
         self._public_url = public_url
 
     def present(self) -> dict[str, Any] | None:
-        """Return the document as it is published."""
+        """Return the published document; None when there is none."""
         found = self._store.read()
         return msgspec.json.decode(found[0]) if found else None
 
     def publish(self, config: dict[str, Any]) -> None:
-        """Publish ``config`` as what clients begin with, below everything that their users configure.
+        """Publish ``config`` as the clients' default. Everything that users configure overrides it.
 
-        Raises :class:`InvalidDocument` (422): none of these clients would start.
+        Raises :class:`InvalidDocument` (422), because no client would start with it.
         """
         if faults := faults_of(config):
             raise InvalidDocument(faults)
         self._store.write(_encoded(document(config)), by_operator=True)
 
     def publish_default(self) -> None:
-        """Go back to the document that a deployment begins with."""
+        """Publish the default document of a deployment."""
         self._store.write(_encoded(self._default()), by_operator=False)
 
     def ensure(self) -> None:
-        """Publish the default, unless an operator has published something; for every deployment."""
+        """Publish the default, unless an operator has published a document. Every deployment calls this."""
         found = self._store.read()
         wanted = _encoded(self._default())
         if found is None or (not found[1] and found[0] != wanted):

@@ -1,4 +1,4 @@
-"""Where policies are kept: the only room of the feature that knows SQL or AWS."""
+"""Storage of policies. Only this package of the feature uses SQL or AWS."""
 
 from opencode_cloud.policies.store.documents import DocumentStore
 from opencode_cloud.policies.store.site import SiteStore

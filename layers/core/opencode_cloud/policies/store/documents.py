@@ -31,7 +31,7 @@ class DocumentStore:
         self._database = database
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a connection inside a transaction."""
+        """Return a context manager that yields a connection inside a transaction."""
         return self._database.transaction()
 
     def lock(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
@@ -40,14 +40,14 @@ class DocumentStore:
         return connection.execute(query.with_for_update()).first() is not None
 
     def latest(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> Revision | None:
-        """Return the version that counts."""
+        """Return the latest version; None when nothing was published."""
         table, _ = _TABLES[kind]
         query = select(table).where(table.c.workspace_id == workspace_id).order_by(table.c.version.desc()).limit(1)
         row = connection.execute(query).first()
         return _revision(row) if row else None
 
     def get(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision | None:
-        """Return one version."""
+        """Return one version; None when it does not exist."""
         table, _ = _TABLES[kind]
         query = select(table).where(table.c.workspace_id == workspace_id, table.c.version == version)
         row = connection.execute(query).first()
@@ -65,7 +65,7 @@ class DocumentStore:
         return [Version.model_validate(dict(row)) for row in rows.mappings()]
 
     def add(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, revision: Revision) -> None:
-        """Write a version; the lock of the workspace must be held."""
+        """Insert a version. The caller must hold the lock of the workspace."""
         table, prefix = _TABLES[kind]
         row = {**{name: getattr(revision, name) for name in _VERSION}, "document": revision.document}
         connection.execute(table.insert(), {"id": new_id(prefix), "workspace_id": workspace_id, **row})

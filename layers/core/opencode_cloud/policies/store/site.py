@@ -1,4 +1,4 @@
-"""The document at ``/.well-known/opencode``: an object of the site's bucket, which CloudFront serves by itself."""
+"""The document at ``/.well-known/opencode``: an object of the site's bucket that CloudFront serves directly."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from opencode_cloud.kit import aws
 
 KEY = ".well-known/opencode"
 CACHED = "public, max-age=60, s-maxage=300, stale-while-revalidate=86400, stale-if-error=31536000"
-"""A change is everywhere within minutes; while the bucket does not answer, CloudFront goes on for a year."""
-_ORIGIN = "origin"  # metadata: "default" for a document of ours, "operator" for one that somebody has published
+"""Changes reach all clients within minutes. If the bucket fails, CloudFront serves its copy for a year."""
+_ORIGIN = "origin"  # metadata: "default" for the default document, "operator" for one that an operator has published
 
 
 class SiteStore:
-    """The site's bucket."""
+    """Reads and writes the document in the site's bucket."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -23,7 +23,7 @@ class SiteStore:
         try:
             found = aws.s3().get_object(Bucket=self._bucket, Key=KEY)
         except ClientError as error:
-            # Without the right to list the bucket, what is missing is forbidden.
+            # S3 answers 403 for a missing object if the role may not list the bucket.
             if aws.error_code(error) in ("NoSuchKey", "AccessDenied", "403", "404"):
                 return None
             raise
