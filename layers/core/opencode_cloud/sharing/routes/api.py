@@ -25,7 +25,7 @@ TAG = "Shares"
 MOST_REVOKED = 50
 WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
 ShareParameter = Annotated[ShareId, Path(description="Id of the share.", max_length=64)]
-Owner = Annotated[Literal["me"] | None, Query(description="`me`: one's own only, also where one may manage all.")]
+Owner = Annotated[Literal["me"] | None, Query(description="`me`: only your own, even if you may manage all.")]
 
 
 class ShareView(BaseModel):
@@ -34,12 +34,12 @@ class ShareView(BaseModel):
     id: str
     url: str
     title: str = Field(description="The session's title; empty until the client has sent one.")
-    owner: str = Field(description="Id of the account or service account that it belongs to.")
+    owner: str = Field(description="Id of the account or service account that owns it.")
     mode: Literal["link", "password", "workspace"] = Field(
-        description="Who may read it: whoever has the link; has the password, too, or is a member; is a member."
-        " A stricter policy of the workspace goes before it."
+        description="Who may read it. `link`: anyone with the link. `password`: anyone with the link and the password,"
+        " and members. `workspace`: members only. A stricter policy of the workspace takes precedence."
     )
-    views: int = Field(description="How often its page or a document of it was opened.")
+    views: int = Field(description="How often its page or one of its documents was opened.")
     created_at: datetime
     expires_at: datetime | None
 
@@ -50,8 +50,8 @@ class ShareChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: Literal["link", "password", "workspace"] | None = None
-    password: str | None = Field(default=None, min_length=8, max_length=200, description="With mode `password` only.")
-    expires_at: AwareDatetime | None = Field(default=None, description="null: it does not end by itself.")
+    password: str | None = Field(default=None, min_length=8, max_length=200, description="Only with mode `password`.")
+    expires_at: AwareDatetime | None = Field(default=None, description="null: it never expires.")
 
 
 class Revocation(BaseModel):
@@ -66,7 +66,7 @@ class Revoked(BaseModel):
     """The outcome for each share."""
 
     revoked: list[str]
-    missing: list[str] = Field(description="There are no such shares, or none that you may revoke.")
+    missing: list[str] = Field(description="Ids of shares that do not exist or that you may not revoke.")
 
 
 class ShareApi:
