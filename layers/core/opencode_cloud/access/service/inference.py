@@ -123,6 +123,7 @@ class InferenceAccess:
             holder = _holder(found)
         rows = await self._store.read([own, *holder])
         key = rows.key(digest)
+        # The remembered holder is stale. The key's present row decides.
         if key is not None and _holder(key) != holder:
             rows = await self._store.read([own, *_holder(key)])
             key = rows.key(digest)

@@ -66,6 +66,7 @@ class Projection:
 
     def _read(self, places: Sequence[Place]) -> list[tuple[Place, Known | None, int]]:
         with self._store.transaction() as connection:
+            # Lock before reading, so that the higher version belongs to the later read (docs/decisions/015).
             versions = self._store.lock(connection, sorted({stripe(place) for place in places}))
             return [(place, self._truth.at(connection, place), versions[stripe(place)]) for place in places]
 

@@ -70,6 +70,7 @@ class Challenges:
         digits = "".join(each for each in typed if each.isdigit())
         if not hmac.compare_digest(sign_in_code(self._key(), challenge_id).encode(), digits.encode()):
             return None
+        # The row is taken once, so only one of two requests with the right code signs in.
         if self._store.take_challenge(challenge_id) is None:
             raise _used_up()
         email = challenge.email

@@ -83,6 +83,7 @@ class Sessions:
         """Extend the lifetime of a browser's session, since it is used. The use is recorded once an hour."""
         session = self._store.get(session_id)
         if session and now_seconds() - session.seen_at >= NOTED_EVERY_SECONDS:
+            # Use extends the session, but not past the time at which the browser must sign in again.
             ends = min(now_seconds() + WEB_IDLE_SECONDS, session.created_at + WEB_SECONDS)
             self._store.note_use(session, ends)
 
@@ -125,6 +126,7 @@ class Sessions:
 
     def refresh(self, issuer: str, token: str) -> Issued | None:
         """Exchange a refresh token for new ones; None when it is not, or no longer, valid."""
+        # When another process rotates first, the next judgement is REPEAT, which yields the same successor.
         for _ in range(_ATTEMPTS):
             session = self.of_refresh_token(token)
             if session is None:

@@ -87,6 +87,7 @@ class CodesStore:
     def attempt(self, challenge: Challenge, limit: int) -> bool:
         """Count an attempt at a code before the code is checked; False when no attempts remain."""
         values = {"attempts": challenge.attempts + 1}
+        # Only one of several parallel attempts can raise the same count.
         expected = {"was": challenge.attempts, "limit": limit}
         return self._rows.update(f"challenge#{challenge.id}", values, "#attempts = :was AND :was < :limit", expected)
 

@@ -171,6 +171,7 @@ class Gate:
             return list(viewers)
         if mode is None:
             return []
+        # The row of an unchecked resume keeps its ticket as sent, so verify it before each push (docs/decisions/007).
         known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
         proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
         held = each(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
@@ -190,6 +191,7 @@ class Gate:
             return ""
         if mode is not Mode.PASSWORD or share.ownership is None:
             raise share_not_found()
+        # Count before hashing: a check takes 25 ms of processor time (docs/decisions/007).
         self._limit_attempts(share_id, address)
         if not tickets.is_password(password, share.ownership.password_hash):
             raise wrong_password()

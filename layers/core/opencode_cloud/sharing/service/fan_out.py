@@ -66,6 +66,7 @@ class FanOut(Farewell):
         of the viewers finds the latter. ``mode`` is the present audience of the share.
         """
         started = time.perf_counter()
+        # Read the viewers again during the push, to find those who joined since the first read.
         late = pool().submit(self._store.viewers, share.id)
         if len(viewers) > INLINE_VIEWERS:
             self._tasks.push(share.id, record.first, viewers)

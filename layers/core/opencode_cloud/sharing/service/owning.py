@@ -144,6 +144,7 @@ class Owning:
         expires_at = _changed_end(found.share, change, terms)
         if not self._store.change(found.share, ownership, expires_at):
             raise contended()
+        # A new key makes the tickets of open sockets void, so their access must be checked again.
         if ownership.ticket_key != found.ownership.ticket_key:
             self._fan_out.dismiss(share_id, self._store.viewers(share_id))
         changed = msgspec.structs.replace(found.share, ownership=ownership, expires_at=expires_at)

@@ -102,6 +102,7 @@ class Publishing:
             if present is not None and not is_over(present):
                 self._go_on(present, terms)
                 return Credentials(present.id, capability.share_secret(key, present.id, session_id))
+            # Count one creation against the limit, however often the loop retries.
             if attempt == 0:
                 self._check_new(address, terms)
             share, secret = self._new_share(key, session_id, session_hash)
@@ -154,6 +155,7 @@ class Publishing:
         the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
         head = self._store.head(share_id, self._tails.position(share_id))
+        # Wait for authentication only now, since it runs while the log is read.
         publisher = actor() if actor else None
         share = writable(self._store, share_id, head.share, secret)
         if publisher and share.ownership is None:
@@ -161,6 +163,7 @@ class Publishing:
         mode = self._gate.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
+        # Conceal before anything is stored, so that no row or object contains the session id (docs/decisions/005).
         items = conceal(items, ClientSessionId(capability.unseal(secret, share)), share.pseudonym)
         self._note_title(share, items)  # uses the concealed items: a title may contain the session id
         head, tail, end = self._append(share, head, items, at)
@@ -177,6 +180,7 @@ class Publishing:
 
     def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
         """Append at the end of the log, and retry when another writer won. Return the end before and after."""
+        # Store large bodies once; a retry repeats only the conditional put.
         payload = self._store.prepare(share.id, items)
         pauses = CONTENTION.pauses()
         while True:
@@ -189,6 +193,7 @@ class Publishing:
                 raise contended()
             time.sleep(pause)
             head = self._store.head(share.id, head.tail)
+            # The share may have been removed while other writers won.
             existing(self._store, share.id, head.share)
 
     def _note_title(self, share: Share, items: Sequence[Item]) -> None:

@@ -107,6 +107,7 @@ class Removal:
             removed_objects=kept.removed_objects + objects,
             closed_sockets=kept.closed_sockets + len(viewers),
         )
+        # Only a later pass that finds nothing proves that no writer has added content (docs/decisions/006).
         if round_ == 1 or rows or objects:
             if round_ > 1:
                 log.count("PurgeLeftOverCount", rows + objects)
@@ -121,6 +122,7 @@ class Removal:
 
     def take_away(self, share: Share, reason: str) -> None:
         """Make the share gone for everyone, then have it purged. Both steps can be repeated."""
+        # Bury before queueing: the schedule finds a buried share whose purge message was lost (docs/decisions/006).
         self._store.bury(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)

@@ -92,8 +92,10 @@ class Snapshots:
             object=f"snapshots/{end.seq:012d}-{new_object_id()}",
             previous=base.object if base else None,
         )
+        # Store the object before the row names it, so that no reader follows a name without an object.
         self._objects.put(share.id, taken.object, packed)
         if self._store.set_snapshot(share.id, taken, end):
+            # A reader may just have been redirected to ``base``, so delete only the snapshot before it.
             if base is not None and base.previous is not None:
                 self._objects.delete(share.id, base.previous)
             return taken

@@ -106,6 +106,7 @@ class Replay:
         overtaken their push. The socket is closed if the share was removed before the socket was open, or the socket
         has no access to it.
         """
+        # A post to a connection whose $connect has not returned answers 410, like a closed one (docs/decisions/004).
         if not self._fan_out.wait_until_open(connection_id):
             return
         viewer = Viewer(connection_id, Protocol.POLL)

@@ -91,6 +91,7 @@ class ShareStore:
         point = {
             "TableName": self._table,
             "Item": pointer,
+            # Exactly one of several concurrent creates gets the session's pointer.
             "ConditionExpression": "attribute_not_exists(pk) OR share_id = :dead",
             "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
         }
@@ -165,9 +166,9 @@ class ShareStore:
         return self._set(share.id, values, "attribute_not_exists(#workspace)")
 
     def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
-        """Replace the ownership and the expiry in the row; False when a concurrent change came first or it is gone.
+        """Replace the ownership and the expiry; False when the audience was changed meanwhile or the share is gone.
 
-        The ticket key is the version: every earlier change has replaced it.
+        The ticket key is the version: every change of the audience replaces it.
         """
         if share.ownership is None:
             raise ValueError("a share without an owner is claimed")
@@ -255,6 +256,7 @@ class ShareStore:
             ":total": {"N": str(hint.total)},
         }
         update = "SET hint_seq = :seq, hint_total = :total"
+        # Writers may finish in any order, so the hint and the snapshot only move forward.
         condition = "#state = :active AND hint_seq <= :seq"
         names = {"#state": "state"}
         if snapshot is not None:
