@@ -53,6 +53,7 @@ def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
     """
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         raise login_required()
+    # A later check by proof has no client address; the address was checked with the credential itself.
     if not request.proven and not _is_within(key.networks, request.address):
         raise login_required()
     return key
@@ -119,6 +120,7 @@ def authenticate_member(person: Actor, holder: Holder, workspace_id: WorkspaceId
     """
     if not workspace_id:
         raise workspace_required()
+    # The same answer for a missing workspace and for a stranger hides which workspaces exist.
     if holder.member is None or holder.workspace is None:
         raise workspace_not_found()
     return replace(

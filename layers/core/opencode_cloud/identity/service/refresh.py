@@ -44,6 +44,7 @@ def judge(session: Session, presented: str, now: int) -> Verdict:
     """Judge the token with the hash ``presented``, which belongs to ``session``. ``now`` is in seconds."""
     if hmac.compare_digest(presented, session.refresh):
         return Verdict.ROTATE
+    # Refreshes of several processes with the same token, or a lost answer, are not a replay.
     recent = now - session.rotated_at <= GRACE_SECONDS
     return Verdict.REPEAT if recent and hmac.compare_digest(presented, session.previous) else Verdict.REPLAY
 

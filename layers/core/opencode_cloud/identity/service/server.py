@@ -278,6 +278,7 @@ class _Code:
     def __init__(self, code: AuthorizationCode) -> None:
         self.code = code
         self.code_challenge = code.challenge
+        # The authorization request was refused with any other method.
         self.code_challenge_method = "S256"
 
     def get_redirect_uri(self) -> str:
@@ -316,6 +317,7 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
         code, session_id = self.request.authorization_code.code, SessionId(new_id("sid"))
+        # A concurrent exchange won. The code was used twice, so end the session of the first use as well.
         if not self.server.parts.codes.exchange_code(code.id, session_id):
             first = self.server.parts.codes.code(code.id)
             if first:

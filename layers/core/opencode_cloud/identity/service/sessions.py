@@ -113,7 +113,7 @@ class Sessions:
     def of_refresh_token(self, token: str) -> Session | None:
         """Return the session of a refresh token that may be used now.
 
-        A token that was used before the grace period ends its session.
+        A token that was replaced longer ago than the grace period ends its session.
         """
         session_id = self._refresh.session(token)
         session = self._store.get(SessionId(session_id)) if session_id else None

@@ -152,6 +152,7 @@ class Gate:
         ownership = share.ownership
         if ownership is None:
             return Mode.LINK
+        # The secret outlives the request, so look up owner, membership and policy each time (docs/decisions/007).
         workspace = self._access.standing(ownership.owner, ownership.workspace_id, Permission.SHARE_OWN)
         if workspace is None:
             raise owner_has_left()

@@ -72,6 +72,7 @@ class Reading:
         share = admission.share
         counted = pool().submit(self._store.count_view, share_id) if share.ownership else None
         fold, seq = self._snapshots.fold(share)
+        # A throttled view is not counted; the reader must not fail for it (docs/decisions/004).
         if counted and (error := counted.exception()):
             logger.warning("view not counted", extra={"share": share_id, "reason": type(error).__name__})
         return SharedState(share, seq, fold.items(), admission.ticket())
@@ -92,6 +93,7 @@ class Reading:
         """
         share = self.admit(share_id, visitor).share
         snapshot = share.snapshot
+        # A state that no answer can hold is redirected before anything is folded (docs/decisions/004).
         if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:
             return Redirect(self._objects.address(share_id, snapshot.object))
         part = self._snapshots.part(share, after, PART_BYTES)

@@ -103,6 +103,7 @@ class ObjectStore:
     def _versions(self, prefix: str) -> Iterator[list[tuple[str, str]]]:
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
+            # A delete marker is a version too. Deleting only the contents would leave it behind.
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in found]
             for start in range(0, len(versions), _LISTED):
