@@ -41,13 +41,13 @@ class ModelRates(BaseModel):
 class ModelTier(ModelRates):
     """Rates of calls with long prompts."""
 
-    above: int = Field(description="Tokens of the prompt above which the whole call costs this.")
+    above: int = Field(description="These rates apply to the whole call if its prompt has more tokens than this.")
 
 
 class ModelPrice(ModelRates):
     """The current price."""
 
-    version: str = Field(description="As usage events name it.")
+    version: str = Field(description="The price's version, as in usage events.")
     since: str
     tiers: list[ModelTier]
 
@@ -67,7 +67,7 @@ class UsableModel(BaseModel):
     name: str
     family: str
     aliases: list[str]
-    formats: list[Format] = Field(description="In which it can be asked for, its own first.")
+    formats: list[Format] = Field(description="The formats in which it can be called, its own first.")
     limits: ModelLimits
     price: ModelPrice
 
@@ -75,10 +75,10 @@ class UsableModel(BaseModel):
 class Models(BaseModel):
     """The permitted models, and the gateway's address."""
 
-    version: int = Field(description="Of the catalogue; 0: none was published yet.")
+    version: int = Field(description="The version of the catalogue; 0: none was published yet.")
     provider: str = Field(description="Policies and keys name the models `provider/id`.")
-    base_url: str = Field(description="Where the gateway lies.")
-    models_url: str = Field(description="For clients, as `OPENCODE_MODELS_URL`; who knows it can list the models.")
+    base_url: str = Field(description="The gateway's address.")
+    models_url: str = Field(description="Clients' `OPENCODE_MODELS_URL`. Anyone with this address can list the models.")
     data: list[UsableModel]
 
 

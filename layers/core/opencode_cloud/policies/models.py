@@ -34,9 +34,11 @@ class Rules(_Form):
     """Patterns of allowed and denied names. `*` matches any text, `?` matches one character."""
 
     allow: list[Pattern] | None = Field(
-        default=None, max_length=MAX_PATTERNS, description="Patterns of what is allowed; null allows everything."
+        default=None, max_length=MAX_PATTERNS, description="Patterns of allowed names; null allows all."
     )
-    deny: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS, description="Patterns that win over `allow`.")
+    deny: list[Pattern] = Field(
+        default=[], max_length=MAX_PATTERNS, description="Patterns of denied names, which override `allow`."
+    )
 
     def enforced(self) -> EnforcedRules:
         """Return the rules in the form that the data planes enforce."""
@@ -48,25 +50,27 @@ class SharePolicy(_Form):
 
     mode: ShareMode = Field(
         default=ShareMode.LINK,
-        description="`off`: nothing; `workspace`: with members; `link`: with whoever has the link.",
+        description="`off`: nothing; `workspace`: with members; `link`: with anyone who has the link.",
     )
     max_lifetime_seconds: int | None = Field(
         default=None,
         ge=60,
         le=3650 * DAY_SECONDS,
-        description="The longest that a share may live; null: as long as its owner likes.",
+        description="The maximum lifetime of a share; null: no maximum.",
     )
 
 
 class Policy(_Form):
     """Restrictions on members. The default restricts nothing."""
 
-    providers: Rules = Field(default=Rules(), description="Of provider ids, such as `anthropic`.")
-    models: Rules = Field(default=Rules(), description="Of models as `provider/model`, such as `openai/gpt-5*`.")
-    default_model: Name | None = Field(default=None, description="What clients begin with, as `provider/model`.")
-    small_model: Name | None = Field(default=None, description="For titles and the like, as `provider/model`.")
+    providers: Rules = Field(default=Rules(), description="Rules of provider ids, such as `anthropic`.")
+    models: Rules = Field(default=Rules(), description="Rules of models as `provider/model`, such as `openai/gpt-5*`.")
+    default_model: Name | None = Field(default=None, description="The clients' default model, as `provider/model`.")
+    small_model: Name | None = Field(
+        default=None, description="The model for small tasks such as titles, as `provider/model`."
+    )
     share: SharePolicy = SharePolicy()
-    tools: Rules = Field(default=Rules(), description="Of tool names, such as `bash`, `edit`, `mymcp_*`.")
+    tools: Rules = Field(default=Rules(), description="Rules of tool names, such as `bash`, `edit`, `mymcp_*`.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opencode_cloud.policies.models import Policy
 
-Comment = Annotated[str, Field(max_length=255, description="Why, for those who read the list of versions.")]
+Comment = Annotated[str, Field(max_length=255, description="The reason for the change, shown in the list of versions.")]
 
 
 class _Body(BaseModel):

@@ -48,7 +48,7 @@ class Differences(BaseModel):
 class Compiled(BaseModel):
     """The clients' configuration."""
 
-    config: dict[str, Any] = Field(description="The configuration document with the policy laid over it.")
+    config: dict[str, Any] = Field(description="The configuration document with the policy applied to it.")
 
 
 TAG = "Policies and configuration"

@@ -22,9 +22,9 @@ class StandingNow(Noun):
     """Usage of a budget in its present window, in the budget's unit."""
 
     spent: int
-    reserved: int = Field(description="Held back by calls that are under way.")
-    remaining: int = Field(description="What a new call may still take.")
-    resets_at: Instant | None = Field(description="When the window ends; null: never.")
+    reserved: int = Field(description="Reserved by running calls.")
+    remaining: int = Field(description="The amount that new calls can still reserve.")
+    resets_at: Instant | None = Field(description="When the window ends; null: it never ends.")
 
 
 class Budget(Noun):
@@ -32,18 +32,18 @@ class Budget(Noun):
 
     id: BudgetId
     scope: Scope
-    subject_id: str | None = Field(description="The member, service account or key that it bounds.")
-    subject: str | None = Field(description="How people call the subject: an address, or a name.")
+    subject_id: str | None = Field(description="The member, service account or key that the budget applies to.")
+    subject: str | None = Field(description="The subject's display name: an email address, or a name.")
     unit: Unit
     period: Period
     limit: int = Field(description="In the unit: micro-cents (a dollar is 100,000,000), requests or tokens.")
-    alerts: bool = Field(description="Whether people are told at 50, 80 and 100 %.")
-    version: int = Field(description="Of this budget: its `ETag`.")
+    alerts: bool = Field(description="Whether people are notified at 50, 80 and 100 %.")
+    version: int = Field(description="The budget's version, which is its `ETag`.")
     created_by: str
     created_at: Instant
     updated_at: Instant
     standing: StandingNow | None = Field(
-        default=None, description="Null for a budget that each member has, when it is shown to who is no member."
+        default=None, description="Null for an `each_member` budget if the caller is not a member."
     )
 
 
@@ -71,7 +71,7 @@ class Alert(Noun):
     id: str
     budget_id: BudgetId
     subject_id: str | None
-    name: str = Field(description="Of the budget, in words.")
+    name: str = Field(description="The budget's name in words.")
     threshold: int = Field(description="Percent of the limit.")
     unit: Unit
     used: int
@@ -79,7 +79,7 @@ class Alert(Noun):
     window_start: Instant
     resets_at: Instant | None
     created_at: Instant
-    webhook_at: Instant | None = Field(description="When the workspace's webhook took it.")
+    webhook_at: Instant | None = Field(description="When the workspace's webhook accepted it.")
 
 
 class Webhook(Noun):
@@ -99,7 +99,7 @@ class NewWebhook(Webhook):
 class UsageSettings(Noun):
     """A workspace's settings of usage."""
 
-    metadata_days: int = Field(description="How long client, user agent and address of a call are kept; 0: never.")
+    metadata_days: int = Field(description="Days that client, user agent and address of a call are kept; 0: never.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

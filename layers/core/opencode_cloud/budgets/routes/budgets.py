@@ -40,14 +40,16 @@ OfSubject = Annotated[
 class NewBudget(BaseModel):
     """A budget or rate limit to create."""
 
-    scope: Scope = Field(description="Whose calls it bounds. `each_member` is for members without an own budget.")
+    scope: Scope = Field(
+        description="The subject of the budget. `each_member` is for members without their own budget."
+    )
     subject_id: str | None = Field(
-        default=None, max_length=30, description="The member, service account or key, where the scope is one."
+        default=None, max_length=30, description="The member, service account or key, if the scope is one."
     )
     unit: Unit
-    period: Period = Field(description="How often it begins anew, in UTC. `minute` is for requests and tokens.")
+    period: Period = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")
     limit: Amount
-    alerts: bool = Field(default=True, description="Whether people are told at 50, 80 and 100 %.")
+    alerts: bool = Field(default=True, description="Whether people are notified at 50, 80 and 100 %.")
 
 
 class BudgetChange(BaseModel):

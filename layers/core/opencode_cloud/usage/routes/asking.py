@@ -22,14 +22,20 @@ class Asked(BaseModel):
     until: AwareDatetime | None = Field(
         default=None, alias="to", description="The time before which (RFC 3339); default: now."
     )
-    model: str | None = Field(default=None, max_length=128, description="Only of this model: its id in the catalogue.")
-    member: str | None = Field(default=None, max_length=30, description="Only of this member: an id.")
-    service_account: str | None = Field(default=None, max_length=30, description="Only of this service account: an id.")
-    key: str | None = Field(default=None, max_length=30, description="Only with this key: its id.")
-    session: str | None = Field(default=None, max_length=64, description="Only of this session, as events name it.")
-    upstream: str | None = Field(default=None, max_length=64, description="Only what this upstream answered.")
+    model: str | None = Field(
+        default=None, max_length=128, description="Only calls of this model, by its id in the catalogue."
+    )
+    member: str | None = Field(default=None, max_length=30, description="Only calls of this member, by id.")
+    service_account: str | None = Field(
+        default=None, max_length=30, description="Only calls of this service account, by id."
+    )
+    key: str | None = Field(default=None, max_length=30, description="Only calls with this key, by id.")
+    session: str | None = Field(
+        default=None, max_length=64, description="Only calls of this session, by its name in events."
+    )
+    upstream: str | None = Field(default=None, max_length=64, description="Only calls that this upstream answered.")
     outcome: Outcome | None = Field(
-        default=None, description=f"Only calls that ended so: {', '.join(f'`{each.value}`' for each in Outcome)}."
+        default=None, description=f"Only calls with this outcome: {', '.join(f'`{each.value}`' for each in Outcome)}."
     )
     byok: bool | None = Field(
         default=None, description="`true`: only calls with the workspace's own credential; `false`: only the others."

@@ -38,7 +38,7 @@ class ExportedFile(BaseModel):
     name: str
     events: int
     bytes: int
-    url: str = Field(description="Address at which it can be read for five minutes.")
+    url: str = Field(description="An address of the file that is valid for five minutes.")
 
 
 class ExportView(BaseModel):
@@ -50,7 +50,7 @@ class ExportView(BaseModel):
     format: ExportFormat
     state: ExportState
     scheduled: str | None = Field(description="The period of a scheduled export, such as `daily-2026-11-24`.")
-    events: int = Field(description="That are in its files up to now.")
+    events: int = Field(description="The number of events in its files so far.")
     created_by: str
     created_at: Instant
     finished_at: Instant | None

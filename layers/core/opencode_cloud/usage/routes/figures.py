@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 1000
 
-GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="By what to group.")]
+GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="The attribute to group by.")]
 Cost = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-Every = Annotated[Interval, Query(alias="interval", description="How long each point lasts, in UTC.")]
-Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The most points of one page.")]
+Every = Annotated[Interval, Query(alias="interval", description="The length of each point, in UTC.")]
+Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The maximum number of points in a page.")]
 
 
 class FigureRoutes:

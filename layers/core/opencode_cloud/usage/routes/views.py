@@ -17,7 +17,7 @@ MicroCents = Annotated[int, Field(description="Micro-cents: US$1 is 100,000,000.
 class TokenCounts(BaseModel):
     """Tokens by kind. `reasoning` is included in `output`; the other kinds do not overlap."""
 
-    input: int = Field(description="Of prompts, neither read from a cache nor written to one.")
+    input: int = Field(description="Tokens of prompts that were neither read from a cache nor written to one.")
     output: int
     reasoning: int
     cache_read: int
@@ -28,13 +28,17 @@ class TokenCounts(BaseModel):
 class UsageSums(BaseModel):
     """Sums over calls."""
 
-    calls: int = Field(description="Events. A call that was settled after it was given up for lost has two.")
+    calls: int = Field(description="The number of events. A call that was settled after it counted as lost has two.")
     tokens: TokenCounts
-    cost: MicroCents = Field(description="By the prices in force, whoever pays.")
-    charged: MicroCents = Field(description="What of it counts against the prepaid balance.")
-    estimated: int = Field(description="Calls whose tokens were counted by us, since the upstream did not say.")
+    cost: MicroCents = Field(
+        description="The cost by the prices in force, also of calls with a workspace's own credential."
+    )
+    charged: MicroCents = Field(description="The part of the cost that counts against the prepaid balance.")
+    estimated: int = Field(
+        description="Calls whose tokens the gateway counted because the upstream did not report them."
+    )
     attempts: int = Field(description="Requests to upstreams.")
-    mean_first_byte_ms: int | None = Field(description="Over the calls that had a first byte.")
+    mean_first_byte_ms: int | None = Field(description="The mean over calls that had a first byte.")
     mean_total_ms: int | None
 
 
@@ -42,7 +46,7 @@ class GroupedUsage(BaseModel):
     """Sums over the calls of one group."""
 
     group: str = Field(description="Id or name of the group; empty for calls without one.")
-    name: str = Field(description="How people call the member, service account or key; else as `group`.")
+    name: str = Field(description="Display name of the member, service account or key; otherwise the same as `group`.")
     usage: UsageSums
 
 
@@ -62,7 +66,7 @@ class UsageTotals(BaseModel):
     until: Instant = Field(serialization_alias="to")
     total: UsageSums
     data: list[GroupedUsage]
-    next_cursor: str | None = Field(description="Ask with it for the next groups; null on the last page.")
+    next_cursor: str | None = Field(description="The cursor of the next groups; null on the last page.")
 
 
 class Call(BaseModel):
@@ -71,7 +75,7 @@ class Call(BaseModel):
     id: str
     at: Instant = Field(description="When the call arrived.")
     member_id: MemberId
-    member: str = Field(description="Address; empty if there is no such member any more.")
+    member: str = Field(description="Email address; empty if the member no longer exists.")
     service_account_id: ServiceAccountId
     service_account: str
     key_id: KeyId
@@ -86,7 +90,7 @@ class Call(BaseModel):
     estimated: bool
     cost: MicroCents
     charged: MicroCents
-    reserved: MicroCents = Field(description="What was held back while the call ran.")
+    reserved: MicroCents = Field(description="The amount that was reserved while the call ran.")
     price: str = Field(description="Version of the price.")
     catalogue: int
     first_byte_ms: int | None
@@ -95,7 +99,7 @@ class Call(BaseModel):
     outcome: str
     status: int
     error: str
-    session: str = Field(description="The client's session, as a pseudonym of this workspace.")
+    session: str = Field(description="The client's session, as a pseudonym within this workspace.")
     request: str = Field(description="The client's own id of the request.")
     correlation_id: str
     metadata: dict[str, str]
