@@ -11,7 +11,7 @@ import httpx
 
 from benchmarks.team import Somebody, deployed_sessions, sign_in
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.asgi import ORIGIN_HEADER
+from opencode_cloud.kit.asgi_middleware import ORIGIN_HEADER
 from opencode_cloud.operators.deployed import Deployed
 
 Json = dict[str, Any]

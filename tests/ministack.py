@@ -15,7 +15,7 @@ import pytest
 
 from local.deployment import CREDENTIALS, REGION
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port
-from opencode_cloud.kit import aws, kms, log
+from opencode_cloud.kit import aws, kms_signing, log
 from tests.tables import create_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +76,7 @@ def pointed_at(url: str, **settings: str) -> Iterator[None]:
 
 def forget_clients() -> None:
     """Drop clients and secrets, which the library keeps for the life of an execution environment."""
-    for module in (aws, kms):
+    for module in (aws, kms_signing):
         for value in vars(module).values():
             if isinstance(value, _lru_cache_wrapper):
                 value.cache_clear()

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from opencode_cloud.kit.app import Handler
+from opencode_cloud.kit.lambda_handlers import Handler
 from tests.ministack import ROOT
 
 HOST = "cloud.example"

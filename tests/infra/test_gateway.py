@@ -12,7 +12,7 @@ from infra import routes
 from infra.stacks.gateway import ADAPTER_SETTINGS, CALL_SECONDS
 from infra.stage import InvalidStage, load
 from opencode_cloud.composition.gateway import HEALTH
-from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER
+from opencode_cloud.kit.asgi_middleware import ORIGIN_HEADER, VIEWER_HEADER
 from tests.infra.synthesis import Synthesis, synthesize
 
 ROOT = Path(__file__).parents[2]

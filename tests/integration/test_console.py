@@ -18,8 +18,8 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.http.api import api_app, limited_answer
 from opencode_cloud.http.openapi import METHODS
 from opencode_cloud.http.requests import subject_of
-from opencode_cloud.kit import aws, limits
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit import aws, rate_counters
+from opencode_cloud.kit.rate_limits import RateLimiter
 from tests.integration.people import People, Person
 from tests.waiting import until
 
@@ -76,7 +76,7 @@ def request(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
 def limiter(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> RateLimiter:
     """A limiter that lets two requests a minute pass, over the deployed table."""
     monkeypatch.setattr(aws, "dynamodb", lambda: stack.client("dynamodb"))
-    monkeypatch.setattr(limits, "now_seconds", lambda: 1_000_000_000)  # all requests fall into one window
+    monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_000_000_000)  # all requests fall into one window
     return RateLimiter(stack.outputs["SessionsTableName"], requests_per_minute=2)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from local.database import NAME, OWNER, USER, LocalDatabase
 from opencode_cloud.kit import migration
-from opencode_cloud.kit.deployment import MigrationStep
+from opencode_cloud.kit.migration_step import MigrationStep
 from opencode_cloud.kit.sql import Database, DatabaseOwnerSettings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 from opencode_cloud.access.service import Access
 from opencode_cloud.access.store import AccessStore
-from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds

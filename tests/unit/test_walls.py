@@ -126,3 +126,10 @@ def test_no_feature_reads_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
     assert readers == READERS
+
+
+def test_no_module_of_the_library_has_the_name_of_one_of_the_standard_library() -> None:
+    paths = (Path(__file__).parents[2] / "layers" / "core" / "opencode_cloud").rglob("*.py")
+    names = {path.parent.name if path.name == "__init__.py" else path.stem for path in paths}
+    # `opencode_cloud.http` is the layer of HTTP. Its name is that of the protocol, and every import of it is absolute.
+    assert names & (sys.stdlib_module_names - {"__main__", "http"}) == set()

@@ -38,7 +38,7 @@ async def call(budgets: Budgets, caller: Caller, claim: int, chance: random.Rand
     say("settled", call=reservation.id, cost=used)
 
 
-counters.RESERVE_SECONDS = counters.SETTLE_SECONDS
+counters.RESERVE = counters.SETTLE
 """This is no test of speed: on a busy machine others are in the way for longer."""
 
 

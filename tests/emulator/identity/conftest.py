@@ -16,8 +16,8 @@ import pytest
 
 from opencode_cloud.composition.identity import IdentityApp, IdentitySettings
 from opencode_cloud.contracts.ids import AccountId
-from opencode_cloud.kit.app import frame
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.lambda_handlers import frame
 from opencode_cloud.kit.settings import load
 from tests.emulator.functions import HOST, Reply, event, invoke
 from tests.ministack import Emulator, pointed_at

@@ -17,7 +17,7 @@ from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key, session_o
 from opencode_cloud.access.models import Kind, Known, Place
 from opencode_cloud.access.service import Access, Request
 from opencode_cloud.access.store import AccessStore
-from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import AccountId, ClientSessionId, ConnectionId, KeyId, MemberId, ShareId, WorkspaceId

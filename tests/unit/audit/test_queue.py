@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.audit.models import Entry
-from opencode_cloud.audit.queue import AuditQueue
 from opencode_cloud.audit.service import entry
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target

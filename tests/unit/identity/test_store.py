@@ -23,7 +23,7 @@ from opencode_cloud.identity.store.codes import CodesStore
 from opencode_cloud.identity.store.keys import SigningKeys, key_id
 from opencode_cloud.identity.store.rows import KEPT_SECONDS
 from opencode_cloud.identity.store.sessions import SessionsStore
-from opencode_cloud.kit import aws, kms
+from opencode_cloud.kit import aws, kms_signing
 from opencode_cloud.kit.clock import now_seconds
 from tests.unit.aws import Cloud
 
@@ -213,7 +213,7 @@ class TestSigningKeys:
     @pytest.fixture
     def arns(self, cloud: Cloud) -> list[str]:
         cloud.table("sessions")
-        kms.public_key.cache_clear()
+        kms_signing.public_key.cache_clear()
         usage = {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}
         client: Any = aws.kms()
         return [client.create_key(**usage)["KeyMetadata"]["Arn"] for _ in range(2)]

@@ -9,10 +9,10 @@ import pytest
 
 from opencode_cloud.contracts.access import KnownCredential
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
-from opencode_cloud.gateway.store.secrets import UpstreamKeys
+from opencode_cloud.gateway.store.provider_secrets import UpstreamKeys
 from opencode_cloud.keys.store.vault import Vault
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.envelope import Sealed
+from opencode_cloud.kit.envelope_encryption import Sealed
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.aws import Cloud
 

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
 from opencode_cloud.mail.models import Refused
 from opencode_cloud.mail.rendering import Rendered
-from opencode_cloud.mail.store.queue import MailQueue
+from opencode_cloud.mail.store.mail_queue import MailQueue
 from opencode_cloud.mail.store.transport import SesTransport
 from tests.unit.aws import Cloud
 

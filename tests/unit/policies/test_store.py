@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opencode_cloud.kit import aws
-from opencode_cloud.policies.store.site import CACHED, KEY, SiteStore
+from opencode_cloud.policies.store.well_known import CACHED, KEY, SiteStore
 from tests.unit.aws import Cloud
 
 

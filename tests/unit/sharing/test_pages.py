@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.kit import site
+from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.rendering import pages
 from tests.unit.sharing.conversation import (
     BEGIN,
@@ -271,9 +271,9 @@ def test_the_added_and_removed_lines_of_a_patch_are_marked() -> None:
 def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None:
     page = render([])
     (script,) = page.all("script")
-    versioned = site.static_asset((script["src"] or "").removeprefix("/assets/"))
-    plain = site.static_asset("share.js")
-    outdated = site.static_asset("0123456789ab/share.js")
+    versioned = web_assets.static_asset((script["src"] or "").removeprefix("/assets/"))
+    plain = web_assets.static_asset("share.js")
+    outdated = web_assets.static_asset("0123456789ab/share.js")
     assert versioned
     assert plain
     assert outdated
@@ -285,12 +285,12 @@ def test_assets_of_this_version_can_be_kept_for_good_and_others_cannot() -> None
 
 @pytest.mark.parametrize("path", ["", "../templates/share.html", "share.html", "/etc/passwd", "0123456789ab/../x", "."])
 def test_nothing_but_static_files_is_an_asset(path: str) -> None:
-    assert site.static_asset(path) is None
+    assert web_assets.static_asset(path) is None
 
 
 def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
     for name in ("share.js", "follow.js", "transcript.js", "blocks.js", "share.css"):
-        asset = site.static_asset(name)
+        asset = web_assets.static_asset(name)
         assert asset
         assert not re.search(rb"https?://|//[a-z]+\.", asset.body)
         assert b"innerHTML" not in asset.body

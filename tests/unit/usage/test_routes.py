@@ -14,7 +14,7 @@ import pytest
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.kit.pages import encode_cursor
+from opencode_cloud.kit.pagination import encode_cursor
 from opencode_cloud.usage.models import Entry
 from opencode_cloud.usage.routes import UsageRoutes
 from opencode_cloud.usage.service import Exports, Ingest, Reading

@@ -23,7 +23,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 
 LARGEST_EXPORT = 5000
 """Entries in one answer. They take about 3 MB at most; a function's answer may have 6 MB."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from opencode_cloud.kit.errors import BadRequest
-from opencode_cloud.kit.moments import rfc3339
+from opencode_cloud.kit.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Revision

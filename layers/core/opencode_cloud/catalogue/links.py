@@ -6,7 +6,7 @@ import hmac
 
 from opencode_cloud.catalogue.models import listing_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.ids import base64url
 
 PATH = "/catalogue/"

@@ -15,7 +15,7 @@ from opencode_cloud.catalogue.models import listing_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access

@@ -17,7 +17,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events, money
-from opencode_cloud.kit.answers import document
+from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from opencode_cloud.budgets.service import Alerting, Sweep
 from opencode_cloud.budgets.store import AlertQueue, CounterStore
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.composition.settings import AlertsQueueUrl, BudgetsTable, UsageTable
-from opencode_cloud.kit.app import Handler, frame
 from opencode_cloud.kit.dynamodb import DynamoDB
-from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.kit.event_dispatch import Dispatch
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,8 +34,8 @@ from opencode_cloud.http.gate import only_once
 from opencode_cloud.http.pages import pages_app
 from opencode_cloud.identity.pages import IdentityPages
 from opencode_cloud.keys.routes import KeysRoutes
-from opencode_cloud.kit.app import Handler, answer, frame
-from opencode_cloud.kit.limits import REQUESTS_PER_MINUTE, RateLimiter
+from opencode_cloud.kit.lambda_handlers import Handler, answer, frame
+from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
 from opencode_cloud.usage.routes import UsageRoutes
 from opencode_cloud.workspaces.pages import InvitationPages

@@ -12,7 +12,7 @@ from opencode_cloud.composition.settings import (
     SharesSettings,
     WebSocketEndpoint,
 )
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.deliveries import Deliveries
 from opencode_cloud.sharing.service import FanOut, Gate, Snapshots

@@ -32,7 +32,7 @@ from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.asgi import FromEdge, Shedding
+from opencode_cloud.kit.asgi_middleware import FromEdge, Shedding
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.log import logger
 

@@ -11,8 +11,8 @@ from opencode_cloud.github.routes import GitHubRoutes
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.app import Handler, answer, frame, http_app
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.rate_limits import RateLimiter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.catalogue.listing_routes import ListingRoutes
 from opencode_cloud.catalogue.service import CatalogueCache
 from opencode_cloud.catalogue.store.current import CatalogueStore
@@ -19,8 +19,8 @@ from opencode_cloud.composition.settings import (
     RedirectUris,
 )
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.app import Handler, answer, frame, http_app
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
 
 

@@ -17,8 +17,8 @@ from opencode_cloud.composition.settings import (
     PrivateProviders,
     UsageTable,
 )
-from opencode_cloud.kit.app import Handler, frame
-from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.kit.event_dispatch import Dispatch
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.stream import UsageStream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access_without_tokens
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
@@ -14,7 +14,7 @@ from opencode_cloud.composition.settings import (
     SharesSettings,
     WebSocketEndpoint,
 )
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Viewing
 from opencode_cloud.sharing.sockets import SharingSockets

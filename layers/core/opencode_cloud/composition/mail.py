@@ -7,7 +7,7 @@ from typing import Annotated
 
 from opencode_cloud.composition.settings import DeploymentKeySecret, MailQueueUrl, PublicUrl
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sql import DatabaseSettings, connect
 from opencode_cloud.mail.deliveries import MailDeliveries
 from opencode_cloud.mail.rendering import Renderer

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opencode_cloud.composition.settings import PublicUrl, SiteBucket
-from opencode_cloud.kit.app import Handler, frame
-from opencode_cloud.kit.deployment import MigrationStep
+from opencode_cloud.kit.lambda_handlers import Handler, frame
+from opencode_cloud.kit.migration_step import MigrationStep
 from opencode_cloud.kit.sql import DatabaseOwnerSettings
 from opencode_cloud.policies.service import WellKnown
 from opencode_cloud.policies.store import SiteStore

@@ -10,7 +10,7 @@ from opencode_cloud.composition.services.usage import UsageResources, UsageServi
 from opencode_cloud.composition.settings import BudgetsTable, PublicUrl, SigningKeyArns, SiteBucket, UsageTable
 from opencode_cloud.identity.store.accounts import AccountsStore
 from opencode_cloud.identity.store.keys import SigningKeys
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.operators.service import Operations

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import PurgeQueueUrl, SharesSettings, WebSocketEndpoint
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.purges import Purges
 from opencode_cloud.sharing.service import Farewell, Removal

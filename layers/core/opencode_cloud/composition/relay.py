@@ -8,9 +8,9 @@ from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.store import AuditArchive
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.settings import AuditQueueUrl, PurgeQueueUrl
-from opencode_cloud.kit.app import Handler, frame
+from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.housekeeping import Housekeeping
-from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.mail.service.sending import purge as purge_mails
 from opencode_cloud.mail.store import MailStore
 from opencode_cloud.outbox.deliveries import RelayQueue

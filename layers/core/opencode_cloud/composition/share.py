@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from opencode_cloud.audit.queue import AuditQueue
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
@@ -20,8 +20,8 @@ from opencode_cloud.composition.settings import (
     WebSocketEndpoint,
 )
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.app import Handler, answer, frame, http_app
-from opencode_cloud.kit.limits import REQUESTS_PER_MINUTE
+from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.routes.clients import SharingRoutes

@@ -12,7 +12,7 @@ from opencode_cloud.audit.models import Filter
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, encode_cursor
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditReading

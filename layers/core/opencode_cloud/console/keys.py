@@ -17,7 +17,7 @@ from opencode_cloud.keys.requests import KeyWish
 from opencode_cloud.keys.service import Wish
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.json_documents import Fault
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.workspaces.requests import NewServiceAccount
 
 if TYPE_CHECKING:

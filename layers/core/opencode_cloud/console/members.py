@@ -12,7 +12,7 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import InvitationId, MemberId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.pages import see
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, decode_cursor, page_of
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.workspaces.models import InvitationState
 from opencode_cloud.workspaces.requests import MemberChange, NewInvitation
 

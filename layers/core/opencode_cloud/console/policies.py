@@ -15,7 +15,7 @@ from opencode_cloud.console.places import Line, excerpt, parse
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import Fault
-from opencode_cloud.kit.pages import DEFAULT_LIMIT
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.models import Policy, Rules, ShareMode, Versioned, version_not_found
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.ids import base64url
 
 CODE_DIGITS = 8

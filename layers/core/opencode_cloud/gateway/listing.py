@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opencode_cloud.catalogue.models import Catalogue, Model
-from opencode_cloud.kit.moments import rfc3339_of
+from opencode_cloud.kit.timestamps import rfc3339_of
 
 
 def listed(catalogue: Catalogue, models: Sequence[Model]) -> dict[str, Any]:

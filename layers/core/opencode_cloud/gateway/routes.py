@@ -23,7 +23,6 @@ from opencode_cloud.gateway.formats import WIRE_FORMATS, WireFormat, answer_erro
 from opencode_cloud.gateway.listing import listed
 from opencode_cloud.gateway.models import BrokenOff, Incoming, UpstreamRefused
 from opencode_cloud.gateway.observing import refusal
-from opencode_cloud.kit.app import trace_of
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import (
     BadRequest,
@@ -36,6 +35,7 @@ from opencode_cloud.kit.errors import (
 )
 from opencode_cloud.kit.http_headers import bearer_of, client_address
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.lambda_handlers import trace_of
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:

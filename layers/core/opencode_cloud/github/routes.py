@@ -13,8 +13,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError, TooManyRequests
-from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 
 LIMIT = Limit("github", 120)
 """Of each address. `opencode github install` asks once a second; every request may cost one of GitHub's."""

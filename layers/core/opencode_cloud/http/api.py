@@ -12,10 +12,10 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.app import answer, answer_errors, answer_unknown_routes
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit.lambda_handlers import answer, answer_errors, answer_unknown_routes
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.rate_limits import RateLimiter
 
 PROBLEM = "application/problem+json"
 

@@ -13,10 +13,10 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.http.openapi import METHODS, PERMISSION, PROBLEMS
-from opencode_cloud.kit import http_events, site
+from opencode_cloud.kit import http_events, web_assets
 
 KEPT = {"Cache-Control": "public, max-age=300"}
-_POLICY = site.content_security_policy()
+_POLICY = web_assets.content_security_policy()
 
 
 class DocumentRoutes:
@@ -44,7 +44,7 @@ class DocumentRoutes:
         return self._page(problems_page())
 
     def _page(self, html: str) -> Response[str]:
-        headers = {**site.headers(_POLICY), **KEPT}
+        headers = {**web_assets.headers(_POLICY), **KEPT}
         return http_events.reply(self._event(), html.encode(), headers.pop("Content-Type"), headers=headers)
 
 
@@ -74,7 +74,7 @@ def reference_page() -> str:
         for tag in known["tags"]
     ]
     models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
-    template = site.environment().get_template("docs/api.html")
+    template = web_assets.environment().get_template("docs/api.html")
     return template.render(description=known["info"]["description"], tags=tags, models=models)
 
 
@@ -83,7 +83,7 @@ def problems_page() -> str:
     """Write the page that lists the stable error codes."""
     known = msgspec.json.decode(source())[PROBLEMS]
     listed = [{"code": code, **said} for code, said in known.items()]
-    return site.environment().get_template("docs/problems.html").render(problems=listed)
+    return web_assets.environment().get_template("docs/problems.html").render(problems=listed)
 
 
 def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,16 +15,16 @@ from jinja2 import Environment
 
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
-from opencode_cloud.kit import http_events, site
-from opencode_cloud.kit.app import answer_errors
+from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
+from opencode_cloud.kit.lambda_handlers import answer_errors
 from opencode_cloud.kit.log import logger
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
-    made = site.environment()
+    made = web_assets.environment()
     made.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
     return made
 
@@ -53,7 +53,7 @@ def page(
     body: str, *, status: int = HTTPStatus.OK, cookies: Sequence[str] = (), forms: str = "'self'"
 ) -> Response[str]:
     """Answer with a page; ``forms`` names where its forms may lead, also by redirects."""
-    headers = site.headers(site.content_security_policy(forms=forms))
+    headers = web_assets.headers(web_assets.content_security_policy(forms=forms))
     content_type = headers.pop("Content-Type")
     return with_cookies(Response(status, content_type, body, headers), cookies)  # pyright: ignore[reportArgumentType]
 

@@ -25,8 +25,8 @@ from opencode_cloud.identity.service.server import Answer
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
-from opencode_cloud.kit.limits import Limit, RateLimiter
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 from opencode_cloud.workspaces.addresses import clean_address
 
 if TYPE_CHECKING:

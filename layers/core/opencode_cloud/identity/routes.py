@@ -14,7 +14,7 @@ from opencode_cloud.identity.service.server import Answer, Asked, OAuth, paramet
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests
-from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access

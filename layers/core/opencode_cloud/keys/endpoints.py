@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opencode_cloud.keys.models import Provider, invalid_base_url
-from opencode_cloud.kit.outward import checked
+from opencode_cloud.kit.outbound_http import checked
 
 DEFAULTS: Mapping[Provider, str] = {
     Provider.OPENAI: "https://api.openai.com/v1",

@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
 from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
-from opencode_cloud.kit.moments import Instant
-from opencode_cloud.kit.nouns import Noun
+from opencode_cloud.kit.timestamps import Instant
 
 
-class Key(Noun):
+class Key(ApiModel):
     """A key as the API shows it, with only the first and last characters of the secret."""
 
     id: KeyId
@@ -90,7 +90,7 @@ class CheckResult(StrEnum):
     """The answer was not a list of models."""
 
 
-class Credential(Noun):
+class Credential(ApiModel):
     """A workspace's key of a model provider. The secret can be written and tested, never read."""
 
     id: str

@@ -21,7 +21,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from opencode_cloud.kit.errors import Redeliver
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 
 Payload = TypeVar("Payload")
 Answer = dict[str, Any]
@@ -147,7 +147,7 @@ class _Processor(BatchProcessor):
         self._parallel = parallel
 
     def process(self) -> list[tuple[Any, ...]]:
-        return list(each(self._process_record, self.records)) if self._parallel else super().process()
+        return list(parallel_map(self._process_record, self.records)) if self._parallel else super().process()
 
 
 def _partially(

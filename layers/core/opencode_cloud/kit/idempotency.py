@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit import aws, http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
-from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
 
 HEADER = "idempotency-key"

@@ -18,7 +18,7 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WIDTH, thread_name_prefix="parallel")
 
 
-def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Sequence[Result]:
+def parallel_map(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Sequence[Result]:
     """Call ``function`` with every argument, in parallel where there is more than one; results in order.
 
     The first exception is raised after all calls have ended.

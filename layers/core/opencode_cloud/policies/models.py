@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from opencode_cloud.contracts.access import Rules as EnforcedRules
 from opencode_cloud.kit.errors import NotFound, Unprocessable
 from opencode_cloud.kit.json_documents import Fault
-from opencode_cloud.kit.moments import Instant
+from opencode_cloud.kit.timestamps import Instant
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{}]+$")]
 Name = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\s\"'{}/*?]+/[^\s\"'{}*?]+$")]

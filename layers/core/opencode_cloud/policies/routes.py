@@ -14,9 +14,9 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
+from opencode_cloud.kit.etags import etag, version_of_request
 from opencode_cloud.kit.json_documents import Difference
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.kit.versions import etag, version_of_request
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.policies.models import Policy, Revision, Version, Versioned
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 from opencode_cloud.policies.service import Publisher

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.kit import money
-from opencode_cloud.kit.moments import rfc3339
+from opencode_cloud.kit.timestamps import rfc3339
 from opencode_cloud.usage.models import Line, Stored
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

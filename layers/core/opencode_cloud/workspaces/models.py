@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from opencode_cloud.contracts.ids import AccountId, DomainId, InvitationId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import (
     BadRequest,
     Conflict,
@@ -15,11 +16,10 @@ from opencode_cloud.kit.errors import (
     TooManyRequests,
     Unprocessable,
 )
-from opencode_cloud.kit.moments import Instant
-from opencode_cloud.kit.nouns import Noun
+from opencode_cloud.kit.timestamps import Instant
 
 
-class Workspace(Noun):
+class Workspace(ApiModel):
     """A team's tenant. It owns members, keys, policies and shares."""
 
     id: WorkspaceId
@@ -40,7 +40,7 @@ class Workspace(Noun):
         return self.deleted_at is None and self.blocked_at is None
 
 
-class Membership(Noun):
+class Membership(ApiModel):
     """A workspace in the list of the workspaces of one person."""
 
     id: WorkspaceId
@@ -54,7 +54,7 @@ class Membership(Noun):
     purge_after: Instant | None = None
 
 
-class Member(Noun):
+class Member(ApiModel):
     """A person in a workspace."""
 
     id: MemberId
@@ -88,7 +88,7 @@ class Delivery(StrEnum):
     FAILED = "failed"
 
 
-class Invitation(Noun):
+class Invitation(ApiModel):
     """An invitation of an e-mail address to a workspace."""
 
     id: InvitationId
@@ -107,7 +107,7 @@ class Invitation(Noun):
     """Why the last mail could not be delivered."""
 
 
-class OwnInvitation(Noun):
+class OwnInvitation(ApiModel):
     """An invitation as the invited person sees it."""
 
     id: str
@@ -119,7 +119,7 @@ class OwnInvitation(Noun):
     expires_at: Instant
 
 
-class Domain(Noun):
+class Domain(ApiModel):
     """A mail domain of a workspace."""
 
     id: DomainId
@@ -135,7 +135,7 @@ class Domain(Noun):
     """Required text of the TXT record."""
 
 
-class ServiceAccount(Noun):
+class ServiceAccount(ApiModel):
     """A member that is not a person. It acts by its keys only."""
 
     id: ServiceAccountId

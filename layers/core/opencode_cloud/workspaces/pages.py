@@ -18,7 +18,7 @@ from opencode_cloud.http.pages import page, render, see
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Forbidden, Unauthorized
-from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 from opencode_cloud.workspaces.models import Invitation, InvitationState
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Message, Topic
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store.projection import ProjectionStore
@@ -62,7 +62,7 @@ class Projection:
         """Update the rows of ``places`` to the present state."""
         ordered = sorted(set(places))
         for start in range(0, len(ordered), AT_ONCE):
-            each(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
+            parallel_map(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
 
     def _read(self, places: Sequence[Place]) -> list[tuple[Place, Known | None, int]]:
         with self._store.transaction() as connection:

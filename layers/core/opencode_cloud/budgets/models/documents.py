@@ -10,15 +10,15 @@ from pydantic import Field
 from opencode_cloud.contracts.budgets import Period, Scope, Unit
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
-from opencode_cloud.kit.moments import Instant
-from opencode_cloud.kit.nouns import Noun
+from opencode_cloud.kit.timestamps import Instant
 
 LARGEST = 9_000_000_000_000_000
 """The largest limit: below 2^53, so that every JSON parser keeps it exactly. In micro-cents, 90 million dollars."""
 
 
-class StandingNow(Noun):
+class StandingNow(ApiModel):
     """Usage of a budget in its present window, in the budget's unit."""
 
     spent: int
@@ -27,7 +27,7 @@ class StandingNow(Noun):
     resets_at: Instant | None = Field(description="When the window ends; null: it never ends.")
 
 
-class Budget(Noun):
+class Budget(ApiModel):
     """A budget or a rate limit as the API shows it."""
 
     id: BudgetId
@@ -47,7 +47,7 @@ class Budget(Noun):
     )
 
 
-class MemberStanding(Noun):
+class MemberStanding(ApiModel):
     """Usage of a budget by one of its subjects."""
 
     subject_id: str | None
@@ -55,7 +55,7 @@ class MemberStanding(Noun):
     standing: StandingNow
 
 
-class Grant(Noun):
+class Grant(ApiModel):
     """Money that was added to a prepaid balance, or taken from it."""
 
     id: str
@@ -65,7 +65,7 @@ class Grant(Noun):
     created_at: Instant
 
 
-class Alert(Noun):
+class Alert(ApiModel):
     """A notification that a percentage of a budget was used."""
 
     id: str
@@ -82,7 +82,7 @@ class Alert(Noun):
     webhook_at: Instant | None = Field(description="When the workspace's webhook accepted it.")
 
 
-class Webhook(Noun):
+class Webhook(ApiModel):
     """The address that alerts are posted to."""
 
     url: str
@@ -96,7 +96,7 @@ class NewWebhook(Webhook):
     secret: str
 
 
-class UsageSettings(Noun):
+class UsageSettings(ApiModel):
     """A workspace's settings of usage."""
 
     metadata_days: int = Field(description="Days that client, user agent and address of a call are kept; 0: never.")

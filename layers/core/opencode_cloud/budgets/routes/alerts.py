@@ -13,8 +13,8 @@ from opencode_cloud.budgets.models.documents import Alert, NewWebhook, Webhook
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.alerts import Alerts

@@ -11,7 +11,7 @@ from opencode_cloud.budgets.models.documents import UsageSettings
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit.answers import document
+from opencode_cloud.kit.api_responses import document
 
 if TYPE_CHECKING:
     from opencode_cloud.budgets.service.settings import UsageSetting

@@ -28,8 +28,8 @@ from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds, utc_now
+from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.kit.versions import check_version
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

@@ -13,8 +13,8 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.budgets.models.documents import NewWebhook, Webhook, invalid_webhook, webhook_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.derive import derive
-from opencode_cloud.kit.outward import checked
+from opencode_cloud.kit.derived_secrets import derive
+from opencode_cloud.kit.outbound_http import checked
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

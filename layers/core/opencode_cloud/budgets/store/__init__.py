@@ -3,7 +3,7 @@
 This package exports only the stores without SQL. Functions with a database import the SQL stores directly.
 """
 
+from opencode_cloud.budgets.store.alert_queue import AlertQueue
 from opencode_cloud.budgets.store.counters import CounterStore
-from opencode_cloud.budgets.store.queue import AlertQueue
 
 __all__ = ["AlertQueue", "CounterStore"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outward import FAILURES, Outward
+from opencode_cloud.kit.outbound_http import FAILURES, Outward
 
 
 class HookClient:

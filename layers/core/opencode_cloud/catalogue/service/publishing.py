@@ -21,7 +21,7 @@ from opencode_cloud.catalogue.service.starting import starting_text
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import now_seconds, utc_now
-from opencode_cloud.kit.versions import check_version
+from opencode_cloud.kit.etags import check_version
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail

@@ -15,12 +15,12 @@ from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.codes import CodesStore
 from opencode_cloud.identity.store.sessions import SessionsStore
-from opencode_cloud.kit.limits import RateLimiter
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.rate_limits import RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
-    from opencode_cloud.audit.queue import AuditQueue
+    from opencode_cloud.audit.audit_queue import AuditQueue
     from opencode_cloud.identity.models import Session
 
 

@@ -26,7 +26,7 @@ from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.identity.store.sessions import SessionsStore
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.limits import RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 

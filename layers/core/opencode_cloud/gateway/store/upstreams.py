@@ -16,7 +16,7 @@ from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.store import requests
 from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.outward import is_private
+from opencode_cloud.kit.outbound_http import is_private
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024

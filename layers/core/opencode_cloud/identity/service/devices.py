@@ -11,7 +11,7 @@ from opencode_cloud.identity.models import DeviceRequest, DeviceState
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit.clock import now_ms, now_seconds
-from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.ids import base64url
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.identity.models import LoginState, VerifiedPerson
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.derive import derive
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import base64url
 

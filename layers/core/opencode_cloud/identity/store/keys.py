@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opencode_cloud.kit import aws, kms
+from opencode_cloud.kit import aws, kms_signing
 from opencode_cloud.kit.clock import now_seconds
 
 ACTIVE_FOR_SECONDS = 60
@@ -52,11 +52,11 @@ class SigningKeys:
 
     def sign(self, key: str, message: bytes) -> bytes:
         """Return the RS256 signature of ``message`` by the key with the id ``key``."""
-        return kms.sign_rs256(self._arns[key], message)
+        return kms_signing.sign_rs256(self._arns[key], message)
 
     def public(self, key: str) -> bytes | None:
         """Return the public half (DER) of the key with the id ``key``; None when the deployment has no such key."""
-        return kms.public_key(self._arns[key]) if key in self._arns else None
+        return kms_signing.public_key(self._arns[key]) if key in self._arns else None
 
 
 def key_id(arn: str) -> str:

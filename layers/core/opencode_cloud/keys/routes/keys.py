@@ -15,8 +15,8 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import Key, NewKey
 from opencode_cloud.keys.requests import KeyChange, KeyWish, Rotation
 from opencode_cloud.keys.service import Narrowing, Wish
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.keys.models import Credential, Provider
-from opencode_cloud.kit.envelope import Sealed
+from opencode_cloud.kit.envelope_encryption import Sealed
 from opencode_cloud.schema.keys import provider_credentials
 
 if TYPE_CHECKING:

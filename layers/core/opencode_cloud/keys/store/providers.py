@@ -9,7 +9,7 @@ import msgspec
 from opencode_cloud.keys.endpoints import models_request
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outward import FAILURES, Outward
+from opencode_cloud.kit.outbound_http import FAILURES, Outward
 
 LONGEST_ANSWER = 8 * 1024 * 1024
 """Largest accepted answer, in bytes. The longest lists of models take about 1 MiB."""

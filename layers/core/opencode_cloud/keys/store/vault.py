@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.keys.models import sealing_unavailable
-from opencode_cloud.kit.envelope import Sealed, seal, unseal
+from opencode_cloud.kit.envelope_encryption import Sealed, seal, unseal
 from opencode_cloud.kit.log import logger
 
 

@@ -35,8 +35,8 @@ class Mailer:
         """Queue a mail in ``unit`` and return its id; its row says from now on what became of it.
 
         ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for
-        one, so links and codes are derived when the mail is sent (``kit/derive.py``). ``again``: somebody asked for it
-        to be sent once more, so it is tried although an earlier one bounced.
+        one, so links and codes are derived when the mail is sent (``kit/derived_secrets.py``). ``again``: somebody
+        asked for it to be sent once more, so it is tried although an earlier one bounced.
         """
         now = utc_now()
         mail = Mail(

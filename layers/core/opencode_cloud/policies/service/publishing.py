@@ -10,8 +10,8 @@ from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.json_documents import Difference, Fault, differences
-from opencode_cloud.kit.versions import check_version
 from opencode_cloud.policies import compilation, validation
 from opencode_cloud.policies.models import InvalidDocument, Policy, Revision, Version, Versioned, version_not_found
 

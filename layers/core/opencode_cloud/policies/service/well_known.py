@@ -16,7 +16,7 @@ from opencode_cloud.policies.models import InvalidDocument
 from opencode_cloud.policies.validation import faults_of
 
 if TYPE_CHECKING:
-    from opencode_cloud.policies.store.site import SiteStore
+    from opencode_cloud.policies.store.well_known import SiteStore
 
 ENVIRONMENT = "OPENCODE_CLOUD_KEY"
 """The variable under which the client stores the key. Users can also set it to provide the key."""

@@ -12,7 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.kit import site
+from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
 from opencode_cloud.sharing.rendering.transcript import (
@@ -36,13 +36,13 @@ def content_security_policy(bodies: str = "") -> str:
     ``'self'`` in connect-src covers the WebSocket of the same host. The target of a redirect must be allowed by name.
     """
     connect = " ".join(filter(None, ("'self'", bodies)))
-    return site.content_security_policy(scripts="'self'", connect=connect)
+    return web_assets.content_security_policy(scripts="'self'", connect=connect)
 
 
 CONTENT_SECURITY_POLICY = content_security_policy()
-FORM_POLICY = site.content_security_policy(forms="'self'")
+FORM_POLICY = web_assets.content_security_policy(forms="'self'")
 """The policy of a page that holds a form or plain text, and no content of a share."""
-HEADERS: Mapping[str, str] = MappingProxyType(site.headers(CONTENT_SECURITY_POLICY))
+HEADERS: Mapping[str, str] = MappingProxyType(web_assets.headers(CONTENT_SECURITY_POLICY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _later(share_id: ShareId, entry: Entry | None) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = site.environment()
+    environment = web_assets.environment()
     environment.filters.update(moment=moment, patch=patch)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
     return environment
 

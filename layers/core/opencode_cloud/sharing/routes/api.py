@@ -16,8 +16,8 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.answers import nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from opencode_cloud.kit.api_responses import nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Change, Listed, Mode, Place
 from opencode_cloud.sharing.service import Owning, Removal
 

@@ -54,7 +54,7 @@ class LazyShareApi:
     def _load(self) -> Answer:
         from opencode_cloud.http.api import api_app, limited_answer
         from opencode_cloud.http.gate import only_once
-        from opencode_cloud.kit.limits import RateLimiter
+        from opencode_cloud.kit.rate_limits import RateLimiter
         from opencode_cloud.sharing.routes.api import ShareApi
 
         app: Any = api_app()

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
-from opencode_cloud.kit import http_events, site
+from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import (
     BadRequest,
     Forbidden,
@@ -176,7 +176,7 @@ class ReaderRoutes:
 
     def asset(self, name: str, version: str = "") -> Response[str]:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
-        found = site.static_asset(f"{version}/{name}" if version else name)
+        found = web_assets.static_asset(f"{version}/{name}" if version else name)
         if found is None:
             raise NotFound("asset_not_found", "There is no such file.")
         headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}

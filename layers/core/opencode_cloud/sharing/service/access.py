@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import (
     Mode,
     Share,
@@ -175,7 +175,7 @@ class Gate:
         # The row of an unchecked resume keeps its ticket as sent, so verify it before each push (docs/decisions/007).
         known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
         proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
-        held = each(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
+        held = parallel_map(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
         allowed = {proof for proof, holds in zip(proofs, held, strict=True) if holds}
         if mode is Mode.PASSWORD:
             allowed.add("")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
-from opencode_cloud.kit.parallel import each, pool
+from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import Mode, Protocol, Record, Share, Viewer
 from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, live_frames
 
@@ -45,7 +45,7 @@ class Farewell:
         No frame announces it: the viewer reconnects, and the answer to its resume says whether it still has access.
         """
         self._sockets.close([viewer.connection_id for viewer in viewers])
-        each(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
+        parallel_map(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
 
 
 class FanOut(Farewell):
@@ -99,7 +99,7 @@ class FanOut(Farewell):
         """Send frames to connections, in order for each connection. Forget closed connections."""
         outcomes = self._sockets.post(messages)
         left = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
-        each(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), left)
+        parallel_map(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), left)
         if failed := outcomes.count("failed"):
             log.count("FailedPostCount", failed)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.audit.queue import AuditQueue
+    from opencode_cloud.audit.audit_queue import AuditQueue
     from opencode_cloud.contracts.access import KnownWorkspace
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.removal import Removal

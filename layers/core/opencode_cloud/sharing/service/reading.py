@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.parallel import each, pool
+from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import Item, Share, item_not_found
 from opencode_cloud.sharing.protocol.frames import encode_item
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
@@ -80,7 +80,7 @@ class Reading:
     def inline(self, share_id: ShareId, items: Sequence[Item]) -> list[Item]:
         """Return ``items`` with the claim-checked bodies filled in."""
         return (
-            list(each(lambda item: self._with_body(share_id, item), items))
+            list(parallel_map(lambda item: self._with_body(share_id, item), items))
             if any(item.body for item in items)
             else list(items)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.protocol.frames import (
@@ -59,7 +59,7 @@ class Viewing:
 
     def leave(self, connection_id: ConnectionId) -> None:
         """Forget a closed socket."""
-        each(
+        parallel_map(
             lambda share_id: self._store.remove_viewer(ShareId(share_id), connection_id),
             self._connections.forget(connection_id),
         )
@@ -132,7 +132,7 @@ class Replay:
 
 def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
     """Have every later commit pushed to ``viewer`` until it leaves."""
-    each(
+    parallel_map(
         lambda note: note(),
         [
             lambda: store.add_viewer(share_id, viewer),

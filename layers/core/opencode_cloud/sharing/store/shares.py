@@ -16,7 +16,7 @@ from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, transact
 from opencode_cloud.kit.ids import new_object_id
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Count, count_event
 from opencode_cloud.sharing.models import (
     Item,
@@ -294,7 +294,7 @@ class ShareStore:
 
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         """Store those ``items`` that are too large for a row. Return the rest, compressed and ready to be appended."""
-        items = each(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
+        items = parallel_map(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
         packed = rows.pack(items)
         if len(packed) <= ROW_PAYLOAD_BYTES:
             return Payload(count=len(items), size=len(packed), packed=packed)
@@ -363,7 +363,9 @@ class ShareStore:
         return self._records(answer["Items"])
 
     def _records(self, found: Sequence[Row]) -> tuple[Record, ...]:
-        return tuple(each(self._record, found) if any("claim" in row for row in found) else map(self._record, found))
+        if any("claim" in row for row in found):
+            return tuple(parallel_map(self._record, found))
+        return tuple(map(self._record, found))
 
     def _record(self, row: Row) -> Record:
         first, at = int(row["sk"]["S"][len(LOG) :]), int(row["at"]["N"])
@@ -407,7 +409,7 @@ class ShareStore:
             {"pk": row["pk"], "sk": row["sk"]} for row in self._query(share_id, " ", "~", ProjectionExpression="pk, sk")
         ]
         batches = [keys[start : start + WRITES_AT_ONCE] for start in range(0, len(keys), WRITES_AT_ONCE)]
-        each(lambda batch: batch_delete(self._dynamodb, self._table, batch), batches)
+        parallel_map(lambda batch: batch_delete(self._dynamodb, self._table, batch), batches)
         return len(keys)
 
     # --------------------------------------------------------------------------------------- internals

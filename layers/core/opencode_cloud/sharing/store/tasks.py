@@ -8,7 +8,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import Protocol, Viewer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Tasks:
         """Have the record that begins with ``seq`` sent to many viewers, by several parallel invocations."""
         known = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
         chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
-        each(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
+        parallel_map(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
 
     def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:
         """Have everything of a share removed, or its removal verified."""

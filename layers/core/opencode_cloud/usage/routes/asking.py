@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from opencode_cloud.contracts.usage import Outcome
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.moments import to_utc
+from opencode_cloud.kit.timestamps import to_utc
 from opencode_cloud.usage.models import Dimension, Selection, invalid_period
 
 

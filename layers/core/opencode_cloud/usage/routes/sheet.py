@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.pages import encode_cursor
+from opencode_cloud.kit.pagination import encode_cursor
 from opencode_cloud.usage.sheets import as_csv
 
 TAG = "Usage"

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import batch_get, conditional_write
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.kit.parallel import each
+from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
 from opencode_cloud.usage.models import Counted, Entry
 
@@ -43,7 +43,7 @@ class UsageTable:
 
     def remove_metadata(self, places: Sequence[tuple[str, str, str]]) -> None:
         """Remove the metadata of events. Each place is a workspace, a day and an event's id."""
-        each(self._remove_metadata_of, places)
+        parallel_map(self._remove_metadata_of, places)
 
     def _remove_metadata_of(self, place: tuple[str, str, str]) -> None:
         workspace, day, call = place

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from opencode_cloud.contracts.ids import DomainId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Domain
 
 if TYPE_CHECKING:

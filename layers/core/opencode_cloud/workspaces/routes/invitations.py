@@ -12,8 +12,8 @@ from opencode_cloud.contracts.ids import InvitationId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Invitation, InvitationState, OwnInvitation
 from opencode_cloud.workspaces.requests import NewInvitation
 

@@ -10,8 +10,8 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import ServiceAccount
 from opencode_cloud.workspaces.requests import NewServiceAccount, ServiceAccountChange
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
-from opencode_cloud.kit.answers import document, nothing
-from opencode_cloud.kit.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.kit.versions import version_of_request
+from opencode_cloud.kit.api_responses import document, nothing
+from opencode_cloud.kit.etags import version_of_request
+from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.workspaces.models import Membership, Workspace
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from opencode_cloud.contracts.ids import AccountId, InvitationId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.derive import hash_of_token
+from opencode_cloud.kit.derived_secrets import hash_of_token
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.addresses import clean_address, same_address
 from opencode_cloud.workspaces.models import (

@@ -14,9 +14,9 @@ from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
+from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.versions import check_version
 from opencode_cloud.workspaces.addresses import domain_of
 from opencode_cloud.workspaces.models import (
     Membership,

@@ -6,7 +6,7 @@ import pytest
 
 from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import TooManyRequests
-from opencode_cloud.kit.limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 from tests.unit.aws import Cloud
 
 LIMIT = Limit("api", 2, 60)

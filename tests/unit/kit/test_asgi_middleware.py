@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.kit.asgi import ORIGIN_HEADER, VIEWER_HEADER, FromEdge, Message, Receive, Scope, Send, Shedding
+from opencode_cloud.kit.asgi_middleware import (
+    ORIGIN_HEADER,
+    VIEWER_HEADER,
+    FromEdge,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    Shedding,
+)
 
 HEALTH = "/zen/v1/health"
 

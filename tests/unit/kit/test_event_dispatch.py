@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.kit.queues import Dispatch
+from opencode_cloud.kit.event_dispatch import Dispatch
 
 
 def named(name: str) -> Any:

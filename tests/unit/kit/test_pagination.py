@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from opencode_cloud.kit.errors import BadRequest
-from opencode_cloud.kit.pages import decode_cursor, encode_cursor, page_of
+from opencode_cloud.kit.pagination import decode_cursor, encode_cursor, page_of
 
 
 class Shown(BaseModel):

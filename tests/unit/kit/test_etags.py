@@ -1,7 +1,7 @@
 import pytest
 
 from opencode_cloud.kit.errors import BadRequest, PreconditionFailed, PreconditionRequired
-from opencode_cloud.kit.versions import check_version, etag, version_of_request
+from opencode_cloud.kit.etags import check_version, etag, version_of_request
 
 
 def test_a_tag_comes_back_as_its_version_also_when_the_edge_weakened_it() -> None:

@@ -1,5 +1,5 @@
 from opencode_cloud.contracts.mail_secrets import invitation_token, sign_in_code
-from opencode_cloud.kit.derive import derive, hash_of_token
+from opencode_cloud.kit.derived_secrets import derive, hash_of_token
 
 
 def test_the_boundaries_of_parts_count() -> None:

@@ -11,7 +11,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.kit import aws, envelope
+from opencode_cloud.kit import aws, envelope_encryption
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
@@ -58,10 +58,10 @@ class UpstreamKeys:
         cached = self._opened.get(name)
         if cached and cached[0] > time.monotonic():
             return cached[1]
-        sealed = envelope.Sealed(credential.sealed, credential.data_key)
+        sealed = envelope_encryption.Sealed(credential.sealed, credential.data_key)
         context = {"workspace": workspace_id, "credential": credential.id}
         try:
-            plain = await asyncio.to_thread(envelope.unseal, self._credentials_key, sealed, context)
+            plain = await asyncio.to_thread(envelope_encryption.unseal, self._credentials_key, sealed, context)
         except (ClientError, BotoCoreError) as error:
             logger.exception("KMS did not open a data key", extra={"credential": credential.id})
             raise Unavailable("keys_unavailable", "The key store cannot be reached now. Try again.", 1) from error

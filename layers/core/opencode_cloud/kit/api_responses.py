@@ -8,8 +8,8 @@ from typing import TypeVar
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel
 
+from opencode_cloud.kit.etags import etag
 from opencode_cloud.kit.http_events import PRIVATE
-from opencode_cloud.kit.versions import etag
 
 Body = TypeVar("Body", bound=BaseModel)
 
