@@ -67,6 +67,7 @@ def step(database_server: LocalDatabase, tmp_path: Path) -> MigrationStep:
         database_name=NAME,
         database_user=USER,
         database_auth="password",
+        database_password=access.password,
         database_owner=OWNER,
         database_owner_password=access.owner_password,
     )
