@@ -73,7 +73,7 @@ class People:
         self._put(
             "SessionsTableName",
             pk=f"session#{session}",
-            account=account,
+            account_id=account,
             kind="web",
             created_at=seconds,
             seen_at=seconds,

@@ -60,7 +60,7 @@ def test_a_settled_call_is_in_the_books_within_a_minute(office: Office) -> None:
 
 def test_the_page_shows_the_month_with_its_days_and_who_used_most(office: Office) -> None:
     page = office.owner.http.get(f"/console/{office.workspace}/usage").text
-    assert "<b>$3.00</b> Cost" in page
+    assert "<b>$3.0000</b> Cost" in page
     assert page.count("<rect") >= 28
     assert office.owner.email in page
     earlier = office.owner.http.get(f"/console/{office.workspace}/usage", params={"month": "2026-01"}).text
