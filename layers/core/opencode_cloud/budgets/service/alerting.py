@@ -41,6 +41,7 @@ class Alerting:
         told = 0
         for row in await self._store.counters(keys):
             told += await self._tell(row, now)
+            # Last, so that a crash before this line repeats the check in the next run.
             await self._store.forget_refusal(row.key)
         return told
 

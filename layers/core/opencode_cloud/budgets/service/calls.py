@@ -48,6 +48,7 @@ class Budgets:
         :class:`BudgetExhausted` (402), :class:`BudgetBusy` or :class:`RateLimited` (429), ``budget_contention`` or
         ``store_unavailable`` (503).
         """
+        # A claim above the limit can never fit, so one read replaces the transaction (docs/budgets.md).
         hopeless = [
             counter for counter in reservation.counters if reservation.claim.of(counter.budget) > counter.budget.limit
         ]

@@ -200,6 +200,7 @@ class CounterStore:
                     ":claim": {"N": str(held.amount)},
                     ":room": {"N": str(counter.budget.limit - held.amount)},
                 },
+                # The refusal reports the counter's usage from the old row, without another read.
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
@@ -244,6 +245,7 @@ class CounterStore:
         """
         actions = list(changes)
         if call_id is not None:
+            # The conditional delete lets only one of settlement, sweep and release change the counters.
             key = rows.reservation_key(call_id)
             actions.append({"Delete": {"TableName": self._budgets, "Key": key, "ConditionExpression": _PRESENT}})
         if event is not None:

@@ -36,10 +36,12 @@ class CatalogueReader:
         """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be read now."""
         age = _age(self._looked)
         if self._known is None:
+            # Shielded, because callers share the read: one caller's cancellation must not end it.
             return await asyncio.shield(self._read())
         if age > FRESH_SECONDS:
             reading = self._read()
             if age > ASLEEP_SECONDS:
+                # Bounded, because the cached catalogue is still served if DynamoDB cannot be reached.
                 await asyncio.wait([reading], timeout=FRESH_SECONDS)
         return self._known
 

@@ -148,6 +148,7 @@ class Publisher:
                 raise InvalidDocument(faults)
         checked = Policy.model_validate(policy)
         config = compilation.client_config(checked, text, workspace_id)
+        # Each may be valid alone, but a client does not start if the compiled configuration is invalid.
         if faults := validation.form_faults(config):
             named = [
                 Fault(path=fault.path, message=f"with the policy laid over it, {fault.message}") for fault in faults

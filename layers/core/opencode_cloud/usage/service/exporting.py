@@ -86,6 +86,7 @@ class Exports:
             self._store.add(unit.connection, export)
             after = {"from": str(since), "to": str(export.until), "format": form.value}
             self._audit.record(unit.connection, actor, "export.created", Target("export", export.id), after=after)
+            # Sent before the commit, so that no committed export lacks its message; `go_on` waits for the row.
             self._queue.send(request(export.id))
         return export
 
@@ -229,6 +230,7 @@ class Exporting:
             source = Path(folder, "events.csv")
             written, last = self._write_csv(export, after, source)
             files = export.files
+            # An export without events still gets one file.
             if written or not files:
                 name = f"part-{len(files) + 1:05d}.{export.format}"
                 ready = source

@@ -139,6 +139,7 @@ class Reconciliation:
                 self._ingest.take(page)
         again = self._counters.get([spent.counter]).get(spent.counter)
         if again != counter:
+            # Calls changed the counter meanwhile; the next night compares it again.
             return 0
         return self._check_counter(self._checks.spent_on(spent.counter), counter)
 

@@ -85,6 +85,7 @@ class Ledger:
                 row["cost"] += event.cost
                 row["charged"] += event.charged
                 row["tokens"] += event.tokens.total
+                # A late event is the second one of its call; the first has counted the request.
                 row["requests"] += not event.id.endswith(LATE)
                 row["last_at"] = max(row["last_at"], moment(event))
         if not found:
@@ -93,6 +94,7 @@ class Ledger:
         new, column = statement.inserted, usage_counters.c
         changes = {name: column[name] + new[name] for name in ("cost", "charged", "tokens", "requests")}
         later = func.greatest(column.last_at, new.last_at)
+        # New events make an earlier comparison obsolete, so reconciliation must compare the counter again.
         statement = statement.on_duplicate_key_update(**changes, last_at=later, reconciled_at=null())
         connection.execute(statement, [found[counter] for counter in sorted(found)])
 
