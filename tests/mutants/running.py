@@ -74,7 +74,7 @@ class Copy:
         command += ["-m", "", "--hypothesis-seed=0", *tests]
         # Programs that tests start take the library from here, too: else from the checkout, by a .pth file of .venv.
         search = os.pathsep.join(str(self.folder / name) for name in ("", "layers/core", "clients/python/src"))
-        environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "1000"}
+        environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
         try:
             done = subprocess.run(
                 command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
