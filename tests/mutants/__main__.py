@@ -19,8 +19,6 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from tests.mutants.definitions import Mutant, Stale, read_mutants
 from tests.mutants.running import Copy, broken_tests, copied, judge, scout
@@ -59,7 +57,6 @@ def _judge(console: Console, copy: Copy, mutants: Sequence[Mutant]) -> int:
             console.print("The tests fail without any mutant:", style="bold red")
             console.print(wrong, markup=False)
             return 1
-    table = Table("mutant", "invariants", "verdict", "s", "breaks")
     alive: list[str] = []
     for mutant in mutants:
         began = time.monotonic()
@@ -67,10 +64,10 @@ def _judge(console: Console, copy: Copy, mutants: Sequence[Mutant]) -> int:
             verdict = judge(copy, mutant)
         if not verdict.killed:
             alive.append(f"{mutant.id}: {verdict.why}")
-        shown = "killed" if verdict.killed else f"[bold red]{verdict.word}[/]"
-        seconds = f"{time.monotonic() - began:.0f}"
-        table.add_row(mutant.id, " ".join(mutant.invariants), shown, seconds, escape(mutant.breaks))
-    console.print(table)
+        row = f"{verdict.word:9} {time.monotonic() - began:4.0f} s  {mutant.id:31} {' '.join(mutant.invariants):5}"
+        console.print(
+            f"{row} {mutant.breaks}", markup=False, soft_wrap=True, style=None if verdict.killed else "bold red"
+        )
     for line in alive:
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"{len(mutants) - len(alive)} of {len(mutants)} killed")

@@ -75,13 +75,22 @@ class Copy:
         # Programs that tests start take the library from here, too: else from the checkout, by a .pth file of .venv.
         search = os.pathsep.join(str(self.folder / name) for name in ("", "layers/core", "clients/python/src"))
         environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False, set(), f"the tests took longer than {SECONDS} s"
-        text = done.stdout + done.stderr
+        # Into a file: a server that a test leaves behind would keep a pipe open, and the reader of it waiting.
+        with tempfile.TemporaryFile("w+") as output:
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=self.folder,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return False, set(), f"the tests took longer than {SECONDS} s"
+            output.seek(0)
+            text = output.read()
         failed = set(_FAILED.findall(text)) if done.returncode == 1 else set()
         return done.returncode == 0, failed, "\n".join(text.strip().splitlines()[-_KEPT_LINES:])
 
