@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from opencode_cloud.kit import aws, http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.derived_secrets import derive
+from opencode_cloud.kit.dynamodb import primary_key
 from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
 
 HEADER = "idempotency-key"
@@ -146,7 +147,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def _stored(self) -> Response[Any]:
-        row: Any = aws.dynamodb().get_item(TableName=self.table, Key={"pk": {"S": self.pk}}, ConsistentRead=True)
+        row: Any = aws.dynamodb().get_item(TableName=self.table, Key=primary_key(self.pk), ConsistentRead=True)
         found = row.get("Item")
         if found is not None and found["fingerprint"]["S"] != self.fingerprint:
             raise Unprocessable(
@@ -172,14 +173,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
         sealed = nonce + self.seal.encrypt(nonce, msgspec.json.encode(answer), self.pk.encode())
         aws.dynamodb().update_item(
             TableName=self.table,
-            Key={"pk": {"S": self.pk}},
+            Key=primary_key(self.pk),
             UpdateExpression="SET answer = :answer",
             ExpressionAttributeValues={":answer": {"B": sealed}},
         )
 
     def forget(self) -> None:
         """Let the request be made again."""
-        aws.dynamodb().delete_item(TableName=self.table, Key={"pk": {"S": self.pk}})
+        aws.dynamodb().delete_item(TableName=self.table, Key=primary_key(self.pk))
 
     def _open(self, sealed: bytes) -> Response[Any]:
         plain = self.seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.pk.encode())

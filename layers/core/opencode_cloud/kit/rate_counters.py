@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.dynamodb import Item
+from opencode_cloud.kit.dynamodb import Item, primary_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -26,17 +26,12 @@ class Count:
     """Seconds until the window ends."""
 
 
-def partition_key(partition: str) -> Item:
-    """Return the key of a row in a table without a sort key."""
-    return {"pk": {"S": partition}}
-
-
 def count_event(
     client: DynamoDBClient,
     table: str,
     subject: str,
     seconds: int,
-    key: Callable[[str], Item] = partition_key,
+    key: Callable[[str], Item] = primary_key,
 ) -> Count:
     """Count one event of ``subject`` in the present window of so many ``seconds``.
 

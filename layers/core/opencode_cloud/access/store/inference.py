@@ -18,7 +18,7 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
 )
 from opencode_cloud.contracts.ids import AccountId, ServiceAccountId, SessionId, WorkspaceId
-from opencode_cloud.kit.dynamodb import batch_get_async
+from opencode_cloud.kit.dynamodb import batch_get_async, primary_key
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.dynamodb import DynamoDB
@@ -76,8 +76,8 @@ class InferenceStore:
 
     async def read(self, places: Sequence[Place], session_id: SessionId | None = None) -> Rows:
         """Return the rows of ``places``, and the session with the id ``session_id``, in one round trip."""
-        keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in (place.row for place in places)]
-        sessions = [{"pk": {"S": f"session#{session_id}"}}] if session_id else []
+        keys = [primary_key(pk, sk) for pk, sk in (place.row for place in places)]
+        sessions = [primary_key(f"session#{session_id}")] if session_id else []
         read = await batch_get_async(self._dynamodb, {self._access: keys, self._sessions: sessions})
         rows = {(row["pk"]["S"], row["sk"]["S"]): row for row in read[self._access]}
         found = next((_session(session_id, row) for row in read[self._sessions] if session_id), None)

@@ -36,7 +36,7 @@ from opencode_cloud.contracts.access import (
 )
 from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import batch_get
+from opencode_cloud.kit.dynamodb import batch_get, primary_key
 
 Model = TypeVar("Model")
 Row = Mapping[str, Any]
@@ -53,7 +53,7 @@ class AccessStore:
     def session(self, session_id: SessionId) -> KnownSession | None:
         """Return a session that has not been ended."""
         row: Any = self._dynamodb.get_item(
-            TableName=self._sessions, Key={"pk": {"S": f"session#{session_id}"}}, ConsistentRead=True
+            TableName=self._sessions, Key=primary_key(f"session#{session_id}"), ConsistentRead=True
         ).get("Item")
         if row is None or "ended_at" in row:
             return None
@@ -127,7 +127,7 @@ class AccessStore:
         )
 
     def _rows(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-        wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        wanted = [primary_key(pk, sk) for pk, sk in keys]
         rows = batch_get(self._dynamodb, {self._access: wanted})[self._access]
         return {(row["pk"]["S"], row["sk"]["S"]): row for row in rows}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from opencode_cloud.contracts.ids import KeyId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
-from opencode_cloud.kit.dynamodb import batch_get
+from opencode_cloud.kit.dynamodb import batch_get, primary_key
 
 RESOLUTION_SECONDS = 300
 """The interval between writes for a busy key, in seconds, in each execution environment."""
@@ -37,7 +37,7 @@ class KeyUses:
         self._noted[key_id] = now
         self._dynamodb.update_item(
             TableName=self._table,
-            Key={"pk": {"S": f"key_use#{key_id}"}},
+            Key=primary_key(f"key_use#{key_id}"),
             UpdateExpression="SET used_at = :now, #ttl = :ttl",
             ExpressionAttributeNames={"#ttl": "ttl"},
             ExpressionAttributeValues={":now": {"N": str(now)}, ":ttl": {"N": str(now + KEPT_SECONDS)}},
@@ -45,6 +45,6 @@ class KeyUses:
 
     def of(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return when keys were last used, in seconds since the epoch. Omit keys without a recorded use."""
-        wanted = [{"pk": {"S": f"key_use#{key}"}} for key in keys]
+        wanted = [primary_key(f"key_use#{key}") for key in keys]
         rows = batch_get(self._dynamodb, {self._table: wanted}, consistent=False)[self._table]
         return {row["pk"]["S"].partition("#")[2]: int(row["used_at"]["N"]) for row in rows}

@@ -18,7 +18,15 @@ from opencode_cloud.contracts.budgets import Counter, Refused, Reservation, Shor
 from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
-from opencode_cloud.kit.dynamodb import ConditionFailed, Contended, DynamoDB, Item, TransactionRefused, batch_get_async
+from opencode_cloud.kit.dynamodb import (
+    ConditionFailed,
+    Contended,
+    DynamoDB,
+    Item,
+    TransactionRefused,
+    batch_get_async,
+    primary_key,
+)
 from opencode_cloud.kit.retry import Backoff, retry_async
 from opencode_cloud.schema.usage_events import from_row, partition, to_row
 
@@ -155,7 +163,7 @@ class CounterStore:
     async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
         """Return the outcomes of the events ``calls`` that exist on the workspace and day of ``event``."""
         pk = partition(event.workspace_id, day_of(event.at // 1000))
-        found = await self._get(self._usage, [{"pk": {"S": pk}, "sk": {"S": call}} for call in calls])
+        found = await self._get(self._usage, [primary_key(pk, call) for call in calls])
         return {row["sk"]["S"]: from_row(row).outcome for row in found}
 
     async def expired(self, now: int, limit: int) -> list[str]:

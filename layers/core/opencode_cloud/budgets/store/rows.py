@@ -22,8 +22,8 @@ from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Reser
 from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS
+from opencode_cloud.kit.dynamodb import Item, primary_key
 
-Item = dict[str, Any]
 COUNTER, RESERVATION = "COUNTER", "RESERVATION"
 SHARDS = tuple(f"lease-{number}" for number in range(8))
 """Partitions of the index. Reservations are distributed over them."""
@@ -68,12 +68,12 @@ class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def counter_key(key: str) -> Item:
     """Return the primary key of a counter."""
-    return {"pk": {"S": key}, "sk": {"S": COUNTER}}
+    return primary_key(key, COUNTER)
 
 
 def reservation_key(call_id: CallId) -> Item:
     """Return the primary key of a call's reservation."""
-    return {"pk": {"S": f"call#{call_id}"}, "sk": {"S": RESERVATION}}
+    return primary_key(f"call#{call_id}", RESERVATION)
 
 
 def held_of(reservation: Reservation) -> tuple[Held, ...]:

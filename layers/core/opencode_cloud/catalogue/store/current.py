@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.catalogue.packing import pack, unpack
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import conditional_write
+from opencode_cloud.kit.dynamodb import conditional_write, primary_key
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue
@@ -78,7 +78,7 @@ class AsyncCatalogueStore:
 
 
 def _request(table: str, sk: str) -> dict[str, Any]:
-    return {"TableName": table, "Key": {"pk": {"S": KEY}, "sk": {"S": sk}}, "ConsistentRead": True}
+    return {"TableName": table, "Key": primary_key(KEY, sk), "ConsistentRead": True}
 
 
 def _version(found: Mapping[str, Any]) -> int:

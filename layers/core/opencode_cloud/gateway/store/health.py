@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.dynamodb import ConditionFailed, DynamoDBError
+from opencode_cloud.kit.dynamodb import ConditionFailed, DynamoDBError, primary_key
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
@@ -69,7 +69,7 @@ class SharedHealth:
         values = {":window": {"N": str(window)}, ":one": {"N": "1"}, ":ttl": {"N": str(now_seconds() + KEPT_SECONDS)}}
         request: Item = {
             "TableName": self._table,
-            "Key": {"pk": {"S": PARTITION}, "sk": {"S": "/".join(circuit)}},
+            "Key": primary_key(PARTITION, "/".join(circuit)),
             "ExpressionAttributeNames": {"#window": "window", "#ttl": "ttl"},
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
@@ -95,7 +95,7 @@ class SharedHealth:
             "UpdateItem",
             {
                 "TableName": self._table,
-                "Key": {"pk": {"S": PARTITION}, "sk": {"S": "/".join(circuit)}},
+                "Key": primary_key(PARTITION, "/".join(circuit)),
                 "UpdateExpression": "SET rests_until = :until",
                 "ExpressionAttributeValues": {":until": {"N": str(now + REST_SECONDS)}},
             },

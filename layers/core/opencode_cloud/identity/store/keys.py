@@ -7,6 +7,7 @@ from typing import Any
 
 from opencode_cloud.kit import aws, kms_signing
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.dynamodb import primary_key
 
 ACTIVE_FOR_SECONDS = 60
 """How long, in seconds, an execution environment signs with the key that it last read as active."""
@@ -38,7 +39,7 @@ class SigningKeys:
 
     def active_now(self) -> str:
         """Return the id of the active key, read without the cache."""
-        row: Any = aws.dynamodb().get_item(TableName=self._table, Key={"pk": {"S": "signing"}}).get("Item")
+        row: Any = aws.dynamodb().get_item(TableName=self._table, Key=primary_key("signing")).get("Item")
         named = row["key"]["S"] if row else ""
         return named if named in self._arns else next(iter(self._arns))
 

@@ -14,7 +14,7 @@ import msgspec
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS
-from opencode_cloud.kit.dynamodb import conditional_write
+from opencode_cloud.kit.dynamodb import conditional_write, decode, encode, primary_key
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 Values = Mapping[str, str | int]
@@ -33,12 +33,12 @@ class Rows:
     def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
         """Write a new item. Its ``id`` is part of its key."""
         fields = {name: each for name, each in msgspec.to_builtins(value).items() if name != "id" and each != ""}
-        item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **_typed(fields)}
+        item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **encode(fields)}
         self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
 
     def get(self, pk: str, model: type[Model]) -> Model | None:
         """Return an item by a consistent read; None when it does not exist or has been ended."""
-        row: Any = self._dynamodb.get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=True).get("Item")
+        row: Any = self._dynamodb.get_item(TableName=self.table, Key=primary_key(pk), ConsistentRead=True).get("Item")
         return parsed(row, model) if row and "ended_at" not in row else None
 
     def update(self, pk: str, values: Values, condition: str, expected: Values | None = None) -> bool:
@@ -53,16 +53,16 @@ class Rows:
         return conditional_write(
             self._dynamodb.update_item,
             TableName=self.table,
-            Key={"pk": {"S": pk}},
+            Key=primary_key(pk),
             UpdateExpression="SET " + ", ".join(f"#{name} = :set_{name}" for name in values),
             ConditionExpression=f"{alive} AND {condition}" if condition else alive,
             ExpressionAttributeNames=names,
-            ExpressionAttributeValues=_typed(bound),
+            ExpressionAttributeValues=encode(bound),
         )
 
     def take(self, pk: str, model: type[Model]) -> Model | None:
         """Remove an item and return it. Exactly one of several concurrent calls gets it."""
-        row: Any = self._dynamodb.delete_item(TableName=self.table, Key={"pk": {"S": pk}}, ReturnValues="ALL_OLD").get(
+        row: Any = self._dynamodb.delete_item(TableName=self.table, Key=primary_key(pk), ReturnValues="ALL_OLD").get(
             "Attributes"
         )
         return parsed(row, model) if row else None
@@ -70,9 +70,5 @@ class Rows:
 
 def parsed(row: Mapping[str, Any], model: type[Model]) -> Model:
     """Return an item as its model. ``id`` is the part of its key after the first ``#``."""
-    fields = {name: int(value["N"]) if "N" in value else value.get("S") for name, value in row.items()}
-    return msgspec.convert({**fields, "id": row["pk"]["S"].partition("#")[2]}, model)
-
-
-def _typed(values: Values) -> Any:
-    return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in values.items()}
+    fields = decode(row)
+    return msgspec.convert({**fields, "id": fields["pk"].partition("#")[2]}, model)

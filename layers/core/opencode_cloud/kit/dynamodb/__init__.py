@@ -5,6 +5,7 @@ Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
 
 from opencode_cloud.kit.dynamodb.batch import WRITES_AT_ONCE, batch_delete, batch_get, batch_get_async
 from opencode_cloud.kit.dynamodb.client import CONTENT_TYPE, DynamoDB
+from opencode_cloud.kit.dynamodb.codec import Item, decode, encode, primary_key
 from opencode_cloud.kit.dynamodb.conditions import conditional_write, transact
 from opencode_cloud.kit.dynamodb.errors import (
     ConditionFailed,
@@ -12,7 +13,6 @@ from opencode_cloud.kit.dynamodb.errors import (
     DynamoDBError,
     TransactionRefused,
 )
-from opencode_cloud.kit.dynamodb.items import Item
 
 __all__ = [
     "CONTENT_TYPE",
@@ -27,5 +27,8 @@ __all__ = [
     "batch_get",
     "batch_get_async",
     "conditional_write",
+    "decode",
+    "encode",
+    "primary_key",
     "transact",
 ]

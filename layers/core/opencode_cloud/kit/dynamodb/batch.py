@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.kit.dynamodb.codec import Item
 from opencode_cloud.kit.dynamodb.errors import store_unavailable
-from opencode_cloud.kit.dynamodb.items import Item
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.dynamodb.codec import Item
 from opencode_cloud.kit.dynamodb.errors import CONDITION_FAILED, REASON_CONDITION_FAILED, TRANSACTION_CANCELLED
-from opencode_cloud.kit.dynamodb.items import Item
 from opencode_cloud.kit.retry import Backoff, retry
 
 if TYPE_CHECKING:

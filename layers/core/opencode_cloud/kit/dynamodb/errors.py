@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opencode_cloud.kit.dynamodb.items import Item
+from opencode_cloud.kit.dynamodb.codec import Item
 from opencode_cloud.kit.errors import Unavailable
 
 CONDITION_FAILED = "ConditionalCheckFailedException"

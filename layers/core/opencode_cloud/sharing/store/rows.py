@@ -9,6 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import day_of
+from opencode_cloud.kit.dynamodb import primary_key
 from opencode_cloud.sharing.models import (
     Item,
     Mode,
@@ -58,7 +59,7 @@ def viewer_key(connection_id: ConnectionId) -> str:
 
 def key(partition: str, sort: str) -> Row:
     """Return a primary key."""
-    return {"pk": {"S": partition}, "sk": {"S": sort}}
+    return primary_key(partition, sort)
 
 
 def session_key(session_hash: str) -> Row:

@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import batch_get, conditional_write
+from opencode_cloud.kit.dynamodb import batch_get, conditional_write, primary_key
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
@@ -50,7 +50,7 @@ class UsageTable:
         conditional_write(
             _dynamodb().update_item,
             TableName=self._name,
-            Key={"pk": {"S": partition(WorkspaceId(workspace), day)}, "sk": {"S": call}},
+            Key=primary_key(partition(WorkspaceId(workspace), day), call),
             UpdateExpression="REMOVE metadata",
             ConditionExpression="attribute_exists(metadata)",
         )
@@ -64,7 +64,7 @@ class CounterTable:
 
     def get(self, counters: Sequence[str]) -> Mapping[str, Counted]:
         """Return the values of counters by key; missing counters are left out."""
-        keys = [{"pk": {"S": key}, "sk": {"S": "COUNTER"}} for key in counters]
+        keys = [primary_key(key, "COUNTER") for key in counters]
         rows = batch_get(_dynamodb(), {self._name: keys})[self._name]
         return {row["pk"]["S"]: _counted(row) for row in rows}
 
