@@ -71,7 +71,7 @@ def test_tables_of_the_console_plane(synthesis: Synthesis) -> None:
     assert [key["AttributeName"] for key in access["KeySchema"]] == ["pk", "sk"]
     assert [key["AttributeName"] for key in sessions["KeySchema"]] == ["pk"]
     (index,) = sessions["GlobalSecondaryIndexes"]
-    assert (index["IndexName"], index["KeySchema"][0]["AttributeName"]) == ("account", "account")
+    assert (index["IndexName"], index["KeySchema"][0]["AttributeName"]) == ("account", "account_id")
 
 
 def test_tokens_are_signed_by_keys_that_never_leave_and_credentials_sealed_by_another(synthesis: Synthesis) -> None:
