@@ -1,1 +1,1 @@
-"""Tokens of our GitHub App for the GitHub agent of opencode."""
+"""Issue tokens of our GitHub App to the GitHub agent of opencode."""

@@ -1,4 +1,4 @@
-"""GitHub's REST API, as our App and as a person, through PyGithub."""
+"""Call GitHub's REST API as our App or as a person, through PyGithub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opencode_cloud.github.models import AppCredentials, Installation, Repositor
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.log import logger
 
-# A function has 29 s; the longest exchange makes three calls.
+# A function has 29 s, and the longest exchange makes three calls. Hence 8 s for each and no retries.
 _CONNECTION: dict[str, Any] = {
     "timeout": 8,
     "retry": 0,
@@ -31,7 +31,7 @@ class AppRefused(Exception):
 
 
 class GitHubApi:
-    """GitHub at one address: ``https://api.github.com``, or ``https://<host>/api/v3`` of an Enterprise Server."""
+    """GitHub's API at one address: ``https://api.github.com``, or ``https://<host>/api/v3`` of an Enterprise Server."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -51,29 +51,29 @@ class GitHubApi:
             )
 
     def installation_token(self, app: AppCredentials, installation: Installation, repository: Repository) -> str:
-        """Return a token of the installation, good for an hour and for ``repository`` alone."""
+        """Return a token of the installation, valid for an hour and for ``repository`` alone."""
         with _translated(), self._as_app(app) as connection:
             try:
-                # PyGithub's own method cannot narrow a token to repositories, so we go by its requester.
+                # PyGithub's own method cannot narrow a token to repositories, so this calls its requester.
                 _, answer = connection.requester.requestJsonAndCheck(
                     "POST",
                     f"/app/installations/{installation.id}/access_tokens",
                     input={"repositories": [repository.name]},
                 )
             except GithubException as error:
-                # Removed from the installation since we looked: 404 and 422.
+                # The repository was removed from the installation after the look-up: 404 and 422.
                 if error.status in (404, 422):
                     raise models.not_installed(repository) from error
                 raise
             return answer["token"]
 
     def may_write(self, personal_token: str, repository: Repository) -> bool:
-        """Say whether GitHub knows the token, and its user may write to ``repository``."""
+        """Tell whether GitHub accepts the token and its user may write to ``repository``."""
         with _translated(), Github(auth=Auth.Token(personal_token), base_url=self._url, **_CONNECTION) as connection:
             try:
                 permissions = connection.get_repo(str(repository)).permissions
             except GithubException as error:
-                # Not a token, one without access, a repository that it does not see. A rate limit is none of these.
+                # An invalid token, one without access, or an invisible repository. A rate limit answers 403 too.
                 if error.status in (401, 403, 404) and not isinstance(error, RateLimitExceededException):
                     return False
                 raise
@@ -97,7 +97,7 @@ class GitHubApi:
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turn what GitHub or the network raises into errors of ours; their texts may repeat what we sent."""
+    """Translate errors of GitHub and of the network into our errors. Omit their texts, which may repeat the request."""
     try:
         yield
     except (ServiceError, AppRefused):

@@ -1,4 +1,4 @@
-"""The nouns of the exchange: a repository, our App's credentials, an installation; and what can go wrong."""
+"""Models of the exchange (repository, credentials of our App, installation), and its errors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, TooManyRe
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,99})")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 RETRY_SECONDS = 60
-"""What a caller waits when GitHub limits us and does not say for how long."""
+"""Pause for callers, in seconds, when GitHub limits our requests without naming a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository by names, which GitHub compares without case."""
+    """The names of a repository, which GitHub compares without regard to case."""
 
     owner: str
     name: str
 
     @classmethod
     def parse(cls, owner: str, name: str) -> Self | None:
-        """Return the repository, or None when GitHub has none with such names: they become parts of an address."""
+        """Return the repository; None for names that GitHub does not allow, since they become parts of a URL."""
         if not _OWNER.fullmatch(owner) or not _NAME.fullmatch(name) or name in (".", ".."):
             return None
         return cls(owner, name)
@@ -34,24 +34,24 @@ class Repository:
         return f"{self.owner}/{self.name}"
 
     def same_as(self, other: Repository) -> bool:
-        """Say whether both are the same one."""
+        """Tell whether both are the same repository."""
         return str(self).lower() == str(other).lower()
 
 
 class AppCredentials(msgspec.Struct, frozen=True, kw_only=True):
-    """How we prove to GitHub that we are the App; kept in Secrets Manager in this form."""
+    """Credentials of our App, stored in Secrets Manager in this form."""
 
     app_id: int | Annotated[str, msgspec.Meta(min_length=1)]
     """The App's id or its client id."""
     private_key: Annotated[str, msgspec.Meta(min_length=1)]
-    """PEM, as GitHub hands it out."""
+    """RSA key in PEM form, as GitHub issues it."""
 
     def __repr__(self) -> str:
         return f"AppCredentials(app_id={self.app_id!r})"
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """The App in one account, as the client may know of it."""
+    """An installation of the App in one account, with the members that clients may see."""
 
     id: int
     app_slug: str
@@ -61,17 +61,17 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def authorization_required() -> Unauthorized:
-    """No bearer came with the request; the sentence is the one that clients' users find when they search for it."""
+    """The request has no bearer. The sentence is a known one, which users find when they search for it."""
     return Unauthorized("authorization_required", "Authorization header is required")
 
 
 def workflow_token_refused() -> Forbidden:
-    """The bearer is no valid identity token of a workflow for us; which rule it broke is nobody's business."""
+    """The bearer is not a valid identity token of a workflow for us. The broken rule is deliberately not named."""
     return Forbidden("invalid_token", "Invalid or expired token")
 
 
 def personal_token_refused(repository: Repository) -> Unauthorized:
-    """The personal token may not write to the repository, or there is no such repository for it: the same answer."""
+    """The personal token may not write to the repository, or cannot see it. Both cases get the same answer."""
     return Unauthorized(
         "insufficient_permission",
         f"This token's user has no write access to {repository}, or GitHub does not accept the token.",
@@ -79,12 +79,12 @@ def personal_token_refused(repository: Repository) -> Unauthorized:
 
 
 def invalid_repository() -> BadRequest:
-    """The names cannot be those of a repository."""
+    """GitHub does not allow these names for a repository."""
     return BadRequest("invalid_repository", "`owner` and `repo` must be the names of a repository on GitHub.")
 
 
 def not_installed(repository: Repository) -> NotFound:
-    """The App is not installed where it is asked to act, or there is no such repository: GitHub does not say which."""
+    """The App is not installed for the repository, or the repository does not exist: GitHub does not say which."""
     return NotFound(
         "app_not_installed",
         f"The GitHub App of this deployment is not installed on {repository}. Ask an owner of {repository.owner} to"
@@ -102,7 +102,7 @@ def installation_suspended(repository: Repository) -> Forbidden:
 
 
 def rate_limited(retry_after: int) -> TooManyRequests:
-    """GitHub answers nothing more for a while; ``retry_after`` is in seconds."""
+    """GitHub limits our requests; ``retry_after`` is in seconds."""
     return TooManyRequests(
         "github_rate_limited", f"GitHub limits our requests. Try again in {retry_after} seconds.", retry_after
     )
@@ -119,7 +119,7 @@ def not_configured() -> Unavailable:
 
 
 def credentials_invalid(what: str) -> Unavailable:
-    """The secret is not of the documented form, or GitHub does not accept what it holds."""
+    """The secret is not of the documented form, or GitHub does not accept the credentials in it."""
     return Unavailable(
         "github_app_refused",
         f"The GitHub App of this deployment cannot be used: {what}. Its operator corrects the secret (docs/github.md).",

@@ -1,4 +1,4 @@
-"""HTTP to the exchange and back, as the client's GitHub agent speaks it (docs/github.md)."""
+"""Routes of the exchange, in the protocol of the client's GitHub agent (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import Limit, RateLimiter
 
 LIMIT = Limit("github", 120)
-"""Of each address. `opencode github install` asks once a second; every request may cost one of GitHub's."""
+"""Rate limit by IP address. `opencode github install` asks once a second, and a request may call GitHub."""
 
 
 class _Repository(msgspec.Struct):
@@ -26,7 +26,7 @@ class _Repository(msgspec.Struct):
 
 
 class GitHubRoutes:
-    """The three routes of the exchange. Errors are sentences under ``error``: the agent shows them as they are."""
+    """The three routes of the exchange. Errors are sentences under ``error``, which the agent shows unchanged."""
 
     def __init__(self, exchange: Exchange, limiter: RateLimiter) -> None:
         self._exchange = exchange
@@ -42,16 +42,16 @@ class GitHubRoutes:
         app.include_router(router)
 
     def exchange(self) -> dict[str, Any]:
-        """``POST /exchange_github_app_token``, the bearer a workflow's identity token -> ``{token}``."""
+        """Answer ``POST /exchange_github_app_token``, with a workflow's identity token as bearer: ``{token}``."""
         return {"token": self._exchange.for_workflow(http_events.bearer(self._event()))}
 
     def exchange_personal(self) -> dict[str, Any]:
-        """``POST /exchange_github_app_token_with_pat {owner, repo}``, the bearer a personal token -> ``{token}``."""
+        """Answer ``POST /exchange_github_app_token_with_pat {owner, repo}``, personal token as bearer: ``{token}``."""
         body = http_events.decode_body(self._event(), _Repository)
         return {"token": self._exchange.for_person(http_events.bearer(self._event()), body.owner, body.repo)}
 
     def installation(self) -> dict[str, Any]:
-        """``GET /get_github_app_installation?owner=&repo=`` -> ``{installation}``, or ``{}`` when there is none."""
+        """Answer ``GET /get_github_app_installation?owner=&repo=``: ``{installation}``, or ``{}`` without one."""
         event = self._event()
         found = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
         return {"installation": found} if found else {}

@@ -1,4 +1,4 @@
-"""The exchange: who may have a token of our App, and for which repository."""
+"""The exchange: decide which callers get a token of our App, and for which repository."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class Exchange:
-    """Gives installation tokens, each for one repository, to its workflows and to the people who may write to it."""
+    """Issues installation tokens, each for one repository, to its workflows and to people who may write to it."""
 
     def __init__(
         self, api: GitHubApi, workflows: WorkflowTokens, secret: Callable[[], str], forget_secret: Callable[[], None]
@@ -26,9 +26,9 @@ class Exchange:
 
         Args:
             api: GitHub.
-            workflows: Verifies what workflows send.
+            workflows: Verifies workflows' identity tokens.
             secret: Returns the App's credentials as stored, JSON; empty when the deployment has no App.
-            forget_secret: Has ``secret`` read anew: the operator may have exchanged the App's key.
+            forget_secret: Drops the cached secret: the operator may have replaced the App's key.
         """
         self._api = api
         self._workflows = workflows
@@ -39,7 +39,7 @@ class Exchange:
         """Return a token for the repository whose workflow holds ``identity_token``."""
         if not identity_token:
             raise models.authorization_required()
-        # Before the token is looked at: a deployment without an App says so instead of asking GitHub for its keys.
+        # Before the token is verified: a deployment without an App says so, and does not fetch GitHub's keys.
         self._credentials()
         return self._token(self._workflows.repository(identity_token))
 
@@ -73,7 +73,7 @@ class Exchange:
         return token
 
     def _as_app(self, act: Callable[[AppCredentials], Result]) -> Result:
-        """Act as the App; when GitHub refuses its key, once more with what the secret holds by now."""
+        """Act as the App. If GitHub refuses the key, read the secret again and try once more."""
         try:
             return act(self._credentials())
         except AppRefused:
@@ -90,7 +90,7 @@ class Exchange:
         try:
             return msgspec.json.decode(secret, type=AppCredentials)
         except msgspec.DecodeError:
-            # Not chained: the error's text may repeat the secret. Read anew the next time: it is to be corrected.
+            # Not chained: the error's text may repeat the secret. Not cached: the operator will correct it.
             self._forget_secret()
             raise models.credentials_invalid(
                 'the secret is not JSON of the form {"app_id": ..., "private_key": ...}'

@@ -1,4 +1,4 @@
-"""Which repository a workflow's identity token speaks for (GitHub: "OpenID Connect reference", the subject claim)."""
+"""Find the repository of a workflow's identity token (GitHub: "OpenID Connect reference", the subject claim)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def repository_of(claims: Mapping[str, Any]) -> Repository | None:
     """Return the repository that verified ``claims`` name; None when they name none, or two.
 
     The subject is ``repo:<owner>/<name>:...``, or ``repo:<owner>@<id>/<name>@<id>:...`` in its immutable form. An owner
-    may have chosen another form of subject altogether; then the claim ``repository``, which nobody can choose, says it.
-    Where both are there they must agree.
+    may have configured another form of subject. Then the claim ``repository`` decides, which GitHub always sets itself.
+    If both name a repository, they must agree.
     """
     subject = _of_subject(str(claims.get("sub", "")))
     claimed = _of_names(str(claims.get("repository", "")))

@@ -1,4 +1,4 @@
-"""Identity tokens of GitHub Actions: RS256, by the issuer's published keys, for our audience."""
+"""Verify identity tokens of GitHub Actions: RS256, by the issuer's published keys, for our audience."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.log import logger
 
 AUDIENCE = "opencode-github-action"
-"""What clients ask their tokens for; it is part of the protocol."""
+"""Audience of clients' tokens; part of the protocol."""
 KEYS_SECONDS = 3600
-"""How long the issuer's keys are kept; an unknown one has them fetched anew, at most every 30 s."""
+"""Time for which the issuer's keys are cached. An unknown key id makes us fetch them again, at most every 30 s."""
 TIMEOUT_SECONDS = 5
 LEEWAY_SECONDS = 30
 
 
 class WorkflowTokens:
-    """Verifies the tokens of one issuer: GitHub's, or that of an Enterprise Server."""
+    """Verifies the tokens of one issuer: GitHub, or an Enterprise Server."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer.rstrip("/")

@@ -1,1 +1,1 @@
-"""The HTTP frame of every feature: the permission gate, request parsing, form tokens and the page frame."""
+"""HTTP for all features: the permission gate, request parsing, form tokens and the page frame."""

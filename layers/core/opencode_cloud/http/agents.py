@@ -1,4 +1,4 @@
-"""What people call the program behind a User-Agent."""
+"""Describe the program behind a User-Agent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PRODUCT = re.compile(r"([A-Za-z][\w.-]{0,39})(?:/([\w.-]{1,40}))?")
 
 
 def describe(user_agent: str) -> str:
-    """Return a name such as "Firefox on Linux" or "opencode 1.18.33"; anybody can claim any."""
+    """Return a name such as "Firefox on Linux" or "opencode 1.18.33". Clients can send false names."""
     browser = next((name for name, pattern in _BROWSERS if pattern.search(user_agent)), "")
     system = next((name for name, pattern in _SYSTEMS if pattern.search(user_agent)), "")
     if browser:

@@ -21,8 +21,8 @@ PROBLEM = "application/problem+json"
 
 
 def api_app() -> APIGatewayHttpResolver:
-    """Return a resolver that validates by annotations and whose every error is a problem document."""
-    # An answer that is not of its documented form is our fault, not the caller's.
+    """Return a resolver that validates by annotations and answers every error with a problem document."""
+    # An answer that violates its schema is our error, not the caller's.
     app = APIGatewayHttpResolver(
         enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
     )
@@ -49,10 +49,10 @@ def api_app() -> APIGatewayHttpResolver:
 def limited_answer(
     app: APIGatewayHttpResolver, limiter: RateLimiter, event: dict[str, Any], context: Any
 ) -> dict[str, Any]:
-    """Answer one HTTP request within the rate limits; every answer says in headers where the client stands.
+    """Answer one HTTP request within the rate limits; headers of every answer show the client's standing.
 
-    Around the resolver, not within it: a resolver validates a request before its middlewares see it, and invalid
-    requests count too.
+    The limits are applied around the resolver and not by a middleware, because a resolver validates a request before
+    its middlewares run, and invalid requests count too.
     """
     try:
         standing = limiter.take(limiter.api, subject_of(event))
@@ -74,7 +74,7 @@ def limited_answer(
 def problem_reply(
     event: http_events.Event, error: ServiceError, correlation_id: str, extra: Mapping[str, Any] | None = None
 ) -> Response[str]:
-    """Answer with ``error`` as a problem document; ``code`` is the stable name of the case."""
+    """Answer with ``error`` as a problem document, in which ``code`` is stable."""
     document = {
         "type": f"{http_events.base_url(event, '')}/api/docs/problems#{error.code}",
         "title": HTTPStatus(error.status).phrase,

@@ -1,4 +1,4 @@
-"""What the API says of itself: `/api/openapi.json`, and pages for people, which need no script."""
+"""Serve the API's documentation: `/api/openapi.json`, and pages for people, which work without scripts."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class DocumentRoutes:
         app.include_router(router)
 
     def document(self) -> Response[str]:
-        """``GET /api/openapi.json``."""
+        """Answer ``GET /api/openapi.json``."""
         return http_events.reply(self._event(), source(), headers=KEPT)
 
     def reference(self) -> Response[str]:
-        """``GET /api/docs``."""
+        """Answer ``GET /api/docs``."""
         return self._page(reference_page())
 
     def problems(self) -> Response[str]:
-        """``GET /api/docs/problems``."""
+        """Answer ``GET /api/docs/problems``."""
         return self._page(problems_page())
 
     def _page(self, html: str) -> Response[str]:
@@ -50,14 +50,14 @@ class DocumentRoutes:
 
 @lru_cache(maxsize=1)
 def source() -> bytes:
-    """Return the document as it is committed: inside the package once it is built, else in the repository."""
+    """Return the committed document, from the built package or else from the repository."""
     packaged = Path(__file__).parents[1] / "_web" / "openapi.json"
     return (packaged if packaged.exists() else Path(__file__).parents[4] / "docs" / "openapi.json").read_bytes()
 
 
 @lru_cache(maxsize=1)
 def reference_page() -> str:
-    """Write the page that describes every operation and model."""
+    """Render the page that describes every operation and model."""
     known = msgspec.json.decode(source())
     operations = [
         _operation(method, path, item[method])
@@ -80,7 +80,7 @@ def reference_page() -> str:
 
 @lru_cache(maxsize=1)
 def problems_page() -> str:
-    """Write the page that lists the stable error codes."""
+    """Render the page that lists the stable error codes."""
     known = msgspec.json.decode(source())[PROBLEMS]
     listed = [{"code": code, **said} for code, said in known.items()]
     return web_assets.environment().get_template("docs/problems.html").render(problems=listed)
@@ -114,7 +114,7 @@ def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any
 
 
 def _content(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in answer:  # a problem document, as all refusals are
+    if "$ref" in answer:  # a problem document, like all refusals
         return {"$ref": "#/components/schemas/Problem"}
     contents: list[dict[str, Any]] = list(answer.get("content", {}).values())
     return contents[0].get("schema", {}) if contents else {}
@@ -148,7 +148,7 @@ def _model(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
-    """Say in a word or two what a schema admits."""
+    """Describe the type of a schema in one or two words."""
     if "$ref" in schema:
         return readable(schema["$ref"].rpartition("/")[2])
     if "const" in schema:
@@ -165,7 +165,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
 
 
 def readable(name: str) -> str:
-    """Return the name of a model as people read it: a page of keys is ``Page_Key_`` to Pydantic."""
+    """Return a readable name of a model. Pydantic's name of a page of keys is ``Page_Key_``."""
     return re.sub(r"^([A-Za-z]+)_(\w+)_$", r"\1 of \2", name)
 
 

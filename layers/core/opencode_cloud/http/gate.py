@@ -1,4 +1,4 @@
-"""The gate of `/api/v1`: a route declares who may enter, and that is what is checked and what the documents say."""
+"""The gate of `/api/v1`: a route declares its permission, which the gate checks and the document shows."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
 
 ACCOUNT = "account"
-"""In place of a permission: any person who is signed in."""
+"""Value in place of a permission: any signed-in person may enter."""
 
 WORKSPACE = "/api/v1/workspaces/<workspace_id>"
-"""Where the routes of one workspace lie."""
+"""Prefix of the routes of one workspace."""
 
 EXTENSION = "x-permission"
 _WORKSPACES = "/api/v1/workspaces/"
-_WORKSPACE = 4  # /api/v1/workspaces/{workspace}: the part of the path, from 0 before the first slash
+_WORKSPACE = 4  # index of the id in /api/v1/workspaces/{workspace}; index 0 is before the first slash
 
 
 class Gate:
     """Adds routes to an app, and authenticates their requests."""
 
     def __init__(self, app: APIGatewayHttpResolver, access: Access) -> None:
-        self._app: Any = app  # Powertools leaves parts of its types open
+        self._app: Any = app  # Powertools leaves parts of its types unknown
         self._access = access
 
     @property
     def actor(self) -> Actor:
-        """Who sent the request that is being answered."""
+        """The authenticated sender of the current request."""
         return self._app.context["actor"]
 
     @property
     def event(self) -> http_events.Event:
-        """The request that is being answered."""
+        """The current request."""
         return self._app.current_event.raw_event
 
     def add(
@@ -57,9 +57,10 @@ class Gate:
         tag: str,
         status: int = HTTPStatus.OK,
     ) -> None:
-        """Add a route (``GET /api/v1/...``) that only who has ``permission`` may enter, or any person for ``ACCOUNT``.
+        """Add a route (``GET /api/v1/...``) that needs ``permission``, or any signed-in person for ``ACCOUNT``.
 
-        Routes with a permission lie under ``/api/v1/workspaces/<workspace_id>``; requests of others never get to them.
+        Routes with a permission lie under ``/api/v1/workspaces/<workspace_id>``. Refused requests do not reach the
+        handler.
         """
         method, _, rule = route.partition(" ")
         self._app.route(
@@ -79,7 +80,7 @@ class Gate:
             check_same_origin(event)
             request = request_of(event)
             if isinstance(permission, Permission):
-                # Who is a member of it, as it stands in the path: an id has no other spelling.
+                # Check the membership by the id as written in the path: an id has only one spelling.
                 workspace = event["rawPath"].split("/")[_WORKSPACE]
                 app.append_context(actor=self._access.member(request, workspace, permission))
             else:
@@ -90,23 +91,23 @@ class Gate:
 
 
 def only_once(access: Access, sessions_table: str, key: Callable[[], str]) -> Any:
-    """Return the middleware that carries a POST with an ``Idempotency-Key`` out once, for whoever repeats it.
+    """Return the middleware that executes a POST with an ``Idempotency-Key`` once and repeats the first answer.
 
-    ``key`` returns the deployment's key, under which answers are kept. A stored answer is for nobody who has left the
-    workspace that it is about: they get ``workspace_not_found`` (404).
+    ``key`` returns the deployment's key, which encrypts the stored answers. A caller who has left the workspace of a
+    stored answer gets ``workspace_not_found`` (404) instead.
     """
 
     def requester(event: http_events.Event) -> str:
         request = request_of(event)
         if request.bearer.startswith(KEY_PREFIX):
             return access.member(request, WorkspaceId("")).key_id
-        # A session may be another one by now, after a refresh: the person is the same.
+        # By account, not by session: a retry may come from another session of the same person, after a refresh.
         return access.account(request).id
 
     def admit(event: http_events.Event) -> None:
         path: str = event["rawPath"]
         workspace, _, rest = path.removeprefix(_WORKSPACES).partition("/")
-        # A deleted workspace is restored by somebody who is not in it any more: the route itself asks who owned it.
+        # A deleted workspace has no members, so `restore` checks the ownership in its route.
         if path.startswith(_WORKSPACES) and rest != "restore":
             access.member(request_of(event), WorkspaceId(workspace))
 

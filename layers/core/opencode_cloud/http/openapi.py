@@ -1,4 +1,4 @@
-"""The document of the API: what the apps say of their routes, put together, completed and checked (OpenAPI 3.1)."""
+"""The document of the API (OpenAPI 3.1): merge, complete and check the apps' schemas."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from opencode_cloud.http.requests import SESSION_COOKIE
 PREFIX = "/api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")
 PERMISSION = "x-permission"
-"""On each operation: the permission it needs, ``account`` for any person, ``none`` for anybody."""
+"""Extension of each operation: its permission, ``account`` for any person, ``none`` for the public."""
 
 PROBLEMS = "x-problems"
-"""Of the document: every stable error code, with status and sentence."""
+"""Extension of the document: every stable error code, with status and sentence."""
 
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
 _SCHEMES = {
@@ -53,7 +53,7 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 _REPLACED = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
-"""Schemas of Powertools' own error answers, which ours never are."""
+"""Schemas of Powertools' own error answers, which our routes never send."""
 
 _INFO = {
     "title": "Opencode Cloud",
@@ -90,7 +90,7 @@ _REFUSALS = (
 
 
 class Undocumented(Exception):
-    """A route does not say what the document needs; the message says which and what."""
+    """A route lacks a declaration that the document needs; the message names both."""
 
 
 def document(
@@ -98,12 +98,12 @@ def document(
     problems: Mapping[str, Mapping[str, Any]],
     versioned: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Put the schemas of the functions' apps together into the one document of the API.
+    """Merge the schemas of the functions' apps into the one document of the API.
 
     ``versioned`` are the operations (``PUT /api/v1/...``) that must name the version they change.
 
     Raises:
-        Undocumented: an operation lacks summary, tag or permission, or two apps mean different things by one name.
+        Undocumented: an operation lacks summary, tag or permission, or two apps define one name differently.
     """
     paths: dict[str, Any] = {}
     models: dict[str, Any] = {"Problem": _PROBLEM}

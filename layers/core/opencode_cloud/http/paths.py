@@ -1,4 +1,4 @@
-"""Where a browser may be sent after it has signed in: to a path of ours, and nowhere else."""
+"""Check the targets of redirects after sign-in: only paths of our host are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NOT_BACK_TO = ("/login", "/logout", "/auth/callback")
 
 
 def safe_path(wanted: str) -> str:
-    r"""Return ``wanted`` if it is a path of our own (with its query), else ``/``.
+    r"""Return ``wanted`` if it is a path of our host (with its query), else ``/``.
 
     Browsers take ``//host`` and ``/\\host`` for other hosts and drop tabs and line breaks, so none of these may occur.
     """
@@ -28,5 +28,5 @@ def safe_path(wanted: str) -> str:
 
 
 def login_path(proceed: str) -> str:
-    """Return the address of the sign-in page that leads on to ``proceed``."""
+    """Return the address of the sign-in page that redirects to ``proceed`` afterwards."""
     return "/login" if proceed == "/" else f"/login?continue={quote(proceed, safe='')}"

@@ -1,4 +1,4 @@
-"""What a browser or a client sends of itself: bearer, session cookie, origin; and the forms' tokens."""
+"""Read credentials and origin of a request (bearer, session cookie), and make and check tokens of forms."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.log import logger
 
 SESSION_COOKIE = "opencode_session"
-"""The signed-in browser's cookie; over https its name has the prefix ``__Host-``."""
+"""Cookie of a signed-in browser. Over https its name has the prefix ``__Host-``."""
 BROWSER = "opencode_browser"
-"""Names a browser before it is signed in: what a sign-in began with must end in the same browser."""
+"""Cookie of a browser before sign-in. A sign-in must end in the browser in which it began."""
 _CREDENTIALS = ("authorization", "x-api-key", "api-key")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def request_of(event: http_events.Event) -> Request:
-    """Return what a request says of its sender.
+    """Return credentials, address and correlation id of a request.
 
-    A bearer in ``Authorization``, else a key in one of the headers that model clients use, wins over the cookie.
+    A bearer in ``Authorization``, or else a key in one of the headers that model clients use, precedes the cookie.
     """
     key = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
     return Request(
@@ -35,9 +35,9 @@ def request_of(event: http_events.Event) -> Request:
 
 
 def subject_of(event: http_events.Event) -> str:
-    """Return who is counted for a request that is not authenticated yet: its credential, else its address.
+    """Return the subject for rate limits of an unauthenticated request: its credential, or else its address.
 
-    Of the cookies only the session's counts, so that a client cannot pose as many by sending others.
+    Cookies other than the session's are ignored. Otherwise a client could evade its limit by varying them.
     """
     for name in _CREDENTIALS:
         if value := http_events.header(event, name):
@@ -48,10 +48,10 @@ def subject_of(event: http_events.Event) -> str:
 
 
 def check_same_origin(event: http_events.Event) -> None:
-    """Refuse an unsafe request that the session's cookie authenticates, unless a page of ours sent it.
+    """Refuse an unsafe request that the session's cookie authenticates, unless one of our pages sent it.
 
     Raises :class:`Forbidden`. Browsers send ``Sec-Fetch-Site`` or ``Origin`` with every unsafe request. A request with
-    a bearer needs no proof: no browser adds one by itself.
+    a bearer needs no check, since browsers do not add a bearer by themselves.
     """
     request = request_of(event)
     if event["requestContext"]["http"]["method"] in _SAFE or request.bearer or not request.cookie:
@@ -61,7 +61,7 @@ def check_same_origin(event: http_events.Event) -> None:
 
 
 def same_origin(event: http_events.Event) -> bool:
-    """Tell whether the browser says that a page of ours sent this request."""
+    """Tell whether, by the browser's headers, one of our pages sent this request."""
     site = http_events.header(event, "sec-fetch-site")
     if site:
         return site == "same-origin"
@@ -71,17 +71,17 @@ def same_origin(event: http_events.Event) -> bool:
 
 
 def is_secure(event: http_events.Event) -> bool:
-    """Tell whether the browser speaks https to the edge; only the local stage speaks http."""
+    """Tell whether the browser uses https to the edge. Only the local stage uses http."""
     return http_events.header(event, "x-forwarded-proto", "https") == "https"
 
 
 def cookie_name(event: http_events.Event, name: str) -> str:
-    """Return the name under which a browser keeps our cookie: ``__Host-`` needs https."""
+    """Return the browser's name of our cookie. The prefix ``__Host-`` needs https."""
     return f"__Host-{name}" if is_secure(event) else name
 
 
 def cookie(event: http_events.Event, name: str) -> str:
-    """Return the value of our cookie ``name`` (without prefix); empty when there is none."""
+    """Return the value of our cookie ``name`` (without prefix); empty without one."""
     wanted = cookie_name(event, name)
     for line in event.get("cookies") or [http_events.header(event, "cookie")]:
         try:
@@ -94,9 +94,9 @@ def cookie(event: http_events.Event, name: str) -> str:
 
 
 def set_cookie(event: http_events.Event, name: str, value: str, max_age: int | None = None) -> str:
-    """Return a ``Set-Cookie`` line: for this host only, unreadable for scripts, not sent by other sites' requests.
+    """Return a ``Set-Cookie`` line for this host only, hidden from scripts and from other sites' requests.
 
-    ``max_age`` is in seconds; None ends it with the browser, 0 removes it.
+    ``max_age`` is in seconds. None makes a session cookie, 0 removes the cookie.
     """
     parts = [f"{cookie_name(event, name)}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
     parts += ["Secure"] if is_secure(event) else []
@@ -105,11 +105,11 @@ def set_cookie(event: http_events.Event, name: str, value: str, max_age: int | N
 
 
 def form_token(key: str, browser: str, form: str) -> str:
-    """Return the token that ``form`` (its action) carries for the holder of the cookie value ``browser``."""
+    """Return the token of ``form`` (its action) for the browser with the cookie value ``browser``."""
     return base64url(hmac.digest(key.encode(), f"form\0{form}\0{browser}".encode(), "sha256"))
 
 
 def check_form_token(key: str, browser: str, form: str, token: str) -> None:
-    """Refuse a form that was not made for this browser; raises :class:`Forbidden`."""
+    """Raise :class:`Forbidden` for a form that was not rendered for this browser."""
     if not browser or not hmac.compare_digest(form_token(key, browser, form).encode(), token.encode()):
         raise Forbidden("stale_form", "This form is no longer valid. Go back, reload the page, and try again.")

@@ -1,1 +1,1 @@
-"""Mail: templates, sending with retries, what became of each mail."""
+"""Mail: templates, sending with retries, and the state of each mail."""

@@ -1,4 +1,4 @@
-"""Messages of the mail queue: mails to send, and what SES says became of those that were sent."""
+"""Process messages of the mail queue: mails to send, and SES's events about sent mails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MailDeliveries:
-    """Takes batches of the mail queue: ``{"mail": id}`` of ours, and events of SES as its topic delivers them."""
+    """Processes batches of the mail queue: our ``{"mail": id}``, and events of SES in the form of its topic."""
 
     def __init__(self, sending: Sending, queue: MailQueue) -> None:
         self._sending = sending
@@ -25,11 +25,11 @@ class MailDeliveries:
         self._batch = PartialBatch(dict[str, Any], self._take, on_redelivery=self._put_off)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Deal with a batch; answer which messages are to come again."""
+        """Process a batch; return the messages that SQS must deliver again."""
         return self._batch.handle(event)
 
     def _put_off(self, message: SQSRecord) -> None:
-        """Have a mail that cannot be sent yet come again after a pause that grows with each attempt."""
+        """Delay the next delivery of a mail that cannot be sent yet. The pause grows with each attempt."""
         self._queue.put_off(message.receipt_handle, pause_seconds(int(message.attributes.approximate_receive_count)))
 
     def _take(self, message: Mapping[str, Any]) -> None:
@@ -42,7 +42,7 @@ class MailDeliveries:
 
 
 def read_event(event: Mapping[str, Any]) -> SentEvent | None:
-    """Read an event of SES (its "event data"); None for those that say nothing new, or are about mails of others."""
+    """Decode an event of SES (its "event data"); return None for irrelevant types and for mails that are not ours."""
     tags = event["mail"].get("tags", {}).get(MAIL_TAG)
     if not tags:
         return None

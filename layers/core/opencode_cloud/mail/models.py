@@ -1,4 +1,4 @@
-"""The nouns of mail."""
+"""Models of mail."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.errors import Redeliver
 
 MAIL_TAG = "mail"
-"""Name of the tag by which the mail service's events say which of our mails they are about."""
+"""Name of the tag that carries our mail id in the mail service's events."""
 
 
 class MailState(StrEnum):
-    """What became of a mail."""
+    """State of a mail."""
 
     QUEUED = "queued"
     SENT = "sent"
-    """SES has taken it."""
+    """SES has accepted the mail."""
     DELIVERED = "delivered"
-    """The recipient's server has taken it."""
+    """The recipient's server has accepted the mail."""
     BOUNCED = "bounced"
     COMPLAINED = "complained"
-    """The recipient marked it as spam."""
+    """The recipient marked the mail as spam."""
     FAILED = "failed"
-    """Not sent, and not tried again; ``reason`` says why."""
+    """The mail was not sent and will not be retried; ``reason`` says why."""
 
 
 RANK = {
@@ -40,10 +40,10 @@ RANK = {
     MailState.BOUNCED: 3,
     MailState.COMPLAINED: 4,
 }
-"""A mail goes from lower to higher only: SES's events come late, twice and in any order."""
+"""Order of states. A mail's state only rises, since SES's events come late, twice and in any order."""
 
 UNDELIVERED = frozenset({MailState.BOUNCED, MailState.COMPLAINED, MailState.FAILED})
-"""States in which the recipient does not have the mail, or does not want it."""
+"""States in which the recipient did not get the mail, or complained about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that nothing is sent to any more, and why."""
+    """An address to which no more mail is sent, and the reason."""
 
     recipient: str
     state: MailState
@@ -73,18 +73,18 @@ class Suppression:
 
 
 class Refused(Exception):
-    """A mail will never be taken; the message is the mail service's own."""
+    """The mail service refuses a mail permanently; the message is the service's own."""
 
 
 class NotYet(Redeliver):
-    """A mail could not be handed over now, and will be tried again."""
+    """The mail service did not accept a mail this time; a later attempt follows."""
 
 
 class SentEvent(msgspec.Struct, frozen=True):
-    """What the mail service says became of a mail."""
+    """An event of the mail service about a sent mail."""
 
     mail: str
     state: MailState
     reason: str = ""
     suppress: bool = False
-    """Whether the address is dead, or its owner wants no mail."""
+    """Whether to suppress the address: it is dead, or its owner wants no mail."""

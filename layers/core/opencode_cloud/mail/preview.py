@@ -1,4 +1,4 @@
-"""What each mail may look like, for those who write templates and for the mailbox page of the local stage."""
+"""Preview mails, for authors of templates and for the mailbox page of the local stage."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ SAMPLES: Mapping[Template, dict[str, Any]] = MappingProxyType(
 
 
 def preview(template: Template) -> Rendered:
-    """Render a template with made-up values; its link and code belong to no deployment."""
+    """Render a template with sample values. Its link and code are valid in no deployment."""
     return Renderer(lambda: "preview", "").render(template, SAMPLES[template])

@@ -1,4 +1,4 @@
-"""From a template and its variables to a mail: MJML becomes HTML that mail programs show, and a text stands beside it.
+"""Render a mail from a template and its variables: HTML for mail programs, from MJML, and a plain text.
 
 Templates are ``web/mail/<name>.mjml`` and ``<name>.txt``; the text's first line is the subject.
 """
@@ -19,12 +19,12 @@ from opencode_cloud.contracts.mail_secrets import invitation_token, sign_in_code
 
 _SUBJECT = "Subject: "
 _NO_FONTS = mrml.RenderOptions(fonts={})
-"""By default mrml has mail programs fetch fonts from Google, which would tell it who reads what."""
+"""No web fonts. By default mrml makes mail programs fetch fonts from Google, which would disclose the readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail as it is sent."""
+    """A rendered mail."""
 
     subject: str
     text: str
@@ -32,24 +32,24 @@ class Rendered:
 
 
 class Renderer:
-    """Renders mails, and writes the links and codes in them, which are stored nowhere."""
+    """Renders mails, and derives the links and codes in them, which are not stored."""
 
     def __init__(self, key: Callable[[], str], public_url: str) -> None:
         """Render for one deployment.
 
         Args:
-            key: Returns the deployment's key, which links and codes are derived from.
-            public_url: The deployment's address; without one, the variable ``base`` of each mail is used, which is the
-                address that the inviter's browser was at.
+            key: Returns the deployment's key, from which links and codes are derived.
+            public_url: The deployment's address. If empty, links begin with the variable ``base`` of each mail, the
+                address that the inviter's browser used.
         """
         self._key = key
         self._public_url = public_url
 
     def render(self, template: Template, variables: Mapping[str, Any]) -> Rendered:
-        """Render ``template``; raises jinja2's UndefinedError when a variable that it names is missing."""
+        """Render ``template``; raises jinja2's UndefinedError when one of its variables is missing."""
         values = {**variables, **self._derived(template, variables)}
         subject, _, text = _environment().get_template(f"{template}.txt").render(values).partition("\n")
-        # A name may hold anything: it must not become another header.
+        # A name may contain line breaks: it must not inject another header.
         subject = " ".join(subject.removeprefix(_SUBJECT).split())
         mjml = _environment().get_template(f"{template}.mjml").render(values, subject=subject)
         return Rendered(subject, text.lstrip("\n"), mrml.to_html(mjml, render_options=_NO_FONTS).content)

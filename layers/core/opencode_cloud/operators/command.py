@@ -1,7 +1,7 @@
 """The operators' command: people, workspaces, keys and shares of a deployment (``python -m opencode_cloud --help``).
 
-It works with the AWS credentials of whoever runs it: it invokes the function ``operate`` of the stage, and reads the
-secret by which shares are looked up and removed.
+It works with the AWS credentials of the person who runs it. It invokes the stage's function ``operate``, and reads the
+secret that allows looking up and removing shares.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SECRET_VARIABLE = "OPENCODE_CLOUD_ADMIN_SECRET"  # noqa: S105 - the name of a va
 
 
 class OperatorError(Exception):
-    """The command could not be carried out; the message says what to do."""
+    """The command failed; the message says what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 refused, 2 misused."""
+    """Run the command and return its exit status: 0 done, 1 refused, 2 invalid arguments."""
     options = _parser().parse_args(arguments)
     try:
         answer = _call_shares(options) if options.command in SHARE_COMMANDS else _invoke(options)
@@ -130,7 +130,7 @@ def _usage(commands: Any) -> None:
 
 
 def command_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the command as the function understands it."""
+    """Return the command in the form that the function expects."""
     match options.command:
         case "first-owner":
             return {"email": options.email, "workspace": options.workspace, "base": options.url or ""}
@@ -190,13 +190,13 @@ def _invoke(options: argparse.Namespace) -> Any:
     name = "block" if options.command == "unblock" else options.command
     command = {"type": name, **command_of(options)}
     if name == "catalogue" and options.action == "publish":
-        # What is said first is what is published: if another version comes in between, this is refused.
+        # Publish the version that was shown. The function refuses it if another version has been published meanwhile.
         shown = _call(options, {**command, "action": "diff"})
         sys.stderr.writelines(f"{line}\n" for line in shown["changes"])
         command["version"] = shown["version"]
     answer = _call(options, command)
     while name == "usage" and answer.get("after"):
-        # A busy day takes longer than one invocation may.
+        # The events of a busy day take longer than one invocation's time limit.
         more = _call(options, {**command, "after": answer["after"]})
         answer = {**more, "events": answer["events"] + more["events"], "new": answer["new"] + more["new"]}
     return answer

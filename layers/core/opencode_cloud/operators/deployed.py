@@ -1,4 +1,4 @@
-"""A deployed stage as its operators reach it, with their own AWS credentials."""
+"""Call the functions of a deployed stage with the operator's own AWS credentials."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 SECONDS = 120
-"""As long as the function may take: a database that sleeps has to wake first."""
+"""The function's time limit. It includes the time in which a paused database resumes."""
 
 
 class Refused(Exception):
-    """AWS did not do what was asked; the message says why."""
+    """AWS refused the call; the message says why."""
 
 
 class Deployed:
-    """One stage's function for operators."""
+    """The function for operators of one stage."""
 
     def __init__(self, stage: str) -> None:
         self._stack = f"opencode-cloud-{stage}-console"
         self._session: Any = Session()
 
     def call(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Have ``functions/operate`` carry out a command, in the name of whose credentials these are.
+        """Invoke ``functions/operate`` with a command, in the name of the credentials' owner.
 
         Raises:
-            Refused: No credentials, no such stage, no right to invoke, or the function failed.
+            Refused: Without credentials, stage or right to invoke, or when the function fails.
         """
         try:
             operator = self._session.client("sts").get_caller_identity()["Arn"]
-            config = Config(read_timeout=SECONDS, retries={"total_max_attempts": 1})  # a repetition would do it twice
+            config = Config(read_timeout=SECONDS, retries={"total_max_attempts": 1})  # a retry could act twice
             answer = self._session.client("lambda", config=config).invoke(
                 FunctionName=self._function(),
                 Qualifier="live",

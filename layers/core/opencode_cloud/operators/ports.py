@@ -1,4 +1,4 @@
-"""What the operators' commands need of other features, as interfaces; the composition gives the parts."""
+"""Interfaces to other features that the operators' commands use; ``composition`` provides the implementations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AccountDirectory(Protocol):
-    """Accounts, each method in the transaction of ``connection``."""
+    """Accounts. Each method runs in the transaction of ``connection``."""
 
     def get(self, connection: Connection, account_id: AccountId, /) -> Account | None:
         """Return an account by id, and lock it until the transaction ends."""
@@ -24,7 +24,7 @@ class AccountDirectory(Protocol):
         ...
 
     def add(self, connection: Connection, person: VerifiedPerson, /) -> Account | None:
-        """Make an account; None when another transaction has just made one with this address."""
+        """Create an account; return None when a concurrent transaction has created one with this address."""
         ...
 
     def block(self, connection: Connection, account_id: AccountId, /, *, blocked: bool) -> None:
@@ -37,17 +37,17 @@ class AccountDirectory(Protocol):
 
 
 class TokenSigners(Protocol):
-    """The deployment's keys that sign access tokens."""
+    """The deployment's signing keys of access tokens."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """The ids of all keys."""
+        """Return the ids of all keys."""
         ...
 
     def active_now(self) -> str:
-        """Return the id of the key that signs, read afresh."""
+        """Return the id of the active key, read without a cache."""
         ...
 
     def activate(self, key: str, /) -> None:
-        """Let the key with this id sign from now on."""
+        """Make the key with this id the active one."""
         ...

@@ -1,8 +1,8 @@
-"""What operators can do beyond what people can: the commands of ``functions/operate``.
+"""The operators' commands, which ``functions/operate`` executes.
 
-Who may invoke that function is an operator: IAM is the authorization. Every command that changes something is audited
-under the name that the command line sends, the ARN of the caller; that the caller cannot lie about it is up to
-CloudTrail, which records who invoked the function.
+IAM is the authorization: every principal that may invoke the function is an operator. Every change is audited under
+the name that the command line sends, the ARN of the caller. A caller can send a false name; CloudTrail records the
+principal that invoked the function.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ MOST_SHOWN = 100
 
 
 class LookUp(msgspec.Struct, tag="look-up"):
-    """A person by address or id, or a workspace by id."""
+    """Show a person by address or id, or a workspace by id."""
 
     subject: str
 
 
 class CreateWorkspace(msgspec.Struct, tag="create-workspace"):
-    """A workspace for a person, who gets an account if they have none."""
+    """Create a workspace for a person, and an account if they have none."""
 
     name: str
     owner: str
 
 
 class FirstOwner(msgspec.Struct, tag="first-owner"):
-    """The first person of a fresh deployment, with a workspace."""
+    """Create the first account of a new deployment, with a workspace."""
 
     email: str
     workspace: str
@@ -64,7 +64,7 @@ class FirstOwner(msgspec.Struct, tag="first-owner"):
 
 
 class CreateKey(msgspec.Struct, tag="create-key"):
-    """A key of a new service account."""
+    """Create a service account with a key."""
 
     workspace: str
     name: str
@@ -72,14 +72,14 @@ class CreateKey(msgspec.Struct, tag="create-key"):
 
 
 class Block(msgspec.Struct, tag="block"):
-    """Refuse a person or a workspace everywhere, or no longer."""
+    """Block a person or a workspace, or unblock it."""
 
     subject: str
     blocked: bool
 
 
 class Grant(msgspec.Struct, tag="grant"):
-    """Add money to a workspace's prepaid balance, or take some from it; once for each idempotency key."""
+    """Add money to a workspace's prepaid balance, or subtract some; once for each idempotency key."""
 
     workspace: str
     micro_cents: int
@@ -88,19 +88,19 @@ class Grant(msgspec.Struct, tag="grant"):
 
 
 class Project(msgspec.Struct, tag="project"):
-    """Project the truth anew, all of it or a workspace's."""
+    """Project all rows again, or those of one workspace."""
 
     workspace: WorkspaceId | None = None
 
 
 class RotateSigningKey(msgspec.Struct, tag="rotate-signing-key"):
-    """Let the other key sign access tokens; those of the present one stay valid."""
+    """Make the other key the signing key of access tokens. Tokens of the present key stay valid."""
 
 
 class PublishWellKnown(msgspec.Struct, tag="well-known"):
-    """What clients begin with that are logged in by ``opencode auth login``: a configuration, or the default again.
+    """Publish the initial configuration of clients that log in by ``opencode auth login``, or reset it to the default.
 
-    With neither, the document is shown.
+    With neither, show the document.
     """
 
     config: dict[str, Any] | None = None
@@ -123,14 +123,14 @@ Command = (
 
 
 class Invocation(msgspec.Struct):
-    """What the command line sends."""
+    """The event that the command line sends."""
 
     operator: str
     command: Command
 
 
 class Operations:
-    """Carries out commands."""
+    """Executes commands."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Operations:
         balance: Balance,
         reconciliation: Reconciliation,
     ) -> None:
-        """``project_catalogue`` puts the latest catalogue in force, also over a later one that a backup has lost."""
+        """``project_catalogue`` activates the latest catalogue, even over a later one that a restore has lost."""
         self._outbox = outbox
         self._accounts = accounts
         self._team = team
@@ -163,7 +163,7 @@ class Operations:
         self._reconciliation = reconciliation
 
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
-        """Carry out one invocation; answers ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
+        """Execute one invocation; return ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
         try:
             asked = msgspec.convert(event, Invocation)
         except msgspec.ValidationError as error:
@@ -204,7 +204,7 @@ class Operations:
     def _keep(
         self, command: Project | RotateSigningKey | PublishWellKnown | CatalogueCommand | UsageCommand, actor: Actor
     ) -> Any:
-        """Carry out what is about the deployment itself."""
+        """Execute a command about the deployment itself."""
         match command:
             case Project():
                 return self._project(command, actor)
@@ -265,7 +265,7 @@ class Operations:
             return made
 
     def _made(self, unit: Unit, actor: Actor, email: str, name: str) -> dict[str, Any]:
-        """Make a workspace for ``email``, and an account if there is none: who proves the address signs in to it."""
+        """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
         if "@" not in email:
             raise BadRequest("invalid_address", "This is not an e-mail address.")
         account = self._accounts.by_email(unit.connection, email)
@@ -348,6 +348,6 @@ class Operations:
 
 
 def following(keys: Sequence[str], present: str) -> list[str]:
-    """Return the other keys, beginning with the one after ``present``."""
+    """Return the other keys in their order, starting after ``present``."""
     place = list(keys).index(present)
     return [*keys[place + 1 :], *keys[:place]]

@@ -1,4 +1,4 @@
-"""Sending what was queued, once, and taking in what became of it."""
+"""Send queued mails, each once, and record their states."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 900
 KEPT_DAYS = 90
 USEFUL_FOR = {Template.SIGN_IN_CODE: timedelta(minutes=15)}
-"""How long a mail is worth sending, where that is short."""
+"""Time after which a mail of a template is no longer sent. Mails of other templates are always sent."""
 
 
 class Transport(Protocol):
-    """A way out."""
+    """A mail service."""
 
     def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
-        """Hand a mail over and return the service's id of it; raise :class:`Refused` if it will never be taken."""
+        """Send a mail and return the service's id of it; raise :class:`Refused` on a permanent refusal."""
         ...
 
 
@@ -41,7 +41,7 @@ class _Outcome:
 
 
 class Sending:
-    """Sends mails by their ids, and follows them."""
+    """Sends mails by their ids, and records their states."""
 
     def __init__(self, store: MailStore, renderer: Renderer, transport: Transport) -> None:
         self._store = store
@@ -49,10 +49,10 @@ class Sending:
         self._transport = transport
 
     def send(self, mail_id: MailId) -> None:
-        """Send a mail that is queued; any other was dealt with before.
+        """Send a queued mail; do nothing for a mail in another state.
 
-        The row is locked meanwhile, so a message that is delivered twice sends one mail. Raises :class:`NotYet` when
-        it is to be tried again.
+        The row stays locked meanwhile, so a message that is delivered twice sends one mail. Raises :class:`NotYet` when
+        a later attempt must follow.
         """
         with self._store.transaction() as connection:
             mail = self._store.get(connection, mail_id)
@@ -81,7 +81,7 @@ class Sending:
             return _Outcome(MailState.SENT, message_id=self._transport.send(mail.id, mail.recipient, message))
         except Refused as error:
             return _Outcome(MailState.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged, counted, and tried again
+        except Exception as error:  # noqa: BLE001 - any failure is logged, counted, and retried
             logger.exception("mail was not sent", extra={"mail": mail.id, "attempt": mail.attempts + 1})
             last = mail.attempts + 1 >= MOST_ATTEMPTS
             return _Outcome(
@@ -89,7 +89,7 @@ class Sending:
             )
 
     def note(self, event: SentEvent) -> None:
-        """Take in what the mail service says became of a mail; late, repeated and overtaken news change nothing."""
+        """Record an event of the mail service. Repeated and outdated events change nothing."""
         with self._store.transaction() as connection:
             mail = self._store.get(connection, MailId(event.mail))
             if mail is None:
@@ -102,7 +102,7 @@ class Sending:
 
 
 def purge(store: MailStore) -> int:
-    """Delete mails that are older than anybody looks for; return how many. For a daily schedule."""
+    """Delete mails whose retention is over; return how many. For a daily schedule."""
     total = 0
     while purged := store.purge(utc_now() - timedelta(days=KEPT_DAYS)):
         total += purged
@@ -110,5 +110,5 @@ def purge(store: MailStore) -> int:
 
 
 def pause_seconds(receives: int) -> int:
-    """Return how long a mail waits that was tried ``receives`` times: 15 s, doubled each time, at most 15 minutes."""
+    """Return the pause after ``receives`` attempts, in seconds: 15 s, doubled each time, at most 15 minutes."""
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(receives - 1, 16))

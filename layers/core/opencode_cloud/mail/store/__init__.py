@@ -1,4 +1,4 @@
-"""Where mails are kept, and the ways out: the only room of the feature that knows SQL or AWS."""
+"""Storage of mails, and the mail service. Only this package of the feature knows SQL or AWS."""
 
 from opencode_cloud.mail.store.mail_queue import MailQueue
 from opencode_cloud.mail.store.mails import MailStore

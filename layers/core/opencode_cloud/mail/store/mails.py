@@ -38,7 +38,7 @@ class MailStore:
         connection.execute(mails.insert(), asdict(mail))
 
     def get(self, connection: Connection, mail_id: MailId) -> Mail | None:
-        """Return a mail, locked until the transaction ends, so that two deliveries of one message take turns."""
+        """Return a mail, locked until the transaction ends, which serializes two deliveries of one message."""
         row = connection.execute(select(mails).where(mails.c.id == mail_id).with_for_update()).mappings().one_or_none()
         return _mail(row) if row is not None else None
 
@@ -52,7 +52,7 @@ class MailStore:
         attempts: int | None = None,
         message_id: str | None = None,
     ) -> None:
-        """Note what became of a mail."""
+        """Write the state of a mail."""
         connection.execute(
             mails.update()
             .where(mails.c.id == mail.id)
@@ -66,13 +66,13 @@ class MailStore:
         )
 
     def suppression(self, connection: Connection, recipient: str) -> Suppression | None:
-        """Return why nothing is sent to an address any more; None when mails are."""
+        """Return the suppression of an address; None when mails may be sent there."""
         query = select(suppressions).where(suppressions.c.recipient == recipient)
         row = connection.execute(query).mappings().one_or_none()
         return Suppression(row["recipient"], MailState(row["state"]), row["reason"]) if row is not None else None
 
     def suppress(self, connection: Connection, mail: Mail, state: MailState, reason: str) -> None:
-        """Send nothing more to the mail's recipient; a complaint outweighs a bounce."""
+        """Suppress the mail's recipient. A complaint replaces a bounce, not the reverse."""
         row: dict[str, Any] = {
             "recipient": mail.recipient,
             "state": state,
@@ -88,12 +88,12 @@ class MailStore:
         connection.execute(statement)
 
     def lift_bounce(self, connection: Connection, recipient: str) -> None:
-        """Send to an address again that bounced; a complaint stands."""
+        """Lift the suppression of an address after a bounce. A suppression after a complaint stays."""
         matches = (suppressions.c.recipient == recipient) & (suppressions.c.state == MailState.BOUNCED)
         connection.execute(suppressions.delete().where(matches))
 
     def purge(self, before: datetime) -> int:
-        """Delete mails of before a time, some at once; return how many."""
+        """Delete one batch of mails that are older than ``before``; return how many."""
         with self._database.transaction() as connection:
             old = select(mails.c.id).where(mails.c.created_at < before).order_by(mails.c.created_at).limit(PURGE_BATCH)
             ids = connection.execute(old).scalars().all()

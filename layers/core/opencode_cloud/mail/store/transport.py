@@ -1,4 +1,4 @@
-"""The way out: SES."""
+"""Send mails through SES."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from opencode_cloud.mail.rendering import Rendered
 
 _FOR_GOOD = frozenset({"MessageRejected", "BadRequestException", "ValidationException"})
-"""Codes with which SES says that this mail will never be taken."""
+"""Codes of SES's permanent refusals of a mail."""
 
 
 class SesTransport:
-    """Sends through SES, which reports back what became of each mail, by its tag."""
+    """Sends through SES, which publishes events about each mail, with our id as a tag."""
 
     def __init__(self, sender: str, configuration_set: str) -> None:
-        """Send from ``sender``; events go where ``configuration_set`` says (empty: nowhere)."""
+        """Send from ``sender``; ``configuration_set`` says where events go (empty: nowhere)."""
         self._sender = sender
         self._options: dict[str, Any] = {"ConfigurationSetName": configuration_set} if configuration_set else {}
 
     def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
-        """Hand a mail over and return SES's id of it.
+        """Send a mail and return SES's id of it.
 
-        Raises :class:`Refused` when SES will never take it, botocore's ClientError for anything that may pass.
+        Raises :class:`Refused` on a permanent refusal, botocore's ClientError on a temporary one.
         """
         if not self._sender:
             raise Refused("This deployment has no sender's address: set mail_from in the stage's settings.")
