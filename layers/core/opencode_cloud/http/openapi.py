@@ -33,7 +33,7 @@ _SCHEMES = {
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
-    "description": "What went wrong (RFC 9457). `code` is stable; the codes are listed at `/api/docs/problems`.",
+    "description": "A problem document (RFC 9457). `code` is stable; `/api/docs/problems` lists all codes.",
     "required": ["type", "title", "status", "detail", "code", "correlation_id"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},
