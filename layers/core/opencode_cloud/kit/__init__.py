@@ -1,1 +1,1 @@
-"""What knows no feature: ids, clock, settings, errors, HTTP, DynamoDB, S3, secrets, sockets, logs."""
+"""Helpers independent of features: ids, clock, settings, errors, HTTP, DynamoDB, S3, secrets, sockets, logs."""

@@ -1,4 +1,4 @@
-"""Answers of `/api/v1`: models as JSON that nobody may keep."""
+"""Answers of `/api/v1`: models as JSON, never cached."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def document(body: Body, status: int = HTTPStatus.OK, *, version: int | None = None) -> Response[Body]:
-    """Answer with ``body``; with its version as ``ETag`` if it has one that changes must name."""
+    """Answer with ``body``, with ``version`` as ``ETag`` if changes must name it."""
     headers = {**PRIVATE, **({} if version is None else {"ETag": etag(version)})}
     return Response(status, "application/json", body, headers)  # pyright: ignore[reportArgumentType]
 
 
 def nothing() -> Response[None]:
-    """Answer that it is done, and that there is nothing to say."""
+    """Answer 204, without a body."""
     return Response(HTTPStatus.NO_CONTENT, "application/json", None, dict(PRIVATE))  # pyright: ignore[reportArgumentType]

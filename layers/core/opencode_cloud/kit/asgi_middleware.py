@@ -1,4 +1,4 @@
-"""What stands before an ASGI application that streams: who may come at all, and how many at one time."""
+"""Middleware of streaming ASGI applications: access from the CDN only, and a limit of concurrent requests."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FORWARDED_FOR = b"x-forwarded-for"
 
 
 class FromEdge:
-    """Lets in what came by the CDN: only it sends the secret.
+    """Admits requests of the CDN only, which sends a secret.
 
-    So nobody goes around the CDN to an address of ours that the internet can reach. What ``x-forwarded-for`` says is
-    replaced by the viewer's address as the CDN saw it: a function URL would keep what the viewer made up.
+    So clients cannot bypass the CDN by calling our public function URL. The header ``x-forwarded-for`` is replaced by
+    the viewer's address as the CDN saw it, since a function URL would keep a forged value of the viewer.
     """
 
     def __init__(self, application: Application, secret: Callable[[], str], *, open_paths: Collection[str]) -> None:
-        """``secret`` may block: it is asked once, on a thread, as the process starts, so that no request waits for it.
+        """``secret`` may block. It is called once on a thread when the process starts, so no request waits for it.
 
-        ``open_paths`` are for who looks after our health.
+        ``open_paths`` need no secret; they are for health checks.
         """
         self._application = application
         self._ask = secret
@@ -38,7 +38,7 @@ class FromEdge:
         self._secret = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, or answer 403."""
+        """Serve the request, or answer 403."""
         if scope["type"] == "lifespan":
             await self._learn()
         if scope["type"] != "http" or scope["path"] in self._open:
@@ -59,25 +59,25 @@ class FromEdge:
 
 
 def _from_viewer(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return a request's headers with the viewer's address, which the CDN sends, as where it came from."""
+    """Return the headers with the viewer's address, which the CDN sends, as ``x-forwarded-for``."""
     viewer = [value for name, value in headers if name == VIEWER_HEADER]
     kept = [pair for pair in headers if pair[0] not in (VIEWER_HEADER, ORIGIN_HEADER, FORWARDED_FOR)]
     return [*kept, *((FORWARDED_FOR, value) for value in viewer)]
 
 
 class Shedding:
-    """Answers 503 at once beyond so many requests, so that those that are served are served well."""
+    """Answers 503 at once beyond a number of concurrent requests, to keep the others fast."""
 
     def __init__(self, application: Application, limit: int, *, open_paths: Collection[str]) -> None:
-        """``limit`` 0 lets everything in. A request to one of ``open_paths`` is always served."""
+        """``limit`` 0 means no limit. A request to one of ``open_paths`` is always served."""
         self._application = application
         self._limit = limit
         self._open = frozenset(open_paths)
         self.serving = 0
-        """Requests under way."""
+        """Number of requests under way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, or answer 503."""
+        """Serve the request, or answer 503."""
         if scope["type"] != "http" or scope["path"] in self._open:
             await self._application(scope, receive, send)
         elif self._limit and self.serving >= self._limit:
@@ -92,7 +92,7 @@ class Shedding:
 
 
 async def answer(send: Send, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
-    """Send an error of ours, in the shape that the SDKs of model providers understand as well as our own clients."""
+    """Send an error in a form that both our clients and the SDKs of model providers understand."""
     said = {"type": code, "code": code, "message": message}
     document = {"type": "error", "error": said, "correlation_id": str(uuid.uuid4())}
     body = json.dumps(document).encode()

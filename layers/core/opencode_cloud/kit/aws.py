@@ -1,6 +1,6 @@
-"""AWS clients, made once per execution environment and kept over invocations.
+"""AWS clients, created once per execution environment and reused across invocations.
 
-Stores make theirs as a function starts, so that a SnapStart snapshot holds them ready.
+Stores create theirs when a function starts, so that a SnapStart snapshot contains them.
 """
 
 # The stubs of services that are not installed make the overloads of `client` partially unknown.
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2.client import SESV2Client
     from mypy_boto3_sqs.client import SQSClient
 
-POOL = 64  # parallel rounds of one invocation share one pool
+POOL = 64  # parallel calls of one invocation share one pool
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=8,
     max_pool_connections=POOL,
     retries={"mode": "standard", "total_max_attempts": 4},
     tcp_keepalive=True,
-    user_agent="opencode-cloud",  # composing botocore's own costs 0.13 ms of processor time a call
-    parameter_validation=False,  # requests are built in one place each; validation costs 0.2 ms a call
+    user_agent="opencode-cloud",  # composing botocore's own costs 0.13 ms of CPU time a call
+    parameter_validation=False,  # each request is built in one place; validation costs 0.2 ms a call
 )
 
 
@@ -47,7 +47,7 @@ def dynamodb() -> DynamoDBClient:
 
 @cache
 def s3() -> S3Client:
-    """Return the S3 client; it signs addresses for readers in the present form (version 4)."""
+    """Return the S3 client. It presigns URLs with Signature Version 4."""
     return Session().client("s3", config=CONFIG.merge(Config(signature_version="s3v4")))
 
 
@@ -82,9 +82,9 @@ def secrets_manager() -> SecretsManagerClient:
 
 
 def database_token(host: str, port: int, user: str) -> str:
-    """Return a password for ``user`` of an RDS database: an address signed for 15 minutes, made without a call.
+    """Return a password for ``user`` of an RDS database: a URL signed for 15 minutes, computed without a call.
 
-    As ``generate_db_auth_token`` of boto3's RDS client makes it, without the 80 ms that making that client takes.
+    It equals the result of ``generate_db_auth_token`` of boto3's RDS client, whose creation takes 80 ms.
     """
     session = Session()
     region = session.region_name
@@ -108,7 +108,7 @@ def database_token(host: str, port: int, user: str) -> str:
 
 
 def error_code(error: ClientError) -> str:
-    """Return the code that a service refused a call with."""
+    """Return the code of a service's refusal."""
     return error.response.get("Error", {}).get("Code", "")
 
 
@@ -116,6 +116,6 @@ def error_code(error: ClientError) -> str:
 def secret(arn: str) -> str:
     """Return a secret's value, fetched on first use.
 
-    First use, not import: what is read while a SnapStart snapshot is taken would be frozen into it.
+    Not at import: a SnapStart snapshot would keep a value that was read before it was taken.
     """
     return secrets_manager().get_secret_value(SecretId=arn)["SecretString"]

@@ -1,11 +1,11 @@
-"""Batches of queues and streams: a record that fails comes back, and takes no other record along.
+"""Process batches of queues and streams: a failed record is delivered again, without other records.
 
 Lambda deletes the records that its answer does not name ("Reporting batch item failures"). Powertools' BatchProcessor
-isolates records and writes that answer; here are our rules on top: decoding is part of the attempt, a message is given
-up after so many receives, a record may come back without being an error.
+isolates records and writes that answer. This module adds rules: decoding is part of the attempt, a message is given up
+after a number of receives, and a record may be delivered again without being an error.
 """
 
-# Powertools' processor takes records as dictionaries without types.
+# Powertools' processor takes records as untyped dictionaries.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Answer = dict[str, Any]
 
 
 class PartialBatch(Generic[Payload]):
-    """Processes the messages of a queue, each by itself."""
+    """Processes each message of a queue separately."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class PartialBatch(Generic[Payload]):
     ) -> None:
         """Decode each body as JSON of ``model`` and ``process`` it.
 
-        A message that fails with ``exhausted_by`` at its receive number ``max_receives`` goes to ``on_exhausted`` and
-        does not come again. The queue's own bound holds for all others. ``on_redelivery`` gets the message for which
-        ``process`` raised :class:`Redeliver`. ``parallel``: no message waits for another one.
+        A message that fails with ``exhausted_by`` at its receive number ``max_receives`` is passed to ``on_exhausted``
+        and is not delivered again. The queue's own limit applies to all others. ``on_redelivery`` gets each message for
+        which ``process`` raised :class:`Redeliver`. With ``parallel``, messages are processed concurrently.
         """
         self._decoder = msgspec.json.Decoder(model)
         self._process = process
@@ -56,7 +56,7 @@ class PartialBatch(Generic[Payload]):
         self._parallel = parallel
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
-        """Process a batch; answer which messages are to come again."""
+        """Process a batch; return the messages that SQS must deliver again."""
         return _partially(EventType.SQS, event["Records"], self._take, parallel=self._parallel)
 
     def _take(self, record: SQSRecord) -> None:
@@ -92,17 +92,17 @@ class PartialBatch(Generic[Payload]):
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[Payload]):
-    """A record of a table's stream, decoded."""
+    """A decoded record of a table's stream."""
 
     payload: Payload
     sequence_number: str
 
 
 class StreamBatch(Generic[Payload]):
-    """Processes the changes of a table's stream: decodes each by itself, and hands all that can be read over at once.
+    """Processes the changes of a table's stream: decodes each separately, and processes all decoded ones together.
 
-    Lambda begins again at the earliest record that the answer names, so what follows it comes again. Processing is
-    therefore idempotent.
+    Lambda continues from the earliest record that the answer names, so all later records are delivered again.
+    Processing must therefore be idempotent.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class StreamBatch(Generic[Payload]):
         decode: Callable[[Mapping[str, Any]], Payload | None],
         process: Callable[[Sequence[Change[Payload]]], Iterable[Change[Payload]]],
     ) -> None:
-        """``decode`` gets a record as Lambda does, and returns None for one that is of no interest.
+        """``decode`` gets a record in Lambda's form, and returns None for an irrelevant one.
 
         ``process`` returns the changes that failed.
         """
@@ -118,9 +118,9 @@ class StreamBatch(Generic[Payload]):
         self._process = process
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
-        """Process a batch; answer which records failed.
+        """Process a batch; return the failed records.
 
-        What ``process`` raises is raised: the whole batch comes again, and the function's alarm sees it.
+        Exceptions of ``process`` propagate. Lambda then delivers the whole batch again, and the error raises the alarm.
         """
         changes: list[Change[Payload]] = []
 
@@ -140,7 +140,7 @@ class StreamBatch(Generic[Payload]):
 
 
 class _Processor(BatchProcessor):
-    """Powertools' processor, optionally in parallel. It answers also when every record failed."""
+    """Powertools' processor, optionally parallel. It returns an answer even when every record failed."""
 
     def __init__(self, event_type: EventType, *, parallel: bool) -> None:
         super().__init__(event_type, raise_on_entire_batch_failure=False)
@@ -153,10 +153,10 @@ class _Processor(BatchProcessor):
 def _partially(
     event_type: EventType, records: list[dict[str, Any]], handler: Callable[..., None], *, parallel: bool = False
 ) -> Answer:
-    """Call ``handler`` with each record; answer which of them raised."""
+    """Call ``handler`` with each record; return the records for which it raised."""
     processor = _Processor(event_type, parallel=parallel)
 
-    def process(record: Any) -> None:  # Powertools passes the record by this name
+    def process(record: Any) -> None:  # Powertools passes the argument by this name
         handler(record)
 
     with processor(records, process):
@@ -165,5 +165,5 @@ def _partially(
 
 
 def _receives(record: SQSRecord) -> int:
-    """Return how often SQS has delivered a message, this time included."""
+    """Return the number of deliveries of a message, including this one."""
     return int(record.raw_event.get("attributes", {}).get("ApproximateReceiveCount", "1"))

@@ -1,4 +1,4 @@
-"""The clock, in the units that we use, all of them UTC: milliseconds or seconds since the epoch, naive times in SQL."""
+"""The clock in our units, all UTC: milliseconds or seconds since the epoch, naive times in SQL."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def day_of(seconds: int) -> str:
 
 
 def utc_now() -> datetime:
-    """Return the present time as SQL columns and audit entries hold it: UTC, without a zone."""
+    """Return the present time in the form of SQL columns: UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)

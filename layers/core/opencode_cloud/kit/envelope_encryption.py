@@ -1,7 +1,7 @@
-"""Envelope encryption: each secret under a data key of its own, the data key under a key that never leaves KMS.
+"""Envelope encryption: encrypt each secret with its own data key, and the data key with a key that never leaves KMS.
 
-The context says what a secret belongs to. KMS binds the data key to it and AES-GCM the text, so a row that is copied to
-another owner cannot be opened there; KMS writes the context to CloudTrail with each use.
+The context names the owner of a secret. KMS binds the data key to it, and AES-GCM the text. So a row that is copied to
+another owner cannot be decrypted there. KMS writes the context to CloudTrail with each use.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NONCE_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A secret as it is stored."""
+    """An encrypted secret."""
 
     ciphertext: bytes
-    """The nonce, and AES-256-GCM's text and tag."""
+    """The nonce, followed by AES-256-GCM's text and tag."""
     data_key: bytes
     """The data key, encrypted by KMS."""
 
@@ -35,7 +35,7 @@ def seal(key_arn: str, secret: bytes, context: Mapping[str, str]) -> Sealed:
 
 
 def unseal(key_arn: str, sealed: Sealed, context: Mapping[str, str]) -> bytes:
-    """Return the secret; raises KMS's ``InvalidCiphertextException`` when the context is another."""
+    """Return the secret; raises KMS's ``InvalidCiphertextException`` when the context differs."""
     key = aws.kms().decrypt(KeyId=key_arn, CiphertextBlob=sealed.data_key, EncryptionContext=context)["Plaintext"]
     nonce, text = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
     return AESGCM(key).decrypt(nonce, text, _text(context))

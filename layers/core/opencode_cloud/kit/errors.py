@@ -1,4 +1,4 @@
-"""Errors that a caller may see: each a type with an HTTP status and a stable code. And one that only a queue sees."""
+"""Errors that callers see, with HTTP status and stable code; and :class:`Redeliver`, which only queues see."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class ServiceError(Exception):
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after: int | None = None
-    """Seconds after which to try again, for the header ``Retry-After``."""
+    """Seconds after which to retry, for the header ``Retry-After``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details: Mapping[str, Any] = {}
-        """Members that the problem document has besides."""
+        """Additional members of the problem document."""
 
 
 class BadRequest(ServiceError):
@@ -33,7 +33,7 @@ class BadRequest(ServiceError):
 
 
 class Unauthorized(ServiceError):
-    """401: no usable credential came with the request."""
+    """401: the request has no valid credential."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -45,31 +45,31 @@ class PaymentRequired(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """403: a credential came, and it is not the right one."""
+    """403: the request is not permitted with its credential."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(ServiceError):
-    """404: there is no such thing, or none that the caller may know of."""
+    """404: the resource does not exist, or the caller may not know of it."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class MethodNotAllowed(ServiceError):
-    """405: the address takes other methods."""
+    """405: the resource supports other methods."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class Conflict(ServiceError):
-    """409: the thing is in a state in which this cannot be done; the message says which."""
+    """409: the state of the resource does not allow the request; the message names the state."""
 
     status = HTTPStatus.CONFLICT
 
 
 class Gone(ServiceError):
-    """410: it was here and has been removed for good."""
+    """410: the resource has been removed for good."""
 
     status = HTTPStatus.GONE
 
@@ -81,25 +81,25 @@ class PreconditionFailed(ServiceError):
 
 
 class PayloadTooLarge(ServiceError):
-    """413: the body is over a limit; the message says which."""
+    """413: the body exceeds a limit; the message says which."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class Unprocessable(ServiceError):
-    """422: the request is well-formed, and what it asks for contradicts a rule; the message says which."""
+    """422: the request is well-formed but violates a rule; the message says which."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class PreconditionRequired(ServiceError):
-    """428: the caller must say which version of the document they mean to change."""
+    """428: the caller must name the version of the document to change."""
 
     status = HTTPStatus.PRECONDITION_REQUIRED
 
 
 class TooManyRequests(ServiceError):
-    """429: over a rate limit. ``retry_after`` is in seconds; ``headers`` say more to those who read them."""
+    """429: a rate limit is exceeded. ``retry_after`` is in seconds; ``headers`` give details."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -110,23 +110,23 @@ class TooManyRequests(ServiceError):
 
 
 class InternalError(ServiceError):
-    """500: a defect of ours. The logs tell what happened; the caller gets the id by which to find it there."""
+    """500: a defect in our code. The caller gets the id of the log entries."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def route_not_found() -> NotFound:
-    """Return what programs get where no route matches."""
+    """Return the error for programs when no route matches."""
     return NotFound("route_not_found", "There is no route at this address. Check path and base URL.")
 
 
 def unexpected(message: str = "Something failed on our side. Try again; the logs name this id.") -> InternalError:
-    """Return what every surface answers for an exception that no code of ours foresaw."""
+    """Return the error for an unhandled exception."""
     return InternalError("internal_error", message)
 
 
 class Unavailable(ServiceError):
-    """503: the request was good and could not be served now; trying again is safe."""
+    """503: the request is valid but cannot be served now; a retry is safe."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -136,4 +136,4 @@ class Unavailable(ServiceError):
 
 
 class Redeliver(Exception):
-    """A queue's message is to come again, and no alarm is needed. No caller sees it."""
+    """A queue must deliver a message again, without an alarm. No caller sees it."""

@@ -1,4 +1,4 @@
-"""Documents that people edit carry their version as ETag, and a change must say which version it was made from."""
+"""Versions of documents as ETags. A change must name the version that it is based on."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
 def etag(version: int) -> str:
-    """Return the value of the header ``ETag`` for a document's version."""
+    """Return the header ``ETag`` of a document's version."""
     return f'"{version}"'
 
 
 def version_of_request(event: http_events.Event) -> int:
     """Return the version that ``If-Match`` names.
 
-    A weak tag (``W/"3"``) is as good: CloudFront weakens tags of answers that it compresses, and ours count versions,
-    not bytes. Raises ``version_required`` (428) without the header, ``invalid_version`` (400) for what is no tag.
+    Weak tags (``W/"3"``) are accepted: CloudFront weakens tags of answers that it compresses, and our tags count
+    versions, not bytes. Raises ``version_required`` (428) without the header, ``invalid_version`` (400) if malformed.
     """
     value = http_events.header(event, "if-match").strip()
     if not value or value == "*":
@@ -33,7 +33,7 @@ def version_of_request(event: http_events.Event) -> int:
 
 
 def check_version(asked: int, present: int) -> None:
-    """Raise ``stale_version`` (412) when the document is no longer of the version that the caller has read."""
+    """Raise ``stale_version`` (412) when the document has changed since the version that the caller has read."""
     if asked != present:
         raise PreconditionFailed(
             "stale_version", "Somebody changed this since you have read it. Read it again, and make your change anew."

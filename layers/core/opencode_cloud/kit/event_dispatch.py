@@ -1,4 +1,4 @@
-"""One function behind several queues, streams and a schedule: each batch goes to who understands it."""
+"""Dispatch events of a function that has several queues, streams and a schedule as sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Handle = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Dispatch:
-    """Hands batches to the handler of their queue or table, and all else, ticks of a schedule, to ``tick``."""
+    """Passes batches to the handler of their queue or table, and other events, ticks of a schedule, to ``tick``."""
 
     def __init__(
         self,
@@ -17,13 +17,13 @@ class Dispatch:
         tick: Callable[[], dict[str, Any]],
         streams: Mapping[str, Handle] | None = None,
     ) -> None:
-        """``queues`` are handlers by the URL of their queue, ``streams`` by the name of their DynamoDB table."""
+        """``queues`` maps URLs of queues to handlers, ``streams`` names of DynamoDB tables."""
         self._queues = {url.rpartition("/")[2]: handle for url, handle in queues.items()}
         self._streams = dict(streams or {})
         self._tick = tick
 
     def handle(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Deal with one event; a batch is always of one source. Raises KeyError for a source that is not known."""
+        """Handle one event. A batch always has one source. Raises KeyError for an unknown source."""
         if "Records" not in event:
             return self._tick()
         first = event["Records"][0]

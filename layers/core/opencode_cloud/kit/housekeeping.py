@@ -1,4 +1,4 @@
-"""What is done once a day: what has been kept long enough is deleted."""
+"""Daily jobs, which delete data whose retention is over."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from opencode_cloud.kit.log import logger
 
 
 class HousekeepingFailed(Exception):
-    """Some jobs failed; the message names them. The others were done."""
+    """Some jobs failed; the message names them. The others have finished."""
 
 
 class Housekeeping:
-    """Runs jobs, each of which says how many things it dealt with."""
+    """Runs jobs, each of which returns the number of processed things."""
 
     def __init__(self, jobs: Mapping[str, Callable[[], int]]) -> None:
         self._jobs = jobs
 
     def run(self) -> dict[str, Any]:
-        """Run every job, also after one that failed.
+        """Run every job, even after one has failed.
 
         Raises:
-            HousekeepingFailed: so that the invocation is repeated; every job can be.
+            HousekeepingFailed: A job failed. The error makes Lambda retry the invocation; every job may run again.
         """
         done: dict[str, Any] = {}
         failed: list[str] = []
         for name, job in self._jobs.items():
             try:
                 done[name] = job()
-            except Exception:  # noqa: BLE001 - the other jobs are to be done all the same
+            except Exception:  # noqa: BLE001 - the other jobs must still run
                 logger.exception("a daily job failed", extra={"job": name})
                 failed.append(name)
         logger.info("housekeeping", extra={"done": done})

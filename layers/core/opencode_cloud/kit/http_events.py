@@ -1,4 +1,4 @@
-"""HTTP in and out of a Lambda behind an API Gateway HTTP API (payload format 2.0)."""
+"""Read requests and write answers of a Lambda behind an API Gateway HTTP API (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 def header(event: Event, name: str, default: str = "") -> str:
-    """Return a request header; ``name`` is in lower case, as API Gateway delivers names."""
+    """Return a request header. ``name`` must be in lower case, as API Gateway sends names."""
     headers: Mapping[str, str] = event.get("headers") or {}
     return headers.get(name, default)
 
@@ -35,15 +35,15 @@ def query(event: Event, name: str, default: str = "") -> str:
 
 
 def raw_body(event: Event) -> bytes:
-    """Return the request's body as bytes, whatever its Content-Type says."""
+    """Return the request's body as bytes, for any Content-Type."""
     body = event.get("body") or ""
     return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
 
 def decode_body(event: Event, form: type[Body]) -> Body:
-    """Decode the JSON body into ``form``; the Content-Type is not looked at, since clients send none or any.
+    """Decode the JSON body into ``form``. Ignore the Content-Type, since clients omit it or send any.
 
-    Raises :class:`BadRequest` with what is wrong and where.
+    Raises :class:`BadRequest`, which names the error and its place.
     """
     try:
         return json_codec.decode(raw_body(event), form)
@@ -52,7 +52,7 @@ def decode_body(event: Event, form: type[Body]) -> Body:
 
 
 def base_url(event: Event, configured: str) -> str:
-    """Return the address that the client used: the configured one, else as the edge forwarded it."""
+    """Return the configured base address, or else the one that the client used, as the edge forwards it."""
     if configured:
         return configured.rstrip("/")
     host = header(event, "x-forwarded-host") or header(event, "host") or event["requestContext"]["domainName"]
@@ -60,7 +60,7 @@ def base_url(event: Event, configured: str) -> str:
 
 
 def arrival_ms(event: Event) -> int:
-    """Return when the gateway received the request, in milliseconds since the epoch."""
+    """Return the time when the gateway received the request, in milliseconds since the epoch."""
     context = event["requestContext"]
     return int(context.get("timeEpoch") or context["requestTimeEpoch"])
 
@@ -71,7 +71,7 @@ def source_address(event: Event) -> str:
 
 
 def bearer(event: Event) -> str:
-    """Return the token in the header ``Authorization``; empty when there is none."""
+    """Return the bearer token of the header ``Authorization``; empty without one."""
     return bearer_of(header(event, "authorization"))
 
 
@@ -97,12 +97,12 @@ def reply(
 
 
 def redirect(location: str, status: int = HTTPStatus.FOUND) -> Response[str]:
-    """Answer with a redirect that nobody may keep."""
+    """Answer with a redirect that must not be cached."""
     return Response(status, "text/plain", "", {**CORS, **PRIVATE, "Location": location})  # pyright: ignore[reportArgumentType]
 
 
 def error_body(code: str, message: str, correlation_id: str) -> bytes:
-    """Encode an error as every one of our endpoints answers it."""
+    """Encode an error in the common form of our endpoints."""
     return msgspec.json.encode({"error": code, "message": message, "correlation_id": correlation_id})
 
 

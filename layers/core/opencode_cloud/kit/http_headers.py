@@ -1,4 +1,4 @@
-"""Request headers whose reading decides who somebody is: one parser for every plane."""
+"""Parse the request headers that identify callers. All planes use these parsers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def bearer_of(authorization: str) -> str:
 
 
 def client_address(forwarded_for: str, peer: str) -> str:
-    """Return the client's address by ``X-Forwarded-For``; ``peer``, who connected to us, where the header is empty.
+    """Return the client's address by ``X-Forwarded-For``, or the connected ``peer`` when the header is empty.
 
-    Clients may send the header themselves. So only its end is trusted: the edge appends the client's address, and what
-    stands between the edge and us may append the edge's. The last hop but one is the client; a single hop is as well.
+    Clients can send the header themselves, so only its end is trusted. The edge appends the client's address, and a
+    proxy between the edge and us may append the edge's. The client is the last hop but one, or the only hop.
     """
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     return hops[-2:][0] if hops else peer

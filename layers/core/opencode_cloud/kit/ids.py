@@ -1,4 +1,4 @@
-"""Identifiers: random and unguessable."""
+"""Random, unguessable ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def base64url(data: bytes) -> str:
 
 
 def new_object_id() -> str:
-    """Return the name of an object that is written before it is referred to: 128 random bits."""
+    """Return a name of 128 random bits for an object that is written before a row refers to it."""
     return secrets.token_hex(16)
 
 

@@ -1,4 +1,4 @@
-"""Decoding JSON that clients send, including what JavaScript writes and strict decoders refuse."""
+"""Decode clients' JSON, including lone surrogates, which JavaScript writes and strict decoders refuse."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _REPLACEMENT = rb"\ufffd"
 def decode(body: bytes, form: type[Form]) -> Form:
     """Decode ``body`` into ``form``; raises :class:`msgspec.DecodeError`.
 
-    JavaScript cuts text by UTF-16 unit and so may write half of a surrogate pair, which has no place in UTF-8. It
-    becomes U+FFFD, as every UTF-8 encoder would have it, since a refused batch would be lost: clients do not resend.
+    JavaScript cuts text by UTF-16 unit and so may write half of a surrogate pair, which UTF-8 cannot encode. It is
+    replaced by U+FFFD, as UTF-8 encoders do. Refusing the batch would lose it, since clients do not resend.
     """
     try:
         return msgspec.json.decode(body, type=form)

@@ -1,4 +1,4 @@
-"""JSON documents: pointers, faults and differences, place by place."""
+"""JSON documents: pointers, faults and differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 
 class Change(StrEnum):
-    """What happened at one place of a document."""
+    """Kind of a difference."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -18,7 +18,7 @@ class Change(StrEnum):
 
 
 class Difference(BaseModel):
-    """What two versions differ in at one place."""
+    """A difference of two versions at one place."""
 
     path: str = Field(description="A JSON pointer (RFC 6901).")
     change: Change
@@ -27,7 +27,7 @@ class Difference(BaseModel):
 
 
 class Fault(BaseModel):
-    """What is wrong with a document, and where."""
+    """A fault of a document, with its place."""
 
     path: str = Field(description="A JSON pointer (RFC 6901); empty: the document as a whole.")
     message: str
@@ -42,7 +42,7 @@ _ABSENT = object()
 
 
 def differences(before: Any, after: Any) -> list[Difference]:
-    """Return each place at which ``after`` differs; lists are compared as a whole, since their order has meaning."""
+    """Return the differences of ``after`` from ``before``. Lists are compared as a whole, since order matters."""
     return list(_walk(before, after, ()))
 
 
@@ -60,5 +60,5 @@ def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Difference
 
 
 def _equal(before: Any, after: Any) -> bool:
-    """Compare as JSON does: ``true`` is not ``1``."""
+    """Compare by JSON's rules: ``true`` is not ``1``."""
     return before == after and isinstance(before, bool) == isinstance(after, bool)

@@ -1,4 +1,4 @@
-"""Signing with keys that never leave KMS, and their public halves."""
+"""Sign with keys that never leave KMS, and fetch their public keys."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def sign_rs256(key_arn: str, message: bytes) -> bytes:
 
 @cache
 def public_key(key_arn: str) -> bytes:
-    """Return the public half of a signing key (DER, SubjectPublicKeyInfo), fetched once an execution environment.
+    """Return the public key of a signing key (DER, SubjectPublicKeyInfo), fetched once per execution environment.
 
-    It never changes: a rotation of a signing key is another key.
+    It never changes, since a rotation uses another key.
     """
     return aws.kms().get_public_key(KeyId=key_arn)["PublicKey"]

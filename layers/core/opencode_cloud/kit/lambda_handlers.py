@@ -1,4 +1,4 @@
-"""The frame around every function: correlation ids, error answers, metrics, logs."""
+"""Frame of every function: correlation ids, error answers, metrics, logs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
 def correlation_id(event: dict[str, Any], context: Any) -> str:
-    """Return the id that follows a request through every log: the client's trace, else the gateway's request id."""
+    """Return the id of a request in all logs: the client's trace id, or else the gateway's request id."""
     if trace := trace_of(http_events.header(event, "traceparent")):
         return trace
     return event.get("requestContext", {}).get("requestId") or context.aws_request_id
 
 
 def trace_of(traceparent: str) -> str:
-    """Return the trace id in a header ``traceparent`` (W3C Trace Context); empty when it is none."""
+    """Return the trace id in a header ``traceparent`` (W3C Trace Context); empty for an invalid header."""
     match = _TRACEPARENT.fullmatch(traceparent)
     return match[1] if match else ""
 
 
 def frame(function: Handler) -> Handler:
-    """Make a Lambda handler of ``function``: logs carry the correlation id, metrics are written at the end."""
+    """Return a Lambda handler of ``function`` that adds the correlation id to logs and writes metrics at the end."""
 
     @wraps(function)
     def invoke(event: dict[str, Any], context: Any) -> Any:
@@ -46,7 +46,7 @@ def frame(function: Handler) -> Handler:
 
 
 def http_app() -> APIGatewayHttpResolver:
-    """Return a resolver whose every error is JSON with a stable code."""
+    """Return a resolver that answers every error with JSON and a stable code."""
     app = APIGatewayHttpResolver()
 
     def reply(error: ServiceError) -> Response[str]:
@@ -81,18 +81,18 @@ def answer_unknown_routes(app: APIGatewayHttpResolver, reply: Callable[[ServiceE
 
 
 def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one HTTP request; HEAD is answered as GET is, without the body."""
+    """Answer one HTTP request. Answer HEAD like GET, without the body."""
     request = event["requestContext"]["http"]
     if request["method"] != "HEAD":
         answered = app.resolve(event, context)
-        # Powertools writes None as `null`, and a 204 with a body breaks the connection for what follows (RFC 9110).
+        # Powertools writes None as `null`, and a 204 with a body breaks the connection for later requests (RFC 9110).
         return {**answered, "body": ""} if answered["statusCode"] == http_events.HTTPStatus.NO_CONTENT else answered
     asked = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
     return {**app.resolve(asked, context), "body": "", "isBase64Encoded": False}
 
 
 def preflight() -> Response[str]:
-    """Answer a browser's CORS preflight: anyone may call, no credentials travel."""
+    """Answer a browser's CORS preflight: all origins may call, without credentials."""
     headers = {
         **http_events.CORS,
         "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",

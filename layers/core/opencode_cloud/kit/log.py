@@ -1,4 +1,4 @@
-"""Structured logs and metrics. Nothing that is logged may hold a session id, secret, token, key or content."""
+"""Structured logs and metrics. Log records must not contain a session id, secret, token, key or content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step of the deployment, as a custom resource of CloudFormation: the database gets the schema of the code."""
+"""The migration of the database during a deployment, as a custom resource of CloudFormation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.sql import DatabaseOwnerSettings, Engine, connect_as_owner
 
 WAIT_SECONDS = 300
-"""For a database that is being made, or resumes."""
+"""Time to wait for a database that is being created, or resumes."""
 
 LOCK_SECONDS = 300
 ANSWER_SECONDS = 30
 PHYSICAL_ID = "migration"
-"""The same for ever: CloudFormation deletes a resource whose id has changed."""
+"""Never change it: CloudFormation deletes a resource whose id has changed."""
 
 
 class MigrationStep:
-    """Migrates when CloudFormation, or a person, asks for it."""
+    """Migrates at the request of CloudFormation or of a person."""
 
     def __init__(self, settings: DatabaseOwnerSettings, folder: Path, then: Callable[[], None]) -> None:
         """Migrate to the versions in ``folder``, then call ``then``."""
@@ -33,13 +33,13 @@ class MigrationStep:
         self._then = then
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, str]:
-        """Migrate, and return the version; when CloudFormation asks, tell it whether that went well."""
+        """Migrate and return the version. Report success or failure to CloudFormation if it sent the request."""
         if "ResponseURL" not in event:
             return {"version": self._migrate()}
         try:
-            # To delete the resource is to delete the stack: the data has a policy of its own.
+            # CloudFormation deletes this resource with the stack. The database has its own removal policy.
             version = "" if event["RequestType"] == "Delete" else self._migrate()
-        except Exception as error:  # noqa: BLE001 - CloudFormation would wait for an hour
+        except Exception as error:  # noqa: BLE001 - without an answer, CloudFormation waits for an hour
             logger.exception("migration failed")
             _answer(event, {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:1000]})
             return {"version": ""}
@@ -59,7 +59,7 @@ class MigrationStep:
 
 
 def _let_in(engine: Engine, user: str, name: str) -> None:
-    """Create the database user of the functions: IAM tokens, TLS, rights on rows and not on the schema."""
+    """Create the functions' database user: IAM tokens, TLS, rights on rows but not on the schema."""
     statements = (
         f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
         f"ALTER USER '{user}'@'%' REQUIRE SSL",

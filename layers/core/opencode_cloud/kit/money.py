@@ -1,7 +1,7 @@
-"""Amounts of money: integers of micro-cents, and the two ways to write them.
+"""Amounts of money as integers of micro-cents, and the two ways to format them.
 
-Machines read an amount exactly (:func:`exact`); people read it cut (:func:`shown`). Pages, mails, error texts,
-CSV and JSON use these two and no other, so that one amount looks the same wherever people compare it.
+:func:`exact` formats an amount exactly, for machines; :func:`shown` truncates it, for people. Pages, mails, error
+texts, CSV and JSON use only these two, so that an amount looks the same everywhere.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, NewType
 
 MicroCents = NewType("MicroCents", int)
-"""A hundred millionth of a US dollar: the cost of one token of the cheapest model is several of them."""
+"""A hundred millionth of a US dollar. One token of the cheapest model costs several micro-cents."""
 DOLLAR: Final = MicroCents(100_000_000)
 PLACES: Final = 8
-"""Decimals of a dollar that micro-cents give."""
+"""Decimal places of an amount in dollars."""
 _CENT = DOLLAR // 100
 _FINE = DOLLAR // 10_000
 
@@ -22,7 +22,7 @@ def parse_dollars(text: str) -> MicroCents:
     """Return dollars (``2.50``, ``-25``) in micro-cents, exactly.
 
     Raises:
-        ValueError: The text is no amount, or one that is finer than micro-cents; the message says which.
+        ValueError: The text is not an amount, or is finer than micro-cents; the message says which.
     """
     try:
         amount = Decimal(text)
@@ -37,17 +37,17 @@ def parse_dollars(text: str) -> MicroCents:
 
 
 def exact(amount: int, places: int = 2) -> str:
-    """Write micro-cents as dollars for machines: ``-2.50``, ``0.00000001``. At least so many ``places``, no loss."""
+    """Format micro-cents as exact dollars for machines: ``-2.50``, ``0.00000001``. Write at least ``places`` decimals."""
     whole, part = divmod(abs(amount), DOLLAR)
     decimals = f"{part:0{PLACES}d}".rstrip("0").ljust(places, "0")
     return f"{'-' if amount < 0 else ''}{whole}.{decimals}"
 
 
 def shown(amount: int) -> str:
-    """Write micro-cents as dollars for people: ``$1,234.50``, ``-$2.50``, ``$0.0050``.
+    """Format micro-cents as dollars for people: ``$1,234.50``, ``-$2.50``, ``$0.0050``.
 
-    To the cent where that is exact, else with the decimals that tell small amounts apart. What is cut is never rounded
-    up: what is left must not look larger than it is, nor a limit reached that is not.
+    Show whole cents if that is exact, and otherwise the decimals that distinguish small amounts. Truncate instead of
+    rounding up: a rest must not look larger than it is, and a limit must not look reached before it is.
     """
     whole, part = divmod(abs(amount), DOLLAR)
     places = 2 if part % _CENT == 0 else 4 if abs(amount) >= _FINE else PLACES

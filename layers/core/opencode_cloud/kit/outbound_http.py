@@ -1,4 +1,4 @@
-"""Requests to addresses that people wrote: nobody may reach through us what they cannot reach themselves."""
+"""Send requests to addresses that people entered, without giving them access to our private networks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import urllib3
 
 TIMEOUT = urllib3.Timeout(connect=4, read=10)
 FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
-"""What :meth:`Outward.request` raises when nobody answered. Never log their text, which may quote what was sent."""
+"""Errors of :meth:`Outward.request` without an answer. Never log their texts, which may quote the request."""
 _WRITTEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Outward:
-    """Sends requests. Names are resolved once, and the address that was looked at is called; redirects are answers."""
+    """Sends requests. A name is resolved once, and the checked address is called. Redirects are not followed."""
 
     def __init__(self, *, private: bool) -> None:
-        """``private``: whether addresses of private networks may be called."""
+        """With ``private``, allow calls to addresses of private networks."""
         self._private = private
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, longest: int
     ) -> tuple[int, bytes]:
-        """Send one request; return the status, and the answer up to ``longest`` bytes. Raises :data:`FAILURES`."""
+        """Send one request; return the status and at most ``longest`` bytes of the answer. Raises :data:`FAILURES`."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -51,7 +51,7 @@ class Outward:
             pool.close()
 
     def _address(self, host: str, port: int) -> str:
-        """Resolve a name; raises :class:`OSError` when one of its addresses may not be called."""
+        """Resolve a name; raises :class:`OSError` when one of its addresses is forbidden."""
         addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         if not self._private and any(is_private(address) for address in addresses):
             raise OSError("a private address")
@@ -59,10 +59,10 @@ class Outward:
 
 
 def checked(url: str, *, private: bool) -> SplitResult:
-    """Return the parts of an address that somebody wrote and we are to call; ValueError says what is wrong with it.
+    """Check an address that a person entered and return its parts; ValueError names the fault.
 
-    Unless ``private`` addresses are allowed, it must be https, and in no private network. Names are looked at when they
-    are called, since what they resolve to may change.
+    Unless ``private`` addresses are allowed, it must be https and not in a private network. Names are resolved and
+    checked at each call, since their addresses may change.
     """
     try:
         parts = urlsplit(url.strip())
@@ -81,14 +81,14 @@ def checked(url: str, *, private: bool) -> SplitResult:
 
 
 def is_private(address: str) -> bool:
-    """Tell whether an IP address is not one of the public internet."""
+    """Tell whether an IP address is outside the public internet."""
     found = ipaddress.ip_address(address)
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return not (mapped or found).is_global or (mapped or found).is_multicast
 
 
 def is_private_host(host: str) -> bool:
-    """Tell from how it is written that a host is in a private network. Others are looked at when they are called."""
+    """Tell from its spelling whether a host is in a private network. Other hosts are checked at each call."""
     try:
         return is_private(host)
     except ValueError:

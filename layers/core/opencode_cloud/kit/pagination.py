@@ -1,4 +1,4 @@
-"""Lists in pages: a cursor is the key of the last row that was answered, so pages stay whole while rows come and go."""
+"""Pagination by keyset: a cursor is the key of a page's last row, so inserts and deletions do not shift pages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
 
 Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="The most entries of one page.")]
-"""Annotation of the parameter ``limit`` of a list's route; its default is ``DEFAULT_LIMIT``."""
+"""Annotation of a list route's parameter ``limit``; its default is ``DEFAULT_LIMIT``."""
 
 Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
-"""Annotation of the parameter ``cursor`` of a list's route; its default is None, the first page."""
+"""Annotation of a list route's parameter ``cursor``; its default is None, the first page."""
 
 
 class Page(BaseModel, Generic[Item]):
@@ -37,14 +37,14 @@ class Page(BaseModel, Generic[Item]):
 
 
 def encode_cursor(key: Sequence[str | int | datetime]) -> str:
-    """Write the key of the last row of a page (the columns that the list is ordered by) as an opaque word."""
+    """Encode the key of a page's last row (the columns of the list's order) as an opaque text."""
     return base64url(msgspec.json.encode(key))
 
 
 def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
     """Return the key in ``cursor``, of the types of ``form`` such as ``tuple[datetime, str]``; None for the first page.
 
-    Raises ``invalid_cursor`` (400) for what did not come from :func:`encode_cursor`. Times are naive UTC, as in SQL.
+    Raises ``invalid_cursor`` (400) for other texts than those of :func:`encode_cursor`. Times are naive UTC, as in SQL.
     """
     if not cursor:
         return None
@@ -61,7 +61,7 @@ def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
 def page_of(
     rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[str | int | datetime]], show: Callable[[Row], Item]
 ) -> Page[Item]:
-    """Make a page of ``rows``, read with ``LIMIT limit + 1``: one too many says that there is a next page."""
+    """Return a page of ``rows``, read with ``LIMIT limit + 1``. An extra row means that a next page exists."""
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(data=[show(row) for row in shown], next_cursor=encode_cursor(key(shown[-1])) if more else None)

@@ -1,7 +1,7 @@
-"""Counters of events in fixed windows, in DynamoDB: every instance of every function counts together.
+"""Counters of events in fixed windows, in DynamoDB, which all instances of all functions share.
 
-Within one window's length across two windows, twice a limit can pass. A limit bounds load and guessing; one atomic
-write for each event is what that is worth.
+In a period across two windows, twice the limit can pass. Limits bound load and guessing, for which this precision
+suffices at the cost of one atomic write for each event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many events a window has so far, this one included."""
+    """Number of events of a window so far, including this one."""
 
     events: int
     reset: int
@@ -33,10 +33,10 @@ def count_event(
     seconds: int,
     key: Callable[[str], Item] = primary_key,
 ) -> Count:
-    """Count one event of ``subject`` in the present window of so many ``seconds``.
+    """Count one event of ``subject`` in the present window of ``seconds``.
 
-    The row is ``rate#<subject>#<window>``, under the primary key that ``key`` makes of it. It expires (TTL) one window
-    after its own.
+    The row is ``rate#<subject>#<window>``, under the primary key that ``key`` returns for this text. It expires (TTL)
+    one window after its own.
     """
     window, passed = divmod(now_seconds(), seconds)
     answer: Any = client.update_item(

@@ -1,4 +1,4 @@
-"""Rate limits: counters in DynamoDB, so that every instance of every function counts together."""
+"""Rate limits with counters in DynamoDB, which all instances of all functions share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REQUESTS_PER_MINUTE = 600
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``requests`` in each window of ``seconds``; ``name`` keeps counters apart."""
+    """At most ``requests`` in each window of ``seconds``; ``name`` separates counters."""
 
     name: str
     requests: int
@@ -23,7 +23,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where somebody stands within a limit."""
+    """The standing of a subject within a limit."""
 
     limit: int
     remaining: int
@@ -32,7 +32,7 @@ class Standing:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The standing as headers of an answer."""
+        """Return the standing as headers of an answer."""
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -47,13 +47,13 @@ class RateLimiter:
         """Count in ``table``; allow each credential ``requests_per_minute`` on ``/api/v1``."""
         self._table = table
         self.api = Limit("api", requests_per_minute)
-        """Of each credential (or address, without one) on ``/api/v1``."""
+        """Limit for each credential, or IP address without one, on ``/api/v1``."""
         self.refused = Limit("refused", max(1, requests_per_minute // 10))
-        """Of each address: requests that had no valid credential."""
+        """Limit for each IP address, of requests without a valid credential."""
 
     def take(self, limit: Limit, subject: str) -> Standing:
-        """Count one request of ``subject``; raises ``rate_limited`` (429) when it is one too many."""
-        # Subjects are credentials and addresses, which have no place in a table.
+        """Count one request of ``subject``; raises ``rate_limited`` (429) when it exceeds the limit."""
+        # Hashed, because subjects are credentials and addresses, which must not be stored.
         digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
         count = count_event(aws.dynamodb(), self._table, f"{limit.name}#{digest}", limit.seconds)
         standing = Standing(limit.requests, max(0, limit.requests - count.events), count.reset)

@@ -1,12 +1,12 @@
-"""Trying again: one rule of pauses for every place that retries.
+"""Retries: one rule of pauses for all code that retries.
 
 The rule is exponential backoff with full jitter: the pause before the next attempt is drawn evenly between 0 and a
 ceiling, which doubles with each attempt up to a limit. The AWS Architecture Blog ("Exponential Backoff And Jitter")
 shows that full jitter ends contention with the fewest calls; the AWS SDKs follow it in their standard mode.
 
-tenacity and stamina offer the same rule. Both retry on exceptions, around a function. Half of our places retry on a
-value (keys that were not processed, a status, a lost race), and both would add a dependency to the functions with the
-shortest cold start. So the rule is here: a value that names its bounds, and two drivers.
+tenacity and stamina offer the same rule. Both retry on exceptions, around a function. Half of our callers retry on a
+value (unprocessed keys, a status, a lost race), and both would add a dependency to the functions with the shortest cold
+start. So this module has the rule as a value with its bounds, and two drivers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
-_DOUBLINGS = 30  # beyond these every ceiling is above every limit, and floats would overflow
+_DOUBLINGS = 30  # with more doublings, every ceiling exceeds every limit, and floats would overflow
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The bounds of one place that retries.
+    """The bounds of retries.
 
-    At least one of ``attempts`` and ``seconds`` is given: no place retries for ever.
+    At least one of ``attempts`` and ``seconds`` is required, so that retries end.
     """
 
     first: float
@@ -38,7 +38,7 @@ class Backoff:
     attempts: int | None = None
     """Number of attempts in all, the first one included."""
     seconds: float | None = None
-    """Time after the first attempt began from which at most one more attempt begins."""
+    """Time after the start of the first attempt, from which at most one more attempt starts."""
 
     def __post_init__(self) -> None:
         if self.attempts is None and self.seconds is None:
@@ -51,7 +51,7 @@ class Backoff:
     def pauses(
         self, *, draw: Callable[[], float] = random.random, clock: Callable[[], float] = time.monotonic
     ) -> Iterator[float]:
-        """Return the pauses between attempts, in seconds; they end when no further attempt is to be made.
+        """Return the pauses between attempts, in seconds, one for each further attempt.
 
         The time for ``seconds`` runs from this call. ``draw`` returns numbers from 0 to 1.
         """
@@ -80,7 +80,7 @@ def retry(
 ) -> Result:
     """Call ``function`` until it returns; retry errors of type ``on`` for which ``when`` holds.
 
-    Raises what the last attempt raised, and at once what is not to be retried.
+    Raises the last attempt's error, and at once every other error.
     """
     for pause in backoff.pauses():
         try:

@@ -1,4 +1,4 @@
-"""Settings of a function: a dataclass declares the environment variables, and :func:`load` reads them at its start.
+"""Settings of a function: a dataclass declares environment variables, and :func:`load` reads them at the start.
 
 A field ``files_table: Annotated[str, "the name of the table of files"]`` declares the variable ``FILES_TABLE``; a
 field with a default is optional. A dataclass and not pydantic, since functions that people wait for start without it.
@@ -39,7 +39,7 @@ class Variable:
     separator: str | None = None
 
     def parse(self, text: str) -> Any:
-        """Return the value that ``text`` writes; raises :class:`InvalidSetting`."""
+        """Parse ``text``; raises :class:`InvalidSetting`."""
         if get_origin(self.type) is tuple:
             return tuple(element.strip() for element in text.split(self.separator) if element.strip())
         if get_origin(self.type) is Literal:
@@ -54,7 +54,7 @@ class Variable:
         return text
 
     def missing(self) -> InvalidSetting:
-        """Return the error of a function that starts without this variable."""
+        """Return the error for a start without this variable."""
         return InvalidSetting(
             f"The environment variable {self.name} is missing: "
             f"set it to {self.meaning}, or deploy the stack of this function again."
@@ -75,7 +75,7 @@ def load(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> Setti
     """Return the settings ``kind`` from the environment; an empty variable counts as missing.
 
     Raises:
-        InvalidSetting: The message names the variable and what to set it to.
+        InvalidSetting: The message names the variable and the expected value.
     """
     values: dict[str, Any] = {}
     for name, variable in variables(kind).items():
@@ -87,7 +87,7 @@ def load(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> Setti
 
 
 def variables(kind: type[DataclassInstance]) -> dict[str, Variable]:
-    """Return the variables that the settings ``kind`` declare, by field."""
+    """Return the declared variables of the settings ``kind``, by field."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: _variable(field, hints[field.name]) for field in fields(kind)}
 

@@ -1,7 +1,7 @@
-"""Signature Version 4 for requests that are made by the thousand: posts to WebSocket connections, calls of DynamoDB.
+"""Signature Version 4 for frequent requests: posts to WebSocket connections, and calls of DynamoDB.
 
-botocore signs any request, and spends 0.45 ms of processor time on each; of that, what is the same for many of them
-(key, credentials, time) is done once here. ``tests/unit/kit/test_signing.py`` holds it against botocore's signer.
+botocore signs any request and takes 0.45 ms of CPU time for each. This signer does the shared work of many requests
+(key, credentials, time) once. ``tests/unit/kit/test_signing.py`` compares it with botocore's signer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Signer:
-    """Signs the requests of one moment to one host: make a new one for each fan-out."""
+    """Signs requests to one host with one timestamp. Create a new signer for each fan-out."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Signer:
         now: float,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """``headers`` are signed and sent besides; their names are in lower case."""
+        """``headers`` are signed and sent as well; their names must be in lower case."""
         self._time = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         date = self._time[:8]
         self._scope = f"{date}/{region}/{service}/aws4_request"
@@ -48,7 +48,7 @@ class Signer:
         self._lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
 
     def head(self, method: str, path: str, body: bytes) -> bytes:
-        """Return the head of a signed HTTP/1.1 request; ``path`` is percent-encoded and has no query."""
+        """Return the head of a signed HTTP/1.1 request. ``path`` must be percent-encoded and without query."""
         return (
             f"{method} {path} HTTP/1.1\r\n{self._lines}"
             f"authorization: {self._authorization(method, path, body)}\r\n"

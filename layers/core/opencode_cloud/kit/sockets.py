@@ -1,7 +1,7 @@
-"""Posting to WebSocket connections through API Gateway's ``@connections`` API.
+"""Post to WebSocket connections through API Gateway's ``@connections`` API.
 
-A fan-out makes one such call per viewer and frame, so this path signs and sends by itself, over a few kept connections
-served by one event loop: through botocore and threads a post costs 2 ms of processor time, this way a tenth of that
+A fan-out makes one call per viewer and frame, so this module signs and sends requests itself, over a few kept
+connections in one event loop. Through botocore and threads a post costs 2 ms of CPU time, here a tenth of that
 (``make bench``).
 """
 
@@ -24,8 +24,8 @@ from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.kit.signing import Signer
 
 Outcome = Literal["sent", "gone", "failed"]
-FRAME_BYTES = 32 * 1024  # API Gateway: a WebSocket frame, and what one message is metered in
-MESSAGE_BYTES = 128 * 1024  # API Gateway: a WebSocket message
+FRAME_BYTES = 32 * 1024  # API Gateway's limit of a WebSocket frame, and the unit in which it bills messages
+MESSAGE_BYTES = 128 * 1024  # API Gateway's limit of a WebSocket message
 _LANES = 32
 _BACKOFF = Backoff(first=0.1, longest=0.2, attempts=3)
 _TIMEOUT_SECONDS = 8
@@ -34,7 +34,7 @@ _MAY_PASS = (429, 500, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What is done to one connection: ``bodies`` are sent in order."""
+    """The calls for one connection: ``bodies`` are sent in order."""
 
     method: str
     connection: str
@@ -49,7 +49,7 @@ class _Link:
     writer: asyncio.StreamWriter
 
     async def exchange(self, request: bytes) -> tuple[int, bool]:
-        """Send a request; return the answer's status, and whether the link can be used again."""
+        """Send a request; return the answer's status, and whether the link can be reused."""
         self.writer.write(request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
         _, found, rest = head.partition(b"\r\ncontent-length:")
@@ -59,7 +59,7 @@ class _Link:
 
 
 class Sockets:
-    """The connections of one WebSocket API stage. For one thread: an invocation's own."""
+    """The connections of one WebSocket API stage, for use by one thread."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -71,25 +71,25 @@ class Sockets:
         self._idle: list[_Link] = []
 
     def post(self, messages: Iterable[tuple[str, Sequence[bytes]]]) -> list[Outcome]:
-        """Send to each connection its frames, in order; to different connections in parallel. Outcomes in order.
+        """Send each connection its frames in order, different connections in parallel; return the outcomes in order.
 
-        ``gone`` when the connection has ended, ``failed`` when a frame could not be sent: the viewer then notices the
-        gap by its sequence number, so a failure is counted and not raised.
+        An outcome is ``gone`` when the connection has ended, ``failed`` when a frame could not be sent. Viewers detect
+        the gap by the sequence number, so a failure is counted and not raised.
         """
         return self._run([_Call("POST", connection, frames) for connection, frames in messages])
 
     def close(self, connections: Iterable[str]) -> list[Outcome]:
-        """End ``connections`` from our side."""
+        """Close ``connections``."""
         return self._run([_Call("DELETE", connection, (b"",)) for connection in connections])
 
     def is_open(self, connection: str) -> bool:
-        """Tell whether ``connection`` can be posted to: not before its ``$connect`` has been answered."""
+        """Tell whether ``connection`` accepts posts. It does so only after the answer to its ``$connect``."""
         return self._run([_Call("GET", connection, (b"",))]) == ["sent"]
 
     def _run(self, calls: Sequence[_Call]) -> list[Outcome]:
         if not calls:
             return []
-        if self._runner is None:  # on first use: a loop would not survive a SnapStart snapshot
+        if self._runner is None:  # created on first use: a loop would not survive a SnapStart snapshot
             self._runner = asyncio.Runner()
         return self._runner.run(self._all(calls))
 
@@ -130,7 +130,7 @@ class Sockets:
             await asyncio.sleep(pause)
 
     async def _exchange(self, request: bytes) -> int:
-        """Send a request over a kept link, or over a new one where that had been ended; 503 when neither answers."""
+        """Send a request over a kept link, or over a new one if that was closed; return 503 when neither answers."""
         while self._idle:
             status = await self._try(self._idle.pop(), request)
             if status is not None:
@@ -159,5 +159,5 @@ class Sockets:
 
 @cache
 def sockets(endpoint: str) -> Sockets:
-    """Return the sockets behind ``endpoint``, made once per execution environment."""
+    """Return the sockets of ``endpoint``, created once per execution environment."""
     return Sockets(endpoint)

@@ -1,4 +1,4 @@
-"""MySQL through SQLAlchemy Core: one engine an execution environment, transactions, and what makes them survive.
+"""MySQL through SQLAlchemy Core: one engine per execution environment, transactions, and recovery of connections.
 
 Only the subset that MariaDB 10.11 and MySQL 8 share (docs/operate.md, "SQL").
 """
@@ -29,19 +29,19 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.settings import variables
 
 CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
-"""Certificates of RDS's authorities, of all regions; infra/packaging.py puts them there."""
+"""Certificates of RDS's authorities of all regions; infra/packaging.py writes the file."""
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 25
-"""Less than an HTTP API waits; no statement of ours takes a second."""
+"""Less than the time that an HTTP API waits. Our statements take less than a second."""
 
 RESUME_SECONDS = 10
 AWAY = frozenset({1040, 1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 2002, 2003, 2006, 2013})
-"""Codes of a server that does not take connections now: full, starting, stopping, unreachable."""
+"""Codes of a server that accepts no connections now: full, starting, stopping, unreachable."""
 
 READ_ONLY = frozenset({1290, 1792, 1836})
 CONFLICTS = frozenset({1205, 1213})
-"""Lock wait timeout, deadlock."""
+"""Codes of a lock wait timeout and a deadlock."""
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -72,21 +72,21 @@ metadata = MetaData(naming_convention=NAMES)
 """All tables of all features; each feature's ``store`` adds its own."""
 
 Id = String(30, collation="utf8mb4_bin")
-"""An id of ours: compared byte by byte."""
+"""Type of our ids, compared byte by byte."""
 
 Moment = DATETIME(fsp=6)
-"""A time, UTC, to the microsecond; Python's side is naive: use :func:`utc_now`."""
+"""Type of a UTC time in microseconds. In Python it is naive: use :func:`utc_now`."""
 
 
 Digest = BINARY(32)
-"""A SHA-256. Not LargeBinary: that is a BLOB, which MySQL takes into no index without a length."""
+"""Type of a SHA-256. Not LargeBinary, which is a BLOB, and MySQL indexes a BLOB only with a length."""
 
 Bytes = VARBINARY
-"""Up to so many bytes: ``Bytes(1024)``."""
+"""Type of a bounded number of bytes: ``Bytes(1024)``."""
 
 
 def table(name: str, *contents: SchemaItem) -> Table:
-    """Return a table of ours: InnoDB, with all of Unicode, comparing text without regard to case."""
+    """Return a table with InnoDB, all of Unicode, and text comparison without regard to case."""
     return Table(
         name,
         metadata,
@@ -98,15 +98,15 @@ def table(name: str, *contents: SchemaItem) -> Table:
 
 
 def id_column(name: str = "id", *rest: Any, **options: Any) -> Column[str]:
-    """Return a column for an id of ours, the primary key when it is named ``id``."""
+    """Return a column for our ids, the primary key if it is named ``id``."""
     return Column(name, Id, *rest, primary_key=name == "id", **options)
 
 
 class Database:
     """A MySQL database.
 
-    Connections are made on first use: neither they nor credentials would survive a SnapStart snapshot. They come back
-    by themselves after a failover, and a database that is asleep is waited for.
+    Connections are opened on first use, since neither they nor credentials would survive a SnapStart snapshot. They are
+    reopened after a failover. A new connection waits while a paused database resumes.
     """
 
     def __init__(
@@ -119,9 +119,9 @@ class Database:
         """Use the database at ``url``.
 
         Args:
-            url: SQLAlchemy's address.
-            credentials: Returns arguments of ``pymysql.connect`` that are made anew for each connection.
-            wait_seconds: How long to wait for a database that does not answer yet: Aurora takes about 15 s to resume.
+            url: SQLAlchemy's URL.
+            credentials: Returns arguments of ``pymysql.connect``; called for each new connection.
+            wait_seconds: Longest wait for a database that does not answer yet. Aurora takes about 15 s to resume.
         """
         self._url = url
         self._credentials = credentials
@@ -130,13 +130,13 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """The engine, made on first use."""
+        """The engine, created on first use."""
         if self._engine is None:
             connect = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "write_timeout": READ_SECONDS}
             self._engine = create_engine(
                 self._url,
                 isolation_level="READ COMMITTED",
-                # One request at a time runs in an environment; the pool is for the few that use threads.
+                # An environment serves one request at a time; only requests with threads need more than one connection.
                 pool_size=1,
                 max_overflow=9,
                 pool_pre_ping=True,
@@ -153,11 +153,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
-        """Give a connection inside a transaction: committed at the end of the block, rolled back on an exception.
+        """Give a connection in a transaction, which commits at the end of the block and rolls back on an exception.
 
         Raises:
-            Unavailable: ``database_resuming`` while the database does not answer, ``database_interrupted`` when it went
-                away in the middle, ``database_busy`` when another transaction was in the way. The caller may try again.
+            Unavailable: ``database_resuming`` while the database does not answer, ``database_interrupted`` when the
+                connection was lost, ``database_busy`` on a conflict with another transaction. A retry is safe.
         """
         try:
             with self.engine.begin() as connection:
@@ -173,7 +173,7 @@ class Database:
             raise
 
     def _connect(self, dialect: Dialect, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
-        """Open a connection; while the database resumes, fails over or refuses because it is full, try again."""
+        """Open a connection. Retry while the database resumes, fails over or has no free connection."""
         deadline = monotonic() + self._wait_seconds
         while True:
             given: Mapping[str, Any] = self._credentials() if self._credentials else {}
@@ -192,7 +192,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """How a function reaches the database."""
+    """Settings of a function's access to the database."""
 
     database_host: Annotated[str, "the host name of the database"]
     database_port: Annotated[int, "the port of the database"] = 3306
@@ -202,13 +202,13 @@ class DatabaseSettings:
     database_password: Annotated[str, "the password of the user, where DATABASE_AUTH is `password`"] = ""
 
     def __post_init__(self) -> None:
-        """Check what depends on ``database_auth``; raises :class:`InvalidSetting`."""
+        """Check the settings that depend on ``database_auth``; raises :class:`InvalidSetting`."""
         _require(self, {"password": ("database_password",)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseOwnerSettings(DatabaseSettings):
-    """How the function that migrates reaches the database as the owner of the schema."""
+    """Settings of the migrating function's access to the database as the owner of the schema."""
 
     database_owner: Annotated[str, "the name of the owner of the schema, where DATABASE_AUTH is `password`"] = ""
     database_owner_password: Annotated[str, "the password of the owner, where DATABASE_AUTH is `password`"] = ""
@@ -216,7 +216,7 @@ class DatabaseOwnerSettings(DatabaseSettings):
     database_owner_secret: Annotated[str, "the ARN of the owner's secret, where DATABASE_AUTH is `iam`"] = ""
 
     def __post_init__(self) -> None:
-        """Check what depends on ``database_auth``; raises :class:`InvalidSetting`."""
+        """Check the settings that depend on ``database_auth``; raises :class:`InvalidSetting`."""
         super().__post_init__()
         _require(
             self,
@@ -234,10 +234,10 @@ def _require(settings: DatabaseSettings, fields: Mapping[str, Sequence[str]]) ->
 
 
 def connect(settings: DatabaseSettings, wait_seconds: float = 20) -> Database:
-    """Return the database that the function's settings name.
+    """Return the database of the function's settings.
 
-    ``iam`` (on AWS): TLS, and a token of IAM's for each new connection. ``password`` (stage local): plain, over the
-    loopback interface.
+    With ``iam`` (on AWS), use TLS and a new IAM token for each connection. With ``password`` (stage local), connect
+    without TLS over the loopback interface.
     """
     user, host, port, name = (
         settings.database_user,
@@ -258,7 +258,7 @@ def connect(settings: DatabaseSettings, wait_seconds: float = 20) -> Database:
 
 
 def connect_as_owner(settings: DatabaseOwnerSettings, wait_seconds: float) -> Database:
-    """Return the database as the owner of the schema, who may change it; only the function that migrates may be it."""
+    """Return the database as the owner of the schema, who may change it. Only the migrating function may use this."""
     port, name = settings.database_port, settings.database_name
     if settings.database_auth == "password":
         owner, password = settings.database_owner, settings.database_owner_password
@@ -274,15 +274,15 @@ def connect_as_owner(settings: DatabaseOwnerSettings, wait_seconds: float) -> Da
 
 
 def address(host: str, port: int, name: str, user: str, password: str | None = None, *, tls: bool = True) -> URL:
-    """Return SQLAlchemy's address of the database ``name``."""
-    # Without TLS, PyMySQL must be told so: else it makes a context for each connection, which takes 25 ms.
+    """Return SQLAlchemy's URL of the database ``name``."""
+    # PyMySQL must be told not to use TLS. Otherwise it creates a context for each connection, which takes 25 ms.
     query = {"charset": "utf8mb4"} if tls else {"charset": "utf8mb4", "ssl_disabled": "true"}
     return URL.create("mysql+pymysql", user, password, host, port, name, query)
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the one context of all connections; servers show a certificate of RDS, and RDS Proxy one of Amazon's."""
+    """Return the shared context of all connections. Servers have a certificate of RDS, RDS Proxy has one of Amazon."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=str(CERTIFICATES))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -290,7 +290,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def _notice_failover(context: ExceptionContext) -> None:
-    """Give a connection up whose server has become a reader: the writer is another one now."""
+    """Discard a connection whose server has become a reader: after a failover the writer is another server."""
     if _code(context.original_exception) in READ_ONLY:
         context.is_disconnect = True
 

@@ -1,4 +1,4 @@
-"""Times in the bodies of the API: RFC 3339 with Z outside; inside UTC without a zone, as the columns hold them."""
+"""Times in bodies of the API: RFC 3339 with Z outside, naive UTC inside, as in columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, PlainSerializer, WithJsonSchema
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return a time as columns hold it: in UTC, without a zone. What comes without a zone is meant as UTC."""
+    """Return a time in the form of columns: UTC, without a zone. A time without a zone is taken as UTC."""
     try:
         return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except OverflowError as error:
@@ -17,7 +17,7 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return a time as the API writes it, such as ``2026-11-24T07:45:00.000000Z``."""
+    """Format a time for the API, such as ``2026-11-24T07:45:00.000000Z``."""
     return f"{to_utc(moment).isoformat(timespec='microseconds')}Z"
 
 
@@ -27,9 +27,9 @@ Instant = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A time as a field of a model."""
+"""Type of a model's field with a time."""
 
 
 def rfc3339_of(seconds: int) -> str:
-    """Return an epoch time in seconds as the API writes it."""
+    """Format an epoch time in seconds for the API."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))

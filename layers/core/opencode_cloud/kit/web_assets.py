@@ -1,4 +1,4 @@
-"""What all pages share: templates, static files, and the headers that keep a page to itself."""
+"""Templates, static files and security headers of all pages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Asset:
 def content_security_policy(
     *, scripts: str = "'none'", connect: str = "'none'", forms: str = "'none'", styles: str = "'self'"
 ) -> str:
-    """Return a page's policy: nothing but what is named, never anything inline, never in a frame.
+    """Return a page's content security policy: only the named sources, nothing inline, no frames.
 
     ``forms`` must also name the origins that an answer to a form redirects to.
     """
@@ -51,10 +51,10 @@ def headers(policy: str) -> dict[str, str]:
 
 
 def environment() -> Environment:
-    """Return a new environment for the templates in ``web/templates``; ``assets`` is where static files are.
+    """Return a new environment for the templates in ``web/templates``; ``assets`` is the path of static files.
 
-    Filter ``words``: a sentence in which what stands between backticks is code. It is here, and not with the pages that
-    use it, because functions compile all templates as they start.
+    The filter ``words`` formats text between backticks as code. It is here, and not next to its pages, because
+    functions compile all templates at their start.
     """
     made = Environment(
         loader=FileSystemLoader(_web() / "templates"),
@@ -70,7 +70,7 @@ def environment() -> Environment:
 
 
 def words(text: str) -> Markup:
-    """Write a sentence as HTML: what stands between backticks is code."""
+    """Format a sentence as HTML, with text between backticks as code."""
     parts = re.split(r"`+([^`]+)`+", text)
     return Markup("").join(
         Markup("<code>{}</code>").format(each) if odd % 2 else each for odd, each in enumerate(parts)
@@ -78,7 +78,7 @@ def words(text: str) -> Markup:
 
 
 def static_asset(path: str) -> Asset | None:
-    """Return the static file at /assets/``path``, or None. Pages name it with a version, so it can be kept for good."""
+    """Return the static file at /assets/``path``, or None. Its URL has a version, so it can be cached for good."""
     match = _VERSION.fullmatch(path)
     named, name = match.groups() if match else ("", path)
     body = _static().get(name)
@@ -86,14 +86,14 @@ def static_asset(path: str) -> Asset | None:
         return None
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if name.endswith(".js"):
-        media_type = "text/javascript"  # some systems say otherwise, and browsers refuse modules of other types
+        media_type = "text/javascript"  # some systems map .js to another type, which browsers refuse for modules
     lasting = named == version()
     return Asset(body, media_type, "public, max-age=31536000, immutable" if lasting else "public, max-age=60")
 
 
 @lru_cache(maxsize=1)
 def version() -> str:
-    """Return the version of the static files: it changes with any of them."""
+    """Return the version of the static files, which changes with each of them."""
     digest = hashlib.sha256()
     for name, body in _static().items():
         digest.update(f"{name}\0{len(body)}\0".encode() + body)
@@ -107,6 +107,6 @@ def _static() -> dict[str, bytes]:
 
 
 def _web() -> Path:
-    """Find templates and static files: inside the package once it is built, else in the repository."""
+    """Return the folder of templates and static files, in the built package or else in the repository."""
     packaged = Path(__file__).parents[1] / "_web"
     return packaged if packaged.is_dir() else Path(__file__).parents[4] / "web"

@@ -1,6 +1,6 @@
 """DynamoDB: batches and conditional writes of stores, and the client of the event loop.
 
-Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
+Values are in DynamoDB's own form (``{"S": ...}``), as in all stores.
 """
 
 from opencode_cloud.kit.dynamodb.batch import WRITES_AT_ONCE, batch_delete, batch_get, batch_get_async

@@ -2,7 +2,7 @@
 
 DynamoDB may process a part of a batch and return the rest: when it throttles, or when an answer would exceed 16 MB. Its
 API reference recommends exponential backoff for the rest ("BatchGetItem", "BatchWriteItem"). The core is a generator
-without I/O; it yields requests and pauses. Drivers carry them out with boto3 or with our client of the event loop.
+without I/O, which yields requests and pauses. Drivers execute them with boto3 or with our client of the event loop.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.dynamodb.client import DynamoDB
 
 KEYS_AT_ONCE = 100
-"""DynamoDB: keys in one BatchGetItem."""
+"""DynamoDB's limit of keys in one BatchGetItem."""
 WRITES_AT_ONCE = 25
-"""DynamoDB: requests in one BatchWriteItem."""
+"""DynamoDB's limit of requests in one BatchWriteItem."""
 BACKOFF = Backoff(first=0.05, longest=1.0, attempts=6)
-"""Attempts without progress. The pauses are 1.55 s together at most."""
+"""Bounds of attempts without progress. The pauses add up to 1.55 s at most."""
 _UNPROCESSED_KEYS = "UnprocessedKeys"
 _UNPROCESSED_WRITES = "UnprocessedItems"
 Rows = dict[str, list[Item]]
@@ -37,7 +37,7 @@ RequestItems = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call to make after a pause of so many seconds; its answer is sent back into the core."""
+    """A call to make after a pause in seconds. Its answer is sent back into the core."""
 
     pause: float
     request: RequestItems
@@ -53,9 +53,9 @@ def batch_get(
     consistent: bool = True,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Rows:
-    """Return the rows with ``keys`` (by table), by table and in no order; keys without a row are left out.
+    """Return the rows with ``keys`` (by table), by table and in no order. Omit keys without a row.
 
-    A hundred keys, of all tables together, are one round trip. Raises ``store_unavailable`` (503) when DynamoDB
+    A hundred keys, of all tables together, take one round trip. Raises ``store_unavailable`` (503) when DynamoDB
     processes nothing more.
     """
 
@@ -71,7 +71,7 @@ async def batch_get_async(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Rows:
-    """Return what :func:`batch_get` returns, always consistent, from an event loop."""
+    """Do the same as :func:`batch_get` on an event loop, always with consistent reads."""
     core, answer = reading(keys, consistent=True), None
     while True:
         try:
@@ -110,7 +110,7 @@ def reading(keys: Mapping[str, Sequence[Item]], *, consistent: bool, backoff: Ba
 
 
 def writing(table: str, requests: Sequence[Item], *, backoff: Backoff = BACKOFF) -> Core:
-    """Yield the steps of carrying out ``requests`` on a table; return the answers."""
+    """Yield the steps of executing ``requests`` on a table; return the answers."""
     answers: list[Mapping[str, Any]] = []
     for chunk in _chunks(requests, WRITES_AT_ONCE):
         answers += yield from _until_processed({table: list(chunk)}, _UNPROCESSED_WRITES, backoff)
@@ -118,7 +118,7 @@ def writing(table: str, requests: Sequence[Item], *, backoff: Backoff = BACKOFF)
 
 
 def _until_processed(request: RequestItems, rest: str, backoff: Backoff) -> Core:
-    """Yield steps until DynamoDB returns nothing under ``rest``. Progress starts the pauses anew."""
+    """Yield steps until DynamoDB returns nothing under ``rest``. Progress resets the pauses."""
     answers: list[Mapping[str, Any]] = []
     pauses, pause = backoff.pauses(), 0.0
     while True:
@@ -137,7 +137,7 @@ def _until_processed(request: RequestItems, rest: str, backoff: Backoff) -> Core
 
 
 def _size(request: RequestItems, rest: str) -> int:
-    """Return how many keys or writes a request holds."""
+    """Return the number of keys or writes in a request."""
     return sum(len(part["Keys"] if rest == _UNPROCESSED_KEYS else part) for part in request.values())
 
 

@@ -1,8 +1,8 @@
-"""DynamoDB from an event loop, for the gateway: its calls wait on streams for minutes, by the hundred.
+"""A client of DynamoDB for the event loop of the gateway, where hundreds of calls wait on streams for minutes.
 
-Through boto3 each call would take a thread and over a millisecond of processor time, twice before the first byte of
-every model call. This client speaks DynamoDB's JSON protocol over kept connections of aiohttp, signed by the signer
-that fan-out uses: a tenth of that. Values are in DynamoDB's own form (``{"S": ...}``), as everywhere in our stores.
+Through boto3 each call would take a thread and over a millisecond of CPU time, twice before the first byte of every
+model call. This client sends DynamoDB's JSON protocol over kept connections of aiohttp, signed by the signer of
+fan-out, and takes a tenth of that time. Values are in DynamoDB's own form (``{"S": ...}``), as in all stores.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from opencode_cloud.kit.retry import Backoff, retry_async
 from opencode_cloud.kit.signing import Signer
 
 if TYPE_CHECKING:
-    import aiohttp  # in a process only when it calls: it takes 0.3 s, and functions with SQL import stores, not this
+    import aiohttp  # imported on first use: it takes 0.3 s, and functions with SQL import stores but never call this
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 5
 BACKOFF = Backoff(first=0.05, longest=0.4, attempts=5)
-"""Attempts of a call that may pass. The pauses are 0.75 s together at most."""
+"""Bounds of retries of temporary failures. The pauses add up to 0.75 s at most."""
 CONTENT_TYPE = "application/x-amz-json-1.0"
 _TARGET = "DynamoDB_20120810."
-_SIGNING_SECONDS = 60  # a signature is valid for 15 minutes; its parts that only depend on time are kept for one
+_SIGNING_SECONDS = 60  # a signature is valid for 15 minutes; its time-dependent parts are cached for one minute
 
 
 class _Passing(Exception):
-    """An attempt failed in a way that may pass; ``contended`` when other transactions were the cause."""
+    """An attempt failed temporarily; ``contended`` when other transactions were the cause."""
 
     def __init__(self, reason: str, *, contended: bool) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class _Passing(Exception):
 
 
 class DynamoDB:
-    """A client of one event loop; :meth:`close` ends its connections."""
+    """A client for one event loop; :meth:`close` ends its connections."""
 
     def __init__(self, *, connections: int = 100) -> None:
         """Take region, credentials and endpoint from the environment, as boto3 does."""
@@ -63,17 +63,17 @@ class DynamoDB:
             self._http = None
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out ``operation`` (``GetItem``, ``TransactWriteItems``, ...) and return its answer.
+        """Execute ``operation`` (``GetItem``, ``TransactWriteItems``, ...) and return its answer.
 
-        Throttling, conflicts of transactions and failures on the way are retried (:data:`BACKOFF`). So a write may have
-        been carried out before it is refused: make it idempotent by its condition or by a ``ClientRequestToken``.
+        Throttling, conflicts of transactions and network failures are retried (:data:`BACKOFF`). So a write may have
+        been executed although an attempt failed: make it idempotent by its condition or by a ``ClientRequestToken``.
 
         Raises:
             ConditionFailed: The condition of a single write does not hold.
-            TransactionRefused: A transaction was cancelled, for a reason that does not pass.
-            DynamoDBError: Any other refusal that does not pass.
+            TransactionRefused: A transaction was cancelled for a permanent reason.
+            DynamoDBError: Any other permanent refusal.
             Contended: The last attempt met other transactions (503).
-            Unavailable: ``store_unavailable`` (503); DynamoDB did not take the call in the end.
+            Unavailable: ``store_unavailable`` (503); all attempts failed.
         """
         body = msgspec.json.encode(request)
         try:
@@ -97,7 +97,7 @@ class DynamoDB:
         raise _Passing(str(error), contended=isinstance(error, TransactionRefused)) from error
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Return status and answer. Raises ConnectionError, which names what went wrong on the way."""
+        """Return status and answer. Raises ConnectionError, which names the network failure."""
         import aiohttp
 
         headers = self._signer(operation).headers("POST", "/", body) | {"content-type": CONTENT_TYPE}

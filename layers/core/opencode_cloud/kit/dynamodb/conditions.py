@@ -1,4 +1,4 @@
-"""Conditional writes through boto3, as the answer to a question: did the condition hold?"""
+"""Conditional writes through boto3 that return whether the condition held."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 CONFLICTS = Backoff(first=0.02, longest=0.32, attempts=6)
-"""Attempts of a transaction that meets others on the same rows. The pauses are 0.62 s together at most."""
+"""Bounds of retries of a transaction that conflicts with others. The pauses add up to 0.62 s at most."""
 
 
 def conditional_write(write: Callable[..., Any], **request: Any) -> bool:
-    """Carry out a single ``write`` (``client.put_item``, ...) with a condition; False when that does not hold.
+    """Execute a single ``write`` (``client.put_item``, ...) with a condition; return False when it does not hold.
 
     Raises botocore's ``ClientError`` for any other refusal.
     """
@@ -35,12 +35,12 @@ def conditional_write(write: Callable[..., Any], **request: Any) -> bool:
 
 
 def transact(client: DynamoDBClient, actions: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Carry out a transaction; False when a condition does not hold.
+    """Execute a transaction; return False when a condition does not hold.
 
-    A transaction that meets another one is retried. Raises botocore's ``ClientError`` when it meets others every
-    time, and for any other refusal.
+    Conflicts with other transactions are retried. Raises botocore's ``ClientError`` when every attempt conflicts, and
+    for any other refusal.
     """
-    # boto3 wants a list of its own typed dictionaries; stores build the same as plain ones.
+    # boto3 requires a list of its own typed dictionaries; stores build equal plain ones.
     write: Callable[..., Any] = client.transact_write_items
     try:
         retry(lambda: write(TransactItems=actions), CONFLICTS, ClientError, when=_met_another, sleep=sleep)

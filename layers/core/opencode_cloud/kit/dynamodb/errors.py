@@ -1,4 +1,4 @@
-"""Refusals of DynamoDB as errors of ours, and which of them pass by themselves."""
+"""Errors for DynamoDB's refusals, and the distinction of temporary from permanent ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opencode_cloud.kit.errors import Unavailable
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 REASON_CONDITION_FAILED = "ConditionalCheckFailed"
-"""The code of a transaction's action whose condition does not hold."""
+"""Code of a transaction's action whose condition does not hold."""
 _PASSING = frozenset(
     {
         "InternalServerError",
@@ -27,7 +27,7 @@ _PASSING_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "Provisi
 
 
 class DynamoDBError(Exception):
-    """DynamoDB refused a call; ``code`` is its own."""
+    """DynamoDB refused a call; ``code`` is DynamoDB's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -35,7 +35,7 @@ class DynamoDBError(Exception):
 
 
 class ConditionFailed(DynamoDBError):
-    """The condition of a single write did not hold; ``item`` is the row as it was, if it was asked for."""
+    """The condition of a single write did not hold; ``item`` is the unchanged row, if it was requested."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__(CONDITION_FAILED, "the condition did not hold")
@@ -48,11 +48,11 @@ class TransactionRefused(DynamoDBError):
     def __init__(self, reasons: Sequence[tuple[str, Item | None]]) -> None:
         super().__init__(TRANSACTION_CANCELLED, ", ".join(code for code, _ in reasons))
         self.reasons = reasons
-        """One for each action, in order: its code (``None`` when it was fine), and the row as it was, if asked for."""
+        """One for each action, in order: its code (``None`` without a failure), and the unchanged row, if requested."""
 
 
 class Contended(Unavailable):
-    """503: every attempt met other transactions on the same rows; nothing was written, and a retry is safe."""
+    """503: every attempt conflicted with other transactions. Nothing was written, and a retry is safe."""
 
 
 def contended() -> Contended:
@@ -61,12 +61,12 @@ def contended() -> Contended:
 
 
 def store_unavailable() -> Unavailable:
-    """Return ``store_unavailable`` (503): DynamoDB did not take a call in the end."""
+    """Return ``store_unavailable`` (503): all attempts of a call failed."""
     return Unavailable("store_unavailable", "The store cannot be reached now. Try again.", retry_after=1)
 
 
 def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
-    """Return what DynamoDB answered as an error of ours."""
+    """Return the error for DynamoDB's refusal."""
     code = str(answer.get("__type", "")).rpartition("#")[2] or ("InternalServerError" if status >= 500 else "Unknown")
     if code == CONDITION_FAILED:
         return ConditionFailed(answer.get("Item"))
@@ -77,7 +77,7 @@ def refusal(status: int, answer: Mapping[str, Any]) -> DynamoDBError:
 
 
 def passing(error: DynamoDBError) -> bool:
-    """Tell whether the same call may succeed in a moment: no condition failed, something was only busy."""
+    """Tell whether the same call may succeed soon: the cause is load or contention, not a failed condition."""
     if isinstance(error, TransactionRefused):
         codes = {code for code, _ in error.reasons} - {"None"}
         return bool(codes) and codes <= _PASSING_REASONS
