@@ -9,7 +9,7 @@ from fake_server import FakeServer
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nobody listens, and which nobody else gets meanwhile."""
+    """Return a port without a listener, reserved for the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

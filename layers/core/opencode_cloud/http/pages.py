@@ -59,7 +59,7 @@ def page(
 
 
 def see(location: str, cookies: Sequence[str] = ()) -> Response[str]:
-    """Send the browser on by GET; nobody may keep the answer."""
+    """Redirect the browser by GET; caches must not keep the answer."""
     headers = {**http_events.PRIVATE, "Location": location, "Referrer-Policy": "no-referrer"}
     response: Response[str] = Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers)  # pyright: ignore[reportArgumentType]
     return with_cookies(response, cookies)
@@ -78,7 +78,7 @@ class _Line(str):
 
 
 def pages_app() -> APIGatewayHttpResolver:
-    """Return a resolver whose every error is a page; who is not signed in is sent to do so and comes back."""
+    """Return a resolver that answers errors with pages, and sends visitors without a session to sign in and back."""
     app = APIGatewayHttpResolver()
 
     def refuse(error: ServiceError) -> Response[str]:

@@ -36,5 +36,5 @@ def check_version(asked: int, present: int) -> None:
     """Raise ``stale_version`` (412) when the document has changed since the version that the caller has read."""
     if asked != present:
         raise PreconditionFailed(
-            "stale_version", "Somebody changed this since you have read it. Read it again, and make your change anew."
+            "stale_version", "Somebody changed this since you have read it. Read it again, then repeat your change."
         )

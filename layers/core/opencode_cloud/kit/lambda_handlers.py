@@ -58,7 +58,7 @@ def http_app() -> APIGatewayHttpResolver:
 
 
 def answer_errors(app: APIGatewayHttpResolver, reply: Callable[[ServiceError], Response[str]]) -> None:
-    """Have ``app`` answer every error by ``reply``; what is unexpected is logged and answered as ``internal_error``."""
+    """Have ``app`` answer every error by ``reply``. Unexpected errors are logged and answered as ``internal_error``."""
 
     @app.exception_handler(ServiceError)
     def refuse(error: ServiceError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]

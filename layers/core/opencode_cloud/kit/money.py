@@ -37,7 +37,7 @@ def parse_dollars(text: str) -> MicroCents:
 
 
 def exact(amount: int, places: int = 2) -> str:
-    """Format micro-cents as exact dollars for machines: ``-2.50``, ``0.00000001``. Write at least ``places`` decimals."""
+    """Format micro-cents as exact dollars for machines: ``-2.50``, ``0.00000001``. At least ``places`` decimals."""
     whole, part = divmod(abs(amount), DOLLAR)
     decimals = f"{part:0{PLACES}d}".rstrip("0").ljust(places, "0")
     return f"{'-' if amount < 0 else ''}{whole}.{decimals}"

@@ -52,9 +52,7 @@ def decode_cursor(cursor: str | None, form: type[Key]) -> Key | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         key = msgspec.json.decode(text, type=form)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise BadRequest(
-            "invalid_cursor", "The cursor is none of ours: send `next_cursor` as it was answered."
-        ) from error
+        raise BadRequest("invalid_cursor", "Invalid cursor. Pass `next_cursor` exactly as returned.") from error
     return form(_naive(part) for part in key)
 
 

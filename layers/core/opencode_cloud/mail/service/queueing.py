@@ -1,4 +1,4 @@
-"""Deciding that a mail is to be sent, in the transaction of what it is about."""
+"""Queue a mail in the transaction of the change that it reports."""
 
 from __future__ import annotations
 
