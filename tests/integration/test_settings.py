@@ -13,7 +13,7 @@ from opencode_cloud.access.service import Access
 from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.contracts.ids import ClientSessionId
-from opencode_cloud.kit import aws
+from opencode_cloud.kit import aws, rate_counters
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
@@ -50,7 +50,7 @@ def test_one_address_can_make_only_so_many_shares_a_minute(
     service = publishing(creates_per_minute=3)
     address = f"192.0.2.{secrets.randbits(64)}"
     present = now_seconds()
-    monkeypatch.setattr(publishing_module, "now_seconds", lambda: present)
+    monkeypatch.setattr(rate_counters, "now_seconds", lambda: present)
     known = [new_session_id() for _ in range(3)]
     for session_id in known:
         service.create(ClientSessionId(session_id), address)

@@ -138,7 +138,8 @@ def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patched:
         patched.setattr(house.keeper._alerting._store, "note_alerts", killed)
-        house.stream()
+        with pytest.raises(ConnectionError):
+            house.stream()
     house.stream()
     assert house.queue.told == [50, 50]
     assert len({each.id for each in house.queue.sent}) == 1

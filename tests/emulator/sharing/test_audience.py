@@ -8,6 +8,7 @@ import pytest
 
 from opencode_cloud.access.service import Request
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.protocol import tickets
@@ -136,7 +137,7 @@ class TestReaders:
 class TestPasswords:
     @pytest.fixture(autouse=True)
     def in_one_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(access, "now_seconds", lambda: 1_800_000_010)
+        monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_800_000_010)
 
     def test_the_wrong_one_is_refused(self, scene: Scene) -> None:
         scene.narrow(Mode.PASSWORD)

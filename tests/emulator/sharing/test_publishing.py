@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from opencode_cloud.contracts.ids import ClientSessionId, ConnectionId, ShareId
+from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
 from opencode_cloud.sharing.service import publishing
 from opencode_cloud.sharing.store import ShareStore
@@ -76,7 +77,7 @@ class TestCreating:
         assert refused.value.code == "invalid_session_id"
 
     def test_one_address_makes_so_many_new_shares_a_minute(self, plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(publishing, "now_seconds", lambda: 1_800_000_010)
+        monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_800_000_010)
         limited = Environment(plane, creates_per_minute=2)
         first = limited.share()
         limited.share()
@@ -87,7 +88,7 @@ class TestCreating:
         assert limited.publishing.create(ClientSessionId(new_session_id()), "192.0.2.2").id, (
             "the limit is of one address"
         )
-        monkeypatch.setattr(publishing, "now_seconds", lambda: 1_800_000_061)
+        monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_800_000_061)
         limited.share()
 
     def test_a_stage_may_want_every_share_to_have_an_owner(self, plane: Plane) -> None:
