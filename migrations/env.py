@@ -1,20 +1,19 @@
 """Alembic's entry: run by `opencode_cloud.kit.migration`, not by Alembic's command line, so that the lock is held."""
 
 from importlib import import_module
-from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from alembic import context
 
-import opencode_cloud
+from opencode_cloud import schema
 from opencode_cloud.kit.sql import Connection, metadata
 
 
 def collect_tables() -> None:
-    """Import every feature's tables, which puts them into `metadata`, and no store of a feature that has none."""
-    library = Path(opencode_cloud.__path__[0])
-    for tables in sorted(library.glob("*/store/tables.py")):
-        import_module(f"opencode_cloud.{tables.parts[-3]}.store.tables")
+    """Import every module of `schema`, which puts its tables into `metadata`."""
+    for module in iter_modules(schema.__path__):
+        import_module(f"{schema.__name__}.{module.name}")
 
 
 def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
