@@ -15,6 +15,7 @@ from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, metadata
 from tests import sharing_stage
+from tests.scheduling import GroupScheduling
 
 if TYPE_CHECKING:
     from tests.upstreams.world import World
@@ -86,6 +87,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     keeper = config.stash.get(KEEPER, None)
     if keeper:
         keeper.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    """Keep groups together under ``--dist loadgroup``."""
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(tryfirst=True)
