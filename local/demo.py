@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
 
 from local.stack import LocalStack
+from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
+from opencode_cloud.contracts.permissions import Role
 
 OWNER = "ada@example.com"
 PEOPLE = {"grace@example.com": "admin", "linus@example.com": "member", "vera@example.com": "viewer"}
@@ -48,7 +49,6 @@ def main() -> None:
     # Only here: these modules make AWS clients as they are imported, from the environment.
     from opencode_cloud.composition.console import ConsoleSettings
     from opencode_cloud.composition.control_plane import ControlPlane, workspaces
-    from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.identity.models import VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
     from opencode_cloud.identity.service.signing_in import SigningIn
@@ -62,17 +62,17 @@ def main() -> None:
     signing_in = SigningIn(plane.outbox, AccountsStore(), plane.audit, team.workspaces, team.invitations)
     methods = Methods.parse(settings.login_methods, "{}")
 
-    def account(email: str) -> str:
+    def account(email: str) -> AccountId:
         person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
         return signing_in.account_of(person, methods, "127.0.0.1", "demo")
 
     if not plane.catalogue_publisher.present().number:
         plane.catalogue_publisher.restore(_operator(), 0)
     owner = _actor(account(OWNER), OWNER)
-    if any(each.name == NAME for each in team.workspaces.memberships(owner.account)):
+    if any(each.name == NAME for each in team.workspaces.memberships(owner.account_id)):
         return
     workspace = team.workspaces.found(owner, NAME).id
-    acting = _actor(owner.account, OWNER, workspace)
+    acting = _actor(owner.account_id, OWNER, workspace)
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)
@@ -81,24 +81,19 @@ def main() -> None:
     sys.stdout.write(json.dumps({"workspace": workspace}) + "\n")
 
 
-def _operator() -> Any:
-    from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-
+def _operator() -> Actor:
     return Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR, name="demo", correlation_id="demo")
 
 
-def _actor(account: str, email: str, workspace: str = "") -> Any:
-    from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-    from opencode_cloud.contracts.permissions import Role
-
+def _actor(account_id: AccountId, email: str, workspace_id: WorkspaceId | None = None) -> Actor:
     return Actor(
-        kind=ActorKind.MEMBER if workspace else ActorKind.ACCOUNT,
+        kind=ActorKind.MEMBER if workspace_id else ActorKind.ACCOUNT,
         credential=Credential.SESSION,
-        id=account,
+        id=account_id,
         name=email,
-        account_id=AccountId(account),
-        workspace_id=WorkspaceId(workspace),
-        role=Role.OWNER if workspace else "",
+        account_id=account_id,
+        workspace_id=workspace_id or WorkspaceId(""),
+        role=Role.OWNER if workspace_id else "",
         address="127.0.0.1",
         correlation_id="demo",
     )

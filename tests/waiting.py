@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,6 +31,15 @@ async def until_async(probe: Callable[[], T], seconds: float = PATIENCE) -> T:
     """Do as :func:`until` does, without blocking the event loop."""
     deadline = time.monotonic() + seconds
     while not (found := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} seconds; the last value was {found!r}"
+        await asyncio.sleep(PAUSE)
+    return found
+
+
+async def until_awaited(probe: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
+    """Do as :func:`until_async` does, with a probe that is awaited."""
+    deadline = time.monotonic() + seconds
+    while not (found := await probe()):
         assert time.monotonic() < deadline, f"not within {seconds:g} seconds; the last value was {found!r}"
         await asyncio.sleep(PAUSE)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import os
@@ -25,7 +24,7 @@ from opencode_cloud.policies.validation import form_faults
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
 from tests.upstreams.world import PROVIDER, World
-from tests.waiting import PATIENCE, until
+from tests.waiting import PATIENCE, until, until_awaited
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -167,9 +166,11 @@ async def test_the_gateway_reads_a_new_version_behind_its_back(
     before = await reader.current()
     assert before.find("scripted-alias") is before.models["scripted-chat"]
     published = shelf.publish(**{f"m-{secrets.token_hex(4)}": shelf.model("New")})
-    async with asyncio.timeout(PATIENCE):
-        while (await reader.current()).version != published:
-            pass
+
+    async def is_read() -> bool:
+        return (await reader.current()).version == published
+
+    await until_awaited(is_read)
     await dynamodb.close()
     shelf.publish()
 

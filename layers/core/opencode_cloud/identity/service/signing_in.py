@@ -53,7 +53,7 @@ class SigningIn:
         self._workspaces = workspaces
         self._invitations = invitations
 
-    def account_of(self, person: VerifiedPerson, methods: Methods, address: str, correlation_id: str) -> str:
+    def account_of(self, person: VerifiedPerson, methods: Methods, address: str, correlation_id: str) -> AccountId:
         """Return the id of the account that ``person`` signs in to. The first sign-in makes it.
 
         An account is found by the login, else by the verified address without regard to case. A new person without an
