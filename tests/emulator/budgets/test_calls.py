@@ -151,7 +151,7 @@ async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench, mo
 
     assert refused.value.status == 402
     assert refused.value.code == "budget_exhausted"
-    text = "The monthly budget of intern@example.com is used up: $20.00 of $20.00 used. It begins anew on 1 "
+    text = "The monthly budget of intern@example.com is used up: $20.00 of $20.00 used. It resets on 1 "
     assert refused.value.message.startswith(text)
     said = dict(refused.value.details)
     assert said.pop("resets_at").endswith("-01T00:00:00Z")

@@ -24,13 +24,13 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
         (
             shortage(1, 20 * DOLLAR),
             "The monthly budget of intern@example.com is used up: $20.00 of $20.00 used. "
-            "It begins anew on 1 December 2026, 00:00 UTC.",
+            "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
             shortage(DOLLAR, 19 * DOLLAR + 1, DOLLAR // 4),
             "The monthly budget of intern@example.com is too low for this call, which may take up to $1.00: "
             "$19.0000 of $20.00 used, $0.25 held back by calls under way. "
-            "It begins anew on 1 December 2026, 00:00 UTC.",
+            "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
             shortage(DOLLAR, 15 * DOLLAR, 5 * DOLLAR),
@@ -45,7 +45,7 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
         (
             shortage(1, 3, limit=3, unit=Unit.REQUESTS, period=Period.MINUTE, scope=Scope.KEY, name="ci"),
             "The limit of requests per minute of ci is used up: 3 of 3 requests used. "
-            "It begins anew on 1 December 2026, 00:00 UTC.",
+            "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
             shortage(1, 25 * DOLLAR, limit=25 * DOLLAR, scope=Scope.BALANCE, period=Period.TOTAL, name="Acme"),
@@ -53,7 +53,7 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
         ),
         (
             shortage(1, 0, limit=0, scope=Scope.KEY, name="ci"),
-            "The monthly budget of ci is used up: $0.00 of $0.00 used. It begins anew on 1 December 2026, 00:00 UTC.",
+            "The monthly budget of ci is used up: $0.00 of $0.00 used. It resets on 1 December 2026, 00:00 UTC.",
         ),
     ],
 )

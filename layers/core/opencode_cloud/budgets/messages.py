@@ -95,8 +95,8 @@ def _ends(shortage: Shortage) -> str:
     resets_at = shortage.counter.resets_at
     if resets_at is None:
         balance = shortage.counter.budget.scope is Scope.BALANCE
-        return "It must be topped up first." if balance else "It does not begin anew; an admin can raise it."
-    return f"It begins anew on {datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC."
+        return "It must be topped up first." if balance else "It does not reset; an admin can raise it."
+    return f"It resets on {datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC."
 
 
 def _capital(text: str) -> str:

@@ -283,7 +283,7 @@ def moment(text: str) -> int:
     """Parse an RFC 3339 date with an offset to seconds since the epoch; raises ValueError for anything else."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None or found.microsecond or found.year < FIRST_YEAR:
-        raise ValueError("this is no date of ours")
+        raise ValueError("write an RFC 3339 date with an offset, in whole seconds")
     return int(found.timestamp())
 
 

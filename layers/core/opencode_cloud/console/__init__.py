@@ -1,1 +1,1 @@
-"""Pages on which members see and run their workspaces: what the API offers, for people with a browser."""
+"""The console: pages on which members view and manage their workspaces in a browser."""

@@ -1,4 +1,4 @@
-"""The parts that all pages of a workspace share: check of rights, forms, messages."""
+"""The parts that all pages of a workspace share: permission checks, forms and messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = "/console"
 WORKSPACE = f"{ROOT}/<workspace_id>"
-_WORKSPACE = 2  # /console/{workspace}: the part of the path, from 0 before the first slash
+_WORKSPACE = 2  # index of the id in "/console/{workspace}".split("/")
 
 DONE = {
     "invited": "Invitation sent.",
@@ -49,13 +49,13 @@ DONE = {
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One request to a page of a workspace, by somebody who may open it."""
+    """One request to a page of a workspace, by a member with the page's permission."""
 
     actor: Actor
     workspace: KnownWorkspace
     event: http_events.Event
     page: ConsolePage
-    """The page of the menu that the request belongs to."""
+    """The menu page that the request belongs to."""
     form: Form = field(default_factory=Form)
     """The submitted form; empty for a GET."""
     words: str = ""
@@ -65,20 +65,20 @@ class PageRequest:
 
     @property
     def base(self) -> str:
-        """The address of the workspace's pages."""
+        """The path of the workspace's pages, without a slash at the end."""
         return f"{ROOT}/{self.workspace.id}"
 
     @property
     def failed(self) -> bool:
-        """Whether a form was sent that could not be used, and is shown again."""
+        """True when a submitted form was refused and is shown again."""
         return bool(self.words)
 
     def may(self, permission: str) -> bool:
-        """Tell whether the actor's role includes a permission. For what is shown: services and entrances check."""
+        """Tell whether the actor's role includes a permission. Use it only for display: services check again."""
         return self.actor.may(Permission(permission))
 
     def query(self, name: str) -> str:
-        """Return a parameter of the address."""
+        """Return a query parameter, stripped."""
         return http_events.query(self.event, name).strip()
 
 
@@ -86,7 +86,7 @@ Handler = Callable[..., Response[str]]
 
 
 class ConsoleApp:
-    """Serves pages: each route declares the permission that it takes, which is what is checked."""
+    """Serves pages. Each route declares the permission that it needs, and the app checks it."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class ConsoleApp:
         note_use: Callable[[SessionId], None],
         public_url: str,
     ) -> None:
-        """``note_use`` is told which sessions are used."""
+        """``note_use`` receives the id of each session that is used."""
         self._access = access
         self._key = deployment_key
         self._note_use = note_use
@@ -104,11 +104,11 @@ class ConsoleApp:
         """The pages of a workspace, in the order of the menu."""
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
-        """Add pages to ``app`` from now on."""
+        """Use ``app`` for all routes that are added later."""
         self._resolver = app
 
     def add(self, page: ConsolePage, handler: Handler) -> PageRoutes:
-        """Add a page to the menu, answered by ``handler``; return what adds further routes that belong to it."""
+        """Add a page to the menu, served by ``handler``. Return an object that adds further routes to the page."""
         self.menu.append(page)
         routes = PageRoutes(self, page)
         routes.get(page.path, handler, page.permission)
@@ -116,11 +116,11 @@ class ConsoleApp:
 
     @property
     def event(self) -> http_events.Event:
-        """The request that is being answered."""
+        """The current request."""
         return self._resolver.current_event.raw_event
 
     def get(self, page: ConsolePage, path: str, handler: Handler, permission: Permission) -> None:
-        """Add a GET at ``path`` under the workspace's address; ``handler`` takes the request and the path's ids."""
+        """Add a GET at ``path`` below the workspace's path; ``handler`` takes the request and the path's ids."""
 
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
             return handler(self._page_request(page, workspace_id, permission), **ids)
@@ -128,7 +128,7 @@ class ConsoleApp:
         self._resolver.get(WORKSPACE + path)(enter)
 
     def post(self, page: ConsolePage, path: str, handler: Handler, permission: Permission, back: Handler) -> None:
-        """Add what a form does; where that is refused, ``back`` shows the form's page again, with the reason."""
+        """Add the POST of a form. When it is refused, ``back`` shows the form's page again, with the reason."""
 
         def enter(workspace_id: WorkspaceId, **ids: str) -> Response[str]:
             if not requests.same_origin(self.event):
@@ -149,13 +149,13 @@ class ConsoleApp:
         return found
 
     def page(self, request: PageRequest, template: str = "", **values: Any) -> Response[str]:
-        """Answer with a page of the workspace; without ``template`` with that of the menu's page."""
+        """Answer with a page of the workspace. The default template is the one of the menu page."""
         done = "" if request.failed else DONE.get(request.query("done"), "")
         frame = {"request": request, "base": request.base, "may": request.may, "menu": self.menu, "done": done}
         return self.plain_page(template or request.page.template, request.actor, request.status, **frame, **values)
 
     def plain_page(self, template: str, person: Actor, status: int = HTTPStatus.OK, **values: Any) -> Response[str]:
-        """Answer with a page for somebody who is signed in; ``token(action)`` writes the tokens of its forms."""
+        """Answer with a page for a signed-in person; in its template, ``token(action)`` returns a form token."""
         binder, key = requests.cookie(self.event, requests.SESSION_COOKIE), self._key()
 
         def token(action: str) -> str:
@@ -164,7 +164,7 @@ class ConsoleApp:
         return page(render(f"administration/{template}", person=person, token=token, **values), status=status)
 
     def base_url(self) -> str:
-        """Return the address of this deployment as the person's browser knows it."""
+        """Return the URL of this deployment as the browser requested it."""
         return http_events.base_url(self.event, self._public_url)
 
     def _credentials(self) -> Request:
@@ -193,7 +193,7 @@ class ConsoleApp:
 
 @dataclass(frozen=True, slots=True)
 class PageRoutes:
-    """Adds routes that belong to one page of the menu."""
+    """Adds routes that belong to one menu page."""
 
     app: ConsoleApp
     page: ConsolePage

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 LONGEST_ACTION = 64
 LONGEST_NAME = 254
 KINDS = ("member", "invitation", "key", "service_account", "policy", "configuration", "share", "workspace", "domain")
-"""Beginnings of actions that the page offers; others can be typed."""
+"""Prefixes of actions that the filter suggests. Other prefixes can be typed."""
 
 
 class AuditPages:
-    """Who changed what, for whom may know."""
+    """The audit trail of a workspace, for members with ``audit:read``."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/audit", "Audit", Permission.AUDIT_READ, "audit.html")
 
@@ -37,7 +37,7 @@ class AuditPages:
         self._app.add(self.PAGE, self.show)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET .../audit?action=member.*&actor=...``: the latest entries first."""
+        """``GET .../audit?action=member.*&actor=...``: entries, latest first."""
         action, actor = request.query("action")[:LONGEST_ACTION], request.query("actor")[:LONGEST_NAME]
         after = decode_cursor(request.query("cursor"), tuple[datetime, str])
         rows = self._reading.find(request.workspace.id, Filter(action=action, actor=actor), after, DEFAULT_LIMIT + 1)

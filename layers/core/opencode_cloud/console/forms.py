@@ -1,4 +1,4 @@
-"""What people type into forms, held against the same models as the bodies of the API."""
+"""Forms of the console, validated by the same models as the request bodies of the API."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ LARGEST_VERSION = 999_999_999
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form that was sent; those that are left out count as empty."""
+    """The fields of a submitted form. A missing field counts as empty."""
 
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     def one(self, name: str) -> str:
-        """Return a field's first value, without blanks around it and with line breaks as we write them."""
+        """Return a field's first value, stripped and with LF as line break."""
         values = self.fields.get(name, ())
         return values[0].strip().replace("\r\n", "\n") if values else ""
 
     def many(self, name: str) -> list[str]:
-        """Return all values of a field, as of boxes that are ticked."""
+        """Return all values of a field, such as those of check boxes."""
         return list(self.fields.get(name, ()))
 
     def lines(self, name: str) -> list[str]:
-        """Return the lines of a field that say something."""
+        """Return the non-empty lines of a field."""
         return [line.strip() for line in self.one(name).splitlines() if line.strip()]
 
     def version(self) -> int:
-        """Return the version that a form was made from; raises ``malformed_form`` (400)."""
+        """Return the version that the form was rendered from; raises ``malformed_form`` (400)."""
         text = self.one("version")
         if not text.isascii() or not text.isdigit() or int(text[:10]) > LARGEST_VERSION:
             raise BadRequest("malformed_form", "This form does not say which version it was made from. Reload it.")
@@ -47,7 +47,7 @@ class Form:
 
 
 class InvalidForm(Unprocessable):
-    """What was typed cannot be used; ``faults`` names each place."""
+    """The form has invalid values; ``faults`` names each field."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         named = "; ".join(f"{fault.path.strip('/') or 'the form'}: {fault.message}" for fault in faults)
@@ -56,7 +56,7 @@ class InvalidForm(Unprocessable):
 
 
 def read(event: http_events.Event) -> Form:
-    """Return the form in a request's body; raises ``malformed_form`` (400) for what is none."""
+    """Return the form in a request's body; raises ``malformed_form`` (400) if the body is not a form."""
     text = http_events.raw_body(event).decode(errors="replace")
     try:
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
@@ -65,7 +65,7 @@ def read(event: http_events.Event) -> Form:
 
 
 def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
-    """Return ``values`` as the API would take them; raises :class:`InvalidForm` (422)."""
+    """Validate ``values`` as the API would; raises :class:`InvalidForm` (422)."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -74,7 +74,7 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 def _fault(error: ErrorDetails) -> Fault:
     place, message = error["loc"], error["msg"].removeprefix("Value error, ")
-    if error["type"] == "string_pattern_mismatch":  # people who fill in forms read no regular expressions
+    if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
         name = place[-1]
         message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
     return Fault(path="".join(f"/{part}" for part in place), message=message)

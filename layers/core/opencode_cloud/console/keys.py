@@ -1,4 +1,4 @@
-"""The page of keys: one's own, for who manages keys all; and service accounts."""
+"""The page of keys and service accounts. With `key:manage` it shows all keys, else the actor's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import ServiceAccounts
 
 LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
-"""Days that a new key may live, as the form offers them."""
+"""Lifetimes of a new key that the form offers, in days."""
 SHOWN_MACHINES = 200
 SCOPES = {
     Scope.INFERENCE: "call models",
@@ -57,7 +57,7 @@ class KeyPages:
         post(f"{one}/enable", self.enable, manage, self.show)
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
-        """``GET .../keys``: the keys that the actor may see, the newest first; a form for another one."""
+        """``GET .../keys``: the keys that the actor may read, newest first, and a form for a new key."""
         after = decode_cursor(request.query("cursor"), tuple[str])
         own = request.query("own") == "1"
         rows = self._keys.of_workspace(
@@ -75,7 +75,7 @@ class KeyPages:
         )
 
     def create(self, request: PageRequest) -> Response[str]:
-        """``POST .../keys``: the new key is on the page that answers, and nowhere else."""
+        """``POST .../keys``: create a key. The secret is shown on the answer's page only."""
         form = request.form
         days = form.one("days")
         if days not in LIFETIMES:
@@ -103,7 +103,7 @@ class KeyPages:
         return self._app.page(request, "new_key.html", key=made)
 
     def ask_revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
-        """``GET .../keys/{key_id}/revoke``: what revoking means, and the button that does it."""
+        """``GET .../keys/{key_id}/revoke``: explain the effect of revoking and ask for confirmation."""
         found = self._keys.get(request.actor, request.workspace.id, key_id)
         return self._app.page(request, "revoke_key.html", key=found)
 

@@ -1,4 +1,4 @@
-"""The page of members: who is in, who is invited; inviting, giving roles, removing."""
+"""The page of members and invitations: list, invite, change roles, remove."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MemberPages:
         post(f"{invited}/revoke", self.revoke, Permission.MEMBER_INVITE, self.show)
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
-        """``GET .../members?search=...``: members and, for who may invite, open invitations."""
+        """``GET .../members?search=...``: members; also open invitations if the actor may invite."""
         place, search = request.workspace.id, request.query("search")[:LONGEST_SEARCH]
         after = decode_cursor(request.query("cursor"), tuple[str])
         rows = self._members.members_of(
@@ -65,7 +65,7 @@ class MemberPages:
         )
 
     def invite(self, request: PageRequest) -> Response[str]:
-        """``POST .../invitations``: mail an address a link."""
+        """``POST .../invitations``: mail an invitation."""
         wish = checked(NewInvitation, {"email": request.form.one("email"), "role": request.form.one("role")})
         self._invitations.invite(request.actor, request.workspace.id, wish.email, wish.role, base=self._app.base_url())
         return see(f"{request.base}/members?done=invited")
@@ -81,13 +81,13 @@ class MemberPages:
         return see(f"{request.base}/members?done=withdrawn")
 
     def change_role(self, request: PageRequest, member_id: MemberId) -> Response[str]:
-        """``POST .../members/{member_id}/role``: give another role."""
+        """``POST .../members/{member_id}/role``: change the role."""
         wish = checked(MemberChange, {"role": request.form.one("role")})
         self._members.change_role(request.actor, request.workspace.id, member_id, wish.role)
         return see(f"{request.base}/members?done=role")
 
     def ask_remove(self, request: PageRequest, member_id: MemberId) -> Response[str]:
-        """``GET .../members/{member_id}/remove``: what removing means, and the button that does it."""
+        """``GET .../members/{member_id}/remove``: explain the effect of removing and ask for confirmation."""
         found = self._members.get(request.workspace.id, member_id)
         return self._app.page(request, "remove_member.html", member=found)
 
@@ -97,7 +97,7 @@ class MemberPages:
         return see(ROOT if member_id == request.actor.id else f"{request.base}/members?done=removed")
 
     def _open(self, request: PageRequest) -> list[Invitation]:
-        """Return invitations that something can still be done about."""
+        """Return the invitations that can still be sent again or withdrawn."""
         find = self._invitations.of_workspace
         pending = find(request.workspace.id, state=InvitationState.PENDING, limit=SHOWN_INVITATIONS)
         return [*pending, *find(request.workspace.id, state=InvitationState.EXPIRED, limit=SHOWN_EXPIRED)]

@@ -1,4 +1,4 @@
-"""Where the console begins: one's workspaces, and what there is of one."""
+"""The start of the console: the list of workspaces, and a workspace's overview."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 MOST_COUNTED = 500
-"""Beyond this, a number on the overview is no longer exact: it is not worth reading every row."""
+"""Highest exact number on the overview, in rows. A higher count would cost too many reads."""
 
 
 class Overview:
-    """The pages before and at the top of a workspace."""
+    """The list of the person's workspaces, and the overview of one workspace."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("", "Overview", Permission.WORKSPACE_READ, "overview.html")
 
@@ -40,7 +40,7 @@ class Overview:
         self._app.add(self.PAGE, self.show)
 
     def mine(self) -> Response[str]:
-        """``GET /console``: on to the only workspace of who is signed in, else the list of theirs."""
+        """``GET /console``: list the person's workspaces; with only one, redirect to it."""
         person = self._app.person()
         found = self._access.memberships(person.account_id)
         if len(found) == 1:
@@ -48,7 +48,7 @@ class Overview:
         return self._app.plain_page("workspaces.html", person, workspaces=found)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET /console/{workspace_id}``: what there is, and how a machine gets it."""
+        """``GET /console/{workspace_id}``: counts of the workspace, and instructions for connecting a client."""
         policy = self._publisher.present(Versioned.POLICY, request.workspace.id)
         return self._app.page(
             request,
@@ -59,7 +59,7 @@ class Overview:
         )
 
     def _counts(self, request: PageRequest) -> list[tuple[str, str, str]]:
-        """Return what is counted: words, number, and the page that lists it."""
+        """Return label, number and page for each kind of row that the actor may read."""
         place, most = request.workspace.id, MOST_COUNTED + 1
         pending = InvitationState.PENDING
         countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [

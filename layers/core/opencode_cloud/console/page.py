@@ -1,4 +1,4 @@
-"""Pages of the console, as their modules declare them: the menu, the title and the check of rights follow."""
+"""Declarations of console pages. The menu, the title and the permission check use them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class ConsolePage:
     """A page in the menu of a workspace."""
 
     path: str
-    """Its address below that of the workspace."""
+    """The path below the path of the workspace."""
     label: str
-    """Its name in the menu and in the title."""
+    """The name in the menu and in the title."""
     permission: Permission
-    """A role needs it to see the page and its entry in the menu."""
+    """The permission that a role needs to see the page and its menu entry."""
     template: str
     """A file in ``web/templates/administration``."""

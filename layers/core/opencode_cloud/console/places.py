@@ -1,4 +1,4 @@
-"""Where in a text of JSON something stands, so that what is wrong with it can be said there."""
+"""Positions of values in a JSON text, so that a page can show each fault at its line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, cast
 from opencode_cloud.kit.json_documents import Fault
 
 AROUND = 2
-"""Lines that are shown before and after one with a fault."""
+"""Number of lines that are shown before and after a line with a fault."""
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a text as it is shown."""
+    """A line of a text, with its faults."""
 
     number: int
     text: str
@@ -25,12 +25,12 @@ class Line:
 
 
 def parse(text: str) -> Any:
-    """Return the JSON value that ``text`` writes; raises ``ValueError``. An object's name that comes twice is none."""
+    """Parse JSON; raises ``ValueError``, also for an object with a duplicate name."""
     return json.loads(text, object_pairs_hook=_unique)
 
 
 def excerpt(text: str, faults: Sequence[Fault]) -> list[Line]:
-    """Return the lines of a JSON text that have faults, with those around them."""
+    """Return the lines of a JSON text that have faults, with the lines around them."""
     starts = positions(text)
     at: dict[int, list[str]] = {}
     for fault in faults:
@@ -44,9 +44,9 @@ def excerpt(text: str, faults: Sequence[Fault]) -> list[Line]:
 
 
 def positions(text: str) -> dict[str, int]:
-    """Return where each value of a JSON text begins, by its JSON pointer; of an object's member, where its name does.
+    """Return the start of each value of a JSON text, by JSON pointer, as an offset in characters.
 
-    ``text`` must be JSON.
+    For an object's member it is the start of the name. ``text`` must be JSON.
     """
     found = {"": _skip(text, 0)}
     _walk(text, found[""], "", found)
@@ -54,7 +54,7 @@ def positions(text: str) -> dict[str, int]:
 
 
 def _walk(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
-    """Note where what lies in the value at ``at`` begins; return where the value ends."""
+    """Record the starts of all values inside the value at ``at``; return the end of that value."""
     if text[at] == "{":
         return _members(text, at + 1, pointer, found)
     if text[at] == "[":
@@ -82,7 +82,7 @@ def _elements(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
 
 
 def _next(text: str, at: int) -> int:
-    """Return where the next member begins, or where the bracket closes."""
+    """Return the start of the next member, or the position of the closing bracket."""
     at = _skip(text, at)
     return _skip(text, at + 1) if text[at] == "," else at
 
@@ -93,7 +93,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _line(text: str, starts: dict[str, int], pointer: str) -> int:
-    """Return the line of a place, or of the nearest place around it that is in the text."""
+    """Return the line of a value, or of its nearest parent that is in the text."""
     while pointer not in starts:
         pointer = pointer.rpartition("/")[0]
     return text.count("\n", 0, starts[pointer]) + 1

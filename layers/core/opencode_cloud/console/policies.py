@@ -1,4 +1,4 @@
-"""The pages of the policy and of the configuration document: what counts, a form to change it, and older versions."""
+"""The pages of the policy and of the configuration document: current version, form, and older versions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MANAGE = {Versioned.POLICY: Permission.POLICY_MANAGE, Versioned.CONFIGURATION: 
 
 
 class VersionPages(ABC):
-    """What both documents have: a list of versions, a page of each, and going back to it."""
+    """The pages that both documents have: the list of versions, one version, and restoring it."""
 
     PAGE: ClassVar[ConsolePage]
 
@@ -61,7 +61,7 @@ class VersionPages(ABC):
         routes.post(f"{one}/restore", self.restore, manage, self.version)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET .../{kind}``: the version that counts, as a form for who may change it, and the list of versions."""
+        """``GET .../{kind}``: the current version, as a form if the actor may change it, and the list of versions."""
         before = request.query("before")
         found = self.publisher.versions(
             self._kind, request.workspace.id, _number(before, self._kind) if before else None, DEFAULT_LIMIT + 1
@@ -76,13 +76,13 @@ class VersionPages(ABC):
         )
 
     def publish(self, request: PageRequest) -> Response[str]:
-        """``POST .../{kind}``: the next version."""
+        """``POST .../{kind}``: publish the next version."""
         read, (document, comment) = request.form.version(), self.typed(request.form)
         self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment)
         return see(f"{request.base}/{self._kind}?done=published")
 
     def version(self, request: PageRequest, version: str) -> Response[str]:
-        """``GET .../{kind}/versions/{version}``: an older version, and what has changed since."""
+        """``GET .../{kind}/versions/{version}``: an older version, and the changes since then."""
         number = _number(version, self._kind)
         present = self.publisher.present(self._kind, request.workspace.id)
         found = self.publisher.revision(self._kind, request.workspace.id, number)
@@ -97,7 +97,7 @@ class VersionPages(ABC):
         )
 
     def restore(self, request: PageRequest, version: str) -> Response[str]:
-        """``POST .../{kind}/versions/{version}/restore``: its contents as the next version."""
+        """``POST .../{kind}/versions/{version}/restore``: publish its contents as the next version."""
         comment = checked(Restoration, {"comment": request.form.one("comment")}).comment
         number, read = _number(version, self._kind), request.form.version()
         self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment)
@@ -105,15 +105,15 @@ class VersionPages(ABC):
 
     @abstractmethod
     def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
-        """Return what the form of the document shows: after a refusal, what was typed."""
+        """Return the values that the form shows: the current version, or the submitted values after a refusal."""
 
     @abstractmethod
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
-        """Return the document that was typed, and why; raises :class:`InvalidForm` (422)."""
+        """Return the submitted document and its comment; raises :class:`InvalidForm` (422)."""
 
 
 class PolicyPages(VersionPages):
-    """The policy, field by field."""
+    """The policy, as a form with one field for each rule."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/policy", "Policy", Permission.POLICY_READ, "policy.html")
 
@@ -139,7 +139,7 @@ class PolicyPages(VersionPages):
 
 
 class ConfigurationPages(VersionPages):
-    """The configuration document, as the text of a file."""
+    """The configuration document, as one JSON text."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage(
         "/configuration", "Configuration", Permission.CONFIGURATION_READ, "configuration.html"

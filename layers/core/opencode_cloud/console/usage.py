@@ -1,4 +1,4 @@
-"""The page of what was used: a month's total, its days, and who and what used most."""
+"""The usage page: a month's total, its days, and the models, members and keys with the highest cost."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 TOP = 10
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
-"""Before the first month that can be looked at."""
+"""The first month that can be shown."""
 BAR, HEIGHT = 10, 80
-"""Width of a day and height of the dearest one, in units of the drawing."""
+"""Width of a day's bar and height of the highest bar, in units of the drawing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day of the drawing."""
+    """The bar of one day."""
 
     x: int
     y: int
@@ -46,7 +46,7 @@ class Ranked:
 
 
 class UsagePages:
-    """What calls of a month used and cost: all of them, or the visitor's own."""
+    """The usage of a month: all calls, or only the actor's own without ``usage:read``."""
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html")
 
@@ -59,7 +59,7 @@ class UsagePages:
         self._app.add(self.PAGE, self.show)
 
     def show(self, request: PageRequest) -> Response[str]:
-        """``GET .../usage?month=2026-11``: a month, without the parameter the present one."""
+        """``GET .../usage?month=2026-11``: show a month, by default the current one."""
         since, until = month_of(request.query("month"))
         wanted = Selection(since=since, until=until)
         total = self._reading.total(request.actor, request.workspace.id, wanted)
@@ -92,26 +92,26 @@ class UsagePages:
 
 
 def month_of(word: str) -> tuple[datetime, datetime]:
-    """Return the first of the month ``YYYY-MM``, and of the one after it; of the present month for what is none."""
+    """Return the first days of the month ``YYYY-MM`` and of the next month. An invalid word means this month."""
     now = utc_now()
     try:
         since = datetime.fromisoformat(f"{word}-01")
     except ValueError:
         since = now
     since = min(max(since, FIRST), now).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    # The first of a month and 32 days more is in the next month, whatever its length.
+    # No month has more than 31 days, so 32 days after the first is always in the next month.
     return since, (since + timedelta(days=32)).replace(day=1)
 
 
 def bars(days: Sequence[Line], since: datetime, until: datetime) -> list[Bar]:
-    """Return the drawing of a month: a bar a day, the dearest one as high as the drawing."""
+    """Return a bar for each day of the month, scaled so that the highest cost fills the drawing."""
     costs = {line.start: line.sums.cost for line in days}
     most = max(costs.values(), default=0) or 1
     drawn: list[Bar] = []
     for number in range((until - since).days):
         day = since + timedelta(days=number)
         cost = costs.get(day, 0)
-        # What cost anything is to be seen.
+        # Any non-zero cost gets a visible bar.
         height = max(1, HEIGHT * cost // most) if cost else 0
         drawn.append(Bar(number * BAR, HEIGHT - height, height, f"{day:%Y-%m-%d}: {money.shown(cost)}"))
     return drawn

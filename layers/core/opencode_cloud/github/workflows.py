@@ -56,7 +56,7 @@ class WorkflowTokens:
         try:
             return self._keys.get_signing_key_from_jwt(token)
         except jwt.PyJWKClientConnectionError as error:
-            logger.exception("the issuer's keys could not be fetched anew")
+            logger.exception("the issuer's keys could not be fetched again")
             raise github_unavailable() from error
         except jwt.PyJWTError as error:
             raise _refuse(type(error).__name__) from error

@@ -1,14 +1,15 @@
-"""``Idempotency-Key`` on POST: who repeats a request gets the first answer, and nothing happens twice.
+"""``Idempotency-Key`` on POST: a repeated request gets the first answer and changes nothing.
 
-Powertools' idempotency was considered. It stores answers in clear, and answers of ours hold keys that exist nowhere
-else; it knows the function's argument, not who asks; and it leaves no room for a key that comes with each request. What
-is left of it would be one conditional write, so it is not used.
+Powertools' idempotency was considered and is not used. It stores answers in clear text, and some answers hold secret
+keys that are stored nowhere else. It reads only the function's argument, so it cannot separate callers. It does not
+support a key that comes with each request. Without these parts it would save only one conditional write.
 
-A record holds for a day. Its answer is sealed (AES-256-GCM) under a key derived from the deployment's key, the subject
-and the client's ``Idempotency-Key``, of which the table has only a hash: a dump of the table opens nothing.
+A record is valid for a day. Its answer is encrypted (AES-256-GCM) with a key derived from the deployment's key, the
+subject and the client's ``Idempotency-Key``. The table holds only a hash of that key, so a dump of the table does not
+reveal the answers.
 
-What it cannot do: a function killed after its change was committed and before its answer was stored leaves a record
-that is refused with 409 until its lease is over, and then executed again.
+A limit: a function can be killed after it commits its change and before it stores the answer. A retry then gets 409
+until the lease ends, and after that the request runs a second time.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
 HEADER = "idempotency-key"
 REPLAYED = "Idempotent-Replayed"
 LEASE_SECONDS = 30
-"""As long as an HTTP API waits for its function."""
+"""An HTTP API waits this long for its function."""
 
 Next = Callable[[APIGatewayHttpResolver], "Response[Any]"]
 _KEY = re.compile(r"[\x21-\x7e]{8,255}")
@@ -63,9 +64,9 @@ class Idempotency:
         Args:
             table: Name of the table ``sessions``.
             key: Returns the deployment's key.
-            subject: Returns who asks, by an id that outlives a token.
-            admit: Raises what the route itself would raise to somebody who may not enter it any more: a stored answer
-                that says anything is for nobody else.
+            subject: Returns the caller's id, which stays the same when the token changes.
+            admit: Raises the route's own error if the caller has lost access since the first request. It guards stored
+                answers that have a body.
         """
         self._table = table
         self._key = key
@@ -88,7 +89,7 @@ class Idempotency:
             try:
                 response: Response[Any] = next_middleware(app)
             except Exception:
-                # Nothing was changed, or nobody can tell: a retry with the same key must be let through.
+                # Either nothing was changed or the outcome is unknown, so a retry with the same key must be allowed.
                 record.forget()
                 raise
             record.finish(response)
@@ -107,7 +108,7 @@ class Idempotency:
         return _Record(
             table=self._table,
             pk=f"idempotency#{derive(key, 'idempotency-record', subject, client_key).hex()}",
-            # Bodies may hold secrets, so the table gets nothing that guesses could be tried against.
+            # Bodies may hold secrets. A plain hash would allow guesses to be checked, so this one is keyed.
             fingerprint=derive(
                 key, "idempotency-request", subject, client_key, *request, http_events.raw_body(event).hex()
             ).hex(),
@@ -151,7 +152,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
         found = row.get("Item")
         if found is not None and found["fingerprint"]["S"] != self.fingerprint:
             raise Unprocessable(
-                "idempotency_key_reused", "This `Idempotency-Key` came with another request before. Make a new one."
+                "idempotency_key_reused", "This `Idempotency-Key` was used for a different request. Use a new one."
             )
         if found is None or "answer" not in found:
             raise Conflict("idempotency_in_progress", "The request with this `Idempotency-Key` is still being served.")

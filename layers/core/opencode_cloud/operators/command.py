@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 SHARE_COMMANDS: Mapping[str, tuple[str, str]] = {
-    "show": ("GET", "show what is known of a share"),
+    "show": ("GET", "show a share"),
     "remove": ("DELETE", "remove a share for good"),
 }
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="default: $STAGE, else dev")
-    parser.add_argument("--url", help="the deployment's address; for shares, and for links in mails without a domain")
+    parser.add_argument("--url", help="the deployment's URL; for shares, and for links in mails without a domain")
     parser.add_argument(
         "--secret-arn",
         help=f"for shares: the stack's output AdminSecretArn; else ${SECRET_VARIABLE} is used",
@@ -70,61 +70,63 @@ def _parser() -> argparse.ArgumentParser:
 
 def _people(commands: Any) -> None:
     add = commands.add_parser
-    first = add("first-owner", help="on a fresh deployment: make the first account and its workspace, and mail them")
+    first = add(
+        "first-owner", help="on a fresh deployment: create the first account and its workspace, and send a mail"
+    )
     first.add_argument("--email", required=True)
     first.add_argument("--workspace", default="Team", help="name of the workspace (default: Team)")
     look = add("look-up", help="show a person or a workspace")
-    look.add_argument("subject", help="address, acc_... or wrk_...")
-    create = add("create-workspace", help="make a workspace; the owner gets an account if they have none")
+    look.add_argument("subject", help="email address, acc_... or wrk_...")
+    create = add("create-workspace", help="create a workspace; also creates an account if the owner has none")
     create.add_argument("--name", required=True)
-    create.add_argument("--owner", required=True, help="address")
-    key = add("create-key", help="make a service account with a key, which is shown this once")
+    create.add_argument("--owner", required=True, help="email address")
+    key = add("create-key", help="create a service account with a key; the key is shown only once")
     key.add_argument("--workspace", required=True, help="wrk_...")
     key.add_argument("--name", required=True)
     key.add_argument("--scopes", nargs="+", default=["inference"], choices=["inference", "usage", "admin"])
     for name in ("block", "unblock"):
-        blocked = add(name, help=f"{name} a person or a workspace; in force within seconds")
-        blocked.add_argument("subject", help="address, acc_... or wrk_...")
-    grant = add("grant", help="add to a workspace's prepaid balance, which bounds its calls from then on")
+        blocked = add(name, help=f"{name} a person or a workspace; takes effect within seconds")
+        blocked.add_argument("subject", help="email address, acc_... or wrk_...")
+    grant = add("grant", help="add to a workspace's prepaid balance; from then on the balance limits its calls")
     grant.add_argument("workspace", help="wrk_...")
     grant.add_argument("usd", type=_amount, help="dollars, such as 25 or -2.50")
-    grant.add_argument("--reason", required=True, help="for the audit trail")
-    grant.add_argument("--key", help="idempotency key: what was granted under it is not granted again")
-    project = add("project", help="bring what the other planes know to what the database says")
+    grant.add_argument("--reason", required=True, help="reason, for the audit trail")
+    grant.add_argument("--key", help="idempotency key: a second grant with the same key changes nothing")
+    project = add("project", help="rebuild the projections in DynamoDB from the database")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
-    known = add("well-known", help="show or publish what clients begin with after `opencode auth login`")
+    known = add("well-known", help="show or publish the initial configuration after `opencode auth login`")
     known.add_argument("--config", type=Path, help="publish this configuration (JSON)")
-    known.add_argument("--default", action="store_true", help="publish what a deployment begins with")
-    add("rotate-signing-key", help="let the next key sign access tokens; tokens signed before stay valid")
+    known.add_argument("--default", action="store_true", help="publish the default configuration")
+    add("rotate-signing-key", help="sign access tokens with the next key; existing tokens stay valid")
 
 
 def _catalogue(commands: Any) -> None:
     catalogue = commands.add_parser("catalogue", help="models, prices and routes: show, check and publish versions")
     add = catalogue.add_subparsers(dest="action", required=True).add_parser
     add("show", help="show the version in force: upstreams, models and their routes")
-    add("versions", help="list versions, the latest first")
+    add("versions", help="list versions, latest first")
     for action, purpose in (
-        ("check", "say what is wrong with a document, all at once"),
-        ("diff", "say what a document would change"),
-        ("publish", "say what a document changes, and put it in force within seconds"),
+        ("check", "list all errors in a document"),
+        ("diff", "show the changes that a document would make"),
+        ("publish", "show the changes of a document and publish it; takes effect within seconds"),
     ):
         command = add(action, help=purpose)
         command.add_argument("file", type=Path, help="the document (JSON, docs/catalogue.md)")
         if action == "publish":
-            command.add_argument("--comment", default="", help="kept with the version")
-    restore = add("restore", help="put an older version in force again, with the prices that have begun since")
+            command.add_argument("--comment", default="", help="stored with the version")
+    restore = add("restore", help="publish an older version again, with the prices that took effect since then")
     restore.add_argument("version", type=int)
-    export = add("export", help="write the document, to be edited, or published in another stage")
-    export.add_argument("version", type=int, nargs="?", help="default: the one in force")
+    export = add("export", help="print the document, for editing or for another stage")
+    export.add_argument("version", type=int, nargs="?", help="default: the version in force")
 
 
 def _usage(commands: Any) -> None:
-    usage = commands.add_parser("usage", help="bring the books of usage to what was settled")
+    usage = commands.add_parser("usage", help="correct the usage tables from the settled events")
     add = usage.add_subparsers(dest="action", required=True).add_parser
-    replay = add("replay", help="take a day's events in again; what is there stays")
+    replay = add("replay", help="ingest a day's events again; existing rows stay")
     replay.add_argument("day", help="UTC, such as 2026-11-25")
     replay.add_argument("--workspace", help="wrk_...; default: all")
-    reconcile = add("reconcile", help="compare a workspace's day as every night does, and mend what is missing")
+    reconcile = add("reconcile", help="run the nightly comparison for one day of a workspace, and add missing events")
     reconcile.add_argument("day", help="UTC, such as 2026-11-25")
     reconcile.add_argument("--workspace", help="wrk_...", required=True)
 

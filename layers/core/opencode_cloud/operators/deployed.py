@@ -49,5 +49,5 @@ class Deployed:
         found = self._session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"][0]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
         if "OperateFunctionName" not in outputs:
-            raise Refused(f"The stack {self._stack} has no function for operators: deploy it anew.")
+            raise Refused(f"The stack {self._stack} has no function for operators. Deploy it again.")
         return outputs["OperateFunctionName"]

@@ -244,7 +244,7 @@ class Operations:
         )
         found = find(unit.connection, subject)
         if found is None:
-            raise NotFound("account_not_found", "There is no account with this address or id.")
+            raise NotFound("account_not_found", "There is no account with this email address or id.")
         return found
 
     # --------------------------------------------------------------------------------------- changing
@@ -257,7 +257,7 @@ class Operations:
         with self._outbox.unit() as unit:
             if self._accounts.count(unit.connection):
                 raise Conflict(
-                    "not_fresh", "This deployment has people already. Use create-workspace with --owner for another."
+                    "not_fresh", "This deployment already has accounts. Use create-workspace with --owner instead."
                 )
             made = self._made(unit, actor, command.email, command.workspace)
             variables = {"workspace": command.workspace, "base": command.base}
@@ -267,12 +267,12 @@ class Operations:
     def _made(self, unit: Unit, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
         if "@" not in email:
-            raise BadRequest("invalid_address", "This is not an e-mail address.")
+            raise BadRequest("invalid_address", "This is not an email address.")
         account = self._accounts.by_email(unit.connection, email)
         if account is None:
             account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
             if account is None:
-                raise Conflict("account_exists", "Somebody has just made an account with this address. Try again.")
+                raise Conflict("account_exists", "An account with this email address has just been created. Try again.")
             unit.tell(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.created", None, account)
         workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
@@ -332,7 +332,7 @@ class Operations:
         before = self._signing_keys.active_now()
         others = following(self._signing_keys.ids, before)
         if not others:
-            raise Conflict("no_other_key", "This deployment has one signing key only: add another to the stack.")
+            raise Conflict("no_other_key", "This deployment has only one signing key. Add another one to the stack.")
         with self._outbox.unit() as unit:
             target = Target("signing_key", others[0])
             self._audit.record(

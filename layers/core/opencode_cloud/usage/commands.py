@@ -33,7 +33,7 @@ def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str
     """
     if command.action == "reconcile":
         if command.workspace_id is None:
-            raise BadRequest("invalid_command", "Name the workspace whose day is to be reconciled.")
+            raise BadRequest("invalid_command", "Give the id of the workspace to reconcile.")
         return {"drifts": reconciliation.check_day(command.workspace_id, datetime.combine(command.day, time()))}
     done = reconciliation.replay(command.day.isoformat(), command.workspace_id, command.after)
     return {"events": done.events, "new": done.new, "after": done.after}

@@ -68,7 +68,7 @@ class RefreshTokens:
         """Return the token that follows ``token``, which must be a token of this deployment."""
         match = _TOKEN.fullmatch(token)
         if match is None:
-            raise ValueError("only a token of ours has a successor")
+            raise ValueError("this deployment did not issue the token, so it has no successor")
         return self._write(SessionId(f"sid_{match[1]}"), base64url(derive(self._key(), "refresh-successor", token)))
 
     def session(self, token: str) -> str | None:
