@@ -95,7 +95,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """The region of Bedrock; None: the deployment's region."""
     timers: Timers = Timers()
     byok: bool = True
-    """Whether a workspace's own credential for this upstream replaces the platform's."""
+    """True if a workspace's own credential for this upstream replaces the platform's."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,9 +169,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str = ""
     """The encoding that counts prompts exactly (``o200k_base``); empty: the byte length is the upper bound."""
     sticky: bool = True
-    """Whether the calls of a session keep one upstream while it is healthy, to reuse its prompt cache."""
+    """True if the calls of a session keep one upstream while it is healthy, to reuse its prompt cache."""
     public: bool = False
-    """Whether anonymous calls may use it, if the stage allows anonymous calls."""
+    """True if anonymous calls may use it, when the stage allows anonymous calls."""
     listing: dict[str, msgspec.Raw] = {}
     """Further members of its entry in ``/api.json``, which clients show or depend on (modalities, dates)."""
 

@@ -34,7 +34,7 @@ PrivateProviders = Annotated[bool, "1 to allow providers and webhooks in private
 
 @dataclass(frozen=True, kw_only=True)
 class KnownPeopleSettings:
-    """Where a function looks up sessions, keys, members and policies."""
+    """Settings for reading sessions, keys, members and policies."""
 
     access_table: AccessTable
     sessions_table: SessionsTable
@@ -42,14 +42,14 @@ class KnownPeopleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessSettings(KnownPeopleSettings):
-    """Where a function finds people, and the keys that verify their access tokens."""
+    """Settings for finding people and the keys that verify their access tokens."""
 
     signing_keys: SigningKeyArns
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharesSettings:
-    """Where shares are stored."""
+    """Settings of the stores of shares."""
 
     shares_table: Annotated[str, "the name of the DynamoDB table of shares"]
     shares_bucket: Annotated[str, "the name of the S3 bucket of large share records and snapshots"]

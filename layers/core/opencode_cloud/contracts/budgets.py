@@ -62,7 +62,7 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """The name of the subject in messages: an address, or a name."""
     alerts: bool = True
-    """Whether people are notified when much of the budget is used."""
+    """True if people are notified when much of the budget is used."""
 
     @property
     def watched(self) -> bool:

@@ -75,7 +75,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     byok: bool = False
     tokens: Tokens = Tokens()
     estimated: bool = False
-    """Whether the upstream never reported usage, so that the gateway counted the tokens itself."""
+    """True if the upstream never reported usage, so that the gateway counted the tokens itself."""
     cost: int = 0
     """The cost by the price in force at the call's arrival, regardless of the payer."""
     charged: int = 0

@@ -57,11 +57,11 @@ class UpstreamTarget:
     secret: str
     """The key to send. Empty: the server needs none, or (Bedrock) the gateway's role signs the request."""
     byok: bool = False
-    """Whether the credential is the workspace's own, which then pays the provider itself."""
+    """True if the credential is the workspace's own; then the workspace pays the provider directly."""
 
 
 class Failure(StrEnum):
-    """Why an attempt failed."""
+    """The reason for which an attempt failed."""
 
     UNREACHABLE = "unreachable"
     """No connection, or the connection broke before an answer began."""
@@ -106,7 +106,7 @@ class AttemptFailed(Exception):
 
     @property
     def passes(self) -> bool:
-        """Whether the same upstream may answer on a later attempt."""
+        """True if the same upstream may answer on a later attempt."""
         return self.failure in {Failure.BUSY, Failure.BROKEN, Failure.UNREACHABLE}
 
 
@@ -122,7 +122,7 @@ class Interrupted(BadGateway):
     def __init__(self, code: str, message: str, *, client_informed: bool) -> None:
         super().__init__(code, message)
         self.client_informed = client_informed
-        """Whether an error event was already sent to the client."""
+        """True if an error event was already sent to the client."""
 
 
 class GatewayTimeout(ServiceError):

@@ -23,7 +23,7 @@ class Outward:
     """Sends requests. A name is resolved once, and the checked address is called. Redirects are not followed."""
 
     def __init__(self, *, private: bool) -> None:
-        """With ``private``, allow calls to addresses of private networks."""
+        """``private`` allows calls to addresses of private networks."""
         self._private = private
 
     def request(

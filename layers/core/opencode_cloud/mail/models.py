@@ -87,4 +87,4 @@ class SentEvent(msgspec.Struct, frozen=True):
     state: MailState
     reason: str = ""
     suppress: bool = False
-    """Whether to suppress the address: it is dead, or its owner wants no mail."""
+    """True if the address must be suppressed: it does not exist, or its owner wants no mail."""

@@ -244,7 +244,7 @@ class Operations:
         )
         found = find(unit.connection, subject)
         if found is None:
-            raise NotFound("account_not_found", "There is no account with this email address or id.")
+            raise NotFound("account_not_found", "There is no account with this e-mail address or id.")
         return found
 
     # --------------------------------------------------------------------------------------- changing
@@ -267,12 +267,12 @@ class Operations:
     def _made(self, unit: Unit, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
         if "@" not in email:
-            raise BadRequest("invalid_address", "This is not an email address.")
+            raise BadRequest("invalid_address", "This is not an e-mail address.")
         account = self._accounts.by_email(unit.connection, email)
         if account is None:
             account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
             if account is None:
-                raise Conflict("account_exists", "An account with this email address has just been created. Try again.")
+                raise Conflict("account_exists", "An account with this e-mail address was just created. Try again.")
             unit.tell(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.created", None, account)
         workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)

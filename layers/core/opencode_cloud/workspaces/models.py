@@ -36,7 +36,7 @@ class Workspace(ApiModel):
 
     @property
     def alive(self) -> bool:
-        """Whether the workspace is neither blocked nor deleted."""
+        """True if the workspace is neither blocked nor deleted."""
         return self.deleted_at is None and self.blocked_at is None
 
 
@@ -104,7 +104,7 @@ class Invitation(ApiModel):
     delivery: Delivery | None = None
     """Delivery state of the last mail."""
     delivery_reason: str = ""
-    """Why the last mail could not be delivered."""
+    """The reason for which the last mail could not be delivered."""
 
 
 class OwnInvitation(ApiModel):

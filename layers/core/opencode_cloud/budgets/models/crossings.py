@@ -24,12 +24,12 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """A percentage of the limit."""
     used: int
     refused: bool
-    """Whether a call was refused. A refusal counts as 100 %, regardless of ``used``."""
+    """True if a call was refused. A refusal counts as 100 %, regardless of ``used``."""
     starts_at: int
     """Start of the window, in seconds since the epoch."""
     resets_at: int | None
     at: int
-    """When the crossing was detected, in seconds since the epoch."""
+    """Time at which the crossing was detected, in seconds since the epoch."""
 
 
 def mark(budget: KnownBudget, threshold: int) -> str:

@@ -39,7 +39,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     key: str
     amount: int
     spent: bool
-    """Whether it counted as spent at once (requests). It is released only if the call never took place."""
+    """True if the amount counted as spent at once (requests). It is released only if the call never took place."""
 
 
 class Kept(msgspec.Struct, frozen=True):

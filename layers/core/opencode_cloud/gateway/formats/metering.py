@@ -28,9 +28,9 @@ class StreamMeter(ABC):
         self.tokens: Tokens | None = None
         """Usage as the upstream last reported it; None: it has not."""
         self.complete = False
-        """Whether the event that ends the format's streams was read."""
+        """True once the event that ends the format's streams was read."""
         self.ending = False
-        """Whether the upstream said why it ended. Some servers send nothing after that."""
+        """True once the upstream named the reason of the end. Some servers send nothing after that."""
         self.fault: UpstreamFault | None = None
         self.generated: int = 0
         """UTF-8 bytes of generated text, arguments and reasoning."""

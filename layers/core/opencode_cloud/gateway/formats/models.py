@@ -40,7 +40,7 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     """An error that an upstream reported."""
 
     status: int
-    """As HTTP has it; for an error within a stream, what it would have been."""
+    """The HTTP status. For an error within a stream it is the status that an answer would have had."""
     code: str = ""
     type: str = ""
     message: str = ""
@@ -73,7 +73,7 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool = False
     max_output: int | None = None
-    """In tokens, for each answer."""
+    """Limit in tokens, for each answer."""
     answers: int = 1
     """Number of answers generated for this prompt."""
     images: int = 0
@@ -86,7 +86,7 @@ class ParsedRequest(msgspec.Struct, frozen=True, kw_only=True):
     tier: str = ""
     """A service tier that costs more than the standard one."""
     usage_wanted: bool = True
-    """Whether the client expects usage at the end of a stream."""
+    """True if the client expects usage at the end of a stream."""
     document: dict[str, Any] = {}
     """The decoded body."""
 
@@ -157,7 +157,7 @@ class ReasoningBlock(msgspec.Struct, frozen=True, kw_only=True):
     signature: str = ""
     """Opaque: a signature, encrypted content, or a thought signature, by ``origin``."""
     redacted: bool = False
-    """Whether only ``signature`` exists, without text."""
+    """True if there is only ``signature``, without text."""
     id: str = ""
 
 
@@ -182,7 +182,7 @@ class ToolDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(StrEnum):
-    """Whether the model may, must or must not call tools."""
+    """The rule for tool calls: allowed, required or forbidden."""
 
     AUTO = "auto"
     NONE = "none"
@@ -206,14 +206,14 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
-    """How much the model should think."""
+    """The amount of thinking that the client requests."""
 
     effort: str = ""
     """``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh`` or ``max``; empty: the model's own."""
     budget: int | None = None
-    """In tokens, if the client set it so."""
+    """Budget in tokens, if the client set one."""
     shown: bool = False
-    """Whether the client wants to see the reasoning, or a summary of it."""
+    """True if the client wants to see the reasoning, or a summary of it."""
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +241,7 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stop(StrEnum):
-    """Why an answer ended."""
+    """The reason for which an answer ended."""
 
     END = "end"
     LENGTH = "length"

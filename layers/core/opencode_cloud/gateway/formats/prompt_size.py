@@ -95,7 +95,7 @@ def _is_name(key: str, value: object) -> bool:
 
 
 def _is_payload(key: str, value: object, members: dict[str, Any]) -> bool:
-    """Whether a member is the base64 of a picture or file; these are counted by number."""
+    """Tell whether a member is the base64 of a picture or file; these are counted by number."""
     if key == "data":
         kind = members.get("type")
         return kind == "base64" or (kind is None and not _KINDS.isdisjoint(members))

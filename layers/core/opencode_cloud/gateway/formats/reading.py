@@ -39,7 +39,7 @@ class Node:
         return type(self)(self.raw(key), f"{self.path}.{key}" if self.path else key)
 
     def present(self) -> bool:
-        """Whether the value is there."""
+        """True if the value is present."""
         return self.value is not None
 
     def members(self) -> dict[str, Any]:

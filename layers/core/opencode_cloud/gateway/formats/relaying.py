@@ -49,7 +49,7 @@ class StreamRelay(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has its proper end."""
+        """True if the answer has its proper end."""
         ...
 
     @property
@@ -64,7 +64,7 @@ class StreamRelay(Protocol):
 
     @property
     def garbage(self) -> bool:
-        """Whether the upstream sent bytes that are not in its format. Nothing after them is passed on."""
+        """True if the upstream sent bytes that are not in its format. The relay passes on nothing after them."""
         ...
 
     @property
@@ -116,7 +116,7 @@ class PassThrough(_Relay):
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has its proper end."""
+        """True if the answer has its proper end."""
         return self._meter.complete and self._meter.fault is None
 
     @property
@@ -188,7 +188,7 @@ class Conversion(_Relay):
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has its proper end."""
+        """True if the answer has its proper end."""
         return self._reader.complete
 
     @property

@@ -38,7 +38,7 @@ def unseal(text: str) -> ReasoningBlock | None:
 
 
 def is_sealed(text: object) -> bool:
-    """Whether a value is a string that only the gateway can open."""
+    """Tell whether a value is a string that only the gateway can open."""
     return isinstance(text, str) and text.startswith(MARK)
 
 

@@ -26,7 +26,7 @@ class StreamReader(Protocol):
 
     tokens: Tokens | None
     complete: bool
-    """Whether the event that ends the format's streams was read."""
+    """True once the event that ends the format's streams was read."""
     fault: UpstreamFault | None
 
     def read(self, data: bytes) -> Iterable[Event]:

@@ -65,7 +65,7 @@ class WireFormat:
     The second argument is the upstream's name of the model. An empty result: the body is sent as it is.
     """
     requires_output_limit: bool
-    """Whether upstreams refuse a request that sets no limit for the answer."""
+    """True if upstreams refuse a request that sets no limit for the answer."""
     read_request: Callable[[Node], ModelRequest]
     """Reads a request; also raises :class:`Malformed` for what no other format can express."""
     write_request: Callable[[ModelRequest, str], dict[str, Any]]

@@ -44,7 +44,7 @@ class CallState:
     target: UpstreamTarget | None = None
     attempts: int = 0
     accepted: bool = False
-    """Whether an upstream has begun to answer: from then on the call has used tokens."""
+    """True once an upstream has begun to answer: from then on the call has used tokens."""
     reported: Tokens | None = None
     """Usage as the upstream reported it."""
     generated: int = 0

@@ -30,10 +30,10 @@ SETTLEMENT = Backoff(first=1.0, longest=8.0, attempts=5)
 
 
 class Sink(Protocol):
-    """Where an answer goes: the client's connection."""
+    """The client's connection, which receives the answer."""
 
     begun: bool
-    """Whether status and headers are sent."""
+    """True once status and headers are sent."""
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""

@@ -41,7 +41,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The address of GitHub or of an Enterprise Server."""
     api_url: str = "https://api.github.com"
     trust_email: bool = False
-    """Whether the issuer is the authority over its addresses and does not send ``email_verified`` (Entra)."""
+    """True if the issuer is the authority over its addresses and does not send ``email_verified`` (Entra)."""
     enabled: bool = True
 
     @property

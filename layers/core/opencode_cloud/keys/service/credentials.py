@@ -39,7 +39,7 @@ class Credentials:
         *,
         private: bool = False,
     ) -> None:
-        """With ``private``, accept providers in private networks."""
+        """``private`` accepts providers in private networks."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Credential](

@@ -19,7 +19,7 @@ class ProviderClient:
     """Calls the APIs of model providers."""
 
     def __init__(self, *, private: bool) -> None:
-        """With ``private``, allow calls to addresses of private networks."""
+        """``private`` allows calls to addresses of private networks."""
         self._outward = Outward(private=private)
 
     def check(self, provider: Provider, base_url: str | None, secret: str) -> CheckResult:

@@ -71,7 +71,7 @@ class Invitations:
         *,
         check_domains: bool = True,
     ) -> None:
-        """With ``check_domains``, ask DNS whether the domain of an invited address accepts mail."""
+        """``check_domains`` asks DNS whether the domain of an invited address accepts mail."""
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Invitation](

@@ -362,13 +362,13 @@ def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, 
 
 
 def _is_adaptive(model: str) -> bool:
-    """Whether a model decides by itself how long it thinks: Claude from 4.6 on. The later ones refuse budgets."""
+    """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
     found = _VERSION.search(model)
     return found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 6)
 
 
 def _unsigned_call(messages: tuple[Turn, ...]) -> bool:
-    """Whether the last turn of the assistant calls tools without the thoughts that Anthropic wants back with these."""
+    """Tell whether the assistant's last turn calls tools without the thoughts that Anthropic requires with them."""
     last = next((message for message in reversed(messages) if message.role == "assistant"), None)
     if last is None or messages[-1].role == "assistant":
         return False
