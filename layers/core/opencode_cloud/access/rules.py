@@ -76,6 +76,7 @@ def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_
         name=(person.email if person else "") if member else machine.name if machine else "",
         account_id=key.account_id,
         workspace_id=key.workspace_id,
+        # A service account has the role admin, and its keys' scopes narrow it (contracts/permissions.py).
         role=member.role if member else Role.ADMIN,
         key_id=key.id,
         scopes=key.scopes,
@@ -99,6 +100,7 @@ def authenticate_person(
 
     Raises ``login_required`` (401) when the person is blocked, or the session belongs to another person.
     """
+    # A token names a person and a session. Both are read at once, so check here that they belong together.
     if account is None or account.id != session.account_id:
         raise login_required()
     return Actor(
@@ -153,5 +155,6 @@ def _is_within(networks: Iterable[str] | None, address: str) -> bool:
     try:
         client = ipaddress.ip_address(address)
     except ValueError:
+        # An address that is not readable must not pass a restriction.
         return False
     return any(client in ipaddress.ip_network(network, strict=False) for network in networks)

@@ -71,6 +71,7 @@ class Outbox:
                 # Last, and before the commit: from here on the messages are relayed even if this process dies.
                 self._store.wake(WakeUp(TransactionId(transaction), now_seconds()))
         if unit.messages:
+            # After the commit, because the relay reads the committed state.
             self._relay_now(TransactionId(transaction))
 
     def _relay_now(self, transaction_id: TransactionId) -> None:
@@ -82,6 +83,7 @@ class Outbox:
     def relay(self, transaction_id: TransactionId) -> bool:
         """Relay the pending messages of a transaction; return False when it is not, or not yet, committed."""
         messages = self._store.of_transaction(transaction_id)
+        # The committing process or an earlier wake-up may have relayed some of them.
         self._relay_pending([message for message in messages if not message.relayed])
         return bool(messages)
 
@@ -113,6 +115,7 @@ class Outbox:
     def _relay_pending(self, messages: Sequence[Message]) -> None:
         if messages:
             self._relay(messages)
+            # Mark after relaying: a crash in between relays again, which is harmless (docs/decisions/015).
             self._store.mark_relayed([message.id for message in messages])
 
 

@@ -117,6 +117,7 @@ class Access:
         row = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
         key = rules.check_key(request, row, now_seconds())
         actor = rules.authenticate_key(request, key, self._store.holder(key), workspace_id)
+        # A check by proof repeats an earlier check, so it is not a use of its own.
         if self._uses is not None and not proven:
             self._uses.note(key.id)
         return actor

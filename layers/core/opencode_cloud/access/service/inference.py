@@ -81,6 +81,7 @@ class InferenceAccess:
         if claims is None:
             raise login_required()
         account, session = str(claims.get("sub", "")), str(claims.get("sid", ""))
+        # The claims only locate the rows. The rows decide.
         places = [Place(Kind.ACCOUNT, account)]
         if workspace_id:
             places += [Place(Kind.MEMBER, "", workspace_id, AccountId(account)), *_of_workspace(workspace_id)]
@@ -99,6 +100,7 @@ class InferenceAccess:
         try:
             key = rules.check_key(request, key, now_seconds())
         except Unauthorized:
+            # A refused key must not take a place from keys in use.
             self._holders.pop(digest, None)
             raise
         person = rows.account(key.account_id) if key.account_id else None

@@ -62,6 +62,7 @@ class Projection:
         """Update the rows of ``places`` to the present state."""
         ordered = sorted(set(places))
         for start in range(0, len(ordered), AT_ONCE):
+            # Write after the transaction has ended: versions order the writes, so no lock is needed.
             parallel_map(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
 
     def _read(self, places: Sequence[Place]) -> list[tuple[Place, Known | None, int]]:
@@ -102,4 +103,5 @@ class Projection:
 
 def stripe(place: Place) -> int:
     """Return the stripe of the row of ``place``."""
+    # Unlike hash(), crc32 gives the same stripe in every process.
     return zlib.crc32("/".join(place.row).encode()) % STRIPES

@@ -46,9 +46,11 @@ class ProjectionStore:
         """
         table, now = projection_versions, time.time_ns() // 1000
         wanted = table.c.stripe.in_(stripes)
+        # The clock keeps versions growing after a restore from a backup; + 1 orders writers within a microsecond.
         connection.execute(table.update().where(wanted).values(version=func.greatest(table.c.version + 1, now)))
         found = self._versions(connection, stripes)
         for stripe in sorted(set(stripes) - set(found)):
+            # A concurrent writer may insert the same stripe. Both then lock the one row.
             connection.execute(table.insert().prefix_with("IGNORE"), {"stripe": stripe, "version": 0})
         if len(found) < len(set(stripes)):
             return self.lock(connection, stripes)
@@ -80,9 +82,11 @@ class ProjectionStore:
         pk, sk = place.row
         row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}
         if known is None:
+            # A day is longer than any writer with an older state can run.
             row["ttl"] = {"N": str(now_seconds() + DAY_SECONDS)}
         else:
             row["value"] = {"S": msgspec.json.encode(known).decode()}
+            # Expired keys are refused by `expires_at`. The TTL only cleans up.
             if isinstance(known, KnownKey) and known.expires_at is not None:
                 row["ttl"] = {"N": str(known.expires_at + DAY_SECONDS)}
         return conditional_write(

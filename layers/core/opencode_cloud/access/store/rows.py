@@ -105,6 +105,7 @@ class AccessStore:
         keys = [(f"workspace#{member.workspace_id}", "WORKSPACE") for member in members]
         rows = self._rows(keys)
         known = [(member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)]
+        # A blocked or deleted workspace has no row.
         return [(member, workspace) for member, workspace in known if workspace]
 
     def key(self, digest: bytes) -> KnownKey | None:
@@ -122,6 +123,7 @@ class AccessStore:
         return Holder(
             workspace=_value(rows.get(place), KnownWorkspace),
             account=known,
+            # A blocked person has no account row, and so acts as no member.
             member=_value(rows.get(member), KnownMember) if known else None,
             service_account=_value(rows.get(machine), KnownServiceAccount),
         )

@@ -218,6 +218,7 @@ def _budgets(
             period=Period(row.period),
             limit=row.amount,
             subject=row.subject_id,
+            # Each member's counter gets the member's own name at the call.
             name="" if row.scope == Scope.EACH_MEMBER else name,
             alerts=bool(row.alerts),
         )

@@ -33,6 +33,7 @@ class KeyUses:
         if now - self._noted.get(key_id, 0) < RESOLUTION_SECONDS:
             return
         if len(self._noted) >= REMEMBERED:
+            # Forgetting costs at most one extra write per key.
             self._noted.clear()
         self._noted[key_id] = now
         self._dynamodb.update_item(
@@ -46,5 +47,6 @@ class KeyUses:
     def of(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return when keys were last used, in seconds since the epoch. Omit keys without a recorded use."""
         wanted = [primary_key(f"key_use#{key}") for key in keys]
+        # A display may lag by a moment, and this read costs half as much.
         rows = batch_get(self._dynamodb, {self._table: wanted}, consistent=False)[self._table]
         return {row["pk"]["S"].partition("#")[2]: int(row["used_at"]["N"]) for row in rows}

@@ -58,7 +58,9 @@ class Alerting:
 
 def crossed(row: CounterRow, now: int) -> list[Crossing]:
     """Return the thresholds that a counter has reached and that people were not notified of."""
+    # A refusal counts only for the limit that refused. After a raise the counter can reach its thresholds again.
     budget, refused = row.budget, row.standing.refused_at == row.budget.limit
+    # A limit of 0 forbids the use on purpose, so there is nothing to announce.
     if not budget.watched or budget.limit <= 0:
         return []
     reached = [

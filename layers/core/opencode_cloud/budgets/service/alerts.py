@@ -78,6 +78,7 @@ class Alerts:
                 self._mail(unit, crossing, WorkspaceId(workspace))
             alert = self._store.get(unit.connection, crossing.id)
             hook = self._store.hook(unit.connection, crossing.workspace_id)
+        # After the commit, because a webhook that fails raises an error and must not undo the mails.
         if hook is not None and alert is not None and alert.webhook_at is None:
             self._post(hook, crossing, WorkspaceId(workspace))
 

@@ -100,6 +100,7 @@ class Allowances:
         with self._database.transaction() as connection:
             found = self._of(connection, workspace_id, budget_id)
             if found.scope is not Scope.EACH_MEMBER:
+                # A budget with one subject has one page only.
                 members = [] if after is not None else [(found.subject_id, found.subject)]
             else:
                 members = list(self._store.members_of(connection, workspace_id, after, limit))
@@ -134,6 +135,7 @@ class Allowances:
         }
         with self._outbox.unit() as unit:
             self._store.lock(unit.connection, workspace_id)
+            # Checked under the lock, so that concurrent requests cannot create duplicates or exceed the maximum.
             subject = self._store.subject(unit.connection, workspace_id, wish.scope, wish.subject)
             if subject is None:
                 raise invalid_budget("subject_id", f"the workspace has no {wish.scope.replace('_', ' ')} with this id")
@@ -225,6 +227,7 @@ def _now(share: Counter, standing: Standing) -> StandingNow:
     return StandingNow(
         spent=standing.spent,
         reserved=standing.reserved,
+        # A lowered limit can be below the usage.
         remaining=max(0, share.budget.limit - standing.spent - standing.reserved),
         resets_at=None if share.resets_at is None else datetime.fromtimestamp(share.resets_at, UTC),
     )
@@ -244,6 +247,7 @@ def _check(wish: Wish) -> None:
 
 
 def _tell(unit: OutboxUnit, subject: Subject | None) -> None:
+    # A removed subject has no row that a projection could update.
     if subject is not None:
         for row, payload in subject.rows:
             unit.tell(subject.topic, row, payload)

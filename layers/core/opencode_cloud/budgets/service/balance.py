@@ -49,8 +49,10 @@ class Balance:
             self._store.lock(unit.connection, workspace_id)
             if not self._store.workspace_exists(unit.connection, workspace_id):
                 raise workspace_not_found()
+            # Read under the lock, so that a concurrent grant with the same key is found here.
             known = self._store.grant(unit.connection, workspace_id, key)
             if known is not None:
+                # The same key with another amount is a mistake, not a retry.
                 if known.amount != amount:
                     raise grant_differs()
                 return known

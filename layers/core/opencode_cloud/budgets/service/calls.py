@@ -39,6 +39,7 @@ class Budgets:
 
     def __init__(self, store: CounterStore) -> None:
         self._store = store
+        # asyncio holds only weak references to tasks, so keep them until they end.
         self._returning: set[asyncio.Task[None]] = set()
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
@@ -132,11 +133,13 @@ def _answer(shortages: Sequence[Shortage]) -> ServiceError:
     now = now_seconds()
     worst = max(shortages, key=_weight)
     budget, message, said = worst.counter.budget, refusal(worst), details(worst)
+    # At least a second: with `Retry-After: 0` clients would retry at once.
     remaining = None if worst.counter.resets_at is None else max(1, worst.counter.resets_at - now)
     if worst.hopeless or (worst.lasting and (budget.unit is Unit.COST or budget.period is Period.TOTAL)):
         return BudgetExhausted(message, said, None if worst.hopeless else remaining)
     if worst.lasting:
         return RateLimited(message, said, remaining or BUSY_SECONDS)
+    # The window may end before other calls release their reservations.
     return BudgetBusy(message, said, min(BUSY_SECONDS, remaining or BUSY_SECONDS))
 
 

@@ -38,7 +38,7 @@ class Sweep:
             async with turn:
                 try:
                     return await self._end(call_id, now)
-                except Exception:  # noqa: BLE001 - one bad row must not keep the others; it is logged, and taken up again
+                except Exception:  # noqa: BLE001 - one bad row must not stop the others; the next run tries it again
                     logger.exception("a lease was not ended", extra={"call": call_id})
                     return False
 

@@ -107,6 +107,7 @@ class AlertStore:
 
     def set_hook(self, connection: Connection, workspace_id: WorkspaceId, values: Mapping[str, Any]) -> None:
         """Insert or update a workspace's webhook."""
+        # The caller holds the workspace's lock, so no other transaction can insert the row in between.
         changed = connection.execute(
             update(budget_webhooks).where(budget_webhooks.c.workspace_id == workspace_id).values(dict(values))
         )

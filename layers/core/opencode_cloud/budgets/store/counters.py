@@ -67,11 +67,13 @@ class CounterStore:
         try:
             await self._write(actions, RESERVE)
         except TransactionRefused as refused:
+            # One reason per action. The last action is the reservation's own row, which zip leaves out.
             short = [
                 Shortage(counter=counters[each.key], asked=each.amount, standing=rows.standing(item))
                 for each, (code, item) in zip(held, refused.reasons, strict=False)
                 if code == _FAILED
             ]
+            # Every counter has room, so the row's own condition failed.
             if not short:
                 raise ValueError(f"{reservation.id} has a reservation already") from refused
             raise Refused(short) from refused
@@ -85,6 +87,7 @@ class CounterStore:
         """
         held = {each.key: each for each in rows.held_of(reservation)}
         changes = self._charges(reservation.counters, held, used, event.workspace_id)
+        # The event names its counters, so that alerting checks only these.
         touched = [each.key for each in reservation.counters if each.key in held or used.get(each.key)]
         return await self._finish(reservation.id, changes, to_row(event, touched))
 
@@ -100,6 +103,7 @@ class CounterStore:
 
     async def sweep(self, kept: Kept, event: UsageEvent) -> bool:
         """Release a lost call's reservation, and write its event; False when it was settled or swept meanwhile."""
+        # Counted requests stay counted: the call was admitted (docs/budgets.md).
         changes = [self._return(each) for each in kept.held if not each.spent]
         return await self._finish(CallId(kept.id), changes, to_row(event, [each.key for each in kept.held]))
 
@@ -128,6 +132,7 @@ class CounterStore:
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(key),
+            # Keep the refused limit: the next refusal by the same limit must not list the counter again.
             "UpdateExpression": "REMOVE lease_shard, lease_until",
             "ConditionExpression": _PRESENT,
         }
@@ -138,6 +143,7 @@ class CounterStore:
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(key),
+            # Adding to a set is idempotent, so a repeated check is harmless.
             "UpdateExpression": "ADD alerted :marks",
             "ConditionExpression": _PRESENT,
             "ExpressionAttributeValues": {":marks": {"SS": list(marks)}},
@@ -201,6 +207,7 @@ class CounterStore:
                 "TableName": self._budgets,
                 "Key": rows.counter_key(counter.key),
                 "UpdateExpression": f"SET {_assignments(*said)} ADD committed :claim, {kind} :claim",
+                # A new counter has no amount. The service has already refused claims above the limit.
                 "ConditionExpression": "attribute_not_exists(committed) OR committed <= :room",
                 "ExpressionAttributeNames": {f"#{name}": name for name in said},
                 "ExpressionAttributeValues": {
@@ -220,6 +227,7 @@ class CounterStore:
         changes: list[Item] = []
         for counter in counters:
             own, spent = held.get(counter.key), used.get(counter.key, 0)
+            # Requests were counted as spent at reservation, so there is nothing to release.
             back = own.amount if own and not own.spent else 0
             if not back and not spent:
                 continue

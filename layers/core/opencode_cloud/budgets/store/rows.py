@@ -25,6 +25,7 @@ from opencode_cloud.kit.clock import DAY_SECONDS
 from opencode_cloud.kit.dynamodb import Item, primary_key
 
 COUNTER, RESERVATION = "COUNTER", "RESERVATION"
+# Each call writes the index twice, and one partition accepts 1,000 write units a second.
 SHARDS = tuple(f"lease-{number}" for number in range(8))
 """Partitions of the index. Reservations are distributed over them."""
 REFUSED_SHARD = "refused"
@@ -128,6 +129,7 @@ def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
         "limit": {"N": str(budget.limit)},
         "starts_at": {"N": str(counter.starts_at)},
     }
+    # A counter that never resets must never expire.
     if counter.resets_at is not None:
         said["resets_at"] = {"N": str(counter.resets_at)}
         said["ttl"] = {"N": str(counter.resets_at + KEPT_DAYS * DAY_SECONDS)}

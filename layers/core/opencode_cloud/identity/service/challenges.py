@@ -44,6 +44,7 @@ class Challenges:
             attempts=0,
             expires_at=now_seconds() + MINUTES * 60,
         )
+        # Before the mail, so that the code works when it arrives.
         self._store.add_challenge(challenge)
         words = {"challenge": challenge.id, "minutes": MINUTES, "address": address, "device": device}
         with self._outbox.unit() as unit:

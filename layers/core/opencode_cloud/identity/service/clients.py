@@ -74,6 +74,7 @@ def is_loopback(uri: str) -> bool:
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     plain = f"http://{shown}:{port}{LOOPBACK_PATH}" if port else f"http://{shown}{LOOPBACK_PATH}"
+    # Compare the whole URI, so that user info, queries, fragments and other paths are refused.
     return host in _LOOPBACK and uri == plain
 
 

@@ -51,6 +51,7 @@ class Logins:
         Raises ``stale_login`` (403) for a state that was not issued, was issued to another browser or for another
         provider, or was already used. Otherwise an attacker could sign a stranger in to the attacker's account.
         """
+        # Take the state before checking it: a state is used once, whatever the result.
         kept = self._store.take_state(hash_of(state)) if state else None
         if (
             kept is None

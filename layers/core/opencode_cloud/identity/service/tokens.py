@@ -79,6 +79,7 @@ class AccessTokens:
         from joserfc import jwt
         from joserfc.errors import JoseError
 
+        # Anyone can send a token, so limit the work before parsing it.
         if len(token) > LONGEST_TOKEN:
             return None
         try:
@@ -104,6 +105,7 @@ class AccessTokens:
     def _parse(self, key: str) -> RSAKey:
         from joserfc.jwk import RSAKey
 
+        # The public key under an id never changes.
         if key not in self._parsed:
             public = self._keys.public(key)
             if public is None:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.outbox.service import WakeUp
 
+# Most transactions have committed by then, so that few wake-ups must be sent again.
 WAKE_AFTER_SECONDS = 1
+# Tidying follows a batch of wake-ups, so these two bound the time that it adds.
 LEFT_BEHIND_AT_ONCE = 100
 DELETED_AT_ONCE = 500
 

@@ -173,11 +173,13 @@ class Gate:
         if mode is None:
             return []
         # The row of an unchecked resume keeps its ticket as sent, so verify it before each push (docs/decisions/007).
+        # Accept expired tickets here, because a socket stays open longer than a ticket is valid.
         known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
         proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
         held = parallel_map(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
         allowed = {proof for proof, holds in zip(proofs, held, strict=True) if holds}
         if mode is Mode.PASSWORD:
+            # A ticket without a proof was issued for the password.
             allowed.add("")
         return [viewer for viewer, ticket in zip(viewers, known, strict=True) if ticket and ticket.proof in allowed]
 
@@ -223,6 +225,7 @@ class Gate:
         except Unauthorized:
             raise refused from None
         except (NotFound, Forbidden):
+            # A person from outside the workspace may still know the password. Otherwise hide the share.
             raise (refused if mode is Mode.PASSWORD else share_not_found()) from None
         return proof_of(visitor.request, actor)
 

@@ -35,6 +35,7 @@ class Farewell:
 
     def farewell(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """Tell viewers that the share is gone, and close their sockets."""
+        # The legacy protocol has no frame for this.
         live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
         self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
         self._sockets.close([viewer.connection_id for viewer in viewers])
@@ -116,6 +117,7 @@ class FanOut(Farewell):
 def _frames(protocol: Protocol, share: Share, record: Record, stale: frozenset[str]) -> list[bytes]:
     if protocol is Protocol.LIVE:
         return list(live_frames(share.id, record.first - 1, record.items, record.last))
+    # Legacy frames carry no order, so a viewer would show the older value.
     current = [item for item in record.items if item.key not in stale]
     frames = [legacy_frame(share.id, item, share.pseudonym) for item in current]
     return [frame for frame in frames if frame is not None]

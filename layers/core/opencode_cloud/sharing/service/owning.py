@@ -122,6 +122,7 @@ class Owning:
         """
         owner = owner_of(actor) if own or not actor.may(Permission.SHARE_MANAGE) else None
         ids, following = self._store.shares_in(actor.workspace_id, owner, min(limit, PAGE), after)
+        # An expired share stays in the index until the schedule has removed it.
         return [each for each in self._store.listed(ids) if not is_over(each.share)], following
 
     def get(self, actor: Actor, share_id: ShareId) -> Listed:
@@ -165,6 +166,7 @@ class Owning:
         """Remove shares without their secrets. Return the ids of the removed shares, and of those not found."""
         revoked: list[str] = []
         missing: list[str] = []
+        # A repeated id must not count as missing after its first removal.
         for share_id in dict.fromkeys(share_ids):
             try:
                 self.revoke_one(actor, ShareId(share_id), removal)
@@ -212,6 +214,7 @@ def _governs(actor: Actor, ownership: Ownership) -> bool:
 def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) -> Ownership:
     """Return the ownership after ``change``, with a new ticket key if the audience differs."""
     mode = change.mode or ownership.mode
+    # Accept an unchanged mode even under a stricter policy: each read applies the policy anyway.
     if mode is not ownership.mode and narrowed(mode, workspace) is not mode:
         raise mode_not_allowed(mode)
     has_password = change.password is not None or (bool(ownership.password_hash) and mode is ownership.mode)
@@ -226,10 +229,12 @@ def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) ->
 def _changed_end(share: Share, change: Change, terms: Terms) -> int | None:
     if change.expires_at is None:
         return share.expires_at
+    # 0 removes the end.
     expires_at = change.expires_at or None
     if expires_at is not None and expires_at <= now_seconds():
         raise invalid_expiry()
     longest = terms.workspace.policy.share_lifetime_seconds
+    # Count from the creation, so that repeated changes cannot extend the lifetime.
     latest = terms.latest_end(share.created_at // 1000)
     if longest and latest is not None and (expires_at is None or expires_at > latest):
         raise lifetime_not_allowed(longest)

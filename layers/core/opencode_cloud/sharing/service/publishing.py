@@ -108,6 +108,7 @@ class Publishing:
             share, secret = self._new_share(key, session_id, session_hash)
             if terms:
                 share = self._owning.owned(share, terms)
+            # One of two concurrent calls creates it. The other one finds that share in its next round.
             if self._store.create(share, replaces=held):
                 if terms:
                     self._owning.record_new(share, terms)
@@ -184,6 +185,7 @@ class Publishing:
         payload = self._store.prepare(share.id, items)
         pauses = CONTENTION.pauses()
         while True:
+            # Records of other writers may hold later arrivals of the same keys (Tail.stale).
             self._learn(head)
             end = self._store.append(share.id, head.tail, at, payload)
             if end is not None:

@@ -136,6 +136,7 @@ class Reading:
         body = encode()
         if len(body) <= ANSWER_BYTES:
             return Document(body)
+        # The name contains the sequence number, so a stored document never changes and serves later readers.
         return Redirect(self._snapshots.publish(share_id, f"documents/{name}", body, content_type))
 
     def _with_body(self, share_id: ShareId, item: Item) -> Item:

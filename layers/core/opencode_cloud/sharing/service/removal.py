@@ -93,6 +93,7 @@ class Removal:
 
         Rows and objects of a writer that had begun before the removal are deleted too, counted, and verified once more.
         """
+        # Read the viewers before the purge deletes their rows.
         viewers = self._store.viewers(share_id)
         self._farewell.farewell(share_id, viewers)
         objects = self._objects.purge(share_id)
@@ -126,4 +127,5 @@ class Removal:
         self._store.bury(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)
+        # The purge closes the other sockets, so that this request need not wait for them.
         self._farewell.farewell(share.id, viewers[:INLINE_VIEWERS])

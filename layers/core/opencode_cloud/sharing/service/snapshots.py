@@ -99,6 +99,7 @@ class Snapshots:
             if base is not None and base.previous is not None:
                 self._objects.delete(share.id, base.previous)
             return taken
+        # The row names another snapshot or is gone, so no reader can reach this object.
         self._objects.delete(share.id, taken.object)
         present = self._store.share(share.id)
         if present is None or present.snapshot is None:
@@ -118,6 +119,7 @@ class Snapshots:
             fold, seq, size = Fold(self._read(share.id, base)), base.seq, base.bytes
         for record in self._store.records(share.id, seq):
             size += sum(len(item.data) for item in record.items)
+            # Always return one record, so that a reader gets past a record above the limit.
             if size > limit and len(fold):
                 return Part(fold, seq, more=True)
             fold.add(record.items)
@@ -131,6 +133,7 @@ class Snapshots:
         """
         if not self._objects.exists(share_id, name):
             self._objects.put(share_id, name, gzip.compress(body, GZIP_LEVEL, mtime=0), content_type)
+            # A purge may have listed the objects before this one existed, so look at the share again.
             share = self._store.share(share_id)
             if share is None or share.state is State.GONE:
                 self._objects.delete(share_id, name)

@@ -110,6 +110,7 @@ class Replay:
         if not self._fan_out.wait_until_open(connection_id):
             return
         viewer = Viewer(connection_id, Protocol.POLL)
+        # Register before reading the log: each commit is then read here or pushed by its writer.
         join(self._store, self._connections, share_id, viewer)
         try:
             share = self._gate.admit(share_id, self._store.share(share_id), Visitor()).share
