@@ -1,4 +1,4 @@
-"""Templates of every kind of stage: each is synthesized once per session, since a synth takes seconds."""
+"""Templates of every kind of stage. Each is synthesized once per session, because that takes seconds."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def syntheses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis]:
 
 @pytest.fixture(scope="session")
 def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
-    """A stage that serves model calls by containers."""
+    """A stage that serves model calls in containers."""
     root = tmp_path_factory.mktemp("contained")
     file = root / "stage.toml"
     file.write_text(CONTAINERS)
@@ -49,17 +49,17 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
 
 @pytest.fixture(params=KINDS)
 def synthesis(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
-    """Each stage in turn."""
+    """Return each stage in turn."""
     return syntheses[request.param]
 
 
 @pytest.fixture(params=("local", "dev", "production"))
 def watched(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
-    """Each stage with a dashboard and alarms in turn."""
+    """Return each stage with a dashboard and alarms in turn."""
     return syntheses[request.param]
 
 
 @pytest.fixture(params=ON_AWS)
 def on_aws(request: pytest.FixtureRequest, syntheses: dict[str, Synthesis]) -> Synthesis:
-    """Each stage that runs on AWS in turn."""
+    """Return each stage that runs on AWS in turn."""
     return syntheses[request.param]

@@ -1,4 +1,4 @@
-"""Templates of one stage, as tests read them."""
+"""Access to the templates of one stage."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from infra.stage import Stage
 
 @dataclass(frozen=True)
 class Synthesis:
-    """The templates of one stage, by the last word of their stacks' names."""
+    """The templates of one stage, by the last part of their stacks' names."""
 
     stage: Stage
     folder: Path

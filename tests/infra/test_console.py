@@ -1,4 +1,4 @@
-"""The console plane: who may do what, what each function is told, and the step that migrates."""
+"""The console plane: rights of functions, their environments, and the migration step."""
 
 import json
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _actions(statement: dict[str, Any]) -> set[str]:
 
 
 def _granted(synthesis: Synthesis, name: str) -> dict[str, set[str]]:
-    """Return what a function may do, by what it does it to."""
+    """Return the actions that a function's role allows, by resource."""
     granted: dict[str, set[str]] = {name: set() for name in (*TABLES.values(), "sessions", "other")}
     for statement in _statements(synthesis, name):
         if statement["Effect"] != "Allow":
@@ -105,7 +105,7 @@ def test_no_action_is_a_wildcard(synthesis: Synthesis, name: str) -> None:
     for statement in _statements(synthesis, name):
         assert not [action for action in _actions(statement) if "*" in action]
         if statement["Resource"] == "*":
-            # The emulator knows no ARNs of senders.
+            # The emulator does not support ARNs of senders.
             allowed = {"ses:SendEmail"} if synthesis.stage.local else NETWORK
             assert _actions(statement) == allowed or (name == "ledger" and _actions(statement) == {LIST_STREAMS})
 
@@ -113,7 +113,7 @@ def test_no_action_is_a_wildcard(synthesis: Synthesis, name: str) -> None:
 def test_the_ledger_reads_what_was_used_and_changes_nothing_but_metadata_and_its_exports(synthesis: Synthesis) -> None:
     granted = _granted(synthesis, "ledger")
     assert granted["budgets"] == {"BatchGetItem"}
-    # Metadata of a call goes before the call does.
+    # Metadata of a call expires before the call's event.
     assert granted["usage"] - STREAM == {"Query", "UpdateItem"}
     objects = {action for action in granted["other"] if action.startswith("s3:")}
     assert objects == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}

@@ -1,4 +1,4 @@
-"""Model calls served by containers, where a stage says so."""
+"""Stages that serve model calls in containers."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stages cost when nobody uses them."""
+"""Idle costs of stages."""
 
 import pytest
 

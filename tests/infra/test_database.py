@@ -35,7 +35,7 @@ def test_it_is_encrypted_backed_up_and_takes_tokens_over_tls(on_aws: Synthesis) 
     assert cluster["DeletionProtection"] == (on_aws.stage.name == "production")
     parameters = on_aws.one("database", "AWS::RDS::DBClusterParameterGroup")["Parameters"]
     assert parameters["require_secure_transport"] == "ON"
-    # A connection that nobody uses would keep the database awake for hours.
+    # An idle connection would keep the database awake for hours.
     assert int(parameters["wait_timeout"]) <= 300
 
 

@@ -35,14 +35,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @dataclass(frozen=True)
 class Deployment:
-    """A copy of the sources, and the emulator and the database that they are deployed to."""
+    """A copy of the sources, with the emulator and the database to which they are deployed."""
 
     sources: Path
     port: int
     database: LocalDatabase
 
     def cdk(self, *command: str) -> str:
-        """Run the CDK CLI on the copy; return what it said."""
+        """Run the CDK CLI on the copy; return its output."""
         done = subprocess.run(
             [CDK, "--app", f"{sys.executable} app.py", *command],
             cwd=self.sources,

@@ -1,4 +1,4 @@
-"""The gateway plane: what serves model calls, what it may do, and what keeps its house."""
+"""The gateway plane: the functions that serve model calls, their rights, and the sweep."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def _function(synthesis: Synthesis, name: str) -> dict[str, Any]:
 
 
 def _statements(synthesis: Synthesis, stack: str, like: str) -> Iterator[tuple[set[str], str, dict[str, Any]]]:
-    """Yield actions, resources as text and condition of what a role is granted."""
+    """Yield actions, resources (as text) and condition of each statement of a role."""
     for policy in synthesis.properties(stack, "AWS::IAM::Policy", like):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"]
@@ -37,7 +37,7 @@ def _statements(synthesis: Synthesis, stack: str, like: str) -> Iterator[tuple[s
 
 
 def _rows(synthesis: Synthesis, like: str) -> dict[str, set[str]]:
-    """Return what a role may do with each table's rows at any key."""
+    """Return the actions that a role allows on rows of each table, at any key."""
     granted: dict[str, set[str]] = {name: set() for name in GATEWAY}
     for actions, resources, condition in _statements(synthesis, "gateway", like):
         if condition or any("Stream" in action or "Records" in action for action in actions):
@@ -64,7 +64,7 @@ def test_it_streams_by_the_web_adapter(on_aws: Synthesis) -> None:
     assert re.search(rf"LambdaAdapterLayer{kind}:\d+", json.dumps(adapter))
     url = on_aws.one("gateway", "AWS::Lambda::Url")
     assert (url["AuthType"], url["InvokeMode"]) == ("NONE", "RESPONSE_STREAM")
-    assert "Cors" not in url  # the application answers CORS, in one place
+    assert "Cors" not in url  # CORS is answered in one place, the application
 
 
 def test_its_readiness_is_asked_where_nobody_needs_the_secret(on_aws: Synthesis) -> None:
@@ -177,7 +177,7 @@ def test_a_sleeping_database_is_woken_once_a_night(synthesis: Synthesis) -> None
         for tick in ticks
         for minute, hour in [tick["ScheduleExpression"].removeprefix("cron(").split()[:2]]
     )
-    assert 0 <= minutes[-1] - minutes[0] <= 3  # it stays awake for longer, by its pause and open connections
+    assert 0 <= minutes[-1] - minutes[0] <= 3  # it stays awake for longer, because of its pause and of open connections
 
 
 def test_calls_are_shed_by_reserved_concurrency_where_a_stage_says_so(tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def test_what_is_missing_is_named() -> None:
 
 
 UNZIPPED = 250 * 1024 * 1024
-"""Bytes of a function and all its layers that Lambda takes."""
+"""Lambda's limit in bytes for a function with all its layers."""
 
 ADAPTER = 16 * 1024 * 1024
-"""Of the Web Adapter's layer, which is not ours to measure; generously."""
+"""Upper estimate of the size of the Web Adapter's layer in bytes. Tests cannot download that layer."""
 
 
 def test_every_function_fits_into_lambda(syntheses: dict[str, Synthesis]) -> None:

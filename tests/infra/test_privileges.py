@@ -1,4 +1,4 @@
-"""Least privilege: what each function may do, and above all what it may not."""
+"""Least privilege: the rights that each function has, and those that it must not have."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ DENIED = {
     "snapshot": ["secretsmanager:", "execute-api:", "lambda:", "dynamodb:PutItem", "dynamodb:DeleteItem"],
     "purge": ["secretsmanager:", "lambda:", "s3:GetObject", "s3:PutObject"],
 }
-"""Beginnings of actions that no function may be given by accident; all of them were checked against the handlers."""
+"""Prefixes of actions that no function may get by accident. All grants were compared with the handlers."""
 
 ROWS = {
     "share": {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"},
@@ -31,7 +31,7 @@ ROWS = {
     "snapshot": {"GetItem", "Query", "UpdateItem"},
     "purge": {"GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"},
 }
-"""Exactly what each function does with the rows of shares."""
+"""The exact actions of each function on rows of shares."""
 
 
 def _statements(synthesis: Synthesis, name: str) -> Iterator[dict[str, Any]]:

@@ -41,7 +41,7 @@ def senders(synthesis: Synthesis, key: str) -> set[str]:
 
 
 def check(synthesis: Synthesis, name: str, declared: QueueDeclaration) -> None:
-    """Hold a queue against its declaration."""
+    """Compare a queue with its declaration."""
     key, properties = queue_of(synthesis, name)
     assert properties["VisibilityTimeout"] == declared.visibility_seconds
     assert properties["RedrivePolicy"]["maxReceiveCount"] == declared.max_receives

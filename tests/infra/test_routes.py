@@ -1,4 +1,4 @@
-"""The table of routes, and that what CloudFront runs agrees with what the front door reads from it."""
+"""The table of routes. CloudFront's function and the front door route in the same way."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Rules that others wrote: cfn-lint on every template, cdk-nag's AwsSolutions in every synthesis."""
+"""Rules of external tools: cfn-lint on every template, cdk-nag's AwsSolutions in every synthesis."""
 
 import subprocess
 import sys
@@ -13,12 +13,12 @@ from infra.stage import load
 from tests.infra.synthesis import Synthesis
 
 IGNORED = ["W3005", "W3010"]
-"""Dependencies that CDK writes although they are implied, and availability zones that it writes out."""
+"""Redundant dependencies and literal availability zones, both of which CDK writes."""
 
 
 def test_cfn_lint(syntheses: dict[str, Synthesis], contained: Synthesis) -> None:
     templates = [str(path) for s in syntheses.values() for path in s.folder.glob("*.template.json")]
-    # What is not as in the stages above.
+    # Variants that the stages above do not have.
     templates += [str(contained.folder / f"opencode-cloud-dev-{name}.template.json") for name in ("gateway", "edge")]
     linter = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run([linter, "--ignore-checks", *IGNORED, "--", *templates], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Environments of functions: what each declares in its settings, on every stage, and nothing else."""
+"""Environments of functions: on every stage, exactly the variables that each function declares."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from tests.infra.synthesis import Synthesis
 
 COMMON = {"STAGE", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 SERVER = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_WORKERS"}
-"""What functions/gateway/run.sh reads."""
+"""The variables that functions/gateway/run.sh reads."""
 
 
 def given(synthesis: Synthesis) -> Iterator[tuple[str, set[str]]]:

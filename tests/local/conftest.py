@@ -1,4 +1,4 @@
-"""What the parts of the local stage are tried with: an emulator alone, without a deployment, and a client."""
+"""Fixtures for tests of the local stage's parts: an emulator without a deployment, and a client."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

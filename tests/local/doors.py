@@ -1,4 +1,4 @@
-"""A front door in the test's own process, and the server that it leads to."""
+"""A front door in the test's own process, and the server behind it."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from local.front_door.settings import Settings
 
 @contextlib.asynccontextmanager
 async def behind(answer: Any, port: int, **options: Any) -> AsyncIterator[None]:
-    """Let `answer` serve whatever comes to `port`."""
+    """Serve all requests to `port` by `answer`."""
     runner = web.ServerRunner(web.Server(answer, **options))
     await runner.setup()
     try:
@@ -26,7 +26,7 @@ async def behind(answer: Any, port: int, **options: Any) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def front_door(settings: Settings) -> AsyncIterator[str]:
-    """Serve as the front door and yield its address."""
+    """Run the front door and yield its address."""
     listener = socket.create_server(("127.0.0.1", settings.port))
     stopping = asyncio.Event()
     serving = asyncio.create_task(serve_until(stopping, settings, listener))

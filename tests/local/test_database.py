@@ -1,4 +1,4 @@
-"""The private MariaDB: whose it is, what survives, and that a backup of it is worth something."""
+"""The private MariaDB: its owner, its data after a crash, and a backup that can be restored."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_template_of_another_schema_is_not_begun_from(tmp_path: Path) -> None:
     database = noted()
     (versions / "0002_second.py").write_text("two")
     database.forget_other_schema()
-    assert data.exists(), "a version more is migrated to"
+    assert data.exists(), "one more version is migrated"
     database = noted()
     (versions / "0001_first.py").write_text("edited")
     database.forget_other_schema()

@@ -1,4 +1,4 @@
-"""`DEMO=1 make dev`: what there is to look at on a fresh stage."""
+"""`DEMO=1 make dev`: the demo data of a fresh stage."""
 
 import pytest
 

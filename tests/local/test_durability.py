@@ -1,4 +1,4 @@
-"""SIGKILL of the emulator loses nothing that it acknowledged, and applies nothing twice."""
+"""SIGKILL of the emulator loses no acknowledged write, and applies no write twice."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +96,7 @@ def test_a_save_in_between_neither_loses_nor_repeats_a_change(emulator: Emulator
     emulator.start()
     assert items_of(emulator) == {"counter": {"pk": {"S": "counter"}, "n": {"N": "7"}}}
 
-    # The second start replays over the same saved state again, the third begins from a clean stop's.
+    # The second start replays over the same saved state again. The third starts from the state of a clean stop.
     emulator.program.kill()
     emulator.start()
     add(emulator.client("dynamodb"), "counter")

@@ -1,4 +1,4 @@
-"""The front door: routes as the CDN does, forwards what the CDN forwards, and keeps AWS's limits."""
+"""The front door routes and forwards as the CDN does, and applies AWS's limits."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ MIB = 1024 * KIB
 
 @dataclass
 class Origin:
-    """Stands in for both APIs: keeps what it is sent, and answers as told."""
+    """A stand-in for both APIs. It records requests and sends the configured answer."""
 
     port: int
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -135,8 +135,8 @@ async def test_a_fault_of_a_function_shows_no_details(door: Door, client: aiohtt
     [
         (b"x" * (10 * MIB + 1), "application/json", 413),
         (b"x" * (6 * MIB), "application/json", 413),
-        (b'"' * (3 * MIB + 1), "application/json", 413),  # escaped, each takes two bytes of the event
-        (b"\xff" * (5 * MIB), "image/png", 413),  # Base64 takes a third more
+        (b'"' * (3 * MIB + 1), "application/json", 413),  # each takes two bytes of the event when it is escaped
+        (b"\xff" * (5 * MIB), "image/png", 413),  # base64 adds a third
         (b"x" * (5 * MIB), "application/json", 200),
         (b"\xff" * (4 * MIB), "image/png", 200),
     ],
@@ -240,7 +240,7 @@ async def test_frames_and_messages_have_limits_in_both_directions(door: Door) ->
 
 
 class Clock:
-    """The clock of the event loop, which a test puts forward."""
+    """The clock of the event loop. A test moves it forward."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The journal: what was appended comes back, in order, whatever cut the writer short."""
+"""The journal returns appended entries in order, even if the writer was interrupted."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The mailbox takes what is sent by SMTP, and shows it harmlessly."""
+"""The mailbox receives mails by SMTP, and shows them safely."""
 
 import smtplib
 import urllib.error

@@ -1,4 +1,4 @@
-"""A stage whose emulator's port was taken meanwhile goes on under another, with everything that works on its own."""
+"""A stage whose emulator's port is taken restarts on another port, and its triggers keep working."""
 
 import socket
 import time

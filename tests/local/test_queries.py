@@ -1,4 +1,4 @@
-"""Queries answer what DynamoDB answers, page by page, though most rows are put aside beforehand."""
+"""Queries give DynamoDB's answers, page by page, although most rows are filtered before."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def fill(emulator: Emulator, value: str = "x") -> Any:
 
 
 def query(client: Any, condition: str, *operands: str, **options: Any) -> list[str]:
-    """All pages of a query on partition `one`."""
+    """Return all pages of a query on partition `one`."""
     values = {":pk": {"S": "one"}, **{f":{n}": {"S": operand} for n, operand in enumerate(operands)}}
     found: list[str] = []
     while True:

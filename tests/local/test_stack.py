@@ -1,4 +1,4 @@
-"""The local stage: deployed again only when something changed, and nothing is left running or mistaken."""
+"""The local stage is deployed again only after a change, and leaves no process running."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The files that decide what is deployed, in small."""
+    """A minimal copy of the files that a deployment depends on."""
     root = tmp_path / "checkout"
     for name in ("app.py", "cdk.json", "requirements/dev.txt", "package-lock.json", "infra/a.py", "functions/b/c.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Model calls through the front door: byte by byte, as long as they last, and cut at once when a viewer leaves."""
+"""Model calls through the front door: byte by byte, without a time limit, and cut when the viewer disconnects."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ Answer = Callable[["Gateway", web.BaseRequest], Coroutine[Any, Any, web.StreamRe
 
 
 async def say(gateway: "Gateway", request: web.BaseRequest) -> web.StreamResponse:
-    """Stream whatever a test puts into the queue, until it puts None."""
+    """Stream the chunks that a test puts into the queue, until None."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Upstream": "own"})
     await response.prepare(request)
     while (chunk := await gateway.chunks.get()) is not None:
@@ -33,14 +33,14 @@ async def say(gateway: "Gateway", request: web.BaseRequest) -> web.StreamRespons
 
 @dataclass
 class Gateway:
-    """Stands in for the gateway: keeps what it is sent, and answers as told."""
+    """A stand-in for the gateway. It records requests and sends the configured answer."""
 
     port: int
     answer: Answer = say
     chunks: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     requests: list[dict[str, Any]] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when whoever asked has closed the connection before the answer's end."""
+    """Set when the client closed the connection before the end of the answer."""
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.content.read()
@@ -127,7 +127,7 @@ async def test_who_leaves_is_let_go_upstream_at_once(door: Door, client: aiohttp
 async def test_who_leaves_before_the_first_byte_is_let_go_too(door: Door, client: aiohttp.ClientSession) -> None:
     async def wait(_gateway: Gateway, _request: web.BaseRequest) -> web.StreamResponse:
         await asyncio.Event().wait()
-        raise AssertionError("nobody wakes it")
+        raise AssertionError("no test wakes it")
 
     door.gateway.answer = wait
     asking = asyncio.ensure_future(client.post(f"{door.url}/zen/v1/messages", data=b"{}"))

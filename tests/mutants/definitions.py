@@ -13,7 +13,7 @@ LIST = Path(__file__).with_name("mutants.toml")
 
 
 class Stale(Exception):
-    """A mutant's pattern does not match its file exactly once: the code has changed, and its definition must follow."""
+    """A mutant's pattern does not match its file exactly once. The code has changed, so change the definition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,11 @@ class Mutant:
 
     id: str
     invariants: tuple[str, ...]
-    """Names in ARCHITECTURE.md. Empty if the rule belongs to none, such as a rule of security."""
+    """Names of invariants in ARCHITECTURE.md. Empty for other rules, such as a rule of security."""
     breaks: str
-    """What goes wrong, for people."""
+    """The consequence of the fault, as a sentence."""
     file: Path
-    """Within the checkout."""
+    """Path within the checkout."""
     find: re.Pattern[str]
     replace: str
     """A template of :meth:`re.Match.expand`."""
@@ -34,7 +34,7 @@ class Mutant:
     """Node ids of pytest, without parameters. Each must fail with the mutant, and pass without it."""
 
     def applied(self, root: Path) -> str:
-        """Return the text of the file with the fault in it. Raises :class:`Stale`."""
+        """Return the file's text with the fault applied. Raises :class:`Stale`."""
         path = root / self.file
         text = path.read_text() if path.exists() else ""
         matches = list(self.find.finditer(text))
@@ -47,7 +47,7 @@ class Mutant:
         return changed
 
     def missing_tests(self, root: Path) -> list[str]:
-        """Return the named tests that do not exist any more."""
+        """Return the named tests that no longer exist."""
         return [test for test in self.tests if not _exists(root, test)]
 
     def _elsewhere(self, root: Path) -> str:

@@ -18,28 +18,28 @@ from tests.mutants.definitions import ROOT, Mutant, Stale
 ENVIRONMENTS = (".venv", ".tools", "node_modules")
 """Folders that the copy shares with the checkout."""
 SECONDS = 600
-"""That the tests of one mutant may take."""
+"""Time limit for the tests of one mutant."""
 _FAILED = re.compile(r"(?m)^FAILED ([^\s\[]+)")
 _KEPT_LINES = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant."""
+    """The result of running a mutant's tests."""
 
     word: str
     """``killed``, ``survived``, ``stale`` or ``unclear``."""
     why: str
-    """Which tests failed; for a mutant that was not killed, what is wrong."""
+    """The failed tests; for a mutant that was not killed, the reason."""
 
     @property
     def killed(self) -> bool:
-        """Whether each named test noticed the fault."""
+        """True if each named test noticed the fault."""
         return self.word == "killed"
 
 
 class Copy:
-    """A copy of the checkout as it stands, with what is not committed yet."""
+    """A copy of the checkout, including uncommitted changes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class Copy:
         files = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
         for name in filter(None, files):
             source, target = ROOT / name, folder / name
-            if source.is_file():  # a file that was deleted is still listed until that is committed
+            if source.is_file():  # git lists a deleted file until the deletion is committed
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
         for name in ENVIRONMENTS:
@@ -55,7 +55,7 @@ class Copy:
 
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """Hold the mutant's fault in the copy. Raises :class:`Stale`."""
+        """Apply the mutant's fault to the copy until the end of the block. Raises :class:`Stale`."""
         path = self.folder / mutant.file
         changed = mutant.applied(self.folder)
         before = path.read_text()
@@ -66,16 +66,16 @@ class Copy:
             path.write_text(before)
 
     def failures(self, tests: Sequence[str]) -> tuple[bool, set[str], str]:
-        """Run tests. Return whether all passed, which failed (node ids without parameters), and how the output ends.
+        """Run tests. Return success, the failed tests (node ids without parameters), and the end of the output.
 
         The seed of hypothesis is fixed: whether a property test notices a fault must not be a matter of luck.
         """
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
         command += ["-m", "", "--hypothesis-seed=0", *tests]
-        # Programs that tests start take the library from here, too: else from the checkout, by a .pth file of .venv.
+        # Programs that tests start must import the copy too. A .pth file of .venv would give them the checkout.
         search = os.pathsep.join(str(self.folder / name) for name in ("", "layers/core", "clients/python/src"))
         environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
-        # Into a file: a server that a test leaves behind would keep a pipe open, and the reader of it waiting.
+        # Write to a file: a server that a test leaves running would keep a pipe open, and block its reader.
         with tempfile.TemporaryFile("w+") as output:
             try:
                 done = subprocess.run(
@@ -97,13 +97,13 @@ class Copy:
 
 @contextmanager
 def copied() -> Iterator[Copy]:
-    """Make a copy of the checkout, for as long as it is needed."""
+    """Make a copy of the checkout, and delete it at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         yield Copy(Path(folder).resolve())
 
 
 def broken_tests(copy: Copy, mutants: Sequence[Mutant]) -> str:
-    """Return what is wrong with the tests when no mutant is applied; empty when all pass."""
+    """Return the failures without any mutant; empty when all tests pass."""
     passed, _, end = copy.failures(sorted({test for mutant in mutants for test in mutant.tests}))
     return "" if passed else end
 
@@ -118,14 +118,14 @@ def judge(copy: Copy, mutant: Mutant) -> Verdict:
     except Stale as stale:
         return Verdict("stale", str(stale))
     if not passed and not failed:
-        return Verdict("unclear", f"no test failed, and pytest did not end well\n{end}")
+        return Verdict("unclear", f"no test failed, but pytest ended with an error\n{end}")
     if blind := [test for test in mutant.tests if not _noticed(test, failed)]:
         return Verdict("survived", f"passed: {', '.join(blind)}")
     return Verdict("killed", ", ".join(sorted(test.rpartition("::")[2] for test in failed)))
 
 
 def scout(copy: Copy, mutant: Mutant, tests: Sequence[str]) -> Sequence[str]:
-    """Return which of other ``tests`` fail with a mutant. Raises :class:`Stale`."""
+    """Return the other ``tests`` that fail with a mutant. Raises :class:`Stale`."""
     with copy.mutated(mutant):
         return sorted(copy.failures(tests)[1])
 

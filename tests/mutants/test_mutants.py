@@ -1,4 +1,4 @@
-"""The list of mutants is complete and up to date, and every mutant on it is killed."""
+"""The list of mutants is complete and current, and the named tests kill every mutant."""
 
 from __future__ import annotations
 

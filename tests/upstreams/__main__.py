@@ -11,7 +11,7 @@ from .server import Upstreams, start
 
 
 async def serve(port: int) -> None:
-    """Serve until the process is ended; the first line of the output is the address."""
+    """Serve until the process ends. The first line of the output is the address."""
     upstreams = Upstreams()
     await start(upstreams, port)
     print(upstreams.url, flush=True)

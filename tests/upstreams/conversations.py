@@ -1,4 +1,4 @@
-"""Reads a request of any format: what the upstream is asked, and how far the turn has come.
+"""Reads a request of any format: the prompt, and the progress of the turn.
 
 Deliberately naive, and independent of the gateway's own converters: it is what they are tested against.
 """
@@ -16,12 +16,12 @@ from .scripts import MARK
 
 Json = dict[str, Any]
 URL_SAFE = str.maketrans("-_", "+/")
-"""Google's SDK writes base64 in its other alphabet, which only Google reads."""
+"""Google's SDK writes base64 in the URL-safe alphabet, which only Google reads."""
 
 
 @dataclass
 class Heard:
-    """A conversation as an upstream understands it."""
+    """A conversation as an upstream reads it."""
 
     system: str = ""
     prompt: str = ""
@@ -30,7 +30,7 @@ class Heard:
     """SHA-256 of inline images, addresses of others, in order."""
     tools: list[str] = field(default_factory=list[str])
     results: list[str] = field(default_factory=list[str])
-    """Of tools, since the prompt."""
+    """Results of tools, since the prompt."""
     called: list[str] = field(default_factory=list[str])
     """Tools that were called since the prompt, each with its arguments in canonical form."""
     reasoning: list[str] = field(default_factory=list[str])
@@ -42,7 +42,7 @@ class Heard:
     stream: bool = False
 
     def user(self, text: str) -> None:
-        """Note a text of the user: of several, a script is what counts."""
+        """Record a text of the user. A script has precedence over other texts."""
         if self.prompt.startswith(MARK) and not text.startswith(MARK):
             return
         self.prompt = text
@@ -51,11 +51,11 @@ class Heard:
         self.reasoning.clear()
 
     def image(self, data: str) -> None:
-        """Note an inline image in base64; raises ValueError for what is none."""
+        """Record an inline image in base64; raises ValueError for invalid base64."""
         self.images.append(hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest())
 
     def call(self, tool: str, arguments: Any) -> None:
-        """Note a call of a tool."""
+        """Record a call of a tool."""
         self.called.append(f"{tool} {json.dumps(arguments, sort_keys=True)}")
 
 
@@ -142,7 +142,7 @@ def of_messages(body: Json) -> Heard:
 
 
 def of_generate(body: Json) -> Heard:
-    """Read a request of Google's generateContent; whether it streams is said by the path."""
+    """Read a request of Google's generateContent. The path tells whether it streams."""
     settings = body.get("generationConfig") or {}
     heard = Heard(max_output=settings.get("maxOutputTokens"), temperature=settings.get("temperature"))
     heard.stop = _listed(settings.get("stopSequences"))

@@ -1,4 +1,4 @@
-"""Sends an answer as its script says, or fails to."""
+"""Sends an answer, or fails, as its script demands."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ HUGE = 10 * 1024 * 1024
 GARBAGE = bytes(range(128, 256)) + b'\n\n{"]\0\0data;\r\n' + bytes(range(32))
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>"
 NEVER = 3600.0
-"""Seconds that are longer than any test."""
+"""A time in seconds, longer than any test."""
 BEFORE_HEADERS = (Kind.STATUS, Kind.RESET, Kind.HANG, Kind.HTML, Kind.EMPTY)
 
 
 async def answer(request: web.Request, wire: Wire, script: Script, reply: Reply, record: Record) -> web.StreamResponse:
-    """Answer `request`; what is sent is noted in `record` as it goes."""
+    """Answer `request`, and record the progress in `record`."""
     await asyncio.sleep(script.wait)
     fault = script.fault(record.upstream)
     if fault and record.notes["number"] >= fault.times > 0:
-        fault = None  # it has failed often enough
+        fault = None  # the script's number of failures is reached
     if fault and fault.kind in BEFORE_HEADERS:
         return await _instead(request, wire, fault)
     if fault and fault.kind is Kind.HUGE:
@@ -66,7 +66,7 @@ async def _send(
     record: Record,
     wire: Wire,
 ) -> web.StreamResponse:
-    """Send frame by frame; a body that is not streamed is sent in two."""
+    """Send frame by frame. A body that is not streamed is sent in two parts."""
     response = web.StreamResponse(headers={"content-type": content_type, "x-request-id": f"req-{script.tag}"})
     await response.prepare(request)
     if fault and fault.kind is Kind.HEADERS_THEN_HANG:
@@ -92,12 +92,12 @@ async def _send(
 async def _break(
     request: web.Request, response: web.StreamResponse, fault: Fault, wire: Wire, *, streamed: bool
 ) -> None:
-    """Do what breaks an answer off; kinds that only change it do nothing here."""
+    """Interrupt an answer. Kinds of failure that only change the answer do nothing here."""
     match fault.kind:
         case Kind.STALL:
             await asyncio.sleep(NEVER)
         case Kind.CUT:
-            await asyncio.sleep(0.05)  # what was sent shall arrive: a reset may overtake it
+            await asyncio.sleep(0.05)  # wait for the sent bytes to arrive, because a reset can overtake them
             _reset(request)
         case Kind.TRUNCATE:
             if request.transport:

@@ -1,4 +1,4 @@
-"""What was asked of a scripted upstream, and what became of it."""
+"""The requests to a scripted upstream, and their results."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 @dataclass
 class Record:
-    """One request. Times are of the monotonic clock, in seconds."""
+    """One request. Times are seconds of the monotonic clock."""
 
     upstream: str
     tag: str
-    """Of the script in it; empty: it had none."""
+    """The id of the script in the request; empty: it had no script."""
     method: str
     path: str
     headers: dict[str, str]
-    """With lower-case names."""
+    """Headers with lower-case names."""
     body: Any
     """The parsed JSON."""
     began: float
     ended: float | None = None
-    """When the answer was complete, or the connection gone."""
+    """The time at which the answer was complete or the connection was closed."""
     disconnected: bool = False
-    """Whether the caller went away before the answer was complete."""
+    """True if the caller disconnected before the answer was complete."""
     events: int = 0
-    """Sent so far."""
+    """Number of events sent so far."""
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What was understood of it: see `conversations.Heard`."""
+    """The parsed conversation: see `conversations.Heard`."""

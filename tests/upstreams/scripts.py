@@ -1,4 +1,4 @@
-"""What a scripted upstream shall do: it travels as the text of a prompt."""
+"""Scripts for upstreams. A script is the text of a prompt."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TITLE = "A scripted session"
 
 
 class Kind(StrEnum):
-    """How an upstream fails."""
+    """The kinds of failure of an upstream."""
 
     STATUS = "status"
-    """Answers with `status`, for `times` requests of the script."""
+    """Answers with `status` to the first `times` requests of the script."""
     RESET = "reset"
     """Resets the connection instead of answering."""
     HANG = "hang"
     """Never sends headers."""
     HEADERS_THEN_HANG = "headers_then_hang"
-    """Sends headers, and never a byte of the body."""
+    """Sends headers, but never a byte of the body."""
     STALL = "stall"
     """Stops after `after` events, with the connection open."""
     CUT = "cut"
@@ -30,19 +30,19 @@ class Kind(StrEnum):
     TRUNCATE = "truncate"
     """Closes the connection after `after` events, in the middle of the body."""
     END = "end"
-    """Ends the body as if it were whole, after `after` events."""
+    """Ends the body regularly, but after `after` events."""
     GARBAGE = "garbage"
-    """Sends bytes that are no event after `after` events, then ends."""
+    """Sends invalid bytes after `after` events, then ends."""
     HTML = "html"
     """Answers 200 with a web page."""
     HUGE = "huge"
-    """Sends 10 MB in one event, and is fine otherwise."""
+    """Sends 10 MB in one event. The rest is correct."""
     DRIP = "drip"
-    """Sends byte by byte, and is fine otherwise."""
+    """Sends byte by byte. The rest is correct."""
     ERROR_EVENT = "error_event"
     """Sends the format's error event after `after` events, then ends."""
     NO_USAGE = "no_usage"
-    """Never says what was used."""
+    """Never reports usage."""
     EMPTY = "empty"
     """Answers 200 with an empty body."""
 
@@ -53,9 +53,9 @@ class Fault:
 
     kind: Kind
     times: int = 0
-    """How many requests of the script fail; 0: all."""
+    """Number of requests of the script that fail; 0: all."""
     after: int = 3
-    """Events that are sent before it."""
+    """Number of events that are sent before the failure."""
     status: int = 500
     retry_after: str = ""
 
@@ -70,18 +70,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the upstream says was used, in tokens; no token is in two of the first four."""
+    """The usage that the upstream reports, in tokens. The first four do not overlap."""
 
     input: int = 1000
     cache_read: int = 0
     cache_write: int = 0
     output: int = 20
-    """With what was reasoned."""
+    """Tokens of the answer, including reasoning."""
     reasoning: int = 0
 
     @property
     def prompt(self) -> int:
-        """All tokens of the prompt."""
+        """Return the number of all tokens of the prompt."""
         return self.input + self.cache_read + self.cache_write
 
 
@@ -90,38 +90,38 @@ class Script:
     """One turn: rounds of tool calls, then a text."""
 
     say: str = "Done."
-    """Streamed word by word."""
+    """The text, streamed word by word."""
     think: str = ""
     """Reasoning before the text or the calls."""
     steps: tuple[tuple[Call, ...], ...] = ()
-    """Calls of each round: all calls of a round come in one answer."""
+    """The calls of each round. All calls of a round are in one answer."""
     stop: str = "end"
-    """Why the text ends: end, length, filter."""
+    """The reason of the end: end, length or filter."""
     usage: Usage = Usage()
     describe: bool = False
-    """Says what the upstream has understood, as JSON, instead of `say`."""
+    """Answers with the parsed request, as JSON, instead of `say`."""
     stamp: bool = False
-    """Says the time at which each word is sent (monotonic clock, nanoseconds) instead of the words of `say`."""
+    """Replaces each word of `say` by the time at which it is sent (monotonic clock, nanoseconds)."""
     pause: float = 0.0
-    """Seconds between events."""
+    """Pause between events, in seconds."""
     wait: float = 0.0
-    """Seconds before the headers."""
+    """Pause before the headers, in seconds."""
     faults: dict[str, Fault] = field(default_factory=dict[str, Fault])
-    """By name of the upstream; `*` for all."""
+    """Failures by name of the upstream; `*` means all upstreams."""
     tag: str = field(default_factory=lambda: secrets.token_hex(6))
-    """Under which the requests are recorded."""
+    """The id under which the requests are recorded."""
 
     def prompt(self) -> str:
         """Return the script as a prompt."""
         return json.dumps({"script": asdict(self)})
 
     def fault(self, upstream: str) -> Fault | None:
-        """Return how `upstream` fails; None: it does not."""
+        """Return the failure of `upstream`; None if it does not fail."""
         return self.faults.get(upstream, self.faults.get("*"))
 
 
 def written_in(text: str) -> Script | None:
-    """Return the script that a prompt begins with; clients may add lines of their own after it."""
+    """Return the script at the start of a prompt. Clients may add lines after it."""
     if not text.startswith(MARK):
         return None
     document = json.JSONDecoder().raw_decode(text)[0]["script"]

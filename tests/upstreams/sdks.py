@@ -1,4 +1,4 @@
-"""The providers' own Python SDKs behind one face, so that a test is written once for all of them.
+"""The providers' own Python SDKs behind one interface, so that one test covers all of them.
 
 Each is used as its documentation shows; what it hands back is reduced to what all formats have in common.
 """
@@ -25,56 +25,56 @@ INCLUDE_USAGE = {"stream_options": {"include_usage": True}}
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked."""
+    """The prompt."""
 
     prompt: str
     system: str = ""
     image: bytes = b""
     tools: Sequence[str] = ()
-    """Names; each takes a `place`."""
+    """Names of tools. Each tool has one argument, `place`."""
     max_output: int = 500
     reasoning: bool = False
     history: tuple[Any, ...] = ()
-    """What was said since the prompt, in the SDK's own types."""
+    """The messages since the prompt, in the SDK's own types."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
 class Answer:
-    """What was answered. Stop reasons: end, calls, length, filter."""
+    """The answer. Stop reasons: end, calls, length, filter."""
 
     text: str = ""
     thought: str = ""
     calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list[tuple[str, str, dict[str, Any]]])
-    """Id, tool and arguments of each."""
+    """Id, tool and arguments of each call."""
     stop: str = ""
     prompt_tokens: int = 0
-    """Of all kinds."""
+    """Prompt tokens of all kinds."""
     cached_tokens: int = 0
-    """Of them, read from a cache."""
+    """Prompt tokens that were read from a cache."""
     output_tokens: int = 0
-    """With those of reasoning."""
+    """Tokens of the answer, including reasoning."""
     turn: tuple[Any, ...] = ()
-    """The answer as the SDK wants it back in the next request."""
+    """The answer in the form in which the SDK sends it in the next request."""
 
 
 class BrokenStream(Exception):
-    """The stream says that it broke off, where the SDK leaves it to its user to notice."""
+    """The stream reported an interruption that the SDK leaves to its caller."""
 
 
 class SilentEnd(Exception):
-    """The stream just ended."""
+    """The stream ended without its final event."""
 
 
 class Sdk(Protocol):
     """One SDK, connected to one server."""
 
     def ask(self, model: str, question: Question, *, stream: bool) -> Answer:
-        """Ask and wait for the whole answer; raises the SDK's own errors."""
+        """Send a prompt and return the whole answer; raises the SDK's own errors."""
         ...
 
     def results(self, answer: Answer, results: Sequence[str]) -> tuple[Any, ...]:
-        """Return what follows the prompt in the next request: the answer's calls and their results."""
+        """Return the messages after the prompt in the next request: the answer's calls and their results."""
         ...
 
 
@@ -121,7 +121,7 @@ class OpenAIChat:
         return self._gathered(self.client.chat.completions.create(**wish, **{"stream": True, **INCLUDE_USAGE}))
 
     def _gathered(self, chunks: Any) -> Answer:
-        """Put the pieces together: the SDK's own way to do so raises where an answer was cut to its length."""
+        """Join the pieces. The SDK's own method raises an error for an answer that was cut at its limit."""
         answer, calls = Answer(), dict[int, list[str]]()
         for chunk in chunks:
             self._use(answer, chunk.usage)
@@ -202,7 +202,7 @@ class OpenAIResponses:
 
     @staticmethod
     def _final(events: Any) -> Any:
-        """Return the whole answer: the SDK's own way knows no end but a completed one."""
+        """Return the whole answer. The SDK's own method supports completed answers only."""
         final = None
         for event in events:
             if event.type == "error":
@@ -375,4 +375,4 @@ SDKS: dict[str, type[OpenAIChat] | type[OpenAIResponses] | type[Anthropic] | typ
     "messages": Anthropic,
     "generate": Google,
 }
-"""By the format that they speak."""
+"""The SDKs, by format."""

@@ -1,4 +1,4 @@
-"""The server: finds the format by the path, decides by the script, records everything."""
+"""The server: it finds the format by the path, follows the script, and records every request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODELS = "/models"
 
 @dataclass
 class Upstreams:
-    """The running server: where it is, and what it was asked."""
+    """The running server: its address and its recorded requests."""
 
     url: str = ""
     records: list[Record] = field(default_factory=list[Record])
@@ -38,15 +38,15 @@ class Upstreams:
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
     def base(self, upstream: str, version: str = "/v1") -> str:
-        """Return the base URL of the upstream of that name."""
+        """Return the base URL of the upstream with that name."""
         return f"{self.url}/{upstream}{version}"
 
     def of(self, script: Script) -> list[Record]:
-        """Return the requests that carried `script`, in order of arrival."""
+        """Return the requests with `script`, in order of arrival."""
         return [record for record in self.records if record.tag == script.tag]
 
     def ended(self, script: Script, seconds: float = 5.0) -> list[Record]:
-        """Return the requests that carried `script` when all of them have ended; fails after `seconds`."""
+        """Return the requests with `script` when all of them have ended; fails after `seconds`."""
         deadline = time.monotonic() + seconds
         while any(record.ended is None for record in self.of(script)):
             assert time.monotonic() < deadline, "an upstream still answers"
@@ -54,7 +54,7 @@ class Upstreams:
         return self.of(script)
 
     def application(self) -> web.Application:
-        """Return the application that serves it."""
+        """Return the ASGI application of the server."""
         application = web.Application(client_max_size=LARGEST)
         application.router.add_route("*", "/{path:.*}", self._serve)
         return application
@@ -104,13 +104,13 @@ class Upstreams:
         return self._seen[script.tag, upstream] - 1
 
     def _reply(self, script: Script, heard: Heard, model: str, record: Record) -> Reply:
-        """Decide the answer by the script and how far the turn has come."""
+        """Choose the answer by the script and the progress of the turn."""
         fault = script.fault(record.upstream)
         used = None if fault and fault.kind is Kind.NO_USAGE else script.usage
         options = record.body.get("stream_options") or {}
         reply = Reply(f"{next(self._numbers):06d}", model, usage=used, usage_asked=bool(options.get("include_usage")))
         if script.steps and not heard.tools:
-            return dataclasses.replace(reply, words=words(TITLE))  # the client asks for a title of the turn
+            return dataclasses.replace(reply, words=words(TITLE))  # the client requests a title of the turn
         done = len(heard.results)
         for step in script.steps:
             if done < len(step):
@@ -149,7 +149,7 @@ def running(port: int = 0) -> Iterator[Upstreams]:
 
 
 async def start(upstreams: Upstreams, port: int) -> web.AppRunner:
-    """Begin to serve; handlers are cancelled as soon as their caller goes away."""
+    """Start to serve. A handler is cancelled when its caller disconnects."""
     runner = web.AppRunner(upstreams.application(), shutdown_timeout=1, handler_cancellation=True, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()

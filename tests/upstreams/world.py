@@ -1,4 +1,4 @@
-"""A deployed stage whose catalogue leads to scripted upstreams; people who call models, and what they were charged."""
+"""A deployed stage with a catalogue of scripted upstreams; callers of models, and their charges."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from .server import Upstreams, running
 
 Json = dict[str, Any]
 REQUEST = "x-opencode-request"
-"""Carries the tag of a script, by which its usage event is found."""
+"""The header with the tag of a script. Tests find the usage event by it."""
 PROVIDER = "opencode-cloud"
 CENTS_A_MILLION = {"input": 100, "output": 1000, "cache_read": 10, "cache_write": 125}
-"""Prices of all scripted models, in cents for a million tokens."""
+"""Prices of all scripted models, in cents per million tokens."""
 TIMERS = {"connect": 2.0, "first_byte": 4.0, "between_chunks": 3.0, "total": 12.0}
-"""In seconds: short, so that tests see them run out, and longer than what a busy machine takes for an answer."""
+"""Timers in seconds: short enough for tests, and longer than an answer takes on a busy machine."""
 PATIENT = {"connect": 1.0, "first_byte": 30.0, "between_chunks": 30.0, "total": 60.0}
 UPSTREAM_OF = {"chat": "chat", "responses": "openai", "messages": "anthropic", "generate": "google"}
-"""By format, the upstream that speaks only this."""
+"""The upstream of each format that speaks only this format."""
 
 
 def model_of(format_: str) -> str:
-    """Return the model whose one upstream speaks a format."""
+    """Return the model whose only upstream speaks a format."""
     return f"scripted-{format_}"
 
 
 def cost_of(event: UsageEvent) -> int:
-    """Return what an event must cost, in micro-cents, by the prices above."""
+    """Return the expected cost of an event, in micro-cents, at the prices above."""
     used, cents = event.tokens, CENTS_A_MILLION
     kinds = ("input", "output", "cache_read", "cache_write")
     return -(-sum(getattr(used, kind) * cents[kind] * 1_000_000 for kind in kinds) // 1_000_000)
@@ -52,7 +52,7 @@ def cost_of(event: UsageEvent) -> int:
 
 @dataclass
 class Shop:
-    """A workspace with an owner and a key that may call models."""
+    """A workspace with an owner and a key for model calls."""
 
     world: World
     owner: Person
@@ -62,11 +62,11 @@ class Shop:
 
     @property
     def path(self) -> str:
-        """Of the workspace's resources."""
+        """Path of the workspace's resources."""
         return f"/api/v1/workspaces/{self.workspace}"
 
     def known(self) -> KnownWorkspace:
-        """Return the workspace as the gateway reads it: what was changed over HTTP is in it a moment later."""
+        """Return the workspace as the gateway reads it. A change over HTTP appears in it a moment later."""
         key = {"pk": {"S": f"workspace#{self.workspace}"}, "sk": {"S": "WORKSPACE"}}
         table = self.world.stack.outputs["AccessTableName"]
         row = self.world.stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
@@ -77,7 +77,7 @@ class Shop:
         return SDKS[format_](f"{self.world.stack.url}/zen", key or self.key, **headers)
 
     def rows(self) -> list[Json]:
-        """Return the rows of the workspace's calls, oldest first: also of yesterday, for the day may have turned."""
+        """Return the rows of the workspace's calls since yesterday, oldest first: midnight may have passed."""
         now, client = now_seconds(), self.world.stack.client("dynamodb")
         pages = [
             client.get_paginator("query").paginate(
@@ -95,17 +95,17 @@ class Shop:
         return [from_row(row) for row in self.rows()]
 
     def event(self, script: Script) -> UsageEvent:
-        """Return the one event of the calls that carried a script; waits for it, and fails if there are several."""
+        """Wait for the one event of the calls with a script, and return it; fails if there are several."""
         found = until(lambda: self.events_of(script))
         assert len(found) == 1, found
         return found[0]
 
     def events_of(self, script: Script) -> list[UsageEvent]:
-        """Return the events of the calls that carried a script."""
+        """Return the events of the calls with a script."""
         return [event for event in self.events() if event.request == script.tag]
 
     def post(self, path: str, body: Json, headers: Json | None = None, timeout: float = PATIENCE) -> httpx.Response:
-        """Post to the gateway with the key as bearer, or with other headers in its place."""
+        """Post to the gateway with the key as bearer, or with other headers instead."""
         sent = {"authorization": f"Bearer {self.key}"} if headers is None else headers
         return httpx.post(f"{self.world.stack.url}{path}", json=body, headers=sent, timeout=timeout)
 
@@ -123,7 +123,7 @@ class World:
         self._closed_port = free_port()
 
     def shop(self, email: str = "") -> Shop:
-        """Found a workspace."""
+        """Create a workspace."""
         owner = self.people.somebody(email)
         workspace = owner.found()
         made = owner.http.post(
@@ -132,7 +132,7 @@ class World:
         return Shop(self, owner, workspace, made["secret"], made["id"])
 
     def begin(self) -> None:
-        """Publish the catalogue and the keys of its upstreams, and have a gateway that knows them."""
+        """Publish the catalogue and the keys of its upstreams, and restart the gateway with them."""
         names = ("openai", "anthropic", "google", "chat")
         self.stack.client("secretsmanager").put_secret_value(
             SecretId=self.stack.outputs["UpstreamKeysSecretArn"],
@@ -144,7 +144,7 @@ class World:
         self.stack.start_gateway()
 
     def operate(self, command: Json) -> Json:
-        """Carry out an operator's command."""
+        """Execute an operator's command."""
         invocation = {"operator": "arn:aws:iam::000000000000:user/tests", "command": command}
         said = self.stack.client("lambda").invoke(
             FunctionName=self.stack.outputs["OperateFunctionName"],
@@ -154,7 +154,7 @@ class World:
         return json.load(said["Payload"])
 
     def catalogue(self) -> Json:
-        """Return the document: for each format a model, and models with several routes."""
+        """Return the catalogue document: a model for each format, and models with several routes."""
         models = {
             model_of(format_): _model(format_, {"upstream": upstream, "model": "m", "formats": [format_]})
             for format_, upstream in UPSTREAM_OF.items()
@@ -195,13 +195,13 @@ class World:
 
 
 def ask(sdk: Sdk, model: str, script: Script, *, stream: bool = True, **more: Any) -> Any:
-    """Ask by a script; its usage event will carry its tag."""
+    """Call a model with a script. The usage event carries the script's tag."""
     return sdk.ask(model, Question(script.prompt(), headers={REQUEST: script.tag}, **more), stream=stream)
 
 
 @contextmanager
 def world_on(stack: LocalStack) -> Iterator[World]:
-    """Run scripted upstreams and lead the stage's gateway to them."""
+    """Run scripted upstreams and point the stage's gateway to them."""
     with running() as upstreams:
         world = World(stack, upstreams)
         world.begin()

@@ -1,4 +1,4 @@
-"""How each format says the same answer, streamed or not."""
+"""The same answer in each format, streamed or not."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ STRING = 7
 
 
 def events(reply: Reply) -> Iterator[bytes]:
-    """Say it piece by piece; the last frame also says what was used, as Bedrock counts it."""
+    """Write the answer piece by piece. The last frame also has the usage, as Bedrock counts it."""
     for document in messages.documents(reply):
         if document["type"] == "message_stop" and reply.usage:
             counted = {"inputTokenCount": reply.usage.input, "outputTokenCount": reply.usage.output}
@@ -43,7 +43,7 @@ def frame(headers: dict[str, str], payload: str) -> bytes:
 
 
 def error(status: int, message: str) -> Json:
-    """Say why not."""
+    """Write the error."""
     return {"message": message}
 
 

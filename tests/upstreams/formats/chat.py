@@ -13,7 +13,7 @@ STOPS = {"end": "stop", "calls": "tool_calls", "length": "length", "filter": "co
 
 
 def whole(reply: Reply) -> Json:
-    """Say it at once."""
+    """Write the answer in one piece."""
     message: Json = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.think:
         message["reasoning_content"] = reply.thought
@@ -25,7 +25,7 @@ def whole(reply: Reply) -> Json:
 
 
 def events(reply: Reply) -> Iterator[bytes]:
-    """Say it piece by piece."""
+    """Write the answer piece by piece."""
     yield _chunk(reply, {"role": "assistant", "content": ""})
     for word in reply.think:
         yield _chunk(reply, {"reasoning_content": word})
@@ -45,7 +45,7 @@ def events(reply: Reply) -> Iterator[bytes]:
 
 
 def usage(used: Usage) -> Json:
-    """Say what was used."""
+    """Write the usage."""
     return {
         "prompt_tokens": used.prompt,
         "completion_tokens": used.output,
@@ -56,12 +56,12 @@ def usage(used: Usage) -> Json:
 
 
 def error(status: int, message: str) -> Json:
-    """Say why not."""
+    """Write the error."""
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": f"scripted_{status}"}}
 
 
 def error_event() -> bytes:
-    """Break off, as vLLM and OpenRouter do it."""
+    """Write an error within a stream, as vLLM and OpenRouter do."""
     return data({"error": {"message": "The engine is overloaded", "type": "server_error", "code": 503}})
 
 

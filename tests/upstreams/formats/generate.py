@@ -13,7 +13,7 @@ STOPS = {"end": "STOP", "calls": "STOP", "length": "MAX_TOKENS", "filter": "SAFE
 
 
 def whole(reply: Reply) -> Json:
-    """Say it at once."""
+    """Write the answer in one piece."""
     parts: list[Json] = []
     if reply.think:
         parts.append({"text": reply.thought, "thought": True})
@@ -23,7 +23,7 @@ def whole(reply: Reply) -> Json:
 
 
 def events(reply: Reply) -> Iterator[bytes]:
-    """Say it piece by piece; calls come whole, and usage with every piece."""
+    """Write the answer piece by piece. Each call is in one piece, and each piece has the usage."""
     for word in reply.think:
         yield data(_chunk(reply, [{"text": word, "thought": True}]))
     for word in reply.words:
@@ -34,7 +34,7 @@ def events(reply: Reply) -> Iterator[bytes]:
 
 
 def usage(used: Usage) -> Json:
-    """Say what was used."""
+    """Write the usage."""
     told = {"promptTokenCount": used.prompt, "candidatesTokenCount": used.output - used.reasoning}
     told["totalTokenCount"] = used.prompt + used.output
     if used.cache_read:
@@ -45,7 +45,7 @@ def usage(used: Usage) -> Json:
 
 
 def error(status: int, message: str) -> Json:
-    """Say why not."""
+    """Write the error."""
     names = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
     names |= {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
     return {"error": {"code": status, "message": message, "status": names.get(status, "INTERNAL")}}

@@ -14,7 +14,7 @@ STOPS = {"end": "end_turn", "calls": "tool_use", "length": "max_tokens", "filter
 
 
 def whole(reply: Reply) -> Json:
-    """Say it at once."""
+    """Write the answer in one piece."""
     content: list[Json] = []
     if reply.think:
         content.append({"type": "thinking", "thinking": reply.thought, "signature": SIGNATURE})
@@ -28,12 +28,12 @@ def whole(reply: Reply) -> Json:
 
 
 def events(reply: Reply) -> Iterator[bytes]:
-    """Say it piece by piece."""
+    """Write the answer piece by piece."""
     return map(named, documents(reply))
 
 
 def documents(reply: Reply) -> Iterator[Json]:
-    """Yield the events, before they are framed."""
+    """Yield the events without framing."""
     places = itertools.count()
     told = {**usage(reply.usage), "output_tokens": 1 if reply.usage else 0}
     head = {**_head(reply), "content": [], "stop_reason": None, "usage": told}
@@ -58,7 +58,7 @@ def documents(reply: Reply) -> Iterator[Json]:
 
 
 def usage(used: Usage | None) -> Json:
-    """Say what the prompt used; a server that does not know says nothing of it, since clients demand numbers."""
+    """Write the usage of the prompt. Unknown usage is written as zero, because clients require numbers."""
     used = used or Usage(input=0, output=0)
     return {
         "input_tokens": used.input,
@@ -70,7 +70,7 @@ def usage(used: Usage | None) -> Json:
 
 
 def error(status: int, message: str) -> Json:
-    """Say why not."""
+    """Write the error."""
     names = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
     names |= {429: "rate_limit_error", 400: "invalid_request_error", 529: "overloaded_error"}
     what = {"type": names.get(status, "api_error"), "message": message}

@@ -12,12 +12,12 @@ from .wire import SIGNATURE, Json, Reply, Wire, compact, named, pieces
 
 
 def whole(reply: Reply) -> Json:
-    """Say it at once."""
+    """Write the answer in one piece."""
     return _response(reply, [_reasoning(reply)] * bool(reply.think) + _outputs(reply))
 
 
 def events(reply: Reply) -> Iterator[bytes]:
-    """Say it piece by piece; each event has the next sequence number."""
+    """Write the answer piece by piece. Each event has the next sequence number."""
     for number, event in enumerate(_events(reply)):
         yield named({"type": event["type"], "sequence_number": number, **event})
 
@@ -121,7 +121,7 @@ def _response(reply: Reply, output: list[Json]) -> Json:
 
 
 def usage(used: Usage) -> Json:
-    """Say what was used."""
+    """Write the usage."""
     return {
         "input_tokens": used.prompt,
         "input_tokens_details": {"cached_tokens": used.cache_read},
@@ -132,7 +132,7 @@ def usage(used: Usage) -> Json:
 
 
 def error(status: int, message: str) -> Json:
-    """Say why not."""
+    """Write the error."""
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": f"scripted_{status}"}}
 
 

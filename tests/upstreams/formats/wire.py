@@ -1,4 +1,4 @@
-"""What every format has: a path, a way to read requests, and ways to say an answer."""
+"""The parts of a format: a path, a reader of requests, and writers of answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..scripts import Call, Usage
 
 Json = dict[str, Any]
 STAMP = "@" * 20
-"""Stands in a text for the time at which it is sent."""
+"""A placeholder in a text for the time of sending."""
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSB1cHN0cmVhbQ=="
-"""What proves reasoning, or holds it encrypted."""
+"""The signature or the encrypted content of reasoning."""
 PIECE = 12
-"""Characters of arguments in one event."""
+"""The number of characters of arguments in one event."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an upstream answers to one request."""
+    """The answer of an upstream to one request."""
 
     id: str
     model: str
@@ -31,9 +31,9 @@ class Reply:
     calls: tuple[Call, ...] = ()
     stop: str = "end"
     usage: Usage | None = None
-    """None: it does not say."""
+    """None: the upstream does not report it."""
     usage_asked: bool = True
-    """Of streams in Chat Completions."""
+    """True if the client requested usage at the end of a stream of Chat Completions."""
 
     @property
     def text(self) -> str:
@@ -46,7 +46,7 @@ class Reply:
         return "".join(self.think)
 
     def call_id(self, index: int) -> str:
-        """Return the id of a call: unique in the conversation."""
+        """Return the id of a call, unique in the conversation."""
         return f"call_{self.id}_{index}"
 
 
@@ -56,26 +56,26 @@ class Wire:
 
     name: str
     path: re.Pattern[str]
-    """Of the end of a request's path; groups `model` and `method` where the path has them."""
+    """A pattern for the end of a request's path, with groups `model` and `method` where the path has them."""
     read: Callable[[Json], Heard]
     whole: Callable[[Reply], Json]
-    """The answer that is not streamed."""
+    """Writes the answer that is not streamed."""
     events: Callable[[Reply], Iterator[bytes]]
-    """The frames of the streamed answer."""
+    """Writes the frames of the streamed answer."""
     error: Callable[[int, str], Json]
-    """The body of an error."""
+    """Writes the body of an error."""
     error_event: Callable[[], bytes]
-    """An error within a stream: the upstream is overloaded."""
+    """Writes the error of an overloaded upstream within a stream."""
     content_type: str = "text/event-stream"
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Split a text into what is sent in one event each."""
+    """Split a text into one piece per event."""
     return tuple(re.findall(r"\s*\S+|\s+$", text))
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Split arguments into what is sent in one event each."""
+    """Split arguments into one piece per event."""
     for start in range(0, len(text), PIECE):
         yield text[start : start + PIECE]
 
@@ -91,5 +91,5 @@ def data(document: Any) -> bytes:
 
 
 def named(document: Json) -> bytes:
-    """Return a server-sent event that is named by its type."""
+    """Return a server-sent event with its type as name."""
     return f"event: {document['type']}\n".encode() + data(document)
