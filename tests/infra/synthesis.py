@@ -33,7 +33,7 @@ class Synthesis:
 
 
 def synthesize(stage: Stage, folder: Path, *, bundling: bool = True) -> Synthesis:
-    """Synthesize `stage` into `folder`; cdk-nag runs with it, and a finding fails it.
+    """Synthesize `stage` into `folder`; cdk-nag runs with it, and a finding makes it fail.
 
     Without `bundling` layers and functions are not packaged, which is quicker.
     """

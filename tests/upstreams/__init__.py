@@ -1,9 +1,9 @@
-"""Model providers that do what the prompt tells them: real HTTP servers for tests and benchmarks, well-behaved or not.
+"""Model providers that follow a script in the prompt: real HTTP servers for tests and benchmarks, working or failing.
 
-One server plays any number of upstreams: the first segment of the path names the one that is meant
+One server plays any number of upstreams. The first segment of the path names the upstream
 (`http://127.0.0.1:PORT/first/v1`). It speaks OpenAI's Chat Completions and Responses, Anthropic's Messages, Google's
-generateContent, and Bedrock's binary event stream. What it answers is written in the prompt (`Script`), so that it
-comes through whatever stands between; each request is recorded.
+generateContent, and Bedrock's binary event stream. The prompt contains the answer (`Script`), so the gateway under test
+passes it on. The server records each request.
 """
 
 from .formats import Wire

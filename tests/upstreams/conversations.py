@@ -1,6 +1,6 @@
 """Reads a request of any format: the prompt, and the progress of the turn.
 
-Deliberately naive, and independent of the gateway's own converters: it is what they are tested against.
+It is deliberately simple, and independent of the gateway's own converters, because it is their oracle.
 """
 
 from __future__ import annotations
