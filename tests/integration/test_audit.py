@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError
 from opencode_cloud import audit
 from opencode_cloud.audit import routes
 from opencode_cloud.audit.deliveries import AuditDeliveries
-from opencode_cloud.audit.models import Filter
+from opencode_cloud.audit.models import AuditFilter
 from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.audit.service import AuditReading, AuditTrail, entry
 from opencode_cloud.audit.store import AuditArchive, AuditStore
@@ -62,7 +62,7 @@ class Trail:
             self.trail.record(connection, actor, action, Target("member", target, "eve@example.com"), **options)
 
     def actions(self, **wanted: Any) -> list[str]:
-        return [found.action for found in self.reading.find(WorkspaceId(WORKSPACE), Filter(**wanted), None, 100)]
+        return [found.action for found in self.reading.find(WorkspaceId(WORKSPACE), AuditFilter(**wanted), None, 100)]
 
 
 class Door:
@@ -124,7 +124,7 @@ def test_the_database_refuses_to_change_an_entry(trail: Trail) -> None:
     trail.record("member.removed")
     with pytest.raises(DatabaseError, match="append-only"), trail.database.transaction() as connection:
         connection.execute(audit_entries.update().values(actor_name="nobody"))
-    assert trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 1)[0].actor_name == "ada@example.com"
+    assert trail.reading.find(WorkspaceId(WORKSPACE), AuditFilter(), None, 1)[0].actor_name == "ada@example.com"
 
 
 def test_no_code_of_ours_changes_an_entry() -> None:
@@ -136,7 +136,7 @@ def test_no_code_of_ours_changes_an_entry() -> None:
 def test_a_secret_that_somebody_put_into_an_entry_by_mistake_is_withheld(trail: Trail) -> None:
     key = new_key()
     trail.record("key.created", before={"list": [{"value": f"Bearer {key}"}]}, after={"key": key, "name": "build"})
-    [found] = trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 10)
+    [found] = trail.reading.find(WorkspaceId(WORKSPACE), AuditFilter(), None, 10)
     assert found.before == {"list": [{"value": "Bearer [withheld]"}]}
     assert found.after == {"key": "[withheld]", "name": "build"}
 
@@ -147,7 +147,7 @@ def test_a_message_that_comes_twice_writes_one_entry(trail: Trail) -> None:
     records = [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}, {"messageId": "3", "body": "{}"}]
     answer = AuditDeliveries(AuditArchive(trail.database)).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "3"}]}
-    assert trail.reading.find(WorkspaceId(WORKSPACE), Filter(), None, 10) == [made]
+    assert trail.reading.find(WorkspaceId(WORKSPACE), AuditFilter(), None, 10) == [made]
 
 
 def test_filters_narrow_by_who_what_whom_and_when(trail: Trail) -> None:

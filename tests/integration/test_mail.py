@@ -14,7 +14,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.mail.deliveries import MailDeliveries, read_event
-from opencode_cloud.mail.models import Mail, MailState, NotYet, Refused
+from opencode_cloud.mail.models import Mail, MailRejected, MailState, NotYet
 from opencode_cloud.mail.preview import SAMPLES
 from opencode_cloud.mail.rendering import Rendered, Renderer
 from opencode_cloud.mail.service import Mailer, Sending
@@ -107,7 +107,7 @@ def test_a_mail_that_cannot_be_handed_over_comes_again_and_fails_visibly_in_the_
 
 def test_a_mail_that_is_refused_for_good_is_not_tried_again(post: Post) -> None:
     mail_id = post.queue()
-    post.transport.failure = Refused("Email address is not verified.")
+    post.transport.failure = MailRejected("Email address is not verified.")
     post.sending.send(MailId(mail_id))
     assert (post.look(mail_id).state, post.look(mail_id).reason) == (
         MailState.FAILED,

@@ -18,7 +18,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.protocol.items import parse
-from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing
+from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess
 from opencode_cloud.sharing.service import access as access_module
 from opencode_cloud.sharing.service import publishing as publishing_module
 from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
@@ -37,7 +37,7 @@ def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     aws.dynamodb.cache_clear()
     store = ShareStore(stack.outputs["SharesTableName"], ObjectStore(stack.outputs["SharesBucketName"]))
     access = Access(AccessStore(stack.outputs["AccessTableName"], stack.outputs["SessionsTableName"]), lambda _: None)
-    gate = Gate(store, access)
+    gate = ShareAccess(store, access)
     fan_out = FanOut(store, Sockets(stack.outputs["WebSocketEndpoint"]), Tasks(), gate)
     owning = Owning(store, access, fan_out, AuditQueue(stack.outputs["AuditQueueUrl"]))
     yield lambda **chosen: Publishing(store, fan_out, gate, owning, lambda: "a key of its own", **chosen)

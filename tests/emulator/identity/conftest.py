@@ -130,11 +130,11 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 def asked_of(parameters: Mapping[str, str]) -> Any:
-    from opencode_cloud.identity.service.server import Asked
+    from opencode_cloud.identity.service.server import OAuthRequest
     from opencode_cloud.identity.service.sessions import Origin
 
     origin = Origin("198.51.100.7", "test")
-    return Asked(method="GET", issuer=ISSUER, path="/auth/authorize", parameters=parameters, origin=origin)
+    return OAuthRequest(method="GET", issuer=ISSUER, path="/auth/authorize", parameters=parameters, origin=origin)
 
 
 def forwarded(address: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from opencode_cloud.contracts.outbox import Message, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection
-from opencode_cloud.policies.models import Revision, Versioned
+from opencode_cloud.policies.models import DocumentRevision, Versioned
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.schema.access import projection_versions
 from opencode_cloud.schema.budgets import budgets
@@ -99,7 +99,7 @@ def change(connection: Connection, planes: Planes, team: Team, topic: Topic, num
             present = store.latest(connection, kind, WorkspaceId(team.workspace))
             document = {"default_model": f"acme/m{number}"} if topic is Topic.POLICY else {"username": str(number)}
             version = present.version + 1 if present else 1
-            revision = Revision(version=version, created_by="ada", created_at=utc_now(), document=document)
+            revision = DocumentRevision(version=version, created_by="ada", created_at=utc_now(), document=document)
             store.add(connection, kind, WorkspaceId(team.workspace), revision)
 
 

@@ -26,18 +26,18 @@ from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.models import Change, Credentials, Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.models import Item, Protocol, Share, ShareCredentials, ShareUpdate, Viewer
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.purges import Purges
 from opencode_cloud.sharing.service import (
-    Document,
     FanOut,
-    Gate,
     Owning,
     Publishing,
-    Reading,
     Redirect,
     Removal,
+    ShareAccess,
+    ShareDocument,
+    ShareReader,
     Snapshots,
     Viewing,
     Visitor,
@@ -231,7 +231,7 @@ class Environment:
         self.connections = self.steering.over(ConnectionStore(plane.connections))
         self.tasks = Tasks(plane.deliver, plane.purges)
         self.access = Access(AccessStore(plane.access, plane.sessions), lambda _token: None)
-        self.gate = Gate(self.store, self.access)
+        self.gate = ShareAccess(self.store, self.access)
         self.sockets = Sockets(plane.gateway.endpoint)
         self.fan_out = FanOut(self.store, self.sockets, self.tasks, self.gate)
         self.owning = Owning(self.store, self.access, self.fan_out, AuditQueue(plane.audit))
@@ -240,7 +240,7 @@ class Environment:
         )
         self.viewing = Viewing(self.store, self.connections, self.fan_out, self.tasks, self.gate)
         self.snapshots = Snapshots(self.store, self.objects)
-        self.reading = Reading(self.store, self.objects, self.snapshots, self.gate)
+        self.reading = ShareReader(self.store, self.objects, self.snapshots, self.gate)
         self.removal = Removal(self.store, self.objects, self.fan_out, self.tasks)
         self.purges = Purges(self.removal)
         self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate)
@@ -253,7 +253,7 @@ class Environment:
 
     def change(self, share_id: str, by: Actor, **change: Any) -> None:
         """Change who may read a share, or when it ends."""
-        self.owning.change(by, ShareId(share_id), Change(**change))
+        self.owning.change(by, ShareId(share_id), ShareUpdate(**change))
 
     def share(self, session_id: str | None = None, actor: Actor | None = None) -> SharedSession:
         """Share a session, or go on with one that is shared."""
@@ -281,7 +281,7 @@ class SharedSession:
 
     environment: Environment
     session_id: str
-    credentials: Credentials
+    credentials: ShareCredentials
 
     @property
     def id(self) -> str:
@@ -310,9 +310,9 @@ def texts_of(items: Sequence[Item]) -> list[str]:
     return [json.loads(item.data)["text"] for item in items if item.type == "part"]
 
 
-def document_of(answer: Document | Redirect) -> Any:
+def document_of(answer: ShareDocument | Redirect) -> Any:
     """Return the JSON of an answer that is given directly."""
-    assert isinstance(answer, Document)
+    assert isinstance(answer, ShareDocument)
     return json.loads(answer.body)
 
 

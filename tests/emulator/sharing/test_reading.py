@@ -11,7 +11,7 @@ import pytest
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.errors import NotFound
-from opencode_cloud.sharing.service import Document, Redirect, Visitor, reading
+from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible
 from tests.integration.publisher import message, part, session
@@ -19,7 +19,7 @@ from tests.integration.publisher import message, part, session
 ANYONE = Visitor()
 
 
-def fetch(answer: Document | Redirect) -> Any:
+def fetch(answer: ShareDocument | Redirect) -> Any:
     """Return the JSON that a redirect leads to, as a browser reads it."""
     assert isinstance(answer, Redirect)
     with urllib.request.urlopen(answer.address, timeout=20) as response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from opencode_cloud.audit.audit_queue import AuditQueue
-from opencode_cloud.audit.models import Entry
+from opencode_cloud.audit.models import AuditRecord
 from opencode_cloud.audit.service import entry
 from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
 from opencode_cloud.contracts.audit import Target
@@ -24,8 +24,8 @@ ACTOR = Actor(
 TARGET = Target("share", "shr_1", "A session")
 
 
-def received(cloud: Cloud, url: str) -> list[Entry]:
-    return [msgspec.json.decode(message["Body"], type=Entry) for message in cloud.messages(url)]
+def received(cloud: Cloud, url: str) -> list[AuditRecord]:
+    return [msgspec.json.decode(message["Body"], type=AuditRecord) for message in cloud.messages(url)]
 
 
 def test_an_entry_arrives_as_it_was_sent(cloud: Cloud) -> None:

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.budgets import Period, Scope, Standing, Unit
 from opencode_cloud.contracts.ids import KeyId, MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Scope as KeyScope
-from opencode_cloud.keys.service import Wish as KeyWish
+from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.money import DOLLAR
 from tests.unit.budgets.office import Office
@@ -41,7 +41,7 @@ def refused(office: Office, owner: Actor, asked: Wish) -> str:
 
 
 def key_of(place: Place, actor: Actor) -> tuple[str, str]:
-    made = place.team.keys.create(actor, actor.workspace_id, KeyWish(name="laptop", scopes=[KeyScope.INFERENCE]))
+    made = place.team.keys.create(actor, actor.workspace_id, CreateKey(name="laptop", scopes=[KeyScope.INFERENCE]))
     return made.id, made.secret
 
 

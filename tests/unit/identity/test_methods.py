@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.identity.service.methods import InvalidMethods, Kind, Methods
+from opencode_cloud.identity.service.methods import InvalidMethods, MethodKind, Methods
 from opencode_cloud.kit.errors import Forbidden, NotFound
 
 
@@ -15,7 +15,10 @@ def parse(settings: Any, secrets: Any = None) -> Methods:
 
 def test_only_configured_methods_are_offered_and_e_mail_comes_last() -> None:
     found = parse({"email": {}, "okta": {"issuer": "https://acme.okta.com", "client_id": "1", "label": "Okta"}})
-    assert [(each.shown, each.kind) for each in found.offered()] == [("Okta", Kind.OIDC), ("e-mail", Kind.EMAIL)]
+    assert [(each.shown, each.kind) for each in found.offered()] == [
+        ("Okta", MethodKind.OIDC),
+        ("e-mail", MethodKind.EMAIL),
+    ]
     with pytest.raises(NotFound):
         found.provider("github")
     with pytest.raises(NotFound):

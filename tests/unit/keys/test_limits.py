@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from opencode_cloud.contracts.permissions import Scope
 from opencode_cloud.keys.limits import checked, contains, covers, wider
-from opencode_cloud.keys.models import Limits
+from opencode_cloud.keys.models import KeyLimits
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
 
@@ -75,10 +75,12 @@ def test_limits_that_make_no_sense_are_refused(models: list[str] | None, network
 
 
 def test_no_limit_is_wider_than_any() -> None:
-    bound = Limits(scopes=frozenset({Scope.INFERENCE}), models=("a/*",), networks=("10.0.0.0/8",), expires_at=utc_now())
+    bound = KeyLimits(
+        scopes=frozenset({Scope.INFERENCE}), models=("a/*",), networks=("10.0.0.0/8",), expires_at=utc_now()
+    )
     scopes = frozenset({Scope.INFERENCE})
-    assert wider(Limits(scopes=scopes), bound) == "models"
-    assert wider(Limits(scopes=scopes, models=("a/b",)), bound) == "networks"
-    assert wider(Limits(scopes=scopes, models=("a/b",), networks=("10.0.0.0/9",)), bound) == "expires_at"
+    assert wider(KeyLimits(scopes=scopes), bound) == "models"
+    assert wider(KeyLimits(scopes=scopes, models=("a/b",)), bound) == "networks"
+    assert wider(KeyLimits(scopes=scopes, models=("a/b",), networks=("10.0.0.0/9",)), bound) == "expires_at"
     assert wider(bound, bound) is None
-    assert wider(Limits(scopes=frozenset(Scope)), Limits(scopes=scopes)) == "scopes"
+    assert wider(KeyLimits(scopes=frozenset(Scope)), KeyLimits(scopes=scopes)) == "scopes"

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from opencode_cloud.audit.deliveries import AuditDeliveries
-from opencode_cloud.audit.models import Entry
+from opencode_cloud.audit.models import AuditRecord
 from opencode_cloud.budgets.deliveries import AlertDeliveries
 from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.stream import BudgetsKeeper
@@ -172,7 +172,7 @@ CROSSING = Crossing(
     resets_at=None,
     at=0,
 )
-ENTRY = Entry(
+ENTRY = AuditRecord(
     id="aud_1",
     workspace_id=None,
     at=datetime(2026, 11, 28),  # noqa: DTZ001 - as SQL keeps it

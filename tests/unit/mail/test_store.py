@@ -9,7 +9,7 @@ import pytest
 
 from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
-from opencode_cloud.mail.models import Refused
+from opencode_cloud.mail.models import MailRejected
 from opencode_cloud.mail.rendering import Rendered
 from opencode_cloud.mail.store.mail_queue import MailQueue
 from opencode_cloud.mail.store.transport import SesTransport
@@ -54,10 +54,10 @@ def test_a_mail_goes_to_its_recipient_alone(ses: Any) -> None:
 
 
 def test_what_ses_will_never_take_is_refused_for_good(ses: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(MailRejected):
         SesTransport("stranger@example.org", "").send(MailId("mail_1"), "ada@example.com", MAIL)
 
 
 def test_a_deployment_without_a_sender_says_so(ses: Any) -> None:
-    with pytest.raises(Refused, match="mail_from"):
+    with pytest.raises(MailRejected, match="mail_from"):
         SesTransport("", "").send(MailId("mail_1"), "ada@example.com", MAIL)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.audit.models import Entry
+from opencode_cloud.audit.models import AuditRecord
 from opencode_cloud.audit.service import entry
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.audit import Target
@@ -33,6 +33,6 @@ class AuditQueue:
         """Record as ``AuditTrail.record`` does. Call it after the change has been made."""
         self.send(entry(actor, action, target, workspace_id=workspace_id, before=before, after=after))
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: AuditRecord) -> None:
         """Queue an entry."""
         aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(entry).decode())

@@ -10,7 +10,7 @@ from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AuditRecord:
     """One entry of the trail, with the names of the table's columns."""
 
     id: str
@@ -32,7 +32,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class AuditFilter:
     """A filter of entries. None and empty values match all."""
 
     actor: str = ""

@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from opencode_cloud.access.service import Access
-from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.audit.models import AuditFilter, AuditRecord
 from opencode_cloud.audit.service import AuditReading
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -80,7 +80,7 @@ class AuditEntry(BaseModel):
     correlation_id: str = Field(description="The request's id in our logs.")
 
 
-class ExportFormat(StrEnum):
+class AuditExportFormat(StrEnum):
     """Format of an export."""
 
     CSV = "csv"
@@ -129,7 +129,9 @@ class AuditRoutes:
     def export(
         self,
         workspace_id: WorkspaceParameter,
-        form: Annotated[ExportFormat, Query(alias="format", description="Format of the file.")] = ExportFormat.CSV,
+        form: Annotated[
+            AuditExportFormat, Query(alias="format", description="Format of the file.")
+        ] = AuditExportFormat.CSV,
         actor: ActorFilter = "",
         action: ActionFilter = "",
         target: TargetFilter = "",
@@ -150,26 +152,26 @@ class AuditRoutes:
             asked: dict[str, str] = event.get("queryStringParameters") or {}
             query = asked | {"cursor": encode_cursor(_key(shown[-1]))}
             headers["Link"] = f'<{event["rawPath"]}?{urlencode(query)}>; rel="next"'
-        if form is ExportFormat.CSV:
+        if form is AuditExportFormat.CSV:
             body, kind = as_csv(shown, first=cursor is None), "text/csv; charset=utf-8"
         else:
             body, kind = msgspec.json.encode([show(row).model_dump(mode="json") for row in shown]), "application/json"
         return http_events.reply(event, body, kind, status=HTTPStatus.OK, headers=headers)
 
 
-def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> Filter:
-    return Filter(actor=actor, action=action, target=target, since=_naive(since), until=_naive(until))
+def _filter(actor: str, action: str, target: str, since: datetime | None, until: datetime | None) -> AuditFilter:
+    return AuditFilter(actor=actor, action=action, target=target, since=_naive(since), until=_naive(until))
 
 
 def _naive(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
 
 
-def _key(entry: Entry) -> tuple[datetime, str]:
+def _key(entry: AuditRecord) -> tuple[datetime, str]:
     return entry.at, entry.id
 
 
-def show(entry: Entry) -> AuditEntry:
+def show(entry: AuditRecord) -> AuditEntry:
     """Return an entry as the API answers it."""
     return AuditEntry(
         id=entry.id,
@@ -190,7 +192,7 @@ def show(entry: Entry) -> AuditEntry:
     )
 
 
-def as_csv(entries: Sequence[Entry], *, first: bool) -> bytes:
+def as_csv(entries: Sequence[AuditRecord], *, first: bool) -> bytes:
     """Write entries as CSV (RFC 4180), with the column names if they are the ``first``."""
     out = io.StringIO()
     writer = csv.writer(out)

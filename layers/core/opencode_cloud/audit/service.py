@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.audit.models import AuditFilter, AuditRecord
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import log
@@ -100,9 +100,9 @@ def entry(
     workspace_id: WorkspaceId | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-) -> Entry:
+) -> AuditRecord:
     """Return a new entry, dated now."""
-    return Entry(
+    return AuditRecord(
         id=new_id("aud"),
         workspace_id=(workspace_id or actor.workspace_id) or None,
         at=utc_now(),
@@ -145,8 +145,8 @@ class AuditReading:
         self._archive = archive
 
     def find(
-        self, workspace_id: WorkspaceId, wanted: Filter, after: tuple[datetime, str] | None, limit: int
-    ) -> Sequence[Entry]:
+        self, workspace_id: WorkspaceId, wanted: AuditFilter, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[AuditRecord]:
         """Return entries of a workspace, the newest first, that follow the key ``after`` (time, id)."""
         return self._archive.find(workspace_id, wanted, after, limit)
 

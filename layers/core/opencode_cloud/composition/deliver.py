@@ -15,7 +15,7 @@ from opencode_cloud.composition.settings import (
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.deliveries import Deliveries
-from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
+from opencode_cloud.sharing.service import FanOut, ShareAccess, Snapshots
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
@@ -31,7 +31,7 @@ def build(settings: DeliverSettings) -> Handler:
     """Return the handler."""
     stores = ShareStores.over(settings)
     store = stores.shares
-    gate = Gate(store, access_without_tokens(settings))
+    gate = ShareAccess(store, access_without_tokens(settings))
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), Tasks(), gate)
     connections = ConnectionStore(settings.connections_table)
     deliveries = Deliveries(store, connections, fan_out, Snapshots(store, stores.objects), gate)

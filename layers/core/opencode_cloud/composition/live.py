@@ -16,7 +16,7 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
-from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Viewing
+from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess, Viewing
 from opencode_cloud.sharing.sockets import SharingSockets
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
@@ -35,7 +35,7 @@ def build(settings: LiveSettings) -> Handler:
     store = ShareStores.over(settings).shares
     tasks = Tasks(settings.deliver_function)
     access = access_without_tokens(settings)
-    gate = Gate(store, access)
+    gate = ShareAccess(store, access)
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
     viewing = Viewing(store, ConnectionStore(settings.connections_table), fan_out, tasks, gate)
     # Shares change owners over HTTP only, so this function has nothing to record in the audit log.

@@ -27,7 +27,7 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
-from opencode_cloud.sharing.service import FanOut, Gate, Owning, Publishing, Reading, Removal, Snapshots
+from opencode_cloud.sharing.service import FanOut, Owning, Publishing, Removal, ShareAccess, ShareReader, Snapshots
 from opencode_cloud.sharing.store import Tasks
 
 
@@ -53,11 +53,11 @@ def build(settings: ShareSettings) -> Handler:
     stores, allowed = ShareStores.over(settings), access(settings)
     store, objects = stores.shares, stores.objects
     tasks = Tasks(settings.deliver_function, settings.purge_queue_url)
-    gate = Gate(store, allowed)
+    gate = ShareAccess(store, allowed)
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
     owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
     publishing = _publishing(settings, stores, fan_out, gate, owning)
-    reading = Reading(store, objects, Snapshots(store, objects), gate)
+    reading = ShareReader(store, objects, Snapshots(store, objects), gate)
     removal = Removal(store, objects, fan_out, tasks)
     url, app = settings.public_url, http_app()
     pages.prepare()
@@ -77,7 +77,7 @@ def build(settings: ShareSettings) -> Handler:
 
 
 def _publishing(
-    settings: ShareSettings, stores: ShareStores, fan_out: FanOut, gate: Gate, owning: Owning
+    settings: ShareSettings, stores: ShareStores, fan_out: FanOut, gate: ShareAccess, owning: Owning
 ) -> Publishing:
     return Publishing(
         stores.shares,

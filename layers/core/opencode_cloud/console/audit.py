@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.audit.models import Filter
+from opencode_cloud.audit.models import AuditFilter
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
@@ -40,7 +40,9 @@ class AuditPages:
         """``GET .../audit?action=member.*&actor=...``: entries, latest first."""
         action, actor = request.query("action")[:LONGEST_ACTION], request.query("actor")[:LONGEST_NAME]
         after = decode_cursor(request.query("cursor"), tuple[datetime, str])
-        rows = self._reading.find(request.workspace.id, Filter(action=action, actor=actor), after, DEFAULT_LIMIT + 1)
+        rows = self._reading.find(
+            request.workspace.id, AuditFilter(action=action, actor=actor), after, DEFAULT_LIMIT + 1
+        )
         shown = rows[:DEFAULT_LIMIT]
         asked = {name: value for name, value in (("action", action), ("actor", actor)) if value}
         more = {**asked, "cursor": encode_cursor((shown[-1].at, shown[-1].id))} if len(rows) > DEFAULT_LIMIT else None

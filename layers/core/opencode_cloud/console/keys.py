@@ -14,7 +14,7 @@ from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
 from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.requests import KeyWish
-from opencode_cloud.keys.service import Wish
+from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
@@ -91,7 +91,7 @@ class KeyPages:
                 "expires_at": utc_now() + timedelta(days=int(days)) if days else None,
             },
         )
-        wish = Wish(
+        new_key = CreateKey(
             name=body.name,
             scopes=body.scopes,
             service_account_id=body.service_account_id,
@@ -99,7 +99,7 @@ class KeyPages:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        made = self._keys.create(request.actor, request.workspace.id, wish)
+        made = self._keys.create(request.actor, request.workspace.id, new_key)
         return self._app.page(request, "new_key.html", key=made)
 
     def ask_revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:

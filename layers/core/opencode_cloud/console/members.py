@@ -66,8 +66,10 @@ class MemberPages:
 
     def invite(self, request: PageRequest) -> Response[str]:
         """``POST .../invitations``: mail an invitation."""
-        wish = checked(NewInvitation, {"email": request.form.one("email"), "role": request.form.one("role")})
-        self._invitations.invite(request.actor, request.workspace.id, wish.email, wish.role, base=self._app.base_url())
+        invitation = checked(NewInvitation, {"email": request.form.one("email"), "role": request.form.one("role")})
+        self._invitations.invite(
+            request.actor, request.workspace.id, invitation.email, invitation.role, base=self._app.base_url()
+        )
         return see(f"{request.base}/members?done=invited")
 
     def resend(self, request: PageRequest, invitation_id: InvitationId) -> Response[str]:
@@ -82,8 +84,8 @@ class MemberPages:
 
     def change_role(self, request: PageRequest, member_id: MemberId) -> Response[str]:
         """``POST .../members/{member_id}/role``: change the role."""
-        wish = checked(MemberChange, {"role": request.form.one("role")})
-        self._members.change_role(request.actor, request.workspace.id, member_id, wish.role)
+        change = checked(MemberChange, {"role": request.form.one("role")})
+        self._members.change_role(request.actor, request.workspace.id, member_id, change.role)
         return see(f"{request.base}/members?done=role")
 
     def ask_remove(self, request: PageRequest, member_id: MemberId) -> Response[str]:

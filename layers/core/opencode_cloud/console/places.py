@@ -16,7 +16,7 @@ _BLANK = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ExcerptLine:
     """A line of a text, with its faults."""
 
     number: int
@@ -29,7 +29,7 @@ def parse(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_unique)
 
 
-def excerpt(text: str, faults: Sequence[Fault]) -> list[Line]:
+def excerpt(text: str, faults: Sequence[Fault]) -> list[ExcerptLine]:
     """Return the lines of a JSON text that have faults, with the lines around them."""
     starts = positions(text)
     at: dict[int, list[str]] = {}
@@ -37,7 +37,7 @@ def excerpt(text: str, faults: Sequence[Fault]) -> list[Line]:
         at.setdefault(_line(text, starts, fault.path), []).append(f"{fault.path or 'The document'}: {fault.message}")
     lines = text.split("\n")
     return [
-        Line(number, lines[number - 1], at.get(number, ()))
+        ExcerptLine(number, lines[number - 1], at.get(number, ()))
         for number in range(1, len(lines) + 1)
         if any(abs(number - each) <= AROUND for each in at)
     ]

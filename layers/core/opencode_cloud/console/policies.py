@@ -11,16 +11,16 @@ from aws_lambda_powertools.event_handler import Response
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import LARGEST_VERSION, Form, InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
-from opencode_cloud.console.places import Line, excerpt, parse
+from opencode_cloud.console.places import ExcerptLine, excerpt, parse
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
-from opencode_cloud.policies.models import Policy, Rules, ShareMode, Versioned, version_not_found
+from opencode_cloud.policies.models import Policy, PolicyRules, ShareMode, Versioned, version_not_found
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
 if TYPE_CHECKING:
-    from opencode_cloud.policies.models import Revision
+    from opencode_cloud.policies.models import DocumentRevision
     from opencode_cloud.policies.service import Publisher
 
 UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
@@ -104,7 +104,7 @@ class VersionPages(ABC):
         return see(f"{request.base}/{self._kind}?done=restored")
 
     @abstractmethod
-    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
+    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
         """Return the values that the form shows: the current version, or the submitted values after a refusal."""
 
     @abstractmethod
@@ -120,7 +120,7 @@ class PolicyPages(VersionPages):
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
 
-    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
+    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
         """See the base class."""
         filled = _fields(Policy.model_validate(present.document)) | {"version": str(present.version), "comment": ""}
         if request.failed:
@@ -148,7 +148,7 @@ class ConfigurationPages(VersionPages):
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.CONFIGURATION)
 
-    def values(self, request: PageRequest, present: Revision) -> dict[str, Any]:
+    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
         """See the base class."""
         text = json.dumps(present.document, indent=2, ensure_ascii=False)
         filled = {"text": text, "version": str(present.version), "comment": ""}
@@ -172,7 +172,7 @@ class ConfigurationPages(VersionPages):
         return change.configuration, change.comment
 
 
-def _lines(text: str, request: PageRequest) -> list[Line]:
+def _lines(text: str, request: PageRequest) -> list[ExcerptLine]:
     if not request.faults:
         return []
     try:
@@ -180,7 +180,7 @@ def _lines(text: str, request: PageRequest) -> list[Line]:
     except json.JSONDecodeError as error:
         shown, first = text.split("\n"), max(0, error.lineno - 3)
         return [
-            Line(number, line, (error.msg,) if number == error.lineno else ())
+            ExcerptLine(number, line, (error.msg,) if number == error.lineno else ())
             for number, line in enumerate(shown[first : error.lineno + 2], first + 1)
         ]
     except (ValueError, RecursionError):
@@ -200,7 +200,7 @@ def _fields(policy: Policy) -> dict[str, str]:
         "small_model": policy.small_model or "",
     }
     for name in RULES:
-        rules: Rules = getattr(policy, name)
+        rules: PolicyRules = getattr(policy, name)
         fields[f"{name}_mode"] = "" if rules.allow is None else LISTED
         fields[f"{name}_allow"] = "\n".join(rules.allow or ())
         fields[f"{name}_deny"] = "\n".join(rules.deny)

@@ -19,9 +19,9 @@ from opencode_cloud.http import requests
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.pages import page, problem, render, see
 from opencode_cloud.http.paths import safe_path
-from opencode_cloud.identity.routes import asked, origin_of
+from opencode_cloud.identity.routes import oauth_request, origin_of
 from opencode_cloud.identity.service.devices import shown_user_code
-from opencode_cloud.identity.service.server import Answer
+from opencode_cloud.identity.service.server import OAuthResponse
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
@@ -62,7 +62,7 @@ AUTHORIZATION_PARAMETERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class IdentityServices:
     """The dependencies of the pages."""
 
     access: Access
@@ -84,7 +84,7 @@ class Parts:
 class IdentityPages:
     """The pages of identity. The server renders all of them, and none has a script."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: IdentityServices) -> None:
         self._parts = parts
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
@@ -267,9 +267,9 @@ class IdentityPages:
         event = self._event()
         pairs = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
         parameters = _single([(name, value) for name, value in pairs if name in AUTHORIZATION_PARAMETERS])
-        request = asked(event, self._base(), parameters)
+        request = oauth_request(event, self._base(), parameters)
         client = self._parts.oauth.consent(request)
-        if isinstance(client, Answer):
+        if isinstance(client, OAuthResponse):
             return self._refused(client)
         person = self._person()
         redirect = urlsplit(parameters["redirect_uri"])
@@ -282,14 +282,14 @@ class IdentityPages:
         form = self._form("/auth/authorize")
         parameters = {name: value for name, value in form.items() if name in AUTHORIZATION_PARAMETERS}
         allowed = form.get("decision") == "approve"
-        request = asked(self._event(), self._base(), parameters)
+        request = oauth_request(self._event(), self._base(), parameters)
         answer = self._parts.oauth.authorize(request, person.account_id if allowed else None)
         if allowed and "error" not in answer.document:
             client = parameters.get("client_id", "")
             self._record(person, "client.allowed", Target("client", client, self._parts.clients.name(client)), {})
         return self._refused(answer)
 
-    def _refused(self, answer: Answer) -> Response[str]:
+    def _refused(self, answer: OAuthResponse) -> Response[str]:
         """Redirect to the client with the answer, or show it to the person when no redirect address is safe."""
         if answer.location:
             return see(answer.location)

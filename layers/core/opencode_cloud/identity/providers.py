@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from opencode_cloud.identity.models import VerifiedPerson
-from opencode_cloud.identity.service.methods import Kind, Method
+from opencode_cloud.identity.service.methods import Method, MethodKind
 from opencode_cloud.kit.errors import Forbidden, Unavailable
 from opencode_cloud.kit.log import logger
 
@@ -32,7 +32,7 @@ class Providers:
 
     def begin(self, method: Method, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Return the address to redirect the browser to. Raises ``provider_unavailable`` (503)."""
-        if method.kind is Kind.GITHUB:
+        if method.kind is MethodKind.GITHUB:
             address, extra = f"{method.url}/login/oauth/authorize", {}
         else:
             address, extra = self._metadata(method)["authorization_endpoint"], {"nonce": nonce}
@@ -47,7 +47,7 @@ class Providers:
         """
         session = _session(method, redirect_uri)
         try:
-            if method.kind is Kind.GITHUB:
+            if method.kind is MethodKind.GITHUB:
                 return self._github(method, session, code, verifier)
             return self._oidc(method, session, code, nonce, verifier)
         except requests.RequestException as error:
@@ -111,7 +111,7 @@ class Providers:
 
 
 def _session(method: Method, redirect_uri: str) -> Any:
-    scope = "read:user user:email" if method.kind is Kind.GITHUB else "openid email profile"
+    scope = "read:user user:email" if method.kind is MethodKind.GITHUB else "openid email profile"
     return OAuth2Session(
         method.client_id,
         method.client_secret or None,

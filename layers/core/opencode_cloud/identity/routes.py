@@ -10,7 +10,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.http import requests
-from opencode_cloud.identity.service.server import Answer, Asked, OAuth, parameters_of, refusal
+from opencode_cloud.identity.service.server import OAuth, OAuthRequest, OAuthResponse, parameters_of, refusal
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests
@@ -88,7 +88,7 @@ class IdentityRoutes:
         found = self._access.memberships(actor.account_id)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
 
-    def _oauth_reply(self, answer: Callable[[Asked], Answer], limit: Limit) -> Response[str]:
+    def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: Limit) -> Response[str]:
         event = self._event()
         try:
             self._limiter.take(limit, http_events.source_address(event))
@@ -99,7 +99,7 @@ class IdentityRoutes:
             parameters = parameters_of(http_events.raw_body(event))
         except ValueError as error:
             return reply(event, refusal("invalid_request", f"Send JSON or a form: {error}."))
-        return reply(event, answer(asked(event, self._issuer(), parameters)))
+        return reply(event, answer(oauth_request(event, self._issuer(), parameters)))
 
     def _issuer(self) -> str:
         return http_events.base_url(self._event(), self._public_url)
@@ -108,10 +108,10 @@ class IdentityRoutes:
         return http_events.reply(self._event(), msgspec.json.encode(document), headers=headers)
 
 
-def asked(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) -> Asked:
+def oauth_request(event: http_events.Event, issuer: str, parameters: Mapping[str, str]) -> OAuthRequest:
     """Return a request in the form that the authorization server accepts."""
     request = event["requestContext"]["http"]
-    return Asked(
+    return OAuthRequest(
         method=request["method"],
         issuer=issuer,
         path=request.get("path") or event["rawPath"],
@@ -125,7 +125,7 @@ def origin_of(event: http_events.Event) -> Origin:
     return Origin(http_events.source_address(event), http_events.header(event, "user-agent"))
 
 
-def reply(event: http_events.Event, answer: Answer, headers: Mapping[str, str] | None = None) -> Response[str]:
+def reply(event: http_events.Event, answer: OAuthResponse, headers: Mapping[str, str] | None = None) -> Response[str]:
     """Answer with a document of the authorization server, which must not be cached (RFC 6749, 5.1)."""
     body = msgspec.json.encode(answer.document)
     return http_events.reply(event, body, status=answer.status, headers={**_UNSTORED, **(headers or {})})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from opencode_cloud.contracts.permissions import Scope
-from opencode_cloud.keys.models import Limits, invalid_limit
+from opencode_cloud.keys.models import KeyLimits, invalid_limit
 
 MOST_ENTRIES = 100
 LONGEST_LIFE = timedelta(days=3653)
@@ -22,18 +22,18 @@ def checked(
     networks: Sequence[str] | None,
     expires_at: datetime | None,
     now: datetime,
-) -> Limits:
+) -> KeyLimits:
     """Return requested limits in canonical form; raises ``invalid_limit``."""
     if not scopes:
         raise invalid_limit("scopes", "name at least one")
     if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
         raise invalid_limit("expires_at", "this is in the past, or more than ten years ahead")
-    return Limits(
+    return KeyLimits(
         scopes=frozenset(scopes), models=_patterns(models), networks=_networks(networks), expires_at=expires_at
     )
 
 
-def wider(asked: Limits, bound: Limits) -> str | None:
+def wider(asked: KeyLimits, bound: KeyLimits) -> str | None:
     """Return the name of a limit by which ``asked`` exceeds ``bound``; None when it exceeds none."""
     if not asked.scopes <= bound.scopes:
         return "scopes"

@@ -50,7 +50,7 @@ class NewKey(Key):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class KeyLimits:
     """Limits of a key. None means no limit."""
 
     scopes: frozenset[Scope]
@@ -90,7 +90,7 @@ class CheckResult(StrEnum):
     """The answer was not a list of models."""
 
 
-class Credential(ApiModel):
+class ProviderCredential(ApiModel):
     """A workspace's key of a model provider. The secret can be written and tested, never read."""
 
     id: str

@@ -72,7 +72,7 @@ class Suppression:
     reason: str
 
 
-class Refused(Exception):
+class MailRejected(Exception):
     """The mail service refuses a mail permanently; the message is the service's own."""
 
 

@@ -19,7 +19,7 @@ import urllib3
 
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.money import MicroCents, parse_dollars
-from opencode_cloud.operators.deployed import Deployed, Refused
+from opencode_cloud.operators.deployed import CallRejected, Deployed
 
 SECRET_VARIABLE = "OPENCODE_CLOUD_ADMIN_SECRET"  # noqa: S105 - the name of a variable, not its value
 
@@ -207,7 +207,7 @@ def _invoke(options: argparse.Namespace) -> Any:
 def _call(options: argparse.Namespace, command: dict[str, Any]) -> Any:
     try:
         said = Deployed(options.stage).call(command)
-    except Refused as error:
+    except CallRejected as error:
         raise OperatorError(str(error)) from error
     if "error" in said:
         raise OperatorError(f"{said['error']}: {said['message']}")

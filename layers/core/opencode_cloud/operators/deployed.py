@@ -13,7 +13,7 @@ SECONDS = 120
 """The function's time limit. It includes the time in which a paused database resumes."""
 
 
-class Refused(Exception):
+class CallRejected(Exception):
     """AWS refused the call; the message says why."""
 
 
@@ -28,7 +28,7 @@ class Deployed:
         """Invoke ``functions/operate`` with a command, in the name of the credentials' owner.
 
         Raises:
-            Refused: Without credentials, stage or right to invoke, or when the function fails.
+            CallRejected: Without credentials, stage or right to invoke, or when the function fails.
         """
         try:
             operator = self._session.client("sts").get_caller_identity()["Arn"]
@@ -39,15 +39,15 @@ class Deployed:
                 Payload=json.dumps({"operator": operator, "command": command}).encode(),
             )
         except (BotoCoreError, ClientError) as error:
-            raise Refused(f"AWS: {error}") from error
+            raise CallRejected(f"AWS: {error}") from error
         said = json.load(answer["Payload"])
         if "FunctionError" in answer:
-            raise Refused(f"The function failed: {said.get('errorMessage')}. Its log says more.")
+            raise CallRejected(f"The function failed: {said.get('errorMessage')}. Its log says more.")
         return said
 
     def _function(self) -> str:
         found = self._session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"][0]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
         if "OperateFunctionName" not in outputs:
-            raise Refused(f"The stack {self._stack} has no function for operators. Deploy it again.")
+            raise CallRejected(f"The stack {self._stack} has no function for operators. Deploy it again.")
         return outputs["OperateFunctionName"]

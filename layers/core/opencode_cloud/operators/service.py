@@ -21,7 +21,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import Role, Scope
 from opencode_cloud.identity.models import Account, VerifiedPerson
-from opencode_cloud.keys.service import Wish
+from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
 from opencode_cloud.kit.log import logger
 from opencode_cloud.usage.commands import UsageCommand
@@ -63,7 +63,7 @@ class FirstOwner(msgspec.Struct, tag="first-owner"):
     base: str
 
 
-class CreateKey(msgspec.Struct, tag="create-key"):
+class CreateServiceAccountKey(msgspec.Struct, tag="create-key"):
     """Create a service account with a key."""
 
     workspace: str
@@ -78,7 +78,7 @@ class Block(msgspec.Struct, tag="block"):
     blocked: bool
 
 
-class Grant(msgspec.Struct, tag="grant"):
+class GrantBalance(msgspec.Struct, tag="grant"):
     """Add money to a workspace's prepaid balance, or subtract some; once for each idempotency key."""
 
     workspace: str
@@ -111,9 +111,9 @@ Command = (
     LookUp
     | CreateWorkspace
     | FirstOwner
-    | CreateKey
+    | CreateServiceAccountKey
     | Block
-    | Grant
+    | GrantBalance
     | Project
     | RotateSigningKey
     | PublishWellKnown
@@ -189,11 +189,11 @@ class Operations:
                 return self._create_workspace(command, actor)
             case FirstOwner():
                 return self._first_owner(command, actor)
-            case CreateKey():
+            case CreateServiceAccountKey():
                 return self._create_key(command, actor)
             case Block():
                 return self._block(command, actor)
-            case Grant():
+            case GrantBalance():
                 given = self._balance.grant(
                     actor, WorkspaceId(command.workspace), command.micro_cents, command.reason, command.key
                 )
@@ -278,10 +278,10 @@ class Operations:
         workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
-    def _create_key(self, command: CreateKey, actor: Actor) -> dict[str, Any]:
+    def _create_key(self, command: CreateServiceAccountKey, actor: Actor) -> dict[str, Any]:
         machine = self._team.service_accounts.create(actor, WorkspaceId(command.workspace), command.name)
-        wish = Wish(name=command.name, scopes=command.scopes, service_account_id=machine.id)
-        made = self._team.keys.create(actor, WorkspaceId(command.workspace), wish)
+        new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=machine.id)
+        made = self._team.keys.create(actor, WorkspaceId(command.workspace), new_key)
         return {"service_account": machine.id, **made.model_dump(mode="json")}
 
     def _block(self, command: Block, actor: Actor) -> dict[str, Any]:

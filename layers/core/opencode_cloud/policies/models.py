@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from opencode_cloud.contracts.access import Rules as EnforcedRules
+from opencode_cloud.contracts.access import Rules
 from opencode_cloud.kit.errors import NotFound, Unprocessable
 from opencode_cloud.kit.json_documents import Fault
 from opencode_cloud.kit.timestamps import Instant
@@ -30,7 +30,7 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Rules(_Form):
+class PolicyRules(_Form):
     """Patterns of allowed and denied names. `*` matches any text, `?` matches one character."""
 
     allow: list[Pattern] | None = Field(
@@ -40,9 +40,9 @@ class Rules(_Form):
         default=[], max_length=MAX_PATTERNS, description="Patterns of denied names, which override `allow`."
     )
 
-    def enforced(self) -> EnforcedRules:
+    def enforced(self) -> Rules:
         """Return the rules in the form that the data planes enforce."""
-        return EnforcedRules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
+        return Rules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
 
 
 class SharePolicy(_Form):
@@ -63,14 +63,18 @@ class SharePolicy(_Form):
 class Policy(_Form):
     """Restrictions on members. The default restricts nothing."""
 
-    providers: Rules = Field(default=Rules(), description="Rules of provider ids, such as `anthropic`.")
-    models: Rules = Field(default=Rules(), description="Rules of models as `provider/model`, such as `openai/gpt-5*`.")
+    providers: PolicyRules = Field(default=PolicyRules(), description="Rules of provider ids, such as `anthropic`.")
+    models: PolicyRules = Field(
+        default=PolicyRules(), description="Rules of models as `provider/model`, such as `openai/gpt-5*`."
+    )
     default_model: Name | None = Field(default=None, description="The clients' default model, as `provider/model`.")
     small_model: Name | None = Field(
         default=None, description="The model for small tasks such as titles, as `provider/model`."
     )
     share: SharePolicy = SharePolicy()
-    tools: Rules = Field(default=Rules(), description="Rules of tool names, such as `bash`, `edit`, `mymcp_*`.")
+    tools: PolicyRules = Field(
+        default=PolicyRules(), description="Rules of tool names, such as `bash`, `edit`, `mymcp_*`."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -102,7 +106,7 @@ class Version(BaseModel):
     created_at: Instant | None = None
 
 
-class Revision(Version):
+class DocumentRevision(Version):
     """A version with its contents."""
 
     document: dict[str, Any]

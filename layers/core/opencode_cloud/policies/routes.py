@@ -17,7 +17,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.etags import etag, version_of_request
 from opencode_cloud.kit.json_documents import Difference
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.policies.models import Policy, Revision, Version, Versioned
+from opencode_cloud.policies.models import DocumentRevision, Policy, Version, Versioned
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 from opencode_cloud.policies.service import Publisher
 
@@ -177,11 +177,13 @@ class PolicyRoutes:
 
     # -------------------------------------------------------------------------------------- internals
 
-    def _publish(self, workspace_id: WorkspaceId, kind: Versioned, document: dict[str, Any], comment: str) -> Revision:
+    def _publish(
+        self, workspace_id: WorkspaceId, kind: Versioned, document: dict[str, Any], comment: str
+    ) -> DocumentRevision:
         read = version_of_request(self._gate.event)
         return self._publisher.publish(self._gate.actor, workspace_id, kind, document, read, comment)
 
-    def _restore(self, workspace_id: WorkspaceId, kind: Versioned, version: int, comment: str) -> Revision:
+    def _restore(self, workspace_id: WorkspaceId, kind: Versioned, version: int, comment: str) -> DocumentRevision:
         read = version_of_request(self._gate.event)
         return self._publisher.restore(self._gate.actor, workspace_id, kind, version, read, comment)
 
@@ -194,19 +196,19 @@ class PolicyRoutes:
         return Differences(changes=self._publisher.differences(kind, workspace_id, first, second))
 
 
-def _policy_reply(revision: Revision) -> Response[PolicyRevision]:
+def _policy_reply(revision: DocumentRevision) -> Response[PolicyRevision]:
     shown = PolicyRevision(**_version(revision), policy=Policy.model_validate(revision.document))
     return Response(HTTPStatus.OK, "application/json", shown, _headers(revision))
 
 
-def _configuration_reply(revision: Revision) -> Response[ConfigurationRevision]:
+def _configuration_reply(revision: DocumentRevision) -> Response[ConfigurationRevision]:
     shown = ConfigurationRevision(**_version(revision), configuration=revision.document)
     return Response(HTTPStatus.OK, "application/json", shown, _headers(revision))
 
 
-def _version(revision: Revision) -> dict[str, Any]:
+def _version(revision: DocumentRevision) -> dict[str, Any]:
     return revision.model_dump(include=set(Version.model_fields))
 
 
-def _headers(revision: Revision) -> dict[str, Any]:
+def _headers(revision: DocumentRevision) -> dict[str, Any]:
     return {**http_events.PRIVATE, "ETag": etag(revision.version)}

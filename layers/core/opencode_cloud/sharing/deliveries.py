@@ -10,17 +10,17 @@ import msgspec
 from opencode_cloud.contracts.ids import ConnectionId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Viewer
-from opencode_cloud.sharing.service import FanOut, Gate, Snapshots
+from opencode_cloud.sharing.service import FanOut, ShareAccess, Snapshots
 from opencode_cloud.sharing.service.access import is_over
 from opencode_cloud.sharing.service.viewing import Replay
-from opencode_cloud.sharing.store import ConnectionStore, Delivery, ShareStore
+from opencode_cloud.sharing.store import ConnectionStore, DeliveryTask, ShareStore
 
 
 class Deliveries:
     """Carries out the deliveries that :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
 
     def __init__(
-        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
+        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: ShareAccess
     ) -> None:
         self._store = store
         self._fan_out = fan_out
@@ -29,7 +29,7 @@ class Deliveries:
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Carry out one delivery. Do nothing for a share that was removed meanwhile."""
-        delivery = msgspec.convert(dict(event), type=Delivery)
+        delivery = msgspec.convert(dict(event), type=DeliveryTask)
         if delivery.task == "replay":
             for connection, *_ in delivery.viewers:
                 self._replay.run(delivery.share_id, ConnectionId(connection))

@@ -155,14 +155,14 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     closed_sockets: int = 0
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class ShareCredentials(msgspec.Struct, frozen=True):
     """The values that a client needs to continue a share that it made."""
 
     id: ShareId
     secret: str
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ShareUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of a share that has an owner. None leaves a value unchanged; ``expires_at`` 0 means never."""
 
     mode: Mode | None = None
@@ -178,7 +178,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     views: int
 
 
-class Place(msgspec.Struct, frozen=True):
+class ShareCursor(msgspec.Struct, frozen=True):
     """A position in a list of shares, which is ordered by creation time (milliseconds)."""
 
     created_at: int

@@ -77,7 +77,7 @@ class InvitationState(StrEnum):
     """The time to answer is over. Never stored: it is a pending invitation whose expiry has passed."""
 
 
-class Delivery(StrEnum):
+class InvitationDelivery(StrEnum):
     """Delivery state of the last mail of an invitation."""
 
     QUEUED = "queued"
@@ -101,7 +101,7 @@ class Invitation(ApiModel):
     created_at: Instant
     expires_at: Instant
     settled_at: Instant | None = None
-    delivery: Delivery | None = None
+    delivery: InvitationDelivery | None = None
     """Delivery state of the last mail."""
     delivery_reason: str = ""
     """The reason for which the last mail could not be delivered."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from opencode_cloud.audit.models import Entry, Filter
+from opencode_cloud.audit.models import AuditFilter, AuditRecord
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.workspaces import workspaces
@@ -27,7 +27,7 @@ PURGE_BATCH = 1000
 class AuditStore:
     """Adds to the table ``audit_entries``."""
 
-    def add(self, connection: Connection, entry: Entry) -> None:
+    def add(self, connection: Connection, entry: AuditRecord) -> None:
         """Write an entry in the transaction of ``connection``."""
         connection.execute(audit_entries.insert(), asdict(entry))
 
@@ -38,7 +38,7 @@ class AuditArchive:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_once(self, entry: Entry) -> None:
+    def add_once(self, entry: AuditRecord) -> None:
         """Write an entry, unless the table has one with its id."""
         try:
             with self._database.transaction() as connection:
@@ -48,8 +48,8 @@ class AuditArchive:
                 raise
 
     def find(
-        self, workspace_id: WorkspaceId, wanted: Filter, after: tuple[datetime, str] | None, limit: int
-    ) -> Sequence[Entry]:
+        self, workspace_id: WorkspaceId, wanted: AuditFilter, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[AuditRecord]:
         """Return entries of a workspace, the newest first, that follow the key ``after``."""
         column = audit_entries.c
         query = select(audit_entries).where(column.workspace_id == workspace_id, *_conditions(wanted))
@@ -58,7 +58,7 @@ class AuditArchive:
             query = query.where(or_(column.at < at, and_(column.at == at, column.id < entry_id)))
         query = query.order_by(column.at.desc(), column.id.desc()).limit(limit)
         with self._database.transaction() as connection:
-            return [Entry(**row) for row in connection.execute(query).mappings()]
+            return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
     def retentions(self) -> Sequence[tuple[str, int]]:
         """Return the ids of all workspaces, each with the retention of its entries in days."""
@@ -88,7 +88,7 @@ class AuditArchive:
         return len(ids)
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     column = audit_entries.c
     found: list[ColumnElement[bool]] = []
     if wanted.actor:

@@ -10,7 +10,7 @@ from opencode_cloud.contracts.audit import Target
 from opencode_cloud.identity.routes import IdentityRoutes
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
-from opencode_cloud.identity.service.server import OAuth, Parts
+from opencode_cloud.identity.service.server import OAuth, OAuthServices
 from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.tokens import AccessTokens
 from opencode_cloud.identity.store.codes import CodesStore
@@ -43,5 +43,5 @@ def identity_routes(
 
     codes = CodesStore(sessions_table)
     sessions = Sessions(SessionsStore(sessions_table), tokens, deployment_key, note_replay)
-    parts = Parts(Clients(redirects), sessions, Devices(codes, deployment_key), codes, access.may_sign_in)
+    parts = OAuthServices(Clients(redirects), sessions, Devices(codes, deployment_key), codes, access.may_sign_in)
     return IdentityRoutes(OAuth(parts), tokens, access, RateLimiter(sessions_table), public_url)

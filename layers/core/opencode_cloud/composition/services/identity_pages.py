@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.identity.pages import IdentityPages, Parts
+from opencode_cloud.identity.pages import IdentityPages, IdentityServices
 from opencode_cloud.identity.providers import Providers
 from opencode_cloud.identity.service.challenges import Challenges
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
 from opencode_cloud.identity.service.logins import Logins
 from opencode_cloud.identity.service.methods import Methods
-from opencode_cloud.identity.service.server import OAuth
-from opencode_cloud.identity.service.server import Parts as ServerParts
+from opencode_cloud.identity.service.server import OAuth, OAuthServices
 from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.signing_in import SigningIn
 from opencode_cloud.identity.service.tokens import AccessTokens
@@ -77,12 +76,12 @@ def identity_pages(
     sessions = Sessions(SessionsStore(sessions_table), tokens, deployment_key)
     devices = Devices(codes, deployment_key)
     return IdentityPages(
-        Parts(
+        IdentityServices(
             access=access,
             sessions=sessions,
             devices=devices,
             clients=clients,
-            oauth=OAuth(ServerParts(clients, sessions, devices, codes, access.may_sign_in)),
+            oauth=OAuth(OAuthServices(clients, sessions, devices, codes, access.may_sign_in)),
             methods=methods,
             logins=Logins(codes, Providers(), deployment_key),
             challenges=Challenges(outbox, codes, Mailer(MailStore(database)), deployment_key),

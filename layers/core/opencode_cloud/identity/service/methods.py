@@ -16,7 +16,7 @@ GOOGLE_ISSUER = "https://accounts.google.com"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
-class Kind(StrEnum):
+class MethodKind(StrEnum):
     """The way in which a method proves a person's identity."""
 
     EMAIL = "email"
@@ -45,9 +45,9 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enabled: bool = True
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> MethodKind:
         """Return the way in which the method proves a person's identity."""
-        return Kind(self.name) if self.name in (Kind.EMAIL, Kind.GITHUB) else Kind.OIDC
+        return MethodKind(self.name) if self.name in (MethodKind.EMAIL, MethodKind.GITHUB) else MethodKind.OIDC
 
     @property
     def shown(self) -> str:
@@ -84,18 +84,18 @@ class Methods:
 
     def offered(self) -> list[Method]:
         """Return the methods to show. E-mail, which needs an input field, comes last."""
-        return sorted(self._methods.values(), key=lambda each: (each.kind is Kind.EMAIL, each.shown.casefold()))
+        return sorted(self._methods.values(), key=lambda each: (each.kind is MethodKind.EMAIL, each.shown.casefold()))
 
     def provider(self, name: str) -> Method:
         """Return the method at ``/login/{name}`` that redirects to a provider. Raises ``unknown_method`` (404)."""
         method = self._methods.get(name)
-        if method is None or method.kind is Kind.EMAIL:
+        if method is None or method.kind is MethodKind.EMAIL:
             raise NotFound("unknown_method", "There is no such way to sign in here.")
         return method
 
     def require_email(self) -> None:
         """Raise ``unknown_method`` (404) unless sign-in by e-mail code is enabled."""
-        if Kind.EMAIL not in self._methods:
+        if MethodKind.EMAIL not in self._methods:
             raise NotFound("unknown_method", "There is no such way to sign in here.")
 
     def check_domain(self, address: str) -> None:
@@ -110,8 +110,8 @@ def _method(name: str, fields: Mapping[str, Any]) -> Method:
         raise InvalidMethods(f"login methods: {name!r} is no name: use small letters, digits and hyphens")
     defaults = {"issuer": GOOGLE_ISSUER} if name == "google" else {}
     method = msgspec.convert({**defaults, **fields, "name": name}, Method)
-    if method.kind is not Kind.EMAIL and not method.client_id:
+    if method.kind is not MethodKind.EMAIL and not method.client_id:
         raise InvalidMethods(f"login methods: {name} needs client_id")
-    if method.kind is Kind.OIDC and not method.issuer:
+    if method.kind is MethodKind.OIDC and not method.issuer:
         raise InvalidMethods(f"login methods: {name} needs issuer")
     return method

@@ -1,7 +1,7 @@
 """The authorization server: Authlib's grants and endpoints over our sessions and codes (OAuth 2.1, RFC 8628, 7009).
 
 Each request gets its own server, so that grants can read the request's origin from it. This module uses only
-:class:`Asked` and :class:`Answer`; ``routes`` translates to and from HTTP.
+:class:`OAuthRequest` and :class:`OAuthResponse`; ``routes`` translates to and from HTTP.
 """
 
 # Authlib has no type annotations: the types of its results are unknown, and its methods are overridden by duck typing.
@@ -64,7 +64,7 @@ DESCRIPTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class OAuthRequest:
     """A request to the authorization server."""
 
     method: str
@@ -77,7 +77,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OAuthResponse:
     """An answer of the authorization server: a JSON document, or a redirect."""
 
     status: int
@@ -85,7 +85,7 @@ class Answer:
     location: str = ""
 
 
-class Parts:
+class OAuthServices:
     """The dependencies of a request's server. ``may_sign_in`` tells whether an account exists and is not blocked."""
 
     def __init__(
@@ -106,22 +106,22 @@ class Parts:
 class OAuth:
     """The authorization server as the routes use it."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: OAuthServices) -> None:
         self._parts = parts
 
-    def token(self, asked: Asked) -> Answer:
+    def token(self, asked: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/token`` (and ``/auth/device/token``): any grant."""
         return self._checked(asked, lambda server: server.create_token_response(asked))
 
-    def device_code(self, asked: Asked) -> Answer:
+    def device_code(self, asked: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/device/code``."""
         return self._checked(asked, lambda server: server.create_endpoint_response("device_authorization", asked))
 
-    def revoke(self, asked: Asked) -> Answer:
+    def revoke(self, asked: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/revoke``: end the token's session. An unknown token is not an error (RFC 7009, 2.2)."""
         return self._checked(asked, lambda server: server.create_endpoint_response("revocation", asked))
 
-    def consent(self, asked: Asked) -> Client | Answer:
+    def consent(self, asked: OAuthRequest) -> Client | OAuthResponse:
         """Return the client of a valid authorization request, for the consent page; else the refusal."""
         wrong = _malformed(asked)
         if wrong:
@@ -132,7 +132,7 @@ class OAuth:
         except OAuth2Error as error:
             return server.handle_error_response(None, error)
 
-    def authorize(self, asked: Asked, account_id: AccountId | None) -> Answer:
+    def authorize(self, asked: OAuthRequest, account_id: AccountId | None) -> OAuthResponse:
         """Answer an authorization request by the person's decision: ``account_id`` allows it, None denies it."""
         wrong = _malformed(asked)
         if wrong:
@@ -162,16 +162,16 @@ class OAuth:
             "authorization_response_iss_parameter_supported": True,
         }
 
-    def _checked(self, asked: Asked, answer: Callable[[Any], Answer]) -> Answer:
+    def _checked(self, asked: OAuthRequest, answer: Callable[[Any], OAuthResponse]) -> OAuthResponse:
         return _malformed(asked) or answer(_Server(self._parts, asked))
 
 
-def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> Answer:
+def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> OAuthResponse:
     """Return an OAuth error."""
-    return Answer(status, {"error": error, "error_description": description})
+    return OAuthResponse(status, {"error": error, "error_description": description})
 
 
-def _malformed(asked: Asked) -> Answer | None:
+def _malformed(asked: OAuthRequest) -> OAuthResponse | None:
     """Refuse values that an OAuth error could not repeat, since Authlib would fail on them."""
     for name, value in asked.parameters.items():
         if name in ("client_id", "redirect_uri", "response_type", "grant_type") and not PRINTABLE.fullmatch(value):
@@ -182,7 +182,7 @@ def _malformed(asked: Asked) -> Answer | None:
 class _Request(OAuth2Request):
     """A request as Authlib reads it. All parameters are treated alike, whether they came as JSON, form or query."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: OAuthRequest) -> None:
         super().__init__(asked.method, f"{asked.issuer}{asked.path}", headers=dict(asked.headers))
         self._asked = asked
         self.payload: Any = BasicOAuth2Payload(dict(asked.parameters))
@@ -197,7 +197,7 @@ class _Request(OAuth2Request):
 
 
 class _Server(AuthorizationServer):
-    def __init__(self, parts: Parts, asked: Asked) -> None:
+    def __init__(self, parts: OAuthServices, asked: OAuthRequest) -> None:
         super().__init__()
         self.parts = parts
         self.asked = asked
@@ -219,14 +219,14 @@ class _Server(AuthorizationServer):
     def save_token(self, token: Any, request: Any) -> None:
         """Do nothing: issuing a token has already begun or refreshed its session."""
 
-    def handle_response(self, status: int, body: Any, headers: Any) -> Answer:
+    def handle_response(self, status: int, body: Any, headers: Any) -> OAuthResponse:
         location = dict(headers).get("Location", "")
         if location:
-            return Answer(status, {}, self._with_issuer(location))
+            return OAuthResponse(status, {}, self._with_issuer(location))
         document = dict(body)
         if "error" in document and not document.get("error_description"):
             document["error_description"] = DESCRIPTIONS.get(document["error"], "The request cannot be granted.")
-        return Answer(status, document)
+        return OAuthResponse(status, document)
 
     def _with_issuer(self, location: str) -> str:
         """Add the issuer, so that a client of several servers cannot mix them up (RFC 9207)."""

@@ -6,7 +6,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import AuthorizationCode, Challenge, DeviceRequest, DeviceState, LoginState
-from opencode_cloud.identity.store.rows import Rows
+from opencode_cloud.identity.store.rows import SessionRows
 
 
 class _UserCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class CodesStore:
     """Rows ``device#``, ``user_code#``, ``code#``, ``state#`` and ``challenge#`` of the table ``sessions``."""
 
     def __init__(self, table: str) -> None:
-        self._rows = Rows(table)
+        self._rows = SessionRows(table)
 
     # ----------------------------------------------------------------------------------------- devices
 

@@ -23,7 +23,7 @@ KEPT_SECONDS = 7 * DAY_SECONDS
 return."""
 
 
-class Rows:
+class SessionRows:
     """Items of a table that has a partition key only."""
 
     def __init__(self, table: str) -> None:

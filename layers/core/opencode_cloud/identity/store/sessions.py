@@ -6,7 +6,7 @@ from typing import Any
 
 from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import Session
-from opencode_cloud.identity.store.rows import KEPT_SECONDS, Rows, parsed
+from opencode_cloud.identity.store.rows import KEPT_SECONDS, SessionRows, parsed
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
 
@@ -15,7 +15,7 @@ class SessionsStore:
     """Rows ``session#<sid>``. A session with ``ended_at`` has ended in every plane at once (invariant I9)."""
 
     def __init__(self, table: str) -> None:
-        self._rows = Rows(table)
+        self._rows = SessionRows(table)
 
     def add(self, session: Session) -> None:
         """Write a new session."""

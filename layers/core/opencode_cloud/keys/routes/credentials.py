@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
-from opencode_cloud.keys.models import Credential, Provider
+from opencode_cloud.keys.models import Provider, ProviderCredential
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
@@ -70,31 +70,31 @@ class CredentialRoutes:
 
     def list(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-    ) -> Response[Page[Credential]]:
+    ) -> Response[Page[ProviderCredential]]:
         """List the workspace's provider credentials, without the keys."""
         after = decode_cursor(cursor, tuple[str])
         rows = self._credentials.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[Credential]:
+    def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[ProviderCredential]:
         """Store a provider's key. It can be used, tested and replaced from then on, but not read."""
         made = self._credentials.create(
             self._gate.actor, workspace_id, body.provider, body.name, body.secret, body.base_url
         )
         return document(made, HTTPStatus.CREATED)
 
-    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
+    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[ProviderCredential]:
         """Read a provider credential, without the key."""
         return document(self._credentials.get(workspace_id, credential_id))
 
     def replace(
         self, workspace_id: WorkspaceId, credential_id: CredentialId, body: CredentialReplacement
-    ) -> Response[Credential]:
+    ) -> Response[ProviderCredential]:
         """Replace the key of a provider credential."""
         replaced = self._credentials.replace(self._gate.actor, workspace_id, credential_id, body.secret, body.base_url)
         return document(replaced)
 
-    def check(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[Credential]:
+    def check(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[ProviderCredential]:
         """Ask the provider whether the key works. `test_result` says what it answered."""
         return document(self._credentials.check(self._gate.actor, workspace_id, credential_id))
 

@@ -14,7 +14,7 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import Key, NewKey
 from opencode_cloud.keys.requests import KeyChange, KeyWish, Rotation
-from opencode_cloud.keys.service import Narrowing, Wish
+from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
@@ -68,7 +68,7 @@ class KeyRoutes:
 
     def create(self, workspace_id: WorkspaceId, body: KeyWish) -> Response[NewKey]:
         """Create a key. `secret` is the key itself. It is shown only once, and not stored."""
-        wish = Wish(
+        new_key = CreateKey(
             name=body.name,
             scopes=body.scopes,
             service_account_id=body.service_account_id,
@@ -76,7 +76,7 @@ class KeyRoutes:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.create(self._gate.actor, workspace_id, wish), HTTPStatus.CREATED)
+        return document(self._keys.create(self._gate.actor, workspace_id, new_key), HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[Key]:
         """Read a key: its limits, its first and last characters, and the time of its last use."""
@@ -84,14 +84,14 @@ class KeyRoutes:
 
     def narrow(self, workspace_id: WorkspaceId, key_id: KeyId, body: KeyChange) -> Response[Key]:
         """Rename a key, or set narrower limits. For wider limits create another key."""
-        wish = Narrowing(
+        update = UpdateKey(
             name=body.name,
             scopes=body.scopes,
             models=body.models,
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, wish))
+        return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, update))
 
     def rotate(self, workspace_id: WorkspaceId, key_id: KeyId, body: Rotation) -> Response[NewKey]:
         """Create a key with the same limits. The old key ends after the overlap. `secret` is shown only once."""

@@ -9,7 +9,7 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.keys.endpoints import clean_base_url
-from opencode_cloud.keys.models import Credential, Provider, credential_exists, credential_not_found
+from opencode_cloud.keys.models import Provider, ProviderCredential, credential_exists, credential_not_found
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 
@@ -42,7 +42,7 @@ class Credentials:
         """``private`` accepts providers in private networks."""
         self._database = database
         self._outbox = outbox
-        self._record = Recorder[Credential](
+        self._record = Recorder[ProviderCredential](
             audit, "provider", lambda credential: credential.id, lambda credential: credential.name
         )
         self._store = store
@@ -52,19 +52,19 @@ class Credentials:
 
     def of_workspace(
         self, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
-    ) -> Sequence[Credential]:
+    ) -> Sequence[ProviderCredential]:
         """Return credentials of a workspace by id."""
         with self._database.transaction() as connection:
             return self._store.of_workspace(connection, workspace_id, after, limit)
 
-    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
+    def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
         """Return a credential; raises ``credential_not_found``."""
         with self._database.transaction() as connection:
             return self._of(connection, workspace_id, credential_id)
 
     def create(
         self, actor: Actor, workspace_id: WorkspaceId, provider: Provider, name: str, secret: str, base_url: str | None
-    ) -> Credential:
+    ) -> ProviderCredential:
         """Store a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
         address = clean_base_url(provider, base_url, private=self._private)
         credential, now = new_id("prv"), utc_now()
@@ -91,7 +91,7 @@ class Credentials:
 
     def replace(
         self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str, base_url: str | None
-    ) -> Credential:
+    ) -> ProviderCredential:
         """Replace the stored key and clear the test result, which was about the old key."""
         present = self.get(workspace_id, credential_id)
         address = clean_base_url(present.provider, base_url, private=self._private)
@@ -110,7 +110,7 @@ class Credentials:
             self._record(unit, actor, "provider.replaced", workspace_id, present, before=before, after=after)
             return self._of(unit.connection, workspace_id, credential_id)
 
-    def check(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
+    def check(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
         """Ask the provider whether the key works; store the result and return the credential."""
         # No transaction is open during the call: it would hold a database connection until the provider answers.
         with self._database.transaction() as connection:
@@ -140,7 +140,7 @@ class Credentials:
         suffix = secret[-VISIBLE_LAST:] if len(secret) >= SHOWN_FROM else ""
         return {"sealed": sealed.ciphertext, "data_key": sealed.data_key, "suffix": suffix}
 
-    def _of(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential:
+    def _of(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
         found = self._store.get(connection, workspace_id, credential_id)
         if found is None:
             raise credential_not_found()

@@ -19,7 +19,7 @@ from opencode_cloud.contracts.permissions import Permission, Scope
 from opencode_cloud.keys.limits import checked, wider
 from opencode_cloud.keys.models import (
     Key,
-    Limits,
+    KeyLimits,
     NewKey,
     StoredKey,
     holder_not_found,
@@ -52,7 +52,7 @@ MOST_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class CreateKey:
     """A request for a new key."""
 
     name: str
@@ -65,7 +65,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowing:
+class UpdateKey:
     """Changes of a key; None leaves a value unchanged."""
 
     name: str | None = None
@@ -135,24 +135,24 @@ class Keys:
             found = self._visible(connection, actor, workspace_id, key_id)
         return self._with_use([found])[0]
 
-    def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> NewKey:
+    def create(self, actor: Actor, workspace_id: WorkspaceId, new_key: CreateKey) -> NewKey:
         """Create a key and return it with its secret, which is not stored.
 
         Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``wider_than_yourself`` or
         ``too_many_keys``.
         """
-        limits = checked(wish.scopes, wish.models, wish.networks, wish.expires_at, utc_now())
+        limits = checked(new_key.scopes, new_key.models, new_key.networks, new_key.expires_at, utc_now())
         member, service_account = _holder(actor)
-        if wish.service_account_id is not None and wish.service_account_id != actor.id:
+        if new_key.service_account_id is not None and new_key.service_account_id != actor.id:
             if not actor.may(Permission.KEY_MANAGE):
                 raise not_permitted(Permission.KEY_MANAGE)
-            member, service_account = None, wish.service_account_id
+            member, service_account = None, new_key.service_account_id
         with self._outbox.unit() as unit:
             self._lock_holder(unit, workspace_id, member, service_account)
             self._require_within(unit.connection, actor, workspace_id, limits)
             if self._store.count(unit.connection, workspace_id, utc_now()) >= MOST_KEYS:
                 raise too_many_keys(MOST_KEYS)
-            made = self._make(unit, actor, workspace_id, wish.name, limits, member, service_account)
+            made = self._make(unit, actor, workspace_id, new_key.name, limits, member, service_account)
             self._record(unit, actor, "key.created", workspace_id, made, after=_as_record(limits))
             self._notify(unit, Template.KEY_CREATED, actor, workspace_id, made)
         return made
@@ -179,7 +179,7 @@ class Keys:
             self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
         return made
 
-    def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, wish: Narrowing) -> Key:
+    def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, update: UpdateKey) -> Key:
         """Rename a key, or set narrower limits.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
@@ -187,16 +187,16 @@ class Keys:
         with self._outbox.unit() as unit:
             present = self._changeable(unit, actor, workspace_id, key_id)
             limits = checked(
-                present.scopes if wish.scopes is None else wish.scopes,
-                present.models if wish.models is None else wish.models,
-                present.networks if wish.networks is None else wish.networks,
-                present.expires_at if wish.expires_at is None else wish.expires_at,
+                present.scopes if update.scopes is None else update.scopes,
+                present.models if update.models is None else update.models,
+                present.networks if update.networks is None else update.networks,
+                present.expires_at if update.expires_at is None else update.expires_at,
                 utc_now(),
             )
             field = wider(limits, _limits_of(present, expires_at=present.expires_at))
             if field:
                 raise only_narrower(field)
-            name = wish.name or present.name
+            name = update.name or present.name
             self._set(unit, key_id, {"name": name, **_columns(limits)})
             before = {"name": present.name, **_as_record(_limits_of(present, expires_at=present.expires_at))}
             after = {"name": name, **_as_record(limits)}
@@ -274,7 +274,7 @@ class Keys:
         connection: Connection,
         actor: Actor,
         workspace_id: WorkspaceId,
-        limits: Limits,
+        limits: KeyLimits,
         *,
         to_change: bool = False,
     ) -> None:
@@ -295,7 +295,7 @@ class Keys:
         actor: Actor,
         workspace_id: WorkspaceId,
         name: str,
-        limits: Limits,
+        limits: KeyLimits,
         member_id: MemberId | None,
         service_account_id: ServiceAccountId | None,
     ) -> NewKey:
@@ -362,8 +362,8 @@ def _is_holder(actor: Actor, key: Key) -> bool:
     return actor.id in {key.member_id, key.service_account_id}
 
 
-def _limits_of(key: Key, *, expires_at: datetime | None) -> Limits:
-    return Limits(
+def _limits_of(key: Key, *, expires_at: datetime | None) -> KeyLimits:
+    return KeyLimits(
         scopes=frozenset(key.scopes),
         models=None if key.models is None else tuple(key.models),
         networks=None if key.networks is None else tuple(key.networks),
@@ -371,7 +371,7 @@ def _limits_of(key: Key, *, expires_at: datetime | None) -> Limits:
     )
 
 
-def _columns(limits: Limits) -> dict[str, Any]:
+def _columns(limits: KeyLimits) -> dict[str, Any]:
     return {
         "scopes": sorted(limits.scopes),
         "models": None if limits.models is None else list(limits.models),
@@ -380,7 +380,7 @@ def _columns(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _as_record(limits: Limits) -> dict[str, Any]:
+def _as_record(limits: KeyLimits) -> dict[str, Any]:
     """Return limits as audit entries show them."""
     columns = _columns(limits)
     return {**columns, "expires_at": limits.expires_at.isoformat() if limits.expires_at else None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
-from opencode_cloud.keys.models import Credential, Provider
+from opencode_cloud.keys.models import Provider, ProviderCredential
 from opencode_cloud.kit.envelope_encryption import Sealed
 from opencode_cloud.schema.keys import provider_credentials
 
@@ -35,26 +35,28 @@ class CredentialStore:
         """Delete a credential for good."""
         connection.execute(provider_credentials.delete().where(provider_credentials.c.id == credential_id))
 
-    def get(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Credential | None:
+    def get(
+        self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId
+    ) -> ProviderCredential | None:
         """Return a credential of a workspace."""
         return self._one(connection, workspace_id, provider_credentials.c.id == credential_id)
 
     def named(
         self, connection: Connection, workspace_id: WorkspaceId, provider: Provider, name: str
-    ) -> Credential | None:
+    ) -> ProviderCredential | None:
         """Return the credential of a provider with this name."""
         wanted = (provider_credentials.c.provider == provider) & (provider_credentials.c.name == name)
         return self._one(connection, workspace_id, wanted)
 
     def of_workspace(
         self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
-    ) -> Sequence[Credential]:
+    ) -> Sequence[ProviderCredential]:
         """Return credentials of a workspace by id."""
         query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace_id)
         if after is not None:
             query = query.where(provider_credentials.c.id > after)
         rows = connection.execute(query.order_by(provider_credentials.c.id).limit(limit))
-        return [Credential.model_validate(row) for row in rows]
+        return [ProviderCredential.model_validate(row) for row in rows]
 
     def sealed(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> Sealed | None:
         """Return the sealed secret of a credential."""
@@ -65,7 +67,7 @@ class CredentialStore:
         ).first()
         return Sealed(row.sealed, row.data_key) if row else None
 
-    def _one(self, connection: Connection, workspace_id: WorkspaceId, wanted: Any) -> Credential | None:
+    def _one(self, connection: Connection, workspace_id: WorkspaceId, wanted: Any) -> ProviderCredential | None:
         query = select(*_READABLE).where(provider_credentials.c.workspace_id == workspace_id, wanted)
         row = connection.execute(query).first()
-        return Credential.model_validate(row) if row else None
+        return ProviderCredential.model_validate(row) if row else None

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.log import logger
-from opencode_cloud.mail.models import RANK, Mail, MailState, NotYet, Refused, SentEvent, Suppression
+from opencode_cloud.mail.models import RANK, Mail, MailRejected, MailState, NotYet, SentEvent, Suppression
 
 if TYPE_CHECKING:
     from opencode_cloud.mail.rendering import Rendered, Renderer
@@ -29,7 +29,7 @@ class Transport(Protocol):
     """A mail service."""
 
     def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
-        """Send a mail and return the service's id of it; raise :class:`Refused` on a permanent refusal."""
+        """Send a mail and return the service's id of it; raise :class:`MailRejected` on a permanent refusal."""
         ...
 
 
@@ -79,7 +79,7 @@ class Sending:
         try:
             message = self._renderer.render(mail.template, mail.variables)
             return _Outcome(MailState.SENT, message_id=self._transport.send(mail.id, mail.recipient, message))
-        except Refused as error:
+        except MailRejected as error:
             return _Outcome(MailState.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - any failure is logged, counted, and retried
             logger.exception("mail was not sent", extra={"mail": mail.id, "attempt": mail.attempts + 1})

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit import aws
-from opencode_cloud.mail.models import MAIL_TAG, Refused
+from opencode_cloud.mail.models import MAIL_TAG, MailRejected
 
 if TYPE_CHECKING:
     from opencode_cloud.mail.rendering import Rendered
@@ -28,10 +28,10 @@ class SesTransport:
     def send(self, mail_id: MailId, recipient: str, message: Rendered) -> str:
         """Send a mail and return SES's id of it.
 
-        Raises :class:`Refused` on a permanent refusal, botocore's ClientError on a temporary one.
+        Raises :class:`MailRejected` on a permanent refusal, botocore's ClientError on a temporary one.
         """
         if not self._sender:
-            raise Refused("This deployment has no sender's address: set mail_from in the stage's settings.")
+            raise MailRejected("This deployment has no sender's address: set mail_from in the stage's settings.")
         try:
             answer = aws.ses().send_email(
                 FromEmailAddress=self._sender,
@@ -50,6 +50,6 @@ class SesTransport:
             )
         except ClientError as error:
             if aws.error_code(error) in _FOR_GOOD:
-                raise Refused(error.response.get("Error", {}).get("Message", aws.error_code(error))) from error
+                raise MailRejected(error.response.get("Error", {}).get("Message", aws.error_code(error))) from error
             raise
         return answer["MessageId"]

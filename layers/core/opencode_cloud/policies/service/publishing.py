@@ -13,7 +13,14 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.json_documents import Difference, Fault, differences
 from opencode_cloud.policies import compilation, validation
-from opencode_cloud.policies.models import InvalidDocument, Policy, Revision, Version, Versioned, version_not_found
+from opencode_cloud.policies.models import (
+    DocumentRevision,
+    InvalidDocument,
+    Policy,
+    Version,
+    Versioned,
+    version_not_found,
+)
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -35,12 +42,12 @@ class Publisher:
         self._outbox = outbox
         self._audit = audit
 
-    def present(self, kind: Versioned, workspace_id: WorkspaceId) -> Revision:
+    def present(self, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
         """Return the current version; before the first one, version 0, which is empty."""
         with self._store.transaction() as connection:
             return self._present(connection, kind, workspace_id)
 
-    def revision(self, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision:
+    def revision(self, kind: Versioned, workspace_id: WorkspaceId, version: int) -> DocumentRevision:
         """Return one version. Raises ``version_not_found`` (404)."""
         with self._store.transaction() as connection:
             return self._revision(connection, kind, workspace_id, version)
@@ -71,7 +78,7 @@ class Publisher:
 
     def publish(
         self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, document: Document, read: int, comment: str = ""
-    ) -> Revision:
+    ) -> DocumentRevision:
         """Publish ``document`` as the next version after ``read``, the version that the caller has seen.
 
         A document without changes publishes nothing. Raises :class:`InvalidDocument` (422) or
@@ -81,7 +88,7 @@ class Publisher:
 
     def restore(
         self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, version: int, read: int, comment: str = ""
-    ) -> Revision:
+    ) -> DocumentRevision:
         """Publish an older version again, like :meth:`publish`. Also raises ``version_not_found`` (404)."""
         older = self.revision(kind, workspace_id, version)
         return self._publish(
@@ -105,7 +112,7 @@ class Publisher:
         comment: str,
         action: str,
         noted: Document,
-    ) -> Revision:
+    ) -> DocumentRevision:
         with self._outbox.unit() as unit:
             # Policy and document are validated together, so publications of a workspace must not run concurrently.
             if not self._store.lock(unit.connection, workspace_id):
@@ -116,7 +123,7 @@ class Publisher:
             changes = differences(before.document, document)
             if before.version and not changes:
                 return before
-            after = Revision(
+            after = DocumentRevision(
                 version=before.version + 1,
                 comment=comment,
                 created_by=actor.name,
@@ -159,13 +166,15 @@ class Publisher:
             raise InvalidDocument([Fault(path="", message="policy and configuration document are too long together")])
         return config
 
-    def _present(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> Revision:
+    def _present(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
         found = self._store.latest(connection, kind, workspace_id)
-        return found or Revision(version=0, document=_empty(kind))
+        return found or DocumentRevision(version=0, document=_empty(kind))
 
-    def _revision(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision:
+    def _revision(
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int
+    ) -> DocumentRevision:
         if version == 0:
-            return Revision(version=0, document=_empty(kind))
+            return DocumentRevision(version=0, document=_empty(kind))
         found = self._store.get(connection, kind, workspace_id, version)
         if found is None:
             raise version_not_found(kind)

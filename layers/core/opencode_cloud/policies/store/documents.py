@@ -10,7 +10,7 @@ from sqlalchemy import Table, select
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.policies.models import Revision, Version, Versioned
+from opencode_cloud.policies.models import DocumentRevision, Version, Versioned
 from opencode_cloud.schema.policies import configurations, policies
 from opencode_cloud.schema.workspaces import workspaces
 
@@ -39,14 +39,16 @@ class DocumentStore:
         query = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.deleted_at.is_(None))
         return connection.execute(query.with_for_update()).first() is not None
 
-    def latest(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> Revision | None:
+    def latest(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision | None:
         """Return the latest version; None when nothing was published."""
         table, _ = _TABLES[kind]
         query = select(table).where(table.c.workspace_id == workspace_id).order_by(table.c.version.desc()).limit(1)
         row = connection.execute(query).first()
         return _revision(row) if row else None
 
-    def get(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int) -> Revision | None:
+    def get(
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int
+    ) -> DocumentRevision | None:
         """Return one version; None when it does not exist."""
         table, _ = _TABLES[kind]
         query = select(table).where(table.c.workspace_id == workspace_id, table.c.version == version)
@@ -64,12 +66,16 @@ class DocumentStore:
         rows = connection.execute(query.order_by(table.c.version.desc()).limit(limit))
         return [Version.model_validate(dict(row)) for row in rows.mappings()]
 
-    def add(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, revision: Revision) -> None:
+    def add(
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, revision: DocumentRevision
+    ) -> None:
         """Insert a version. The caller must hold the lock of the workspace."""
         table, prefix = _TABLES[kind]
         row = {**{name: getattr(revision, name) for name in _VERSION}, "document": revision.document}
         connection.execute(table.insert(), {"id": new_id(prefix), "workspace_id": workspace_id, **row})
 
 
-def _revision(row: Any) -> Revision:
-    return Revision.model_validate({**{name: getattr(row, name) for name in _VERSION}, "document": row.document})
+def _revision(row: Any) -> DocumentRevision:
+    return DocumentRevision.model_validate(
+        {**{name: getattr(row, name) for name in _VERSION}, "document": row.document}
+    )

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, Reasoning, Text, Tool, Unknown, block
 from opencode_cloud.sharing.rendering.transcript import (
-    Entry,
-    Item,
-    Message,
     Transcript,
+    TranscriptEntry,
+    TranscriptItem,
+    TranscriptMessage,
     model_names,
     moment,
     transcribe,
@@ -21,7 +21,7 @@ LIMIT = 4_000_000  # characters: a million tokens, more than any agent reads
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
-def render_markdown(share_id: ShareId, items: Iterable[Item], base_url: str, limit: int = LIMIT) -> str:
+def render_markdown(share_id: ShareId, items: Iterable[TranscriptItem], base_url: str, limit: int = LIMIT) -> str:
     """Write a share as a transcript in Markdown.
 
     The first message that would exceed ``limit`` characters is left out together with all later ones, and the end of
@@ -59,7 +59,7 @@ def _head(transcript: Transcript, address: str, names: dict[str, str]) -> str:
     return f"# {escape(transcript.title)}\n\n" + "\n".join(lines)
 
 
-def _message(position: int, message: Message, names: dict[str, str]) -> Iterator[str]:
+def _message(position: int, message: TranscriptMessage, names: dict[str, str]) -> Iterator[str]:
     role = "Message" if message.role == "unknown" else message.role.capitalize()
     about = [role, message.agent, names.get(message.model, message.model), moment(message.created)]
     yield f"## {position}. " + " · ".join(escape(word) for word in about if word)
@@ -74,7 +74,7 @@ def _message(position: int, message: Message, names: dict[str, str]) -> Iterator
     yield from _changes(message.diffs)
 
 
-def _part(part: Entry) -> str:
+def _part(part: TranscriptEntry) -> str:
     if not part.inline:
         return "*A large part is left out here.*"
     shown = block(part.value)

@@ -16,10 +16,10 @@ from opencode_cloud.kit import web_assets
 from opencode_cloud.sharing.protocol.tickets import VIEW_SECONDS
 from opencode_cloud.sharing.rendering.blocks import Block, Diff, File, Note, block, size
 from opencode_cloud.sharing.rendering.transcript import (
-    Entry,
-    Item,
-    Message,
     Transcript,
+    TranscriptEntry,
+    TranscriptItem,
+    TranscriptMessage,
     model_names,
     moment,
     transcribe,
@@ -49,20 +49,20 @@ HEADERS: Mapping[str, str] = MappingProxyType(web_assets.headers(CONTENT_SECURIT
 class _Part:
     """A part in the page. With ``href`` it is a placeholder for a part that the script fetches from there."""
 
-    entry: Entry
+    entry: TranscriptEntry
     block: Block | None
     href: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    message: Message
+    message: TranscriptMessage
     parts: list[_Part]
     diffs: list[Diff]
     href: str
 
 
-def render_share(share_id: ShareId, items: Iterable[Item], seq: int, base_url: str, ticket: str = "") -> str:
+def render_share(share_id: ShareId, items: Iterable[TranscriptItem], seq: int, base_url: str, ticket: str = "") -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
     Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. For a session over ``BUDGET`` bytes the page
@@ -151,11 +151,11 @@ def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Mes
     return shown, True
 
 
-def _cost(entry: Entry) -> int:
+def _cost(entry: TranscriptEntry) -> int:
     return _ENTRY + (len(entry.raw) if len(entry.raw) <= INLINE else 0)
 
 
-def _part(share_id: ShareId, entry: Entry) -> _Part:
+def _part(share_id: ShareId, entry: TranscriptEntry) -> _Part:
     href = _later(share_id, entry)
     if not href:
         return _Part(entry, block(entry.value), "")
@@ -165,7 +165,7 @@ def _part(share_id: ShareId, entry: Entry) -> _Part:
     return _Part(entry, Note(f"Large part ({size(len(entry.raw))})" if entry.inline else "Large part"), href)
 
 
-def _later(share_id: ShareId, entry: Entry | None) -> str:
+def _later(share_id: ShareId, entry: TranscriptEntry | None) -> str:
     """Return the address from which the script fetches an item that is too large for the page; empty for others."""
     if entry is None or (entry.inline and len(entry.raw) <= INLINE):
         return ""

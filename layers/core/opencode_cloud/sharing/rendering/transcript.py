@@ -30,7 +30,7 @@ _MODEL_FIELDS = ("id", "providerID", "name", "family", "capabilities", "cost", "
 Document: TypeAlias = dict[str, object]
 
 
-class Item(Protocol):
+class TranscriptItem(Protocol):
     """The view of an item that this module reads. ``data`` is raw JSON; empty if the body is stored elsewhere."""
 
     @property
@@ -60,7 +60,7 @@ class Item(Protocol):
 
 
 @dataclass(slots=True)
-class Entry:
+class TranscriptEntry:
     """An item of the conversation. Decoded on first use, since most of a large share is never shown at once."""
 
     key: str
@@ -85,12 +85,12 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Message:
+class TranscriptMessage:
     """A message and its parts, in order. Without ``entry`` only some of its parts have arrived."""
 
     id: str
-    entry: Entry | None = None
-    parts: list[Entry] = field(default_factory=list[Entry])
+    entry: TranscriptEntry | None = None
+    parts: list[TranscriptEntry] = field(default_factory=list[TranscriptEntry])
 
     @property
     def value(self) -> JsonObject:
@@ -152,11 +152,11 @@ class Message:
 class Transcript:
     """A share as a conversation. ``model`` and ``diff`` hold the models and the changes of the whole session."""
 
-    session: Entry | None
-    model: Entry | None
-    diff: Entry | None
-    messages: list[Message]
-    other: list[Item]
+    session: TranscriptEntry | None
+    model: TranscriptEntry | None
+    diff: TranscriptEntry | None
+    messages: list[TranscriptMessage]
+    other: list[TranscriptItem]
 
     @property
     def title(self) -> str:
@@ -193,21 +193,21 @@ class Transcript:
         return self.session.value if self.session else {}
 
 
-def transcribe(items: Iterable[Item]) -> Transcript:
+def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
     """Arrange folded items as a conversation. Among items with the same key the later arrival counts."""
-    winners: dict[str, Item] = {}
+    winners: dict[str, TranscriptItem] = {}
     for item in items:
         held = winners.get(item.key)
         if held is None or (item.at, item.seq) > (held.at, held.seq):
             winners[item.key] = item
-    single: dict[str, Entry] = {}
-    messages: dict[str, Message] = {}
-    other: list[Item] = []
+    single: dict[str, TranscriptEntry] = {}
+    messages: dict[str, TranscriptMessage] = {}
+    other: list[TranscriptItem] = []
     for item in sorted(winners.values(), key=lambda each: each.seq):
         if item.type in ("session", "model", "session_diff"):
-            single[item.type] = Entry(item.key, item.seq, item.at, item.data)
+            single[item.type] = TranscriptEntry(item.key, item.seq, item.at, item.data)
         elif item.type in ("message", "part"):
-            _place(messages, item.type, Entry(item.key, item.seq, item.at, item.data))
+            _place(messages, item.type, TranscriptEntry(item.key, item.seq, item.at, item.data))
         elif item.type == "messages":
             for kind, entry in _second_generation(item):
                 _place(messages, kind, entry)
@@ -219,24 +219,24 @@ def transcribe(items: Iterable[Item]) -> Transcript:
     return Transcript(single.get("session"), single.get("model"), single.get("session_diff"), ordered, other)
 
 
-def _place(messages: dict[str, Message], kind: str, entry: Entry) -> None:
+def _place(messages: dict[str, TranscriptMessage], kind: str, entry: TranscriptEntry) -> None:
     _, _, rest = entry.key.partition("/")
     name = rest if kind == "message" else rest.partition("/")[0]
-    message = messages.setdefault(name, Message(name))
+    message = messages.setdefault(name, TranscriptMessage(name))
     if kind == "message":
         message.entry = entry
     else:
         message.parts.append(entry)
 
 
-def _second_generation(item: Item) -> Iterator[tuple[str, Entry]]:
+def _second_generation(item: TranscriptItem) -> Iterator[tuple[str, TranscriptEntry]]:
     """Read a V2 client's blob of all messages as first-generation messages and parts."""
     for position, message in enumerate(mappings(mapping(decode(item.data)).get("messages"))):
         name = text(message.get("id")).replace("/", "-") or f"{position:06}"
         role = text(message.get("type")) or text(message.get("role"))
-        yield "message", Entry(f"message/{name}", item.seq, item.at, decoded={**message, "role": role})
+        yield "message", TranscriptEntry(f"message/{name}", item.seq, item.at, decoded={**message, "role": role})
         for index, part in enumerate(_second_generation_parts(message)):
-            yield "part", Entry(f"part/{name}/{index:06}", item.seq, item.at, decoded=part)
+            yield "part", TranscriptEntry(f"part/{name}/{index:06}", item.seq, item.at, decoded=part)
 
 
 def _second_generation_parts(message: JsonObject) -> Iterator[JsonObject]:
@@ -277,7 +277,7 @@ def moment(time: int | None) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC" if time is not None else ""
 
 
-def to_document(share_id: ShareId, items: Iterable[Item], seq: int) -> Document:
+def to_document(share_id: ShareId, items: Iterable[TranscriptItem], seq: int) -> Document:
     """Return a share as the JSON document for programs, of the stable schema ``SCHEMA``.
 
     Messages and parts are as the client wrote them. Models are reduced to their descriptive fields, and errors lose the

@@ -18,7 +18,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from opencode_cloud.sharing.models import Change, Listed, Mode, Place
+from opencode_cloud.sharing.models import Listed, Mode, ShareCursor, ShareUpdate
 from opencode_cloud.sharing.service import Owning, Removal
 
 TAG = "Shares"
@@ -98,7 +98,7 @@ class ShareApi:
         hold fewer than `limit` shares, or none.
         """
         key = decode_cursor(cursor, tuple[int, str])
-        after = Place(key[0], ShareId(key[1])) if key else None
+        after = ShareCursor(key[0], ShareId(key[1])) if key else None
         found, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
         next_cursor = encode_cursor((following.created_at, following.share_id)) if following else None
         return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
@@ -116,7 +116,7 @@ class ShareApi:
         if "expires_at" in changes.model_fields_set:
             expires_at = int(changes.expires_at.timestamp()) if changes.expires_at else 0
         mode = Mode(changes.mode) if changes.mode else None
-        change = Change(mode=mode, password=changes.password, expires_at=expires_at)
+        change = ShareUpdate(mode=mode, password=changes.password, expires_at=expires_at)
         return self._view(self._owning.change(self._gate.actor, share_id, change))
 
     def revoke(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:

@@ -22,7 +22,7 @@ from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.protocol.items import from_legacy, parse
 from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
-from opencode_cloud.sharing.service import Owning, Publishing, Reading, Removal
+from opencode_cloud.sharing.service import Owning, Publishing, Removal, ShareReader
 from opencode_cloud.sharing.service.reading import legacy_data
 
 
@@ -62,7 +62,7 @@ class SharingRoutes:
     def __init__(
         self,
         publishing: Publishing,
-        reading: Reading,
+        reading: ShareReader,
         removal: Removal,
         owning: Owning,
         access: Access,

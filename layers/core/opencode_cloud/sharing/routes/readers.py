@@ -28,7 +28,7 @@ from opencode_cloud.sharing.protocol.tickets import UNLOCK_SECONDS, VIEW_SECONDS
 from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.rendering.markdown import render_markdown
 from opencode_cloud.sharing.rendering.transcript import to_document
-from opencode_cloud.sharing.service import Document, Gate, Reading, Redirect, SharedState, Visitor
+from opencode_cloud.sharing.service import Redirect, ShareAccess, ShareDocument, SharedState, ShareReader, Visitor
 
 MARKDOWN = "text/markdown; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
@@ -50,7 +50,7 @@ def visitor_of(event: http_events.Event, share_id: ShareId) -> Visitor:
 
 
 def document_reply(
-    event: http_events.Event, document: Document | Redirect, content_type: str = "application/json"
+    event: http_events.Event, document: ShareDocument | Redirect, content_type: str = "application/json"
 ) -> Response[str]:
     """Answer with a document, or with a redirect to it."""
     if isinstance(document, Redirect):
@@ -61,7 +61,7 @@ def document_reply(
 class ReaderRoutes:
     """The routes of readers."""
 
-    def __init__(self, reading: Reading, gate: Gate, *, public_url: str) -> None:
+    def __init__(self, reading: ShareReader, gate: ShareAccess, *, public_url: str) -> None:
         self._reading = reading
         self._gate = gate
         self._public_url = public_url

@@ -114,7 +114,7 @@ class Admission:
         return tickets.write(ownership.ticket_key, self.share.id, self.proof)
 
 
-class Gate:
+class ShareAccess:
     """Admits readers and publishers, by the share's mode and the present policy of its workspace.
 
     A share without an owner needs no read besides its own row.

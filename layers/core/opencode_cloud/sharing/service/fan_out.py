@@ -17,7 +17,7 @@ from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, liv
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Sockets
-    from opencode_cloud.sharing.service.access import Gate
+    from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.store import ShareStore, Tasks
 
 CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
@@ -52,7 +52,7 @@ class Farewell:
 class FanOut(Farewell):
     """Sends frames to viewers and forgets closed connections."""
 
-    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: Gate) -> None:
+    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: ShareAccess) -> None:
         super().__init__(store, sockets)
         self._tasks = tasks
         self._gate = gate

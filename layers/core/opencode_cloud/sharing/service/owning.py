@@ -14,12 +14,12 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.sharing.models import (
-    Change,
     Listed,
     Mode,
     Ownership,
-    Place,
     Share,
+    ShareCursor,
+    ShareUpdate,
     contended,
     invalid_expiry,
     lifetime_not_allowed,
@@ -115,7 +115,9 @@ class Owning:
 
     # --------------------------------------------------------------------------------------- governing
 
-    def page(self, actor: Actor, *, own: bool, limit: int, after: Place | None) -> tuple[list[Listed], Place | None]:
+    def page(
+        self, actor: Actor, *, own: bool, limit: int, after: ShareCursor | None
+    ) -> tuple[list[Listed], ShareCursor | None]:
         """Return a page of shares, newest first, and the position of the next page.
 
         ``own`` limits it to the actor's own shares; otherwise it lists all shares that the actor may manage.
@@ -132,7 +134,7 @@ class Owning:
             raise share_not_found()
         return found
 
-    def change(self, actor: Actor, share_id: ShareId, change: Change) -> Listed:
+    def change(self, actor: Actor, share_id: ShareId, change: ShareUpdate) -> Listed:
         """Change the audience of a share, or its end.
 
         A change of mode or password makes every ticket void and closes the sockets of all viewers; those who still have
@@ -211,7 +213,7 @@ def _governs(actor: Actor, ownership: Ownership) -> bool:
     return ownership.owner == owner_of(actor) or actor.may(Permission.SHARE_MANAGE)
 
 
-def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) -> Ownership:
+def _changed(ownership: Ownership, change: ShareUpdate, workspace: KnownWorkspace) -> Ownership:
     """Return the ownership after ``change``, with a new ticket key if the audience differs."""
     mode = change.mode or ownership.mode
     # Accept an unchanged mode even under a stricter policy: each read applies the policy anyway.
@@ -226,7 +228,7 @@ def _changed(ownership: Ownership, change: Change, workspace: KnownWorkspace) ->
     return msgspec.structs.replace(ownership, mode=mode, password_hash=hashed, ticket_key=tickets.new_key())
 
 
-def _changed_end(share: Share, change: Change, terms: Terms) -> int | None:
+def _changed_end(share: Share, change: ShareUpdate, terms: Terms) -> int | None:
     if change.expires_at is None:
         return share.expires_at
     # 0 removes the end.

@@ -15,11 +15,11 @@ from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import (
     SESSION_ID,
     Commit,
-    Credentials,
     Item,
     Position,
     Record,
     Share,
+    ShareCredentials,
     State,
     anonymous_sharing_off,
     contended,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opencode_cloud.contracts.actor import Actor
-    from opencode_cloud.sharing.service.access import Gate
+    from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.owning import Owning, Terms
     from opencode_cloud.sharing.store import Head, ShareStore
@@ -65,7 +65,7 @@ class Publishing:
         self,
         store: ShareStore,
         fan_out: FanOut,
-        gate: Gate,
+        gate: ShareAccess,
         owning: Owning,
         session_key: Callable[[], str],
         *,
@@ -83,7 +83,7 @@ class Publishing:
         self._anonymous = anonymous
         self._tails = Tails()
 
-    def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> Credentials:
+    def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> ShareCredentials:
         """Return the session's share; create it if the session has none.
 
         Idempotent, also for two concurrent calls (docs/decisions/005). With an ``actor`` the actor owns a new share and
@@ -101,7 +101,7 @@ class Publishing:
             present = self._store.share(ShareId(held)) if held is not None else None
             if present is not None and not is_over(present):
                 self._go_on(present, terms)
-                return Credentials(present.id, capability.share_secret(key, present.id, session_id))
+                return ShareCredentials(present.id, capability.share_secret(key, present.id, session_id))
             # Count one creation against the limit, however often the loop retries.
             if attempt == 0:
                 self._check_new(address, terms)
@@ -112,7 +112,7 @@ class Publishing:
             if self._store.create(share, replaces=held):
                 if terms:
                     self._owning.record_new(share, terms)
-                return Credentials(share.id, secret)
+                return ShareCredentials(share.id, secret)
         raise contended()
 
     def _go_on(self, share: Share, terms: Terms | None) -> None:

@@ -15,7 +15,7 @@ from opencode_cloud.sharing.protocol.frames import encode_item
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
 if TYPE_CHECKING:
-    from opencode_cloud.sharing.service.access import Admission, Gate, Visitor
+    from opencode_cloud.sharing.service.access import Admission, ShareAccess, Visitor
     from opencode_cloud.sharing.store import ObjectStore, ShareStore
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
@@ -34,7 +34,7 @@ class SharedState(msgspec.Struct, frozen=True):
     ticket: str = ""
 
 
-class Document(msgspec.Struct, frozen=True):
+class ShareDocument(msgspec.Struct, frozen=True):
     """An answer small enough to be returned directly."""
 
     body: bytes
@@ -46,17 +46,17 @@ class Redirect(msgspec.Struct, frozen=True):
     address: str
 
 
-class Reading:
+class ShareReader:
     """Reads for everyone whom the gate admits: mostly anyone who knows a share's id."""
 
-    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, gate: Gate) -> None:
+    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, gate: ShareAccess) -> None:
         self._store = store
         self._objects = objects
         self._snapshots = snapshots
         self._gate = gate
 
     def admit(self, share_id: ShareId, visitor: Visitor) -> Admission:
-        """Return a share that ``visitor`` may read; raises as :meth:`Gate.admit` does."""
+        """Return a share that ``visitor`` may read; raises as :meth:`ShareAccess.admit` does."""
         return self._gate.admit(share_id, self._store.share(share_id), visitor)
 
     def bodies_origin(self) -> str:
@@ -85,7 +85,7 @@ class Reading:
             else list(items)
         )
 
-    def items(self, share_id: ShareId, visitor: Visitor, after: int = 0) -> Document | Redirect:
+    def items(self, share_id: ShareId, visitor: Visitor, after: int = 0) -> ShareDocument | Redirect:
         """Return the items after ``after`` as the document of ``GET /share/{id}/items``.
 
         The document's own ``seq`` is the last number that it covers. A long gap yields its first part (``more``), or a
@@ -104,7 +104,7 @@ class Reading:
             lambda: items_document(share_id, part.seq, items, more=part.more),
         )
 
-    def item(self, share_id: ShareId, visitor: Visitor, seq: int) -> Document | Redirect:
+    def item(self, share_id: ShareId, visitor: Visitor, seq: int) -> ShareDocument | Redirect:
         """Return one item of the log, with its body."""
         self.admit(share_id, visitor)
         record = self._store.record_with(share_id, seq)
@@ -115,7 +115,7 @@ class Reading:
             share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
         )
 
-    def data(self, share_id: ShareId, visitor: Visitor) -> Document | Redirect:
+    def data(self, share_id: ShareId, visitor: Visitor) -> ShareDocument | Redirect:
         """Return the flat array of items that the clients import (docs/protocol.md, "Data")."""
         state = self.state(share_id, visitor)
         return self._document(
@@ -124,7 +124,7 @@ class Reading:
 
     def document(
         self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]
-    ) -> Document | Redirect:
+    ) -> ShareDocument | Redirect:
         """Return a rendering of the whole state, such as a transcript. ``name`` identifies it within the share."""
         state = self.state(share_id, visitor)
         whole = SharedState(state.share, state.seq, self.inline(share_id, state.items))
@@ -132,10 +132,10 @@ class Reading:
 
     def _document(
         self, share_id: ShareId, name: str, encode: Callable[[], bytes], content_type: str = "application/json"
-    ) -> Document | Redirect:
+    ) -> ShareDocument | Redirect:
         body = encode()
         if len(body) <= ANSWER_BYTES:
-            return Document(body)
+            return ShareDocument(body)
         # The name contains the sequence number, so a stored document never changes and serves later readers.
         return Redirect(self._snapshots.publish(share_id, f"documents/{name}", body, content_type))
 

@@ -10,7 +10,7 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_ms, now_seconds
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.models import Place, Share, State, Tombstone, share_not_found
+from opencode_cloud.sharing.models import Share, ShareCursor, State, Tombstone, share_not_found
 from opencode_cloud.sharing.service.access import check_secret
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 
@@ -56,7 +56,7 @@ class Removal:
 
     def remove_workspace(self, workspace_id: WorkspaceId) -> None:
         """Remove all shares of a deleted workspace. Can be repeated; continues after an interruption."""
-        after: Place | None = None
+        after: ShareCursor | None = None
         while True:
             page, after = self._store.shares_in(workspace_id, None, PAGE, after)
             for share_id in page:

@@ -23,7 +23,7 @@ from opencode_cloud.sharing.service.access import Visitor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opencode_cloud.sharing.service.access import Gate
+    from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.snapshots import Snapshots
     from opencode_cloud.sharing.store import ConnectionStore, LogPage, ShareStore, Tasks
@@ -40,7 +40,7 @@ class Viewing:
         connections: ConnectionStore,
         fan_out: FanOut,
         tasks: Tasks,
-        gate: Gate,
+        gate: ShareAccess,
     ) -> None:
         self._store = store
         self._connections = connections
@@ -68,7 +68,7 @@ class Viewing:
         """Send all items after ``after``, and have every later commit pushed.
 
         The viewer is stored before the log is read, so each commit is either read here or pushed by its writer. The
-        writer verifies the ticket again. Raises as :meth:`Gate.admit` does.
+        writer verifies the ticket again. Raises as :meth:`ShareAccess.admit` does.
         """
         log.count("ResumeCount")
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
@@ -91,7 +91,7 @@ class Replay:
     """Sends the state to legacy sockets, which cannot ask for it."""
 
     def __init__(
-        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: Gate
+        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: ShareAccess
     ) -> None:
         self._store = store
         self._connections = connections

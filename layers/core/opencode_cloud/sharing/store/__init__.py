@@ -3,11 +3,11 @@
 from opencode_cloud.sharing.store.connections import ConnectionStore
 from opencode_cloud.sharing.store.objects import ObjectStore
 from opencode_cloud.sharing.store.shares import Head, LogPage, ShareStore
-from opencode_cloud.sharing.store.tasks import Delivery, PurgeRequest, Tasks
+from opencode_cloud.sharing.store.tasks import DeliveryTask, PurgeRequest, Tasks
 
 __all__ = [
     "ConnectionStore",
-    "Delivery",
+    "DeliveryTask",
     "Head",
     "LogPage",
     "ObjectStore",

@@ -15,10 +15,10 @@ from opencode_cloud.sharing.models import (
     Mode,
     Ownership,
     Payload,
-    Place,
     Position,
     Protocol,
     Share,
+    ShareCursor,
     Snapshot,
     State,
     Tombstone,
@@ -137,7 +137,7 @@ def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
     return f"{workspace_id}#{owner}"
 
 
-def place_key(attribute: str, value: str, place: Place) -> Row:
+def place_key(attribute: str, value: str, place: ShareCursor) -> Row:
     """Return the key of ``place`` in the index whose partition is ``attribute``."""
     return {**key(place.share_id, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
 

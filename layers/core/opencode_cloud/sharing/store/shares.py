@@ -23,10 +23,10 @@ from opencode_cloud.sharing.models import (
     Listed,
     Ownership,
     Payload,
-    Place,
     Position,
     Record,
     Share,
+    ShareCursor,
     Snapshot,
     State,
     Tombstone,
@@ -225,8 +225,8 @@ class ShareStore:
         ]
 
     def shares_in(
-        self, workspace_id: WorkspaceId, owner: str | None, limit: int, after: Place | None
-    ) -> tuple[list[str], Place | None]:
+        self, workspace_id: WorkspaceId, owner: str | None, limit: int, after: ShareCursor | None
+    ) -> tuple[list[str], ShareCursor | None]:
         """Return the ids of a page of a workspace's shares, newest first, and the position of the next page.
 
         ``owner`` limits the page to that owner's shares. ``after`` is the position that the page before returned. The
@@ -245,7 +245,7 @@ class ShareStore:
             **begin,
         )
         last = answer.get("LastEvaluatedKey")
-        following = Place(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
+        following = ShareCursor(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
         return [row["pk"]["S"] for row in answer["Items"]], following
 
     def set_snapshot(self, share_id: ShareId, snapshot: Snapshot | None, hint: Position) -> bool:

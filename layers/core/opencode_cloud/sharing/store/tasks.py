@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VIEWERS_PER_PUSH = 200
 
 
-class Delivery(msgspec.Struct, omit_defaults=True):
+class DeliveryTask(msgspec.Struct, omit_defaults=True):
     """A request to the function ``deliver``: replay a share to one viewer, or push one record to many."""
 
     task: Literal["replay", "push"]
@@ -46,13 +46,13 @@ class Tasks:
 
     def replay(self, share_id: ShareId, viewer: Viewer) -> None:
         """Have the whole state of a share sent to ``viewer``."""
-        self._invoke(Delivery("replay", share_id, [(viewer.connection_id, viewer.protocol, viewer.ticket)]))
+        self._invoke(DeliveryTask("replay", share_id, [(viewer.connection_id, viewer.protocol, viewer.ticket)]))
 
     def push(self, share_id: ShareId, seq: int, viewers: Sequence[Viewer]) -> None:
         """Have the record that begins with ``seq`` sent to many viewers, by several parallel invocations."""
         known = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
         chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
-        parallel_map(self._invoke, [Delivery("push", share_id, chunk, seq) for chunk in chunks])
+        parallel_map(self._invoke, [DeliveryTask("push", share_id, chunk, seq) for chunk in chunks])
 
     def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:
         """Have everything of a share removed, or its removal verified."""
@@ -69,7 +69,7 @@ class Tasks:
             DelaySeconds=delay_seconds,
         )
 
-    def _invoke(self, delivery: Delivery) -> None:
+    def _invoke(self, delivery: DeliveryTask) -> None:
         aws.lambda_().invoke(
             FunctionName=self._deliver_function, InvocationType="Event", Payload=msgspec.json.encode(delivery)
         )

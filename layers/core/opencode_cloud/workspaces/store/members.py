@@ -29,7 +29,7 @@ _MEMBER = select(
 ).join(accounts, accounts.c.id == members.c.account_id)
 
 
-class Place(NamedTuple):
+class MemberRow(NamedTuple):
     """The row of a membership, present or removed."""
 
     id: str
@@ -66,14 +66,14 @@ class MemberStore:
         """Set columns of a membership."""
         connection.execute(members.update().where(members.c.id == member_id).values({**values, "updated_at": at}))
 
-    def place(self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId) -> Place | None:
+    def place(self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId) -> MemberRow | None:
         """Return the row of a person in a workspace; they may have been removed."""
         row = connection.execute(
             select(members.c.id, members.c.account_id, members.c.removed_at).where(
                 members.c.workspace_id == workspace_id, members.c.account_id == account_id
             )
         ).first()
-        return Place(row.id, row.account_id, row.removed_at is not None) if row else None
+        return MemberRow(row.id, row.account_id, row.removed_at is not None) if row else None
 
     def get(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> Member | None:
         """Return a member of a workspace who has not been removed."""
@@ -106,12 +106,12 @@ class MemberStore:
             query = query.where(members.c.id > after)
         return [Member.model_validate(row) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
 
-    def all_places(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
+    def all_places(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[MemberRow]:
         """Return the rows of all present and former members of a workspace."""
         query = select(members.c.id, members.c.account_id, members.c.removed_at).where(
             members.c.workspace_id == workspace_id
         )
-        return [Place(row.id, row.account_id, row.removed_at is not None) for row in connection.execute(query)]
+        return [MemberRow(row.id, row.account_id, row.removed_at is not None) for row in connection.execute(query)]
 
     def owners_besides(self, connection: Connection, workspace_id: WorkspaceId, member_id: MemberId) -> int:
         """Count the other owners of a workspace, without blocked accounts, which cannot act for it."""
