@@ -2,5 +2,5 @@
 
 import pytest
 
-# A failed assert in these is to say as much as one in a test.
+# pytest must explain a failed assert in these modules as it does in tests.
 pytest.register_assert_rewrite(f"{__name__}.opencode", f"{__name__}.shares")

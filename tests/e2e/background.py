@@ -1,4 +1,4 @@
-"""Runs small aiohttp applications beside synchronous tests."""
+"""Run small aiohttp applications beside synchronous tests."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from aiohttp import web
 
 @contextmanager
 def serving(make_application: Callable[[], web.Application]) -> Generator[str]:
-    """Serves the application on a free port of 127.0.0.1, from a thread of its own; yields its URL."""
+    """Serve the application on a free port of 127.0.0.1, in a thread of its own; yield its URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="background", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Finds the opencode binaries that the tests drive: the ones package.json pins, as npm unpacked them."""
+"""Find the opencode binaries that the tests drive: the versions of package.json, as npm unpacked them."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ VERSIONS: dict[Generation, str] = {"current": "1.18.33", "legacy": "1.0.61"}
 OVERRIDES: dict[Generation, str] = {"current": "OPENCODE_BINARY", "legacy": "OPENCODE_LEGACY_BINARY"}
 SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
-# One package a build: npm unpacks all that might fit, and the first that starts here is the right one.
+# npm has one package for each build, and unpacks all that may fit. Use the first one that starts on this machine.
 BUILDS = ("", "-baseline", "-musl", "-baseline-musl")
 
 
@@ -24,9 +24,9 @@ class BinaryMissingError(RuntimeError):
 
 @cache
 def find(generation: Generation) -> Path:
-    """The binary of that generation for this machine, after it has told its version.
+    """Return the binary of that generation for this machine, after checking its version.
 
-    Raises BinaryMissingError, whose message names every place that was tried.
+    Raises BinaryMissingError, whose message names every path that was tried.
     """
     version = VERSIONS[generation]
     tried = _candidates(generation)
@@ -54,7 +54,7 @@ def _candidates(generation: Generation) -> list[Path]:
 
 
 def _version(path: Path) -> str | None:
-    """What the binary calls itself, or None when it does not run here (another libc, a CPU without AVX2)."""
+    """Return the binary's version; None when it does not run here (another libc, a CPU without AVX2)."""
     try:
         told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""A headless Chromium, and a network cable to it that can be pulled."""
+"""A headless Chromium, and a network connection that a test can interrupt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
-    "--no-sandbox",  # Chromium's own does not start for root, in containers and in CI
+    "--no-sandbox",  # Chromium's sandbox does not start for root, in containers and in CI
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -29,7 +29,7 @@ FLAGS = (
 
 @contextmanager
 def headless_chromium() -> Iterator[Browser]:
-    """Run the browser of the machine, else Debian's by apt, else Playwright's own."""
+    """Run the machine's browser, else Debian's from apt, else Playwright's own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_executable(playwright), args=FLAGS)
         try:
@@ -61,7 +61,7 @@ def _from_debian() -> str | None:
 
 
 class Cable:
-    """A TCP relay to the stack. Pulled, it resets what is open and refuses what is new."""
+    """A TCP relay to the stack. An interruption resets open connections and refuses new ones."""
 
     def __init__(self, url: str) -> None:
         target = urlsplit(url)

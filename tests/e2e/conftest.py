@@ -1,4 +1,4 @@
-"""Fixtures of the e2e tests: the scripted model, homes for the clients, and a running client of each generation."""
+"""Fixtures of the e2e tests: the scripted model, home folders of clients, and a running client of each generation."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ def model() -> Iterator[ScriptedModel]:
 
 @pytest.fixture(scope="session")
 def make_home(stack: LocalStack, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
-    """Makes a fresh home of a client that shares with the stack."""
+    """Return a function that creates the home of a client that shares with the stack."""
 
     def make() -> Home:
         return Home.create(tmp_path_factory.mktemp("current") / "home", "current", model, stack.url)
@@ -31,14 +31,14 @@ def make_home(stack: LocalStack, model: ScriptedModel, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="session")
 def client(make_home: MakeHome) -> Iterator[Client]:
-    """One `opencode serve` for all tests: it takes seconds to start, and sessions do not see each other."""
+    """Run one `opencode serve` for all tests: it takes seconds to start, and sessions are independent."""
     with make_home().serve() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def recorder(stack: LocalStack) -> Iterator[Recorder]:
-    """What the legacy client says to the stack."""
+    """Record the requests of the legacy client to the stack."""
     with recording(stack.url) as running:
         yield running
 
@@ -47,7 +47,7 @@ def recorder(stack: LocalStack) -> Iterator[Recorder]:
 def legacy_client(
     recorder: Recorder, model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """One `opencode serve` of 1.0.61 for all tests, whose requests pass through the recorder."""
+    """Run one `opencode serve` of 1.0.61 for all tests. Its requests pass through the recorder."""
     root = tmp_path_factory.mktemp("legacy") / "home"
     with Home.create(root, "legacy", model, recorder.url).serve() as running:
         yield running

@@ -8,13 +8,13 @@ from typing import Any
 
 
 def image_part(size: int, filename: str) -> dict[str, Any]:
-    """A file part of a prompt: a PNG of about `size` bytes, inline as clients send it."""
+    """Return a file part of a prompt: a PNG of about `size` bytes, inline as clients send it."""
     url = f"data:image/png;base64,{base64.b64encode(noise_png(size)).decode()}"
     return {"type": "file", "mime": "image/png", "filename": filename, "url": url}
 
 
 def noise_png(size: int) -> bytes:
-    """A valid PNG of about `size` bytes: gray noise, which does not compress."""
+    """Return a valid PNG of about `size` bytes: gray noise, which does not compress."""
     width = 800
     noise = random.Random(size)
     rows = b"".join(b"\0" + noise.randbytes(width) for _ in range(size // width))

@@ -1,8 +1,8 @@
-"""A model that does what the prompt tells it: an OpenAI-compatible upstream on loopback, for clients under test.
+"""A model that follows a script in the prompt: an OpenAI-compatible upstream on loopback, for clients under test.
 
-A prompt made by `script` is carried out step by step: one tool call for each step, then a closing text. Any other
-prompt is answered with its own beginning. So a test states in one place what a turn does, and the model keeps no state:
-how far a turn has come is read from the conversation that every request carries.
+The model executes a prompt made by `script` step by step: one tool call for each step, then a closing text. It answers
+any other prompt with the prompt's beginning. So a test defines a whole turn in one place. The model has no state: it
+reads the progress of the turn from the conversation in each request.
 """
 
 import asyncio
@@ -47,14 +47,14 @@ def read(path: str) -> Step:
 
 
 def script(*steps: Step, say: str = "Done.", pause: float = 0.0) -> str:
-    """The prompt of a turn that makes these calls, then streams `say` word by word, `pause` seconds apart."""
+    """Return the prompt of a turn that makes these calls, then streams `say` word by word, `pause` seconds apart."""
     calls = [{"tool": step.tool, "arguments": step.arguments} for step in steps]
     return json.dumps({"steps": calls, "say": say, "pause": pause})
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answers to one request: a tool call, or a text."""
+    """The model's answer to one request: a tool call, or a text."""
 
     text: str = ""
     call: Step | None = None
@@ -68,7 +68,7 @@ class ScriptedModel:
     url: str
 
     def provider(self) -> JsonObject:
-        """The `provider` section of an opencode.json that uses this model, and accepts images."""
+        """Return the `provider` section of an opencode.json with this model, which accepts images."""
         modalities = {"input": ["text", "image"], "output": ["text"]}
         model = {
             "name": "Scripted",
@@ -90,7 +90,7 @@ class ScriptedModel:
 
 
 def reply_to(request: JsonObject) -> Reply:
-    """Decides the answer from the conversation alone."""
+    """Choose the answer from the conversation alone."""
     messages: list[JsonObject] = request["messages"]
     if not request.get("tools"):
         return Reply(TITLE)
@@ -115,7 +115,7 @@ def _text_of(message: JsonObject) -> str:
 
 
 def _plan(text: str) -> JsonObject | None:
-    """The script in a prompt; clients may add lines of their own after it."""
+    """Return the script in a prompt. Clients may add lines after it."""
     if not text.startswith('{"steps"'):
         return None
     plan, _ = json.JSONDecoder().raw_decode(text)
@@ -123,7 +123,7 @@ def _plan(text: str) -> JsonObject | None:
 
 
 def _chunks(reply: Reply, number: int) -> Iterator[JsonObject]:
-    """The deltas of one streamed completion, in the wire format of OpenAI's chat completions."""
+    """Yield the deltas of one streamed completion, in the wire format of OpenAI's chat completions."""
     if reply.call is not None:
         function = {"name": reply.call.tool, "arguments": json.dumps(reply.call.arguments)}
         call = {"index": 0, "id": f"call_{number:06d}", "type": "function", "function": function}
@@ -161,7 +161,7 @@ def _application() -> web.Application:
 
 @contextmanager
 def scripted_model() -> Generator[ScriptedModel]:
-    """Runs the upstream on a free port.
+    """Run the upstream on a free port.
 
     Every other path is answered with 404, so its address also serves as the npm registry of a client that must not
     install anything.

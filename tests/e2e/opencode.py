@@ -1,8 +1,7 @@
-"""Drives the unmodified opencode clients: a home of their own, a server over HTTP, one-shot commands.
+"""Drive the unmodified opencode clients: separate homes, a server over HTTP, and one-shot commands.
 
-What the clients need to run headlessly, and their surprises, were observed on 1.18.33 and 1.0.61: stdin must be
-/dev/null, a request sent before the server's "listening" line hangs for good, and the directories below keep one
-client's state apart from another's.
+Requirements of 1.18.33 and 1.0.61 without a terminal: stdin must be /dev/null; a request before the server's
+"listening" line never gets an answer; the directories below separate the state of clients.
 """
 
 import json
@@ -44,7 +43,7 @@ class Home:
 
     @classmethod
     def create(cls, root: Path, generation: Generation, model: ScriptedModel, share_url: str) -> "Home":
-        """Lays out a fresh home of a client that shares at `share_url`."""
+        """Create the home of a client that shares at `share_url`."""
         home = cls(root, binaries.find(generation), model, share_url)
         home.project.mkdir(parents=True)
         home.logs.mkdir()
@@ -54,7 +53,7 @@ class Home:
             "provider": model.provider(),
             "permission": {"edit": "allow", "bash": "allow"},
         }
-        if generation == "current":  # 1.0.61 does not start with a key it does not know
+        if generation == "current":  # 1.0.61 does not start with an unknown key
             settings["enterprise"] = {"url": share_url}
         path = root / "config" / "opencode" / "opencode.json"
         path.parent.mkdir(parents=True)
@@ -74,7 +73,7 @@ class Home:
         return self.root / "logs"
 
     def environment(self) -> dict[str, str]:
-        """Nothing of the caller's but PATH: no key, proxy or setting of the developer reaches the client."""
+        """Return an environment with only PATH of the caller, without keys, proxies or settings of the developer."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
@@ -88,13 +87,13 @@ class Home:
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
             "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0.61 would install them from npm
-            "OPENCODE_API": self.share_url,  # where 1.0.61 shares; 1.18.33 does not read it
+            "OPENCODE_API": self.share_url,  # the share URL of 1.0.61; 1.18.33 does not read it
             "npm_config_registry": self.model.url,
             "NO_PROXY": "127.0.0.1,localhost",
         }
 
     def run(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
-        """Runs `opencode <arguments>` in the project to its end, and returns stdout.
+        """Run `opencode <arguments>` in the project to its end, and return stdout.
 
         stdout goes to a file, because the client cuts what it writes to a pipe at 64 KB. Fails with the client's own
         words when it exits with an error.
@@ -104,7 +103,7 @@ class Home:
         return output
 
     def try_to_run(self, *arguments: str) -> str:
-        """Runs `opencode <arguments>` and returns all that it says, whether it succeeds or not."""
+        """Run `opencode <arguments>` and return its whole output, whether it succeeds or not."""
         _, output, errors = self._run(*arguments)
         return output + errors
 
@@ -124,17 +123,17 @@ class Home:
         return ended.returncode, output.read_text(), output.with_suffix(".err").read_text()
 
     def known_shares(self) -> dict[str, JsonObject]:
-        """The shares 1.18.33 believes to own, by session id: `{"id", "secret", "url"}` from its own database."""
+        """Return the shares in the database of 1.18.33, by session id: `{"id", "secret", "url"}`."""
         database = self.root / "data" / "opencode" / "opencode.db"
         with closing(sqlite3.connect(database)) as connection:
             rows = connection.execute("SELECT session_id, id, secret, url FROM session_share").fetchall()
         return {session: {"id": share, "secret": secret, "url": url} for session, share, secret, url in rows}
 
     def become(self, account: str, token: str, workspace: str | None) -> None:
-        """Leaves what `console login` and `console switch` do; without a workspace, what `console logout` does."""
+        """Write the state of `console login` and `console switch`; without a workspace, that of `console logout`."""
         database = self.root / "data" / "opencode" / "opencode.db"
         if not database.exists():
-            self.run("session", "list")  # its first run makes the tables
+            self.run("session", "list")  # the client's first run creates the tables
         later = (int(time.time()) + 86_400) * 1000
         row = (account, f"{account}@example.com", self.share_url, token, "none", later, 1, 1)
         with closing(sqlite3.connect(database)) as connection, connection:
@@ -146,7 +145,7 @@ class Home:
 
     @contextmanager
     def serve(self) -> Generator["Client"]:
-        """Runs `opencode serve` on a free port for as long as the block lasts."""
+        """Run `opencode serve` on a free port until the end of the block."""
         output = self.logs / f"serve-{time.monotonic_ns()}.out"
         with output.open("wb") as stdout:
             process = subprocess.Popen(
@@ -170,7 +169,7 @@ class Home:
                 process.wait()
 
     def _fill_package_cache(self) -> None:
-        """Leaves behind what 1.0.61 does after it has installed the model's provider package from npm, as it would."""
+        """Write the cache of 1.0.61 after an installation of the model's provider package from npm."""
         package = binaries.ROOT / "node_modules" / PACKAGE
         assert package.is_dir(), f"no {package}: run `make setup` in {binaries.ROOT}"
         cache = self.root / "cache" / "opencode"
@@ -178,17 +177,18 @@ class Home:
         link.parent.mkdir(parents=True)
         link.symlink_to(package, target_is_directory=True)
         (cache / "package.json").write_text(json.dumps({"dependencies": {PACKAGE: "latest"}}))
-        (cache / "version").write_text("9")  # of the cache's layout; another one makes the client empty the cache
+        # The version of the cache's layout. With another version the client empties the cache.
+        (cache / "version").write_text("9")
 
     def _stand_in_for_ripgrep(self) -> None:
-        """Spares 1.0.61 the download of ripgrep, with which it lists the project's files for its system prompt."""
+        """Provide a ripgrep for 1.0.61, which would download one to list the project's files for its system prompt."""
         program = self.root / "data" / "opencode" / "bin" / "rg"
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
 
     def _make_repository(self) -> None:
-        """Turns the project into a git repository, without which the client makes neither snapshots nor diffs."""
+        """Make the project a git repository. Without one the client makes neither snapshots nor diffs."""
         git = shutil.which("git")
         assert git is not None, "the e2e tests need git on the PATH"
         author = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
@@ -197,7 +197,7 @@ class Home:
 
 
 def _listening_url(process: subprocess.Popen[bytes], output: Path) -> str:
-    """Waits for the line that says where the server listens: an earlier request would hang for good."""
+    """Wait for the line with the server's address. An earlier request would never get an answer."""
 
     def told() -> str:
         said = output.read_text(errors="replace")
@@ -216,7 +216,7 @@ class Client:
     http: httpx.Client
 
     def call(self, method: str, path: str, body: JsonObject | None = None) -> Any:
-        """One request to the client's own API; fails with its answer when that is not a success."""
+        """Send one request to the client's own API; fails with its answer unless that is a success."""
         response = self.http.request(method, path, json=body)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()
@@ -234,7 +234,7 @@ class Session:
     id: str
 
     def prompt(self, text: str, *attachments: JsonObject) -> JsonObject:
-        """Sends a prompt and waits for the end of the turn; returns the last assistant message."""
+        """Send a prompt and wait for the end of the turn; return the last assistant message."""
         body: JsonObject = {
             "parts": [{"type": "text", "text": text}, *attachments],
             "model": {"providerID": PROVIDER, "modelID": MODEL},
@@ -242,7 +242,7 @@ class Session:
         return self.client.call("POST", f"/session/{self.id}/message", body)
 
     def share(self) -> str:
-        """Shares the session and returns the share's URL."""
+        """Share the session and return the share's URL."""
         return self.client.call("POST", f"/session/{self.id}/share")["share"]["url"]
 
     def unshare(self) -> None:
@@ -252,17 +252,17 @@ class Session:
         self.client.call("DELETE", f"/session/{self.id}")
 
     def revert(self, message_id: str) -> None:
-        """Takes back that message and all after it."""
+        """Revert that message and all messages after it."""
         self.client.call("POST", f"/session/{self.id}/revert", {"messageID": message_id})
 
     def info(self) -> JsonObject:
         return self.client.call("GET", f"/session/{self.id}")
 
     def messages(self) -> list[JsonObject]:
-        """The messages, oldest first, each as `{"info", "parts"}`."""
+        """Return the messages, oldest first, each as `{"info", "parts"}`."""
         return self.client.call("GET", f"/session/{self.id}/message")
 
     def secret(self) -> str | None:
-        """The secret the client keeps for this session's share, or None when it keeps none."""
+        """Return the secret that the client stores for this session's share; None without one."""
         share = self.client.home.known_shares().get(self.id)
         return None if share is None else share["secret"]

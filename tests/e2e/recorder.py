@@ -1,7 +1,7 @@
-"""Passes a client's requests on to the stack and notes them, for what only the wire tells.
+"""Forward a client's requests to the stack and record them.
 
-1.0.61 loses updates by itself: between an event and its place in the queue it reads a file, so that of two updates of
-one item the older may be sent last. What a share must equal is then what was sent, not what the client has.
+1.0.61 can send two updates of one item in the wrong order, because it reads a file before it queues an update. So tests
+compare a share with the recorded requests, not with the client's state.
 """
 
 import json
@@ -30,15 +30,15 @@ class Exchange:
 
 @dataclass
 class Recorder:
-    """The running recorder: where it is, and what went through, in order of the answers."""
+    """The running recorder: its address, and the exchanges in order of their answers."""
 
     url: str = ""
     exchanges: list[Exchange] = field(default_factory=list[Exchange])
 
     def sent(self, session_id: str) -> dict[str, JsonObject]:
-        """The content that the legacy client sent last for each key of the session since it last shared it.
+        """Return the content that the legacy client sent last for each key since it last shared the session.
 
-        Refused ones are among them: what the client sent, the share must hold.
+        Refused requests are included, because the share must hold everything that the client sent.
         """
         contents: dict[str, JsonObject] = {}
         for exchange in self.exchanges:
@@ -53,7 +53,7 @@ class Recorder:
 
 @contextmanager
 def recording(target: str) -> Generator[Recorder]:
-    """Runs a recorder in front of `target`."""
+    """Run a recorder in front of `target`."""
     recorder = Recorder()
     with serving(lambda: _application(recorder, target)) as url:
         recorder.url = url

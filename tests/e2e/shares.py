@@ -1,4 +1,4 @@
-"""A share as the world sees it: every public address of it, and what a complete copy of a session is."""
+"""A share as readers see it: its public URLs, and the comparison with a whole session."""
 
 import json
 from collections.abc import Generator
@@ -16,19 +16,19 @@ from tests.waiting import PATIENCE, eventually
 from .opencode import JsonObject, Session
 
 GONE = (404, 410)
-QUIET = 0.5  # seconds without a frame after which to look at what has come: a legacy replay has no end marker
+QUIET = 0.5  # seconds without a frame that end a legacy replay, which has no end marker
 
 
 @dataclass(frozen=True)
 class Share:
-    """The address of one share."""
+    """The URL of one share."""
 
     origin: str
     id: str
 
     @classmethod
     def at(cls, url: str) -> "Share":
-        """The share that a client was given this URL for; fails unless `opencode import` would accept it."""
+        """Return the share of a URL that a client got; fails unless `opencode import` would accept the URL."""
         parts = urlsplit(url)
         folder, _, share = parts.path.rpartition("/")
         assert folder == "/share", f"not a share link that `opencode import` accepts: {url}"
@@ -39,7 +39,7 @@ class Share:
         return f"{self.origin}/share/{self.id}"
 
     def addresses(self) -> list[str]:
-        """Everything a reader may GET."""
+        """Return every URL that a reader may GET."""
         return [
             f"/share/{self.id}",
             f"/share/{self.id}.json",
@@ -55,13 +55,13 @@ class Share:
         return self._request("GET", path)
 
     def data(self) -> list[JsonObject]:
-        """The current protocol's flat list of items, which `opencode import` reads."""
+        """Return the current protocol's flat list of items, which `opencode import` reads."""
         response = self.get(f"/api/share/{self.id}/data")
         assert response.status_code == 200, f"data: {response.status_code} {response.text[:500]}"
         return response.json()
 
     def items(self) -> dict[str, Any]:
-        """The data of each item by its identity key; fails when a key comes twice."""
+        """Return the data of each item by its identity key; fails for a repeated key."""
         items = self.data()
         keyed = {key_of(item): item["data"] for item in items}
         assert len(keyed) == len(items), f"keys that come twice: {sorted(key_of(item) for item in items)}"
@@ -74,7 +74,7 @@ class Share:
         return self._request("DELETE", f"/api/share/{self.id}", {"secret": secret})
 
     def read_as(self, headers: dict[str, str]) -> httpx.Response:
-        """The flat list of items as a client with a login asks for it."""
+        """Return the flat list of items as a client with a login reads it."""
         return self._request("GET", f"/api/shares/{self.id}/data", headers=headers)
 
     def _request(
@@ -87,12 +87,12 @@ class Share:
 
     @contextmanager
     def watch(self) -> Generator["LegacyViewer"]:
-        """The legacy viewer's socket, `/share_poll`."""
+        """Open the legacy viewer's socket, `/share_poll`."""
         with _socket(f"{self.origin}/share_poll?id={self.id}") as socket:
             yield LegacyViewer(self, socket, {})
 
     def live_frames(self) -> list[str]:
-        """Every frame of our live protocol from the first item up to `ready`."""
+        """Return every frame of the live protocol from the first item up to `ready`."""
         frames: list[str] = []
         with _socket(f"{self.origin}/live") as socket:
             socket.send(json.dumps({"action": "resume", "share": self.id, "after": 0}))
@@ -110,7 +110,7 @@ class LegacyViewer:
     contents: dict[str, JsonObject]
 
     def settle(self, quiet: float = QUIET) -> dict[str, JsonObject]:
-        """Takes frames until none comes for `quiet` seconds; returns all contents by key."""
+        """Receive frames until none comes for `quiet` seconds; return all contents by key."""
         while True:
             try:
                 frame = json.loads(self.socket.recv(timeout=quiet))
@@ -119,7 +119,7 @@ class LegacyViewer:
             self.contents[frame["key"]] = frame["content"] if "content" in frame else self._fetch(frame["href"])
 
     def wait_for(self, *keys: str) -> dict[str, JsonObject]:
-        """Takes frames until the viewer holds these keys; returns all contents by key."""
+        """Receive frames until the viewer holds these keys; return all contents by key."""
 
         def held() -> dict[str, JsonObject]:
             contents = self.settle()
@@ -129,13 +129,13 @@ class LegacyViewer:
         return eventually(held)
 
     def _fetch(self, href: str) -> JsonObject:
-        """The content of an item that is too large for a frame."""
+        """Return the content of an item that is too large for a frame."""
         response = self.share.get(href)
         assert response.status_code == 200, f"{href}: {response.status_code} {response.text}"
         return response.json()["data"]
 
     def is_closed(self) -> bool:
-        """Whether the server closes the socket; frames before that are taken and dropped."""
+        """Tell whether the server closes the socket. Earlier frames are discarded."""
         try:
             while True:
                 self.socket.recv(timeout=PATIENCE)
@@ -152,7 +152,7 @@ def _socket(address: str) -> Generator[ClientConnection]:
 
 
 def refuses_viewers(share: Share) -> bool:
-    """Whether a legacy viewer is turned away: at the handshake, or by closing the socket without a frame of content."""
+    """Tell whether a legacy viewer is refused: at the handshake, or by a close before any content."""
     try:
         with share.watch() as viewer:
             while True:
@@ -166,7 +166,7 @@ def refuses_viewers(share: Share) -> bool:
 
 
 def key_of(item: JsonObject) -> str:
-    """The identity of an item: the client replaces what it sent before under the same key."""
+    """Return the identity of an item. The client replaces an item by sending another one with the same key."""
     kind, data = item["type"], item["data"]
     if kind == "message":
         return f"message/{data['id']}"
@@ -176,7 +176,7 @@ def key_of(item: JsonObject) -> str:
 
 
 def local_items(session: Session) -> dict[str, JsonObject]:
-    """The session itself, its messages and their parts, by identity key, read from the client's own API."""
+    """Return the session, its messages and their parts from the client's own API, by identity key."""
     items = {"session": session.info()}
     for message in session.messages():
         info = message["info"]
@@ -186,26 +186,26 @@ def local_items(session: Session) -> dict[str, JsonObject]:
 
 
 def legacy_keys(session: Session, session_id: str) -> list[str]:
-    """The keys of a whole session in the legacy protocol, where `session_id` stands for its id."""
+    """Return the keys of a whole session in the legacy protocol, with `session_id` as its id."""
     return [legacy_key(key, session_id) for key in local_items(session)]
 
 
 def legacy_key(key: str, session_id: str) -> str:
-    """The key under which the legacy protocol knows an item."""
+    """Return the key of an item in the legacy protocol."""
     kind, _, rest = key.partition("/")
     return f"session/info/{session_id}" if kind == "session" else f"session/{kind}/{session_id}/{rest}"
 
 
 def with_id(value: Any, old: str, new: str) -> Any:
-    """The same JSON value with one session id written for another, wherever it stands."""
+    """Return the same JSON value with one session id replaced by another everywhere."""
     return json.loads(json.dumps(value).replace(old, new))
 
 
 def check_complete_copy(session: Session, share: Share) -> dict[str, Any]:
-    """Fails unless the share holds exactly the session, item by item, but for the session's id.
+    """Fail unless the share holds exactly the session, item by item, except for the session's id.
 
-    Returns all items of the share by identity key: those two that the local API does not give are among them, the
-    models and the (always empty) session's diff.
+    Return all items of the share by identity key. They include two items that the local API does not return: the
+    models and the session's diff, which is always empty.
     """
     copied = share.items()
     pseudonym = copied.get("session", {}).get("id", "")
@@ -217,11 +217,11 @@ def check_complete_copy(session: Session, share: Share) -> dict[str, Any]:
 
 
 def wait_for_complete_copy(session: Session, share: Share) -> dict[str, Any]:
-    """The copy, once it is complete."""
+    """Wait until the copy is complete, and return it."""
     return eventually(lambda: check_complete_copy(session, share))
 
 
 def check_gone(share: Share) -> None:
-    """Fails unless every public address of the share denies that there is one."""
+    """Fail unless every public URL of the share answers that it is gone."""
     answers = {path: share.get(path).status_code for path in share.addresses()}
     assert all(status in GONE for status in answers.values()), f"not gone everywhere: {answers}"

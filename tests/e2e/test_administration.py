@@ -1,4 +1,4 @@
-"""People run their workspace in a real browser, without scripts."""
+"""Manage a workspace in a real browser, without scripts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def the_only_share(home: Home) -> tuple[str, Share]:
-    """The session and the share of a home that has shared once."""
+    """Return the session and the share of a home that has shared once."""
     ((session_id, record),) = home.known_shares().items()
     return session_id, Share.at(record["url"])
 
@@ -34,7 +34,7 @@ def check_user_said(share: Share, text: str) -> None:
 def test_run_shares_and_a_later_share_completes_it(
     make_home: MakeHome, arguments: list[str], environment: dict[str, str]
 ) -> None:
-    """`run` exits before its last window is sent, and automatic sharing creates twice at once."""
+    """`run` exits before it sends its last changes, and automatic sharing sends two concurrent creates."""
     home = make_home()
     home.run("run", *arguments, "Hello from the command line.", environment=environment)
 

@@ -1,4 +1,4 @@
-"""Somebody follows the work of opencode 1.18.33 live, with our own client."""
+"""Follow a session of opencode 1.18.33 live, with our own client."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ TURNS = 4
 
 
 def work(session: Session, share: Share) -> int:
-    """Takes some turns, and returns the number of the share's last item once all has arrived."""
+    """Take some turns, wait until all items have arrived, and return the number of the last one."""
     for turn in range(TURNS):
         session.prompt(script(bash(f"seq {turn} 200"), write(f"followed-{turn}.txt", "x\n"), say=f"Turn {turn}."))
     wait_for_complete_copy(session, share)
@@ -39,7 +39,7 @@ async def test_a_follower_sees_every_turn_come_in_and_the_end(client: Client) ->
                     await follower.update()
         last = turns.result()
         assert follower.counters.connections == 1
-        assert follower.counters.resumes < follower.counters.frames_received / 2, "most was to come by push"
+        assert follower.counters.resumes < follower.counters.frames_received / 2, "most items must come by push"
 
         async with asyncio.timeout(5):
             state = await follower.until(last)

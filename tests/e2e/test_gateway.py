@@ -1,5 +1,7 @@
-"""opencode 1.18.33 calls models through the deployed gateway: logged in, or with a key; each by the library of its
-model's format."""
+"""opencode 1.18.33 calls models through the deployed gateway, logged in or with a key.
+
+It calls each model with the library of the model's format.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ def shop(world: World) -> Shop:
 
 @pytest.fixture(scope="module")
 def make_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> MakeHome:
-    """Makes the home of a client with these settings, and nothing of a model in them but what they say."""
+    """Return a function that creates the home of a client with these settings and no other model."""
 
     def make(settings: dict[str, Any]) -> Home:
         root = tmp_path_factory.mktemp("gateway") / "home"
@@ -57,7 +59,7 @@ def make_home(world: World, tmp_path_factory: pytest.TempPathFactory) -> MakeHom
 
 
 def with_key(shop: Shop) -> dict[str, Any]:
-    """Settings of a client with a key: one provider, and for each model the library of its format."""
+    """Return settings of a client with a key: one provider, and the library of each model's format."""
     libraries = {
         "chat": "@ai-sdk/openai-compatible",
         "responses": "@ai-sdk/openai",
@@ -75,7 +77,7 @@ def with_key(shop: Shop) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class KeyedHome(Home):
-    """A home whose person has set OPENCODE_API_KEY."""
+    """Return a home with OPENCODE_API_KEY set."""
 
     key: str = ""
 
@@ -85,7 +87,7 @@ class KeyedHome(Home):
 
 @pytest.fixture(scope="module")
 def clients(shop: Shop, make_home: MakeHome) -> Iterator[dict[str, Client]]:
-    """A client that is logged in, and one that has a key."""
+    """Run a client that is logged in, and one that has a key."""
     logged_in = make_home({})
     logged_in.become(shop.owner.account, access_token(shop.world.stack, shop.owner), shop.workspace)
     made = make_home(with_key(shop))
@@ -153,7 +155,7 @@ def test_a_turn_with_tools_runs_and_is_charged_to_its_session(
 
 
 def of_turn(shop: Shop, before: int, count: int) -> list[UsageEvent]:
-    """The events since then; three calls of a turn, and one for its title."""
+    """Return the events since then: three calls of a turn, and one for its title."""
     found = shop.events()[before:]
     assert len(found) == count, [(each.model, each.outcome, each.error) for each in found]
     return found

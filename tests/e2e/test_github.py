@@ -1,4 +1,4 @@
-"""opencode 1.18.33 as the GitHub agent: it exchanges its token here, and tells its user what we answer."""
+"""opencode 1.18.33 as the GitHub agent: it exchanges its token here, and shows our answer to its user."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def github(stack: LocalStack) -> Iterator[GitHubStandIn]:
 
 
 def run_agent(home: Home, stack: LocalStack, repository: str) -> str:
-    """Run the agent on a comment until it fails, and return what it said; GitHub itself is out of its reach."""
+    """Run the agent on a comment until it fails, and return its output. The agent cannot reach GitHub itself."""
     owner, name = repository.split("/")
     event = {
         "eventName": "issue_comment",

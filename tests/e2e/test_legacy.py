@@ -1,4 +1,4 @@
-"""opencode 1.0.61, which speaks the legacy protocol: one POST an item, and viewers on a WebSocket."""
+"""opencode 1.0.61 with the legacy protocol: one POST for each item, and viewers on a WebSocket."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ VIEWERS = 10
 
 @dataclass(frozen=True)
 class Shared:
-    """A shared session of the legacy client, its share, and what the client has sent of it."""
+    """A shared session of the legacy client, its share, and the content that the client sent."""
 
     session: Session
     share: Share
     recorder: Recorder
 
     def expected(self, pseudonym: str) -> dict[str, JsonObject]:
-        """What a viewer must hold, by legacy key; fails while an item of the session has not been sent at all."""
+        """Return the contents that a viewer must hold, by legacy key; fails before all items were sent."""
         sent = self.recorder.sent(self.session.id)
         assert sent.keys() == set(legacy_keys(self.session, self.session.id))
         return with_id(sent, self.session.id, pseudonym)
 
     def check_copy(self) -> None:
-        """Fails unless the share's data, in the current and in the legacy form, are what was sent."""
+        """Fail unless the share's data, in the current and in the legacy form, equals the sent content."""
         copied = self.share.items()
         pseudonym = copied.get("session", {}).get("id", "")
         expected = self.expected(pseudonym)
@@ -46,7 +46,7 @@ class Shared:
         assert not [key for key in copied if key.startswith("part/")]
 
     def check_viewer(self, viewer: LegacyViewer) -> None:
-        """Fails unless the viewer holds what was sent."""
+        """Fail unless the viewer holds the sent content."""
         contents = viewer.settle()
         pseudonym = next((content["id"] for key, content in contents.items() if key.startswith("session/info/")), "")
         assert contents == self.expected(pseudonym)
@@ -54,7 +54,7 @@ class Shared:
 
 @pytest.fixture
 def shared(legacy_client: Client, recorder: Recorder) -> Shared:
-    """A session with one turn, shared, and its copy complete."""
+    """Return a shared session with one turn and a complete copy."""
     session = legacy_client.start_session()
     session.prompt(script(bash(f"echo {session.id}"), say=f"The session is {session.id}."))
     shared = Shared(session, Share.at(session.share()), recorder)
@@ -79,7 +79,7 @@ def test_a_viewer_gets_everything_so_far_and_then_every_change(shared: Shared) -
 
 @pytest.mark.slow
 def test_every_one_of_many_viewers_gets_everything_and_the_next_change(shared: Shared) -> None:
-    """Replay begins while a socket is still being opened: none may be left out for that."""
+    """A replay begins while the socket is still opening. No viewer may be skipped for that."""
     with ExitStack() as sockets:
         viewers = [sockets.enter_context(shared.share.watch()) for _ in range(VIEWERS)]
         shared.session.prompt("To all of you.")

@@ -1,4 +1,4 @@
-"""The real client logs in: a person approves it in a real browser; its tokens are refreshed, shared, and revoked."""
+"""The real client logs in. A person approves it in a real browser. Tokens are refreshed, shared and revoked."""
 
 import re
 import sqlite3
@@ -25,7 +25,7 @@ from .opencode import Home
 pytestmark = pytest.mark.e2e
 ACCOUNT = "SELECT id, email, url, access_token, refresh_token, token_expiry FROM account"
 NEAR_EXPIRY_MS = 60_000
-"""The client refreshes a token that has less than five minutes to live."""
+"""The client refreshes a token that expires in less than five minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def email() -> str:
 
 @pytest.fixture
 def page(chromium: Browser, stack: LocalStack, email: str) -> Iterator[Page]:
-    """A browser in which the person `email` is signed in, by a code."""
+    """Return a browser page in which the person `email` has signed in by a code."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{stack.url}/login")
@@ -56,7 +56,7 @@ def page(chromium: Browser, stack: LocalStack, email: str) -> Iterator[Page]:
 
 
 def log_in(home: Home, stack: LocalStack, page: Page, decision: str = "Approve") -> str:
-    """Runs `opencode console login`, follows the address that it prints, and returns all that it said."""
+    """Run `opencode console login`, open the URL that it prints, and return its whole output."""
     output = home.logs / f"login-{time.monotonic_ns()}.out"
     with output.open("wb") as stdout:
         process = subprocess.Popen(
@@ -86,7 +86,7 @@ def printed_address(text: str) -> str:
 
 
 def stored(home: Home) -> list[Any]:
-    """What the client keeps of its account."""
+    """Return the account in the client's database."""
     with closing(sqlite3.connect(home.root / "data" / "opencode" / "opencode.db")) as connection:
         return connection.execute(ACCOUNT).fetchall()
 

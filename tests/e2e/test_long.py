@@ -1,4 +1,4 @@
-"""What takes longer: large sessions, and the ways in which opencode 1.18.33 loses updates and is made whole again."""
+"""Slow tests: large sessions, and the ways in which opencode 1.18.33 loses updates and recovers."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_five_megabytes_go_in_one_request(client: Client) -> None:
-    """The client sends a whole session at once, however large, when it is shared."""
+    """The client sends a whole session in one request when it is shared, regardless of its size."""
     session = client.start_session()
     for number in range(4):
         session.prompt(f"Image {number}", image_part(1_000_000, f"{number}.png"))

@@ -1,4 +1,4 @@
-"""What the unmodified client lists: the models that the workspace may use, and no others."""
+"""The unmodified client lists the models that the workspace may use, and no others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_client_that_is_pointed_to_a_workspaces_address_lists_what_it_may_use(
     shop = world.shop()
     restrict(shop)
     address = shop.owner.http.get(f"{shop.path}/models").json()["models_url"]
-    # The client does not wait long for a first answer: it lists what it brought along, and ours at its next start.
+    # The client does not wait long for a first answer. It then shows its built-in list, and ours from its next start.
     assert shop.owner.http.get(f"{address}/api.json").is_success
     found = listed(
         make_home(), OPENCODE_MODELS_URL=address, OPENCODE_API_KEY=shop.key, OPENCODE_DISABLE_MODELS_FETCH="0"

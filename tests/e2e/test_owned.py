@@ -1,6 +1,6 @@
 """opencode 1.18.33 with a console account: shares as a member of a workspace, imports with a login and without.
 
-The login itself is left behind in the client's database (identity's tests drive `console login`); every request is the
+The test writes the login into the client's database (identity's tests drive `console login`). Every request is the
 client's own.
 """
 
@@ -28,7 +28,7 @@ def people(stack: LocalStack) -> People:
 
 
 def read(share: Share, person: Person, workspace: str) -> dict[str, Any]:
-    """The items of a share as a signed-in client of `person` reads them."""
+    """Return the items of a share as a signed-in client of `person` reads them."""
     answer = share.read_as(person.client(workspace))
     assert answer.status_code == 200, answer.text
     return {item["type"]: item["data"] for item in answer.json()}

@@ -1,4 +1,4 @@
-"""The page of a share in a real browser: what it shows, that it follows, and that it obeys nobody but us."""
+"""The page of a share in a real browser: contents, live updates, and hostile content."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.unit.sharing.conversation import BEGIN, Item, assistant, conversation
 from .browser import Cable, headless_chromium
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 60_000  # milliseconds for what takes well under a second on an idle machine
+PATIENCE = 60_000  # milliseconds; each step takes well under a second on an idle machine
 
-# The transcript as data, without what may differ: what is open, where an item is fetched, white space between elements.
+# The transcript as data, without permitted differences: open details, URLs of items, white space between elements.
 OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript)")].map((node) => [
   node.tagName,
   [...node.attributes].map(({name, value}) => `${name}=${value}`)
@@ -31,7 +31,7 @@ OUTLINE = """() => [...document.querySelectorAll("#share, #share *:not(noscript)
 
 
 class Stack(Protocol):
-    """What these tests need of the deployed local stage."""
+    """The parts of the deployed local stage that these tests need."""
 
     @property
     def url(self) -> str: ...
@@ -39,7 +39,7 @@ class Stack(Protocol):
 
 @dataclass
 class Shared:
-    """A session that is shared, by a client that speaks plain HTTP."""
+    """A shared session, published over plain HTTP."""
 
     http: httpx.Client
     id: str
@@ -62,7 +62,7 @@ class Shared:
 
 @dataclass
 class Reader:
-    """Somebody who looks at a share. ``complaints`` is what went wrong in the page, ``asked`` what it fetched."""
+    """A reader of a share. ``complaints`` holds errors of the page, ``asked`` the URLs that it fetched."""
 
     page: Page
     origin: str
@@ -133,7 +133,7 @@ def watch(page: Page, origin: str) -> Reader:
 
 
 def picture(length: int) -> str:
-    """Return a data URL of about so many bytes that does not compress: a real one-pixel PNG and noise behind it."""
+    """Return a data URL of about this many bytes that does not compress: a one-pixel PNG followed by noise."""
     pixel = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     )
@@ -349,7 +349,7 @@ def test_a_reader_keeps_open_what_they_opened(shared: Shared, reader: Reader) ->
 
 
 class ScriptedSocket:
-    """The other end of the page's socket, played by the test: ``asked`` is what the page has said."""
+    """The other end of the page's socket, controlled by the test. ``asked`` holds the page's messages."""
 
     def __init__(self, page: Page) -> None:
         self.asked: list[dict[str, Any]] = []

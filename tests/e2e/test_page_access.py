@@ -1,4 +1,4 @@
-"""The page of a share that is not for everybody, in a real browser: password, sign-in, and losing access."""
+"""The page of a restricted share in a real browser: password, sign-in, and losing access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.publisher import message, new_session_id, part, session
 from .browser import headless_chromium
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 30_000  # milliseconds for what takes well under a second on an idle machine
+PATIENCE = 30_000  # milliseconds; each step takes well under a second on an idle machine
 PASSWORD = "correct horse"
 
 

@@ -1,4 +1,4 @@
-"""What a workspace publishes, as the unmodified client takes it."""
+"""The unmodified client reads the published configuration of its workspace."""
 
 import json
 import os
@@ -49,7 +49,7 @@ GATEWAY: dict[str, Any] = {
 
 
 class Office:
-    """Teams of the deployed stage, and what is published for them."""
+    """Teams of the deployed stage, and publishing for them."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -85,8 +85,8 @@ def office(stack: LocalStack) -> Iterator[Office]:
 
 
 def log_in(home: Home, url: str, team: Team) -> None:
-    """Leaves behind what `opencode console login` does, with a key for an access token: both say who asks."""
-    home.run("session", "list")  # makes the database
+    """Write the state of `opencode console login`, with a key in place of an access token: both identify the caller."""
+    home.run("session", "list")  # creates the database
     now = int(time.time() * 1000)
     account = (team.account, f"{team.account}@example.com", url, KEY + team.key, "none", now + 86_400_000, now, now)
     with closing(sqlite3.connect(home.root / "data" / "opencode" / "opencode.db")) as connection, connection:
@@ -96,7 +96,7 @@ def log_in(home: Home, url: str, team: Team) -> None:
 
 @contextmanager
 def started(home: Home, url: str, team: Team) -> Iterator[Client]:
-    """Runs a client of `team`."""
+    """Run a client of `team`."""
     log_in(home, url, team)
     with home.serve() as client:
         yield client
@@ -141,7 +141,7 @@ def test_an_edited_client_changes_nothing_about_what_is_enforced(office: Office)
     team = office.team()
     office.publish(team, POLICY, {"share": {"mode": "off"}})
     bearer = {"Authorization": f"Bearer {KEY}{team.key}", "x-org-id": team.workspace}
-    # As a client would that does not ask for its workspace's config, or takes no notice of it.
+    # As a client that does not fetch its workspace's configuration, or ignores it.
     session = {"sessionID": "ses_dfa24518fffel34FgoBVQtoY1M"}
     answer = httpx.post(f"{office.stack.url}/api/shares", headers=bearer, json=session, timeout=30)
     assert answer.status_code == 403, answer.text
@@ -196,7 +196,7 @@ def test_the_client_starts_with_whatever_was_published(
 
 
 def test_a_client_would_not_start_with_what_we_refuse(office: Office, make_home: MakeHome) -> None:
-    """So the tests before this one mean something."""
+    """This shows that the tests before it can fail."""
     team, home = office.team(), make_home()
     wrong = {"share": "sometimes"}
     assert faults_of(wrong)
@@ -219,7 +219,7 @@ def test_our_copy_of_the_clients_schema_is_what_the_client_says(client: Client) 
 SECTIONS = ["agent", "attachment", "command", "compaction", "disabled_providers", "enabled_providers", "enterprise"]
 SECTIONS += ["experimental", "model", "permission", "provider", "share", "small_model", "subagent_depth", "tool_output"]
 SECTIONS += ["tools", "username", "autoupdate", "default_agent", "layout", "snapshot", "watcher", "$schema", "unknown"]
-"""All but those that would have the client run, read or fetch something."""
+"""Sections of the configuration, except those that make the client run, read or fetch something."""
 WORDS = [
     "acme",
     "models",
@@ -265,7 +265,7 @@ SOUND = st.fixed_dictionaries(
         "permission": st.dictionaries(st.sampled_from(["bash", "edit", "webfetch"]), DECISION, max_size=2),
     },
 )
-"""What is accepted for certain, so that the client is asked often enough; laid over by what may be anything."""
+"""Valid values, so that the client accepts some documents. Arbitrary values are laid over them."""
 DOCUMENTS = st.builds(
     lambda sound, wild: sound | wild, SOUND, st.dictionaries(st.sampled_from(SECTIONS), VALUES, max_size=2)
 )
@@ -273,7 +273,7 @@ DOCUMENTS = st.builds(
 
 @pytest.fixture(scope="module")
 def judge(make_home: MakeHome) -> Iterator[Client]:
-    """A client that is asked what it accepts: its own API takes configurations by the same schema."""
+    """Run a client as the judge: its own API validates configurations by the same schema."""
     with make_home().serve() as running:
         yield running
 

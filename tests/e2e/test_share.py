@@ -1,4 +1,4 @@
-"""opencode 1.18.33, as a server: what a shared session looks like to the world, from `share` to `unshare`."""
+"""opencode 1.18.33, as a server: a shared session from `share` to `unshare`, as readers see it."""
 
 import re
 import uuid
@@ -49,7 +49,7 @@ def test_turns_after_the_share_arrive_part_by_part(client: Client) -> None:
 
 
 def test_half_an_emoji_costs_no_update(client: Client) -> None:
-    """JavaScript cuts text between UTF-16 units and sends the half it has, for which UTF-8 has no form."""
+    """JavaScript cuts text between UTF-16 units and sends half a pair, which UTF-8 cannot encode."""
     session = client.start_session()
     share = Share.at(session.share())
 
@@ -137,7 +137,7 @@ def test_unshare_removes_the_share_everywhere_and_the_clients_own_record(client:
     assert session.secret() is None
     assert refuses_viewers(share)
     assert share.sync(secret, [{"type": "session", "data": {}}]).status_code in GONE
-    session.prompt("Nobody hears this.")
+    session.prompt("This is not shared.")
     check_gone(share)
 
 
@@ -183,7 +183,7 @@ def test_a_session_shared_again_after_unshare_is_complete_and_lives_on(client: C
 
 
 def test_messages_the_client_took_back_stay_and_the_session_says_so(client: Client) -> None:
-    """The client never sends removals: a viewer has only `session.revert` to go by."""
+    """The client never sends removals. A viewer detects them only by `session.revert`."""
     session = client.start_session()
     session.prompt("Keep this.")
     session.prompt("Take this back.")
