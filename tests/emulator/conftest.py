@@ -1,4 +1,4 @@
-"""What stores and services run on here: one emulator for the session, without a deployed stage."""
+"""The base of stores and services in these tests: one emulator for the session, without a deployed stage."""
 
 from collections.abc import Iterator
 
@@ -17,6 +17,6 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def environment(emulator: Emulator) -> Iterator[Emulator]:
-    """The emulator, with the library pointed at it for a module's tests."""
+    """Return the emulator, and point the library to it for a module's tests."""
     with pointed_at(emulator.url):
         yield emulator

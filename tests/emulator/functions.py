@@ -1,4 +1,4 @@
-"""Deployed functions in process: their handlers are loaded and called as API Gateway calls them."""
+"""Functions in the test's process: their handlers are loaded and called as API Gateway calls them."""
 
 import importlib.util
 import json

@@ -1,6 +1,6 @@
-"""The books are held against what was settled in a real DynamoDB: each kind of drift is found, what is missing comes.
+"""SQL is compared with settled calls in a real DynamoDB: drift of each kind is found, and missing events are added.
 
-And what has been kept long enough goes, in both places.
+Retention deletes old rows in both places.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from tests.emulator.budgets.conftest import Tables, tables  # noqa: F401 - fixtu
 from tests.unit.usage.events import OTHER, WORKSPACE, event, rows, totals
 
 BEFORE = day_start(utc_now()) - timedelta(days=2)
-"""A day that is compared in every night."""
+"""A day that every nightly run compares."""
 AT = int((BEFORE - datetime(1970, 1, 1)).total_seconds() * 1000) + 60_000  # noqa: DTZ001 - UTC without a zone
 
 
 @dataclass
 class Books:
-    """Both places, and what compares them."""
+    """Both places, and the service that compares them."""
 
     database: Database
     tables: Tables
@@ -71,12 +71,12 @@ class Books:
             connection.execute(workspaces.insert(), row)
 
     def settle(self, *events: UsageEvent) -> None:
-        """Put events into DynamoDB, as if calls had been settled."""
+        """Put events into DynamoDB, as settlements do."""
         for each in events:
             self.tables.emulator.client("dynamodb").put_item(TableName=self.tables.usage, Item=to_row(each))
 
     def take(self, *events: UsageEvent) -> None:
-        """Take events into MySQL, as the stream does."""
+        """Ingest events into MySQL, as the stream does."""
         self.ingest.take([Entry(event=each) for each in events])
 
     def findings(self) -> list[tuple[str, str, bool]]:
@@ -189,7 +189,7 @@ class TestReplay:
 
 
 class TestCounters:
-    """Budgets' own machine settles; the books count what events say."""
+    """The machine of budgets settles calls, and the sums in SQL equal the events."""
 
     limit = 10**9
 

@@ -1,4 +1,4 @@
-"""Everything that a stage keeps, to be searched for what it must not keep."""
+"""The stored data of a stage, searched for forbidden contents."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from local.stack import LocalStack
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """Give the forms in which a dump may hold a text."""
+    """Yield the forms in which a dump may hold a text."""
     yield secret.encode()
     yield secret.encode().hex().encode()
     yield secret.encode().hex().upper().encode()
 
 
 def kept(stack: LocalStack) -> Iterator[tuple[str, bytes]]:
-    """Give everything that is kept, by where."""
+    """Yield all stored data, by place."""
     yield "MySQL", stack.database.dump()
     dynamodb = stack.client("dynamodb")
     for table in dynamodb.list_tables()["TableNames"]:
@@ -27,12 +27,12 @@ def kept(stack: LocalStack) -> Iterator[tuple[str, bytes]]:
         waiting = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
         yield queue, repr(waiting.get("Messages", [])).encode()
     for log in sorted(Path(stack.state / "logs").glob("*.log")):
-        if log.name != "mailbox.log":  # what the recipients' servers get is theirs
+        if log.name != "mailbox.log":  # this is the log of the recipients' server, not of the stage
             yield log.name, log.read_bytes()
 
 
 def leaks(stack: LocalStack, secrets: dict[str, str]) -> list[tuple[str, str]]:
-    """Return which of ``secrets`` (by name) lie where."""
+    """Return the places of ``secrets``, by name."""
     return [
         (what, where)
         for where, content in kept(stack)

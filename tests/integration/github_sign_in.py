@@ -1,4 +1,4 @@
-"""GitHub as people sign in with it, on loopback: the answers that a sign-in needs, for one user at a time."""
+"""A stand-in for GitHub's sign-in on loopback, for one user at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 
 class GitHubSignIn:
-    """Set ``user`` and ``emails`` to what GitHub is to say of whoever signs in."""
+    """Set ``user`` and ``emails`` to GitHub's answers about the person who signs in."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,4 +1,4 @@
-"""What a workspace itself says to its clients: without our gateway, which some test before may have put in force."""
+"""The client configuration of a workspace without our gateway's provider, which an earlier test may have published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 PROVIDER = "opencode-cloud"
-"""Of the catalogues that tests publish."""
+"""The provider id of the catalogues that tests publish."""
 
 
 def own_config(answer: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The API as its document tells it: every operation, the permission that it says it needs, and a request for it."""
+"""The API by its document: every operation, its declared permission, and a request for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Operation:
     method: str
     path: str
     permission: str
-    """One of `contracts/permissions.py`, `account`, or `none`."""
+    """A permission of `contracts/permissions.py`, `account`, or `none`."""
     parameters: tuple[Schema, ...]
     body: Schema | None
     """The schema of its JSON body."""
@@ -66,7 +66,7 @@ def resolve(document: Schema, schema: Schema) -> Schema:
 
 
 def inline(document: Schema, schema: Any) -> Any:
-    """Return a schema without references; ours are not recursive."""
+    """Return a schema without references. Our schemas are not recursive."""
     if isinstance(schema, list):
         return [inline(document, each) for each in schema]
     if not isinstance(schema, Mapping):
@@ -75,9 +75,9 @@ def inline(document: Schema, schema: Any) -> Any:
 
 
 def example(schema: Schema, name: str = "", known: Mapping[str, Any] | None = None) -> Any:
-    """Return a value that `schema` admits: a small one, with what is required only.
+    """Return a small value that `schema` accepts, with only the required members.
 
-    `known` has values for fields by name, which come before everything: an address of the right domain, say.
+    `known` has values by field name, which have precedence, such as an address of the right domain.
     """
     if known and name in known:
         return known[name]

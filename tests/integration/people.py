@@ -1,6 +1,6 @@
-"""People for tests over HTTP: their accounts and sessions are put where signing in would put them.
+"""People for tests over HTTP. Their accounts and sessions are written as signing in would write them.
 
-Everything else they do themselves, over HTTP: found workspaces, invite, accept, make keys.
+They do everything else over HTTP: create workspaces, invite, accept, create keys.
 """
 
 import json
@@ -24,37 +24,37 @@ HOUR = 3600
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in by a browser's cookie."""
+    """A person who is signed in by a browser's cookie."""
 
     email: str
     account: str
     session: str
     cookie: str
     http: httpx.Client
-    """Sends the cookie, as a page of ours would."""
+    """A client that sends the cookie, as our pages do."""
 
     def found(self, name: str = "Acme") -> str:
-        """Found a workspace and return its id."""
+        """Create a workspace and return its id."""
         made = self.http.post("/api/v1/workspaces", json={"name": name})
         assert made.status_code == 201, made.text
         return made.json()["id"]
 
     def key(self, workspace: str, **wish: Any) -> str:
-        """Make a key and return it."""
+        """Create a key and return it."""
         made = self.http.post(f"/api/v1/workspaces/{workspace}/keys", json={"name": "test", **wish})
         assert made.status_code == 201, made.text
         return made.json()["secret"]
 
 
 class People:
-    """Makes people on a deployed stage."""
+    """Creates people on a deployed stage."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
         self._database = Database(stack.database.access.url())
 
     def somebody(self, email: str = "") -> Person:
-        """Make a person who is signed in."""
+        """Create a person who is signed in."""
         email = email or f"{secrets.token_hex(6)}@example.com"
         account, now = new_id("acc"), utc_now()
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
@@ -89,7 +89,7 @@ class People:
         return Person(email, account, session, cookie, client)
 
     def joined(self, owner: Person, workspace: str, role: Role, email: str = "") -> Person:
-        """Make a person whom ``owner`` invites and who accepts."""
+        """Create a person whom ``owner`` invites and who accepts."""
         person = self.somebody(email)
         wish = {"email": person.email, "role": role}
         made = owner.http.post(f"/api/v1/workspaces/{workspace}/invitations", json=wish)

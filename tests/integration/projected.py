@@ -1,4 +1,4 @@
-"""People, keys and workspaces as the planes without SQL know them: rows of the projection, as the relay writes them."""
+"""People, keys and workspaces in the planes without SQL: rows of the projection, as the relay writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opencode_cloud.kit.ids import base64url, new_id
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account, signed in with a browser and with a device."""
+    """A person with an account, signed in with a browser and with a device."""
 
     account: str
     cookie: str
@@ -36,7 +36,7 @@ class Person:
 
 @dataclass
 class People:
-    """Writes what the planes know."""
+    """Writes rows of the projection."""
 
     stack: Any
     versions: int = field(default_factory=lambda: time.time_ns() // 1000)

@@ -1,4 +1,4 @@
-"""A publisher for tests that need the bare HTTP of the clients, status codes and all."""
+"""A publisher for tests of the clients' plain HTTP, including status codes."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class Publisher:
         return response.json()
 
     def all_items(self) -> dict[str, dict[str, Any]]:
-        """Return each item by its key, as a reader has it who takes all documents from the first to the end.
+        """Return each item by its key, for a reader of all documents from the first to the end.
 
-        Of one key's items the last arrival counts, though an earlier one was committed after it.
+        The last arrival of a key wins, even if an earlier arrival was committed after it.
         """
         found: dict[str, dict[str, Any]] = {}
         cursor, more = 0, True

@@ -1,4 +1,4 @@
-"""The pages on which people run their workspaces, over HTTP: who may open what, forms, and what they do."""
+"""The pages of the console over HTTP: permissions, forms, and their effects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FORMS = {
 
 
 class Office:
-    """A workspace with a person of every role, each at a browser."""
+    """A workspace with a person of every role, each with a browser."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -82,7 +82,7 @@ def office(stack: LocalStack) -> Office:
 
 
 def works(client: httpx.Client) -> bool:
-    """Tell whether a key is known; a workspace without a policy has no config (404)."""
+    """Tell whether a key is valid. A workspace without a policy has no config (404)."""
     answer = client.get("/api/config")
     assert answer.status_code in {200, 401, 404}
     return answer.status_code != 401

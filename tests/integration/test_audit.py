@@ -1,4 +1,4 @@
-"""The audit trail in a real database, and through the API's frame."""
+"""The audit trail in a real database, and over the API."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Trail:
 
 
 class Door:
-    """Lets in who says that they are an admin; the real door has tests of its own."""
+    """A gate that admits a self-declared admin. The real gate has its own tests."""
 
     def member(self, request: Any, workspace: str, *permissions: Any) -> Actor:
         if request.bearer == "member":

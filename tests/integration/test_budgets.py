@@ -1,4 +1,4 @@
-"""Budgets on the deployed stage: set over HTTP, known to the gateway's plane, told of by mail and webhook."""
+"""Budgets on the deployed stage: set over HTTP, projected to the gateway, notified by mail and webhook."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BUDGET = {"scope": "workspace", "unit": "cost", "period": "month", "limit": DOLL
 
 
 class Hook:
-    """A webhook that takes everything."""
+    """A webhook that accepts every request."""
 
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []
@@ -58,7 +58,7 @@ class Hook:
 
 
 class Shop:
-    """A workspace with an owner, and calls that count in it as those of the gateway do."""
+    """A workspace with an owner, and calls that count as the gateway's calls do."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack

@@ -1,4 +1,4 @@
-"""The catalogue on the deployed stage: as operators publish it, as the planes read it, as clients list it."""
+"""The catalogue on the deployed stage: published by operators, read by the planes, listed by clients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Shelf:
-    """The catalogue of the stage: the scripted models, and whatever a test adds to them."""
+    """The catalogue of the stage: the scripted models, and the additions of a test."""
 
     world: World
     command: Command
@@ -66,7 +66,7 @@ def shelf(stack: LocalStack, world: World, tmp_path_factory: pytest.TempPathFact
 
 @dataclass
 class Shop:
-    """A workspace with an owner and a key that may call models."""
+    """A workspace with an owner and a key for model calls."""
 
     people: People
     owner: Person
@@ -105,7 +105,7 @@ def test_operators_check_compare_publish_and_go_back(shelf: Shelf, shop: Shop) -
     assert command("catalogue", "check", file) == {"valid": True}
     shown = command("catalogue", "diff", file)
     assert (shown["version"], [line.split(":")[0] for line in shown["changes"]]) == (before, [f"models/{name} is new"])
-    assert command("catalogue", "show")["version"] == before  # looking changes nothing
+    assert command("catalogue", "show")["version"] == before  # reading changes nothing
     done = command.run("catalogue", "publish", file, "--comment", "for a test")
     assert shown["changes"][0] in done.stderr
     published = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""The console plane as it is deployed: its API's documents, limits, idempotency, mails and audit trail."""
+"""The deployed console plane: the API's documents, limits, idempotency, mails and audit trail."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def request(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def limiter(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> RateLimiter:
-    """A limiter that lets two requests a minute pass, over the deployed table."""
+    """Return a limiter of two requests a minute, over the deployed table."""
     monkeypatch.setattr(aws, "dynamodb", lambda: stack.client("dynamodb"))
-    monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_000_000_000)  # all requests fall into one window
+    monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_000_000_000)  # all requests are in one window
     return RateLimiter(stack.outputs["SessionsTableName"], requests_per_minute=2)
 
 
@@ -321,5 +321,5 @@ class TestAudit:
             FunctionName=f"{stack.outputs['RelayFunctionName']}:live",
             Payload=json.dumps({"source": "schedule"}).encode(),
         )
-        # Other tests leave what is due for deletion, so the numbers are not known.
+        # Other tests leave rows that are due for deletion, so the numbers are not known.
         assert json.load(answer["Payload"]).keys() == {"audit entries", "mails", "workspaces", "domains"}

@@ -1,7 +1,7 @@
-"""No secret that the console plane hands out, or is given, is stored or logged: whoever has a dump has nothing to use.
+"""The console plane stores and logs no secret that it issues or receives, so a dump contains no working secret.
 
-A run in which every kind of secret comes to be; then every value of every row of MySQL and DynamoDB, and every line
-that a function has logged, is searched for each of them, also as base64, as hexadecimal and as part of an address.
+A run creates every kind of secret. Then the test searches every value of every row of MySQL and DynamoDB, and every log
+line of the functions, for each secret, also as base64, as hexadecimal and as part of a URL.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tests.integration.publisher import new_session_id
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 PUBLIC = "a-name-that-everybody-may-know"
-"""Is found, or the search is none."""
+"""A text that the search must find, so that the search itself is tested."""
 
 
 @dataclass
 class Run:
-    """One person's way through everything that knows a secret."""
+    """One person's use of every feature with a secret."""
 
     stack: Any
     browser: Browser
@@ -40,7 +40,7 @@ class Run:
     secrets: dict[str, str] = field(default_factory=dict)
 
     def post(self, path: str, body: dict[str, Any], method: str = "POST", **headers: str) -> Any:
-        """Change something in the workspace, as a page of ours would."""
+        """Change an object of the workspace, as our pages do."""
         address = f"/api/v1/workspaces{f'/{self.workspace}/{path}' if path else ''}"
         sent = {"Sec-Fetch-Site": "same-origin", **headers}
         answer = self.browser.http.request(method, address, json=body, headers=sent)
@@ -129,7 +129,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(stack: Any) -> Run:
-    """Everything has happened, and what follows it has been done."""
+    """Wait until all events of the run, and their consequences, are processed."""
     run = Run(stack, Browser(stack.url))
     run.sign_in()
     run.make_keys()
@@ -142,7 +142,7 @@ def run(stack: Any) -> Run:
 
 
 def forms(secret: str) -> list[bytes]:
-    """The ways in which a secret may lie somewhere."""
+    """Return the encodings in which a secret may be stored."""
     raw = secret.encode()
     packed = [base64.b64encode(raw[shift:])[4:-4] for shift in range(3)]
     return [raw, raw.hex().encode(), quote(secret, safe="").encode(), *(each for each in packed if len(each) > 12)]
@@ -156,7 +156,7 @@ def found(run: Run, held: list[bytes]) -> list[str]:
 
 
 def is_in(everything: bytes, secret: str) -> bool:
-    if secret.isdigit():  # so short that chance would find it within longer numbers
+    if secret.isdigit():  # so short that longer numbers contain it by chance
         return re.search(rb"(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % secret.encode(), everything) is not None
     return any(form in everything for form in forms(secret))
 
@@ -180,7 +180,7 @@ def test_no_function_has_logged_any(stack: Any, run: Run) -> None:
 
 
 def rows_of_mysql(stack: Any) -> Iterator[bytes]:
-    """Every value of every table."""
+    """Yield every value of every table."""
     database = Database(stack.database.access.url())
     with database.transaction() as connection:
         for table in inspect(connection).get_table_names():
@@ -190,7 +190,7 @@ def rows_of_mysql(stack: Any) -> Iterator[bytes]:
 
 
 def rows_of_dynamodb(stack: Any) -> Iterator[bytes]:
-    """Every value of every table, those within lists and maps too."""
+    """Yield every value of every table, including values in lists and maps."""
     client = stack.client("dynamodb")
     for name in client.list_tables()["TableNames"]:
         for page in client.get_paginator("scan").paginate(TableName=name):
@@ -200,7 +200,7 @@ def rows_of_dynamodb(stack: Any) -> Iterator[bytes]:
 
 
 def lines_of_logs(stack: Any) -> Iterator[bytes]:
-    """Every line of every function."""
+    """Yield every log line of every function."""
     logs = stack.client("logs")
     for group in logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):

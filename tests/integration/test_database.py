@@ -1,4 +1,4 @@
-"""Connections as the console plane makes them: over TLS, through a nap, a failover, a rival."""
+"""Connections of the console plane: TLS, a paused server, a failover, and a lock conflict."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDatabase
 
 @pytest.fixture
 def server(_started: LocalDatabase) -> LocalDatabase:
-    """A server of this module's own, that a test may stop and start, with an empty table."""
+    """Return a server of this module, which a test can stop and start, with an empty table."""
     with Database(_started.access.url()).transaction() as connection:
         connection.execute(text("DELETE FROM notes"))
     return _started

@@ -1,4 +1,4 @@
-"""A dump of everything that is kept, MySQL, DynamoDB, queues and logs, is searched for every secret of a run."""
+"""A dump of MySQL, DynamoDB, queues and logs contains no secret of a run."""
 
 import re
 import time
@@ -16,7 +16,7 @@ WRITTEN_SECONDS = 5.0
 
 @pytest.fixture(scope="module")
 def secrets(stack: LocalStack) -> dict[str, str]:
-    """Every secret of one team's day, by what it is."""
+    """Return the secrets of one team's run, by their kind."""
     people = People(stack)
     owner, guest = people.somebody(), people.somebody()
     workspace = owner.found()
@@ -37,7 +37,7 @@ def secrets(stack: LocalStack) -> dict[str, str]:
     with people.with_key(rotated["secret"]) as client:
         assert client.get(one).status_code == 200
         shared = client.post("/api/shares", json={"sessionID": new_session_id()}, headers={"x-org-id": workspace})
-    time.sleep(WRITTEN_SECONDS)  # audit entries and letters come through queues
+    time.sleep(WRITTEN_SECONDS)  # audit entries and mails come through queues
     return {
         "owner's cookie": owner.cookie,
         "member's cookie": member.cookie,

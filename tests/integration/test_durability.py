@@ -1,4 +1,4 @@
-"""An acknowledged item survives anything (invariant I1): functions killed mid-publish, the whole machine killed."""
+"""An acknowledged item survives (invariant I1) when functions or the whole machine are killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stage
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of its own, since these tests kill it."""
+    """Run a separate stack, because these tests kill it."""
     stack = LocalStack(Path(tmp_path_factory.mktemp("mortal")), template=TEMPLATE)
     stack.start()
     yield stack
@@ -33,7 +33,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def publish(share: Publisher, writer: str, acknowledged: dict[str, str], stop: threading.Event) -> None:
-    """Publish until told to stop, each item under a name of its own; note what was acknowledged."""
+    """Publish items with distinct names until told to stop; record the acknowledged ones."""
     mine = Publisher(
         httpx.Client(base_url=share.http.base_url, timeout=PATIENCE), share.session_id, share.id, share.secret, ""
     )
@@ -59,7 +59,7 @@ def assert_nothing_lost(share: Publisher, acknowledged: dict[str, str]) -> None:
 
 
 def workers_of(stack: Any) -> list[psutil.Process]:
-    """The processes in which functions run."""
+    """Return the processes in which functions run."""
     return psutil.Process(stack.emulator_pid).children(recursive=True)
 
 

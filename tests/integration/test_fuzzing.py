@@ -1,7 +1,7 @@
-"""Whatever is sent to the API within its document, and beside it: no answer is a failure of ours.
+"""The API never fails, for requests that follow its document and for requests that do not.
 
-schemathesis makes requests from the committed document, valid ones and such as just break a rule of it. The ids of a
-workspace's things take the place of some that it makes up, since what nothing is found by is soon answered.
+schemathesis generates requests from the committed document: valid ones, and ones that break a single rule. Ids of a
+workspace's objects replace some of the made-up ids, because a request with an unknown id is refused early.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
 OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 QUICK, THOROUGH = 4, 100
-"""Requests for each operation, valid and invalid."""
+"""Numbers of requests for each operation, valid and invalid."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def world(stack: Any) -> World:
 
 
 def try_out(world: World, operation: Operation, mode: GenerationMode, examples: int) -> None:
-    """Send `examples` requests as the workspace's owner; raise what is wrong about an answer."""
+    """Send `examples` requests as the workspace's owner; raise an error for a wrong answer."""
     names = [parameter.name for parameter in operation.path_parameters]
     all_known = {name: world.ids[name.removesuffix("_id")] for name in names}
     some_known = {name: value for name, value in all_known.items() if name == "workspace_id"}
@@ -53,7 +53,7 @@ def try_out(world: World, operation: Operation, mode: GenerationMode, examples: 
     )
     @given(case=st.one_of(cases))
     def send(case: Case) -> None:
-        # In place of the credentials that it makes up, which are soon answered, too.
+        # Replace made-up credentials, because requests with those are refused early.
         case.headers.pop("Authorization", None)
         case.cookies = {"opencode_session": world.owner.cookie}
         check(case, case.call(base_url=world.stack.url, headers=SAME_ORIGIN))
@@ -67,7 +67,7 @@ def try_out(world: World, operation: Operation, mode: GenerationMode, examples: 
 def check(case: Case, answer: Response) -> None:
     said = f"{answer.status_code} {answer.text}\n{case.as_curl_command()}"
     assert answer.status_code < 500, said
-    # An id that was made up may hold a slash, and lead out of the API.
+    # A made-up id may contain a slash, and so leave the API.
     if answer.status_code >= 400 and answer.json().get("error") != "route_not_found":
         assert answer.headers["content-type"] == ["application/problem+json"], said
 
@@ -93,7 +93,7 @@ BESIDE = [
     *(("GET", path) for path in ("/auth/callback/github", "/.well-known/jwks.json", "/get_github_app_installation")),
     *(("POST", f"/exchange_github_app_token{rest}") for rest in ("", "_with_pat")),
 ]
-"""Routes that are not of the document: clients', pages, the GitHub exchange."""
+"""Routes outside of the document: routes of clients, pages, the GitHub exchange."""
 FIELDS = """grant_type client_id device_code refresh_token code state challenge email user_code continue redirect_uri
 response_type code_challenge token decision owner repo"""
 NAMES = st.sampled_from(list[str](FIELDS.split()))
@@ -121,7 +121,7 @@ def test_nothing_makes_the_other_routes_fail(stack: Any, method: str, path: str)
         answer = httpx.request(
             method, address, headers=headers, content=body if method == "POST" else None, timeout=PATIENCE
         )
-        # The stage has no GitHub App, and the exchange says so.
+        # The stage has no GitHub App, so the exchange answers that.
         assert answer.status_code < 500 or answer.json().get("code") == "github_app_refused", (
             f"{answer.status_code} {answer.text}: {method} {address} {headers} {body!r}"
         )

@@ -1,4 +1,4 @@
-"""Budgets of the deployed stage as callers meet them: the call that does not fit is refused, and is told everything."""
+"""Budgets of the deployed stage for callers: a call that does not fit is refused, with all details."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FORMATS = sorted(SDKS)
 DEAR = Usage(input=0, output=1000)
 """One cent."""
 CENT: dict[str, Any] = {"max_output": 1000}
-"""What it may cost, its prompt apart."""
+"""Options of a call that may cost a cent at most, without its prompt."""
 
 
 @pytest.fixture
@@ -36,19 +36,19 @@ def shop(world: World) -> Shop:
 
 
 def budget(shop: Shop, **wish: Any) -> str:
-    """Make a budget, and wait until it is in force: a call of a token of it shows."""
+    """Create a budget, and wait until it is in force, as a call of one token shows."""
     made = shop.owner.http.post(f"{shop.path}/budgets", json=wish)
     assert made.status_code == 201, made.text
     return made.json()["id"]
 
 
 def counted(shop: Shop, identity: str) -> list[UsageEvent]:
-    """Return the events of the calls that were held against a budget."""
+    """Return the events of the calls that counted towards a budget."""
     return [from_row(row) for row in shop.rows() if any(identity in key for key in counters_of(row))]
 
 
 def in_force(shop: Shop, identity: str) -> None:
-    """Wait until calls are held against a budget."""
+    """Wait until calls count towards a budget."""
 
     def one_more() -> bool:
         ask(shop.sdk("chat"), model_of("chat"), Script(usage=Usage(input=1, output=1)), stream=False, max_output=1)
@@ -58,7 +58,7 @@ def in_force(shop: Shop, identity: str) -> None:
 
 
 def until_refused(call: Callable[[], Any]) -> tuple[int, Exception]:
-    """Repeat a call until it is refused; return how often it was not, and the refusal."""
+    """Repeat a call until it is refused; return the number of accepted calls, and the refusal."""
     for made in range(20):
         try:
             call()
@@ -77,7 +77,7 @@ def test_a_budget_stops_the_call_that_no_longer_fits_and_says_why(shop: Shop) ->
     identity = budget(shop, scope="workspace", unit="cost", period="month", limit=5 * DOLLAR // 100)
     in_force(shop, identity)
     made, error = until_refused(lambda: ask(shop.sdk("messages"), model_of("messages"), Script(usage=DEAR), **CENT))
-    assert made == 4  # the fifth may cost a cent and its prompt, and less than a cent is left
+    assert made == 4  # the fifth call may cost a cent and its prompt, but less than a cent is left
     assert isinstance(error, anthropic.APIStatusError)
     body: Any = error.response.json()["error"]
     assert (error.status_code, body["code"]) == (402, "budget_exhausted")
@@ -115,7 +115,7 @@ def test_what_is_held_back_is_given_back_and_never_more_is_spent(shop: Shop) -> 
         answers = list(pool.map(one, range(20)))
     assert answers.count("answered") == 9
     assert set(answers) <= {"answered", "budget_busy", "budget_exhausted"}
-    # A client may have its last event a moment before the call is settled.
+    # A client can receive its last event before the call is settled.
     until(lambda: standing(shop, identity)["reserved"] == 0)
     now = standing(shop, identity)
     spent = sum(event.cost for event in shop.events())
@@ -160,7 +160,7 @@ def test_a_rate_limit_says_when_its_minute_ends(shop: Shop) -> None:
     assert "3 requests" in body["message"]
     ends = datetime.fromisoformat(body["resets_at"]).timestamp()
     assert ends % 60 == 0
-    # Whichever minute the refusal fell into: three calls of that minute were answered.
+    # In the minute of the refusal, three calls were answered.
     assert len([event for event in counted(shop, identity) if ends - 60 <= event.at / 1000 < ends]) == 3
     asked = now - error.response.elapsed.total_seconds()
     assert ends - now - 1 <= int(error.response.headers["retry-after"]) <= ends - asked + 1

@@ -1,7 +1,7 @@
-"""Upstreams that fail in every way, behind the deployed gateway: no call hangs, ends silently, goes unbilled or is
-billed twice.
+"""Upstreams that fail in every way, behind the deployed gateway.
 
-All trials run at once when the first test asks for them, since most of them wait for timers.
+No call hangs, ends without an error, remains unbilled, or is billed twice. All trials run at once when the first test
+needs them, because most of them wait for timers.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FORMATS = sorted(SDKS)
 SAY = "one two three four five six seven eight nine ten eleven twelve"
 USED = Usage(input=500, output=12)
 AFTER = 7
-"""Events before a fault: in each format some text has been sent by then."""
+"""The number of events before a fault. In each format they contain some text."""
 LONGEST_SECONDS = TIMERS["total"] + PATIENCE
-"""The longest timer, and what a busy machine takes."""
+"""The longest timer, plus a margin for a busy machine."""
 AT_ONCE = 12
 
 BEFORE = {
@@ -54,12 +54,12 @@ BEFORE = {
     "garbage at once": Fault(Kind.GARBAGE, after=0),
     "error event at once": Fault(Kind.ERROR_EVENT, after=0),
 }
-"""Nothing useful ever comes: the client gets an HTTP error."""
+"""No useful byte comes, so the client gets an HTTP error."""
 STATUSES = {"429": {429}, "503": {503}, "529": {503}, "hang": {504}, "headers, then hang": {504}}
 STATUSES["error event at once"] = {502, 503}
-"""Where they say more than 502."""
+"""The expected status of faults that do not lead to 502."""
 HEAVY = ("drip", "10 MB at once")
-"""They keep the machine busy, which must not make timers of others run out."""
+"""Faults that keep the machine busy. They run apart, so that the timers of others do not run out."""
 AMIDST = {
     "stall": Fault(Kind.STALL, after=AFTER),
     "cut": Fault(Kind.CUT, after=AFTER),
@@ -68,7 +68,7 @@ AMIDST = {
     "garbage": Fault(Kind.GARBAGE, after=AFTER),
     "error event": Fault(Kind.ERROR_EVENT, after=AFTER),
 }
-"""It breaks off after some text."""
+"""The answer breaks off after some text."""
 HARMLESS = {
     "storm of 503": Fault(Kind.STATUS, status=503, times=2),
     "storm of 429": Fault(Kind.STATUS, status=429, times=1, retry_after="1"),
@@ -77,7 +77,7 @@ HARMLESS = {
     "10 MB at once": Fault(Kind.HUGE),
     "usage missing": Fault(Kind.NO_USAGE),
 }
-"""The whole answer comes in the end."""
+"""The whole answer arrives in the end."""
 FAULTS = {**BEFORE, **AMIDST, **HARMLESS}
 STREAMED = {True: "streamed", False: "whole"}
 ERRORS = (openai.APIError, anthropic.APIError, google_errors.APIError, BrokenStream)
@@ -85,7 +85,7 @@ ERRORS = (openai.APIError, anthropic.APIError, google_errors.APIError, BrokenStr
 
 @dataclass
 class Trial:
-    """What came of one call."""
+    """The result of one call."""
 
     script: Script
     seconds: float = 0.0
@@ -94,7 +94,7 @@ class Trial:
 
     @property
     def status(self) -> int:
-        """The status of an answer that is an error."""
+        """Return the status of an answer that is an error."""
         return getattr(self.error, "status_code", None) or getattr(self.error, "code", None) or 0
 
 
@@ -108,7 +108,7 @@ def shop(world: World) -> Shop:
 
 @pytest.fixture(scope="module")
 def trials(request: pytest.FixtureRequest, shop: Shop) -> Trials:
-    """The trials that the chosen tests are about."""
+    """Return the trials that the selected tests need."""
     chosen = sorted({trial for item in request.session.items if (trial := trial_of(item))})
     heavy = [trial for trial in chosen if trial[0] in HEAVY]
     found: Trials = {}
@@ -119,7 +119,7 @@ def trials(request: pytest.FixtureRequest, shop: Shop) -> Trials:
 
 
 def trial_of(item: pytest.Item) -> tuple[str, str, bool] | None:
-    """Fault, format and whether it is streamed, of a test that has all of them."""
+    """Return fault, format and streaming of a test that has all of them."""
     given = getattr(item, "callspec", None)
     if given is None or not given.params.keys() >= {"fault", "asked", "stream"}:
         return None
@@ -127,7 +127,7 @@ def trial_of(item: pytest.Item) -> tuple[str, str, bool] | None:
 
 
 def attempt(shop: Shop, fault: str, format_: str, stream: bool, model: str = "") -> Trial:
-    pause = 0.03 if fault in AMIDST else 0.0  # so that some of it has been passed on before it breaks off
+    pause = 0.03 if fault in AMIDST else 0.0  # so that some text is passed on before the interruption
     script = Script(say=SAY, usage=USED, faults={UPSTREAM_OF[format_]: FAULTS[fault]}, pause=pause)
     trial, began = Trial(script), time.monotonic()
     try:
@@ -139,7 +139,7 @@ def attempt(shop: Shop, fault: str, format_: str, stream: bool, model: str = "")
 
 
 def each_with_every_format(faults: dict[str, Fault]) -> Any:
-    """Each fault with every format, streamed and not; of a fault, all but two of these are slow tests."""
+    """Return each fault with every format, streamed and not. All but two tests of each fault are slow tests."""
     cases: list[Any] = []
     for fault, asked, stream in itertools.product(faults, FORMATS, STREAMED):
         turn = list(FAULTS).index(fault) + (0 if stream else 2)
@@ -173,7 +173,7 @@ def test_an_answer_that_breaks_off_says_so_and_what_was_streamed_is_charged(
     trial = trials[fault, asked, stream]
     assert isinstance(trial.error, ERRORS), trial
     event = shop.event(trial.script)
-    if not stream:  # nothing has reached the client, so it was tried again
+    if not stream:  # no byte has reached the client, so the gateway tried again
         assert (event.outcome, event.cost) == ("failed", 0)
         return
     assert (event.outcome, event.attempts) == ("interrupted", 1)
@@ -246,7 +246,7 @@ def test_an_address_at_which_nobody_listens(shop: Shop) -> None:
 
 
 def body_of(format_: str, script: Script, model: str) -> tuple[str, dict[str, Any]]:
-    """Path and body of a streamed request."""
+    """Return path and body of a streamed request."""
     prompt = script.prompt()
     message = {"role": "user", "content": prompt}
     match format_:
@@ -269,7 +269,7 @@ def streaming(shop: Shop, format_: str, script: Script, model: str) -> Any:
 
 
 def gone(shop: Shop, script: Script) -> None:
-    """The upstream has noticed that nobody wants its answer."""
+    """Tell whether the upstream has noticed that the client disconnected."""
     (record,) = shop.world.upstreams.of(script)
     assert record.disconnected
 
@@ -308,7 +308,7 @@ def test_a_client_that_leaves_before_the_first_byte_ends_the_upstream_s_work(sho
 
 
 def words_of(answer: httpx.Response) -> Iterator[float]:
-    """The times at which words come."""
+    """Return the times at which words arrive."""
     for chunk in answer.iter_bytes():
         yield from [time.monotonic()] * chunk.count(b"word")
 

@@ -1,4 +1,4 @@
-"""What a workspace does not permit is refused however it is asked for, and no upstream hears of it."""
+"""Calls that a workspace does not permit are refused in every form, and reach no upstream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERYWHERE = [(format_, path) for format_, paths in PATHS.items() for path in pa
 
 @pytest.fixture(scope="module")
 def shop(world: World) -> Shop:
-    """A workspace whose policy denies one model."""
+    """Create a workspace whose policy denies one model."""
     made = world.shop()
     policy = {"models": {"deny": [f"{PROVIDER}/{DENIED}", f"{PROVIDER}/steady-*"]}}
     answer = made.owner.http.put(f"{made.path}/policy", json={"policy": policy}, headers={"If-Match": '"0"'})
@@ -52,7 +52,7 @@ def body_of(format_: str, model: str, prompt: str) -> dict[str, Any]:
 def call(
     shop: Shop, format_: str, path: str, model: str, headers: dict[str, str] | None = None, script: Script | None = None
 ) -> httpx.Response:
-    """Ask, and see to it that an upstream has heard of it if and only if it was answered."""
+    """Call a model, and check that an upstream got the request if and only if the call was answered."""
     script = script or Script()
     sent = {"authorization": f"Bearer {shop.key}"} if headers is None else headers
     sent = {**sent, REQUEST: script.tag}
@@ -193,7 +193,7 @@ def test_nobody_calls_models(shop: Shop, headers: dict[str, str]) -> None:
 
 
 class Token:
-    """A person who is logged in."""
+    """A client with the access token of a person."""
 
     def __init__(self, shop: Shop, person: Person) -> None:
         self.headers = {"authorization": f"Bearer {access_token(shop.world.stack, person)}"}

@@ -1,7 +1,7 @@
-"""The providers' own SDKs against the deployed gateway: every format is asked for models of every upstream's format.
+"""The providers' own SDKs against the deployed gateway: every format calls models of every upstream's format.
 
-An upstream says what it understood, so that nothing can get lost on the way unnoticed; what the SDK is told of usage is
-what the usage event says.
+An upstream answers with the parsed request, so the test detects any loss on the way. The usage in the SDK's answer
+equals the usage event.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAIRS = [
     )
     for number, (asked, spoken) in enumerate((asked, spoken) for asked in FORMATS for spoken in FORMATS)
 ]
-"""Each format with itself, and some others; all sixteen by `make test-slow`."""
+"""Each format with itself, and some other pairs. `make test-slow` runs all sixteen pairs."""
 PNG = noise_png(2_000)
 USED = Usage(input=300, cache_read=40, output=25, reasoning=5)
 WEATHER, TIME = Call("weather", {"place": "Bern"}), Call("time", {"place": "Zürich"})

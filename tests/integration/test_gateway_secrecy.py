@@ -1,4 +1,4 @@
-"""Of a model call nothing is kept but its usage event: no prompt, no answer, no key, no session id (invariant I4)."""
+"""A model call leaves only its usage event: no prompt, no answer, no key, no session id (invariant I4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shop(world: World) -> Shop:
 
 @pytest.fixture(scope="module")
 def hidden(shop: Shop) -> dict[str, str]:
-    """Calls of every kind have been made; returns what nobody may find afterwards."""
+    """Make calls of every kind; return the texts that must not be stored."""
     hidden = {name: f"{secrets.token_hex(8)}canary" for name in ("answer", "thought", "argument", "broken answer")}
     hidden["session id"] = new_session_id()
     hidden["key"] = shop.key
@@ -54,7 +54,7 @@ def hidden(shop: Shop) -> dict[str, str]:
         {"model": model_of("messages"), "max_tokens": 9, "messages": [{"role": "user", "content": broken.prompt()}]},
     )
     assert refused.status_code == 502
-    time.sleep(3)  # streams, queues, and the writing of logs
+    time.sleep(3)  # wait for streams, queues, and the writing of logs
     return hidden
 
 

@@ -1,4 +1,4 @@
-"""The deployed function `github`: pointed at a stand-in of GitHub as an operator points it, by settings and secret."""
+"""The deployed function `github`, pointed to a stand-in for GitHub by settings and secret, as an operator does it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOP = {"owner": "acme", "repo": "shop"}
 
 @pytest.fixture(scope="module")
 def github(stack: Any) -> Iterator[GitHubStandIn]:
-    """A GitHub that knows the deployment's App, and a person who may write."""
+    """Run a GitHub that knows the deployment's App, and a person with write access."""
     with asked_by(stack) as stand_in:
         stand_in.people["github_pat_1"] = {
             "admin": False,
@@ -62,7 +62,7 @@ def test_the_installation_is_found(stack: Any, github: GitHubStandIn) -> None:
 
 
 def test_whoever_asks_too_often_must_wait(stack: Any, github: GitHubStandIn) -> None:
-    """From an address of its own: no other test is refused for it."""
+    """Use a separate IP address, so that no other test is refused."""
     before = len(github.requests)
     own = httpx.HTTPTransport(local_address=f"127.0.{secrets.randbelow(250) + 1}.{secrets.randbelow(250) + 1}")
     with httpx.Client(base_url=stack.url, transport=own, timeout=PATIENCE) as client:

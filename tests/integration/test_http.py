@@ -1,4 +1,4 @@
-"""The HTTP surface on the deployed stage: the statuses and codes that clients and people get."""
+"""HTTP on the deployed stage: statuses and codes for clients and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invitations from the mail to the workspace: the link that was really mailed, its page, its forms."""
+"""Invitations from the mail to the workspace: the mailed link, its page, its forms."""
 
 import re
 
@@ -21,7 +21,7 @@ def owner(people: People) -> Person:
 
 
 def link_of(stack: LocalStack, email: str) -> str:
-    """Return the path of the link in the first invitation that was mailed to ``email``."""
+    """Return the path of the link in the first invitation mail to ``email``."""
     mail = stack.mailbox.wait(email, where=lambda each: "/invitations/" in each.text)
     found = re.search(r"/invitations/[\w-]+", mail.text)
     assert found

@@ -1,8 +1,8 @@
-"""Invariant I8: nobody reads or writes what is another workspace's, or beyond their role or scope, by any route.
+"""Invariant I8: no route lets an actor read or write another workspace's data, or exceed its role or scope.
 
-The matrix comes from the committed OpenAPI document: every operation of it, tried by every kind of actor there is. What
-is expected of each is said by `contracts/permissions.py`. A new route is tried without a line here, unless its path
-names something that the :class:`World` does not have: then the test says so.
+The matrix comes from the committed OpenAPI document: every kind of actor tries every operation. The expected results
+come from `contracts/permissions.py`. A new route needs no line here, unless its path names an object that the
+:class:`World` does not have: then the test fails with a message.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from tests.integration.tokens import access_token
 from tests.integration.world import CANARY, World, found, must, state
 
 NOWHERE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-"""The end of ids that nothing has."""
+"""The end of ids that no object has."""
 OPERATIONS = operations()
 UNREACHABLE = ("member_id", "service_account_id")
-"""Fields of bodies that name something: something that is not there, so that an admitted try changes nothing."""
+"""Fields of bodies that name an object. They get an unknown id, so that a permitted request changes nothing."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who tries; `permits` says what they may do in the workspace, None for who is a stranger to it."""
+    """A caller. `permits` tells what the caller may do in the workspace; None for callers from outside."""
 
     http: httpx.Client
     permits: Callable[[Permission], bool] | None
     known: bool = True
-    """False: their credential is not valid, or there is none."""
+    """False if the credential is missing or invalid."""
     person: bool = True
-    """False: a key, which is nobody outside its workspace."""
+    """False for a key, which is unknown outside its workspace."""
 
 
 def role_of(role: Role, scope: Scope | None = None) -> Callable[[Permission], bool]:
@@ -48,13 +48,13 @@ def role_of(role: Role, scope: Scope | None = None) -> Callable[[Permission], bo
 
 @pytest.fixture(scope="module")
 def world(stack: Any) -> World:
-    """The workspace that everybody tries to get at."""
+    """Return the workspace that all actors try to reach."""
     return found(stack)
 
 
 @pytest.fixture(scope="module")
 def actors(stack: Any, world: World) -> Iterator[dict[str, Actor]]:
-    """Everybody, by the names of :data:`ACTORS`."""
+    """Return all actors, by the names of :data:`ACTORS`."""
     made = members(stack, world) | strangers(stack, world)
     yield made
     for actor in made.values():
@@ -62,13 +62,13 @@ def actors(stack: Any, world: World) -> Iterator[dict[str, Actor]]:
 
 
 def members(stack: Any, world: World) -> dict[str, Actor]:
-    """Whoever is in the workspace: each role by cookie and by token, and keys of each scope."""
+    """Return the actors of the workspace: each role by cookie and by token, and keys of each scope."""
     people, workspace = world.people, world.workspace
     actors: dict[str, Actor] = {}
     for role in Role:
         person = people.joined(world.owner, workspace, role, f"{CANARY}-{role}@example.com")
         actors[f"{role}"] = Actor(person.http, role_of(role))
-        # Not the same person: the last thing that each tries is to leave.
+        # Not the same person, because each one leaves at the end.
         person = people.joined(world.owner, workspace, role, f"{CANARY}-{role}-by-token@example.com")
         actors[f"{role} by token"] = Actor(people.with_key(access_token(stack, person)), role_of(role))
     for scope in Scope:
@@ -80,7 +80,7 @@ def members(stack: Any, world: World) -> dict[str, Actor]:
 
 
 def strangers(stack: Any, world: World) -> dict[str, Actor]:
-    """Whoever has no business there: no credential, one that has ended, one of another workspace."""
+    """Return the actors from outside: without a credential, with an ended one, with one of another workspace."""
     people = world.people
     actors: dict[str, Actor] = {}
     nobody = httpx.Client(base_url=stack.url, timeout=30)
@@ -138,7 +138,7 @@ ACTORS = [
 
 
 def request_of(operation: Operation, ids: Mapping[str, str], version: str) -> dict[str, Any]:
-    """Return a request that is of the documented form, about what `ids` name."""
+    """Return a request of the documented form for the objects in `ids`."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1].removesuffix("_id")
@@ -162,13 +162,13 @@ def request_of(operation: Operation, ids: Mapping[str, str], version: str) -> di
 
 
 def beyond(ids: Mapping[str, str]) -> dict[str, str]:
-    """Return ids of the same kinds that nothing has, in the same workspace: an admitted try must not change it."""
+    """Return unknown ids of the same kinds in the same workspace, so that a permitted request changes nothing."""
     nothing = {name: f"{value.partition('_')[0]}_{NOWHERE}" for name, value in ids.items()}
     return nothing | {"workspace": ids["workspace"], "version": "999999"}
 
 
 def expected(operation: Operation, actor: Actor) -> tuple[int, str] | None:
-    """Return status and code of the refusal; None where the actor must be let in."""
+    """Return status and code of the refusal; None if the actor must be admitted."""
     if operation.permission == "none":
         return None
     if operation.permission == "account":
@@ -177,7 +177,7 @@ def expected(operation: Operation, actor: Actor) -> tuple[int, str] | None:
 
 
 def refused(actor: Actor, permission: Permission) -> tuple[int, str] | None:
-    """Return status and code with which the workspace is closed to the actor, or to what they want."""
+    """Return status and code of the workspace's refusal of the actor, or of the permission."""
     if not actor.known:
         return 401, "login_required"
     if actor.permits is None:
@@ -186,7 +186,7 @@ def refused(actor: Actor, permission: Permission) -> tuple[int, str] | None:
 
 
 def ask(world: World, actor: Actor, request: dict[str, Any]) -> httpx.Response:
-    """Send a request; who is refused too often is refused for that, so what was counted is forgotten now and then."""
+    """Send a request. If the rate limit refuses it, reset the counters and send it again."""
     answer = actor.http.request(**request)
     if answer.status_code == 429:
         forget_requests(world.stack)
@@ -195,7 +195,7 @@ def ask(world: World, actor: Actor, request: dict[str, Any]) -> httpx.Response:
 
 
 def forget_requests(stack: Any) -> None:
-    """Remove the counters of requests. Those of other limits are left: other tests may be reaching them."""
+    """Remove the counters of requests. Keep those of other limits, because other tests may use them."""
     client, table = stack.client("dynamodb"), stack.outputs["SessionsTableName"]
     for page in client.get_paginator("scan").paginate(TableName=table):
         for row in page["Items"]:
@@ -204,7 +204,7 @@ def forget_requests(stack: Any) -> None:
 
 
 def problem(operation: Operation, actor: Actor, world: World) -> str | None:
-    """Try one operation; return what is wrong about the answer."""
+    """Try one operation; return a description of a wrong answer."""
     refusal = expected(operation, actor)
     ids = world.ids if refusal or actor.permits is None else beyond(world.ids)
     answer = ask(world, actor, request_of(operation, ids, "1" if refusal else "999999"))
@@ -214,18 +214,18 @@ def problem(operation: Operation, actor: Actor, world: World) -> str | None:
     if refusal:
         code = answer.json().get("code") if "json" in answer.headers.get("content-type", "") else ""
         return None if (answer.status_code, code) == refusal else f"expected {refusal}, got {said}"
-    # A request that is not of the documented form would prove nothing.
+    # A request that breaks the documented form would prove nothing.
     let_in = answer.status_code < 500 and answer.status_code not in (400, 401)
     refused = answer.status_code == 403 and answer.json().get("code") == "not_permitted"
     missing = answer.status_code == 404 and answer.json().get("code") in ("workspace_not_found", "route_not_found")
-    # Routes of persons that name a workspace check for themselves what the person is in it.
+    # Routes for people that name a workspace check the person's membership themselves.
     if operation.permission == "account":
         missing = refused = False
     return None if let_in and not refused and not missing else f"expected to be let in, got {said}"
 
 
 LEAVING = next(operation for operation in OPERATIONS if operation.path.endswith("/leave"))
-"""It succeeds for members, who are in it no longer then."""
+"""The operation removes the member, so each actor runs it last."""
 
 
 def test_every_operation_says_whom_it_admits() -> None:
@@ -240,7 +240,7 @@ CLIENTS = {
     ("GET", "/api/v2/config"): Permission.REMOTE_CONFIG,
     ("POST", "/api/shares"): Permission.SHARE_OWN,
 }
-"""What clients ask of the workspace that they name in ``x-org-id``; these routes are not of the document."""
+"""Routes of clients, which name the workspace in ``x-org-id`` and are not in the document."""
 
 
 @pytest.mark.parametrize("name", ACTORS)
@@ -281,7 +281,7 @@ def test_whoever_is_in_a_workspace_may_leave_it(world: World, role: Role) -> Non
 
 
 def test_what_is_another_workspaces_is_not_found_in_ones_own(world: World) -> None:
-    """By an owner, in their own workspace, with ids of the other one: in the path, and in the body."""
+    """An owner uses ids of another workspace in their own one: in the path, and in the body."""
     intruder = world.people.somebody()
     own = intruder.found("Intruders")
     ids, before = {**world.ids, "workspace": own}, state(world)

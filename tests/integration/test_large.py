@@ -1,4 +1,4 @@
-"""Large shares and large items: nothing below the gateway's limits is refused, and all of it is read back."""
+"""Large shares and large items: everything below the gateway's limits is accepted and read back."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from opencode_cloud_client import (
 
 FRAME_LIMIT = 32 * 1024
 WAIT = 60.0
-"""Seconds until something that should happen at once counts as missing: the machine may be busy."""
+"""Seconds to wait for an immediate event, because the machine may be busy."""
 
 
 class Stack(Protocol):
@@ -66,7 +66,7 @@ async def share(stack: Stack) -> AsyncIterator[Share]:
 
 @pytest.fixture
 async def follower(share: Share) -> AsyncIterator[Follower]:
-    """A viewer of the empty share, live."""
+    """Return a live viewer of the empty share."""
     async with share.follow() as follower:
         await follower.until_live()
         yield follower
@@ -74,7 +74,7 @@ async def follower(share: Share) -> AsyncIterator[Follower]:
 
 @pytest.fixture
 async def socket(stack: Stack) -> AsyncIterator[ClientConnection]:
-    """A bare socket of the live protocol."""
+    """Open a plain socket of the live protocol."""
     async with connect(f"ws{stack.url.removeprefix('http')}/live", compression=None, close_timeout=1) as socket:
         yield socket
 
@@ -91,7 +91,7 @@ async def next_frame(socket: ClientConnection) -> Any:
 
 
 async def rest_of(socket: ClientConnection) -> list[Any]:
-    """All frames until the server closes the socket."""
+    """Return all frames until the server closes the socket."""
     frames: list[Any] = []
     with contextlib.suppress(ConnectionClosed):
         while True:
@@ -158,7 +158,7 @@ async def test_large_items_come_by_reference(share: Share, follower: Follower, s
 async def test_long_messages_in_fragments(share: Share, follower: Follower) -> None:
     async with share.publisher() as publisher:
         assert await publisher.sync([part("1", "é" * 60_000)]) == 1  # four fragments
-        assert await publisher.sync([part("2", "x" * 200_000)]) == 2  # over the socket's limit: goes over HTTP
+        assert await publisher.sync([part("2", "x" * 200_000)]) == 2  # over the socket's limit, so it is sent over HTTP
     state = await follower.until(2)
     assert [len(text) for text in texts(state).values()] == [60_000, 200_000]
 
@@ -196,7 +196,7 @@ async def test_resume_within_a_batch(share: Share) -> None:
 
 
 async def test_wide_fan_out(share: Share) -> None:
-    """More viewers than one invocation serves itself."""
+    """More viewers than one invocation serves alone."""
     async with asyncio.timeout(3 * WAIT):
         followers = [share.follow() for _ in range(80)]
         try:
@@ -221,7 +221,7 @@ async def test_unshare_ends_viewers_and_publishers(share: Share, follower: Follo
             await publisher.sync([part("2")])
     frames = await rest_of(socket)
     assert frames
-    assert all(frame == {"type": "gone", "share": share.id} for frame in frames)  # the purge says it too
+    assert all(frame == {"type": "gone", "share": share.id} for frame in frames)  # the purge sends the frame too
     async with asyncio.timeout(WAIT), share.follow() as late:
         with pytest.raises(ShareGone):
             await late.until_live()

@@ -1,4 +1,4 @@
-"""The gateway beside the emulator: reached by the front door alone, and held to the rights of the deployed function."""
+"""The gateway beside the emulator: only the front door reaches it, and it has the rights of the deployed function."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.xdist_group("gateway")
 HEALTH = "/zen/v1/health"
 DENIED = ("AccessDenied", "AccessDeniedException", "AccessDeniedError")
 MAY = {
-    "look people up",
-    "look sessions up",
-    "hold money and tell of usage",
-    "give money back",
-    "count the use of a key",
-    "look up what became of a call",
+    "read people",
+    "read sessions",
+    "write budgets and usage events",
+    "delete reservations",
+    "record the use of a key",
+    "read the event of a call",
     "read the keys of upstreams",
     "read the origin's secret",
     "read signing keys",
 }
-"""What of :func:`attempts` the gateway may do; everything else must be refused."""
+"""The members of :func:`attempts` that the gateway may do. Everything else must be refused."""
 
 
 def status(address: str) -> int:
@@ -54,7 +54,7 @@ def test_the_front_door_leads_to_it_and_no_way_around(stack: LocalStack) -> None
 
 @pytest.fixture
 def session(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
-    """A session with the credentials that the gateway's process has."""
+    """Return a session with the credentials of the gateway's process."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(stack.state / "gateway.aws"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.emulator_url)
     for name in [name for name in os.environ if name.startswith("AWS_") and ("KEY" in name or "TOKEN" in name)]:
@@ -63,7 +63,7 @@ def session(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> boto3.Session
 
 
 def attempts(session: boto3.Session, out: dict[str, str]) -> dict[str, Any]:
-    """Return what is tried, by the words of :data:`MAY`."""
+    """Return the attempts, by the words of :data:`MAY`."""
 
     def client(service: str) -> Any:
         return session.client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
@@ -87,24 +87,22 @@ def attempts(session: boto3.Session, out: dict[str, str]) -> dict[str, Any]:
         )
 
     return {
-        "look people up": lambda: client("dynamodb").get_item(TableName=out["AccessTableName"], Key=key),
-        "look sessions up": lambda: client("dynamodb").get_item(
+        "read people": lambda: client("dynamodb").get_item(TableName=out["AccessTableName"], Key=key),
+        "read sessions": lambda: client("dynamodb").get_item(
             TableName=out["SessionsTableName"], Key={"pk": {"S": "nobody"}}
         ),
-        "hold money and tell of usage": lambda: transact(
+        "write budgets and usage events": lambda: transact(
             {"Put": {"TableName": budgets, "Item": key}}, {"Put": {"TableName": usage, "Item": key}}
         ),
-        "give money back": lambda: transact({"Delete": {"TableName": budgets, "Key": key}}),
-        "look up what became of a call": lambda: client("dynamodb").batch_get_item(
-            RequestItems={usage: {"Keys": [key]}}
-        ),
-        "count the use of a key": lambda: update(out["SessionsTableName"], "key_use#nobody"),
+        "delete reservations": lambda: transact({"Delete": {"TableName": budgets, "Key": key}}),
+        "read the event of a call": lambda: client("dynamodb").batch_get_item(RequestItems={usage: {"Keys": [key]}}),
+        "record the use of a key": lambda: update(out["SessionsTableName"], "key_use#nobody"),
         "read the keys of upstreams": lambda: secret("UpstreamKeysSecretArn"),
         "read the origin's secret": lambda: secret("OriginSecretArn"),
         "read signing keys": lambda: client("kms").get_public_key(KeyId=signing),
-        "change who people are": lambda: client("dynamodb").put_item(TableName=out["AccessTableName"], Item=key),
+        "write people": lambda: client("dynamodb").put_item(TableName=out["AccessTableName"], Item=key),
         "read all usage": lambda: client("dynamodb").scan(TableName=usage),
-        "make usage undone": lambda: client("dynamodb").delete_item(TableName=usage, Key=key),
+        "delete usage events": lambda: client("dynamodb").delete_item(TableName=usage, Key=key),
         "read shares": lambda: client("dynamodb").get_item(TableName=out["SharesTableName"], Key=key),
         "read the operator's secret": lambda: secret("AdminSecretArn"),
         "read the console's key": lambda: secret("ConsoleKeySecretArn"),
@@ -135,7 +133,7 @@ def test_it_may_do_what_it_does_and_nothing_else(stack: LocalStack, session: bot
 
 @pytest.fixture
 def second(stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGateway]:
-    """One more gateway of the same stage, of two processes."""
+    """Run another gateway of the same stage, with two processes."""
     monkeypatch.setenv("GATEWAY_WORKERS", "2")
     gateway = LocalGateway(tmp_path, stack.root)
     gateway.choose_port(None)

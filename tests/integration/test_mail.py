@@ -1,4 +1,4 @@
-"""Mails in a real database: sent once, tried again, followed, and not sent where they are not wanted."""
+"""Mails in a real database: sent once, retried, tracked, and suppressed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from opencode_cloud.outbox.service import Unit
 
 
 class Transport:
-    """The way out, which fails as it is told."""
+    """A transport that fails as configured."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
@@ -38,7 +38,7 @@ class Transport:
 
 
 class Post:
-    """A queue's two ends: mails go in as units queue them, and out as the function gets them."""
+    """Both ends of a queue: units send mails, and the function receives them."""
 
     def __init__(self, database: Database) -> None:
         self.store = MailStore(database)

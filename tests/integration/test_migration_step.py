@@ -1,4 +1,4 @@
-"""The step of a deployment that migrates, as CloudFormation sees it."""
+"""The migration step of a deployment, as CloudFormation calls it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class CloudFormation:
-    """Asks a step for something, and hears what it answers."""
+    """Sends requests to a step, and receives its answers."""
 
     def __init__(self) -> None:
         answers: list[dict[str, Any]] = []
@@ -59,7 +59,7 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def step(database_server: LocalDatabase, tmp_path: Path) -> MigrationStep:
-    """The step with the settings that a function gets, and the versions of the code beside it."""
+    """Return the step with a function's settings, and the migrations in the code."""
     access = database_server.access
     settings = DatabaseOwnerSettings(
         database_host="127.0.0.1",

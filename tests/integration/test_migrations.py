@@ -1,4 +1,4 @@
-"""The schema as migrations make it, in a real server."""
+"""The schema that the migrations create, in a real server."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ def test_many_at_once_migrate_an_empty_database_once(tmp_path: Path) -> None:
     server.start()
     try:
         engines = [create_engine(server.access.url(OWNER)) for _ in range(4)]
-        # Alembic's own state is of the process: threads would share it, so only one of them may be at work at a time,
-        # which is what the lock sees to.
+        # Threads share Alembic's state, which belongs to the process. The lock lets only one thread work at a time.
         with ThreadPoolExecutor(4) as pool:
             versions = list(pool.map(lambda engine: migration.upgrade(engine, MIGRATIONS), engines))
         assert set(versions) == {migration.newest(MIGRATIONS)}

@@ -158,7 +158,7 @@ def test_a_stage_that_is_not_there_is_named(command: Command) -> None:
 
 
 def test_only_who_may_invoke_the_function_is_an_operator(stack: LocalStack) -> None:
-    """No function of ours may, and no route leads to it."""
+    """No function of the deployment may invoke it, and no route leads to it."""
     iam: Any = stack.client("iam")
     for role in iam.list_roles()["Roles"]:
         for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:

@@ -25,7 +25,7 @@ def write(share: Publisher, writer: int, batches: int, acknowledged: dict[int, t
 
 
 def follow(share: Publisher, done: threading.Event) -> dict[str, str]:
-    """Read the share by cursor, as a viewer that asks for what is new alone, until all is read after the end."""
+    """Read the share by cursor, as a viewer that requests only new items, until everything is read after the end."""
     mine = Publisher.create(str(share.http.base_url), share.session_id)
     cursor, seen = 0, dict[str, Any]()
     while True:
@@ -33,7 +33,7 @@ def follow(share: Publisher, done: threading.Event) -> dict[str, str]:
         document = mine.items(cursor)
         for item in document["items"]:
             assert item["seq"] > cursor, "an item that was had already"
-            # Of one key's items the last arrival counts, though an earlier one was committed after it.
+            # The last arrival of a key wins, even if an earlier arrival was committed after it.
             seen[item["key"]] = max(seen.get(item["key"], item), item, key=lambda each: (each["at"], each["seq"]))
         assert document["seq"] >= cursor
         cursor = document["seq"]
@@ -74,7 +74,7 @@ def test_each_read_after_an_acknowledgement_shows_it(stack: Stack) -> None:
 
 
 def test_the_last_arrival_wins_though_an_earlier_large_batch_ends_later(stack: Stack) -> None:
-    """Whichever batch arrives first: a part that only one batch has says when that batch arrived."""
+    """The batches can arrive in either order. A part that only one batch has tells the arrival time of that batch."""
     share = Publisher.create(stack.url)
     share.must_sync(part("warm"))
     bulk = [part(f"bulk{n}", random.randbytes(2000).hex()) for n in range(900)]

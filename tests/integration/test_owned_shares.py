@@ -1,4 +1,4 @@
-"""Shares with owners: the policy decides how they begin, whoever continues them, and who may change and end them."""
+"""Shares with owners: initial access by policy, publishing by secret, and changes and removal by owners and admins."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def listed(share: OwnedShare, by: Any, **query: str) -> list[dict[str, Any]]:
 
 
 def audited(stack: Any, action: str, share_id: str) -> dict[str, Any]:
-    """Return the entry of the audit trail, which comes to it through a queue."""
+    """Wait for the entry of the audit trail, which comes through a queue, and return it."""
     database = Database(stack.database.access.url())
     found = audit_entries.select().where(audit_entries.c.target_id == share_id, audit_entries.c.action == action)
 
@@ -120,7 +120,7 @@ def test_an_anonymous_share_goes_on_under_its_owner_after_login(stack: Any, peop
         json={"secret": "wrong", "data": [part("2")]},
         timeout=PATIENCE,
     )
-    assert wrong.status_code == 403, "without the secret it is nobody's"
+    assert wrong.status_code == 403, "without the secret there is no claim"
     assert read(share) == 200
     if by == "sync":
         assert share.sync(part("2")).status_code == 200

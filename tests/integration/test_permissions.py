@@ -1,4 +1,4 @@
-"""Each function may do what it needs and is refused the rest, by the roles that are deployed."""
+"""Each function's deployed role allows the actions that it needs, and refuses the rest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ALLOWED = {
     "Snapshot": {"read rows", "read objects", "write objects"},
     "Purge": {"read rows", "write rows", "purge", "delete many rows", "list versions"},
 }
-"""What of :func:`attempts` each function may do; everything else must be refused."""
+"""The members of :func:`attempts` that each function may do. Everything else must be refused."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def share(stack: Any) -> Publisher:
-    """A share, made, followed and removed, so that every function has run under its role."""
+    """Create, follow and remove a share, so that every function has run under its role."""
     share = Publisher.create(stack.url)
     share.must_sync(part("1"))
     for name in FUNCTIONS:
@@ -60,7 +60,7 @@ def credentials(function_arn: str, role_arn: str) -> dict[str, str]:
 
 
 def attempts(stack: Any, name: str) -> dict[str, Any]:
-    """Return what is tried, by the words of :data:`ALLOWED`."""
+    """Return the attempts, by the words of :data:`ALLOWED`."""
     out = stack.outputs
     key = {"pk": {"S": "nobody"}, "sk": {"S": "META"}}
 
@@ -107,7 +107,7 @@ def is_allowed(attempt: Any) -> bool:
 
 
 MAY_ALSO = {"Share": {"list versions"}, "Snapshot": {"list versions"}}
-"""To remove every version of a snapshot or document that was written while its share went."""
+"""A snapshot or document may have been written during a removal. The function must remove all of its versions."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

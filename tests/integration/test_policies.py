@@ -19,7 +19,7 @@ def people(stack: LocalStack) -> People:
 
 
 class Shop:
-    """A workspace with an owner, and a key of theirs."""
+    """A workspace with an owner and the owner's key."""
 
     def __init__(self, people: People) -> None:
         self.people = people

@@ -1,4 +1,4 @@
-"""Unshare is real (invariant I5): gone at once for everyone, and soon nothing is left in tables and bucket."""
+"""Unshare (invariant I5): the share is gone at once for everyone, and soon tables and bucket hold nothing of it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_session_can_be_shared_again_at_once_under_another_link(stack: Any) ->
 
 
 @pytest.mark.parametrize(("items", "large"), [(300, 3), (5000, 40)])
-@pytest.mark.slow  # most of it is waiting for the last writer that might still run
+@pytest.mark.slow  # most of this time is waiting for the last possible writer
 def test_in_the_end_nothing_is_left_and_the_audit_says_so(stack: Any, items: int, large: int) -> None:
     share = Publisher.create(stack.url)
     for start in range(0, items, 100):

@@ -1,4 +1,4 @@
-"""A viewer whose socket is cut again and again ends with the same state, and only what a cut broke comes twice."""
+"""A viewer whose socket is cut repeatedly ends with the same state, and gets only interrupted frames twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUTS = 100
 PUBLISHERS = 2
 FRAME_LIMIT = 32 * 1024
 HANDSHAKE = 1024
-"""Bytes of an opening handshake's answer and a `ready` frame, generously."""
+"""Upper estimate of the bytes of a handshake's answer and a `ready` frame."""
 QUICK = Backoff(first=0.05, ceiling=0.5)
 NEVER = (10.0**9, 10**9)
 
@@ -38,7 +38,7 @@ class BadNetwork:
     """
 
     def __init__(self, url: str, next_cut: Callable[[], tuple[float, int]]) -> None:
-        """`next_cut` is asked for each socket after how many seconds or bytes, once it is open, to cut it."""
+        """`next_cut` returns, for each open socket, the seconds and the bytes after which it is cut."""
         self._target = urlsplit(url)
         self._next_cut = next_cut
         self._server: asyncio.Server | None = None
@@ -97,7 +97,7 @@ class BadNetwork:
             self._abort(both)
 
     async def _copy_back(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, *, live: bool) -> None:
-        """Copy answers until the end, or until the cut that was decided on."""
+        """Copy answers until the end, or until the planned cut."""
         opening = await server.readuntil(b"\r\n\r\n") if live else b""
         to_client.write(opening)
         self.live_bytes += len(opening)
@@ -124,7 +124,7 @@ def new_session_id() -> str:
 
 
 def batch(chance: random.Random, n: int) -> list[NewItem]:
-    """Some parts that overwrite each other's versions; now and then one too large for a frame."""
+    """Return parts that overwrite each other's versions; some are too large for a frame."""
     sizes = [chance.choice([50, 500, 3000]) for _ in range(chance.randint(1, 8))]
     if n % 15 == 0:
         sizes.append(60_000)
@@ -143,7 +143,7 @@ def batch(chance: random.Random, n: int) -> list[NewItem]:
 
 
 async def publish(share: Share, seed: int, until: asyncio.Event) -> int:
-    """Publish batches, over HTTP and the socket in turn, until told to stop; the last number."""
+    """Publish batches, over HTTP and the socket in turn, until told to stop; return the last number."""
     chance, n, seq = random.Random(seed), 0, 0
     async with share.publisher() as publisher:
         while not until.is_set():
@@ -189,16 +189,16 @@ async def test_hundred_cuts_while_publishers_run(stack: Stack) -> None:
 
     assert content(unlucky) == content(steady) == content(late)
     counters = unlucky.counters
-    assert counters.connections > 0.9 * CUTS  # a cut may come before the client has read the handshake
+    assert counters.connections > 0.9 * CUTS  # a cut can come before the client has read the handshake
     assert counters.largest_frame <= FRAME_LIMIT
-    # A commit that races with a resume is both in its answer and pushed, so that it cannot be missed. Nothing else
-    # comes twice: resending what was missing by so much as one frame too many would show as 100 frames here.
+    # A commit during a resume is both in the answer and pushed, so that it cannot be missed. No other item
+    # comes twice: one unnecessary frame per resume would add up to 100 frames here.
     assert counters.duplicate_items <= 0.05 * counters.items_received, counters
 
 
 @pytest.mark.timeout(240)
 async def test_nothing_comes_twice(stack: Stack) -> None:
-    """Commits while the viewer is away, and a cut at a random byte of the answer to its resume."""
+    """Commits happen while the viewer is away, and the answer to its resume is cut at a random byte."""
     chance, n, last = random.Random(8), 0, 0
     cuts: list[tuple[float, int]] = []
     async with (
@@ -223,5 +223,5 @@ async def test_nothing_comes_twice(stack: Stack) -> None:
     assert content(unlucky) == content(late)
     assert unlucky.counters.duplicate_items == 0, unlucky.counters
     assert unlucky.counters.connections > CUTS // 4
-    # On the wire too: beyond the whole frames that were received there is one broken frame a connection, at most.
+    # On the wire too: each connection has at most one broken frame besides the complete frames.
     assert network.live_bytes <= received + unlucky.counters.connections * (FRAME_LIMIT + HANDSHAKE)

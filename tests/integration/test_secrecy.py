@@ -1,4 +1,4 @@
-"""Nothing that a reader, a log or a dump of the stores holds contains a session id or a secret (invariant I4)."""
+"""Answers to readers, logs and dumps of the stores contain no session id and no secret (invariant I4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture(scope="module")
 def share(stack: Any) -> Publisher:
-    """A share whose content names its session id in every way that a client's content can."""
+    """Create a share whose content has its session id in every form that a client can send."""
     share = Publisher.create(stack.url)
     core = share.session_id.removeprefix("ses_")
     share.must_sync(
@@ -33,7 +33,7 @@ def share(stack: Any) -> Publisher:
 
 
 def named_after(session_id: str) -> dict[str, Any]:
-    """A part with the session id as the name of a field, and deeper inside."""
+    """Return a part with the session id as the name of a field, and deeper inside."""
     published = part("2", f"escaped {session_id}")
     published["data"][session_id] = {"nested": [session_id]}
     return published
@@ -120,7 +120,7 @@ def test_the_logs_of_the_functions_hold_no_secret_and_no_content(stack: Any, sha
 
 
 def everything_stored(stack: Any) -> Iterator[bytes]:
-    """Every row and object of the stage, as bytes and decompressed where it is compressed."""
+    """Yield every row and object of the stage as bytes, also decompressed."""
     for name in ("SharesTableName", "ConnectionsTableName"):
         for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs[name]):
             for row in page["Items"]:
@@ -140,5 +140,5 @@ def everything_stored(stack: Any) -> Iterator[bytes]:
 
 
 def decompressed(body: bytes) -> bytes:
-    """Return what gzip or zlib compressed, also of a body that another test has cut."""
+    """Return the contents of gzip or zlib data, also of a body that another test has cut."""
     return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body)

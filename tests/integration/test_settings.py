@@ -1,4 +1,4 @@
-"""What a stage's settings do: limits on new shares, a default lifetime. The services run here, over its tables."""
+"""Effects of a stage's settings: limits on new shares, a default lifetime. The services run here, over its tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture
 def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Publishing]]:
-    """Make the service with settings of one's own, over the deployed tables."""
+    """Create the service with other settings, over the deployed tables."""
     settings = stack.client_settings()
     monkeypatch.setenv("AWS_ENDPOINT_URL", settings["endpoint_url"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", settings["region_name"])

@@ -1,4 +1,4 @@
-"""Who may read a share: every route and socket, every kind of reader, every mode; and that a change takes hold."""
+"""Access to shares: every route and socket, every kind of reader, every mode, and changes of them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def unlock(share: OwnedShare, password: str) -> httpx.Response:
 
 
 def refusal(mode: str, actor: str) -> int:
-    """The status that a reader gets who may not: those who are known learn nothing."""
+    """Return the status for a reader without access. Signed-in readers cannot tell that the share exists."""
     return 404 if mode == "workspace" and actor in ("stranger", "removed") else 401
 
 
@@ -120,7 +120,7 @@ def next_frame(socket: ClientConnection) -> dict[str, Any]:
 
 
 def is_ended(socket: ClientConnection) -> bool:
-    """Take what comes until the other side ends the socket; fail if anything of the session is in it."""
+    """Receive frames until the server closes the socket; fail if one contains content of the session."""
     try:
         while True:
             assert "items" not in str(socket.recv(timeout=PATIENCE))
@@ -285,7 +285,7 @@ def test_a_change_takes_hold_of_open_sockets(stack: Any, change: str) -> None:
             case _:
                 share.request("DELETE", share.address, {"authorization": f"Bearer {owner.token}"})
         share.sync(part("1", "new"))
-        if change == "policy":  # nothing can be published any more, so nothing is pushed
+        if change == "policy":  # publishing is impossible now, so there are no pushes
             assert ask(socket, share.id, "ping", ticket)["type"] == "error"
         elif change == "revocation":
             assert next_frame(socket) == {"type": "gone", "share": share.id}
@@ -369,7 +369,7 @@ async def test_the_reference_client_follows_as_a_member_or_with_the_password(sta
     proof: dict[str, Any] = {"bearer": reader.token} if mode == "workspace" else {"password": PASSWORD}
     async with follow(stack.url, share.id, **proof) as follower:
         await follower.until_live()
-        large = "x" * 300_000  # comes by reference, which is fetched with the ticket
+        large = "x" * 300_000  # the item comes by reference, and is fetched with the ticket
         seq = share.sync(part("2", large)).json()["seq"]
         state = await follower.until(seq)
         assert large in str(state.items["part/msg_1/prt_2"].data)
@@ -377,7 +377,7 @@ async def test_the_reference_client_follows_as_a_member_or_with_the_password(sta
         share.change(owner, **other)
         share.sync(part("3", "secret"))
         if mode == "workspace":
-            await follower.until(seq + 1)  # comes back with a new ticket: members need no password
+            await follower.until(seq + 1)  # reconnects with a new ticket: members need no password
             people.remove(reader, workspace)
             share.sync(part("4", "secret"))
         with pytest.raises((Unauthorized, Forbidden)):

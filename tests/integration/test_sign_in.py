@@ -1,4 +1,4 @@
-"""Signing in to the deployed stage, by every method: real mails, a real OIDC provider, GitHub's part on loopback."""
+"""Signing in to the deployed stage by every method: real mails, a real OIDC provider, a stand-in for GitHub."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, in_one_window, until
 
 
 class Providers:
-    """The providers that the stage knows, and what they say of people."""
+    """The providers of the stage, and their answers about people."""
 
     def __init__(self, github: GitHubSignIn, issuer: str) -> None:
         self.github = github
@@ -34,7 +34,7 @@ class Providers:
 
 @pytest.fixture(scope="module")
 def providers(stack: LocalStack) -> Iterator[Providers]:
-    """Connects the stage as an operator does: by its secret of login methods."""
+    """Configure the stage as an operator does: by its secret of login methods."""
     vault, arn = stack.client("secretsmanager"), stack.outputs["LoginSecretsArn"]
     before = vault.get_secret_value(SecretId=arn)["SecretString"]
     with github_sign_in() as github, oidc_provider_mock.run_server_in_thread() as server:
@@ -47,7 +47,7 @@ def providers(stack: LocalStack) -> Iterator[Providers]:
 
 
 def wait_for_methods(stack: LocalStack, *words: str) -> None:
-    """The stage reads the settings anew every ten seconds, in each of its environments."""
+    """Each environment of the stage reads the settings again every ten seconds."""
 
     def known() -> bool:
         return all(word in httpx.get(f"{stack.url}/login", timeout=30).text for word in words)
@@ -71,7 +71,7 @@ def sign_in_by_mail(stack: LocalStack, browser: Browser, email: str, path: str =
 
 
 def rows(stack: LocalStack, email: str) -> tuple[int, int]:
-    """How many accounts and logins an address has."""
+    """Return the numbers of accounts and logins of an address."""
     with Database(stack.database.access.url()).transaction() as connection:
         found = connection.execute(accounts.select().where(accounts.c.email == email)).all()
         ways = connection.execute(logins.select().where(logins.c.account_id.in_([row.id for row in found]))).all()
@@ -79,7 +79,7 @@ def rows(stack: LocalStack, email: str) -> tuple[int, int]:
 
 
 def at_the_provider(browser: Browser, page: Page, subject: str) -> Page:
-    """Signs in on the provider's own page and comes back."""
+    """Sign in on the provider's own page and return."""
     answer = httpx.post(str(page.answer.url), data={"sub": subject}, timeout=PATIENCE)
     return browser.open(answer.headers["location"])
 
@@ -217,7 +217,7 @@ def test_a_verified_address_leads_to_the_account_that_has_it(
     assert other.http.get("/api/user").json()["id"] == first
     assert rows(stack, email) == (1, 2)
 
-    providers.say(subject, email=somebody(), email_verified=True)  # the provider knows them by another address now
+    providers.say(subject, email=somebody(), email_verified=True)  # the person has another address at the provider now
     third = Browser(stack.url, "127.0.77.6")
     at_the_provider(third, third.open("/login/acme"), subject)
     assert third.http.get("/api/user").json()["id"] == first
@@ -234,7 +234,7 @@ def test_who_declines_at_the_provider_is_told_so(browser: Browser, providers: Pr
 def test_a_sign_in_that_began_in_another_browser_is_refused(
     stack: LocalStack, browser: Browser, providers: Providers
 ) -> None:
-    """State fixation: a thief hands the victim the end of a sign-in to the thief's own account."""
+    """State fixation: an attacker gives the victim the last URL of a sign-in to the attacker's account."""
     subject = secrets.token_hex(4)
     providers.say(subject, email=somebody(), email_verified=True)
     thief = Browser(stack.url, "127.0.77.7")

@@ -1,4 +1,4 @@
-"""Usage through the deployed stage: from the row that settles a call to the answers of the API and to files."""
+"""Usage through the deployed stage: from the settlement of a call to the API's answers and files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.waiting import PATIENCE, until
 
 
 class Office:
-    """A workspace with calls in it."""
+    """A workspace with calls."""
 
     def __init__(self, stack: Any) -> None:
         self.stack, self.people = stack, People(stack)
@@ -33,7 +33,7 @@ class Office:
         return must(self.owner.http.get(f"/api/v1/workspaces/{self.workspace}/{path}", params=query))
 
     def settle(self, **changes: Any) -> UsageEvent:
-        """Write an event as the transaction does that settles a call."""
+        """Write an event as the settlement of a call does."""
         usual = {"id": new_id("call"), "at": now_ms(), "workspace_id": self.workspace, "member_id": self.member}
         event = UsageEvent(**usual | {"model": "claude-sonnet", "cost": 150_000_000, "charged": 150_000_000} | changes)
         table = self.stack.outputs["UsageTableName"]
@@ -106,7 +106,7 @@ def test_calls_are_exported_as_parquet(office: Office, tmp_path: Any) -> None:
 
 
 def test_the_nightly_tick_goes_through(office: Office) -> None:
-    """As the schedule sends it, under the function's own role; what it does is told in test_usage_books.py."""
+    """The schedule's event, under the function's own role. test_usage_books.py tests the effects."""
     client: Any = office.stack.client("lambda")
     name = office.stack.outputs["LedgerFunctionName"]
     answer = client.invoke(FunctionName=f"{name}:live", Payload=b'{"source": "schedule"}')

@@ -1,4 +1,4 @@
-"""The dashboard of a month over half a million calls; `python -m benchmarks.usage` measures ten million."""
+"""The dashboard of a month with half a million calls; `python -m benchmarks.usage` measures ten million."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workspaces over HTTP on the deployed stage: rights end everywhere within seconds, and nothing leaks sideways."""
+"""Workspaces over HTTP on the deployed stage: rights end everywhere within seconds, and workspaces are isolated."""
 
 import time
 from datetime import timedelta
@@ -19,7 +19,7 @@ from tests.integration.publisher import new_session_id
 from tests.provider_stand_in import ProviderStandIn
 from tests.waiting import PATIENCE, until
 
-OVERLAP_SECONDS = 30  # long enough for a busy machine to send two requests within
+OVERLAP_SECONDS = 30  # long enough for a busy machine to send two requests
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_team_is_built_and_its_member_removed(people: People, owner: Person) -
         until(lambda: machine.get(one).status_code == 401)
         until(lambda: bob.http.get(one).status_code == 404)
     assert bob.http.get("/api/v1/workspaces").json()["data"] == []
-    # Back in, the old key stays dead.
+    # The old key stays revoked after the member returns.
     people_again = owner.http.post(f"{one}/invitations", json={"email": bob.email, "role": "viewer"}).json()
     assert bob.http.post(f"/api/v1/invitations/{people_again['id']}/accept").status_code == 200
     until(lambda: bob.http.get(one).status_code == 200)
@@ -124,7 +124,7 @@ def test_nothing_of_one_workspace_is_reachable_from_another(people: People, owne
         ).json()["id"],
     }
     for kind, thing in things.items():
-        # By my workspace's address, and as if it were in theirs.
+        # With the path of the actor's own workspace, and with that of the other one.
         for path in (f"{one}/{kind}/{thing}", f"{other}/{kind}/{thing}"):
             assert eve.http.get(path).status_code == 404, path
             assert eve.http.delete(path).status_code == 404, path

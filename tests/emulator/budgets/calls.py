@@ -1,4 +1,4 @@
-"""Calls of a test: who makes them, what they may take and what they used."""
+"""Calls of a test: caller, claim and usage."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ def budget(scope: Scope, limit: int, unit: Unit = Unit.COST, period: Period = Pe
 
 
 class Caller:
-    """A member with a key in a workspace, each with budgets; the time stands where a test puts it."""
+    """A member with a key in a workspace. Each has budgets. The test sets the time."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from tests.ministack import Emulator
 
 @dataclass
 class Tables:
-    """Fresh tables ``budgets`` and ``usage``, and who looks into them from outside."""
+    """Empty tables ``budgets`` and ``usage``, and direct reads of them."""
 
     emulator: Emulator
     budgets: str
@@ -29,7 +29,7 @@ class Tables:
         return self.emulator.rows(table)
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Counters by key: committed, reserved, spent, limit."""
+        """Return the counters by key: committed, reserved, spent, limit."""
         names = ("committed", "reserved", "spent", "limit")
         found = [row for row in self.rows(self.budgets) if row["sk"]["S"] == "COUNTER"]
         return {row["pk"]["S"]: {name: int(row.get(name, {"N": "0"})["N"]) for name in names} for row in found}

@@ -1,4 +1,4 @@
-"""Crossings are noticed from settled calls and first refusals, and told under one id whatever is killed in between."""
+"""Crossings are detected from settled calls and first refusals, and published with one id despite crashes."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ LIMIT = 1000
 
 
 class Queue:
-    """Keeps what is sent; `broken` takes nothing."""
+    """A queue that records messages. A `broken` one accepts none."""
 
     def __init__(self) -> None:
         self.sent: list[Crossing] = []
@@ -36,7 +36,7 @@ class Queue:
 
 
 class House:
-    """A caller with a budget, and functions/budgets, which keeps an event loop of its own."""
+    """A caller with a budget, and functions/budgets with its own event loop."""
 
     def __init__(self, tables: Tables) -> None:
         store = tables.store(DynamoDB())
@@ -54,7 +54,7 @@ class House:
         self.keeper._loop.run(call())
 
     def stream(self) -> dict[str, Any]:
-        """Hands over every event that there is, as a stream that repeats itself."""
+        """Deliver all events, as a stream that repeats itself."""
         images = self.tables.rows(self.tables.usage)
         records = [
             {"dynamodb": {"NewImage": image, "SequenceNumber": str(n)}} for n, image in enumerate(images, start=1)
@@ -130,7 +130,7 @@ def test_a_crossing_that_could_not_be_told_is_told_later(house: House) -> None:
 
 
 def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after it was told and before that was noted."""
+    """A process is killed after publishing and before recording."""
     house.spend(600)
 
     async def killed(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The way of a call through its budgets, on a real DynamoDB."""
+"""The path of a call through its budgets, on a real DynamoDB."""
 
 import asyncio
 import time
@@ -349,7 +349,7 @@ async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench
     assert bench.events() == {reservation.id: "lost", f"{reservation.id}.late": "completed"}
     rows = bench.tables.rows(bench.tables.usage)
     assert sum(from_row(row).cost for row in rows) == 600
-    # Each event names the counters that it counts on: the request is that of the first.
+    # Each event names its counters. The request is counted by the first event.
     counted = {row["sk"]["S"]: len(counters_of(row)) for row in rows}
     assert counted == {reservation.id: 2, f"{reservation.id}.late": 1}
 

@@ -1,4 +1,4 @@
-"""What processes of the gateway tell each other of upstreams, by the table in which they keep budgets."""
+"""Processes of the gateway share the health of upstreams, through the table of budgets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def dynamodb(tables: Tables) -> AsyncIterator[DynamoDB]:
 
 
 class Process:
-    """One process of the gateway, as far as health goes."""
+    """The part of a gateway process that handles health."""
 
     def __init__(self, dynamodb: DynamoDB, tables: Tables) -> None:
         self.shared = SharedHealth(dynamodb, tables.budgets, lambda rests: self.health.update_shared(rests))

@@ -1,4 +1,4 @@
-"""Any sequence of calls, crashes, late settlements, changed limits and new windows keeps every counter exact."""
+"""Every counter stays exact after any sequence of calls, crashes, late settlements, changed limits and new windows."""
 
 import asyncio
 from collections import defaultdict
@@ -37,11 +37,11 @@ class Call:
     reservation: Reservation
     at: int
     lost: bool
-    """Whether its process died: the next sweep takes it."""
+    """True if its process died. The next sweep ends the call."""
     swept: bool = False
 
     def event(self, share: int) -> UsageEvent:
-        """What it used: ``share`` percent of what it might have."""
+        """Return the event of a call that used ``share`` percent of its claim."""
         claim = self.reservation.claim
         part = [amount * share // 100 for amount in (claim.cost, claim.tokens, claim.charged)]
         used = self.caller.used(self.reservation, part[0], tokens=part[1], charged=part[2])
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass
 class Ledger:
-    """What the counters must be, by key."""
+    """The expected counters, by key."""
 
     spent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     reserved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -82,7 +82,7 @@ def _exact(counter: Counter) -> bool:
 
 
 class Calls(RuleBasedStateMachine):
-    """Two callers of one workspace, with a budget of each kind, small enough to be reached."""
+    """Two callers of one workspace. They have a budget of each kind, small enough to be used up."""
 
     emulator: Emulator
 
@@ -184,7 +184,7 @@ class Calls(RuleBasedStateMachine):
     def let_time_pass(self, period: str) -> None:
         self.now += SECONDS[period]
 
-    # --------------------------------------------------------------------------------- what always holds
+    # --------------------------------------------------------------------------------- invariants
 
     @invariant()
     def counters_are_exact(self) -> None:

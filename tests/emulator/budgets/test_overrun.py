@@ -41,22 +41,22 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
     said = [line for lines in await asyncio.gather(*heard) for line in lines]
     over.set()
 
-    # No overrun, at no instant that anybody saw.
+    # No budget was overrun in any read.
     seen = await watching
     assert len(seen) > 10
     assert max(row["committed"] for row in seen) <= DOLLAR
     assert [row for row in seen if row["spent"] + row["reserved"] != row["committed"]] == []
 
-    # No refusal of what would have fitted at the moment it was decided.
+    # No call was refused that fitted at the time of the decision.
     refused = [line for line in said if line["what"] == "refused"]
     assert refused, "the budget was never full: the test shows nothing"
     assert [line for line in refused if line["used"] + line["reserved"] + line["asked"] <= line["limit"]] == []
-    # None failed otherwise: each of a process that lived to the end was settled or refused.
+    # No call failed otherwise: each call of a surviving process was settled or refused.
     for process, lines in zip(processes[KILLED:], [task.result() for task in heard[KILLED:]], strict=True):
         assert process.returncode == 0
         assert len([line for line in lines if line["what"] in {"settled", "refused"}]) == CALLS // PROCESSES
 
-    # What the killed ones held is returned when their leases end; what was used is what the events say.
+    # Reservations of killed processes are released when their leases end. The events contain the whole usage.
     dynamodb = DynamoDB()
     lost = await Sweep(tables.store(dynamodb)).run(int(time.time()) + 60)
     events = [from_row(row) for row in tables.rows(tables.usage)]
@@ -69,7 +69,7 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
     settled = {line["call"]: line["cost"] for line in said if line["what"] == "settled"}
     assert settled.items() <= {event.id: event.cost for event in events}.items()
 
-    # And all of the room that is left can be used.
+    # All of the remaining budget can be used.
     left = DOLLAR - sum(event.cost for event in events)
     reservation = caller.reservation(left)
     await Budgets(tables.store(dynamodb)).reserve(reservation, caller.facts(reservation))
@@ -104,11 +104,11 @@ async def _start(tables: Tables, caller: Caller, seed: int) -> Process:
 
 
 async def _listen(process: Process, death: int | None) -> list[dict[str, Any]]:
-    """Read what a process says; kill it when it has reserved ``death`` calls."""
+    """Read the output of a process; kill it after it has reserved ``death`` calls."""
     assert process.stdout is not None
     said: list[dict[str, Any]] = []
     async for line in process.stdout:
-        if line.endswith(b"}\n"):  # the last line of a killed process may be cut
+        if line.endswith(b"}\n"):  # the last line of a killed process can be incomplete
             said.append(json.loads(line))
         if len([each for each in said if each["what"] == "reserved"]) == death and process.returncode is None:
             process.kill()
@@ -117,7 +117,7 @@ async def _listen(process: Process, death: int | None) -> list[dict[str, Any]]:
 
 
 async def _watch(tables: Tables, over: asyncio.Event) -> list[dict[str, int]]:
-    """Look at the counters again and again; return every row that was seen."""
+    """Read the counters repeatedly; return every row."""
     seen: list[dict[str, int]] = []
     while not over.is_set():
         seen += (await asyncio.to_thread(tables.counters)).values()

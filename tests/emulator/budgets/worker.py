@@ -1,6 +1,6 @@
-"""A process of the gateway in small: calls that are reserved, take a while, and are settled. It may be killed any time.
+"""A minimal gateway process: it reserves calls, waits, and settles them. A test can kill it at any time.
 
-It reads the callers (JSON) from its first line of input, and writes a line for each thing that has happened.
+It reads the callers (JSON) from its first line of input, and writes a line for each event.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def call(budgets: Budgets, caller: Caller, claim: int, chance: random.Rand
 
 
 counters.RESERVE = counters.SETTLE
-"""This is no test of speed: on a busy machine others are in the way for longer."""
+"""This is not a test of speed: on a busy machine conflicts last longer."""
 
 
 async def work(asked: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The identity function over a real DynamoDB and KMS of the emulator, called as API Gateway calls it.
 
-Without a deployment, so that a test may look into the tables and wind back what depends on time. The tests in
+It needs no deployment, so tests can read the tables and change times in them. The tests in
 `tests/e2e` go through the deployed stage.
 """
 
@@ -27,7 +27,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class Cloud:
-    """The tables, the keys, and the functions over them."""
+    """The tables, the keys, and the function that uses them."""
 
     def __init__(self, emulator: Emulator, tables: Mapping[str, str], keys: list[str], queue: str) -> None:
         self.emulator = emulator
@@ -51,7 +51,7 @@ class Cloud:
     # ------------------------------------------------------------------------------------------ people
 
     def person(self, email: str = "ada@example.com", workspaces: tuple[str, ...] = ()) -> str:
-        """Project an account, and workspaces of these names that it is the owner of."""
+        """Project an account, and workspaces of these names that it owns."""
         account = new_id("acc")
         self.project(f"account#{account}", "ACCOUNT", {"id": account, "email": email})
         for name in workspaces:
@@ -90,7 +90,7 @@ class Cloud:
     # ------------------------------------------------------------------------------------------- codes
 
     def authorize(self, account_id: AccountId | None, **changes: str) -> Any:
-        """Answer an authorization request as the consent page does; an empty change leaves a parameter out."""
+        """Answer an authorization request as the consent page does. An empty change omits a parameter."""
         asked = {"response_type": "code", "client_id": "opencode-web", "redirect_uri": CALLBACK, "state": "s1"}
         asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} | changes
         parameters = {name: value for name, value in asked.items() if value}
@@ -143,7 +143,7 @@ def forwarded(address: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def cloud(emulator: Emulator) -> Iterator[Cloud]:
-    """Fresh tables and keys, and the function over them."""
+    """Create empty tables, keys, and the function that uses them."""
     mark = secrets.token_hex(4)
     tables = {name: emulator.create_table(name) for name in ("access", "sessions")}
     keys = [

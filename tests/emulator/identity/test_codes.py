@@ -1,4 +1,4 @@
-"""Authorization codes with PKCE: the whole way, and the known attacks on it."""
+"""Authorization codes with PKCE: the whole flow, and the known attacks on it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit

@@ -1,4 +1,4 @@
-"""Devices log in: opencode's JSON dialect to the letter, RFC 8628's form, and every way in which it may go wrong."""
+"""Devices log in by opencode's JSON dialect and by RFC 8628's form, and every error of both."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Refreshing: rotation, two processes at once, and tokens that come back."""
+"""Refreshing: rotation, two concurrent processes, and replayed tokens."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

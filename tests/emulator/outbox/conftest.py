@@ -11,6 +11,6 @@ from tests.ministack import Emulator
 
 @pytest.fixture
 def planes(environment: Emulator, database: Database) -> Planes:
-    """Both sides, empty."""
+    """Return both sides, empty."""
     queue = environment.client("sqs").create_queue(QueueName=f"relay-{secrets.token_hex(4)}")
     return Planes(database, environment.create_table("access"), queue["QueueUrl"])

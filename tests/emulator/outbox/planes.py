@@ -27,12 +27,12 @@ from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 
 KEY = "oc_sk_test_"
-"""What a test's keys begin with; then comes the id."""
+"""The prefix of a test's keys. The id follows."""
 
 
 @dataclass
 class Team:
-    """Ids of what a workspace of a test has."""
+    """Ids of a test's workspace and its objects."""
 
     workspace: str
     account: str
@@ -57,7 +57,7 @@ class Planes:
         return Outbox(OutboxStore(self.database, self.queue_url), relay)
 
     def found(self) -> Team:
-        """Writes a workspace with one of everything, and tells nobody."""
+        """Write a workspace with one object of each kind, without a message."""
         now, key = utc_now(), new_id("key")
         digest = hash_of_key(KEY + key)
         team = Team(new_id("wrk"), new_id("acc"), new_id("mem"), new_id("svc"), key, digest)
@@ -83,7 +83,7 @@ class Planes:
         return Message(0, Topic.ACCOUNT, team.account, None, relayed=False)
 
     def projected(self, place: Place) -> bytes | None:
-        """What the hot planes read."""
+        """Return the value that the hot planes read."""
         pk, sk = place.row
         row: Any = aws.dynamodb().get_item(
             TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
@@ -92,13 +92,13 @@ class Planes:
         return item["value"]["S"].encode() if "value" in item else None
 
     def true(self, place: Place) -> bytes | None:
-        """What they should read."""
+        """Return the value that they should read."""
         with self.database.transaction() as connection:
             known: Known | None = self.truth.at(connection, place)
         return None if known is None else msgspec.json.encode(known)
 
     def received(self) -> list[dict[str, Any]]:
-        """Takes what waits in the relay's queue, as Lambda would hand it over."""
+        """Receive the messages of the relay's queue, as Lambda would deliver them."""
         answer: Any = aws.sqs().receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=3)
         found = answer.get("Messages", [])
         for message in found:
@@ -106,7 +106,7 @@ class Planes:
         return [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
 
     def deliver(self, outbox: Outbox | None = None) -> int:
-        """Has the relay take one batch; says how many messages there were. None may fail."""
+        """Process one batch by the relay; return the number of messages. No message may fail."""
         records = self.received()
         answer = RelayQueue(outbox or self.outbox).handle({"Records": records})
         assert answer == {"batchItemFailures": []}
@@ -114,5 +114,5 @@ class Planes:
 
 
 def publisher_of(planes: Planes) -> Publisher:
-    """Publishes policies and configuration documents, as functions/console does."""
+    """Publish policies and configuration documents, as functions/console does."""
     return Publisher(DocumentStore(planes.database), planes.outbox, AuditTrail(AuditStore()))

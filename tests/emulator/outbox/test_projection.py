@@ -1,4 +1,4 @@
-"""However relays interleave, repeat and lag, the hot planes end up knowing the truth."""
+"""The hot planes end with the true state, for any interleaving, repetition and delay of relays."""
 
 import random
 import threading
@@ -64,7 +64,7 @@ PROJECTED = [topic for topic in Topic if topic not in (Topic.MAIL, Topic.CATALOG
 
 
 def change(connection: Connection, planes: Planes, team: Team, topic: Topic, number: int) -> None:
-    """Changes what a topic is about, to something that depends on ``number``."""
+    """Change the subject of a topic to a value that depends on ``number``."""
     moment = utc_now() if number % 2 else None
     match topic:
         case Topic.ACCOUNT:
@@ -108,7 +108,7 @@ def _set(connection: Connection, table: Table, row: str, **values: Any) -> None:
 
 
 class Interleaving(RuleBasedStateMachine):
-    """Transactions that stay open, and relays cut in two: what was read is written whenever it pleases."""
+    """Open transactions, and relays in two steps: a value that was read is written at any later time."""
 
     planes: Planes
 
@@ -119,12 +119,12 @@ class Interleaving(RuleBasedStateMachine):
         self.open: dict[str, Any] = {}
         self.told: list[Message] = []
         self.owed = set(PROJECTED)
-        """Topics that no relay which began after the last commit has finished."""
+        """Topics without a finished relay that began after the last commit."""
         self.read: list[tuple[set[Topic], list[Write]]] = []
 
     @rule(topic=st.sampled_from(PROJECTED), number=st.integers(0, 5))
     def start_transaction(self, topic: Topic, number: int) -> None:
-        # What is added to a workspace locks it, as its own changes do: such transactions wait for each other.
+        # An addition to a workspace locks it, as a change of the workspace does. Such transactions wait for each other.
         lock = "workspace" if message_of(self.team, topic).subject == self.team.workspace else topic.value
         if lock in self.open:
             return
@@ -171,7 +171,7 @@ class Interleaving(RuleBasedStateMachine):
         for connection, transaction, _ in self.open.values():
             transaction.commit()
             connection.close()
-        # Each commit is relayed at least once, after it; what was read before may still be written, and later.
+        # Each commit is relayed at least once after it. Values that were read before can still be written later.
         late = list(self.read)
         for topic in random.sample(PROJECTED, len(PROJECTED)):
             self.planes.projection.relay([message_of(self.team, topic)])

@@ -1,4 +1,4 @@
-"""The way from a commit to the other planes when the process that committed does not live to go it."""
+"""The path from a commit to the other planes when the committing process is killed."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.emulator.outbox.planes import Planes
 
 
 class Killed(BaseException):
-    """In place of a signal: nothing that handles errors may see it."""
+    """It stands for a signal, so no error handler may catch it."""
 
 
 def die(_messages: Sequence[Message]) -> None:

@@ -17,18 +17,18 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def library(emulator: Emulator, gateway: Gateway) -> Iterator[None]:
-    """The library's clients: of the emulator, and of the gateway for invocations of functions."""
+    """Point the library's clients to the emulator, and to the gateway for invocations of functions."""
     with pointed_at(emulator.url, AWS_ENDPOINT_URL_LAMBDA=gateway.origin):
         yield
 
 
 @pytest.fixture
 def plane(library: None, emulator: Emulator, gateway: Gateway) -> Plane:
-    """An empty sync plane."""
+    """Return an empty sync plane."""
     return Plane(emulator, gateway)
 
 
 @pytest.fixture
 def cloud(plane: Plane) -> Environment:
-    """One execution environment of an empty sync plane."""
+    """Return one execution environment of an empty sync plane."""
     return Environment(plane)

@@ -1,6 +1,6 @@
 """A local HTTP server that behaves as API Gateway's ``@connections`` and as Lambda's asynchronous invocation do.
 
-``test_connections.py`` holds the first against the emulator's own ``@connections``.
+``test_connections.py`` compares the first with the emulator's own ``@connections``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Socket:
     open: bool = True
     sent: list[bytes] = field(default_factory=list[bytes])
     refusals: deque[int] = field(default_factory=deque[int])
-    """Statuses that the next calls answer in place of doing anything."""
+    """Statuses that the next calls return without any effect."""
 
     @property
     def frames(self) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ class Socket:
 
 
 class Gateway:
-    """The server, its sockets, and what functions were invoked with."""
+    """The server, its sockets, and the recorded invocations of functions."""
 
     def __init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -125,4 +125,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - names that the base class calls
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Keep the output of tests free of requests."""
+        """Do not log requests to the output of tests."""

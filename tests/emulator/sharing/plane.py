@@ -56,7 +56,7 @@ Published = dict[str, Any]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account, signed in with a browser, and with a key in one workspace."""
+    """A person with an account, a browser's session, and a key in one workspace."""
 
     account: str
     cookie: str
@@ -128,7 +128,7 @@ class People:
 
 
 class Plane:
-    """Fresh tables, a bucket and queues, made when first used; and looks into them from outside."""
+    """Empty tables, a bucket and queues, created at their first use; and direct reads of them."""
 
     def __init__(self, emulator: Emulator, gateway: Gateway) -> None:
         self.emulator = emulator
@@ -153,7 +153,7 @@ class Plane:
 
     @cached_property
     def bucket(self) -> str:
-        """A versioned bucket, as ``infra/stacks/data.py`` deploys it."""
+        """Create a versioned bucket, as ``infra/stacks/data.py`` deploys it."""
         name, client = f"bodies-{secrets.token_hex(4)}", self.emulator.client("s3")
         client.create_bucket(Bucket=name)
         client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
@@ -202,7 +202,7 @@ class Plane:
             yield gzip.decompress(body) if body[:2] == b"\x1f\x8b" else zlib.decompress(body)
 
     def received(self, queue: str) -> list[dict[str, Any]]:
-        """Take what waits in a queue."""
+        """Receive the messages of a queue."""
         client = self.emulator.client("sqs")
         found = client.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in found:
@@ -210,18 +210,18 @@ class Plane:
         return [json.loads(message["Body"]) for message in found]
 
     def delayed(self, queue: str) -> int:
-        """Return how many messages of a queue are not to be seen yet."""
+        """Return the number of delayed messages of a queue."""
         name = "ApproximateNumberOfMessagesDelayed"
         answer = self.emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
     def delivered(self) -> list[dict[str, Any]]:
-        """Return what the function `deliver` was asked to do."""
+        """Return the invocations of the function `deliver`."""
         return self.gateway.invocations.get(self.deliver, [])
 
 
 class Environment:
-    """One execution environment: the services, wired as the functions wire them, over stores that can be steered."""
+    """One execution environment: services, wired as the functions wire them, over stores that a test can steer."""
 
     def __init__(self, plane: Plane, **options: Any) -> None:
         self.plane = plane
@@ -246,17 +246,17 @@ class Environment:
         self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate)
 
     def row(self, share_id: str) -> Share:
-        """Return a share that is there."""
+        """Return a share, which must exist."""
         share = self.store.share(ShareId(share_id))
         assert share is not None
         return share
 
     def change(self, share_id: str, by: Actor, **change: Any) -> None:
-        """Change who may read a share, or when it ends."""
+        """Change the audience of a share, or its end."""
         self.owning.change(by, ShareId(share_id), ShareUpdate(**change))
 
     def share(self, session_id: str | None = None, actor: Actor | None = None) -> SharedSession:
-        """Share a session, or go on with one that is shared."""
+        """Share a session, or continue one that is shared."""
         session_id = new_session_id() if session_id is None else session_id
         return SharedSession(self, session_id, self.publishing.create(ClientSessionId(session_id), ADDRESS, actor))
 
@@ -264,12 +264,12 @@ class Environment:
         return self.access.member(person.browser, WorkspaceId(workspace))
 
     def texts(self, share_id: str, visitor: Visitor | None = None) -> list[str]:
-        """Return the texts of all parts that a reader sees."""
+        """Return the texts of all visible parts."""
         items = self.reading.state(ShareId(share_id), visitor or Visitor()).items
         return texts_of(items)
 
     def follow(self, share_id: str, protocol: Protocol = Protocol.LIVE, ticket: str = "") -> Socket:
-        """Let a viewer join, and nothing more."""
+        """Register a viewer, without a replay."""
         socket = self.plane.gateway.connect()
         join(self.store, self.connections, ShareId(share_id), Viewer(ConnectionId(socket.id), protocol, ticket))
         return socket
@@ -277,7 +277,7 @@ class Environment:
 
 @dataclass
 class SharedSession:
-    """A share and who publishes to it, from one execution environment."""
+    """A share and its publisher, in one execution environment."""
 
     environment: Environment
     session_id: str
@@ -298,7 +298,7 @@ class SharedSession:
         return self.environment.publishing.sync(ShareId(self.id), secret, items, now_ms() if at is None else at).seq
 
     def from_elsewhere(self) -> SharedSession:
-        """Return the same share as another execution environment publishes to it."""
+        """Return the same share in another execution environment."""
         return SharedSession(Environment(self.environment.plane), self.session_id, self.credentials)
 
 
@@ -311,11 +311,11 @@ def texts_of(items: Sequence[Item]) -> list[str]:
 
 
 def document_of(answer: ShareDocument | Redirect) -> Any:
-    """Return the JSON of an answer that is given directly."""
+    """Return the JSON of an answer that is not a redirect."""
     assert isinstance(answer, ShareDocument)
     return json.loads(answer.body)
 
 
 def incompressible(count: int) -> str:
-    """Return a text of ``count`` bytes whose compressed form is not much smaller than half of it."""
+    """Return a text of ``count`` bytes that compresses to about half of its size."""
     return secrets.token_hex(count // 2)

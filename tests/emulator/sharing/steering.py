@@ -1,4 +1,4 @@
-"""Races that a test steers: it acts between two calls of a service to its stores."""
+"""Controlled races: a test acts between two calls of a service to its stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Method = Callable[..., Any]
 
 
 class Steering:
-    """Runs actions before or after calls of the stores that it was put over, each action once, in the order given."""
+    """Runs actions before or after calls of wrapped stores, each action once, in their order."""
 
     def __init__(self) -> None:
         self._before: dict[str, deque[Action]] = defaultdict(deque)

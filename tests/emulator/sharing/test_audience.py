@@ -1,4 +1,4 @@
-"""Who may read a share and who is pushed to: by mode, by present policy, by present credentials (invariant I9)."""
+"""The readers of a share and the receivers of pushes, by mode, present policy and credentials (invariant I9)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASSWORD = "correct horse"
 
 @dataclass
 class Scene:
-    """A workspace, an owner, a reader of it, and a share."""
+    """A workspace with an owner and a reader, and a share."""
 
     cloud: Environment
     workspace: str
@@ -40,7 +40,7 @@ class Scene:
         self.cloud.change(self.share.id, self.cloud.actor(self.owner, self.workspace), mode=mode, password=password)
 
     def admit(self, visitor: Visitor) -> str:
-        """Return the ticket of a visitor who may read."""
+        """Return the ticket of a visitor with access."""
         return self.cloud.reading.admit(ShareId(self.share.id), visitor).ticket()
 
     def ticket(self, person: Person) -> str:
@@ -190,7 +190,7 @@ class TestPublishers:
 
 
 class TestPushes:
-    """A commit is pushed only to viewers who may see it now; the sockets of the others end."""
+    """A commit is pushed only to viewers with access. The sockets of the others are closed."""
 
     def pushed(self, scene: Scene) -> None:
         scene.share.sync(part("1", "words"))

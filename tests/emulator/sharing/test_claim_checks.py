@@ -1,4 +1,4 @@
-"""Claim checks: what is too large for a row lies in the bucket first, and reads as if it were in the row."""
+"""Claim checks: a body that is too large for a row is stored in the bucket first, and reads like any other body."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def records(cloud: Environment, share: SharedSession) -> list[dict[str, dict[str
 
 
 def large_batch() -> list[dict[str, object]]:
-    """Return items of which none is large, and that are too large for a row together."""
+    """Return items that are small, but together too large for a row."""
     return [part(str(n), incompressible(100_000)) for n in range(8)]
 
 

@@ -28,7 +28,7 @@ TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "A
 
 @dataclass
 class Open:
-    """A socket that is open: its connection id, how its reader takes so many frames, and whether it has ended."""
+    """An open socket: its connection id, a reader of frames, and a check whether it is closed."""
 
     connection: str
     take: Callable[[int], list[str]]
@@ -38,7 +38,7 @@ class Open:
 
 @dataclass
 class Api:
-    """A WebSocket API: where functions post to, and how a viewer connects."""
+    """A WebSocket API: the URL for posts of functions, and a function that connects a viewer."""
 
     endpoint: str
     open: Callable[[], AbstractContextManager[Open]]
@@ -46,7 +46,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def real(emulator: Emulator, library: None) -> Api:
-    """An API of the emulator, with a function that answers each message with the connection's id."""
+    """Create an API of the emulator, with a function that answers each message with the connection's id."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("echo.py", ECHO)

@@ -1,4 +1,4 @@
-"""Fan-out: each commit reaches every viewer that follows by then, or that has read the log behind it (invariant I2)."""
+"""Fan-out: each commit reaches every viewer, by a push or by the viewer's own read of the log (invariant I2)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ ADMIN = "a" * 43
 
 @dataclass
 class Functions:
-    """The functions, and the plane that they work on."""
+    """The functions and their sync plane."""
 
     plane: Plane
     share: ModuleType

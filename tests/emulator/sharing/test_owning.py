@@ -1,4 +1,4 @@
-"""Owning: how a share gets its owner, and what owners and admins may change, list and revoke; all of it is recorded."""
+"""Owning: claims of shares, and the changes, lists and revocations by owners and admins. All of them are audited."""
 
 from __future__ import annotations
 

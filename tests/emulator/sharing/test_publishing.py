@@ -1,4 +1,4 @@
-"""Publishing: a session has one share, its log has neither gap nor double (I1, I2), and ids stay hidden (I4)."""
+"""Publishing: a session has one share, its log has no gap and no duplicate (I1, I2), and ids stay hidden (I4)."""
 
 from __future__ import annotations
 

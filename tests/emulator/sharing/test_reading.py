@@ -1,4 +1,4 @@
-"""Reading: every document is the state that the log folds to, in parts and by reference where it is large."""
+"""Reading: every document is the fold of the log. Large documents come in parts or by reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANYONE = Visitor()
 
 
 def fetch(answer: ShareDocument | Redirect) -> Any:
-    """Return the JSON that a redirect leads to, as a browser reads it."""
+    """Follow a redirect as a browser does, and return the JSON."""
     assert isinstance(answer, Redirect)
     with urllib.request.urlopen(answer.address, timeout=20) as response:
         assert response.headers["cache-control"] == "private, no-store"

@@ -1,4 +1,4 @@
-"""Removal: gone at once for everyone, then nothing left, which is verified (invariant I5)."""
+"""Removal: the share is gone at once for everyone, then purged, then verified empty (invariant I5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tombstone(cloud: Environment, share: SharedSession) -> Tombstone:
 
 
 def left(cloud: Environment, share: SharedSession) -> tuple[int, int]:
-    """Return how many rows and object versions there are of a share."""
+    """Return the numbers of rows and object versions of a share."""
     return len(cloud.plane.rows(share.id)), len(cloud.plane.objects(share.id))
 
 

@@ -1,4 +1,4 @@
-"""What DynamoDB may answer besides success: conflicts of transactions, and parts of a batch that it has not done."""
+"""DynamoDB's answers besides success: conflicts of transactions, and unprocessed parts of a batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.integration.publisher import part
 
 
 class Interference:
-    """Answers requests in DynamoDB's place, each answer once; requests pass when there is none left."""
+    """Answers requests in place of DynamoDB, each answer once. Further requests pass through."""
 
     def __init__(self) -> None:
         self.answers: deque[tuple[int, dict[str, Any]]] = deque()
         self.requests = 0
 
     def conflict(self, reason: str, times: int = 1) -> None:
-        """Cancel transactions for a reason."""
+        """Cancel transactions with a reason."""
         body = {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             "Message": "cancelled",
@@ -53,9 +53,9 @@ class _Raw:
 
 @pytest.fixture
 def interfere(cloud: Environment) -> Iterator[Interference]:
-    """Interference with transactions and batches."""
+    """Return the interference with transactions and batches."""
     interference = Interference()
-    events: Any = aws.dynamodb().meta.events  # its stubs let no handler answer
+    events: Any = aws.dynamodb().meta.events  # its type stubs do not allow a handler to answer
     names = [f"before-send.dynamodb.{name}" for name in ("TransactWriteItems", "BatchWriteItem", "BatchGetItem")]
     for name in names:
         events.register(name, interference)

@@ -1,4 +1,4 @@
-"""Snapshots: a share's state in one object is what its log folds to, whoever takes it and whenever."""
+"""Snapshots: the object holds the fold of the log, for every writer and at any time."""
 
 from __future__ import annotations
 

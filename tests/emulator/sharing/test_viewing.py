@@ -1,4 +1,4 @@
-"""Viewing: who resumes from n is sent everything behind n, and misses nothing that is committed meanwhile (I2)."""
+"""Viewing: a viewer that resumes from n gets every item after n, including concurrent commits (I2)."""
 
 from __future__ import annotations
 

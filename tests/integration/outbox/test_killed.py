@@ -1,4 +1,4 @@
-"""On the deployed stage: a process is killed between its commit and its relay; the hot planes learn of it in time."""
+"""On the deployed stage: the hot planes get a change in time, even if its process is killed before the relay."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ with Outbox(OutboxStore(database, queue), die).unit() as unit:
 
 @pytest.fixture
 def deployed(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Planes:
-    """Both sides as they are deployed."""
+    """Return both sides as they are deployed."""
     settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": stack.emulator_url, "AWS_DEFAULT_REGION": REGION}
     for name, value in settings.items():
         monkeypatch.setitem(os.environ, name, value)
@@ -53,7 +53,7 @@ def deployed(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Planes:
 
 
 def configured(planes: Planes) -> Team:
-    """Founds a team whose clients have a remote config, and projects it."""
+    """Create a team whose clients have a remote config, and project it."""
     team = planes.found()
     row = {"id": f"cfg_{team.workspace[4:]}", "workspace_id": team.workspace, "version": 1, "created_by": "ada"}
     with planes.database.transaction() as connection:
