@@ -4,8 +4,12 @@ import json
 from typing import Any
 
 from infra.constructs.containers import DRAINING, IDLE
+from infra.stacks.gateway import ADAPTER_SETTINGS
 from tests.infra.synthesis import Synthesis
 from tests.infra.test_gateway import GATEWAY, _rows
+
+SERVING = {"HOST", "PORT", "GATEWAY_GRACE", "GATEWAY_STREAMS", "GATEWAY_WORKERS", "LONGEST_BODY"}
+"""How a container serves HTTP. A function has Lambda's web adapter for it."""
 
 
 def _container(contained: Synthesis) -> dict[str, Any]:
@@ -17,6 +21,16 @@ def test_there_is_no_function_then(contained: Synthesis) -> None:
     handlers = [function["Handler"] for function in contained.properties("gateway", "AWS::Lambda::Function")]
     assert handlers == ["handler.handler"]
     assert not contained.resources("gateway", "AWS::Lambda::Url")
+
+
+def test_a_container_has_the_settings_of_the_function_and_those_of_a_server(
+    contained: Synthesis, syntheses: dict[str, Synthesis]
+) -> None:
+    (function,) = [
+        each for each in syntheses["dev"].properties("gateway", "AWS::Lambda::Function") if each["Handler"] == "run.sh"
+    ]
+    given = {variable["Name"] for variable in _container(contained)["Environment"]}
+    assert given == (function["Environment"]["Variables"].keys() - ADAPTER_SETTINGS.keys()) | SERVING
 
 
 def test_a_container_has_the_rights_of_the_function(contained: Synthesis) -> None:

@@ -2,8 +2,7 @@
 
 import threading
 
-from joserfc import jwt
-from joserfc.jwk import KeySet
+import jwt
 
 from tests.emulator.identity.conftest import ISSUER, Cloud
 
@@ -22,8 +21,9 @@ def test_both_keys_are_published_and_verify_what_either_has_signed(cloud: Cloud)
     published = cloud.get("/.well-known/jwks.json").json
     assert [key["kid"] for key in published["keys"]] == [arn.rpartition("/")[2] for arn in cloud.keys]
     token = cloud.log_in(cloud.person())["access_token"]
-    claims = jwt.decode(token, KeySet.import_key_set(published), algorithms=["RS256"]).claims
-    assert (claims["iss"], claims["aud"]) == (ISSUER, "opencode-cloud")
+    key = jwt.PyJWKSet.from_dict(published)[jwt_kid(token)]
+    claims = jwt.decode(token, key, algorithms=["RS256"], audience="opencode-cloud")
+    assert claims["iss"] == ISSUER
 
 
 def test_no_call_fails_while_the_signing_key_changes(cloud: Cloud) -> None:
@@ -59,8 +59,4 @@ def test_no_call_fails_while_the_signing_key_changes(cloud: Cloud) -> None:
 
 
 def jwt_kid(token: str) -> str:
-    import base64
-    import json
-
-    head = token.split(".")[0]
-    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+    return jwt.get_unverified_header(token)["kid"]

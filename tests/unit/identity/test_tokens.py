@@ -7,11 +7,10 @@ import json
 import time
 from typing import Any
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jwt
-from joserfc.jwk import KeySet
 
 from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.service.tokens import AccessTokens
@@ -147,5 +146,5 @@ def test_the_published_keys_verify_tokens_and_hold_nothing_private(tokens: Acces
     assert [key["kid"] for key in published["keys"]] == ["first", "second"]
     assert all(set(key) == {"kty", "n", "e", "kid", "use", "alg"} for key in published["keys"])
     token = tokens.issue(ISSUER, AccountId("acc_1"), SessionId("sid_1"), "opencode-cli")
-    keys = KeySet.import_key_set(published)  # pyright: ignore[reportArgumentType]
-    assert jwt.decode(token, keys, algorithms=["RS256"]).claims["sid"] == "sid_1"
+    key = jwt.PyJWKSet.from_dict(published)["first"]
+    assert jwt.decode(token, key, algorithms=["RS256"], audience="opencode-cloud")["sid"] == "sid_1"

@@ -7,18 +7,10 @@ the call again.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Shortage, Unit
 from opencode_cloud.kit import money
-
-_PERIODS = {
-    Period.MINUTE: "per minute",
-    Period.HOUR: "hourly",
-    Period.DAY: "daily",
-    Period.MONTH: "monthly",
-    Period.TOTAL: "total",
-}
 
 
 def amount(unit: Unit, value: int) -> str:
@@ -37,7 +29,21 @@ def title(budget: KnownBudget) -> str:
     if budget.period is Period.MINUTE:
         return f"the limit of {budget.unit.value} per minute of {whose}"
     kind = "budget" if budget.unit is Unit.COST else f"budget of {budget.unit.value}"
-    return f"the {_PERIODS[budget.period]} {kind} of {whose}"
+    return f"the {_adjective(budget.period)} {kind} of {whose}"
+
+
+def _adjective(period: Literal[Period.HOUR, Period.DAY, Period.MONTH, Period.TOTAL]) -> str:
+    match period:
+        case Period.HOUR:
+            return "hourly"
+        case Period.DAY:
+            return "daily"
+        case Period.MONTH:
+            return "monthly"
+        case Period.TOTAL:
+            return "total"
+        case _:
+            assert_never(period)
 
 
 _UNNAMED = {

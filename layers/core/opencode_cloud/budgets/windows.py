@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import msgspec
 
@@ -20,23 +20,12 @@ class Window(NamedTuple):
     """None: the window never ends."""
 
 
-_NAMES = {
-    Period.MINUTE: "%Y-%m-%dT%H:%M",
-    Period.HOUR: "%Y-%m-%dT%H",
-    Period.DAY: "%Y-%m-%d",
-    Period.MONTH: "%Y-%m",
-}
-_LENGTHS = {Period.MINUTE: timedelta(minutes=1), Period.HOUR: timedelta(hours=1), Period.DAY: timedelta(days=1)}
-
-
 def window(period: Period, at: int) -> Window:
     """Return the window of ``period`` that contains ``at`` (seconds since the epoch): start included, end excluded."""
     if period is Period.TOTAL:
         return Window("total", 0, None)
-    start = _start(period, datetime.fromtimestamp(at, UTC))
-    # The first day of a month plus 32 days is always in the next month.
-    end = (start + timedelta(days=32)).replace(day=1) if period is Period.MONTH else start + _LENGTHS[period]
-    return Window(start.strftime(_NAMES[period]), int(start.timestamp()), int(end.timestamp()))
+    start, end, name = _bounds(period, datetime.fromtimestamp(at, UTC).replace(second=0, microsecond=0))
+    return Window(start.strftime(name), int(start.timestamp()), int(end.timestamp()))
 
 
 def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
@@ -49,13 +38,22 @@ def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
     )
 
 
-def _start(period: Period, moment: datetime) -> datetime:
+def _bounds(
+    period: Literal[Period.MINUTE, Period.HOUR, Period.DAY, Period.MONTH], minute: datetime
+) -> tuple[datetime, datetime, str]:
+    """Return start and end of the window that contains ``minute``, and the format of its name."""
     match period:
-        case Period.MONTH:
-            return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        case Period.DAY:
-            return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        case Period.MINUTE:
+            return minute, minute + timedelta(minutes=1), "%Y-%m-%dT%H:%M"
         case Period.HOUR:
-            return moment.replace(minute=0, second=0, microsecond=0)
+            start = minute.replace(minute=0)
+            return start, start + timedelta(hours=1), "%Y-%m-%dT%H"
+        case Period.DAY:
+            start = minute.replace(hour=0, minute=0)
+            return start, start + timedelta(days=1), "%Y-%m-%d"
+        case Period.MONTH:
+            start = minute.replace(day=1, hour=0, minute=0)
+            # The first day of a month plus 32 days is always in the next month.
+            return start, (start + timedelta(days=32)).replace(day=1), "%Y-%m"
         case _:
-            return moment.replace(second=0, microsecond=0)
+            assert_never(period)

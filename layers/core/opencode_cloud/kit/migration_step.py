@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import urllib3
 from sqlalchemy import text
 
 from opencode_cloud.kit import migration
@@ -73,6 +73,9 @@ def _let_in(engine: Engine, user: str, name: str) -> None:
 def _answer(event: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     named = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps({**named, "PhysicalResourceId": PHYSICAL_ID, **result}).encode()
-    request = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310 - CloudFormation's
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310 - CloudFormation's
-        pass
+    # The address is signed for an empty content type.
+    answer = urllib3.request(
+        "PUT", event["ResponseURL"], body=body, headers={"Content-Type": ""}, timeout=ANSWER_SECONDS
+    )
+    if answer.status >= 300:
+        raise OSError(f"CloudFormation's address answered {answer.status}")

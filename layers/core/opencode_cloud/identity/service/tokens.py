@@ -6,7 +6,7 @@ A token names its session. Every use looks up whether the session is still valid
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url
 
 if TYPE_CHECKING:
-    from joserfc.jwk import GuestProtocol, RSAKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from opencode_cloud.identity.store.keys import SigningKeys
 
@@ -32,12 +32,12 @@ LONGEST_TOKEN = 4096
 class AccessTokens:
     """Issues and verifies access tokens.
 
-    joserfc is imported at the first token, so a function that starts for a request without one does not load it.
+    PyJWT is imported at the first token, so a function that starts for a request without one does not load it.
     """
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
-        self._parsed: dict[str, RSAKey] = {}
+        self._parsed: dict[str, RSAPublicKey] = {}
 
     def issue(
         self,
@@ -76,39 +76,44 @@ class AccessTokens:
 
         The algorithm is fixed: a different algorithm in the token's header only makes the token invalid.
         """
-        from joserfc import jwt
-        from joserfc.errors import JoseError
+        import jwt
 
         # Anyone can send a token, so limit the work before parsing it.
         if len(token) > LONGEST_TOKEN:
             return None
         try:
-            parsed = jwt.decode(token, self._find, algorithms=[ALGORITHM])
-        except (JoseError, ValueError):
+            parsed = jwt.decode_complete(
+                token,
+                self._public(str(jwt.get_unverified_header(token).get("kid", ""))),
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                leeway=LEEWAY_SECONDS,
+                # `iat` is not checked: the clocks of two functions may differ by more than the leeway.
+                options={"require": ["exp", "sid"], "strict_aud": True, "verify_iat": False},
+            )
+        except (jwt.PyJWTError, ValueError):
             return None
-        claims = parsed.claims
-        if parsed.header.get("typ") != TYPE or claims.get("aud") != AUDIENCE:
-            return None
-        expires, session = claims.get("exp"), claims.get("sid")
-        if not isinstance(expires, int) or expires + LEEWAY_SECONDS <= now_seconds() or not isinstance(session, str):
-            return None
-        return claims
+        claims: dict[str, Any] = parsed["payload"]
+        return claims if parsed["header"].get("typ") == TYPE and isinstance(claims["sid"], str) else None
 
     def key_set(self) -> dict[str, Any]:
         """Return the JWKS: every key that may have signed a token that is still valid."""
-        keys = [self._parse(key).as_dict(private=False) for key in self._keys.ids]
-        return {"keys": [{**each, "use": "sig", "alg": ALGORITHM} for each in keys]}
+        return {"keys": [self._jwk(key) for key in self._keys.ids]}
 
-    def _find(self, token: GuestProtocol) -> RSAKey:
-        return self._parse(str(token.headers().get("kid", "")))
+    def _jwk(self, key_id: str) -> dict[str, Any]:
+        from jwt.algorithms import RSAAlgorithm
 
-    def _parse(self, key: str) -> RSAKey:
-        from joserfc.jwk import RSAKey
+        jwk = RSAAlgorithm.to_jwk(self._public(key_id), as_dict=True)
+        return {"kty": jwk["kty"], "n": jwk["n"], "e": jwk["e"], "kid": key_id, "use": "sig", "alg": ALGORITHM}
+
+    def _public(self, key_id: str) -> RSAPublicKey:
+        """Return a public key of this deployment. Raises ValueError for any other id."""
+        from cryptography.hazmat.primitives.serialization import load_der_public_key
 
         # The public key under an id never changes.
-        if key not in self._parsed:
-            public = self._keys.public(key)
-            if public is None:
+        if key_id not in self._parsed:
+            encoded = self._keys.public(key_id)
+            if encoded is None:
                 raise ValueError("no key of this deployment has this id")
-            self._parsed[key] = RSAKey.import_key(public, {"kid": key})
-        return self._parsed[key]
+            self._parsed[key_id] = cast("RSAPublicKey", load_der_public_key(encoded))
+        return self._parsed[key_id]
