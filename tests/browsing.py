@@ -1,4 +1,4 @@
-"""A browser without scripts: keeps cookies, fills in the forms of a page and says where they come from."""
+"""A browser without scripts. It keeps cookies, and sends forms with the headers of a browser."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-TIMEOUT = 90.0  # seconds; requests at once begin environments of functions, which takes long on a busy machine
+TIMEOUT = 90.0  # seconds; concurrent requests start environments of functions, which is slow on a busy machine
 
 
 class Form:
-    """One form of a page, with the values that it has when the page is read."""
+    """One form of a page, with its initial values."""
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
         self.action = attributes.get("action", "")
@@ -29,7 +29,7 @@ class _Reader(HTMLParser):
         self.links: list[str] = []
         self.text: list[str] = []
         self._typing = ""
-        """Name of the text area or select whose value is being read."""
+        """The name of the text area or select that the parser is in."""
         self._chosen = False
         self._first = False
 
@@ -63,7 +63,7 @@ class _Reader(HTMLParser):
 
 
 class Page:
-    """What a browser shows."""
+    """A page in the browser."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
@@ -78,7 +78,7 @@ class Page:
 
 
 class Browser:
-    """One person's browser on ``url``; ``address`` is the loopback address that it comes from."""
+    """One person's browser on ``url``. ``address`` is its loopback address."""
 
     def __init__(self, url: str, address: str = "127.0.0.1") -> None:
         transport = httpx.HTTPTransport(local_address=address)
@@ -87,11 +87,11 @@ class Browser:
         self.url = url
 
     def open(self, path: str, **options: Any) -> Page:
-        """Open a page and follow redirects, to other sites too."""
+        """Open a page and follow redirects, also to other sites."""
         return self._follow(self.http.get(path, headers={"Sec-Fetch-Site": "none"}, **options))
 
     def go(self, path: str) -> httpx.Response:
-        """Open a page and follow nothing."""
+        """Open a page without following redirects."""
         return self.http.get(path, headers={"Sec-Fetch-Site": "none"})
 
     def submit(self, page: Page, action: str, site: str = "same-origin", **fields: str) -> Page:

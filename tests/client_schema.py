@@ -1,4 +1,4 @@
-"""The schema of a configuration, as the installed client tells it: `python -m tests.client_schema` writes our copy."""
+"""The installed client's schema of a configuration. `python -m tests.client_schema` writes our copy."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ ANNOTATIONS = {"description"}
 
 
 def configuration_schema(openapi: dict[str, Any]) -> dict[str, Any]:
-    """The schema of `Config` in the client's OpenAPI document, with what it refers to and without annotations."""
+    """Return the schema of `Config` in the client's OpenAPI document, with its references and without annotations."""
     schemas: dict[str, Any] = openapi["components"]["schemas"]
     needed: dict[str, Any] = {}
 
@@ -31,7 +31,7 @@ def configuration_schema(openapi: dict[str, Any]) -> dict[str, Any]:
                     needed[name] = take(schemas[name])
                 out[key] = f"#/$defs/{name}"
             else:
-                # The keys of `properties` are names of the client's, not words of JSON Schema.
+                # The keys of `properties` are the client's names, not keywords of JSON Schema.
                 out[key] = take(value, is_schema=not (is_schema and key == "properties"))
         return out
 
@@ -44,7 +44,7 @@ def encode(schema: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Reads an OpenAPI document, `GET /doc` of `opencode serve`, from stdin."""
+    """Read an OpenAPI document, `GET /doc` of `opencode serve`, from stdin."""
     COPY.write_text(encode(configuration_schema(json.load(sys.stdin))))
 
 

@@ -5,6 +5,6 @@ from opencode_cloud.contracts.mail_secrets import sign_in_code
 
 
 def code_of(stack: LocalStack, address: str) -> str:
-    """The code for the page at `address`, where a person types it."""
+    """Return the code for the page at `address`, where a person types it."""
     vault, arn = stack.client("secretsmanager"), stack.outputs["ConsoleKeySecretArn"]
     return sign_in_code(vault.get_secret_value(SecretId=arn)["SecretString"], address.partition("challenge=")[2])

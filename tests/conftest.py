@@ -1,4 +1,4 @@
-"""Shared by all tests: one deployed local stage per session, and the effort of hypothesis."""
+"""Fixtures of all tests: one deployed local stage per session. Profiles of hypothesis."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 @pytest.fixture(scope="session")
 def stack(pytestconfig: pytest.Config) -> Iterator[LocalStack]:
-    """The whole local stage, deployed and reachable at `stack.url`, without data at first: one for all processes."""
+    """Return the local stage, deployed without data and reachable at `stack.url`: one for all processes."""
     with sharing_stage.stage_of(pytestconfig) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def world(stack: LocalStack) -> Iterator[World]:
-    """The stage with models that scripted upstreams serve, over HTTP and as their prompts say."""
-    from tests.upstreams.world import world_on  # with the providers' SDKs, which take seconds
+    """Return the stage with models that scripted upstreams serve over HTTP."""
+    from tests.upstreams.world import world_on  # imports the providers' SDKs, which takes seconds
 
     with world_on(stack) as made:
         yield made
@@ -45,7 +45,7 @@ def world(stack: LocalStack) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDatabase]:
-    """A MariaDB with the tables and no rows, without anything of AWS: it is up in two seconds."""
+    """Run a MariaDB with empty tables, without AWS. It starts in two seconds."""
     server = LocalDatabase(tmp_path_factory.mktemp("database"), ROOT)
     server.start()
     owner = Database(server.access.url(OWNER))
@@ -62,7 +62,7 @@ def _emptied(database_server: LocalDatabase) -> Database:
 
 @pytest.fixture
 def database(_emptied: Database) -> Database:
-    """The tables of the console plane, empty, as its functions may use them."""
+    """Return the console plane's tables, empty, with the rights of its functions."""
     with _emptied.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -76,7 +76,7 @@ KEEPER = pytest.StashKey[sharing_stage.Keeper]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell each worker where to ask for the stage; runs in the process that has the workers."""
+    """Tell each worker where to request the stage. This runs in the process that starts the workers."""
     config: pytest.Config = node.config
     if KEEPER not in config.stash:
         config.stash[KEEPER] = sharing_stage.Keeper()
@@ -97,7 +97,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the stage, and keep the tests of a module in one process unless they name a group."""
+    """Mark tests that need the stage. Keep a module's tests in one process unless they name a group."""
     for item in items:
         needs: list[str] = getattr(item, "fixturenames", [])
         if "stack" in needs:
@@ -117,17 +117,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take the group off the name that pytest-xdist has given to a test: reports show names that can be run."""
+    """Remove the group that pytest-xdist adds to a test's name, so that reports show names that can be run."""
     if hasattr(report, "node") and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
         report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 LONGEST = ("gateway",)
-"""Groups that take longest begin first, so that no process is left alone with one in the end."""
+"""The longest groups begin first, so that none of them runs alone at the end."""
 
 
 def turn_of(item: pytest.Item) -> tuple[int, int]:
-    """Return when a test is begun: what fills the time until the stage is deployed, then the stage's, then the rest."""
+    """Return a test's rank: first tests that run while the stage deploys, then the stage's tests, then the rest."""
     if item.get_closest_marker("stage") is None:
         return (0 if item.path.is_relative_to(ROOT / "tests" / "infra") else 2), 0
     mark = item.get_closest_marker("xdist_group")

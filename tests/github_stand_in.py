@@ -1,4 +1,4 @@
-"""GitHub as the exchange sees it, over HTTP on the loopback: the issuer's keys, the App's routes, a repository."""
+"""A stand-in for GitHub in the exchange, over HTTP on loopback: the issuer's keys, the App's routes, a repository."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 def pem(key: rsa.RSAPrivateKey) -> str:
-    """Return a private key as GitHub hands it out (PKCS #1)."""
+    """Return a private key in GitHub's form (PKCS #1)."""
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 @dataclass
 class GitHubStandIn:
-    """One GitHub: change its fields to change its answers; ``requests`` tells what was asked."""
+    """One GitHub. Change its fields to change its answers. ``requests`` records the requests."""
 
     app_key: rsa.RSAPrivateKey = field(default_factory=new_key)
     workflow_keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=lambda: {"one": new_key()})
     installed: set[str] = field(default_factory=lambda: {"acme/shop", "acme/other"})
     suspended: bool = False
     people: dict[str, dict[str, bool]] = field(default_factory=dict)
-    """Personal tokens, and what each may do in every repository."""
+    """The role of each personal token in every repository."""
     failure: Answer | None = None
-    """Answered to everything of the API while it is set."""
+    """The answer to every API request while it is set."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ class GitHubStandIn:
 
     @property
     def api_url(self) -> str:
-        """Its API, where an Enterprise Server has it."""
+        """Return the URL of the API, in the form of an Enterprise Server."""
         return f"{self.url}/api/v3"
 
     @property
@@ -72,11 +72,11 @@ class GitHubStandIn:
 
     @property
     def secret(self) -> str:
-        """The App's credentials as an operator stores them."""
+        """Return the App's credentials as an operator stores them."""
         return json.dumps({"app_id": APP_ID, "private_key": pem(self.app_key)})
 
     def identity_token(self, kid: str = "one", key: Any = None, algorithm: str = "RS256", **claims: Any) -> str:
-        """Return what a workflow of acme/shop gets; a claim that is None is left out."""
+        """Return the identity token of a workflow of acme/shop. A claim that is None is omitted."""
         now = int(time.time())
         usual = {
             "iss": self.issuer,
@@ -116,7 +116,7 @@ class GitHubStandIn:
         return 200, {"keys": keys}, {}
 
     def _is_app(self, authorization: str) -> bool:
-        """Check an App's token by GitHub's rules: RS256 by the App's key, issued by it, at most 10 minutes of life."""
+        """Check an App's token by GitHub's rules: RS256 by the App's key, valid for at most 10 minutes."""
         try:
             claims = jwt.decode(
                 authorization.removeprefix("Bearer "), self.app_key.public_key(), algorithms=["RS256"], leeway=60
@@ -195,7 +195,7 @@ def _handler(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def asked_by(stack: Any) -> Generator[GitHubStandIn]:
-    """Run a stand-in, and have the deployed function ask it, pointed there as an operator points it."""
+    """Run a stand-in, and point the deployed function to it as an operator does."""
     vault, arn = stack.client("secretsmanager"), stack.outputs["GitHubAppSecretArn"]
     before = vault.get_secret_value(SecretId=arn)["SecretString"]
     with GitHubStandIn() as github, _configured(stack, github):
@@ -203,13 +203,13 @@ def asked_by(stack: Any) -> Generator[GitHubStandIn]:
         try:
             yield github
         finally:
-            # Without it the function, asked by other tests, would go to the real GitHub for its keys.
+            # Without it, requests of other tests would make the function fetch keys from the real GitHub.
             vault.put_secret_value(SecretId=arn, SecretString=before)
 
 
 @contextmanager
 def _configured(stack: Any, github: GitHubStandIn) -> Generator[None]:
-    """Deploy the function with other settings, as a new version behind its alias, and go back in the end."""
+    """Deploy the function with other settings, as a new version behind its alias; restore the old one at the end."""
     client = stack.client("lambda")
     name = stack.outputs["GithubFunctionName"]
     before = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]

@@ -76,7 +76,7 @@ RULES = (
 
 
 def findings(path: Path, name: str) -> list[Finding]:
-    """Return what breaks a rule in the file ``path``, reported under ``name``; [] for files without prose."""
+    """Return the findings in the file ``path``, reported under ``name``; [] for files without prose."""
     reader = _reader(path)
     if reader is None or name in GENERATED or name in SELF:
         return []
@@ -182,7 +182,7 @@ def _line(text: str, position: int) -> int:
 def _python(text: str) -> Iterator[Passage]:
     strings = list(_strings(ast.parse(text)))
     lines = [line.encode() for line in text.splitlines()]
-    for node, _ in strings:  # blank the strings, so that each # that is left begins a comment
+    for node, _ in strings:  # blank the strings, so that each remaining # begins a comment
         for row in range(node.lineno - 1, (node.end_lineno or node.lineno)):
             start = node.col_offset if row == node.lineno - 1 else 0
             end = node.end_col_offset if row == (node.end_lineno or 0) - 1 else None
@@ -196,7 +196,7 @@ def _python(text: str) -> Iterator[Passage]:
 
 
 def _strings(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """Yield the string literals of a module; of an f-string the constant parts, with X for each value."""
+    """Yield the string literals of a module. For an f-string, yield its constant parts with X for each value."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -225,7 +225,7 @@ def _block_comments(text: str) -> Iterator[Passage]:
 
 
 def _line_comments(text: str, comment: re.Pattern[str]) -> Iterator[Passage]:
-    """Yield comments; those that fill lines that follow each other are one, since a sentence may go over several."""
+    """Yield comments. Comments on consecutive lines are one passage, because a sentence can span lines."""
     start, words = 0, list[str]()
     for number, line in enumerate([*text.splitlines(), ""], 1):
         match = comment.search(line)

@@ -1,4 +1,4 @@
-"""The menu of the console, as its pages declare it."""
+"""The console's menu, from the declarations of its pages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from opencode_cloud.http.pages import pages_app
 
 
 class Nothing:
-    """Stands for services that no page calls while it is registered."""
+    """A stand-in for services, which no page calls while it is registered."""
 
     def __getattr__(self, _name: str) -> "Nothing":
         return self

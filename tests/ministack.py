@@ -1,4 +1,4 @@
-"""The emulator alone, without a deployed stage: start it, point the library at it, create tables in it."""
+"""The emulator without a deployed stage: start it, point the library to it, create tables in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Emulator:
-    """MiniStack behind our launcher, in a folder of its own."""
+    """MiniStack behind our launcher, in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class Emulator:
             pass
 
     def client(self, service: str) -> Any:
-        """Return a client of the emulator, made once: making it takes longer than a hundred calls."""
+        """Return a client of the emulator. It is cached, because creating it takes longer than a hundred calls."""
         if service not in self._clients:
             settings = {"endpoint_url": self.url, "region_name": REGION}
             keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -50,7 +50,7 @@ class Emulator:
         return self._clients[service]
 
     def create_table(self, name: str) -> str:
-        """Create a table that `infra/tables.py` declares, under a new name; return that."""
+        """Create a table that `infra/tables.py` declares, under a new name; return the name."""
         return create_table(self.client("dynamodb"), name, f"{name}-{secrets.token_hex(4)}")
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -61,12 +61,12 @@ class Emulator:
 
 @contextmanager
 def pointed_at(url: str, **settings: str) -> Iterator[None]:
-    """Give the library the environment of a function whose services are at `url`, and new clients."""
+    """Give the library new clients, and the environment of a function whose services are at `url`."""
     named = {**CREDENTIALS, "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **settings}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)
-        # They read their environment when they are imported.
+        # These modules read their environment when they are imported.
         patch.setattr(log.metrics.provider, "namespace", "Test")
         patch.setattr(log.metrics.provider, "service", "test")
         forget_clients()
@@ -75,7 +75,7 @@ def pointed_at(url: str, **settings: str) -> Iterator[None]:
 
 
 def forget_clients() -> None:
-    """Drop clients and secrets, which the library keeps for the life of an execution environment."""
+    """Drop the clients and secrets that the library caches for an execution environment."""
     for module in (aws, kms_signing):
         for value in vars(module).values():
             if isinstance(value, _lru_cache_wrapper):

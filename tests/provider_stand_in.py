@@ -1,4 +1,4 @@
-"""A model provider on the loopback interface, which answers by the key that comes."""
+"""A stand-in for a model provider on the loopback interface. The key in the request selects the answer."""
 
 import json
 import threading
@@ -15,11 +15,11 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "elsewhere": (302, b""),
     "broken-key": (500, b""),
 }
-"""Status and body by key. ``elsewhere`` is sent on to an address that must not be called."""
+"""Status and body by key. ``elsewhere`` redirects to an address that must not be called."""
 
 
 class ProviderStandIn:
-    """Serves while it is entered; ``seen`` are the paths that were asked for."""
+    """A server that runs inside its ``with`` block. ``seen`` holds the requested paths."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Which tests stay together when pytest-xdist shares them among processes: those of a module, or of a named group.
+"""The groups of tests that pytest-xdist keeps in one process: those of a module, or of a named group.
 
 pytest-xdist 3.8 passes the mark `xdist_group` on in the node id, which pytest 9.2 no longer lets it change. So groups
 are read from the modules here. Remove this module when a later pytest-xdist follows marks again.
@@ -17,7 +17,7 @@ _GROUP = re.compile(r'xdist_group\("(\w+)"\)')
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Gives each group of tests to one process as a whole."""
+    """A schedule that gives each whole group of tests to one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.partition("::")[0])
@@ -25,8 +25,8 @@ class GroupScheduling(LoadScopeScheduling):
 
 @cache
 def group_of(module: str) -> str:
-    """Return the group that a module names; without one, the module is its own group."""
+    """Return the group that a module names. Without a name, the module is its own group."""
     if module.startswith("tests/infra/"):
-        return "syntheses"  # they share the synthesized templates, which take a minute
+        return "syntheses"  # these tests share the synthesized templates, which take a minute
     found = _GROUP.search((ROOT / module).read_text())
     return found[1] if found else module

@@ -29,19 +29,19 @@ DEPLOY_SECONDS = 1200.0
 
 
 def start() -> LocalStack:
-    """Start a stage without data; deploy only when its sources have changed since the last time."""
+    """Start a stage without data; deploy only if the sources have changed since the last run."""
     return _start_in(STATE)
 
 
 def stop(stack: LocalStack) -> None:
-    """Stop the stage. Its state is kept for a look afterwards where it has the usual folder."""
+    """Stop the stage. Its state is kept for inspection if it has the default folder."""
     stack.stop()
     if stack.state != STATE:
         shutil.rmtree(stack.state)
 
 
 def _start_in(state: Path) -> LocalStack:
-    """Start in ``state``, or in a folder of our own when another test run works there."""
+    """Start in ``state``, or in another folder when another test run uses that one."""
     try:
         stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE)
         stack.forget()
@@ -52,7 +52,7 @@ def _start_in(state: Path) -> LocalStack:
 
 
 class Meeting:
-    """The files by which the processes of one run agree: ``wanted``, then ``ready`` or ``failed``."""
+    """The files through which the processes of one run communicate: ``wanted``, then ``ready`` or ``failed``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Meeting:
         (self.folder / "wanted").touch()
 
     def is_wanted(self) -> bool:
-        """Say whether anybody asked."""
+        """Tell whether a worker requested the stage."""
         return (self.folder / "wanted").exists()
 
     def tell(self, name: str, text: str) -> None:
@@ -87,7 +87,7 @@ class Meeting:
 
 
 class Keeper:
-    """Starts the stage for the workers of a run, and stops it: in the process that outlives all of them."""
+    """Starts and stops the stage for the workers of a run, in the process that outlives them."""
 
     def __init__(self) -> None:
         self.meeting = Meeting(Path(tempfile.mkdtemp(prefix="opencode-cloud-run-")))
@@ -121,7 +121,7 @@ class Keeper:
 
 @contextmanager
 def stage_of(config: pytest.Config) -> Iterator[LocalStack]:
-    """Give the stage of this run: the run's shared one to a worker, else one that ends with the session."""
+    """Yield the stage of this run: the shared one in a worker, else one that ends with the session."""
     meeting = meeting_of(config)
     if meeting:
         yield meeting.wait()
@@ -132,6 +132,6 @@ def stage_of(config: pytest.Config) -> Iterator[LocalStack]:
 
 
 def meeting_of(config: pytest.Config) -> Meeting | None:
-    """Return where a worker asks for the stage; None in a process that runs its tests alone."""
+    """Return the folder through which a worker requests the stage; None in a process that runs tests alone."""
     given: dict[str, Any] = getattr(config, "workerinput", {})
     return Meeting(Path(given["stage"])) if "stage" in given else None

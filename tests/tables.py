@@ -1,4 +1,4 @@
-"""Creating the tables that infra/tables.py declares, on whatever answers for DynamoDB."""
+"""Creation of the tables that infra/tables.py declares, in any implementation of DynamoDB."""
 
 from __future__ import annotations
 

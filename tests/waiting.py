@@ -1,4 +1,4 @@
-"""How tests wait: for a condition, with one deadline that a busy machine meets too. No test measures speed.
+"""Waiting in tests: for a condition, with one deadline that also suits a busy machine. No test measures speed.
 
 A pause of a guessed length is too short on a slow machine and too long on a fast one, so there is none here.
 """
@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds until something that happens soon counts as missing. An idle machine needs a fraction of it."""
+"""Seconds until an expected event counts as missing. An idle machine needs a fraction of it."""
 PAUSE = 0.05
 WINDOWS = 6
 

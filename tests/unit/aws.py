@@ -1,4 +1,4 @@
-"""Stores in process: moto answers for AWS, in milliseconds.
+"""Stores in the test's process: moto answers in place of AWS, in milliseconds.
 
 moto is wrong about concurrent updates, conflicts of transactions, streams and IAM. Tests of those run on the emulator:
 see tests/emulator and tests/integration.
@@ -27,10 +27,10 @@ MAKERS = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "kms", "
 
 
 class Cloud:
-    """An empty AWS account in this process, and the means to look into it."""
+    """An empty AWS account in this process, with methods to read it."""
 
     def table(self, name: str) -> str:
-        """Make a table that infra/tables.py declares; return its name."""
+        """Create a table that infra/tables.py declares; return its name."""
         return create_table(aws.dynamodb(), name, name)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -38,14 +38,14 @@ class Cloud:
         return list(aws.dynamodb().scan(TableName=table, ConsistentRead=True)["Items"])
 
     def bucket(self, name: str, *, versioned: bool = False) -> str:
-        """Make a bucket and return its name."""
+        """Create a bucket and return its name."""
         aws.s3().create_bucket(Bucket=name)
         if versioned:
             aws.s3().put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
     def queue(self, name: str) -> str:
-        """Make a queue and return its URL."""
+        """Create a queue and return its URL."""
         return aws.sqs().create_queue(QueueName=name)["QueueUrl"]
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class Cloud:
 
 
 class InProcessDynamoDB(DynamoDB):
-    """The event loop's client of DynamoDB, with `requests` for its transport: moto does not intercept aiohttp."""
+    """The event loop's client of DynamoDB with `requests` as transport, because moto does not intercept aiohttp."""
 
     async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "content-type": CONTENT_TYPE}
@@ -65,13 +65,13 @@ class InProcessDynamoDB(DynamoDB):
 
 @cache
 def client(name: str) -> Any:
-    """Return a client that only ever calls moto. Making one takes longer than fifty calls, so it is kept."""
+    """Return a client that calls only moto. It is cached, because creating one takes longer than fifty calls."""
     return MAKERS[name]()
 
 
 @contextmanager
 def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Give an empty account, to which all clients of ``kit.aws`` belong until the end."""
+    """Yield an empty account, which all clients of ``kit.aws`` use until the end of the block."""
     for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

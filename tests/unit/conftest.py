@@ -1,4 +1,4 @@
-"""What unit tests of all features share."""
+"""Fixtures of all unit tests."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """An empty AWS account in this process."""
-    from tests.unit.aws import in_process  # moto takes a second to import, which tests without stores do not pay
+    """Return an empty AWS account in this process."""
+    from tests.unit.aws import in_process  # moto takes a second to import, and tests without stores do not need it
 
     with in_process(monkeypatch) as account:
         yield account

@@ -16,7 +16,7 @@ RECORDS = sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
 
 @cache
 def texts() -> dict[str, str]:
-    """Return the text files of the repository by name; binary and generated ones are left out."""
+    """Return the text files of the repository by name, without binary and generated ones."""
     found = dict[str, str]()
     for name in tracked():
         raw = (ROOT / name).read_bytes()
@@ -70,7 +70,7 @@ def test_every_make_target_that_a_document_names_exists() -> None:
 
 
 PLACES = ("", "layers/core/opencode_cloud", "layers/core/opencode_cloud/*", "tests", "tests/unit/*", "clients/*/src/*")
-"""Where a document's path begins: at the root, in the library, in one of its features, ..."""
+"""The bases of paths in documents: the root, the library, its features, ..."""
 
 
 @pytest.mark.parametrize("name", MARKDOWN)

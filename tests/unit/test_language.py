@@ -1,25 +1,15 @@
-"""Prose is plain English (CONTRIBUTING, "Language"), in all files but those that wait for their turn."""
+"""Prose is plain English (CONTRIBUTING, "Language")."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.language import ROOT, check, findings
-
-PENDING = (ROOT / "tests" / "language_pending.txt").read_text().split()
-"""Files and folders that were written before the rule. Remove a line when its files follow the rule; add none."""
+from tests.language import check, findings
 
 
-def test_every_sentence_is_plain_but_in_files_that_are_pending() -> None:
+def test_every_sentence_is_plain() -> None:
     found = check()
-    done = [str(each) for each in found if not any(covers(path, each.path) for path in PENDING)]
-    assert not done, "\n".join(done)
-    idle = [path for path in PENDING if not any(covers(path, each.path) for each in found)]
-    assert not [path for path in idle if (ROOT / path).exists()], "remove them from tests/language_pending.txt"
-
-
-def covers(path: str, name: str) -> bool:
-    return name == path or name.startswith(f"{path}/")
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.parametrize(

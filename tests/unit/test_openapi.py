@@ -1,4 +1,4 @@
-"""The committed document of the API is what the deployed apps are, and says what clients and tests need to know."""
+"""The committed document of the API equals the deployed apps, and has the facts that clients and tests need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_committed_document_is_up_to_date() -> None:
-    # In a process of its own: functions read their environment as they are imported.
+    # In a separate process, because functions read their environment when they are imported.
     program = "from pathlib import Path; from local.openapi import build, text; print(text(build(Path())), end='')"
     made = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert made.stdout == COMMITTED.read_text(), "run `make openapi` and commit docs/openapi.json"

@@ -1,4 +1,4 @@
-"""What operators can do, over the real database: the first owner of a fresh deployment."""
+"""Operators' commands over the real database: the first owner of a fresh deployment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The walls between layers and features: import-linter finds every kind of forbidden import; two it cannot see.
+"""The walls between layers and features. import-linter finds all kinds of forbidden imports except two.
 
-Functions are no package, so a test here looks at handlers; `kit` may not use words of the product, also in its texts.
+Functions are not a package, so a test here reads handlers. `kit` must not use words of the product, also in texts.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_every_function_has_a_handler() -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of what import-linter reads."""
+    """Return a copy of the files that import-linter reads."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for part in (LIBRARY, Path("infra"), Path("local")):
@@ -108,13 +108,13 @@ def test_a_forbidden_import_is_found(copy: Path, contract: str, file: str, modul
 
 @pytest.mark.parametrize("path", sorted((ROOT / LIBRARY / "kit").rglob("*.py")), ids=lambda path: path.stem)
 def test_the_kit_uses_no_word_of_the_product(path: Path) -> None:
-    """Names, texts and comments alike; `_` and capital letters part the words of a name."""
+    """The test reads names, texts and comments. `_` and capital letters separate the words of a name."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.read_text()).lower()
     assert sorted(set(re.findall(r"[a-z]+", text)) & set(WORDS_OF_THE_PRODUCT.split(", "))) == []
 
 
 READERS = {"kit/settings.py", "kit/dynamodb/client.py", "operators/command.py"}
-"""Settings of functions, the AWS SDK's own variables, and a command line."""
+"""Modules that may read the environment: settings of functions, the AWS SDK's variables, and a command line."""
 
 
 def test_no_feature_reads_the_environment() -> None:

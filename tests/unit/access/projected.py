@@ -1,4 +1,4 @@
-"""The projection of one workspace with a person, a service account and their keys, in tables of this process."""
+"""The projection of one workspace with a person, a service account and their keys, in tables in this process."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Projected:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.access, self.sessions = cloud.table("access"), cloud.table("sessions")
-        no_database: Any = None  # it keeps the versions, which are given here
+        no_database: Any = None  # the database would hold the versions, which tests pass here
         self.store = ProjectionStore(no_database, self.access)
         self._version = 0
         for place, known in ROWS.items():
             self.put(place, known)
 
     def put(self, place: Place, known: Known | None) -> None:
-        """Write the next version of a row; None: what it stood for is gone."""
+        """Write the next version of a row. None writes a tombstone."""
         self._version += 1
         assert self.store.put(place, known, self._version)
 

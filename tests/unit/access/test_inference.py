@@ -1,4 +1,4 @@
-"""Who may call models: the rules that hold everywhere, with one read in place of two."""
+"""Access to models: the common rules, with one read in place of two."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY = KnownKey(
 
 
 class Table:
-    """The projection in memory, as its rows are; it counts the reads."""
+    """The projection's rows in memory. It counts reads."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The rules of authentication by table: which rows make which actor, and with which refusal the others end."""
+"""The rules of authentication by table: the actor or the refusal for each combination of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The projection's rows: read as they were written, never older than what is there, gone when the thing is gone."""
+"""The projection's rows: read as written, never replaced by an older state, and deleted with their object."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class TestReading:
 
 
 class TestVersions:
-    """A row takes only what was read later than what it holds (invariant I9)."""
+    """A row accepts only a state that was read later than its own (invariant I9)."""
 
     @pytest.mark.parametrize(
         ("version", "taken"), [(9, False), (10, False), (11, True)], ids=["older", "same", "newer"]

@@ -1,4 +1,4 @@
-"""The way of an audit entry from a plane without SQL: whole, and with its actor."""
+"""The path of an audit entry from a plane without SQL. It arrives complete, with its actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark's sums: sizes and read units as DynamoDB's guide computes them, rounds as they were made."""
+"""The benchmark's sums: sizes and read units by DynamoDB's guide, and round trips."""
 
 from __future__ import annotations
 

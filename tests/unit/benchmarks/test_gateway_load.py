@@ -1,4 +1,4 @@
-"""The load on the gateway measures what it says: against an upstream that says when it sent each piece."""
+"""The load generator measures delays correctly, with an upstream that reports the time of each piece."""
 
 import time
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Budgets over the real database; where they stand is what a test says, and webhooks are kept in a list."""
+"""Budgets over the real database. The test sets their usage, and webhooks go to a list."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Office:
     stands: dict[str, Standing] = field(default_factory=dict[str, Standing])
     posts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list[Any])
     takes: bool = True
-    """Whether webhooks take what is posted."""
+    """True if webhooks accept posts."""
     together: Barrier | None = None
-    """Posts wait for each other there."""
+    """A barrier at which posts wait for each other."""
 
     def __post_init__(self) -> None:
         database, outbox = self.place.database, self.place.outbox
@@ -86,7 +86,7 @@ class Office:
         return found
 
     def letters(self) -> list[tuple[str, dict[str, Any]]]:
-        """Recipients and variables of the alerts that were queued."""
+        """Return recipients and variables of the queued alerts."""
         query = select(mails.c.recipient, mails.c.variables).where(mails.c.template == "budget-alert")
         with self.place.database.transaction() as connection:
             return [(row.recipient, row.variables) for row in connection.execute(query.order_by(mails.c.id))]

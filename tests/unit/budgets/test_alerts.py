@@ -1,4 +1,4 @@
-"""People are told once that a budget reached a threshold, and the workspace's webhook until it has taken it."""
+"""People are notified once of a threshold. The workspace's webhook is called until it accepts the alert."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,7 +74,7 @@ def crossing(workspace: str, threshold: int = 80, **more: Any) -> Crossing:
 
 
 def deliver(office: Office, *crossings: Crossing, attempt: int = 1) -> list[str]:
-    """Hands crossings over as their queue does; returns those that are to come again."""
+    """Deliver crossings as their queue does; return those that must be delivered again."""
     attributes = {"ApproximateReceiveCount": str(attempt)}
     records = [
         {"messageId": each.id, "body": msgspec.json.encode(each).decode(), "attributes": attributes}

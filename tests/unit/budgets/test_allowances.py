@@ -1,4 +1,4 @@
-"""Who sets budgets, what they bound, and what the gateway learns of them."""
+"""Budgets: permissions to set them, their subjects, and their projection to the gateway."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -211,7 +211,7 @@ def test_a_rotated_key_and_the_one_before_it_share_their_budget(office: Office, 
     office.allowances.change(owner, owner.workspace_id, made.id, 1, {"limit": 1})
     assert set(office.place.told(Topic.KEY)) == {key, second.id, third.id}
 
-    # Revoking the newest does not let the older ones go unbounded.
+    # After the newest key is revoked, the budget still applies to the older keys.
     keys.revoke(owner, owner.workspace_id, third.id)
     assert [known.id for known in office.known_to_key(secret)] == [made.id]
     office.place.messages.clear()

@@ -1,4 +1,4 @@
-"""Which budgets a call counts against."""
+"""The budgets that a call counts towards."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Many calls on one counter get into each other's way in DynamoDB, which no emulator does: none is refused falsely."""
+"""Concurrent calls on one counter conflict in DynamoDB, but in no emulator. No call is refused falsely."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ EVENT = UsageEvent(id=CallId("call_1"), at=NOON * 1000, workspace_id=WorkspaceId
 
 
 class Busy:
-    """DynamoDB as its client tells it, with others in the way for `times` calls."""
+    """A stand-in for DynamoDB's client. `times` calls conflict with other writers."""
 
     def __init__(self, times: int) -> None:
         self.times = times

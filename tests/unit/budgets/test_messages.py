@@ -1,4 +1,4 @@
-"""What people read when a budget refuses a call."""
+"""Messages to people about calls that a budget refused."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Counters and reservations, one writer at a time: each transaction whole or not at all, each row read as written.
+"""Counters and reservations with one writer: atomic transactions, and rows that are read as written.
 
-Writers that meet run on the emulator (tests/emulator/budgets).
+Tests of concurrent writers run on the emulator (tests/emulator/budgets).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Windows of budgets: every moment is in exactly one, and they begin where the calendar says."""
+"""Windows of budgets: every moment is in exactly one window, and windows begin by the calendar."""
 
 from datetime import UTC, datetime
 

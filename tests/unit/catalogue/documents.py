@@ -62,12 +62,12 @@ DOCUMENT: dict[str, Any] = {
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """Return a document without faults, with top-level members replaced."""
+    """Return a valid document with some top-level members replaced."""
     return {**copy.deepcopy(DOCUMENT), **changes}
 
 
 def with_model(model: str, /, **changes: Any) -> dict[str, Any]:
-    """Return a document in which members of a model are replaced."""
+    """Return a valid document with some members of a model replaced."""
     changed = document()
     changed["models"][model] |= changes
     return changed

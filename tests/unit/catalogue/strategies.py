@@ -1,4 +1,4 @@
-"""Any document that may be published, for property tests."""
+"""Strategies for publishable documents, for property tests."""
 
 from __future__ import annotations
 

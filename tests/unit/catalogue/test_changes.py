@@ -1,4 +1,4 @@
-"""What a person reads before publishing."""
+"""The list of changes that an operator reads before publishing."""
 
 from __future__ import annotations
 

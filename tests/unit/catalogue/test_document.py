@@ -1,4 +1,4 @@
-"""The document that people write, and what the gateway reads of it."""
+"""The document that operators write, and the catalogue that the gateway reads from it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_any_valid_document_comes_back_as_it_went_into_the_store(written: dict[s
     assert faults_of(form, NOW, {}) == []
     catalogue = form.catalogue(7)
     assert unpack(pack(catalogue)) == catalogue
-    # What is exported is what was written, and means the same when it is published elsewhere.
+    # The export equals the written document, and means the same when it is published elsewhere.
     assert form_of(load(json.dumps(load(text(written)), indent=2))).catalogue(7) == catalogue
 
 

@@ -1,4 +1,4 @@
-"""What clients are told of the catalogue."""
+"""The catalogue in the answers to clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls cost: integers, never less than the exact amount, never more than what is reserved."""
+"""Costs of calls: integers, never less than the exact amount, never more than the reservation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opencode_cloud.catalogue.pricing import cost, rates_for, worst_cost
 from opencode_cloud.contracts.usage import Tokens
 
 CENT = 1_000_000
-"""In micro-cents."""
+"""Prices in micro-cents."""
 RATE = st.integers(0, 10**12)
 RATES = st.builds(
     Rates,
@@ -54,7 +54,7 @@ def test_above_a_tiers_limit_the_whole_call_costs_its_rates() -> None:
     price = Price(version="v", since=0, rates=Rates(input=1, output=10), tiers=tiers)
     found = [rates_for(price, prompt).input for prompt in (0, 100, 101, 1000, 1001)]
     assert found == [1, 1, 2, 2, 3]
-    assert cost(price, Tokens(input=50, cache_read=51, output=MILLION)) == 21  # all of the prompt counts for the tier
+    assert cost(price, Tokens(input=50, cache_read=51, output=MILLION)) == 21  # the whole prompt counts for the tier
 
 
 @given(prices(), TOKENS)

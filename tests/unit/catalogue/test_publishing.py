@@ -38,7 +38,7 @@ BEGAN = 1_795_000_000
 
 
 class Shelf:
-    """What was put in force."""
+    """The published versions."""
 
     def __init__(self) -> None:
         self.catalogue: Catalogue | None = None
@@ -50,7 +50,7 @@ class Shelf:
 
 @dataclass
 class Desk:
-    """A publisher whose clock the test sets, and what was told to the other planes."""
+    """A publisher with the test's clock, and its messages to the other planes."""
 
     database: Database
     patch: pytest.MonkeyPatch
@@ -95,7 +95,7 @@ def test_before_the_first_version_the_starting_catalogue_counts(desk: Desk) -> N
     assert desk.publisher.present().number == 0
     shelf: Any = Shelf()
     assert desk.publisher.project(shelf) == 0
-    assert shelf.catalogue is None  # readers know it themselves
+    assert shelf.catalogue is None  # readers know version 0 themselves
 
 
 def test_versions_count_up_are_all_kept_and_are_told_to_the_planes(desk: Desk) -> None:
@@ -182,7 +182,7 @@ def test_a_price_to_come_can_be_changed_until_it_begins(desk: Desk) -> None:
     desk.publish(with_model("own", prices=prices(first, (BEGAN + DAY, "2"))))
     desk.publish(with_model("own", prices=prices(first, (BEGAN + DAY, "3"))))
     desk.publish(with_model("own", prices=prices(first, (BEGAN + 2 * DAY, "4"))))
-    desk.now = BEGAN + 2 * DAY - 30  # a moment before, since gateways may have read it
+    desk.now = BEGAN + 2 * DAY - 30  # a moment earlier, because gateways may have read it
     assert desk.refusal(with_model("own", prices=prices(first)))
     with desk.database.transaction() as connection:
         known = connection.execute(select(catalogue_prices).where(catalogue_prices.c.model == "own")).all()
@@ -240,7 +240,7 @@ WISHES = st.lists(
 def test_no_publication_changes_what_a_past_call_costs(
     desk: Desk, wishes: list[tuple[list[tuple[int, str]]]], restores: list[int]
 ) -> None:
-    """Days pass; each day somebody publishes some prices around it, or goes back. Calls of the past are priced anew."""
+    """Each day an operator publishes prices or restores a version. Past calls are then priced again."""
     with desk.database.transaction() as connection:
         for table in (catalogue_prices, publishing_versions()):
             connection.execute(table.delete())

@@ -1,4 +1,4 @@
-"""How processes keep the catalogue: only the first call waits, and none gets one of yesterday."""
+"""The cached catalogue of a process: only the first call waits, and no call gets an old catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.catalogue.documents import document
 
 
 class Shelf:
-    """What the rows hold, how long reading takes, and how often each was read."""
+    """The rows, the duration of a read, and the number of reads of each row."""
 
     def __init__(self, version: int = 1) -> None:
         self.number = version
@@ -72,7 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def settled() -> None:
-    """Let what goes on behind the test's back end."""
+    """Let the background tasks run to their end."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -92,7 +92,7 @@ async def test_later_calls_never_wait_and_see_a_new_version_soon(clock: Clock) -
     shelf.number = 2
     assert (await reader.current()).version == 1
     await settled()
-    assert shelf.reads["version"] == 1  # it is fresh
+    assert shelf.reads["version"] == 1  # the catalogue is fresh
     clock.seconds += reading.FRESH_SECONDS + 1
     shelf.open.clear()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The rows of the catalogue that is in force: whole, and never an older one."""
+"""The rows of the current catalogue: complete, and never replaced by an older version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a catalogue from being published: each planted fault is found, at its place, beside all others."""
+"""Validation of a catalogue finds each planted fault at its place, together with all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every handler starts in an environment with what its function requires, and without calling AWS."""
+"""Every handler starts with only the variables that its function requires, and without calls of AWS."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ for path, environment in json.load(sys.stdin):
 """
 BESIDE = {"DATABASE_AUTH": "password", "DATABASE_PORT": "3306"}
 BESIDE |= dict.fromkeys(("DATABASE_PASSWORD", "DATABASE_OWNER", "DATABASE_OWNER_PASSWORD"), "none")
-"""The database of stage local: the certificates for the one on AWS are in the deployed library only."""
+"""Settings of the local stage's database, because only the deployed library has the certificates for AWS."""
 
 CLIENTS = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 
@@ -37,7 +37,7 @@ def handler_of(function: str) -> Path:
 
 
 def test_every_handler_starts_with_what_its_function_requires() -> None:
-    # In a process of its own: handlers make AWS clients as they start.
+    # In a separate process, because handlers create AWS clients when they start.
     starts = [(str(handler_of(name)), {**environment_of(settings_of(name)), **BESIDE}) for name in FUNCTIONS]
     environment = {**CLIENTS, "PATH": "", "PYTHONPATH": str(ROOT / "layers" / "core")}
     done = subprocess.run(

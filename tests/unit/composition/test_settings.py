@@ -1,4 +1,4 @@
-"""Every function: it declares what it reads, and refuses to start without it."""
+"""Every function declares its variables, and refuses to start without them."""
 
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,7 @@ def settings_of(function: str) -> Any:
 
 
 def environment_of(kind: Any) -> dict[str, str]:
-    """Return an environment with all that ``kind`` needs on AWS."""
+    """Return an environment with all variables that ``kind`` needs on AWS."""
     needed = {
         each.name: FORMS.get(each.name, "https://given.example") for each in variables(kind).values() if each.required
     }

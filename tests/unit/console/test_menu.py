@@ -1,4 +1,4 @@
-"""A page of the console is its declaration: address, entry in the menu, title, template and check of rights."""
+"""A declaration defines a page of the console: path, menu entry, title, template and permission check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ WORKSPACE = WorkspaceId("wrk_1")
 
 @dataclass
 class Reader:
-    """Lets in a member with a role."""
+    """A gate that admits a member with a role."""
 
     role: Role
 

@@ -1,4 +1,4 @@
-"""Where something stands in a text of JSON."""
+"""Positions of values in a JSON text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of usage makes of amounts, months and days."""
+"""Amounts, months and days on the usage page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway of rules only: upstreams, budgets and the client's connection are scripted, everything between is real."""
+"""The gateway's real rules with scripted upstreams, budgets and client connections."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ COMPLETION = json.dumps(
 
 @dataclass
 class Scripted:
-    """An upstream's answer, as the script has it."""
+    """A scripted answer of an upstream."""
 
     steps: Sequence[Step] = (WHOLE,)
     status: int = 200
@@ -74,7 +74,7 @@ class Scripted:
                 try:
                     await asyncio.sleep(step)
                 except asyncio.CancelledError:
-                    # The caller may cancel and call again: the pause goes on.
+                    # The caller can cancel and call again. The pause then continues.
                     self._left.insert(0, max(0.0, until - now()))
                     raise
             elif isinstance(step, Exception):
@@ -94,14 +94,14 @@ class Scripted:
 
 
 class Ledger:
-    """Stands for the budgets: it notes, and refuses when it is told to."""
+    """A stand-in for the budgets. It records calls, and refuses on demand."""
 
     def __init__(self) -> None:
         self.reserved: list[Reservation] = []
         self.events: list[UsageEvent] = []
         self.refusal: Exception | None = None
         self.outages = 0
-        """Settlements that fail, one after the other."""
+        """Number of the next settlements that fail."""
 
     async def reserve(self, reservation: Reservation, facts: UsageEvent) -> None:
         if self.refusal:
@@ -117,7 +117,7 @@ class Ledger:
 
 
 class Connection:
-    """The client's end."""
+    """The client's end of the connection."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -125,7 +125,7 @@ class Connection:
         self.headers: Mapping[str, str] = {}
         self.parts: list[bytes] = []
         self.reached = asyncio.Event()
-        """Set when something of the body has come."""
+        """Set when a part of the body has arrived."""
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         assert not self.begun
@@ -142,7 +142,7 @@ class Connection:
 
 
 class _Access:
-    """Lets everybody in as the rig's caller."""
+    """Admits every request as the rig's caller."""
 
     def __init__(self, rig: Any) -> None:
         self._rig = rig
@@ -152,7 +152,7 @@ class _Access:
 
 
 class Rig:
-    """Calls against one catalogue; ``script`` answers each attempt by its upstream."""
+    """Calls against one catalogue. ``script`` defines the answers to attempts by upstream."""
 
     def __init__(self, catalogue: Catalogue, script: Callable[[UpstreamTarget], Scripted | AttemptFailed]) -> None:
         self.catalogue = catalogue
@@ -160,7 +160,7 @@ class Rig:
         self.asked: list[tuple[UpstreamTarget, bytes]] = []
         self.headers: list[Mapping[str, str]] = []
         self.unknown_keys: set[str] = set()
-        """Upstreams whose keys were set a moment ago."""
+        """Upstreams whose keys were set recently."""
         self.asked_afresh = 0
         self.answers: list[Scripted] = []
         self.ledger = Ledger()
@@ -175,7 +175,7 @@ class Rig:
         ledger: Any = self.ledger
         self.calls = Calls(admission, ledger, self.health, self.open, self.tell)
 
-    # In place of the catalogue and the store of keys, for admission.
+    # Stand-ins for the catalogue and the store of keys, for admission.
     async def current(self) -> Catalogue:
         return self.catalogue
 

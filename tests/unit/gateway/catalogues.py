@@ -17,7 +17,7 @@ from opencode_cloud.catalogue.models import (
 )
 
 DOLLAR_A_MILLION = 100_000_000
-"""US$1 a million tokens, in micro-cents."""
+"""US$1 per million tokens, in micro-cents."""
 
 
 def price(version: str = "2026-01", since: int = 0, **rates: int) -> Price:

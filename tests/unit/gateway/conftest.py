@@ -7,6 +7,6 @@ from opencode_cloud.kit import log
 
 @pytest.fixture(autouse=True)
 def named_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Metrics have a namespace, as a deployed function's have."""
+    """Set the namespace of metrics, as a deployed function does."""
     monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
     monkeypatch.setattr(log.metrics.provider, "service", "test")

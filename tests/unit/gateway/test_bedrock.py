@@ -1,4 +1,4 @@
-"""Bedrock's requests and frames. The frames are made here by the rules of AWS's event stream encoding."""
+"""Bedrock's requests and frames. The test builds the frames by the rules of AWS's event stream encoding."""
 
 from __future__ import annotations
 

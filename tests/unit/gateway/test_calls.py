@@ -1,4 +1,4 @@
-"""One call from arrival to settlement: what the client sees, what upstreams are asked, what is billed."""
+"""One call from arrival to settlement: the client's answer, the upstreams' requests, the billed usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An upstream that fails several times in a row rests for a while, and then one caller tries it."""
+"""An upstream that fails several times in a row is skipped for a time. Then one call probes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workspace's policy and a key's limits hold at the gateway, whatever the client is configured with."""
+"""The gateway enforces a workspace's policy and a key's limits, for any configuration of the client."""
 
 from __future__ import annotations
 

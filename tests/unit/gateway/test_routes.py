@@ -1,4 +1,4 @@
-"""The gateway's HTTP: paths and headers in, answers and errors out, and what becomes of a client that leaves."""
+"""The gateway's HTTP: paths, headers, answers, errors, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = {"x-api-key": "oc_sk_x"}
 
 
 class Seen:
-    """Takes the place of the rules, and notes what reached them."""
+    """A stand-in for the rules. It records their inputs."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig

@@ -1,4 +1,4 @@
-"""Which upstreams may serve a call, and in which order they are asked."""
+"""The upstreams that may serve a call, and their order."""
 
 from __future__ import annotations
 

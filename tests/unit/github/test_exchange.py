@@ -1,4 +1,4 @@
-"""The three routes over a stand-in of GitHub that is asked by HTTP: what clients get, and what they are refused."""
+"""The three routes over an HTTP stand-in for GitHub: tokens and refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHOP = {"owner": "acme", "repo": "shop"}
 
 
 class Unlimited(RateLimiter):
-    """Limits need the deployed table, and are tried there."""
+    """A limiter without limits. Limits need the deployed table, and have their own tests on it."""
 
     def take(self, limit: Limit, subject: str) -> Standing:
         assert subject
@@ -41,7 +41,7 @@ class Unlimited(RateLimiter):
 
 
 class Deployment:
-    """The routes, and the secret that the operator keeps."""
+    """The routes, and the operator's secret."""
 
     def __init__(self, github: GitHubStandIn) -> None:
         self.secret = github.secret
@@ -109,7 +109,7 @@ def test_without_a_token_it_says_what_is_missing(deployment: Deployment) -> None
 
 
 def signed_with_public_key(claims: dict[str, Any], public: RSAPublicKey) -> str:
-    """Sign with what everybody knows, as if the algorithm were one of shared secrets; PyJWT would refuse to."""
+    """Sign with the public key as a shared secret, which PyJWT would refuse."""
     pem_form = serialization.PublicFormat.SubjectPublicKeyInfo
     secret = public.public_bytes(serialization.Encoding.PEM, pem_form)
     parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT", "kid": "one"}, claims)]
@@ -119,7 +119,7 @@ def signed_with_public_key(claims: dict[str, Any], public: RSAPublicKey) -> str:
 
 
 def forgeries(github: GitHubStandIn) -> dict[str, str]:
-    """Identity tokens, each wrong in one thing."""
+    """Return identity tokens, each with one fault."""
     now = int(time.time())
     public = github.workflow_keys["one"].public_key()
     usual = jwt.decode(github.identity_token(), options={"verify_signature": False})

@@ -1,4 +1,4 @@
-"""Which repository a token speaks for: both forms of the subject, and what must never pass."""
+"""The repository of a token: both forms of the subject, and forbidden forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error frames: what no code foresaw is answered alike by every surface, and tells nothing of its cause."""
+"""Error frames: every surface answers an unexpected error in the same way, without its cause."""
 
 from __future__ import annotations
 

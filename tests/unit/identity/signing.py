@@ -1,4 +1,4 @@
-"""Signing keys in memory, for tests of the rules about tokens: KMS's part, without KMS."""
+"""Signing keys in memory, a stand-in for KMS in tests of the rules about tokens."""
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa

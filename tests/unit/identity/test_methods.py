@@ -1,4 +1,4 @@
-"""Settings of login methods: what is taken, what is refused, and what the secret adds."""
+"""Settings of login methods: valid and invalid ones, and the merge with the secret."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where a browser may be sent after signing in: an open redirect would lend our name to any page."""
+"""Redirects after signing in stay on our host: an open redirect would help phishing."""
 
 from urllib.parse import urljoin, urlsplit
 

@@ -1,6 +1,6 @@
-"""Refresh tokens as a state machine: a client, its twin processes, and a thief, in any order, with time passing.
+"""Refresh tokens as a state machine: processes of a client and a thief, in any order, with passing time.
 
-The rules are the subject, so the store is a dictionary and the clock is ours; tests/integration holds the real store.
+The rules are the subject, so the store is a dictionary and the test sets the clock. tests/emulator has the real store.
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ class Store:
 
 
 class Rotation(RuleBasedStateMachine):
-    """`chain` is what the rules should have given out, in order; `at` is when each was rotated into place."""
+    """`chain` holds the expected tokens in order. `at` holds the time of each rotation."""
 
     tokens = Bundle("tokens")
 

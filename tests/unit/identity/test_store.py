@@ -1,4 +1,4 @@
-"""Rows of the table ``sessions``: each read as it was written, ended for good, used once where once is promised."""
+"""Rows of the table ``sessions``: read as written, ended for good, and used once where required."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens: what is accepted, and every known way to forge one."""
+"""Access tokens: valid ones, and every known forgery."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ def decode(token: str, part: int) -> dict[str, Any]:
 
 
 def forged(keys: KeysInMemory, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """A token signed by our own key, with other words in it."""
+    """Return a token that is signed by our own key, with other claims."""
     head = {"alg": "RS256", "kid": "first", "typ": "at+jwt"} | (header or {})
     body = {"aud": "opencode-cloud", "sid": "sid_1", "sub": "acc_1", "exp": int(time.time()) + 60} | claims
     signed = f"{encode(head)}.{encode(body)}"
@@ -120,7 +120,7 @@ def test_a_changed_token_is_refused(keys: KeysInMemory, tokens: AccessTokens, po
 
 
 def decoded(token: str) -> list[bytes] | None:
-    """What a token says: the last character of a part carries bits that mean nothing."""
+    """Return the decoded parts of a token. Different texts can be equal: a part's last character has unused bits."""
     try:
         return [base64.b64decode(part + "=" * (-len(part) % 4), b"-_", validate=True) for part in token.split(".")]
     except ValueError:

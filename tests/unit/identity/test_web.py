@@ -1,4 +1,4 @@
-"""What a request says of its sender, and the proofs that unsafe requests need."""
+"""The sender of a request, and the proofs that unsafe requests need."""
 
 from typing import Any
 

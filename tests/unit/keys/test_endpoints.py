@@ -1,4 +1,4 @@
-"""Addresses of providers: what we call and what we do not; what answers are taken for."""
+"""URLs of providers: allowed and forbidden ones, and the results of their answers."""
 
 from collections.abc import Iterator
 

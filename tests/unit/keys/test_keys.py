@@ -1,4 +1,4 @@
-"""Keys: who makes which, what they may do, how they end."""
+"""Keys: permissions to create them, their rights, and their end."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -65,7 +65,7 @@ def test_nobody_gets_a_key_that_acts_for_another_person(place: Place, owner: Act
     with pytest.raises(ServiceError) as caught:
         place.team.keys.rotate(admin, owner.workspace_id, owners.id, timedelta())
     assert code_of(caught) == "not_your_key"
-    place.team.keys.revoke(admin, owner.workspace_id, owners.id)  # to end one is another matter
+    place.team.keys.revoke(admin, owner.workspace_id, owners.id)  # revoking is allowed
 
 
 def test_a_service_accounts_key_needs_who_manages_keys(place: Place, owner: Actor) -> None:

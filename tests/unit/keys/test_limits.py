@@ -1,4 +1,4 @@
-"""Limits of keys: canonical form, and what is within what."""
+"""Limits of keys: canonical form, and comparison."""
 
 from fnmatch import fnmatchcase
 

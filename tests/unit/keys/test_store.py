@@ -1,4 +1,4 @@
-"""Sealed keys of model providers: they open for the row that they were sealed for, and for no other."""
+"""Encrypted keys of model providers: only their own row can decrypt them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may come to an application that streams, and how many at one time."""
+"""Access to a streaming application, and its limit of concurrent requests."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ HEALTH = "/zen/v1/health"
 
 
 class Served:
-    """An application that answers 200, once it may."""
+    """An application that answers 200 when the test allows it."""
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []

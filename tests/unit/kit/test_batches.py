@@ -1,4 +1,4 @@
-"""Batches of queues and streams: of every consumer, one malformed record fails alone."""
+"""Batches of queues and streams: a malformed record fails alone, for every consumer."""
 
 from __future__ import annotations
 

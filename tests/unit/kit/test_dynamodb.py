@@ -1,4 +1,4 @@
-"""How the gateway's client of DynamoDB takes refusals: what passes is tried again, what was decided is not."""
+"""The gateway's client of DynamoDB retries temporary errors, and does not retry final ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cancelled(*codes: str) -> Answer:
 
 
 class Engine:
-    """Answers in turn what it was told to; it notes what it was asked."""
+    """A transport that gives the configured answers in turn, and records requests."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []

@@ -1,4 +1,4 @@
-"""Batches of DynamoDB: all keys and writes are processed, with pauses while DynamoDB throttles, and not for ever."""
+"""Batches of DynamoDB: all keys and writes are processed, with pauses while DynamoDB throttles, for a bounded time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flat rows to DynamoDB's form and back."""
+"""Conversion of flat rows to DynamoDB's form and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers that decide who somebody is."""
+"""Headers that identify a client."""
 
 from __future__ import annotations
 

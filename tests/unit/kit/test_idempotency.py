@@ -20,7 +20,7 @@ KEY = "0b6a1f4e-once"
 
 
 class App:
-    """An API with one POST route, which counts how often it is carried out."""
+    """An API with one POST route, which counts its executions."""
 
     def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cloud, self.calls, self.status, self.now = cloud, 0, 201, NOW
@@ -97,7 +97,7 @@ def test_while_the_first_request_is_served_others_are_refused(app: App) -> None:
 def test_a_killed_request_may_be_made_again_when_its_lease_has_ended(app: App) -> None:
     def killed() -> None:
         app.during = lambda: None
-        raise KeyboardInterrupt  # no handler of exceptions tidies up behind it
+        raise KeyboardInterrupt  # not an Exception, so no handler cleans up
 
     app.during = killed
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What JavaScript writes can be read: half a surrogate pair does not cost a batch."""
+"""JSON of JavaScript is readable: half a surrogate pair does not break a batch."""
 
 from __future__ import annotations
 

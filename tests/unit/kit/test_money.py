@@ -1,4 +1,4 @@
-"""Amounts of money: exact for machines, cut for people, and the same wherever people read them."""
+"""Amounts of money: exact for machines, cut for people, and the same in all texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits: so many requests of a subject in a window, counted together by all instances."""
+"""Rate limits: a number of requests per subject and window, counted across all instances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.aws import Cloud
 
 LIMIT = Limit("api", 2, 60)
 BEGIN = 1_800_000_000
-"""Of a window of a minute, in seconds since the epoch."""
+"""The start of a window of a minute, in seconds since the epoch."""
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Backoff: pauses are random below a ceiling that doubles, and end at a bound."""
+"""Backoff: pauses are random below a ceiling that doubles, and their number is bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def ceilings(backoff: Backoff, number: int) -> list[float]:
 
 
 class Flaky:
-    """Fails so many times, then answers."""
+    """A function that fails a number of times, then answers."""
 
     def __init__(self, failures: int, error: type[Exception] = ConnectionError) -> None:
         self.left = failures

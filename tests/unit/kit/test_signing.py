@@ -1,4 +1,4 @@
-"""Our signer and botocore's say the same, whatever the connection id, body and credentials."""
+"""Our signer and botocore's produce the same signature for any connection id, body and credentials."""
 
 from __future__ import annotations
 

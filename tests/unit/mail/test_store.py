@@ -1,4 +1,4 @@
-"""The queue of mails and the way out by SES."""
+"""The queue of mails, and sending by SES."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_a_wake_up_names_its_transaction_and_is_delayed(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, delay: int, received: int
 ) -> None:
     monkeypatch.setattr(messages, "WAKE_AFTER_SECONDS", delay)
-    no_database: Any = None  # the queue alone is tried
+    no_database: Any = None  # this test needs only the queue
     url = cloud.queue("relay")
     wake_up = WakeUp(TransactionId("txn_1"), 1_800_000_000)
     OutboxStore(no_database, url).wake(wake_up)

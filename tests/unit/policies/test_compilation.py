@@ -1,4 +1,4 @@
-"""What a policy and a document come to, for clients and for the planes that enforce it."""
+"""The compilation of a policy and a document, for clients and for the planes that enforce it."""
 
 import json
 from typing import Any
@@ -153,7 +153,7 @@ def test_whatever_the_policy_the_client_accepts_what_it_compiles_to(policy: dict
 
 @given(POLICIES)
 def test_clients_are_never_shown_more_than_is_enforced(policy: dict[str, Any]) -> None:
-    """Of what the document defines: catalogues that only the client knows are the gateway's business."""
+    """Patterns resolve only to models that the document defines. The gateway enforces the rest."""
     checked, config = enforced(Policy.model_validate(policy), 1), compiled(**policy)
     enabled, disabled = config.get("enabled_providers"), config.get("disabled_providers", [])
     entry = config["provider"]["acme"]

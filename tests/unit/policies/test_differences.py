@@ -1,4 +1,4 @@
-"""What two versions differ in."""
+"""The differences between two versions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Publishing over the real database: versions, conflicts, and what is recorded."""
+"""Publishing over the real database: versions, conflicts, and audit entries."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ ACTOR = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", 
 
 
 class QuietStore(OutboxStore):
-    """The outbox's table without the queue that wakes the relay."""
+    """The outbox's table, without the relay's queue."""
 
     def wake(self, wake_up: WakeUp) -> None:
         pass
@@ -42,7 +42,7 @@ class QuietStore(OutboxStore):
 
 @dataclass
 class Desk:
-    """A publisher, and what was told to the other planes."""
+    """A publisher, and its messages to the other planes."""
 
     database: Database
     workspace: str

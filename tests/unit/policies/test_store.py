@@ -1,4 +1,4 @@
-"""The document of the site's bucket: read as published, and known as a default or an operator's."""
+"""The document in the site's bucket: read as published, and marked as the default or an operator's."""
 
 from __future__ import annotations
 

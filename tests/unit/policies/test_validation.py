@@ -1,4 +1,4 @@
-"""What may be published as a configuration."""
+"""Validation of a configuration before publishing."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What `opencode auth login` runs on a user's machine, and what may be published for it."""
+"""The command that `opencode auth login` runs on a user's machine, and the validation of its document."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(s
 
 
 class Shelf:
-    """A bucket's object, in memory: the rules of publishing are the subject here."""
+    """A bucket's object in memory, because the rules of publishing are the subject here."""
 
     def __init__(self) -> None:
         self.kept: tuple[bytes, bool] | None = None
@@ -30,7 +30,7 @@ class Shelf:
 
 
 def run(shell: str, tmp_path: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs the script with nothing on PATH, and no terminal."""
+    """Run the script with an empty PATH, without a terminal."""
     command = [str(shutil.which(shell)), *(["sh"] if shell == "busybox" else []), "-c", SCRIPT]
     settings: Any = {"env": {"PATH": str(tmp_path), **environment}, "stdin": subprocess.DEVNULL, "text": True}
     return subprocess.run(command, capture_output=True, start_new_session=True, check=False, **settings)
@@ -64,7 +64,7 @@ def test_on_a_terminal_it_asks_and_does_not_show_what_is_typed(
     shown = b""
     while b"..): " not in shown:
         shown += os.read(terminal, 1000)
-    # The prompt comes before echoing ends.
+    # The prompt comes before echo is switched off.
     while "-echo" not in subprocess.run(["stty", "-a"], stdin=terminal, capture_output=True, text=True).stdout.split():
         pass
     os.write(terminal, typed.encode() + b"\n")

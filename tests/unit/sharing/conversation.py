@@ -1,4 +1,4 @@
-"""Items of a session as opencode 1.18.33 publishes them, to render."""
+"""Items of a session as opencode 1.18.33 publishes them, for rendering."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Item:
 
 
 def item(kind: str, data: Any, *, key: str = "", seq: int = 1, at: int = BEGIN) -> Item:
-    """Make an item with the identity key that the clients' queue gives it."""
+    """Return an item with the identity key of the clients' queue."""
     derived = {
         "message": lambda: f"message/{data['id']}",
         "part": lambda: f"part/{data['messageID']}/{data['id']}",
@@ -102,7 +102,7 @@ def tool(message: str = "msg_2", name: str = "prt_t", *, tool: str = "bash", **s
 
 
 def conversation() -> list[Item]:
-    """A short session with one of everything."""
+    """Return a short session with one item of each kind."""
     return [
         session(),
         model(),

@@ -1,4 +1,4 @@
-"""Who may read a share under which policy: the rule by itself; its routes are in integration/test_share_access.py."""
+"""Access to a share by mode and policy. integration/test_share_access.py tests its routes."""
 
 from __future__ import annotations
 

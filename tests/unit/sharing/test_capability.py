@@ -1,4 +1,4 @@
-"""The session id is the capability: from it everything can be derived, from what is stored nothing."""
+"""The session id is the capability: the secret derives from it, and stored data yields neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folding a log: per key the last arrival wins, in whatever order the records come (invariant I3)."""
+"""Folding a log: per key the last arrival wins, for any order of the records (invariant I3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames stay within the gateway's limits, carry everything, and together cover the gap without a hole."""
+"""Frames stay within the gateway's limits, contain all items, and cover the gap completely."""
 
 from __future__ import annotations
 

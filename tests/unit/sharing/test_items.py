@@ -1,4 +1,4 @@
-"""What a client publishes becomes items: identity keys, bytes as they were, the session id nowhere."""
+"""Published items: identity keys, unchanged bytes, and no session id."""
 
 from __future__ import annotations
 

@@ -128,10 +128,10 @@ def test_hostile_words_stay_words(words: str) -> None:
     assert not any(name.startswith("on") or name == "style" for name in attributes)
 
 
-# A line of a patch is marked by how it begins, which is an element more.
+# A patch's line that begins with one of these marks gets another element, so such texts are left out.
 @given(st.text().filter(lambda words: not re.search(r"\n([-+]|@@|Index: |====|diff )", words)))
 def test_no_words_change_the_elements_of_the_page(words: str) -> None:
-    shown = f"x{words}x"  # never empty: empty words show less
+    shown = f"x{words}x"  # never empty, because empty texts are not rendered
     names = [tag for tag, _ in render(everywhere("harmless")).elements]
     assert [tag for tag, _ in render(everywhere(shown)).elements] == names
 

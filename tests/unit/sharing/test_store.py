@@ -1,4 +1,4 @@
-"""The rows and objects of shares: read as written, changed under their conditions, removed without a rest."""
+"""The rows and objects of shares: read as written, changed under their conditions, removed completely."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class TestLog:
         store.create(SHARE)
         tail = Position()
         for first in range(0, 10, 2):
-            # Two items of random text are about 250 KB of a row, of which a page of 1 MB holds less than five.
+            # Two items of random text make a row of about 250 KB. A page of 1 MB holds fewer than five such rows.
             pair = [item(str(first + part), b'"' + secrets.token_hex(125_000).encode() + b'"') for part in range(2)]
             tail = append(store, tail, *pair)
         assert store.page(ShareId("shr_1"), 0) == LogPage(SHARE, (), complete=False)
@@ -264,7 +264,7 @@ class TestLog:
         assert first.items[1].data == b"{}"
 
     def test_a_large_record_is_stored_beside_its_row(self, cloud: Cloud, store: ShareStore) -> None:
-        # Random text, which hardly compresses; each item is small enough to stay with its record.
+        # Random text hardly compresses. Each item is small enough to stay in its record.
         many = [item(str(number), b'"' + secrets.token_hex(100_000).encode() + b'"') for number in range(5)]
         store.create(SHARE)
         append(store, Position(), *many)

@@ -1,4 +1,4 @@
-"""Tickets: good for one share, until their time is over or the key is another; passwords are hashed."""
+"""Tickets: valid for one share, until they expire or the share's key changes. Passwords are hashed."""
 
 from __future__ import annotations
 

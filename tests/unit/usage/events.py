@@ -1,4 +1,4 @@
-"""Usage events as tests make them."""
+"""Usage events of tests."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def entry(number: int = 0, counters: tuple[str, ...] = (), **changes: Any) -> En
 amounts = st.integers(0, 2**40)
 tokens = st.builds(Tokens, input=amounts, output=amounts, reasoning=amounts, cache_read=amounts, cache_write=amounts)
 entries = st.builds(
-    # A budget is of one workspace.
+    # A budget belongs to one workspace.
     lambda number, windows, changes: entry(
         number, tuple(f"budget#{changes['workspace_id']}#{window}" for window in sorted(windows)), **changes
     ),
@@ -92,16 +92,16 @@ entries = st.builds(
         }
     ),
 )
-"""Events of few groups; ids repeat, and events of one id are told apart by :func:`distinct`."""
+"""Events of few groups. Ids repeat; :func:`distinct` removes duplicates."""
 
 
 def distinct(found: list[Entry]) -> list[Entry]:
-    """Keep one entry of each id: whoever settles a call twice writes the same event."""
+    """Keep one entry of each id, because a repeated settlement writes the same event."""
     return list({each.event.id: each for each in found}.values())
 
 
 def rows(database: Database, table: Table) -> list[dict[str, Any]]:
-    """Return all rows of a table, but for the names of the batches that wrote them."""
+    """Return all rows of a table without the names of the batches that wrote them."""
     with database.transaction() as connection:
         found = connection.execute(select(table).order_by(*table.primary_key)).mappings()
         return [{name: value for name, value in row.items() if name != "batch"} for row in found]

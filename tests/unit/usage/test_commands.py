@@ -1,4 +1,4 @@
-"""What operators do with usage, from the command line to the rules."""
+"""Operators' commands for usage, from the command line to the rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opencode_cloud.usage.service.reconciling import Replayed
 
 
 class Told:
-    """Keeps what it was asked to do; a replay takes two steps."""
+    """A stand-in that records its calls. A replay takes two steps."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
@@ -39,7 +39,7 @@ def test_a_replay_is_asked_for_until_the_day_is_done(
             assert stage == "dev"
 
         def call(self, command: dict[str, Any]) -> dict[str, Any]:
-            # As the function does: whatever is sent must be a command.
+            # As the function does: every payload must be a valid command.
             return {"result": carry_out(msgspec.convert(command, UsageCommand), told)}
 
     monkeypatch.setattr(command, "Deployed", Deployed)

@@ -1,4 +1,4 @@
-"""Exports: the events of a period in files, each event in one of them, whatever interrupts the work."""
+"""Exports: the events of a period in files, each event in exactly one file, despite interruptions."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Inbox(ExportQueue):
 
 
 class Office:
-    """A workspace with seven calls, exported three to a file."""
+    """A workspace with seven calls, exported with three calls per file."""
 
     def __init__(self, place: Place, folder: Path) -> None:
         self.place, self.files, self.inbox = place, Folder(folder), Inbox()

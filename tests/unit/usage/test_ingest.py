@@ -1,4 +1,4 @@
-"""Events on their way into MySQL: each is counted once, whatever the stream does."""
+"""Ingesting events into MySQL: each is counted once, for any behaviour of the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Totals and series: whatever the period and the grouping, they are what the events add up to."""
+"""Totals and series equal the sums of the events, for any period and grouping."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ owner = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=ANN, work
 
 
 def value_of(event: UsageEvent, dimension: str) -> Any:
-    """Return an event's value of a dimension, which is named without the suffix of ids."""
+    """Return an event's value of a dimension, whose name has no suffix `_id`."""
     named = f"{dimension}_id"
     return getattr(event, named if named in UsageEvent.__struct_fields__ else dimension)
 

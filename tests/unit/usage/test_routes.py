@@ -1,4 +1,4 @@
-"""Usage over HTTP: totals, series, calls and sheets of a workspace with people in it."""
+"""Usage over HTTP: totals, series, calls and CSV of a workspace with people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOVEMBER = {"from": "2025-11-01T00:00:00Z", "to": "2025-12-01T00:00:00+00:00"}
 
 
 class Office:
-    """A workspace with an owner and a member, who have made calls."""
+    """A workspace with calls of an owner and a member."""
 
     def __init__(self, place: Place) -> None:
         self.api = Api(place)

@@ -1,4 +1,4 @@
-"""Events in DynamoDB, counters that they are held against, files and messages of exports."""
+"""Events in DynamoDB, counters for reconciliation, files and messages of exports."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.unit.workspaces.team import Place
 
 
 class Acquainted(Access):
-    """Knows people by their account's id as bearer, and keys' actors that it was introduced to."""
+    """Authenticates people by their account's id as bearer, and registered actors of keys."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Api:
-    """The API over a place."""
+    """The API of a workspace."""
 
     def __init__(self, place: Place) -> None:
         self.app: Any = api_app()
@@ -62,7 +62,7 @@ class Api:
         KeysRoutes(place.team.keys, place.team.credentials, self.access).mount(self.app)
 
     def knows(self, actor: Actor) -> str:
-        """Make a bearer for ``actor``."""
+        """Register ``actor``, and return a bearer for it."""
         bearer = f"bearer-{len(self.access.people)}"
         self.access.people[bearer] = replace(actor)
         return bearer

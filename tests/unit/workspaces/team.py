@@ -1,4 +1,4 @@
-"""A team over the real database, without AWS: what would be projected is kept in a list."""
+"""A team over the real database, without AWS. Messages for the projection go to a list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ KEY = "a deployment's key"
 
 
 class QuietStore(OutboxStore):
-    """The outbox's table without the queue that wakes the relay."""
+    """The outbox's table, without the relay's queue."""
 
     def wake(self, wake_up: WakeUp) -> None:
         pass
@@ -33,7 +33,7 @@ class QuietStore(OutboxStore):
 
 @dataclass
 class Place:
-    """A team, and what was told to the other planes."""
+    """A team, and its messages to the other planes."""
 
     database: Database
     messages: list[Message] = field(default_factory=list[Message])
@@ -60,7 +60,7 @@ class Place:
         return [message.subject for message in self.messages if message.topic == topic]
 
     def person(self, email: str) -> Actor:
-        """Make an account, and return the person as they act outside of workspaces."""
+        """Create an account, and return its actor outside of workspaces."""
         account = new_id("acc")
         now = utc_now()
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
@@ -71,18 +71,18 @@ class Place:
         )
 
     def founded(self, owner: Actor, name: str = "Acme") -> Workspace:
-        """Make a workspace of ``owner``."""
+        """Create a workspace of ``owner``."""
         return self.team.workspaces.found(owner, name)
 
     def joined(self, by: Actor, email: str, role: str) -> Actor:
-        """Make a person, invite them as ``by``, let them accept; return the new member as they act."""
+        """Create a person, invite them as ``by``, and accept; return the new member's actor."""
         person = self.person(email)
         invitation = self.team.invitations.invite(by, by.workspace_id, email, Role(role))
         self.team.invitations.accept(person, invitation.id)
         return self.member(person, by.workspace_id)
 
     def member(self, person: Actor, workspace_id: WorkspaceId) -> Actor:
-        """Return a person as a member, as :class:`Access` would."""
+        """Return the actor of a member, as :class:`Access` would."""
         mine = {each.id: each for each in self.team.workspaces.memberships(person.account_id)}[workspace_id]
         return Actor(
             kind=ActorKind.MEMBER,
@@ -95,7 +95,7 @@ class Place:
         )
 
     def actions(self) -> list[str]:
-        """Return the actions on the audit trail, in order."""
+        """Return the actions in the audit trail, in order."""
         with self.database.transaction() as connection:
             return list(connection.execute(select(audit_entries.c.action).order_by(audit_entries.c.id)).scalars())
 

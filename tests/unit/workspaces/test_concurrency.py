@@ -1,4 +1,4 @@
-"""Rules about all members at once hold when people act at the same moment."""
+"""Rules about all members hold under concurrent actions."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from tests.unit.workspaces.team import Place
 
 
 def at_once(*actions: Callable[[], object]) -> list[str]:
-    """Do all at the same moment; return how each ended: ``ok`` or the code of its refusal."""
+    """Run all concurrently; return the result of each: ``ok`` or the code of its refusal."""
     barrier = Barrier(len(actions))
 
     def run(action: Callable[[], object]) -> str:

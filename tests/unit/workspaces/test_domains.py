@@ -1,4 +1,4 @@
-"""Proofs of mail domains, looked up at a real DNS server on the loopback interface."""
+"""Proofs of mail domains, read from a real DNS server on the loopback interface."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ from tests.unit.workspaces.team import KEY, Place, code_of
 
 
 class Zone:
-    """A DNS server that knows the TXT records it was told."""
+    """A DNS server with configured TXT records."""
 
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Invitations: links, expiry, who may answer, what mail is queued."""
+"""Invitations: links, expiry, permission to answer, queued mails."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +22,7 @@ from tests.unit.workspaces.team import KEY, Place, code_of
 
 
 def age(place: Place, invitation: str, by: timedelta) -> None:
-    """Make an invitation, and its mail, older."""
+    """Change the times of an invitation and its mail to earlier ones."""
     with place.database.transaction() as connection:
         row = connection.execute(select(invitations).where(invitations.c.id == invitation)).one()
         times = {"created_at": row.created_at - by, "expires_at": row.expires_at - by}

@@ -1,4 +1,4 @@
-"""Whatever people do to each other, in whatever order: a workspace has an owner, and nobody is in who should not be."""
+"""After any sequence of actions a workspace has an owner, and only the expected members."""
 
 import contextlib
 from collections.abc import Generator
@@ -22,7 +22,7 @@ roles = st.sampled_from(Role)
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """A workspace of five people, and what must be true of it by a model that keeps two small dictionaries."""
+    """A workspace of five people, compared with a model of two small dictionaries."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class Lifecycle(RuleBasedStateMachine):
         self.invitations: dict[str, tuple[int, Role, InvitationState]] = {}
 
     def acting(self, who: int) -> Actor:
-        """Return a member as they act; only for who is one."""
+        """Return the actor of a member. The person must be a member."""
         return self.place.member(self.people[who], self.workspace)
 
     @contextlib.contextmanager
     def refused(self, *codes: str) -> Generator[None]:
-        """Let an action be refused, with these codes only."""
+        """Allow an action to be refused, with these codes only."""
         try:
             yield
         except ServiceError as error:

@@ -1,4 +1,4 @@
-"""The table of permissions: what must hold of it whatever is added."""
+"""The table of permissions: rules that must hold after any addition."""
 
 from pathlib import Path
 

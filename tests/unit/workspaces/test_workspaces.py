@@ -1,4 +1,4 @@
-"""Workspaces themselves: grace period, purge, domains that let people in."""
+"""Workspaces: grace period, purge, and joining by domain."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def test_a_purge_leaves_nothing_but_the_audit_trail(place: Place) -> None:
                 assert connection.execute(query).scalar_one() == 0, table.name
     assert place.team.workspaces.get(other).name == "Other"
     assert place.actions()[-1] == "workspace.purged"
-    # The planes forget it too.
+    # The other planes delete it too.
     assert place.told(Topic.WORKSPACE) == place.told(Topic.CONFIGURATION) == [owner.workspace_id]
     assert sorted(place.told(Topic.MEMBER)) == sorted([owner.id, bob.id])
     assert place.told(Topic.SERVICE_ACCOUNT) == [machine.id]

@@ -1,1 +1,1 @@
-"""Wire formats: requests, answers and streams, and the ways between them."""
+"""Wire formats: requests, answers and streams, and the conversions between them."""

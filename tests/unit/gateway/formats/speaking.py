@@ -73,12 +73,12 @@ def encode(document: object) -> bytes:
 
 
 def forwarded(asked: ParsedRequest, target: Format, model: str = "upstream-model") -> dict[str, Any]:
-    """Return what an upstream is asked."""
+    """Return the request to the upstream."""
     return json.loads(forward_request(asked, target, model))
 
 
 def understood(format_: Format, document: dict[str, Any]) -> ModelRequest:
-    """Return what a request means."""
+    """Return the parsed meaning of a request."""
     return conversions.read_request(format_, node_of(format_, document))
 
 
@@ -94,14 +94,14 @@ def chunks(stream: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def data_events(stream: bytes) -> list[Any]:
-    """Return the decoded data of a stream's events; the marks that are not JSON as text."""
+    """Return the decoded data of a stream's events. Marks that are not JSON stay text."""
     splitter = Splitter()
     datas = [data_of(event) for event in (*splitter.feed(stream), splitter.rest())]
     return [data.decode() if data == b"[DONE]" else json.loads(data) for data in datas if data]
 
 
 def said(format_: Format, stream: bytes) -> ModelReply:
-    """Return the answer that a stream carries, read as an upstream's; checks that its events are in order."""
+    """Read a stream as that of an upstream, and return its answer; check the order of its events."""
     reader, splitter = conversions.reader(format_), Splitter()
     events: list[Event] = []
     for raw in splitter.feed(stream):
@@ -114,7 +114,7 @@ def said(format_: Format, stream: bytes) -> ModelReply:
 
 
 def assembled(events: list[Event]) -> ModelReply:
-    """Put events together."""
+    """Join events."""
     blocks: dict[int, TextBlock | ToolCall | ReasoningBlock] = {}
     open_: set[int] = set()
     assert isinstance(events[-1], Ended)
@@ -157,7 +157,7 @@ def essence(reply: ModelReply) -> list[tuple[Any, ...]]:
 
 
 def meaning(request: ModelRequest) -> ModelRequest:
-    """Return a request without what formats spell differently and mean alike."""
+    """Return a request without the differences in spelling between formats."""
     messages = tuple(
         Turn(message.role, tuple(_plain(block) for block in message.blocks)) for message in merged(request.messages)
     )
@@ -172,7 +172,7 @@ def _plain(block: Any) -> Any:
     return msgspec.structs.replace(block, name="") if isinstance(block, ToolResult) else block
 
 
-# Strategies. Texts are such as UTF-8 can carry; what a format alone can say is left to the tests of that format.
+# Strategies. Texts are valid UTF-8. Features of a single format are in the tests of that format.
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda text: bool(text.strip()))
 names = st.from_regex(r"[a-z][a-z_]{0,10}", fullmatch=True)
 json_values = st.recursive(
@@ -193,7 +193,7 @@ schemas = st.dictionaries(names, st.sampled_from([{"type": "string"}, {"type": "
 
 @st.composite
 def requests(draw: st.DrawFn) -> ModelRequest:
-    """Return a request that every format can say: turns that take turns, each call with its result."""
+    """Return a request that every format can express: alternating turns, and each call with its result."""
     messages: list[Turn] = []
     calls: list[ToolCall] = []
     count = 0
@@ -231,7 +231,7 @@ def requests(draw: st.DrawFn) -> ModelRequest:
 
 @st.composite
 def replies(draw: st.DrawFn) -> ModelReply:
-    """Return an answer in the order that every format can say: thoughts, text, calls."""
+    """Return an answer in an order that every format can express: thoughts, text, calls."""
     blocks: list[TextBlock | ToolCall | ReasoningBlock] = []
     if draw(st.booleans()):
         blocks.append(

@@ -1,4 +1,4 @@
-"""Whole answers of every upstream reach clients of every other format."""
+"""Answers that are not streamed reach clients of every other format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.gateway.formats.speaking import PAIRS, TOKENS, ask, encode, esse
 
 
 def received(client: Format, upstream: Format, body: bytes) -> ModelReply:
-    """Return what a client gets."""
+    """Return the answer to the client."""
     answer = relay_answer(ask(client), upstream, body)
     return conversions.read_answer(client, node_of(client, json.loads(answer.body)))
 

@@ -1,4 +1,4 @@
-"""Every registered format, and a made-up one, keeps the promises of its object."""
+"""Every registered format, and a made-up one, follows the interface of format objects."""
 
 from __future__ import annotations
 

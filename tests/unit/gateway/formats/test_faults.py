@@ -1,4 +1,4 @@
-"""Errors: what upstreams say in any shape, and what clients of each format are told."""
+"""Errors: upstreams' errors in any form become errors in the client's format."""
 
 from __future__ import annotations
 

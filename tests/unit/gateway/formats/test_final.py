@@ -1,4 +1,4 @@
-"""A final refusal never reads like a passing failure to the client, and says the same to people."""
+"""Clients never retry a final refusal, and its text for people stays the same."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from opencode_cloud.catalogue.models import Format
 from opencode_cloud.gateway.formats import answer_error
 
 CLIENT = re.compile("429|500|502|503|504|524")
-"""The pattern by which opencode 1.18.33 finds passing failures in messages and bodies."""
+"""The pattern by which opencode 1.18.33 finds temporary failures in messages and bodies."""
 amounts = st.integers(0, 9_000_000_000_000_000) | st.sampled_from([500, 5_000_000, 42_900_000, 50_234, 1_524_000])
 texts = st.text(max_size=20) | st.sampled_from(
     ['$500.00 of "$5,024.29"', "bud_01M8A50050350442952400", "\\429\n\x1f500"]
@@ -32,9 +32,9 @@ def test_the_client_finds_nothing_worth_repeating(
     body, said = error(format_, 402, message, details)
     assert {name: said[name] for name in details} == details
     assert said["message"].replace("\u2060", "") == message.replace("\u2060", "")
-    assume(all(len(CLIENT.findall(str(amount))) < 2 for amount in (limit, used)))  # no point parts both
+    assume(all(len(CLIENT.findall(str(amount))) < 2 for amount in (limit, used)))  # no decimal point separates both
     assert not CLIENT.search(said["message"])
-    assume("\x1f" not in message + budget or not CLIENT.search(body))  # an escape of JSON may end with a digit
+    assume("\x1f" not in message + budget or not CLIENT.search(body))  # a JSON escape can end with a digit
     assert not CLIENT.search(body)
 
 

@@ -1,4 +1,4 @@
-"""Whatever an upstream sends, a relay raises nothing of its own: it says garbage, or an error of a known type."""
+"""A relay never raises an unexpected error for any input: it reports garbage, or an error of a known type."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_nothing_after_garbage_is_passed_on() -> None:
 def test_an_answer_that_is_none_is_garbage(upstream: Format, body: bytes) -> None:
     for client in FORMATS:
         if client is upstream and body == b"{}":
-            continue  # the client may know what it means
+            continue  # the client may understand it
         with pytest.raises(UpstreamGarbage):
             relay_answer(ask(client), upstream, body)
 

@@ -1,4 +1,4 @@
-"""Facts of a request before it is forwarded: model, limits, the size of the prompt, parts of unknown size."""
+"""Properties of a request before it is forwarded: model, limits, prompt size, parts of unknown size."""
 
 from __future__ import annotations
 

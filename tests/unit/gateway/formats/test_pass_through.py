@@ -1,4 +1,4 @@
-"""A client that speaks its upstream's format gets the upstream's bytes, and we read along."""
+"""A client with its upstream's format gets the upstream's bytes, and the gateway meters them."""
 
 from __future__ import annotations
 

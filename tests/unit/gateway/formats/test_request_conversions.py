@@ -1,4 +1,4 @@
-"""Requests of every client reach upstreams of every other format with their meaning, or are refused by name."""
+"""Requests are converted to every other format with their meaning, or refused with the name of the member."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_effort_reaches_each_generation_of_claude_in_its_way(
     document = forwarded(asked, Format.MESSAGES, model)
     assert document["thinking"] == thinking
     assert document.get("output_config", {}).get("effort") == effort
-    assert "temperature" not in document  # refused while the model thinks
+    assert "temperature" not in document  # the upstream refuses this while the model thinks
 
 
 def test_a_budget_stays_below_the_limit_of_the_answer() -> None:
@@ -328,7 +328,7 @@ def test_what_was_sealed_for_another_upstream_is_taken_out_when_the_format_is_th
 
 
 def history_of(client: Format, sealed: str) -> dict[str, Any]:
-    """Return a conversation with a call of a tool before which the model thought, as a client sends it back."""
+    """Return a conversation as a client sends it back: the model thought, and then called a tool."""
     if client is Format.CHAT:
         call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         details = [{"type": "reasoning.encrypted", "data": sealed}]

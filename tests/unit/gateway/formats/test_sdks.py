@@ -1,4 +1,4 @@
-"""The vendors' own clients are the oracle: they take our answers, streams, heartbeats and errors for what they are."""
+"""The vendors' own clients are the oracle: they understand our answers, streams, heartbeats and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CITIES = ["Paris", "Rome"]
 
 
 class Stage:
-    """A server that answers every request with the same."""
+    """A server that answers every request in the same way."""
 
     def __init__(self) -> None:
         self.status, self.kind, self.body = 200, "", b""
@@ -65,7 +65,7 @@ class Stage:
         self.body, self.kind, self.status = body, kind, status
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -93,7 +93,7 @@ def generate(stage: Stage) -> Any:
 
 
 def stream_for(client: Format, upstream: Format) -> bytes:
-    """Return a stream as a client gets it, with a heartbeat before each of its events."""
+    """Return a stream for a client, with a heartbeat before each event."""
     relay = relay_stream(ask(client, stream=True), upstream)
     assert relay.feed(b"") == b""
     pieces: list[bytes] = []
@@ -147,7 +147,7 @@ def test_the_client_of_messages_reads_streams(stage: Stage, messages: anthropic.
 
 
 def said_in(message: anthropic.types.Message) -> list[Any]:
-    """Return the blocks that say something; others carry a signature only, as those of Gemini's calls."""
+    """Return the blocks with content. Other blocks have only a signature, such as those of Gemini's calls."""
     return [block for block in message.content if block.type != "thinking" or block.thinking]
 
 

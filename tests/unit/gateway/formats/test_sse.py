@@ -1,4 +1,4 @@
-"""Streams are cut into events whatever the line ends and wherever the chunks end; nothing is added, lost or changed."""
+"""Streams are split into events for any line ends and chunk boundaries. No byte is added, lost or changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINES = st.lists(st.sampled_from(["data: a", "data:b", "data: ", "event: x", ": 
 
 
 def split(pieces: list[bytes]) -> tuple[list[bytes], bytes]:
-    """Return the events of a stream in pieces, and what is left of it."""
+    """Return the events of a stream in pieces, and the rest of the stream."""
     splitter = Splitter()
     events = [event for piece in pieces for event in splitter.feed(piece)]
     return events, splitter.rest()

@@ -1,4 +1,4 @@
-"""Streams of every upstream reach clients of every other format whole: text, thoughts, calls, usage, the end."""
+"""Streams are converted completely to every other format: text, thoughts, calls, usage, the end."""
 
 from __future__ import annotations
 

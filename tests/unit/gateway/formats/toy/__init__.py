@@ -17,7 +17,7 @@ PROMPT = "talk"
 
 
 class ToyName(StrEnum):
-    """In place of a member of `Format`: an enum cannot get one from outside."""
+    """A stand-in for a member of `Format`, because an enum cannot be extended from outside."""
 
     TOY = "toy"
 
