@@ -13,16 +13,13 @@ import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
+from opencode_cloud.identity.id_tokens import claims_of
 from opencode_cloud.identity.models import VerifiedPerson
 from opencode_cloud.identity.service.methods import Method, MethodKind
 from opencode_cloud.kit.errors import Forbidden, Unavailable
-from opencode_cloud.kit.ids import base64url
 from opencode_cloud.kit.log import logger
 
 TIMEOUT_SECONDS = 8
-ALGORITHMS = ("RS256", "PS256", "ES256", "RS384", "ES384", "RS512", "ES512", "EdDSA")
-"""The accepted algorithms of ID tokens: all are signatures, by a key that only the issuer has."""
-LEEWAY_SECONDS = 60
 
 
 class Providers:
@@ -62,7 +59,7 @@ class Providers:
             metadata["token_endpoint"], code=code, code_verifier=verifier, timeout=TIMEOUT_SECONDS
         )
         keys = _json(requests.get(metadata["jwks_uri"], timeout=TIMEOUT_SECONDS))["keys"]
-        claims = _claims_of(token["id_token"], keys, metadata["issuer"], method.client_id, token.get("access_token"))
+        claims = claims_of(token["id_token"], keys, metadata["issuer"], method.client_id, token.get("access_token"))
         if claims.get("nonce") != nonce:
             raise ValueError("the ID token is for another sign-in")
         person: Mapping[str, Any] = claims
@@ -98,45 +95,6 @@ class Providers:
         if found.get("issuer", "").rstrip("/") != method.issuer.rstrip("/"):
             raise _unavailable(method, ValueError("the discovery document names another issuer"))
         return found
-
-
-def _claims_of(
-    id_token: str, keys: list[dict[str, Any]], issuer: str, client_id: str, access_token: str | None
-) -> dict[str, Any]:
-    """Return the claims of an ID token: signed by the issuer, for this client, in time (OpenID Connect Core 3.1.3.7).
-
-    Raises ``jwt.PyJWTError``; ValueError when no key fits, or the token is for another client or access token.
-    """
-    header = jwt.get_unverified_header(id_token)
-    key = _key_of(header, keys)
-    claims = jwt.decode(
-        id_token,
-        key,
-        algorithms=[header["alg"]],
-        issuer=issuer,
-        audience=client_id,
-        leeway=LEEWAY_SECONDS,
-        options={"require": ["exp", "iat", "iss", "aud", "sub"]},
-    )
-    several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
-    if claims.get("azp", None if several else client_id) != client_id:
-        raise ValueError("the ID token is for another client")
-    if access_token and "at_hash" in claims:
-        digest = key.Algorithm.compute_hash_digest(access_token.encode())
-        if claims["at_hash"] != base64url(digest[: len(digest) // 2]):
-            raise ValueError("the ID token belongs to another access token")
-    return claims
-
-
-def _key_of(header: Mapping[str, Any], keys: list[dict[str, Any]]) -> jwt.PyJWK:
-    algorithm = header["alg"]
-    # OpenID Connect Core 10.1: a token may leave its key's id out when the issuer has only one.
-    key_id = header.get("kid", keys[0].get("kid") if len(keys) == 1 else "")
-    for key in keys:
-        fits = key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
-        if algorithm in ALGORITHMS and fits and key.get("kid") == key_id:
-            return jwt.PyJWK(key, algorithm)
-    raise ValueError("no key of the issuer fits the ID token")
 
 
 def _session(method: Method, redirect_uri: str) -> Any:
