@@ -28,7 +28,7 @@ from benchmarks.pricing import calls_by_name, described_rounds
 from benchmarks.sandbox import deployed_environments
 from benchmarks.summary import milliseconds
 from opencode_cloud.composition.control_plane import ControlPlane, ControlPlaneSettings
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.identity.service.sessions import Issued, Origin, Sessions
@@ -96,14 +96,16 @@ def sign_in(sessions: Sessions, url: str) -> Somebody:
         now = utc_now()
         row = {"id": account, "email": email, "name": "", "created_at": now, "updated_at": now}
         unit.connection.execute(accounts.insert(), row)
-        unit.tell(Topic.ACCOUNT, account)
+        unit.emit(Topic.ACCOUNT, account)
     issued = _begin(sessions, url, account)
     headers = {"Authorization": f"Bearer {issued.access_token}"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         workspace = _made(http.post("/api/v1/workspaces", json={"name": "Benchmark"}))["id"]
         path = f"/api/v1/workspaces/{workspace}"
         key = _made(http.post(f"{path}/keys", json={"name": "benchmark", "scopes": ["inference", "admin"]}))["secret"]
-    actor = Actor(kind=ActorKind.ACCOUNT, credential=Credential.TOKEN, id=account, name=email, workspace_id=workspace)
+    actor = Actor(
+        kind=ActorKind.ACCOUNT, credential=CredentialKind.TOKEN, id=account, name=email, workspace_id=workspace
+    )
     plane.publisher.publish(actor, workspace, Versioned.CONFIGURATION, CONFIGURATION, 0)
     return Somebody(account, issued.access_token, issued.refresh_token, workspace, key)
 

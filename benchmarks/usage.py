@@ -20,14 +20,14 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, text
 
 from local.database import OWNER, LocalDatabase
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import SUMS, TOKENS
 from opencode_cloud.usage.models import Dimension, Interval, Selection
-from opencode_cloud.usage.service import Reading
+from opencode_cloud.usage.service import UsageReader
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
 
@@ -40,7 +40,7 @@ RUNS = 5
 GOAL_SECONDS = 2.0
 DASHBOARD = "dashboard: total, days, top models, members, keys"
 LEDGER = Actor(
-    kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", workspace_id=WORKSPACE, role=Role.OWNER
+    kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", workspace_id=WORKSPACE, role=Role.OWNER
 )
 
 TOLD_APART = "model, upstream, member_id, service_account_id, key_id, byok, outcome"
@@ -98,7 +98,7 @@ def fill(owner: Engine, events: int) -> None:
     sys.stderr.write("\n")
 
 
-def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
+def questions(reading: UsageReader) -> dict[str, Callable[[], Any]]:
     """Return what a dashboard asks, by name."""
     month = Selection(since=SINCE, until=UNTIL)
     # A past period that ends within a day: its last hours are read by the hour. A period that ends now is read by days.
@@ -138,7 +138,7 @@ def questions(reading: Reading) -> dict[str, Callable[[], Any]]:
 
 def measure(database: Database) -> dict[str, dict[str, float]]:
     """Return, by question, the seconds of the first run and the median of all."""
-    reading = Reading(Figures(database), EventArchive(database))
+    reading = UsageReader(Figures(database), EventArchive(database))
     found: dict[str, dict[str, float]] = {}
     for name, ask in questions(reading).items():
         taken: list[float] = []

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from local.stack import LocalStack
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 
@@ -82,13 +82,13 @@ def main() -> None:
 
 
 def _operator() -> Actor:
-    return Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR, name="demo", correlation_id="demo")
+    return Actor(kind=ActorKind.OPERATOR, credential=CredentialKind.OPERATOR, name="demo", correlation_id="demo")
 
 
 def _actor(account_id: AccountId, email: str, workspace_id: WorkspaceId | None = None) -> Actor:
     return Actor(
         kind=ActorKind.MEMBER if workspace_id else ActorKind.ACCOUNT,
-        credential=Credential.SESSION,
+        credential=CredentialKind.SESSION,
         id=account_id,
         name=email,
         account_id=account_id,

@@ -157,12 +157,10 @@ def upgrade() -> None:
     op.create_table(
         "projection_versions",
         sa.Column(
-            "stripe", sa.SmallInteger(), autoincrement=False, nullable=False, comment="of the projected row's key"
+            "shard", sa.SmallInteger(), autoincrement=False, nullable=False, comment="of the projected row's key"
         ),
-        sa.Column(
-            "version", sa.BigInteger(), nullable=False, comment="of the last projection of any row of the stripe"
-        ),
-        sa.PrimaryKeyConstraint("stripe", name=op.f("pk_projection_versions")),
+        sa.Column("version", sa.BigInteger(), nullable=False, comment="of the last projection of any row of the shard"),
+        sa.PrimaryKeyConstraint("shard", name=op.f("pk_projection_versions")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
         mysql_engine="InnoDB",

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from local.deployment import CREDENTIALS, REGION
 from local.stack import LocalStack
-from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.access.models import ProjectionKey, ProjectionKind
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.models import Versioned
@@ -61,11 +61,11 @@ class Office:
     def team(self) -> Team:
         team = self.planes.found()
         self.planes.projection.project_all(WorkspaceId(team.workspace))
-        self.planes.projection.project([Place(Kind.ACCOUNT, team.account)])
+        self.planes.projection.project([ProjectionKey(ProjectionKind.ACCOUNT, team.account)])
         return team
 
     def publish(self, team: Team, kind: Versioned, document: dict[str, Any]) -> None:
-        actor = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=team.member, name="ada@example.com")
+        actor = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=team.member, name="ada@example.com")
         read = self.publisher.present(kind, WorkspaceId(team.workspace)).version
         self.publisher.publish(actor, WorkspaceId(team.workspace), kind, document, read)
 
@@ -200,7 +200,7 @@ def test_a_client_would_not_start_with_what_we_refuse(office: Office, make_home:
     team, home = office.team(), make_home()
     wrong = {"share": "sometimes"}
     assert faults_of(wrong)
-    place = Place(Kind.CONFIGURATION, team.workspace)
+    place = ProjectionKey(ProjectionKind.CONFIGURATION, team.workspace)
     value = {"etag": "x", "config": wrong, "providers": {}}
     row = {"pk": place.row[0], "sk": place.row[1], "value": json.dumps(value)}
     item = {name: {"S": text} for name, text in row.items()} | {"version": {"N": "9999999999999999"}}

@@ -15,9 +15,17 @@ import msgspec
 import pytest
 from sqlalchemy import Table
 
-from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.budgets import (
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    Claim,
+    Counter,
+    KnownBudget,
+    Reservation,
+)
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
@@ -36,7 +44,7 @@ from opencode_cloud.schema.usage import (
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
 from opencode_cloud.schema.workspaces import workspaces
-from opencode_cloud.usage.models import Entry, Finding
+from opencode_cloud.usage.models import Drift, SettledEvent
 from opencode_cloud.usage.service import Ingest, Reconciliation, Retention, retention
 from opencode_cloud.usage.service.rollups import day_start
 from opencode_cloud.usage.store import purges
@@ -77,7 +85,7 @@ class Books:
 
     def take(self, *events: UsageEvent) -> None:
         """Ingest events into MySQL, as the stream does."""
-        self.ingest.take([Entry(event=each) for each in events])
+        self.ingest.take([SettledEvent(event=each) for each in events])
 
     def findings(self) -> list[tuple[str, str, bool]]:
         return [(row["kind"], row["subject"], row["repaired"]) for row in rows(self.database, reconciliations)]
@@ -195,10 +203,10 @@ class TestCounters:
 
     def counters(self, at: int) -> list[Counter]:
         units = [
-            (Scope.WORKSPACE, Unit.COST, Period.DAY),
-            (Scope.BALANCE, Unit.COST, Period.TOTAL),
-            (Scope.KEY, Unit.REQUESTS, Period.MINUTE),
-            (Scope.MEMBER, Unit.TOKENS, Period.HOUR),
+            (BudgetScope.WORKSPACE, BudgetUnit.COST, BudgetPeriod.DAY),
+            (BudgetScope.BALANCE, BudgetUnit.COST, BudgetPeriod.TOTAL),
+            (BudgetScope.KEY, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),
+            (BudgetScope.MEMBER, BudgetUnit.TOKENS, BudgetPeriod.HOUR),
         ]
         return [
             counter(
@@ -210,7 +218,7 @@ class TestCounters:
     def settle(self, books: Books, events: Sequence[UsageEvent]) -> None:
         async def settle_all() -> None:
             dynamodb = DynamoDB()
-            budgets = Budgets(books.tables.store(dynamodb))
+            budgets = Reservations(books.tables.store(dynamodb))
             for each in events:
                 claim = Claim(cost=each.cost, charged=each.charged, tokens=each.tokens.total)
                 held = Reservation(
@@ -225,7 +233,7 @@ class TestCounters:
 
         asyncio.run(settle_all())
         found = books.tables.rows(books.tables.usage)
-        books.ingest.take([Entry(event=from_row(row), counters=counters_of(row)) for row in found])
+        books.ingest.take([SettledEvent(event=from_row(row), counters=counters_of(row)) for row in found])
 
     @pytest.fixture(autouse=True)
     def _settled(self, books: Books) -> None:
@@ -236,8 +244,8 @@ class TestCounters:
         compared = {row["counter"]: row["reconciled_at"] is not None for row in rows(books.database, usage_counters)}
         assert sorted(compared.values()) == [False, True, True, True], "the balance never ends"
 
-    @pytest.mark.parametrize("scope", [Scope.WORKSPACE, Scope.BALANCE, Scope.KEY, Scope.MEMBER])
-    def test_a_counter_that_says_something_else_is_found_once(self, books: Books, scope: Scope) -> None:
+    @pytest.mark.parametrize("scope", [BudgetScope.WORKSPACE, BudgetScope.BALANCE, BudgetScope.KEY, BudgetScope.MEMBER])
+    def test_a_counter_that_says_something_else_is_found_once(self, books: Books, scope: BudgetScope) -> None:
         (key,) = [each.key for each in self.counters(AT // 1000) if each.budget.scope is scope]
         books.tables.emulator.client("dynamodb").update_item(
             TableName=books.tables.budgets,
@@ -247,7 +255,7 @@ class TestCounters:
         )
         assert books.reconciliation.run() == 1
         assert books.findings() == [("counter", key, False)]
-        assert books.reconciliation.run() == (1 if scope is Scope.BALANCE else 0)
+        assert books.reconciliation.run() == (1 if scope is BudgetScope.BALANCE else 0)
 
     def test_a_counter_that_is_gone_is_found(self, books: Books) -> None:
         key = self.counters(AT // 1000)[0].key
@@ -266,7 +274,7 @@ class TestCounters:
     def test_an_event_that_comes_later_is_compared_again(self, books: Books) -> None:
         books.reconciliation.run()
         stray = event(8, at=AT, cost=1)
-        books.ingest.take([Entry(event=stray, counters=(self.counters(AT // 1000)[0].key,))])
+        books.ingest.take([SettledEvent(event=stray, counters=(self.counters(AT // 1000)[0].key,))])
         assert books.reconciliation.check_counters() == 1
 
 
@@ -301,8 +309,8 @@ class TestRetention:
     def test_nothing_is_left_of_a_workspace_that_is_gone(self, books: Books) -> None:
         gone = event(1, workspace_id=OTHER, at=AT, metadata={"client": "opencode"})
         books.settle(gone)
-        books.ingest.take([Entry(event=gone, counters=("budget#x#total",)), Entry(event=calls[0])])
-        finding = Finding(workspace_id=OTHER, day=f"{BEFORE:%Y-%m-%d}", kind="days", expected={}, found={})
+        books.ingest.take([SettledEvent(event=gone, counters=("budget#x#total",)), SettledEvent(event=calls[0])])
+        finding = Drift(workspace_id=OTHER, day=f"{BEFORE:%Y-%m-%d}", kind="days", expected={}, found={})
         CheckStore(books.database).record(finding)
         self.purge(books)
         sums = (usage_hours, usage_days, usage_sessions, usage_counters)
@@ -318,7 +326,7 @@ class TestRetention:
         monkeypatch.setattr(purges, "AT_ONCE", 1)
         gone = [event(number, workspace_id=OTHER, at=AT, metadata={"client": "opencode"}) for number in range(2)]
         books.settle(*gone)
-        books.ingest.take([Entry(event=each, counters=(f"budget#{n}#total",)) for n, each in enumerate(gone)])
+        books.ingest.take([SettledEvent(event=each, counters=(f"budget#{n}#total",)) for n, each in enumerate(gone)])
         left: list[tuple[int, int]] = []
         for _ in range(2):
             self.purge(books)

@@ -25,7 +25,7 @@ from opencode_cloud.audit.routes import AuditRoutes
 from opencode_cloud.audit.service import AuditReading, AuditTrail, entry
 from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.http.api import api_app
@@ -38,7 +38,7 @@ WORKSPACE = "wrk_01K0000000000000000000000A"
 OTHER = "wrk_01K0000000000000000000000B"
 ADA = Actor(
     kind=ActorKind.MEMBER,
-    credential=Credential.SESSION,
+    credential=CredentialKind.SESSION,
     id="mem_01K0000000000000000000000A",
     name="ada@example.com",
     workspace_id=WorkspaceId(WORKSPACE),

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from local.stack import LocalStack
-from opencode_cloud.budgets.service import Budgets, counters_of
+from opencode_cloud.budgets.service import Reservations, counters_of
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetExhausted, Claim, Reservation
@@ -77,7 +77,7 @@ class Shop:
     async def _spend(self, cost: int) -> None:
         now, dynamodb = time.time(), DynamoDB()
         outputs = self.stack.outputs
-        budgets = Budgets(CounterStore(dynamodb, outputs["BudgetsTableName"], outputs["UsageTableName"]))
+        budgets = Reservations(CounterStore(dynamodb, outputs["BudgetsTableName"], outputs["UsageTableName"]))
         counters = counters_of(self.known(), None, None, None, int(now))
         claim = Claim(cost=cost, charged=cost, tokens=1)
         made = Reservation(id=CallId(new_id("call")), counters=counters, claim=claim, lease_until=int(now) + 900)

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.contracts.permissions import Permission, Role, Scope, allows
+from opencode_cloud.contracts.permissions import KeyScope, Permission, Role, allows
 from tests.integration.operations import Operation, example, operations
 from tests.integration.people import Person
 from tests.integration.publisher import new_session_id
@@ -42,7 +42,7 @@ class Actor:
     """False for a key, which is unknown outside its workspace."""
 
 
-def role_of(role: Role, scope: Scope | None = None) -> Callable[[Permission], bool]:
+def role_of(role: Role, scope: KeyScope | None = None) -> Callable[[Permission], bool]:
     return lambda permission: allows(role, None if scope is None else frozenset({scope}), permission)
 
 
@@ -71,7 +71,7 @@ def members(stack: Any, world: World) -> dict[str, Actor]:
         # Not the same person, because each one leaves at the end.
         person = people.joined(world.owner, workspace, role, f"{CANARY}-{role}-by-token@example.com")
         actors[f"{role} by token"] = Actor(people.with_key(access_token(stack, person)), role_of(role))
-    for scope in Scope:
+    for scope in KeyScope:
         key = world.owner.key(workspace, scopes=[scope])
         actors[f"owner's key for {scope}"] = Actor(people.with_key(key), role_of(Role.OWNER, scope), person=False)
         key = world.owner.key(workspace, scopes=[scope], service_account_id=world.ids["service_account"])
@@ -107,7 +107,7 @@ def strangers(stack: Any, world: World) -> dict[str, Actor]:
     elsewhere = stranger.found("Elsewhere")
     actors["owner of another workspace"] = Actor(stranger.http, None)
     actors["token of another workspace"] = Actor(people.with_key(access_token(stack, stranger)), None)
-    key = stranger.key(elsewhere, scopes=list(Scope))
+    key = stranger.key(elsewhere, scopes=list(KeyScope))
     actors["key of another workspace"] = Actor(people.with_key(key), None, person=False)
     removed = people.joined(world.owner, world.workspace, Role.ADMIN, f"{CANARY}-removed@example.com")
     remove(world, removed)
@@ -117,7 +117,7 @@ def strangers(stack: Any, world: World) -> dict[str, Actor]:
 
 def revoked_key(world: World) -> str:
     base = f"/api/v1/workspaces/{world.workspace}/keys"
-    made = must(world.owner.http.post(base, json={"name": "revoked", "scopes": list(Scope)}))
+    made = must(world.owner.http.post(base, json={"name": "revoked", "scopes": list(KeyScope)}))
     assert world.owner.http.delete(f"{base}/{made['id']}").status_code == 204
     return made["secret"]
 
@@ -130,7 +130,7 @@ def remove(world: World, person: Person) -> None:
 
 ACTORS = [
     *(f"{role}{by}" for role in Role for by in ("", " by token")),
-    *(f"{holder} key for {scope}" for scope in Scope for holder in ("owner's", "machine's")),
+    *(f"{holder} key for {scope}" for scope in KeyScope for holder in ("owner's", "machine's")),
     *("nobody", "ended session", "expired token", "token for others", "token of an ended session", "forged token"),
     *("revoked key", "made-up key"),
     *("owner of another workspace", "token of another workspace", "key of another workspace", "removed member"),

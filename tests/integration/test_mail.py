@@ -20,7 +20,7 @@ from opencode_cloud.mail.rendering import Rendered, Renderer
 from opencode_cloud.mail.service import Mailer, Sending
 from opencode_cloud.mail.service.sending import MOST_ATTEMPTS, pause_seconds, purge
 from opencode_cloud.mail.store import MailStore
-from opencode_cloud.outbox.service import Unit
+from opencode_cloud.outbox.service import UnitOfWork
 
 
 class Transport:
@@ -50,7 +50,7 @@ class Post:
         self, recipient: str = "eve@example.com", template: Template = Template.INVITATION, **options: Any
     ) -> str:
         with self.store.transaction() as connection:
-            unit = Unit(connection, TransactionId("txn_1"))
+            unit = UnitOfWork(connection, TransactionId("txn_1"))
             mail_id = self.mailer.queue(unit, template, recipient, SAMPLES[template], **options)
             assert unit.messages == [("mail", mail_id, None)]
             return mail_id

@@ -5,7 +5,15 @@ from typing import Any
 
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
-from opencode_cloud.contracts.budgets import Claim, Counter, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.budgets import (
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    Claim,
+    Counter,
+    KnownBudget,
+    Reservation,
+)
 from opencode_cloud.contracts.ids import AccountId, BudgetId, CallId, KeyId, MemberId, WorkspaceId
 from opencode_cloud.contracts.usage import Tokens, UsageEvent
 from opencode_cloud.kit.ids import new_id
@@ -14,7 +22,13 @@ NOON = 1_790_251_200
 """2026-09-24T12:00:00Z, in seconds."""
 
 
-def budget(scope: Scope, limit: int, unit: Unit = Unit.COST, period: Period = Period.MONTH, **more: Any) -> KnownBudget:
+def budget(
+    scope: BudgetScope,
+    limit: int,
+    unit: BudgetUnit = BudgetUnit.COST,
+    period: BudgetPeriod = BudgetPeriod.MONTH,
+    **more: Any,
+) -> KnownBudget:
     return KnownBudget(id=BudgetId(new_id("bud")), scope=scope, unit=unit, period=period, limit=limit, **more)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.models.crossings import Crossing
-from opencode_cloud.budgets.service import Alerting, Budgets, Sweep
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
+from opencode_cloud.budgets.service import LeaseReaper, Reservations, ThresholdDetector
 from opencode_cloud.budgets.stream import BudgetsKeeper
-from opencode_cloud.contracts.budgets import BudgetExhausted, Period, Scope
+from opencode_cloud.contracts.budgets import BudgetExhausted, BudgetPeriod, BudgetScope
 from opencode_cloud.kit.dynamodb import DynamoDB
 from tests.emulator.budgets.calls import Caller, budget
 from tests.emulator.budgets.conftest import Tables
@@ -22,13 +22,13 @@ class Queue:
     """A queue that records messages. A `broken` one accepts none."""
 
     def __init__(self) -> None:
-        self.sent: list[Crossing] = []
+        self.sent: list[ThresholdReached] = []
         self.broken = False
 
-    def send(self, crossings: Sequence[Crossing]) -> None:
+    def send(self, events: Sequence[ThresholdReached]) -> None:
         if self.broken:
             raise ConnectionError("no queue")
-        self.sent += crossings
+        self.sent += events
 
     @property
     def told(self) -> list[int]:
@@ -40,9 +40,11 @@ class House:
 
     def __init__(self, tables: Tables) -> None:
         store = tables.store(DynamoDB())
-        self.tables, self.queue, self.budgets = tables, Queue(), Budgets(store)
-        self.keeper = BudgetsKeeper(Sweep(store), Alerting(store, self.queue))
-        self.caller = Caller(member=(budget(Scope.MEMBER, LIMIT, name="intern@example.com"),), at=int(time.time()))
+        self.tables, self.queue, self.budgets = tables, Queue(), Reservations(store)
+        self.keeper = BudgetsKeeper(LeaseReaper(store), ThresholdDetector(store, self.queue))
+        self.caller = Caller(
+            member=(budget(BudgetScope.MEMBER, LIMIT, name="intern@example.com"),), at=int(time.time())
+        )
 
     def spend(self, cost: int) -> None:
         reservation = self.caller.reservation(cost)
@@ -98,7 +100,7 @@ def test_the_first_refusal_in_a_window_is_told_within_the_minute_and_once(house:
 
 
 def test_a_balance_that_is_raised_is_used_up_again_before_people_are_told_again(house: House) -> None:
-    balance = budget(Scope.BALANCE, LIMIT, period=Period.TOTAL)
+    balance = budget(BudgetScope.BALANCE, LIMIT, period=BudgetPeriod.TOTAL)
     house.caller = Caller(workspace=(balance,), at=int(time.time()))
     house.spend(LIMIT)
     with pytest.raises(BudgetExhausted):

@@ -8,9 +8,16 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.service import Budgets, Sweep, calls
+from opencode_cloud.budgets.service import LeaseReaper, Reservations, reservations
 from opencode_cloud.budgets.store import CounterStore
-from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted, Period, RateLimited, Scope, Unit
+from opencode_cloud.contracts.budgets import (
+    BudgetBusy,
+    BudgetExhausted,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    RateLimited,
+)
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import counters_of, from_row
@@ -22,8 +29,8 @@ from tests.emulator.budgets.conftest import Tables
 class Bench:
     tables: Tables
     store: CounterStore
-    budgets: Budgets
-    sweep: Sweep
+    budgets: Reservations
+    sweep: LeaseReaper
 
     async def reserve(self, caller: Caller, cost: int, **more: int) -> None:
         reservation = caller.reservation(cost, **more)
@@ -47,7 +54,7 @@ class Bench:
 async def bench(tables: Tables) -> AsyncIterator[Bench]:
     dynamodb = DynamoDB()
     store = tables.store(dynamodb)
-    yield Bench(tables, store, Budgets(store), Sweep(store))
+    yield Bench(tables, store, Reservations(store), LeaseReaper(store))
     await dynamodb.close()
 
 
@@ -55,7 +62,7 @@ async def bench(tables: Tables) -> AsyncIterator[Bench]:
 
 
 async def test_what_was_not_used_of_a_reservation_is_given_back(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     reservation = caller.reservation(DOLLAR // 2)
 
     await bench.budgets.reserve(reservation, caller.facts(reservation))
@@ -69,14 +76,14 @@ async def test_what_was_not_used_of_a_reservation_is_given_back(bench: Bench) ->
 
 
 async def test_the_event_names_the_counters_that_the_call_was_settled_on(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),), key=(budget(Scope.KEY, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),), key=(budget(BudgetScope.KEY, DOLLAR),))
     await bench.spend(caller, 5)
     [row] = bench.tables.rows(bench.tables.usage)
     assert set(counters_of(row)) == set(bench.tables.counters())
 
 
 async def test_settling_again_changes_nothing(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     reservation = caller.reservation(1000)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
     event = caller.used(reservation, 700)
@@ -89,7 +96,10 @@ async def test_settling_again_changes_nothing(bench: Bench) -> None:
 
 
 async def test_a_call_that_is_taken_back_leaves_neither_money_nor_requests_nor_an_event(bench: Bench) -> None:
-    limits = (budget(Scope.WORKSPACE, DOLLAR), budget(Scope.WORKSPACE, 5, Unit.REQUESTS, Period.MINUTE))
+    limits = (
+        budget(BudgetScope.WORKSPACE, DOLLAR),
+        budget(BudgetScope.WORKSPACE, 5, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),
+    )
     caller = Caller(workspace=limits)
     reservation = caller.reservation(1000)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
@@ -103,7 +113,7 @@ async def test_a_call_that_is_taken_back_leaves_neither_money_nor_requests_nor_a
 
 
 async def test_a_client_that_leaves_while_its_call_is_reserved_holds_nothing_back(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     for turns in range(12):
         reservation = caller.reservation(1000)
         call = asyncio.create_task(bench.budgets.reserve(reservation, caller.facts(reservation)))
@@ -129,7 +139,7 @@ async def test_a_call_without_budgets_leaves_a_trace_while_it_runs_and_an_event_
 
 
 async def test_a_call_cannot_be_reserved_twice(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     reservation = caller.reservation(1000)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
     with pytest.raises(ValueError, match="has a reservation already"):
@@ -141,9 +151,9 @@ async def test_a_call_cannot_be_reserved_twice(bench: Bench) -> None:
 
 
 async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    interns = budget(Scope.MEMBER, 20 * DOLLAR, subject="mem_1", name="intern@example.com")
+    interns = budget(BudgetScope.MEMBER, 20 * DOLLAR, subject="mem_1", name="intern@example.com")
     caller = Caller(member=(interns,))
-    monkeypatch.setattr(calls, "now_seconds", lambda: caller.at)
+    monkeypatch.setattr(reservations, "now_seconds", lambda: caller.at)
     await bench.spend(caller, 20 * DOLLAR)
 
     with pytest.raises(BudgetExhausted) as refused:
@@ -173,7 +183,7 @@ async def test_a_used_up_budget_says_whose_it_is_and_until_when(bench: Bench, mo
 
 
 async def test_room_that_others_hold_back_is_busy_not_exhausted(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),), at=int(time.time()))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),), at=int(time.time()))
     await bench.reserve(caller, DOLLAR // 2 + 1)
 
     with pytest.raises(BudgetBusy) as refused:
@@ -185,9 +195,9 @@ async def test_room_that_others_hold_back_is_busy_not_exhausted(bench: Bench) ->
     assert refused.value.details["reserved"] == DOLLAR // 2 + 1
 
 
-@pytest.mark.parametrize("unit", [Unit.REQUESTS, Unit.TOKENS])
-async def test_a_rate_limit_says_when_the_minute_ends(bench: Bench, unit: Unit) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 3, unit, Period.MINUTE),), at=int(time.time()))
+@pytest.mark.parametrize("unit", [BudgetUnit.REQUESTS, BudgetUnit.TOKENS])
+async def test_a_rate_limit_says_when_the_minute_ends(bench: Bench, unit: BudgetUnit) -> None:
+    caller = Caller(key=(budget(BudgetScope.KEY, 3, unit, BudgetPeriod.MINUTE),), at=int(time.time()))
     for _ in range(3):
         await bench.spend(caller, 1, tokens=1)
     with pytest.raises(RateLimited) as refused:
@@ -198,7 +208,7 @@ async def test_a_rate_limit_says_when_the_minute_ends(bench: Bench, unit: Unit) 
 
 
 async def test_a_limit_of_zero_is_zero(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 0),))
+    caller = Caller(key=(budget(BudgetScope.KEY, 0),))
     with pytest.raises(BudgetExhausted) as refused:
         await bench.reserve(caller, 1)
     assert refused.value.details["limit"] == 0
@@ -206,7 +216,7 @@ async def test_a_limit_of_zero_is_zero(bench: Bench) -> None:
 
 
 async def test_a_call_that_no_window_can_hold_is_told_so_without_a_time_to_wait(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 1000, Unit.TOKENS, Period.MINUTE),), at=int(time.time()))
+    caller = Caller(key=(budget(BudgetScope.KEY, 1000, BudgetUnit.TOKENS, BudgetPeriod.MINUTE),), at=int(time.time()))
     await bench.spend(caller, 1, tokens=10)
     with pytest.raises(BudgetExhausted) as refused:
         await bench.reserve(caller, 1, tokens=1001)
@@ -216,7 +226,9 @@ async def test_a_call_that_no_window_can_hold_is_told_so_without_a_time_to_wait(
 
 
 async def test_a_refused_call_holds_nothing_back_on_the_budgets_that_had_room(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),), key=(budget(Scope.KEY, 10),), at=int(time.time()))
+    caller = Caller(
+        workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),), key=(budget(BudgetScope.KEY, 10),), at=int(time.time())
+    )
     await bench.spend(caller, 10)
     before = bench.tables.counters()
     with pytest.raises(BudgetExhausted):
@@ -226,7 +238,7 @@ async def test_a_refused_call_holds_nothing_back_on_the_budgets_that_had_room(be
 
 
 async def test_of_several_used_up_budgets_the_answer_names_the_one_that_lasts_longest(bench: Bench) -> None:
-    day, month = budget(Scope.WORKSPACE, 10, period=Period.DAY), budget(Scope.KEY, 10)
+    day, month = budget(BudgetScope.WORKSPACE, 10, period=BudgetPeriod.DAY), budget(BudgetScope.KEY, 10)
     caller = Caller(workspace=(day,), key=(month,), at=int(time.time()))
     await bench.spend(caller, 10)
     with pytest.raises(BudgetExhausted) as refused:
@@ -235,7 +247,7 @@ async def test_of_several_used_up_budgets_the_answer_names_the_one_that_lasts_lo
 
 
 async def test_no_refusal_uses_words_by_which_the_client_sends_a_call_again(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 10),), at=int(time.time()))
+    caller = Caller(key=(budget(BudgetScope.KEY, 10),), at=int(time.time()))
     await bench.spend(caller, 10)
     with pytest.raises(BudgetExhausted) as refused:
         await bench.reserve(caller, 1)
@@ -247,8 +259,8 @@ async def test_no_refusal_uses_words_by_which_the_client_sends_a_call_again(benc
 
 
 async def test_the_workspaces_own_credential_needs_no_balance_and_counts_on_budgets(bench: Bench) -> None:
-    balance = budget(Scope.BALANCE, 10, period=Period.TOTAL)
-    spending = budget(Scope.WORKSPACE, DOLLAR)
+    balance = budget(BudgetScope.BALANCE, 10, period=BudgetPeriod.TOTAL)
+    spending = budget(BudgetScope.WORKSPACE, DOLLAR)
     caller = Caller(workspace=(balance, spending))
     await bench.spend(caller, 10)
     await bench.spend(caller, 500, charged=0)
@@ -257,7 +269,7 @@ async def test_the_workspaces_own_credential_needs_no_balance_and_counts_on_budg
 
 
 async def test_two_members_have_a_default_budget_each(bench: Bench) -> None:
-    default = budget(Scope.EACH_MEMBER, 10)
+    default = budget(BudgetScope.EACH_MEMBER, 10)
     first = Caller(workspace=(default,), at=int(time.time()))
     second = Caller(workspace=(default,), at=int(time.time()))
     await bench.spend(first, 10)
@@ -267,7 +279,7 @@ async def test_two_members_have_a_default_budget_each(bench: Bench) -> None:
 
 
 async def test_workspaces_share_nothing(bench: Bench) -> None:
-    one, other = (Caller(workspace=(budget(Scope.WORKSPACE, 10),)) for _ in range(2))
+    one, other = (Caller(workspace=(budget(BudgetScope.WORKSPACE, 10),)) for _ in range(2))
     await bench.spend(one, 10)
     await bench.spend(other, 10)
     assert [row["spent"] for row in bench.tables.counters().values()] == [10, 10]
@@ -277,7 +289,7 @@ async def test_workspaces_share_nothing(bench: Bench) -> None:
 
 
 async def test_a_new_window_begins_with_nothing_spent(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 10, period=Period.DAY),), at=NOON)
+    caller = Caller(key=(budget(BudgetScope.KEY, 10, period=BudgetPeriod.DAY),), at=NOON)
     await bench.spend(caller, 10)
     caller.at += 12 * 3600
     await bench.spend(caller, 10)
@@ -285,7 +297,7 @@ async def test_a_new_window_begins_with_nothing_spent(bench: Bench) -> None:
 
 
 async def test_a_call_is_settled_in_the_window_that_it_was_reserved_in(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 10, period=Period.MINUTE),), at=NOON)
+    caller = Caller(key=(budget(BudgetScope.KEY, 10, period=BudgetPeriod.MINUTE),), at=NOON)
     reservation = caller.reservation(10)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
     caller.at += 60
@@ -294,7 +306,7 @@ async def test_a_call_is_settled_in_the_window_that_it_was_reserved_in(bench: Be
 
 
 async def test_a_raised_limit_holds_at_once(bench: Bench) -> None:
-    low = budget(Scope.WORKSPACE, 10)
+    low = budget(BudgetScope.WORKSPACE, 10)
     caller = Caller(workspace=(low,), at=int(time.time()))
     await bench.spend(caller, 10)
     raised = type(low)(**{**{name: getattr(low, name) for name in low.__struct_fields__}, "limit": 20})
@@ -307,7 +319,7 @@ async def test_a_raised_limit_holds_at_once(bench: Bench) -> None:
 
 
 async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
 
@@ -321,21 +333,24 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
 
 
 async def test_a_call_under_way_is_not_swept(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.WORKSPACE, DOLLAR),))
+    caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     await bench.reserve(caller, 1000)
     assert await bench.sweep.run(int(time.time())) == 0
     assert bench.only_counter()["reserved"] == 1000
 
 
 async def test_a_lost_request_was_still_a_request(bench: Bench) -> None:
-    caller = Caller(key=(budget(Scope.KEY, 5, Unit.REQUESTS, Period.MINUTE),))
+    caller = Caller(key=(budget(BudgetScope.KEY, 5, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),))
     await bench.reserve(caller, 1000, lease=-1)
     await bench.sweep.run(int(time.time()))
     assert bench.only_counter()["spent"] == 1
 
 
 async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench: Bench) -> None:
-    limits = (budget(Scope.WORKSPACE, DOLLAR), budget(Scope.WORKSPACE, 5, Unit.REQUESTS, Period.MINUTE))
+    limits = (
+        budget(BudgetScope.WORKSPACE, DOLLAR),
+        budget(BudgetScope.WORKSPACE, 5, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),
+    )
     caller = Caller(workspace=limits)
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
@@ -355,7 +370,7 @@ async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench
 
 
 async def test_a_late_settlement_leaves_a_limit_that_was_raised_meanwhile(bench: Bench) -> None:
-    low = budget(Scope.WORKSPACE, 1000)
+    low = budget(BudgetScope.WORKSPACE, 1000)
     caller = Caller(workspace=(low,))
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
@@ -368,7 +383,9 @@ async def test_a_late_settlement_leaves_a_limit_that_was_raised_meanwhile(bench:
 
 
 async def test_an_event_names_no_counter_that_the_call_did_not_touch(bench: Bench) -> None:
-    caller = Caller(workspace=(budget(Scope.BALANCE, 10, period=Period.TOTAL), budget(Scope.WORKSPACE, DOLLAR)))
+    caller = Caller(
+        workspace=(budget(BudgetScope.BALANCE, 10, period=BudgetPeriod.TOTAL), budget(BudgetScope.WORKSPACE, DOLLAR))
+    )
     await bench.spend(caller, 500, charged=0)
     [row] = bench.tables.rows(bench.tables.usage)
     assert list(counters_of(row)) == list(bench.tables.counters())

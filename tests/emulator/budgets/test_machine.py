@@ -16,8 +16,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from opencode_cloud.budgets.service import Budgets, Sweep
-from opencode_cloud.contracts.budgets import Counter, Period, Reservation, Scope, Unit
+from opencode_cloud.budgets.service import LeaseReaper, Reservations
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, Reservation
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import DynamoDB
@@ -71,14 +71,14 @@ class Ledger:
     def use(self, call: Reservation, event: UsageEvent) -> None:
         for counter in call.counters:
             if not _exact(counter):
-                amounts = {Unit.COST: event.cost, Unit.TOKENS: event.tokens.total}
-                balance = counter.budget.scope is Scope.BALANCE
+                amounts = {BudgetUnit.COST: event.cost, BudgetUnit.TOKENS: event.tokens.total}
+                balance = counter.budget.scope is BudgetScope.BALANCE
                 self.spent[counter.key] += event.charged if balance else amounts[counter.budget.unit]
         self.cost += event.cost
 
 
 def _exact(counter: Counter) -> bool:
-    return counter.budget.unit is Unit.REQUESTS
+    return counter.budget.unit is BudgetUnit.REQUESTS
 
 
 class Calls(RuleBasedStateMachine):
@@ -91,15 +91,15 @@ class Calls(RuleBasedStateMachine):
         self.tables: Tables = create_tables(self.emulator)
         self.loop, self.dynamodb = asyncio.Runner(), DynamoDB()
         self.store = self.tables.store(self.dynamodb)
-        self.budgets, self.sweeper = Budgets(self.store), Sweep(self.store)
+        self.budgets, self.sweeper = Reservations(self.store), LeaseReaper(self.store)
         shared = (
-            budget(Scope.WORKSPACE, 40 + limits[0], period=Period.HOUR),
-            budget(Scope.WORKSPACE, 3 + limits[1] % 10, Unit.REQUESTS, Period.MINUTE),
-            budget(Scope.BALANCE, 60 + limits[2], period=Period.TOTAL),
-            budget(Scope.EACH_MEMBER, limits[3], period=Period.DAY),
+            budget(BudgetScope.WORKSPACE, 40 + limits[0], period=BudgetPeriod.HOUR),
+            budget(BudgetScope.WORKSPACE, 3 + limits[1] % 10, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),
+            budget(BudgetScope.BALANCE, 60 + limits[2], period=BudgetPeriod.TOTAL),
+            budget(BudgetScope.EACH_MEMBER, limits[3], period=BudgetPeriod.DAY),
         )
-        first = Caller(shared, key=(budget(Scope.KEY, limits[4], Unit.TOKENS, Period.MINUTE),))
-        second = Caller(member=(budget(Scope.MEMBER, limits[5], period=Period.DAY),) if own else ())
+        first = Caller(shared, key=(budget(BudgetScope.KEY, limits[4], BudgetUnit.TOKENS, BudgetPeriod.MINUTE),))
+        second = Caller(member=(budget(BudgetScope.MEMBER, limits[5], period=BudgetPeriod.DAY),) if own else ())
         second.workspace = first.workspace
         self.callers, self.now, self.ledger = (first, second), NOON, Ledger()
         self.open: list[Call] = []

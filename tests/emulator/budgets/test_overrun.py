@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.budgets.service import Budgets, Sweep
-from opencode_cloud.contracts.budgets import Scope
+from opencode_cloud.budgets.service import LeaseReaper, Reservations
+from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import from_row
@@ -28,9 +28,9 @@ PATHS = os.pathsep.join(str(ROOT / each) for each in (".", "layers/core"))
 
 async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_dollar(tables: Tables) -> None:
     caller = Caller(
-        workspace=(budget(Scope.WORKSPACE, DOLLAR),),
-        member=(budget(Scope.MEMBER, DOLLAR),),
-        key=(budget(Scope.KEY, DOLLAR),),
+        workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),),
+        member=(budget(BudgetScope.MEMBER, DOLLAR),),
+        key=(budget(BudgetScope.KEY, DOLLAR),),
         at=int(time.time()),
     )
     processes = [await _start(tables, caller, seed) for seed in range(PROCESSES)]
@@ -58,7 +58,7 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
 
     # Reservations of killed processes are released when their leases end. The events contain the whole usage.
     dynamodb = DynamoDB()
-    lost = await Sweep(tables.store(dynamodb)).run(int(time.time()) + 60)
+    lost = await LeaseReaper(tables.store(dynamodb)).run(int(time.time()) + 60)
     events = [from_row(row) for row in tables.rows(tables.usage)]
     assert tables.reservations() == []
     assert lost > 0
@@ -72,7 +72,7 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
     # All of the remaining budget can be used.
     left = DOLLAR - sum(event.cost for event in events)
     reservation = caller.reservation(left)
-    await Budgets(tables.store(dynamodb)).reserve(reservation, caller.facts(reservation))
+    await Reservations(tables.store(dynamodb)).reserve(reservation, caller.facts(reservation))
     await dynamodb.close()
 
 

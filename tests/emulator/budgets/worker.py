@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted
@@ -24,7 +24,7 @@ def say(what: str, **more: Any) -> None:
     sys.stdout.flush()
 
 
-async def call(budgets: Budgets, caller: Caller, claim: int, chance: random.Random) -> None:
+async def call(budgets: Reservations, caller: Caller, claim: int, chance: random.Random) -> None:
     reservation = caller.reservation(claim, lease=20)
     try:
         await budgets.reserve(reservation, caller.facts(reservation))
@@ -44,7 +44,7 @@ counters.RESERVE = counters.SETTLE
 
 async def work(asked: dict[str, Any]) -> None:
     dynamodb = DynamoDB()
-    budgets = Budgets(CounterStore(dynamodb, asked["budgets"], asked["usage"]))
+    budgets = Reservations(CounterStore(dynamodb, asked["budgets"], asked["usage"]))
     caller = Caller(at=asked["at"])
     caller.workspace = msgspec.convert(asked["workspace"], KnownWorkspace)
     caller.member = msgspec.convert(asked["member"], KnownMember)

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.access.credentials import hash_of_key
-from opencode_cloud.access.models import Known, Place
+from opencode_cloud.access.models import Known, ProjectionKey
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store.projection import ProjectionStore
-from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.access.store.projection_source import ProjectionSource
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
@@ -49,7 +49,7 @@ class Planes:
         self.database = database
         self.table = table
         self.queue_url = queue_url
-        self.truth = Truth(Compiler(DocumentStore(database)))
+        self.truth = ProjectionSource(Compiler(DocumentStore(database)))
         self.projection = Projection(ProjectionStore(database, table), self.truth)
         self.outbox = self.outbox_with(self.projection.relay)
 
@@ -79,10 +79,10 @@ class Planes:
         row |= {"hash": team.digest, "prefix": "oc_sk_aaaa", "suffix": "zzzz", "scopes": ["inference"]}
         connection.execute(keys.insert(), {**row, "created_by": "ada", "created_at": utc_now()})
 
-    def account_message(self, team: Team) -> Message:
-        return Message(0, Topic.ACCOUNT, team.account, None, relayed=False)
+    def account_message(self, team: Team) -> OutboxMessage:
+        return OutboxMessage(0, Topic.ACCOUNT, team.account, None, relayed=False)
 
-    def projected(self, place: Place) -> bytes | None:
+    def projected(self, place: ProjectionKey) -> bytes | None:
         """Return the value that the hot planes read."""
         pk, sk = place.row
         row: Any = aws.dynamodb().get_item(
@@ -91,7 +91,7 @@ class Planes:
         item = row.get("Item", {})
         return item["value"]["S"].encode() if "value" in item else None
 
-    def true(self, place: Place) -> bytes | None:
+    def true(self, place: ProjectionKey) -> bytes | None:
         """Return the value that they should read."""
         with self.database.transaction() as connection:
             known: Known | None = self.truth.at(connection, place)

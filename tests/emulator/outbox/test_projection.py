@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Table, delete, update
 
-from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.models import Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Connection
@@ -28,22 +28,22 @@ from opencode_cloud.schema.keys import keys, provider_credentials
 from opencode_cloud.schema.workspaces import members, service_accounts, workspaces
 from tests.emulator.outbox.planes import Planes, Team
 
-Write = tuple[Place, Known | None, int]
+Write = tuple[ProjectionKey, Known | None, int]
 
 
-def places_of(team: Team) -> list[Place]:
+def places_of(team: Team) -> list[ProjectionKey]:
     return [
-        Place(Kind.ACCOUNT, team.account),
-        Place(Kind.WORKSPACE, team.workspace),
-        Place(Kind.CONFIGURATION, team.workspace),
-        Place(Kind.MEMBER, team.member, WorkspaceId(team.workspace), AccountId(team.account)),
-        Place(Kind.SERVICE_ACCOUNT, team.service_account, WorkspaceId(team.workspace)),
-        Place(Kind.KEY, team.digest.hex()),
-        Place(Kind.CREDENTIALS, team.workspace),
+        ProjectionKey(ProjectionKind.ACCOUNT, team.account),
+        ProjectionKey(ProjectionKind.WORKSPACE, team.workspace),
+        ProjectionKey(ProjectionKind.CONFIGURATION, team.workspace),
+        ProjectionKey(ProjectionKind.MEMBER, team.member, WorkspaceId(team.workspace), AccountId(team.account)),
+        ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, team.service_account, WorkspaceId(team.workspace)),
+        ProjectionKey(ProjectionKind.KEY, team.digest.hex()),
+        ProjectionKey(ProjectionKind.CREDENTIALS, team.workspace),
     ]
 
 
-def message_of(team: Team, topic: Topic) -> Message:
+def message_of(team: Team, topic: Topic) -> OutboxMessage:
     subjects: dict[Topic, tuple[str, Any]] = {
         Topic.ACCOUNT: (team.account, None),
         Topic.WORKSPACE: (team.workspace, None),
@@ -56,7 +56,7 @@ def message_of(team: Team, topic: Topic) -> Message:
         Topic.KEY: (team.key, {"hash": team.digest.hex()}),
     }
     subject, payload = subjects[topic]
-    return Message(0, topic, subject, payload, relayed=False)
+    return OutboxMessage(0, topic, subject, payload, relayed=False)
 
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -117,7 +117,7 @@ class Interleaving(RuleBasedStateMachine):
         self.team = self.planes.found()
         self.stack = ExitStack()
         self.open: dict[str, Any] = {}
-        self.told: list[Message] = []
+        self.told: list[OutboxMessage] = []
         self.owed = set(PROJECTED)
         """Topics without a finished relay that began after the last commit."""
         self.read: list[tuple[set[Topic], list[Write]]] = []
@@ -204,7 +204,7 @@ def test_many_who_change_and_relay_at_once_leave_the_truth(planes: Planes) -> No
             with planes.outbox.unit() as unit:
                 planes_lock(unit.connection, team)
                 change(unit.connection, planes, team, topic, chance.randrange(6))
-                unit.tell(topic, message.subject, message.payload)
+                unit.emit(topic, message.subject, message.payload)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
@@ -220,7 +220,7 @@ def planes_lock(connection: Connection, team: Team) -> None:
 
 def test_what_is_absent_becomes_a_tombstone_that_nobody_can_write_over(planes: Planes) -> None:
     team = planes.found()
-    place = Place(Kind.KEY, team.digest.hex())
+    place = ProjectionKey(ProjectionKind.KEY, team.digest.hex())
     old = planes.projection._read([place])
     planes.projection.project([place])
     assert planes.projected(place) is not None
@@ -267,8 +267,8 @@ def test_a_new_name_of_a_workspace_reaches_its_members(planes: Planes) -> None:
 def test_everything_is_projected_anew_or_one_workspace_only(planes: Planes) -> None:
     first, second = planes.found(), planes.found()
     assert planes.projection.project_all(WorkspaceId(first.workspace)) == 6
-    assert planes.projected(Place(Kind.WORKSPACE, first.workspace)) is not None
-    assert planes.projected(Place(Kind.WORKSPACE, second.workspace)) is None
+    assert planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, first.workspace)) is not None
+    assert planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, second.workspace)) is None
     assert planes.projection.project_all() == 14
     for team in (first, second):
         for place in places_of(team):
@@ -277,7 +277,7 @@ def test_everything_is_projected_anew_or_one_workspace_only(planes: Planes) -> N
 
 def test_versions_grow_with_the_clock_so_a_restored_database_is_believed(planes: Planes) -> None:
     team = planes.found()
-    place = Place(Kind.WORKSPACE, team.workspace)
+    place = ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)
     planes.projection.project([place])
     with planes.database.transaction() as connection:
         connection.execute(update(projection_versions).values(version=1))

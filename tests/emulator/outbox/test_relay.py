@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.access.models import ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.ids import TransactionId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.outbox import service
 from opencode_cloud.outbox.deliveries import RelayQueue
@@ -23,20 +23,20 @@ class Killed(BaseException):
     """It stands for a signal, so no error handler may catch it."""
 
 
-def die(_messages: Sequence[Message]) -> None:
+def die(_messages: Sequence[OutboxMessage]) -> None:
     raise Killed
 
 
 def rename(planes: Planes, workspace: str, name: str, relay: service.Relay) -> None:
     with planes.outbox_with(relay).unit() as unit:
         unit.connection.execute(update(workspaces).where(workspaces.c.id == workspace).values(name=name))
-        unit.tell(Topic.WORKSPACE, workspace)
+        unit.emit(Topic.WORKSPACE, workspace)
 
 
 def test_a_unit_is_relayed_as_soon_as_it_is_committed(planes: Planes) -> None:
     team = planes.found()
     rename(planes, team.workspace, "Ajax", planes.projection.relay)
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
     assert planes.deliver() == 1
 
 
@@ -44,19 +44,19 @@ def test_who_dies_after_the_commit_leaves_a_wake_up(planes: Planes) -> None:
     team = planes.found()
     with pytest.raises(Killed):
         rename(planes, team.workspace, "Ajax", die)
-    assert planes.projected(Place(Kind.WORKSPACE, team.workspace)) is None
+    assert planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) is None
     assert planes.deliver() == 1
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
 
 
 def test_a_relay_that_fails_is_left_to_the_queue_and_the_caller_does_not_notice(planes: Planes) -> None:
-    def fail(_messages: Sequence[Message]) -> None:
+    def fail(_messages: Sequence[OutboxMessage]) -> None:
         raise ConnectionError("no DynamoDB")
 
     team = planes.found()
     rename(planes, team.workspace, "Ajax", fail)
     assert planes.deliver() == 1
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
 
 
 def test_a_wake_up_before_the_commit_comes_again_until_it_is_committed(planes: Planes) -> None:
@@ -68,11 +68,11 @@ def test_a_wake_up_before_the_commit_comes_again_until_it_is_committed(planes: P
     store.add(connection, TransactionId("txn_slow"), [(Topic.WORKSPACE, team.workspace, None)])
     store.wake(WakeUp(TransactionId("txn_slow"), now_seconds()))
     assert [planes.deliver(), planes.deliver()] == [1, 1]
-    assert planes.projected(Place(Kind.WORKSPACE, team.workspace)) is None
+    assert planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) is None
     transaction.commit()
     connection.close()
     assert planes.deliver() == 1
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
     assert planes.deliver() == 0
 
 
@@ -89,7 +89,7 @@ def test_a_unit_that_raises_changes_nothing_and_sends_nothing(planes: Planes) ->
     def change_and_raise() -> None:
         with planes.outbox.unit() as unit:
             unit.connection.execute(update(workspaces).where(workspaces.c.id == team.workspace).values(name="Ajax"))
-            unit.tell(Topic.WORKSPACE, team.workspace)
+            unit.emit(Topic.WORKSPACE, team.workspace)
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -109,7 +109,7 @@ def test_what_everybody_left_behind_is_relayed_with_the_next_wake_up(planes: Pla
     other = planes.found()
     rename(planes, other.workspace, "Other", planes.projection.relay)
     planes.deliver()
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
 
 
 def test_relayed_messages_are_deleted_after_a_week_and_others_never(planes: Planes) -> None:
@@ -132,7 +132,7 @@ def test_a_batch_loses_nothing_to_a_message_that_cannot_be_read(planes: Planes) 
     records = [{"messageId": "bad", "body": "{"}, *planes.received()]
     answer = RelayQueue(planes.outbox).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
-    assert b"Ajax" in (planes.projected(Place(Kind.WORKSPACE, team.workspace)) or b"")
+    assert b"Ajax" in (planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)) or b"")
 
 
 def test_messages_go_to_the_relay_of_their_topic() -> None:
@@ -141,5 +141,7 @@ def test_messages_go_to_the_relay_of_their_topic() -> None:
         {Topic.MAIL: lambda messages: seen.extend(("mail", each.id) for each in messages)},
         lambda messages: seen.extend(("projection", each.id) for each in messages),
     )
-    relay([Message(number, topic, "x", None, relayed=False) for number, topic in enumerate((Topic.KEY, Topic.MAIL))])
+    relay(
+        [OutboxMessage(number, topic, "x", None, relayed=False) for number, topic in enumerate((Topic.KEY, Topic.MAIL))]
+    )
     assert sorted(seen) == [("mail", 1), ("projection", 0)]

@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key, session_of_cookie
-from opencode_cloud.access.models import Kind, Known, Place
-from opencode_cloud.access.service import Access, Request
+from opencode_cloud.access.models import Known, ProjectionKey, ProjectionKind
+from opencode_cloud.access.service import Access, AccessRequest
 from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.contracts.access import EnforcedPolicy, KnownAccount, KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import AccountId, ClientSessionId, ConnectionId, KeyId, MemberId, ShareId, WorkspaceId
-from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sockets import Sockets
@@ -63,8 +63,8 @@ class Person:
     key: str
 
     @property
-    def browser(self) -> Request:
-        return Request(cookie=self.cookie)
+    def browser(self) -> AccessRequest:
+        return AccessRequest(cookie=self.cookie)
 
 
 class People:
@@ -82,23 +82,24 @@ class People:
 
     def policy(self, workspace: str, **policy: Any) -> None:
         known = KnownWorkspace(id=WorkspaceId(workspace), name="Acme", policy=EnforcedPolicy(**policy))
-        self._put(Place(Kind.WORKSPACE, workspace), known)
+        self._put(ProjectionKey(ProjectionKind.WORKSPACE, workspace), known)
 
     def member(self, workspace: str, role: str = "member") -> Person:
         person = Person(new_id("acc"), secrets.token_urlsafe(32), KEY_PREFIX + secrets.token_urlsafe(32))
         self._put(
-            Place(Kind.ACCOUNT, person.account), KnownAccount(id=AccountId(person.account), email="ada@example.com")
+            ProjectionKey(ProjectionKind.ACCOUNT, person.account),
+            KnownAccount(id=AccountId(person.account), email="ada@example.com"),
         )
         self._session(session_of_cookie(person.cookie), {"account_id": {"S": person.account}, "kind": {"S": "web"}})
         self.join(person, workspace, role)
-        scopes = frozenset({Scope.INFERENCE, Scope.ADMIN})
+        scopes = frozenset({KeyScope.INFERENCE, KeyScope.ADMIN})
         known = KnownKey(
             id=KeyId(new_id("key")),
             workspace_id=WorkspaceId(workspace),
             account_id=AccountId(person.account),
             scopes=scopes,
         )
-        self._put(Place(Kind.KEY, hash_of_key(person.key).hex()), known)
+        self._put(ProjectionKey(ProjectionKind.KEY, hash_of_key(person.key).hex()), known)
         return person
 
     def join(self, person: Person, workspace: str, role: str) -> None:
@@ -108,10 +109,10 @@ class People:
             workspace_id=WorkspaceId(workspace),
             role=role,
         )
-        self._put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), known)
+        self._put(ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), known)
 
     def remove(self, person: Person, workspace: str) -> None:
-        self._put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), None)
+        self._put(ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId(workspace), AccountId(person.account)), None)
 
     def sign_out(self, person: Person) -> None:
         self._session(session_of_cookie(person.cookie), {"ended_at": {"N": "1"}})
@@ -120,7 +121,7 @@ class People:
         row = {"pk": {"S": f"session#{session_id}"}, "expires_at": {"N": str(now_seconds() + 3600)}, **values}
         self._client.put_item(TableName=self._sessions, Item=row)
 
-    def _put(self, place: Place, known: Known | None) -> None:
+    def _put(self, place: ProjectionKey, known: Known | None) -> None:
         pk, sk = place.row
         row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": "1"}}
         row |= {} if known is None else {"value": {"S": msgspec.json.encode(known).decode()}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, TooManyRequests, Unauthorized
@@ -69,7 +69,7 @@ class TestReaders:
         scene.narrow(Mode.WORKSPACE)
         stranger = scene.people.member(scene.people.workspace())
         assert scene.ticket(scene.reader)
-        assert scene.admit(Visitor(Request(bearer=scene.reader.key)))
+        assert scene.admit(Visitor(AccessRequest(bearer=scene.reader.key)))
         with pytest.raises(Unauthorized) as refused:
             scene.admit(Visitor())
         assert refused.value.code == "login_required"
@@ -77,7 +77,7 @@ class TestReaders:
             scene.ticket(stranger)
         assert hidden.value.code == "share_not_found", "as for a share that is not there"
         with pytest.raises(Unauthorized):
-            scene.admit(Visitor(Request(cookie="made up")))
+            scene.admit(Visitor(AccessRequest(cookie="made up")))
 
     def test_members_and_those_with_the_password_read_a_share_of_mode_password(self, scene: Scene) -> None:
         scene.narrow(Mode.PASSWORD)

@@ -39,7 +39,7 @@ database = Database(url)
 die = lambda messages: os.kill(os.getpid(), signal.SIGKILL)
 with Outbox(OutboxStore(database, queue), die).unit() as unit:
     unit.connection.execute(update(keys).where(keys.c.id == key).values(revoked_at=utc_now()))
-    unit.tell(Topic.KEY, key, {"hash": digest})
+    unit.emit(Topic.KEY, key, {"hash": digest})
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opencode_cloud.access.credentials import hash_of_key
-from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.models import Known, ProjectionKey, ProjectionKind
 from opencode_cloud.access.store.projection import ProjectionStore
 from opencode_cloud.contracts.access import KnownAccount, KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
@@ -14,15 +14,15 @@ from tests.unit.aws import Cloud
 
 PERSONS_KEY = "oc_sk_" + "p" * 32
 MACHINES_KEY = "oc_sk_" + "m" * 32
-WORKSPACE = Place(Kind.WORKSPACE, "wrk_1")
-OTHER_WORKSPACE = Place(Kind.WORKSPACE, "wrk_2")
-ACCOUNT = Place(Kind.ACCOUNT, "acc_1")
-MEMBER = Place(Kind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1"))
-MACHINE = Place(Kind.SERVICE_ACCOUNT, "svc_1", WorkspaceId("wrk_1"))
-KEY = Place(Kind.KEY, hash_of_key(PERSONS_KEY).hex())
-MACHINE_KEY = Place(Kind.KEY, hash_of_key(MACHINES_KEY).hex())
+WORKSPACE = ProjectionKey(ProjectionKind.WORKSPACE, "wrk_1")
+OTHER_WORKSPACE = ProjectionKey(ProjectionKind.WORKSPACE, "wrk_2")
+ACCOUNT = ProjectionKey(ProjectionKind.ACCOUNT, "acc_1")
+MEMBER = ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId("wrk_1"), AccountId("acc_1"))
+MACHINE = ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, "svc_1", WorkspaceId("wrk_1"))
+KEY = ProjectionKey(ProjectionKind.KEY, hash_of_key(PERSONS_KEY).hex())
+MACHINE_KEY = ProjectionKey(ProjectionKind.KEY, hash_of_key(MACHINES_KEY).hex())
 
-ROWS: dict[Place, Known] = {
+ROWS: dict[ProjectionKey, Known] = {
     WORKSPACE: KnownWorkspace(id=WorkspaceId("wrk_1"), name="One"),
     OTHER_WORKSPACE: KnownWorkspace(id=WorkspaceId("wrk_2"), name="Two"),
     ACCOUNT: KnownAccount(id=AccountId("acc_1"), email="ada@example.com"),
@@ -58,7 +58,7 @@ class Projected:
         for place, known in ROWS.items():
             self.put(place, known)
 
-    def put(self, place: Place, known: Known | None) -> None:
+    def put(self, place: ProjectionKey, known: Known | None) -> None:
         """Write the next version of a row. None writes a tombstone."""
         self._version += 1
         assert self.store.put(place, known, self._version)

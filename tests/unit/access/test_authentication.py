@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from opencode_cloud.access.credentials import proof_of, session_of_cookie
-from opencode_cloud.access.models import Place
-from opencode_cloud.access.service import Access, Request
+from opencode_cloud.access.models import ProjectionKey
+from opencode_cloud.access.service import Access, AccessRequest
 from opencode_cloud.access.store import AccessStore, KeyUses
-from opencode_cloud.contracts.actor import ActorKind, Credential
+from opencode_cloud.contracts.actor import ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.kit.clock import now_seconds
@@ -20,10 +20,10 @@ from tests.unit.access import projected
 from tests.unit.access.projected import MACHINES_KEY, PERSONS_KEY, ROWS, Projected
 from tests.unit.aws import Cloud
 
-BY_KEY = Request(bearer=PERSONS_KEY, address="192.0.2.1")
-BY_MACHINE = Request(bearer=MACHINES_KEY)
-BY_TOKEN = Request(bearer="token")
-BY_COOKIE = Request(cookie="biscuit")
+BY_KEY = AccessRequest(bearer=PERSONS_KEY, address="192.0.2.1")
+BY_MACHINE = AccessRequest(bearer=MACHINES_KEY)
+BY_TOKEN = AccessRequest(bearer="token")
+BY_COOKIE = AccessRequest(cookie="biscuit")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def access(rows: Projected) -> Access:
     return Access(AccessStore(rows.access, rows.sessions), tokens.get, KeyUses(rows.sessions))
 
 
-def refusal(access: Access, request: Request, workspace: str = "", *permissions: Permission) -> str:
+def refusal(access: Access, request: AccessRequest, workspace: str = "", *permissions: Permission) -> str:
     with pytest.raises(ServiceError) as raised:
         access.member(request, WorkspaceId(workspace), *permissions)
     return raised.value.code
@@ -51,7 +51,7 @@ class TestByKey:
         actor = access.member(BY_KEY, WorkspaceId("wrk_1"))
         assert (actor.kind, actor.credential, actor.id, actor.name) == (
             ActorKind.MEMBER,
-            Credential.KEY,
+            CredentialKind.KEY,
             "mem_1",
             "ada@example.com",
         )
@@ -66,12 +66,12 @@ class TestByKey:
 
     @pytest.mark.parametrize("request_", [BY_KEY, BY_MACHINE], ids=["person", "service account"])
     @pytest.mark.parametrize("other", ["wrk_2", "wrk_nowhere"])
-    def test_a_key_does_not_act_in_another_workspace(self, access: Access, request_: Request, other: str) -> None:
+    def test_a_key_does_not_act_in_another_workspace(self, access: Access, request_: AccessRequest, other: str) -> None:
         assert refusal(access, request_, other) == "workspace_not_found"
 
     def test_a_proof_does_not_act_in_another_workspace(self, access: Access) -> None:
         proof = proof_of(BY_KEY, access.member(BY_KEY, WorkspaceId("wrk_1")))
-        assert refusal(access, Request(proven=proof), "wrk_2") == "workspace_not_found"
+        assert refusal(access, AccessRequest(proven=proof), "wrk_2") == "workspace_not_found"
 
     def test_a_scope_bounds_what_a_role_permits(self, access: Access) -> None:
         access.member(BY_MACHINE, WorkspaceId("wrk_1"), Permission.BUDGET_MANAGE)
@@ -80,7 +80,9 @@ class TestByKey:
     @pytest.mark.parametrize(
         "place", [projected.KEY, projected.WORKSPACE, projected.ACCOUNT, projected.MEMBER], ids=lambda place: place.kind
     )
-    def test_a_key_ends_with_anything_it_depends_on(self, access: Access, rows: Projected, place: Place) -> None:
+    def test_a_key_ends_with_anything_it_depends_on(
+        self, access: Access, rows: Projected, place: ProjectionKey
+    ) -> None:
         access.member(BY_KEY, WorkspaceId("wrk_1"))
         rows.put(place, None)
         assert refusal(access, BY_KEY, "wrk_1") == "login_required"
@@ -98,12 +100,12 @@ class TestByKey:
         assert refusal(access, BY_KEY) == "login_required"
 
     def test_a_key_that_was_never_made_is_refused(self, access: Access) -> None:
-        assert refusal(access, Request(bearer="oc_sk_" + "x" * 32)) == "login_required"
+        assert refusal(access, AccessRequest(bearer="oc_sk_" + "x" * 32)) == "login_required"
 
 
 class TestBySession:
     @pytest.mark.parametrize("request_", [BY_TOKEN, BY_COOKIE], ids=["token", "cookie"])
-    def test_a_person_acts_as_their_member(self, access: Access, request_: Request) -> None:
+    def test_a_person_acts_as_their_member(self, access: Access, request_: AccessRequest) -> None:
         actor = access.member(request_, WorkspaceId("wrk_1"), Permission.BUDGET_MANAGE)
         assert (actor.id, actor.workspace_id, actor.role, actor.scopes) == ("mem_1", "wrk_1", "owner", frozenset())
         assert access.account(request_).id == "acc_1"
@@ -133,15 +135,15 @@ class TestBySession:
         assert access.memberships(AccountId("acc_1")) == []
 
     def test_a_proof_is_checked_again_with_each_use(self, access: Access, rows: Projected) -> None:
-        proof = Request(proven=proof_of(BY_TOKEN, access.member(BY_TOKEN, WorkspaceId("wrk_1"))))
+        proof = AccessRequest(proven=proof_of(BY_TOKEN, access.member(BY_TOKEN, WorkspaceId("wrk_1"))))
         assert access.member(proof, WorkspaceId("wrk_1")).id == "mem_1"
         rows.put(projected.MEMBER, None)
         assert refusal(access, proof, "wrk_1") == "workspace_not_found"
 
 
 def test_no_credential_is_refused(access: Access) -> None:
-    assert refusal(access, Request(), "wrk_1") == "login_required"
-    assert refusal(access, Request(bearer="unknown"), "wrk_1") == "login_required"
+    assert refusal(access, AccessRequest(), "wrk_1") == "login_required"
+    assert refusal(access, AccessRequest(bearer="unknown"), "wrk_1") == "login_required"
 
 
 def test_a_key_is_no_person(access: Access) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from opencode_cloud.access import rules
-from opencode_cloud.access.credentials import Request
+from opencode_cloud.access.credentials import AccessRequest
 from opencode_cloud.access.rules import Holder
 from opencode_cloud.contracts.access import (
     KnownAccount,
@@ -19,9 +19,9 @@ from opencode_cloud.contracts.access import (
     KnownSession,
     KnownWorkspace,
 )
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
-from opencode_cloud.contracts.permissions import Permission, Role, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Permission, Role
 from opencode_cloud.kit.errors import ServiceError
 
 NOW = 1_000_000
@@ -54,13 +54,13 @@ MACHINES_KEY = KnownKey(
     scopes=frozenset({"admin"}),
 )
 SESSION = KnownSession(id=SessionId("sid_1"), account_id=AccountId("acc_1"), kind="web", expires_at=NOW + 1)
-REQUEST = Request(bearer="oc_sk_x", address="192.0.2.1", correlation_id="req_1")
+REQUEST = AccessRequest(bearer="oc_sk_x", address="192.0.2.1", correlation_id="req_1")
 
 
 def by_key(
     workspace: str = "",
     *permissions: Permission,
-    request: Request = REQUEST,
+    request: AccessRequest = REQUEST,
     key: KnownKey | None = KEY,
     holder: Holder = PERSON,
 ) -> Actor:
@@ -75,7 +75,7 @@ def by_session(
     holder: Holder = PERSON,
 ) -> Actor:
     live = rules.check_session(session, NOW)
-    person = rules.authenticate_person(REQUEST, Credential.TOKEN, live, holder.account)
+    person = rules.authenticate_person(REQUEST, CredentialKind.TOKEN, live, holder.account)
     return rules.require(rules.authenticate_member(person, holder, WorkspaceId(workspace)), permissions)
 
 
@@ -83,7 +83,7 @@ class TestByKey:
     def test_a_persons_key_acts_as_the_member_within_the_keys_limits(self) -> None:
         assert by_key("wrk_1", Permission.INFERENCE) == Actor(
             kind=ActorKind.MEMBER,
-            credential=Credential.KEY,
+            credential=CredentialKind.KEY,
             id="mem_1",
             name="ada@example.com",
             account_id=AccountId("acc_1"),
@@ -153,7 +153,7 @@ class TestByKey:
             by_key(request=replace(REQUEST, address=address), key=structs.replace(KEY, networks=("192.0.2.0/24",)))
 
     def test_the_network_of_a_key_that_was_checked_before_is_not_checked_again(self) -> None:
-        proven = Request(proven="key#00")
+        proven = AccessRequest(proven="key#00")
         assert by_key(request=proven, key=structs.replace(KEY, networks=("192.0.2.0/24",))).key_id == "key_1"
         with pytest.raises(ServiceError):
             by_key(request=proven, key=structs.replace(KEY, expires_at=NOW))
@@ -167,7 +167,7 @@ class TestBySession:
         actor = by_session("wrk_1", Permission.KEY_OWN)
         assert (actor.kind, actor.credential, actor.id, actor.account_id) == (
             ActorKind.MEMBER,
-            Credential.TOKEN,
+            CredentialKind.TOKEN,
             "mem_1",
             "acc_1",
         )
@@ -219,18 +219,18 @@ def test_a_holder_stands_for_a_workspace_by_role(holder: Holder, permission: Per
 @pytest.mark.parametrize(
     ("actor", "permission", "may"),
     [
-        (Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR), Permission.KEY_MANAGE, True),
+        (Actor(kind=ActorKind.OPERATOR, credential=CredentialKind.OPERATOR), Permission.KEY_MANAGE, True),
         (Actor(kind=ActorKind.SYSTEM), Permission.KEY_MANAGE, False),
         (Actor(kind=ActorKind.ANONYMOUS), Permission.WORKSPACE_READ, False),
-        (Actor(kind=ActorKind.MEMBER, credential=Credential.TOKEN, role=Role.ADMIN), Permission.KEY_MANAGE, True),
-        (Actor(kind=ActorKind.MEMBER, credential=Credential.TOKEN, role=Role.MEMBER), Permission.KEY_MANAGE, False),
-        (Actor(kind=ActorKind.MEMBER, credential=Credential.KEY, role=Role.OWNER), Permission.KEY_MANAGE, False),
+        (Actor(kind=ActorKind.MEMBER, credential=CredentialKind.TOKEN, role=Role.ADMIN), Permission.KEY_MANAGE, True),
+        (Actor(kind=ActorKind.MEMBER, credential=CredentialKind.TOKEN, role=Role.MEMBER), Permission.KEY_MANAGE, False),
+        (Actor(kind=ActorKind.MEMBER, credential=CredentialKind.KEY, role=Role.OWNER), Permission.KEY_MANAGE, False),
         (
             Actor(
                 kind=ActorKind.MEMBER,
-                credential=Credential.KEY,
+                credential=CredentialKind.KEY,
                 role=Role.OWNER,
-                scopes=frozenset({Scope.ADMIN}),
+                scopes=frozenset({KeyScope.ADMIN}),
             ),
             Permission.KEY_MANAGE,
             True,

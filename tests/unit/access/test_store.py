@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.models import Known, ProjectionKey, ProjectionKind
 from opencode_cloud.access.store import AccessStore, KeyUses, uses
 from opencode_cloud.access.store.inference import InferenceStore
 from opencode_cloud.contracts.access import (
@@ -31,8 +31,8 @@ from tests.unit.access import projected
 from tests.unit.access.projected import ROWS, Projected
 from tests.unit.aws import Cloud, InProcessDynamoDB
 
-CONFIGURATION = Place(Kind.CONFIGURATION, "wrk_1")
-CREDENTIALS = Place(Kind.CREDENTIALS, "wrk_1")
+CONFIGURATION = ProjectionKey(ProjectionKind.CONFIGURATION, "wrk_1")
+CREDENTIALS = ProjectionKey(ProjectionKind.CREDENTIALS, "wrk_1")
 OWN_KEYS = KnownCredentials(
     credentials=(
         KnownCredential(
@@ -71,7 +71,7 @@ class TestReading:
         assert (person.account, person.member, person.workspace) == (ROWS[projected.ACCOUNT], None, None)
 
     @pytest.mark.parametrize("place", [projected.KEY, projected.MACHINE_KEY], ids=["person", "service account"])
-    def test_a_key_is_found_by_its_hash_and_has_a_holder(self, store: AccessStore, place: Place) -> None:
+    def test_a_key_is_found_by_its_hash_and_has_a_holder(self, store: AccessStore, place: ProjectionKey) -> None:
         key = store.key(bytes.fromhex(place.id))
         assert key == ROWS[place]
         assert isinstance(key, KnownKey)
@@ -107,7 +107,9 @@ class TestReading:
         )
 
     async def test_what_was_not_asked_for_or_is_not_there_is_not_known(self, inference: InferenceStore) -> None:
-        found = await inference.read([projected.WORKSPACE, Place(Kind.WORKSPACE, "wrk_3")], SessionId("sid_9"))
+        found = await inference.read(
+            [projected.WORKSPACE, ProjectionKey(ProjectionKind.WORKSPACE, "wrk_3")], SessionId("sid_9")
+        )
         assert (found.account(AccountId("acc_1")), found.workspace(WorkspaceId("wrk_3")), found.session) == (
             None,
             None,
@@ -133,14 +135,17 @@ class TestReading:
                 role="member",
                 email="x" * 300_000,
             )
-            rows.put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
-            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N"))
+            rows.put(ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
+            rows.put(
+                ProjectionKey(ProjectionKind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N")
+            )
         found = store.memberships(AccountId("acc_2"))
         assert {(member.id, workspace.id) for member, workspace in found} == {
             (f"mem_{number}", f"wrk_page_{number}") for number in range(4)
         }
         assert set(rows.store.memberships(AccountId("acc_2"))) == {
-            Place(Kind.MEMBER, "", WorkspaceId(f"wrk_page_{number}"), AccountId("acc_2")) for number in range(4)
+            ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId(f"wrk_page_{number}"), AccountId("acc_2"))
+            for number in range(4)
         }
 
     def test_memberships_come_whole_over_batches(self, rows: Projected, store: AccessStore) -> None:
@@ -152,8 +157,10 @@ class TestReading:
                 workspace_id=WorkspaceId(workspace),
                 role="member",
             )
-            rows.put(Place(Kind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
-            rows.put(Place(Kind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N"))
+            rows.put(ProjectionKey(ProjectionKind.MEMBER, "", WorkspaceId(workspace), AccountId("acc_2")), member)
+            rows.put(
+                ProjectionKey(ProjectionKind.WORKSPACE, workspace), KnownWorkspace(id=WorkspaceId(workspace), name="N")
+            )
         assert len(store.memberships(AccountId("acc_2"))) == 101
 
     def test_a_membership_of_a_workspace_that_is_gone_is_none(self, rows: Projected, store: AccessStore) -> None:
@@ -169,7 +176,7 @@ class TestVersions:
     )
     @pytest.mark.parametrize("present", [ROWS[projected.KEY], None], ids=["a row", "a tombstone"])
     def test_versions_only_go_up(self, rows: Projected, present: Known | None, version: int, taken: bool) -> None:
-        place = Place(Kind.KEY, "ab" * 32)
+        place = ProjectionKey(ProjectionKind.KEY, "ab" * 32)
         later = KnownKey(id=KeyId("key_9"), workspace_id=WorkspaceId("wrk_9"))
         assert rows.store.put(place, present, 10)
         assert rows.store.put(place, later, version) is taken

@@ -7,14 +7,14 @@ import msgspec
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.audit.models import AuditRecord
 from opencode_cloud.audit.service import entry
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from tests.unit.aws import Cloud
 
 ACTOR = Actor(
     kind=ActorKind.MEMBER,
-    credential=Credential.TOKEN,
+    credential=CredentialKind.TOKEN,
     id="mem_1",
     name="ada@example.com",
     workspace_id=WorkspaceId("wrk_1"),

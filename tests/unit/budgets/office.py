@@ -10,20 +10,20 @@ from typing import Any
 from sqlalchemy import select
 
 from opencode_cloud.access.credentials import hash_of_key
-from opencode_cloud.access.models import Kind, Place
-from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.access.models import ProjectionKey, ProjectionKind
+from opencode_cloud.access.store.projection_source import ProjectionSource
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.budgets.service.alerts import Alerts
-from opencode_cloud.budgets.service.allowances import Allowances
+from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
 from opencode_cloud.budgets.service.balance import Balance
-from opencode_cloud.budgets.service.settings import UsageSetting
+from opencode_cloud.budgets.service.budgets import BudgetService
+from opencode_cloud.budgets.service.settings import UsageSettingsService
 from opencode_cloud.budgets.service.webhooks import Webhooks
 from opencode_cloud.budgets.store.alerts import AlertStore
 from opencode_cloud.budgets.store.budgets import BudgetStore
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.budgets import KnownBudget, Standing
+from opencode_cloud.contracts.budgets import BudgetUsage, KnownBudget
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
@@ -39,7 +39,7 @@ class Office:
     """A team with budgets."""
 
     place: TeamPlace
-    stands: dict[str, Standing] = field(default_factory=dict[str, Standing])
+    stands: dict[str, BudgetUsage] = field(default_factory=dict[str, BudgetUsage])
     posts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list[Any])
     takes: bool = True
     """True if webhooks accept posts."""
@@ -49,15 +49,15 @@ class Office:
     def __post_init__(self) -> None:
         database, outbox = self.place.database, self.place.outbox
         audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
-        self.allowances = Allowances(database, outbox, audit, budgets, self)
+        self.budgets = BudgetService(database, outbox, audit, budgets, self)
         self.balance = Balance(database, outbox, audit, budgets)
-        self.settings = UsageSetting(database, outbox, audit, budgets)
+        self.settings = UsageSettingsService(database, outbox, audit, budgets)
         self.webhooks = Webhooks(database, outbox, audit, alerts, budgets, lambda: KEY)
-        self.alerts = Alerts(database, outbox, Mailer(MailStore(database)), alerts, self, lambda: KEY)
-        self._truth = Truth(Compiler(DocumentStore(database)))
+        self.alerts = AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, self, lambda: KEY)
+        self._truth = ProjectionSource(Compiler(DocumentStore(database)))
 
-    def of(self, keys: Sequence[str]) -> Mapping[str, Standing]:
-        return {key: self.stands.get(key.split("#")[1], Standing()) for key in keys}
+    def of(self, keys: Sequence[str]) -> Mapping[str, BudgetUsage]:
+        return {key: self.stands.get(key.split("#")[1], BudgetUsage()) for key in keys}
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
         if self.together is not None:
@@ -68,18 +68,22 @@ class Office:
     # --------------------------------------------------------------------------------- what the gateway will know
 
     def known_to_workspace(self, workspace: str) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.WORKSPACE, workspace), KnownWorkspace).budgets
+        return self._known(ProjectionKey(ProjectionKind.WORKSPACE, workspace), KnownWorkspace).budgets
 
     def known_to_member(self, actor: Actor) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.MEMBER, actor.id, actor.workspace_id, actor.account_id), KnownMember).budgets
+        return self._known(
+            ProjectionKey(ProjectionKind.MEMBER, actor.id, actor.workspace_id, actor.account_id), KnownMember
+        ).budgets
 
     def known_to_machine(self, workspace: str, account: str) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.SERVICE_ACCOUNT, account, WorkspaceId(workspace)), KnownServiceAccount).budgets
+        return self._known(
+            ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, account, WorkspaceId(workspace)), KnownServiceAccount
+        ).budgets
 
     def known_to_key(self, secret: str) -> tuple[KnownBudget, ...]:
-        return self._known(Place(Kind.KEY, hash_of_key(secret).hex()), KnownKey).budgets
+        return self._known(ProjectionKey(ProjectionKind.KEY, hash_of_key(secret).hex()), KnownKey).budgets
 
-    def _known(self, place: Place, kind: type[Any]) -> Any:
+    def _known(self, place: ProjectionKey, kind: type[Any]) -> Any:
         with self.place.database.transaction() as connection:
             found = self._truth.at(connection, place)
         assert isinstance(found, kind)

@@ -13,13 +13,13 @@ from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
 from opencode_cloud.budgets.deliveries import MOST_ATTEMPTS, AlertDeliveries
-from opencode_cloud.budgets.models.crossings import Crossing, crossing_id, mark
-from opencode_cloud.budgets.service.alerting import crossed
+from opencode_cloud.budgets.models.thresholds import ThresholdReached, mark, threshold_id
+from opencode_cloud.budgets.service.threshold_detector import new_thresholds
 from opencode_cloud.budgets.service.webhooks import clean_url
 from opencode_cloud.budgets.store.hooks import HookClient
 from opencode_cloud.budgets.store.rows import CounterRow
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.schema.audit import audit_entries
@@ -42,7 +42,13 @@ def owner(place: Place) -> Actor:
 
 
 def known(**more: Any) -> KnownBudget:
-    kind = {"scope": Scope.WORKSPACE, "unit": Unit.COST, "period": Period.MONTH, "limit": 2_000_000_000, **more}
+    kind = {
+        "scope": BudgetScope.WORKSPACE,
+        "unit": BudgetUnit.COST,
+        "period": BudgetPeriod.MONTH,
+        "limit": 2_000_000_000,
+        **more,
+    }
     return KnownBudget(id=BudgetId("bud_1"), **kind)
 
 
@@ -53,15 +59,15 @@ def row(spent: int, *alerted: str, refused: bool = False, **more: Any) -> Counte
         budget=known(**{"limit": 100, **more}),
         starts_at=DECEMBER - 30 * 86_400,
         resets_at=DECEMBER,
-        standing=Standing(spent=spent, refused_at=more.get("limit", 100) if refused else None),
+        usage=BudgetUsage(spent=spent, refused_limit=more.get("limit", 100) if refused else None),
         alerted=frozenset(alerted),
     )
 
 
-def crossing(workspace: str, threshold: int = 80, **more: Any) -> Crossing:
+def crossing(workspace: str, threshold: int = 80, **more: Any) -> ThresholdReached:
     budget = known(name="Acme", **more)
-    return Crossing(
-        id=crossing_id(f"budget#{budget.id}#2026-11", mark(budget, threshold)),
+    return ThresholdReached(
+        id=threshold_id(f"budget#{budget.id}#2026-11", mark(budget, threshold)),
         workspace_id=WorkspaceId(workspace),
         budget=budget,
         threshold=threshold,
@@ -73,7 +79,7 @@ def crossing(workspace: str, threshold: int = 80, **more: Any) -> Crossing:
     )
 
 
-def deliver(office: Office, *crossings: Crossing, attempt: int = 1) -> list[str]:
+def deliver(office: Office, *crossings: ThresholdReached, attempt: int = 1) -> list[str]:
     """Deliver crossings as their queue does; return those that must be delivered again."""
     attributes = {"ApproximateReceiveCount": str(attempt)}
     records = [
@@ -92,15 +98,15 @@ def deliver(office: Office, *crossings: Crossing, attempt: int = 1) -> list[str]
     [(49, []), (50, [50]), (79, [50]), (80, [50, 80]), (100, [50, 80, 100]), (120, [50, 80, 100])],
 )
 def test_thresholds_are_reached_by_what_is_spent(spent: int, thresholds: list[int]) -> None:
-    assert [each.threshold for each in crossed(row(spent), DECEMBER)] == thresholds
+    assert [each.threshold for each in new_thresholds(row(spent), DECEMBER)] == thresholds
 
 
 def test_a_refusal_is_a_hundred_percent() -> None:
-    assert [each.threshold for each in crossed(row(60, refused=True), DECEMBER)] == [50, 100]
+    assert [each.threshold for each in new_thresholds(row(60, refused=True), DECEMBER)] == [50, 100]
 
 
 def test_what_was_told_is_not_told_again() -> None:
-    assert [each.threshold for each in crossed(row(85, "50"), DECEMBER)] == [80]
+    assert [each.threshold for each in new_thresholds(row(85, "50"), DECEMBER)] == [80]
 
 
 @given(st.lists(st.integers(0, 150), min_size=1, max_size=20))
@@ -110,21 +116,21 @@ def test_each_threshold_is_told_once_in_a_window_however_spending_goes_on(amount
     spent = 0
     for amount in amounts:
         spent += amount
-        found = crossed(row(spent, *marks), DECEMBER)
+        found = new_thresholds(row(spent, *marks), DECEMBER)
         told += [each.id for each in found]
         marks += [mark(each.budget, each.threshold) for each in found]
     assert len(told) == len(set(told)) == len([each for each in (50, 80, 100) if spent >= each])
 
 
 def test_nobody_is_told_of_rate_limits_of_limits_of_zero_or_against_their_wish() -> None:
-    for silent in (row(100, period=Period.MINUTE), row(0, limit=0, refused=True), row(100, alerts=False)):
-        assert crossed(silent, DECEMBER) == []
+    for silent in (row(100, period=BudgetPeriod.MINUTE), row(0, limit=0, refused=True), row(100, alerts=False)):
+        assert new_thresholds(silent, DECEMBER) == []
 
 
 def test_a_raised_balance_can_be_used_up_again() -> None:
-    used_up = crossed(row(100, period=Period.TOTAL), DECEMBER)
-    raised = crossed(
-        row(200, *(mark(each.budget, each.threshold) for each in used_up), limit=200, period=Period.TOTAL), 0
+    used_up = new_thresholds(row(100, period=BudgetPeriod.TOTAL), DECEMBER)
+    raised = new_thresholds(
+        row(200, *(mark(each.budget, each.threshold) for each in used_up), limit=200, period=BudgetPeriod.TOTAL), 0
     )
     assert [each.threshold for each in raised] == [50, 80, 100]
     assert not {each.id for each in used_up} & {each.id for each in raised}
@@ -132,9 +138,9 @@ def test_a_raised_balance_can_be_used_up_again() -> None:
 
 def test_a_refusal_before_a_balance_was_raised_is_none_of_the_raised_balance() -> None:
     raised = msgspec.structs.replace(
-        row(10, limit=200, period=Period.TOTAL), standing=Standing(spent=10, refused_at=10)
+        row(10, limit=200, period=BudgetPeriod.TOTAL), usage=BudgetUsage(spent=10, refused_limit=10)
     )
-    assert crossed(raised, DECEMBER) == []
+    assert new_thresholds(raised, DECEMBER) == []
 
 
 # ------------------------------------------------------------------------------------- mails
@@ -144,7 +150,7 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
     for address, role in (("bill@example.com", "billing"), ("admin@example.com", "admin"), ("x@example.com", "member")):
         office.place.joined(owner, address, role)
     intern = office.place.joined(owner, "intern@example.com", "member")
-    told = crossing(owner.workspace_id, scope=Scope.MEMBER, subject=intern.id)
+    told = crossing(owner.workspace_id, scope=BudgetScope.MEMBER, subject=intern.id)
 
     assert [deliver(office, told, told), deliver(office, told)] == [[], []]
 

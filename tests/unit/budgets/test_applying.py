@@ -4,14 +4,14 @@ from typing import Any
 
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
-from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, KnownBudget
 from opencode_cloud.contracts.ids import AccountId, BudgetId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 
 NOON = 1_790_251_200
 
 
-def budget(name: str, scope: Scope, **more: Any) -> KnownBudget:
-    kind = {"unit": Unit.COST, "period": Period.MONTH, "limit": 100, **more}
+def budget(name: str, scope: BudgetScope, **more: Any) -> KnownBudget:
+    kind = {"unit": BudgetUnit.COST, "period": BudgetPeriod.MONTH, "limit": 100, **more}
     return KnownBudget(id=BudgetId(name), scope=scope, **kind)
 
 
@@ -45,43 +45,45 @@ def key(*budgets: KnownBudget) -> KnownKey:
 
 def test_a_members_call_counts_on_everything_that_bounds_it() -> None:
     place = workspace(
-        budget("all", Scope.WORKSPACE), budget("balance", Scope.BALANCE), budget("each", Scope.EACH_MEMBER)
+        budget("all", BudgetScope.WORKSPACE),
+        budget("balance", BudgetScope.BALANCE),
+        budget("each", BudgetScope.EACH_MEMBER),
     )
-    assert ids(place, member(), None, key(budget("key", Scope.KEY))) == ["all", "balance", "each", "key"]
+    assert ids(place, member(), None, key(budget("key", BudgetScope.KEY))) == ["all", "balance", "each", "key"]
 
 
 def test_an_own_budget_takes_the_place_of_that_of_each_member_of_the_same_kind_only() -> None:
     place = workspace(
-        budget("each month", Scope.EACH_MEMBER),
-        budget("each day", Scope.EACH_MEMBER, period=Period.DAY),
-        budget("each minute", Scope.EACH_MEMBER, unit=Unit.TOKENS, period=Period.MINUTE),
+        budget("each month", BudgetScope.EACH_MEMBER),
+        budget("each day", BudgetScope.EACH_MEMBER, period=BudgetPeriod.DAY),
+        budget("each minute", BudgetScope.EACH_MEMBER, unit=BudgetUnit.TOKENS, period=BudgetPeriod.MINUTE),
     )
-    found = ids(place, member(budget("own month", Scope.MEMBER, subject="mem_1")), None, None)
+    found = ids(place, member(budget("own month", BudgetScope.MEMBER, subject="mem_1")), None, None)
     assert found == ["own month", "each day", "each minute"]
 
 
 def test_a_machines_call_counts_on_no_members_budget() -> None:
-    place = workspace(budget("all", Scope.WORKSPACE), budget("each", Scope.EACH_MEMBER))
+    place = workspace(budget("all", BudgetScope.WORKSPACE), budget("each", BudgetScope.EACH_MEMBER))
     machine = KnownServiceAccount(
         id=ServiceAccountId("svc_1"),
         workspace_id=WorkspaceId("wrk_1"),
         name="ci",
-        budgets=(budget("ci", Scope.SERVICE_ACCOUNT),),
+        budgets=(budget("ci", BudgetScope.SERVICE_ACCOUNT),),
     )
-    assert ids(place, None, machine, key(budget("key", Scope.KEY))) == ["all", "ci", "key"]
+    assert ids(place, None, machine, key(budget("key", BudgetScope.KEY))) == ["all", "ci", "key"]
 
 
 def test_the_share_of_a_member_is_named_after_them() -> None:
-    [share] = counters_of(workspace(budget("each", Scope.EACH_MEMBER)), member(), None, None, NOON)
+    [share] = counters_of(workspace(budget("each", BudgetScope.EACH_MEMBER)), member(), None, None, NOON)
     assert (share.budget.subject, share.budget.name) == ("mem_1", "ada@example.com")
 
 
 def test_what_counts_depends_on_the_unit_and_on_who_pays() -> None:
     claim = Claim(cost=500, charged=0, tokens=70)
     budgets = [
-        budget("money", Scope.WORKSPACE),
-        budget("balance", Scope.BALANCE),
-        budget("tokens", Scope.KEY, unit=Unit.TOKENS),
-        budget("requests", Scope.KEY, unit=Unit.REQUESTS),
+        budget("money", BudgetScope.WORKSPACE),
+        budget("balance", BudgetScope.BALANCE),
+        budget("tokens", BudgetScope.KEY, unit=BudgetUnit.TOKENS),
+        budget("requests", BudgetScope.KEY, unit=BudgetUnit.REQUESTS),
     ]
     assert [claim.of(each) for each in budgets] == [500, 0, 70, 1]

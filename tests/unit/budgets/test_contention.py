@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.budgets.windows import counter
-from opencode_cloud.contracts.budgets import Claim, KnownBudget, Period, Reservation, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Claim, KnownBudget, Reservation
 from opencode_cloud.contracts.ids import BudgetId, CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.dynamodb import Contended, TransactionRefused
@@ -33,12 +33,14 @@ class Busy:
         return {}
 
 
-def budgets(busy: Busy) -> Budgets:
-    return Budgets(CounterStore(busy, "budgets", "usage"))  # pyright: ignore[reportArgumentType]
+def budgets(busy: Busy) -> Reservations:
+    return Reservations(CounterStore(busy, "budgets", "usage"))  # pyright: ignore[reportArgumentType]
 
 
 def reservation() -> Reservation:
-    budget = KnownBudget(id=BudgetId("bud_1"), scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=100)
+    budget = KnownBudget(
+        id=BudgetId("bud_1"), scope=BudgetScope.WORKSPACE, unit=BudgetUnit.COST, period=BudgetPeriod.DAY, limit=100
+    )
     claim = Claim(cost=1, charged=1, tokens=1)
     return Reservation(id=CallId("call_1"), counters=[counter(budget, NOON)], claim=claim, lease_until=NOON + 900)
 

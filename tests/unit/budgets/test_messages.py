@@ -3,7 +3,15 @@
 import pytest
 
 from opencode_cloud.budgets.messages import amount, refusal
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Shortage, Standing, Unit
+from opencode_cloud.contracts.budgets import (
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    BudgetUsage,
+    Counter,
+    KnownBudget,
+    Shortage,
+)
 from opencode_cloud.kit.money import DOLLAR
 
 DECEMBER = 1_796_083_200
@@ -11,11 +19,17 @@ DECEMBER = 1_796_083_200
 
 
 def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR, **more: object) -> Shortage:
-    kind = {"scope": Scope.MEMBER, "unit": Unit.COST, "period": Period.MONTH, "name": "intern@example.com", **more}
+    kind = {
+        "scope": BudgetScope.MEMBER,
+        "unit": BudgetUnit.COST,
+        "period": BudgetPeriod.MONTH,
+        "name": "intern@example.com",
+        **more,
+    }
     known = KnownBudget(id="bud_1", limit=limit, **kind)  # pyright: ignore[reportArgumentType]
-    resets_at = None if known.period is Period.TOTAL else DECEMBER
+    resets_at = None if known.period is BudgetPeriod.TOTAL else DECEMBER
     counter = Counter(key="x", budget=known, resets_at=resets_at)
-    return Shortage(counter=counter, asked=asked, standing=Standing(spent=spent, reserved=reserved))
+    return Shortage(counter=counter, asked=asked, usage=BudgetUsage(spent=spent, reserved=reserved))
 
 
 @pytest.mark.parametrize(
@@ -43,16 +57,20 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
             "Ask for fewer output tokens.",
         ),
         (
-            shortage(1, 3, limit=3, unit=Unit.REQUESTS, period=Period.MINUTE, scope=Scope.KEY, name="ci"),
+            shortage(
+                1, 3, limit=3, unit=BudgetUnit.REQUESTS, period=BudgetPeriod.MINUTE, scope=BudgetScope.KEY, name="ci"
+            ),
             "The limit of requests per minute of ci is used up: 3 of 3 requests used. "
             "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
-            shortage(1, 25 * DOLLAR, limit=25 * DOLLAR, scope=Scope.BALANCE, period=Period.TOTAL, name="Acme"),
+            shortage(
+                1, 25 * DOLLAR, limit=25 * DOLLAR, scope=BudgetScope.BALANCE, period=BudgetPeriod.TOTAL, name="Acme"
+            ),
             "The prepaid balance of Acme is used up: $25.00 of $25.00 used. It must be topped up first.",
         ),
         (
-            shortage(1, 0, limit=0, scope=Scope.KEY, name="ci"),
+            shortage(1, 0, limit=0, scope=BudgetScope.KEY, name="ci"),
             "The monthly budget of ci is used up: $0.00 of $0.00 used. It resets on 1 December 2026, 00:00 UTC.",
         ),
     ],
@@ -62,4 +80,4 @@ def test_a_refusal_says_which_budget_how_much_and_until_when(short: Shortage, te
 
 
 def test_units_are_counted_in_words() -> None:
-    assert [amount(Unit.REQUESTS, 1), amount(Unit.TOKENS, 1500)] == ["1 request", "1,500 tokens"]
+    assert [amount(BudgetUnit.REQUESTS, 1), amount(BudgetUnit.TOKENS, 1500)] == ["1 request", "1,500 tokens"]

@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.budgets.store import AlertQueue, CounterStore, rows
-from opencode_cloud.budgets.store.standings import StandingStore
+from opencode_cloud.budgets.store.counter_usage import CounterUsageStore
 from opencode_cloud.contracts.budgets import (
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    BudgetUsage,
     Claim,
     Counter,
     KnownBudget,
-    Period,
-    Refused,
     Reservation,
-    Scope,
-    Standing,
-    Unit,
+    ReservationRefused,
 )
 from opencode_cloud.contracts.ids import BudgetId, CallId, WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
@@ -31,9 +31,16 @@ from tests.unit.aws import Cloud, InProcessDynamoDB
 NOON = 1_790_251_200
 """2026-09-24T12:00:00Z, in seconds."""
 MONEY = KnownBudget(
-    id=BudgetId("bud_1"), scope=Scope.KEY, unit=Unit.COST, period=Period.MONTH, limit=100, subject="key_1"
+    id=BudgetId("bud_1"),
+    scope=BudgetScope.KEY,
+    unit=BudgetUnit.COST,
+    period=BudgetPeriod.MONTH,
+    limit=100,
+    subject="key_1",
 )
-REQUESTS = KnownBudget(id=BudgetId("bud_2"), scope=Scope.WORKSPACE, unit=Unit.REQUESTS, period=Period.MINUTE, limit=2)
+REQUESTS = KnownBudget(
+    id=BudgetId("bud_2"), scope=BudgetScope.WORKSPACE, unit=BudgetUnit.REQUESTS, period=BudgetPeriod.MINUTE, limit=2
+)
 MONTH = Counter(key="budget#bud_1#2026-09", budget=MONEY, starts_at=NOON - 60, resets_at=NOON + 600)
 MINUTE = Counter(key="budget#bud_2#minute", budget=REQUESTS, resets_at=NOON + 60)
 
@@ -57,7 +64,7 @@ def store(cloud: Cloud) -> CounterStore:
 
 
 async def standing(store: CounterStore, counter: Counter) -> tuple[int, int]:
-    found = (await store.standings([counter.key]))[counter.key]
+    found = (await store.usages([counter.key]))[counter.key]
     return found.spent, found.reserved
 
 
@@ -68,15 +75,15 @@ class TestHolding:
 
     async def test_a_claim_that_fits_exactly_is_held_and_one_more_is_refused(self, store: CounterStore) -> None:
         await store.hold(reservation("call_1", 100, MONTH), event("call_1"))
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(ReservationRefused) as raised:
             await store.hold(reservation("call_2", 1, MONTH), event("call_2"))
         [shortage] = raised.value.shortages
-        assert (shortage.counter, shortage.asked, shortage.standing.reserved) == (MONTH, 1, 100)
+        assert (shortage.counter, shortage.asked, shortage.usage.reserved) == (MONTH, 1, 100)
 
     async def test_a_claim_that_one_counter_refuses_is_held_on_none(self, store: CounterStore) -> None:
         for number in range(2):
             await store.hold(reservation(f"call_{number}", 1), event(f"call_{number}"))
-        with pytest.raises(Refused):
+        with pytest.raises(ReservationRefused):
             await store.hold(reservation("call_2", 1), event("call_2"))
         assert await standing(store, MONTH) == (0, 2)
         assert await store.reservation(CallId("call_2")) is None
@@ -165,15 +172,15 @@ class TestLeases:
         [counter] = await store.counters([MONTH.key, "unknown"])
         assert (counter.key, counter.workspace_id, counter.budget) == (MONTH.key, "wrk_1", MONEY)
         assert (counter.starts_at, counter.resets_at) == (MONTH.starts_at, MONTH.resets_at)
-        assert (counter.standing, counter.alerted) == (Standing(reserved=100), {"80", "100"})
+        assert (counter.usage, counter.alerted) == (BudgetUsage(reserved=100), {"80", "100"})
 
 
 async def test_more_counters_than_a_batch_takes_are_read(store: CounterStore) -> None:
     await store.hold(reservation("call_1", 30, MONTH), event("call_1"))
     keys = [*(f"budget#{number}" for number in range(100)), MONTH.key]
-    found = StandingStore("budgets").of(keys)
+    found = CounterUsageStore("budgets").of(keys)
     assert found.keys() == set(keys)
-    assert (found[MONTH.key], found["budget#0"]) == (Standing(reserved=30), Standing())
+    assert (found[MONTH.key], found["budget#0"]) == (BudgetUsage(reserved=30), BudgetUsage())
     assert [counter.key for counter in await store.counters(keys)] == [MONTH.key]
 
 
@@ -184,7 +191,7 @@ async def test_a_counter_outlives_its_window_and_then_expires(cloud: Cloud, stor
 
 
 def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
-    crossing = Crossing(
+    crossing = ThresholdReached(
         id="one",
         workspace_id=WorkspaceId("wrk_1"),
         budget=MONEY,
@@ -197,4 +204,4 @@ def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
     )
     url = cloud.queue("alerts")
     AlertQueue(url).send([crossing])
-    assert [msgspec.json.decode(each["Body"], type=Crossing) for each in cloud.messages(url)] == [crossing]
+    assert [msgspec.json.decode(each["Body"], type=ThresholdReached) for each in cloud.messages(url)] == [crossing]

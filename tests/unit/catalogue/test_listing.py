@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue import links, listing
 from opencode_cloud.catalogue.document import date, form_of
 from opencode_cloud.catalogue.models import Catalogue
-from opencode_cloud.contracts.access import EnforcedPolicy, Rules
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.policies.offering import with_gateway
@@ -81,12 +81,14 @@ def test_the_price_is_the_one_in_force() -> None:
 PATTERNS = st.lists(
     st.sampled_from(["acme/big", "acme/*", "*/tiny", "other/*", "acme/?wn", "*", "acme/b*"]), max_size=3
 ).map(tuple)
-RULES = st.builds(Rules, allow=st.none() | PATTERNS, deny=PATTERNS)
-PROVIDERS = st.sampled_from([Rules(), Rules(allow=("acme",)), Rules(deny=("ac*",)), Rules(allow=("other",))])
+RULES = st.builds(EnforcedRules, allow=st.none() | PATTERNS, deny=PATTERNS)
+PROVIDERS = st.sampled_from(
+    [EnforcedRules(), EnforcedRules(allow=("acme",)), EnforcedRules(deny=("ac*",)), EnforcedRules(allow=("other",))]
+)
 
 
 @given(PROVIDERS, RULES)
-def test_what_is_listed_is_what_the_policy_permits(of_providers: Rules, of_models: Rules) -> None:
+def test_what_is_listed_is_what_the_policy_permits(of_providers: EnforcedRules, of_models: EnforcedRules) -> None:
     policy = EnforcedPolicy(version=1, providers=of_providers, models=of_models)
     permitted = {name for name in CATALOGUE.models if policy.permits_model("acme", name)}
     assert set(listing.listed(CATALOGUE, policy.permits_model, BASE, NOW)["acme"]["models"]) == permitted
@@ -136,7 +138,7 @@ def test_other_providers_and_a_small_model_of_the_workspace_stay() -> None:
 
 
 def test_what_a_policy_has_said_of_the_provider_stays_beside_ours() -> None:
-    policy = EnforcedPolicy(version=1, models=Rules(allow=("acme/big",)))
+    policy = EnforcedPolicy(version=1, models=EnforcedRules(allow=("acme/big",)))
     config = offered({"provider": {"acme": {"whitelist": ["big"]}}, "enabled_providers": ["acme"]}, policy)
     entry = config["provider"]["acme"]
     assert (entry["whitelist"], list(entry["models"])) == (["big"], ["big"])
@@ -144,7 +146,7 @@ def test_what_a_policy_has_said_of_the_provider_stays_beside_ours() -> None:
 
 
 def test_who_may_use_nothing_is_told_nothing() -> None:
-    assert offered({}, EnforcedPolicy(version=1, providers=Rules(deny=("acme",)))) == {}
+    assert offered({}, EnforcedPolicy(version=1, providers=EnforcedRules(deny=("acme",)))) == {}
 
 
 def test_clients_of_the_second_generation_are_told_the_same_without_credentials() -> None:
@@ -181,7 +183,7 @@ def test_an_empty_catalogue_has_an_empty_list() -> None:
 
 
 def test_what_is_listed_is_within_the_policy_and_the_keys_own_patterns() -> None:
-    policy = EnforcedPolicy(models=Rules(deny=("cloud/secret-*",)))
+    policy = EnforcedPolicy(models=EnforcedRules(deny=("cloud/secret-*",)))
     of_key = listing.bounded(policy, ("cloud/secret-1", "cloud/plain"))
     models = ("plain", "other", "secret-1")
     assert [of_key("cloud", model) for model in models] == [True, False, False]

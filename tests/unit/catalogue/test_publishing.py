@@ -21,8 +21,8 @@ from opencode_cloud.catalogue.pricing import cost
 from opencode_cloud.catalogue.service import publishing
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
 from opencode_cloud.catalogue.store.versions import VersionStore
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.contracts.usage import Tokens
 from opencode_cloud.kit.errors import NotFound, PreconditionFailed, ServiceError
 from opencode_cloud.kit.sql import Database
@@ -33,7 +33,7 @@ from opencode_cloud.schema.catalogue import catalogue_prices
 from tests.unit.catalogue.documents import DAY, document, text, with_model
 from tests.unit.workspaces.team import QuietStore
 
-ACTOR = Actor(kind=ActorKind.OPERATOR, credential=Credential.OPERATOR, name="arn:aws:iam::1:user/ada")
+ACTOR = Actor(kind=ActorKind.OPERATOR, credential=CredentialKind.OPERATOR, name="arn:aws:iam::1:user/ada")
 BEGAN = 1_795_000_000
 
 
@@ -55,7 +55,7 @@ class Desk:
     database: Database
     patch: pytest.MonkeyPatch
     now: int = BEGAN
-    messages: list[Message] = field(default_factory=list[Message])
+    messages: list[OutboxMessage] = field(default_factory=list[OutboxMessage])
 
     def __post_init__(self) -> None:
         outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
@@ -63,7 +63,7 @@ class Desk:
         self.publisher = CataloguePublisher(self.store, outbox, AuditTrail(AuditStore()), form_faults)
         self.patch.setattr(publishing, "now_seconds", lambda: self.now)
 
-    def _relay(self, messages: Sequence[Message]) -> None:
+    def _relay(self, messages: Sequence[OutboxMessage]) -> None:
         self.messages.extend(messages)
 
     def publish(self, written: dict[str, Any], read: int | None = None) -> int:

@@ -11,7 +11,7 @@ import pytest
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.access import KnownWorkspace
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission, Role, allows
 from opencode_cloud.http.pages import pages_app
@@ -33,7 +33,7 @@ class Reader:
     def member(self, _request: Any, _workspace: str, permission: Permission) -> Actor:
         if not allows(self.role, None, permission):
             raise Forbidden("forbidden", "Your role does not include this.")
-        return Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", name="Ada", role=self.role)
+        return Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", name="Ada", role=self.role)
 
     def workspace(self, _workspace: str) -> KnownWorkspace:
         return KnownWorkspace(id=WORKSPACE, name="Acme")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.console.places import excerpt, parse, positions
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 
 TEXT = '{\n  "a": [1,\n    {"b/c": null}],\n  "d": {}\n}'
 VALUES = st.recursive(
@@ -20,13 +20,13 @@ VALUES = st.recursive(
 
 
 def test_faults_are_shown_at_their_lines_with_those_around() -> None:
-    faults = [Fault(path="/a/1/b~1c", message="wrong"), Fault(path="/d/missing", message="required")]
+    faults = [DocumentFault(path="/a/1/b~1c", message="wrong"), DocumentFault(path="/d/missing", message="required")]
     shown = {line.number: list(line.faults) for line in excerpt(TEXT, faults)}
     assert shown == {1: [], 2: [], 3: ["/a/1/b~1c: wrong"], 4: ["/d/missing: required"], 5: []}
 
 
 def test_a_fault_of_the_whole_is_shown_at_the_beginning() -> None:
-    assert excerpt(TEXT, [Fault(path="", message="too long")])[0].faults == ["The document: too long"]
+    assert excerpt(TEXT, [DocumentFault(path="", message="too long")])[0].faults == ["The document: too long"]
 
 
 @given(VALUES, st.sampled_from([None, 1, 4]))

@@ -8,13 +8,13 @@ import pytest
 
 from opencode_cloud.console.usage import HEIGHT, bars, month_of
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.usage.models import Line, Sums
+from opencode_cloud.usage.models import Sums, UsageLine
 
 NOVEMBER, DECEMBER = datetime(2025, 11, 1), datetime(2025, 12, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
 
 
-def day(number: int, cost: int) -> Line:
-    return Line(start=NOVEMBER.replace(day=number), group=None, sums=Sums(calls=1, cost=cost))
+def day(number: int, cost: int) -> UsageLine:
+    return UsageLine(start=NOVEMBER.replace(day=number), group=None, sums=Sums(calls=1, cost=cost))
 
 
 def test_a_month_begins_on_its_first_and_ends_before_the_next() -> None:

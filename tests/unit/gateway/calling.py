@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.access.service.inference import Caller
 from opencode_cloud.catalogue.models import Catalogue, Format, Model
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
@@ -147,7 +147,7 @@ class _Access:
     def __init__(self, rig: Any) -> None:
         self._rig = rig
 
-    async def caller(self, _request: Request, _workspace: str) -> Caller:
+    async def caller(self, _request: AccessRequest, _workspace: str) -> Caller:
         return self._rig.caller
 
 
@@ -216,7 +216,7 @@ class Rig:
         return Incoming(
             format=Format.CHAT,
             body=json.dumps(given).encode(),
-            request=Request(bearer="oc_sk_x", correlation_id="trace"),
+            request=AccessRequest(bearer="oc_sk_x", correlation_id="trace"),
             session=session,
             tracing={"traceparent": "00-1-2-01"},
             passed_on={"anthropic-version": "1"},

@@ -7,11 +7,11 @@ from typing import Any
 from opencode_cloud.catalogue.models import (
     Catalogue,
     Format,
-    Limits,
     Model,
     Price,
     Rates,
     Route,
+    TokenLimits,
     Upstream,
     UpstreamKind,
 )
@@ -30,7 +30,7 @@ def model(*routes: Route, **changes: Any) -> Model:
         "id": "m1",
         "name": "M1",
         "format": Format.CHAT,
-        "limits": Limits(context=200_000, output=32_000),
+        "limits": TokenLimits(context=200_000, output=32_000),
         "prices": (price(),),
     }
     return Model(routes=routes, **(given | changes))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.catalogue.models import Limits, Route, Timers, UpstreamKind
+from opencode_cloud.catalogue.models import Route, Timers, TokenLimits, UpstreamKind
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, UpstreamTarget
 from opencode_cloud.gateway.service import calls, dispatcher
@@ -261,7 +261,7 @@ class TestOtherFormats:
         assert sink.headers["x-opencode-upstream"] == "b"
 
     async def test_messages_is_told_the_limit_that_was_reserved_for(self) -> None:
-        found = rig(lambda _: refused(400), limits=Limits(context=1000, output=77))
+        found = rig(lambda _: refused(400), limits=TokenLimits(context=1000, output=77))
         found.catalogue.upstreams["a"] = upstream(UpstreamKind.ANTHROPIC, timers=QUICK)
         await error(found.call())
         [(_, body)] = found.asked
@@ -322,7 +322,7 @@ class TestAdmission:
         assert held.claim.cost <= 2 * 100 * 1500 + 1000 * 300
 
     async def test_without_a_limit_of_its_own_the_models_counts(self) -> None:
-        found = rig(in_turn(Scripted()), limits=Limits(context=1000, output=77))
+        found = rig(in_turn(Scripted()), limits=TokenLimits(context=1000, output=77))
         await found.call()
         [held] = found.ledger.reserved
         assert 77 * 1500 < held.claim.cost <= 77 * 1500 + 1000 * 300

@@ -11,7 +11,7 @@ import pytest
 
 from opencode_cloud.access.models import KnownKey
 from opencode_cloud.catalogue.models import Format, Route
-from opencode_cloud.contracts.access import EnforcedPolicy, Rules
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
 from opencode_cloud.contracts.ids import KeyId, WorkspaceId
 from opencode_cloud.gateway.formats import PathTarget, read_request, tool_names
 from opencode_cloud.kit.errors import ServiceError
@@ -44,11 +44,11 @@ def key(*models: str) -> KnownKey:
 @pytest.mark.parametrize(
     "policy",
     [
-        EnforcedPolicy(models=Rules(deny=("opencode-cloud/m1",))),
-        EnforcedPolicy(models=Rules(allow=("opencode-cloud/other",))),
-        EnforcedPolicy(models=Rules(deny=("*/m?",))),
-        EnforcedPolicy(providers=Rules(deny=("opencode-cloud",))),
-        EnforcedPolicy(providers=Rules(allow=("another",))),
+        EnforcedPolicy(models=EnforcedRules(deny=("opencode-cloud/m1",))),
+        EnforcedPolicy(models=EnforcedRules(allow=("opencode-cloud/other",))),
+        EnforcedPolicy(models=EnforcedRules(deny=("*/m?",))),
+        EnforcedPolicy(providers=EnforcedRules(deny=("opencode-cloud",))),
+        EnforcedPolicy(providers=EnforcedRules(allow=("another",))),
     ],
 )
 async def test_a_model_that_the_policy_denies_is_refused_by_all_its_names(policy: EnforcedPolicy, name: str) -> None:
@@ -66,15 +66,15 @@ async def test_a_key_may_be_for_some_models_only() -> None:
 
 
 async def test_a_denied_upstream_is_no_way() -> None:
-    policy = EnforcedPolicy(providers=Rules(deny=("a",)))
+    policy = EnforcedPolicy(providers=EnforcedRules(deny=("a",)))
     assert await refusal(rig(policy)) == "upstream_not_configured"
 
 
 async def test_a_denied_tool_must_not_be_offered_to_the_model() -> None:
     tools = [{"type": "function", "function": {"name": "webfetch", "parameters": {}}}]
-    assert await refusal(rig(EnforcedPolicy(tools=Rules(deny=("web*",)))), tools=tools) == "tool_not_permitted"
-    assert await refusal(rig(EnforcedPolicy(tools=Rules(allow=("bash",)))), tools=tools) == "tool_not_permitted"
-    assert (await rig(EnforcedPolicy(tools=Rules(deny=("bash",)))).call(tools=tools)).body == WHOLE
+    assert await refusal(rig(EnforcedPolicy(tools=EnforcedRules(deny=("web*",)))), tools=tools) == "tool_not_permitted"
+    assert await refusal(rig(EnforcedPolicy(tools=EnforcedRules(allow=("bash",)))), tools=tools) == "tool_not_permitted"
+    assert (await rig(EnforcedPolicy(tools=EnforcedRules(deny=("bash",)))).call(tools=tools)).body == WHOLE
 
 
 @pytest.mark.parametrize(

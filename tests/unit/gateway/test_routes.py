@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.catalogue.models import Format, Route
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.gateway.formats import WIRE_FORMATS, PathTarget
@@ -103,7 +103,7 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
     answer = await client.post("/zen/v1/chat/completions", json=BODY, headers=headers)
     [incoming] = seen.incoming
     assert (incoming.workspace_id, incoming.session, incoming.client_request) == ("wrk_1", "ses_1", "msg_1")
-    assert incoming.request == Request(address="203.0.113.9", correlation_id=trace.split("-")[1])
+    assert incoming.request == AccessRequest(address="203.0.113.9", correlation_id=trace.split("-")[1])
     assert incoming.tracing == {"traceparent": trace}
     assert incoming.metadata["client"] == "cli"
     assert "secret" not in repr(incoming)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
-from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
+from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
 from opencode_cloud.contracts.ids import CredentialId
 from opencode_cloud.gateway.models import Failure, UpstreamTarget
 from opencode_cloud.gateway.service.health import FAILURES, Health
@@ -20,10 +20,10 @@ SESSIONS = st.text(min_size=1, max_size=30)
 
 
 def ways(
-    found: Model, keys: dict[str, str] | None = None, providers: Rules | None = None
+    found: Model, keys: dict[str, str] | None = None, providers: EnforcedRules | None = None
 ) -> list[tuple[Route, UpstreamTarget]]:
     every = catalogue(found, a=upstream(), b=upstream(), c=upstream())
-    return targets(every, found, Format.CHAT, providers or Rules(), {}, KEYS if keys is None else keys)
+    return targets(every, found, Format.CHAT, providers or EnforcedRules(), {}, KEYS if keys is None else keys)
 
 
 def names(found: list[UpstreamTarget]) -> list[str]:
@@ -77,18 +77,18 @@ class TestWays:
         assert [target.id for _, target in ways(found)] == ["b"]
 
     def test_an_upstream_that_the_policy_denies_is_none(self) -> None:
-        assert [target.id for _, target in ways(THREE, providers=Rules(deny=("b",)))] == ["a", "c"]
+        assert [target.id for _, target in ways(THREE, providers=EnforcedRules(deny=("b",)))] == ["a", "c"]
 
     def test_who_wants_a_key_needs_one(self) -> None:
         found = model(Route(upstream="a", model="m"))
         every = catalogue(found, a=upstream(UpstreamKind.ANTHROPIC))
-        assert targets(every, found, Format.CHAT, Rules(), {}, {}) == []
-        assert targets(every, found, Format.CHAT, Rules(), {}, {"a": "k"})[0][1].secret == "k"
+        assert targets(every, found, Format.CHAT, EnforcedRules(), {}, {}) == []
+        assert targets(every, found, Format.CHAT, EnforcedRules(), {}, {"a": "k"})[0][1].secret == "k"
 
     def test_the_clients_format_is_spoken_where_the_upstream_speaks_it(self) -> None:
         found = model(Route(upstream="a", model="m"))
         every = catalogue(found, a=upstream(UpstreamKind.OPENAI))
-        spoken = {asked: targets(every, found, asked, Rules(), {}, KEYS)[0][1].format for asked in Format}
+        spoken = {asked: targets(every, found, asked, EnforcedRules(), {}, KEYS)[0][1].format for asked in Format}
         assert spoken == {
             Format.CHAT: Format.CHAT,
             Format.RESPONSES: Format.RESPONSES,
@@ -123,5 +123,5 @@ class TestOwnCredentials:
         found = model(Route(upstream="a", model="m"), Route(upstream="b", model="m"))
         every = catalogue(found, a=upstream(), b=upstream())
         own = {"b": (self.credential("b", "openai-compatible"), "own-key")}
-        [(_, only)] = targets(every, found, Format.CHAT, Rules(), own, KEYS)
+        [(_, only)] = targets(every, found, Format.CHAT, EnforcedRules(), own, KEYS)
         assert (only.id, only.secret, only.byok) == ("b", "own-key", True)

@@ -23,7 +23,7 @@ from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit.lambda_handlers import http_app
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter, Standing
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter, RateLimitUsage
 from tests.github_stand_in import GitHubStandIn, new_key, pem
 
 EXCHANGE = "/exchange_github_app_token"
@@ -35,9 +35,9 @@ SHOP = {"owner": "acme", "repo": "shop"}
 class Unlimited(RateLimiter):
     """A limiter without limits. Limits need the deployed table, and have their own tests on it."""
 
-    def take(self, limit: Limit, subject: str) -> Standing:
+    def take(self, limit: RateLimit, subject: str) -> RateLimitUsage:
         assert subject
-        return Standing(limit.requests, limit.requests, limit.seconds)
+        return RateLimitUsage(limit.requests, limit.requests, limit.seconds)
 
 
 class Deployment:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.limits import checked, contains, covers, wider
 from opencode_cloud.keys.models import KeyLimits
 from opencode_cloud.kit.clock import utc_now
@@ -70,17 +70,17 @@ def test_networks_within_networks(wide: str, narrow: str, within: bool) -> None:
 )
 def test_limits_that_make_no_sense_are_refused(models: list[str] | None, networks: list[str] | None) -> None:
     with pytest.raises(ServiceError) as caught:
-        checked([Scope.INFERENCE], models, networks, None, utc_now())
+        checked([KeyScope.INFERENCE], models, networks, None, utc_now())
     assert caught.value.code == "invalid_limit"
 
 
 def test_no_limit_is_wider_than_any() -> None:
     bound = KeyLimits(
-        scopes=frozenset({Scope.INFERENCE}), models=("a/*",), networks=("10.0.0.0/8",), expires_at=utc_now()
+        scopes=frozenset({KeyScope.INFERENCE}), models=("a/*",), networks=("10.0.0.0/8",), expires_at=utc_now()
     )
-    scopes = frozenset({Scope.INFERENCE})
+    scopes = frozenset({KeyScope.INFERENCE})
     assert wider(KeyLimits(scopes=scopes), bound) == "models"
     assert wider(KeyLimits(scopes=scopes, models=("a/b",)), bound) == "networks"
     assert wider(KeyLimits(scopes=scopes, models=("a/b",), networks=("10.0.0.0/9",)), bound) == "expires_at"
     assert wider(bound, bound) is None
-    assert wider(KeyLimits(scopes=frozenset(Scope)), KeyLimits(scopes=scopes)) == "scopes"
+    assert wider(KeyLimits(scopes=frozenset(KeyScope)), KeyLimits(scopes=scopes)) == "scopes"

@@ -10,12 +10,12 @@ import pytest
 from opencode_cloud.kit.asgi_middleware import (
     ORIGIN_HEADER,
     VIEWER_HEADER,
-    FromEdge,
+    EdgeOnly,
+    LoadShedding,
     Message,
     Receive,
     Scope,
     Send,
-    Shedding,
 )
 
 HEALTH = "/zen/v1/health"
@@ -57,30 +57,30 @@ def served() -> Served:
 
 
 @pytest.fixture
-def edge(served: Served) -> FromEdge:
-    return FromEdge(served, lambda: "the secret", open_paths={HEALTH})
+def edge(served: Served) -> EdgeOnly:
+    return EdgeOnly(served, lambda: "the secret", open_paths={HEALTH})
 
 
-async def test_what_came_by_the_cdn_is_served(edge: FromEdge, served: Served) -> None:
+async def test_what_came_by_the_cdn_is_served(edge: EdgeOnly, served: Served) -> None:
     assert (await ask(edge, headers=[(ORIGIN_HEADER, b"the secret")]))[0] == 200
     assert len(served.scopes) == 1
 
 
-async def test_where_a_request_came_from_is_what_the_cdn_saw(edge: FromEdge, served: Served) -> None:
+async def test_where_a_request_came_from_is_what_the_cdn_saw(edge: EdgeOnly, served: Served) -> None:
     made_up = [(b"x-forwarded-for", b"6.6.6.6"), (b"accept", b"*/*")]
     seen = [(VIEWER_HEADER, b"192.0.2.1"), (ORIGIN_HEADER, b"the secret")]
     assert (await ask(edge, headers=[*made_up, *seen]))[0] == 200
     assert served.scopes[0]["headers"] == [(b"accept", b"*/*"), (b"x-forwarded-for", b"192.0.2.1")]
 
 
-async def test_without_word_of_the_cdn_it_came_from_nowhere(edge: FromEdge, served: Served) -> None:
+async def test_without_word_of_the_cdn_it_came_from_nowhere(edge: EdgeOnly, served: Served) -> None:
     await ask(edge, headers=[(b"x-forwarded-for", b"6.6.6.6"), (ORIGIN_HEADER, b"the secret")])
     assert served.scopes[0]["headers"] == []
 
 
 @pytest.mark.parametrize("headers", [[], [(ORIGIN_HEADER, b"")], [(ORIGIN_HEADER, b"the secre")], [(b"x", b"y")]])
 async def test_who_goes_around_it_is_refused(
-    edge: FromEdge, served: Served, headers: list[tuple[bytes, bytes]]
+    edge: EdgeOnly, served: Served, headers: list[tuple[bytes, bytes]]
 ) -> None:
     status, given, body = await ask(edge, headers=headers)
     assert status == 403
@@ -91,11 +91,11 @@ async def test_who_goes_around_it_is_refused(
 
 
 async def test_a_secret_that_is_empty_lets_nobody_in(served: Served) -> None:
-    edge = FromEdge(served, lambda: "", open_paths={HEALTH})
+    edge = EdgeOnly(served, lambda: "", open_paths={HEALTH})
     assert (await ask(edge, headers=[(ORIGIN_HEADER, b"")]))[0] == 403
 
 
-async def test_whoever_looks_after_our_health_needs_no_secret(edge: FromEdge) -> None:
+async def test_whoever_looks_after_our_health_needs_no_secret(edge: EdgeOnly) -> None:
     assert (await ask(edge, HEALTH))[0] == 200
     assert (await ask(edge, HEALTH + "/more"))[0] == 403
 
@@ -110,7 +110,7 @@ async def test_the_secret_is_asked_for_once_as_the_process_starts(served: Served
     async def nothing(*_: Any) -> Message:
         return {}
 
-    edge = FromEdge(served, secret, open_paths=())
+    edge = EdgeOnly(served, secret, open_paths=())
     await edge({"type": "lifespan"}, nothing, nothing)  # pyright: ignore[reportArgumentType]
     assert len(asked) == 1
     for _ in range(3):
@@ -122,13 +122,13 @@ async def test_start_and_end_of_the_process_reach_the_application(served: Served
     async def nothing(*_: Any) -> Message:
         return {}
 
-    application = Shedding(FromEdge(served, lambda: "s", open_paths=()), 1, open_paths=())
+    application = LoadShedding(EdgeOnly(served, lambda: "s", open_paths=()), 1, open_paths=())
     await application({"type": "lifespan"}, nothing, nothing)  # pyright: ignore[reportArgumentType]
     assert [scope["type"] for scope in served.scopes] == ["lifespan"]
 
 
 async def test_beyond_the_limit_the_answer_is_503_at_once_and_says_when_to_come_again(served: Served) -> None:
-    application = Shedding(served, 2, open_paths={HEALTH})
+    application = LoadShedding(served, 2, open_paths={HEALTH})
     served.may_answer.clear()
     under_way = [asyncio.create_task(ask(application)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_beyond_the_limit_the_answer_is_503_at_once_and_says_when_to_come_
 
 
 async def test_a_busy_process_is_not_an_unhealthy_one(served: Served) -> None:
-    application = Shedding(served, 1, open_paths={HEALTH})
+    application = LoadShedding(served, 1, open_paths={HEALTH})
     served.may_answer.clear()
     under_way = asyncio.create_task(ask(application))
     await asyncio.sleep(0)
@@ -153,7 +153,7 @@ async def test_what_fails_or_is_cancelled_frees_its_place() -> None:
     async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ConnectionError
 
-    application = Shedding(fail, 1, open_paths=())
+    application = LoadShedding(fail, 1, open_paths=())
     for _ in range(3):
         with pytest.raises(ConnectionError):
             await ask(application)
@@ -161,7 +161,7 @@ async def test_what_fails_or_is_cancelled_frees_its_place() -> None:
 
 
 async def test_no_limit_is_no_limit(served: Served) -> None:
-    application = Shedding(served, 0, open_paths=())
+    application = LoadShedding(served, 0, open_paths=())
     served.may_answer.clear()
     under_way = [asyncio.create_task(ask(application)) for _ in range(50)]
     await asyncio.sleep(0)

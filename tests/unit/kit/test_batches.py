@@ -14,12 +14,12 @@ import pytest
 from opencode_cloud.audit.deliveries import AuditDeliveries
 from opencode_cloud.audit.models import AuditRecord
 from opencode_cloud.budgets.deliveries import AlertDeliveries
-from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.budgets.stream import BudgetsKeeper
-from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, CallId, ExportId, ShareId, TransactionId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.kit.batches import Change, PartialBatch, StreamBatch
+from opencode_cloud.kit.batches import PartialBatch, StreamBatch, StreamRecord
 from opencode_cloud.kit.errors import Redeliver
 from opencode_cloud.mail.deliveries import MailDeliveries
 from opencode_cloud.outbox.deliveries import RelayQueue
@@ -139,7 +139,7 @@ class TestStreams:
     def test_a_record_that_cannot_be_read_fails_alone(self) -> None:
         taken: list[str] = []
 
-        def take(changes: Sequence[Change[str]]) -> tuple[()]:
+        def take(changes: Sequence[StreamRecord[str]]) -> tuple[()]:
             taken.extend(change.payload for change in changes)
             return ()
 
@@ -161,10 +161,12 @@ class TestStreams:
             StreamBatch(lambda _: 1, fail).handle({"Records": [change("1", {})]})
 
 
-CROSSING = Crossing(
+CROSSING = ThresholdReached(
     id="crossing",
     workspace_id=WorkspaceId("wrk_1"),
-    budget=KnownBudget(id=BudgetId("bud_1"), scope=Scope.WORKSPACE, unit=Unit.COST, period=Period.DAY, limit=2),
+    budget=KnownBudget(
+        id=BudgetId("bud_1"), scope=BudgetScope.WORKSPACE, unit=BudgetUnit.COST, period=BudgetPeriod.DAY, limit=2
+    ),
     threshold=50,
     used=1,
     refused=False,

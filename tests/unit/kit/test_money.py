@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from opencode_cloud.budgets.messages import amount
 from opencode_cloud.console.usage import bars
-from opencode_cloud.contracts.budgets import Unit
+from opencode_cloud.contracts.budgets import BudgetUnit
 from opencode_cloud.kit.money import DOLLAR, exact, parse_dollars, shown
-from opencode_cloud.usage.models import Line, Sums
+from opencode_cloud.usage.models import Sums, UsageLine
 
 AMOUNTS = st.integers(-(10**17), 10**17)
 NOVEMBER, DECEMBER = datetime(2025, 11, 1), datetime(2025, 12, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
@@ -53,8 +53,8 @@ def test_people_never_read_more_than_there_is(micro_cents: int) -> None:
 
 @given(st.integers(1, 10**15))
 def test_the_page_of_usage_and_budgets_write_an_amount_alike(micro_cents: int) -> None:
-    [bar, *_] = bars([Line(start=NOVEMBER, group=None, sums=Sums(calls=1, cost=micro_cents))], NOVEMBER, DECEMBER)
-    assert bar.words == f"2025-11-01: {amount(Unit.COST, micro_cents)}"
+    [bar, *_] = bars([UsageLine(start=NOVEMBER, group=None, sums=Sums(calls=1, cost=micro_cents))], NOVEMBER, DECEMBER)
+    assert bar.words == f"2025-11-01: {amount(BudgetUnit.COST, micro_cents)}"
 
 
 def test_a_fixed_number_of_places_is_kept() -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.errors import TooManyRequests
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 from tests.unit.aws import Cloud
 
-LIMIT = Limit("api", 2, 60)
+LIMIT = RateLimit("api", 2, 60)
 BEGIN = 1_800_000_000
 """The start of a window of a minute, in seconds since the epoch."""
 
@@ -58,7 +58,7 @@ def test_the_next_window_begins_anew(table: str, clock: Clock) -> None:
 
 def test_subjects_and_limits_are_counted_apart(table: str, clock: Clock) -> None:
     limiter = RateLimiter(table)
-    for subject, limit in (("ada", LIMIT), ("bob", LIMIT), ("ada", Limit("refused", 2))):
+    for subject, limit in (("ada", LIMIT), ("bob", LIMIT), ("ada", RateLimit("refused", 2))):
         assert limiter.take(limit, subject).remaining == 1
 
 

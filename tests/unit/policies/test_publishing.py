@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import PreconditionFailed, ServiceError
 from opencode_cloud.kit.ids import new_id
@@ -30,7 +30,7 @@ from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.workspaces import workspaces
 
 POLICY, CONFIGURATION = Versioned.POLICY, Versioned.CONFIGURATION
-ACTOR = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id="mem_1", name="ada@example.com")
+ACTOR = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", name="ada@example.com")
 
 
 class QuietStore(OutboxStore):
@@ -46,14 +46,14 @@ class Desk:
 
     database: Database
     workspace: str
-    messages: list[Message] = field(default_factory=list[Message])
+    messages: list[OutboxMessage] = field(default_factory=list[OutboxMessage])
 
     def __post_init__(self) -> None:
         self.store = DocumentStore(self.database)
         outbox = Outbox(QuietStore(self.database, "no queue"), self._relay)
         self.publisher = Publisher(self.store, outbox, AuditTrail(AuditStore()))
 
-    def _relay(self, messages: Sequence[Message]) -> None:
+    def _relay(self, messages: Sequence[OutboxMessage]) -> None:
         self.messages.extend(messages)
 
     def publish(self, kind: Versioned, document: dict[str, Any], read: int) -> int:

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.usage import SUMS
-from opencode_cloud.usage.models import Entry
+from opencode_cloud.usage.models import SettledEvent
 
 NOON = 1_764_072_000_000
 """2025-11-25T12:00:00Z, in milliseconds."""
@@ -59,8 +59,8 @@ def event(number: int = 0, **changes: Any) -> UsageEvent:
     return UsageEvent(**usual | changes)
 
 
-def entry(number: int = 0, counters: tuple[str, ...] = (), **changes: Any) -> Entry:
-    return Entry(event=event(number, **changes), counters=counters)
+def entry(number: int = 0, counters: tuple[str, ...] = (), **changes: Any) -> SettledEvent:
+    return SettledEvent(event=event(number, **changes), counters=counters)
 
 
 amounts = st.integers(0, 2**40)
@@ -95,7 +95,7 @@ entries = st.builds(
 """Events of few groups. Ids repeat; :func:`distinct` removes duplicates."""
 
 
-def distinct(found: list[Entry]) -> list[Entry]:
+def distinct(found: list[SettledEvent]) -> list[SettledEvent]:
     """Keep one entry of each id, because a repeated settlement writes the same event."""
     return list({each.event.id: each for each in found}.values())
 

@@ -11,7 +11,7 @@ import pytest
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.operators import command
 from opencode_cloud.usage.commands import UsageCommand, carry_out
-from opencode_cloud.usage.service.reconciling import Replayed
+from opencode_cloud.usage.service.reconciling import ReplayProgress
 
 
 class Told:
@@ -20,9 +20,9 @@ class Told:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    def replay(self, day: str, workspace: str | None, after: tuple[str, str] | None) -> Replayed:
+    def replay(self, day: str, workspace: str | None, after: tuple[str, str] | None) -> ReplayProgress:
         self.asked.append((day, workspace, after))
-        return Replayed(5, 1, None if after else ("wrk_1", "call_5"))
+        return ReplayProgress(5, 1, None if after else ("wrk_1", "call_5"))
 
     def check_day(self, workspace: str, day: datetime) -> int:
         self.asked.append((workspace, day))

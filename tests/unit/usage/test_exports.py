@@ -23,15 +23,15 @@ from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.usage.deliveries import ExportDeliveries
 from opencode_cloud.usage.models import (
-    Entry,
-    Every,
     Export,
     ExportFile,
-    ExportFormat,
+    ExportPeriod,
     ExportRequest,
     ExportState,
+    SettledEvent,
+    UsageExportFormat,
 )
-from opencode_cloud.usage.service import Exporting, Exports, Ingest
+from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest
 from opencode_cloud.usage.service.exporting import MOST_UNFINISHED, last_period
 from opencode_cloud.usage.store import parquet
 from opencode_cloud.usage.store.events import EventArchive
@@ -77,11 +77,11 @@ class Office:
         self.workspace = place.founded(owner).id
         self.ann: Actor = place.member(owner, self.workspace)
         self.store, self.archive = ExportStore(place.database), EventArchive(place.database)
-        self.exports = Exports(place.outbox, AuditTrail(AuditStore()), self.store, self.inbox, self.files)
+        self.exports = ExportService(place.outbox, AuditTrail(AuditStore()), self.store, self.inbox, self.files)
         self.ingest = Ingest(Ledger(place.database))
         self.ingest.take(
             [
-                Entry(
+                SettledEvent(
                     event=msgspec.structs.replace(
                         event(number, cost=10**8 + number, at=NOON + number // 2, error="=1+1"),
                         workspace_id=self.workspace,
@@ -91,10 +91,10 @@ class Office:
                 for number in range(7)
             ]
         )
-        self.ingest.take([Entry(event=event(99, workspace_id=OTHER))])
+        self.ingest.take([SettledEvent(event=event(99, workspace_id=OTHER))])
 
-    def exporting(self, events_a_file: int = 3) -> Exporting:
-        return Exporting(
+    def exporting(self, events_a_file: int = 3) -> ExportWriter:
+        return ExportWriter(
             self.place.outbox,
             self.store,
             self.inbox,
@@ -104,7 +104,7 @@ class Office:
             events_a_file=events_a_file,
         )
 
-    def create(self, form: ExportFormat = ExportFormat.CSV, until: datetime = LAST) -> Export:
+    def create(self, form: UsageExportFormat = UsageExportFormat.CSV, until: datetime = LAST) -> Export:
         return self.exports.create(self.ann, self.workspace, FIRST, until, form)
 
     def content(self, export: Export) -> list[Path]:
@@ -137,7 +137,7 @@ def test_every_event_of_the_period_is_in_one_file(office: Office) -> None:
 
 
 def test_parquet_has_the_types_of_what_it_holds(office: Office) -> None:
-    export = office.create(ExportFormat.PARQUET)
+    export = office.create(UsageExportFormat.PARQUET)
     office.exporting(100).go_on(office.inbox.sent[0])
     (file,) = office.content(export)
     found: Any = duckdb.read_parquet(str(file))
@@ -153,8 +153,8 @@ def test_parquet_has_the_types_of_what_it_holds(office: Office) -> None:
     assert sums.fetchall() == [(7, 7 * 10**8 + 21, Decimal("7.00000021"), last, "=1+1")]
 
 
-@pytest.mark.parametrize("form", ExportFormat)
-def test_an_export_of_a_period_without_calls_is_one_empty_file(office: Office, form: ExportFormat) -> None:
+@pytest.mark.parametrize("form", UsageExportFormat)
+def test_an_export_of_a_period_without_calls_is_one_empty_file(office: Office, form: UsageExportFormat) -> None:
     export = office.exports.create(office.ann, office.workspace, FIRST, FIRST + timedelta(hours=1), form)
     office.exporting().go_on(office.inbox.sent[0])
     (file,) = office.exports.get(office.workspace, export.id).files
@@ -228,16 +228,18 @@ def test_a_workspace_has_a_few_exports_under_way_at_most(office: Office) -> None
 
 def test_an_export_ends_now_at_the_latest(office: Office) -> None:
     with pytest.raises(ServiceError) as refused:
-        office.exports.create(office.ann, office.workspace, utc_now() + timedelta(days=1), LAST, ExportFormat.CSV)
+        office.exports.create(office.ann, office.workspace, utc_now() + timedelta(days=1), LAST, UsageExportFormat.CSV)
     assert refused.value.code == "invalid_period"
     future = utc_now() + timedelta(days=300)
-    made = office.exports.create(office.ann, office.workspace, utc_now() - timedelta(days=9), future, ExportFormat.CSV)
+    made = office.exports.create(
+        office.ann, office.workspace, utc_now() - timedelta(days=9), future, UsageExportFormat.CSV
+    )
     assert made.until <= utc_now()
 
 
 class TestSchedule:
     def test_an_export_is_made_once_when_its_day_is_over(self, office: Office) -> None:
-        office.exports.put_schedule(office.ann, office.workspace, Every.DAILY, ExportFormat.CSV)
+        office.exports.put_schedule(office.ann, office.workspace, ExportPeriod.DAILY, UsageExportFormat.CSV)
         exporting = office.exporting()
         night = datetime(2025, 11, 26, 2, 41)  # noqa: DTZ001
         assert [exporting.make_scheduled(night) for _ in range(3)] == [1, 0, 0]
@@ -252,9 +254,9 @@ class TestSchedule:
         assert len(office.inbox.sent) == 2
 
     def test_none_is_made_without_a_schedule(self, office: Office) -> None:
-        office.exports.put_schedule(office.ann, office.workspace, Every.WEEKLY, ExportFormat.PARQUET)
-        office.exports.put_schedule(office.ann, office.workspace, Every.MONTHLY, ExportFormat.CSV)
-        assert office.exports.schedule(office.workspace).every is Every.MONTHLY
+        office.exports.put_schedule(office.ann, office.workspace, ExportPeriod.WEEKLY, UsageExportFormat.PARQUET)
+        office.exports.put_schedule(office.ann, office.workspace, ExportPeriod.MONTHLY, UsageExportFormat.CSV)
+        assert office.exports.schedule(office.workspace).every is ExportPeriod.MONTHLY
         office.exports.delete_schedule(office.ann, office.workspace)
         assert office.exporting().make_scheduled(LAST) == 0
         with pytest.raises(ServiceError, match="No exports are scheduled"):
@@ -263,11 +265,11 @@ class TestSchedule:
     @pytest.mark.parametrize(
         ("every", "since", "until"),
         [
-            (Every.DAILY, "2026-02-28", "2026-03-01"),
-            (Every.WEEKLY, "2026-02-16", "2026-02-23"),
-            (Every.MONTHLY, "2026-02-01", "2026-03-01"),
+            (ExportPeriod.DAILY, "2026-02-28", "2026-03-01"),
+            (ExportPeriod.WEEKLY, "2026-02-16", "2026-02-23"),
+            (ExportPeriod.MONTHLY, "2026-02-01", "2026-03-01"),
         ],
     )
-    def test_periods_are_of_the_calendar(self, every: Every, since: str, until: str) -> None:
+    def test_periods_are_of_the_calendar(self, every: ExportPeriod, since: str, until: str) -> None:
         found = last_period(every, datetime(2026, 3, 1, 2, 41))  # noqa: DTZ001
         assert found == (datetime.fromisoformat(since), datetime.fromisoformat(until))

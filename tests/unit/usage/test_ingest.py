@@ -21,7 +21,7 @@ from opencode_cloud.schema.usage import (
     usage_sessions,
 )
 from opencode_cloud.schema.usage_events import counters_of, from_row, to_row
-from opencode_cloud.usage.models import Entry, Sums
+from opencode_cloud.usage.models import SettledEvent, Sums
 from opencode_cloud.usage.service import Ingest
 from opencode_cloud.usage.store.ledger import Ledger
 from opencode_cloud.usage.stream import UsageStream
@@ -46,7 +46,7 @@ def empty(database: Database) -> None:
             connection.execute(table.delete())
 
 
-def sums(found: list[Entry]) -> dict[str, int]:
+def sums(found: list[SettledEvent]) -> dict[str, int]:
     total = Sums()
     for each in found:
         total.add(each.event)
@@ -56,7 +56,7 @@ def sums(found: list[Entry]) -> dict[str, int]:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=st.lists(entries, max_size=25).map(distinct), data=st.data())
 def test_any_order_repetition_and_grouping_of_events_leaves_the_same_rows(
-    database: Database, ingest: Ingest, found: list[Entry], data: st.DataObject
+    database: Database, ingest: Ingest, found: list[SettledEvent], data: st.DataObject
 ) -> None:
     empty(database)
     ingest.take(found)
@@ -117,7 +117,7 @@ def test_a_client_with_long_names_is_still_in_the_books(database: Database, inge
 
 
 @given(entries)
-def test_a_row_of_dynamodb_gives_the_event_back(found: Entry) -> None:
+def test_a_row_of_dynamodb_gives_the_event_back(found: SettledEvent) -> None:
     row = to_row(found.event, found.counters)
     assert (from_row(row), counters_of(row)) == (found.event, found.counters)
 
@@ -128,7 +128,7 @@ def test_a_row_lies_in_the_partition_of_its_workspace_and_day() -> None:
     assert "opencode" not in row["event"]["S"], "metadata ends earlier than the event"
 
 
-def record(found: Entry, number: int, name: str = "INSERT") -> dict[str, Any]:
+def record(found: SettledEvent, number: int, name: str = "INSERT") -> dict[str, Any]:
     image = to_row(found.event, found.counters)
     return {"eventName": name, "dynamodb": {"SequenceNumber": str(number), "NewImage": image}}
 

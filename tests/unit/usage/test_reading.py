@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.sql import Database
-from opencode_cloud.usage.models import Dimension, Entry, Interval, Line, Selection, Sums
-from opencode_cloud.usage.service import Ingest, Reading
-from opencode_cloud.usage.service import reading as service_reading
-from opencode_cloud.usage.service.reading import whole
+from opencode_cloud.usage.models import Dimension, Interval, Selection, SettledEvent, Sums, UsageLine
+from opencode_cloud.usage.service import Ingest, UsageReader
+from opencode_cloud.usage.service import reader as service_reader
+from opencode_cloud.usage.service.reader import whole
 from opencode_cloud.usage.service.rollups import day_start, hour_start, moment
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.figures import Figures
@@ -33,7 +33,7 @@ STARTS: dict[Interval, Callable[[datetime], datetime]] = {
     Interval.MONTH: lambda at: day_start(at).replace(day=1),
 }
 moments = st.integers(0, 7 * 24 * 60).map(lambda minutes: FIRST + timedelta(minutes=minutes))
-owner = Actor(kind=ActorKind.MEMBER, credential=Credential.SESSION, id=ANN, workspace_id=WORKSPACE, role=Role.OWNER)
+owner = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=ANN, workspace_id=WORKSPACE, role=Role.OWNER)
 
 
 def value_of(event: UsageEvent, dimension: str) -> Any:
@@ -43,7 +43,7 @@ def value_of(event: UsageEvent, dimension: str) -> Any:
 
 
 def reader(role: Role, kind: ActorKind = ActorKind.MEMBER, who: str = ANN, **more: Any) -> Actor:
-    usual = {"credential": Credential.SESSION, "workspace_id": WORKSPACE}
+    usual = {"credential": CredentialKind.SESSION, "workspace_id": WORKSPACE}
     return Actor(kind=kind, id=who, role=role, **usual | more)
 
 
@@ -53,8 +53,8 @@ def ingest(database: Database) -> Ingest:
 
 
 @pytest.fixture
-def reading(database: Database) -> Reading:
-    return Reading(Figures(database), EventArchive(database))
+def reading(database: Database) -> UsageReader:
+    return UsageReader(Figures(database), EventArchive(database))
 
 
 def summed(found: Sequence[UsageEvent]) -> Sums:
@@ -64,7 +64,7 @@ def summed(found: Sequence[UsageEvent]) -> Sums:
     return total
 
 
-def chosen(found: Sequence[Entry], wanted: Selection) -> list[UsageEvent]:
+def chosen(found: Sequence[SettledEvent], wanted: Selection) -> list[UsageEvent]:
     return [
         each.event
         for each in found
@@ -75,9 +75,9 @@ def chosen(found: Sequence[Entry], wanted: Selection) -> list[UsageEvent]:
     ]
 
 
-def pages(read: Callable[[Any], Sequence[Line]], key: Callable[[Line], Any]) -> list[Line]:
+def pages(read: Callable[[Any], Sequence[UsageLine]], key: Callable[[UsageLine], Any]) -> list[UsageLine]:
     """Read everything, two lines at a time."""
-    found: list[Line] = []
+    found: list[UsageLine] = []
     while page := read(key(found[-1]) if found else None):
         found.extend(page)
     return found
@@ -95,8 +95,8 @@ def pages(read: Callable[[Any], Sequence[Line]], key: Callable[[Line], Any]) -> 
 def test_figures_are_what_the_events_of_the_period_add_up_to(
     database: Database,
     ingest: Ingest,
-    reading: Reading,
-    found: list[Entry],
+    reading: UsageReader,
+    found: list[SettledEvent],
     period: tuple[datetime, datetime],
     by: Dimension,
     interval: Interval,
@@ -134,7 +134,7 @@ def test_figures_are_what_the_events_of_the_period_add_up_to(
     ]
 
 
-def test_events_come_the_newest_first_page_by_page(ingest: Ingest, reading: Reading) -> None:
+def test_events_come_the_newest_first_page_by_page(ingest: Ingest, reading: UsageReader) -> None:
     ingest.take([entry(number, at=NOON + (number % 3) * 1000) for number in range(9)])
     ingest.take([entry(99, workspace_id=OTHER)])
     wanted = Selection(since=FIRST, until=LAST)
@@ -146,15 +146,15 @@ def test_events_come_the_newest_first_page_by_page(ingest: Ingest, reading: Read
     assert [int(call.removeprefix("call_")) for call in found] == [8, 5, 2, 7, 4, 1, 6, 3, 0]
 
 
-def test_an_event_comes_back_as_it_was_settled(ingest: Ingest, reading: Reading) -> None:
+def test_an_event_comes_back_as_it_was_settled(ingest: Ingest, reading: UsageReader) -> None:
     sent = event(7, metadata={"client": "opencode/1.18.33"}, first_byte_ms=None, at=NOON + 123)
-    ingest.take([Entry(event=sent)])
+    ingest.take([SettledEvent(event=sent)])
     assert reading.event(owner, WORKSPACE, sent.id).event == sent
 
 
 def test_a_period_up_to_now_is_read_by_whole_days(monkeypatch: pytest.MonkeyPatch) -> None:
     now = LAST - timedelta(minutes=30)
-    monkeypatch.setattr(service_reading, "utc_now", lambda: now)
+    monkeypatch.setattr(service_reader, "utc_now", lambda: now)
     running = whole(Selection(since=now - timedelta(days=3), until=now), None, None)
     assert running.until == day_start(now) + timedelta(days=1)
     hourly = whole(Selection(since=now - timedelta(days=3), until=now), Interval.HOUR, None)
@@ -169,7 +169,7 @@ class TestWhoSeesWhat:
         )
 
     @pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
-    def test_a_member_sees_what_they_used_themselves(self, reading: Reading, role: Role) -> None:
+    def test_a_member_sees_what_they_used_themselves(self, reading: UsageReader, role: Role) -> None:
         wanted = Selection(since=FIRST, until=LAST)
         ben = reader(role, who=BEN)
         assert reading.total(ben, WORKSPACE, wanted).cost == 7
@@ -178,7 +178,7 @@ class TestWhoSeesWhat:
         (point,) = reading.series(ben, WORKSPACE, wanted, Interval.DAY, None, None, 9)
         assert point.sums.cost == 7
 
-    def test_others_calls_are_not_there_for_a_member(self, reading: Reading) -> None:
+    def test_others_calls_are_not_there_for_a_member(self, reading: UsageReader) -> None:
         ben = reader(Role.MEMBER, who=BEN)
         assert reading.event(ben, WORKSPACE, entry(2).event.id).event.cost == 7
         with pytest.raises(ServiceError) as refused:
@@ -191,16 +191,16 @@ class TestWhoSeesWhat:
             assert refused.value.code == "not_permitted"
 
     @pytest.mark.parametrize("role", [Role.OWNER, Role.ADMIN, Role.BILLING])
-    def test_who_reads_the_workspaces_usage_sees_all(self, reading: Reading, role: Role) -> None:
+    def test_who_reads_the_workspaces_usage_sees_all(self, reading: UsageReader, role: Role) -> None:
         assert reading.total(reader(role), WORKSPACE, Selection(since=FIRST, until=LAST)).calls == 3
 
-    def test_a_machine_sees_all_with_a_key_for_usage(self, reading: Reading) -> None:
+    def test_a_machine_sees_all_with_a_key_for_usage(self, reading: UsageReader) -> None:
         machine = reader(
-            Role.ADMIN, ActorKind.SERVICE_ACCOUNT, ROBOT, credential=Credential.KEY, scopes=frozenset({"usage"})
+            Role.ADMIN, ActorKind.SERVICE_ACCOUNT, ROBOT, credential=CredentialKind.KEY, scopes=frozenset({"usage"})
         )
         assert reading.total(machine, WORKSPACE, Selection(since=FIRST, until=LAST)).calls == 3
 
-    def test_another_workspace_sees_nothing(self, reading: Reading) -> None:
+    def test_another_workspace_sees_nothing(self, reading: UsageReader) -> None:
         wanted = Selection(since=FIRST, until=LAST)
         assert reading.total(owner, OTHER, wanted) == Sums()
         assert reading.events(owner, OTHER, wanted, None, 9) == []
@@ -209,7 +209,7 @@ class TestWhoSeesWhat:
 
 
 @pytest.mark.parametrize("days", [0, -1, 401])
-def test_a_period_begins_before_it_ends_and_is_no_longer_than_kept(reading: Reading, days: int) -> None:
+def test_a_period_begins_before_it_ends_and_is_no_longer_than_kept(reading: UsageReader, days: int) -> None:
     wanted = Selection(since=FIRST, until=FIRST + timedelta(days=days))
     with pytest.raises(ServiceError) as refused:
         reading.events(owner, WORKSPACE, wanted, None, 9)

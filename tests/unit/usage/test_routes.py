@@ -15,9 +15,9 @@ from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.kit.pagination import encode_cursor
-from opencode_cloud.usage.models import Entry
+from opencode_cloud.usage.models import SettledEvent
 from opencode_cloud.usage.routes import UsageRoutes
-from opencode_cloud.usage.service import Exports, Ingest, Reading
+from opencode_cloud.usage.service import ExportService, Ingest, UsageReader
 from opencode_cloud.usage.store.events import EventArchive
 from opencode_cloud.usage.store.exports import ExportFiles, ExportStore
 from opencode_cloud.usage.store.figures import Figures
@@ -37,8 +37,8 @@ class Office:
         self.api = Api(place)
         trail, bucket = AuditTrail(AuditStore()), ExportFiles("no bucket")
         self.inbox = Inbox()
-        exports = Exports(place.outbox, trail, ExportStore(place.database), self.inbox, bucket)
-        reading = Reading(Figures(place.database), EventArchive(place.database))
+        exports = ExportService(place.outbox, trail, ExportStore(place.database), self.inbox, bucket)
+        reading = UsageReader(Figures(place.database), EventArchive(place.database))
         UsageRoutes(reading, exports, self.api.access).mount(self.api.app)
         owner = place.person("ann@example.com")
         self.workspace = place.founded(owner).id
@@ -49,7 +49,7 @@ class Office:
 
     def used(self, number: int, who: Actor, **changes: Any) -> None:
         own = {"workspace_id": self.workspace, "member_id": who.id, **changes}
-        self.ingest.take([Entry(event=msgspec.structs.replace(event(number), **own))])
+        self.ingest.take([SettledEvent(event=msgspec.structs.replace(event(number), **own))])
 
     def get(self, path: str, who: Actor | None = None, **query: str) -> Any:
         route = f"GET /api/v1/workspaces/{self.workspace}/usage/{path}"

@@ -14,7 +14,14 @@ from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS
 from opencode_cloud.kit.dynamodb.batch import KEYS_AT_ONCE
 from opencode_cloud.schema.usage_events import KEPT_DAYS, partition, to_row
-from opencode_cloud.usage.models import Counted, Entry, Export, ExportFile, ExportFormat, ExportRequest
+from opencode_cloud.usage.models import (
+    CounterValues,
+    Export,
+    ExportFile,
+    ExportRequest,
+    SettledEvent,
+    UsageExportFormat,
+)
 from opencode_cloud.usage.store import exports
 from opencode_cloud.usage.store.exports import ADDRESS_SECONDS, ExportFiles, ExportQueue
 from opencode_cloud.usage.store.table import CounterTable, UsageTable
@@ -27,18 +34,18 @@ EXPORT = Export(
     workspace_id=WORKSPACE,
     since=datetime(2025, 11, 25, tzinfo=UTC),
     until=datetime(2025, 11, 26, tzinfo=UTC),
-    format=ExportFormat.CSV,
+    format=UsageExportFormat.CSV,
     files=(ExportFile(name="usage 1.csv", events=1, bytes=5),),
     created_by="mem_1",
     created_at=datetime(2025, 11, 26, tzinfo=UTC),
 )
 
 
-def put(entry: Entry) -> None:
+def put(entry: SettledEvent) -> None:
     aws.dynamodb().put_item(TableName="usage", Item=to_row(entry.event, entry.counters))
 
 
-def read(after: str | None = None) -> list[Entry]:
+def read(after: str | None = None) -> list[SettledEvent]:
     return [entry for page in UsageTable("usage").day(WORKSPACE, DAY_OF_NOON, after) for entry in page]
 
 
@@ -53,42 +60,44 @@ class TestEvents:
     @pytest.mark.parametrize(
         "entry",
         [
-            Entry(event=event(1), counters=()),
-            Entry(event=event(1, metadata={"client": "opencode ☀"}), counters=("budget#a", "budget#b")),
+            SettledEvent(event=event(1), counters=()),
+            SettledEvent(event=event(1, metadata={"client": "opencode ☀"}), counters=("budget#a", "budget#b")),
         ],
         ids=["plain", "with metadata and counters"],
     )
-    def test_an_event_is_read_as_settled(self, entry: Entry) -> None:
+    def test_an_event_is_read_as_settled(self, entry: SettledEvent) -> None:
         put(entry)
         assert read() == [entry]
 
     def test_a_day_is_the_workspaces_own_in_order_of_ids(self) -> None:
         for each in (event(3), event(1), event(2, at=NOON + DAY), event(4, workspace_id=OTHER)):
-            put(Entry(event=each, counters=()))
+            put(SettledEvent(event=each, counters=()))
         assert [entry.event.id for entry in read()] == [call(1), call(3)]
         assert [entry.event.id for entry in read(after=call(1))] == [call(3)]
 
     def test_a_day_comes_whole_over_pages(self) -> None:
         for number in range(4):
-            put(Entry(event=event(number, metadata={"client": "x" * 300_000}), counters=()))
+            put(SettledEvent(event=event(number, metadata={"client": "x" * 300_000}), counters=()))
         assert [entry.event.id for entry in read()] == [call(number) for number in range(4)]
 
     def test_a_row_that_is_no_event_does_not_hide_the_others(self) -> None:
-        put(Entry(event=event(1), counters=()))
+        put(SettledEvent(event=event(1), counters=()))
         key = {"pk": {"S": partition(WORKSPACE, DAY_OF_NOON)}, "sk": {"S": call(2)}}
         aws.dynamodb().put_item(TableName="usage", Item={**key, "event": {"S": "{"}})  # pyright: ignore[reportArgumentType]
-        put(Entry(event=event(3), counters=()))
+        put(SettledEvent(event=event(3), counters=()))
         assert [entry.event.id for entry in read()] == [call(1), call(3)]
 
     def test_metadata_goes_and_the_event_stays(self) -> None:
-        put(Entry(event=event(1, metadata={"client": "opencode"}), counters=("budget#a",)))
+        put(SettledEvent(event=event(1, metadata={"client": "opencode"}), counters=("budget#a",)))
         places = [(WORKSPACE, DAY_OF_NOON, call(1)), (WORKSPACE, DAY_OF_NOON, call(2))]
         for _ in range(2):
             UsageTable("usage").remove_metadata(places)
-        assert read() == [Entry(event=event(1), counters=("budget#a",))], "an event that was not there is not made"
+        assert read() == [SettledEvent(event=event(1), counters=("budget#a",))], (
+            "an event that was not there is not made"
+        )
 
     def test_an_event_is_kept_for_its_days(self, account: Cloud) -> None:
-        put(Entry(event=event(1), counters=()))
+        put(SettledEvent(event=event(1), counters=()))
         [row] = account.rows("usage")
         assert int(row["ttl"]["N"]) == NOON // 1000 + KEPT_DAYS * DAY_SECONDS
 
@@ -100,8 +109,8 @@ class TestCounters:
         for each in ({**row, **taken}, {**row, "pk": {"S": "b"}}):
             aws.dynamodb().put_item(TableName="budgets", Item=each)  # pyright: ignore[reportArgumentType]
         assert CounterTable("budgets").get(["a", "b", "c"]) == {
-            "a": Counted(scope="key", unit="cost", spent=7, reserved=2, resets_at=9),
-            "b": Counted(scope="key", unit="cost", spent=0, reserved=0, resets_at=None),
+            "a": CounterValues(scope="key", unit="cost", spent=7, reserved=2, resets_at=9),
+            "b": CounterValues(scope="key", unit="cost", spent=0, reserved=0, resets_at=None),
         }
 
     def test_more_than_a_batch_takes_are_read(self) -> None:

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from opencode_cloud.access.service import Access, Request
+from opencode_cloud.access.service import Access, AccessRequest
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.api import api_app
@@ -22,13 +22,13 @@ class Acquainted(Access):
         self._place = place
         self.people: dict[str, Actor] = {}
 
-    def account(self, request: Request) -> Actor:
+    def account(self, request: AccessRequest) -> Actor:
         found = self.people.get(request.bearer)
-        if found is None or found.credential is Credential.KEY:
+        if found is None or found.credential is CredentialKind.KEY:
             raise login_required()
         return found
 
-    def member(self, request: Request, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
+    def member(self, request: AccessRequest, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
         actor = self.people.get(request.bearer)
         if actor is None:
             raise login_required()

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from opencode_cloud.composition.services.workspaces import workspace_services
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
@@ -36,7 +36,7 @@ class Place:
     """A team, and its messages to the other planes."""
 
     database: Database
-    messages: list[Message] = field(default_factory=list[Message])
+    messages: list[OutboxMessage] = field(default_factory=list[OutboxMessage])
     uses: dict[str, int] = field(default_factory=dict[str, int])
     unshared: list[str] = field(default_factory=list[str])
 
@@ -52,7 +52,7 @@ class Place:
             check_domains=False,
         )
 
-    def _relay(self, messages: Sequence[Message]) -> None:
+    def _relay(self, messages: Sequence[OutboxMessage]) -> None:
         self.messages.extend(messages)
 
     def told(self, topic: Topic) -> list[str]:
@@ -67,7 +67,11 @@ class Place:
         with self.database.transaction() as connection:
             connection.execute(accounts.insert(), row)
         return Actor(
-            kind=ActorKind.ACCOUNT, credential=Credential.SESSION, id=account, name=email, account_id=AccountId(account)
+            kind=ActorKind.ACCOUNT,
+            credential=CredentialKind.SESSION,
+            id=account,
+            name=email,
+            account_id=AccountId(account),
         )
 
     def founded(self, owner: Actor, name: str = "Acme") -> Workspace:
@@ -86,7 +90,7 @@ class Place:
         mine = {each.id: each for each in self.team.workspaces.memberships(person.account_id)}[workspace_id]
         return Actor(
             kind=ActorKind.MEMBER,
-            credential=Credential.SESSION,
+            credential=CredentialKind.SESSION,
             id=mine.member_id,
             name=person.name,
             account_id=person.account_id,

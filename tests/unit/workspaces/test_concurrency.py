@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from opencode_cloud.contracts.ids import MemberId
-from opencode_cloud.contracts.permissions import Role, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Role
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.workspaces.team import Place
@@ -85,7 +85,8 @@ def test_a_key_that_is_made_while_its_holder_is_removed_is_not_left_behind(place
     bob = place.joined(owner, "bob@example.com", "member")
     outcome = at_once(
         lambda: place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id)),
-        *[lambda: place.team.keys.create(bob, owner.workspace_id, CreateKey(name="k", scopes=[Scope.INFERENCE]))] * 3,
+        *[lambda: place.team.keys.create(bob, owner.workspace_id, CreateKey(name="k", scopes=[KeyScope.INFERENCE]))]
+        * 3,
     )
     assert set(outcome) <= {"ok", "workspace_not_found"}
     assert place.team.keys.of_workspace(owner, owner.workspace_id) == []

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from opencode_cloud.contracts.actor import ANONYMOUS, Credential
+from opencode_cloud.contracts.actor import ANONYMOUS, CredentialKind
 from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.contracts.outbox import Topic
@@ -139,7 +139,7 @@ def test_an_invitation_of_another_workspace_is_not_found(place: Place) -> None:
 def test_a_key_cannot_accept_or_leave_for_its_holder(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    key = replace(bob, credential=Credential.KEY, scopes=frozenset({"usage"}))
+    key = replace(bob, credential=CredentialKind.KEY, scopes=frozenset({"usage"}))
     with pytest.raises(ServiceError) as caught:
         place.team.members.leave(key, owner.workspace_id)
     assert code_of(caught) == "person_required"

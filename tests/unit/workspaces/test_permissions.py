@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opencode_cloud.contracts.permissions import GRANTS, SCOPES, Permission, Role, Scope, allows
+from opencode_cloud.contracts.permissions import GRANTS, SCOPES, KeyScope, Permission, Role, allows
 from opencode_cloud.workspaces.roles import document
 
 ROOT = Path(__file__).parents[3]
@@ -27,8 +27,8 @@ def test_only_owners_give_a_workspace_away_or_delete_it() -> None:
         assert [role for role in Role if permission in GRANTS[role]] == [Role.OWNER]
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_no_key_decides_who_is_in(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", KeyScope)
+def test_no_key_decides_who_is_in(scope: KeyScope) -> None:
     people = {Permission.MEMBER_INVITE, Permission.MEMBER_UPDATE, Permission.MEMBER_REMOVE}
     assert not SCOPES[scope] & {*people, Permission.WORKSPACE_TRANSFER, Permission.WORKSPACE_DELETE}
 
@@ -37,6 +37,6 @@ def test_no_key_decides_who_is_in(scope: Scope) -> None:
 def test_a_key_may_no_more_than_its_holder(permission: Permission) -> None:
     for role in Role:
         if not allows(role, None, permission):
-            assert not allows(role, frozenset(Scope), permission)
+            assert not allows(role, frozenset(KeyScope), permission)
     assert not allows("", None, permission)
     assert not allows(Role.OWNER, frozenset(), permission)

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Role, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Role
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
@@ -23,7 +23,7 @@ def test_a_purge_leaves_nothing_but_the_audit_trail(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
     machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
-    key = place.team.keys.create(owner, owner.workspace_id, CreateKey(name="k", scopes=[Scope.USAGE]))
+    key = place.team.keys.create(owner, owner.workspace_id, CreateKey(name="k", scopes=[KeyScope.USAGE]))
     place.team.invitations.invite(owner, owner.workspace_id, "cyd@example.com", Role.MEMBER)
     place.team.domains.add(owner, owner.workspace_id, "example.com", Role.MEMBER, auto_join=True)
     other = place.founded(ada, "Other").id
@@ -67,8 +67,8 @@ def test_only_its_owner_restores_a_deleted_workspace(place: Place) -> None:
 def test_removing_a_member_ends_their_keys_and_no_others(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.joined(owner, "bob@example.com", "member")
-    theirs = place.team.keys.create(bob, owner.workspace_id, CreateKey(name="b", scopes=[Scope.INFERENCE]))
-    mine = place.team.keys.create(owner, owner.workspace_id, CreateKey(name="a", scopes=[Scope.INFERENCE]))
+    theirs = place.team.keys.create(bob, owner.workspace_id, CreateKey(name="b", scopes=[KeyScope.INFERENCE]))
+    mine = place.team.keys.create(owner, owner.workspace_id, CreateKey(name="a", scopes=[KeyScope.INFERENCE]))
     place.messages.clear()
     place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id))
     assert place.told(Topic.KEY) == [theirs.id]

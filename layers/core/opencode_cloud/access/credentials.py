@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opencode_cloud.contracts.actor import Credential
+from opencode_cloud.contracts.actor import CredentialKind
 
 if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
@@ -17,7 +17,7 @@ PROVEN_KEY = "key#"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class AccessRequest:
     """The credentials and the address in a request."""
 
     bearer: str = ""
@@ -39,10 +39,10 @@ def session_of_cookie(cookie: str) -> str:
     return "sid_" + hashlib.sha256(cookie.encode()).hexdigest()[:48]
 
 
-def proof_of(request: Request, actor: Actor) -> str:
+def proof_of(request: AccessRequest, actor: Actor) -> str:
     """Return a name of the credential of ``actor`` for later checks. The name is not itself a credential."""
     if request.proven:
         return request.proven
-    if actor.credential is Credential.KEY:
+    if actor.credential is CredentialKind.KEY:
         return PROVEN_KEY + hash_of_key(request.bearer).hex()
     return PROVEN_SESSION + actor.session_id

@@ -17,7 +17,7 @@ from opencode_cloud.contracts.access import (
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 
 
-class Kind(StrEnum):
+class ProjectionKind(StrEnum):
     """The kind of thing that a projected row represents."""
 
     ACCOUNT = "account"
@@ -30,15 +30,15 @@ class Kind(StrEnum):
     """The workspace's own credentials for model providers."""
 
 
-OF_WORKSPACE = (Kind.WORKSPACE, Kind.CONFIGURATION, Kind.CREDENTIALS)
+OF_WORKSPACE = (ProjectionKind.WORKSPACE, ProjectionKind.CONFIGURATION, ProjectionKind.CREDENTIALS)
 """The kinds of row that each workspace has exactly once."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ProjectionKey:
     """The location of the projection of one thing, even if the thing no longer exists."""
 
-    kind: Kind
+    kind: ProjectionKind
     id: str
     """Id of the account, workspace, member or service account; for a key its hash, in hexadecimal."""
     workspace_id: WorkspaceId = WorkspaceId("")
@@ -50,19 +50,19 @@ class Place:
     def row(self) -> tuple[str, str]:
         """Return the row's key, ``pk`` and ``sk``."""
         match self.kind:
-            case Kind.ACCOUNT:
+            case ProjectionKind.ACCOUNT:
                 return f"account#{self.id}", "ACCOUNT"
-            case Kind.WORKSPACE:
+            case ProjectionKind.WORKSPACE:
                 return f"workspace#{self.id}", "WORKSPACE"
-            case Kind.MEMBER:
+            case ProjectionKind.MEMBER:
                 return f"account#{self.account_id}", f"MEMBER#{self.workspace_id}"
-            case Kind.SERVICE_ACCOUNT:
+            case ProjectionKind.SERVICE_ACCOUNT:
                 return f"workspace#{self.workspace_id}", f"SERVICE#{self.id}"
-            case Kind.KEY:
+            case ProjectionKind.KEY:
                 return f"key#{self.id}", "KEY"
-            case Kind.CONFIGURATION:
+            case ProjectionKind.CONFIGURATION:
                 return f"workspace#{self.id}", "CONFIG"
-            case Kind.CREDENTIALS:
+            case ProjectionKind.CREDENTIALS:
                 return f"workspace#{self.id}", "CREDENTIALS"
 
 

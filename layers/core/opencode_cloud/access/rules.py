@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found, workspace_required
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role, allows
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.credentials import Request
+    from opencode_cloud.access.credentials import AccessRequest
     from opencode_cloud.contracts.access import (
         KnownAccount,
         KnownKey,
@@ -46,7 +46,7 @@ class Holder:
         return self.workspace is not None and (person or self.service_account is not None)
 
 
-def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
+def check_key(request: AccessRequest, key: KnownKey | None, now: int) -> KnownKey:
     """Return a key that may be used at ``now`` (seconds) from the request's address; else raise ``login_required``.
 
     The address is not checked for a credential that was checked before.
@@ -59,7 +59,7 @@ def check_key(request: Request, key: KnownKey | None, now: int) -> KnownKey:
     return key
 
 
-def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_id: WorkspaceId) -> Actor:
+def authenticate_key(request: AccessRequest, key: KnownKey, holder: Holder, workspace_id: WorkspaceId) -> Actor:
     """Return the actor of a key that :func:`check_key` accepted. An empty ``workspace_id`` means the key's own.
 
     Raises ``login_required`` (401) when the holder is gone, ``workspace_not_found`` (404) in another workspace.
@@ -71,7 +71,7 @@ def authenticate_key(request: Request, key: KnownKey, holder: Holder, workspace_
     person, member, machine = holder.account, holder.member, holder.service_account
     return Actor(
         kind=ActorKind.MEMBER if member else ActorKind.SERVICE_ACCOUNT,
-        credential=Credential.KEY,
+        credential=CredentialKind.KEY,
         id=member.id if member else machine.id if machine else "",
         name=(person.email if person else "") if member else machine.name if machine else "",
         account_id=key.account_id,
@@ -94,7 +94,7 @@ def check_session(session: KnownSession | None, now: int) -> KnownSession:
 
 
 def authenticate_person(
-    request: Request, credential: Credential, session: KnownSession, account: KnownAccount | None
+    request: AccessRequest, credential: CredentialKind, session: KnownSession, account: KnownAccount | None
 ) -> Actor:
     """Return the person of a session that :func:`check_session` accepted, outside of any workspace.
 

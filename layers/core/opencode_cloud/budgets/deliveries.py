@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.budgets.models.crossings import Crossing
-from opencode_cloud.budgets.service.alerts import NotTaken
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
+from opencode_cloud.budgets.service.alert_notifier import WebhookRejected
 from opencode_cloud.kit.batches import PartialBatch
 from opencode_cloud.kit.log import count, logger
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service.alerts import Alerts
+    from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
 
 MOST_ATTEMPTS = 5
 """Attempts per webhook message. The webhook's owner, not the operator, has to act on a longer failure."""
 
 
 class AlertDeliveries:
-    """Notifies people of crossings: once for each crossing, even if its message arrives several times."""
+    """Notifies people of reached thresholds: once for each, even if its message arrives several times."""
 
-    def __init__(self, alerts: Alerts) -> None:
+    def __init__(self, notifier: AlertNotifier) -> None:
         self._batch = PartialBatch(
-            Crossing,
-            alerts.deliver,
+            ThresholdReached,
+            notifier.deliver,
             max_receives=MOST_ATTEMPTS,
             on_exhausted=_give_up,
-            exhausted_by=NotTaken,
+            exhausted_by=WebhookRejected,
             parallel=True,
         )
 
@@ -38,6 +38,6 @@ class AlertDeliveries:
         return self._batch.handle(event)
 
 
-def _give_up(_crossing: Crossing) -> None:
+def _give_up(_event: ThresholdReached) -> None:
     count("WebhooksGivenUp")
     logger.warning("a webhook did not take an alert; it is not tried again")

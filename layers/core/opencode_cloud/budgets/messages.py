@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal, assert_never
 
-from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Shortage, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget, Shortage
 from opencode_cloud.kit import money
 
 
-def amount(unit: Unit, value: int) -> str:
+def amount(unit: BudgetUnit, value: int) -> str:
     """Write an amount with its unit: ``$20.00``, ``1,500 tokens``, ``1 request``."""
-    if unit is Unit.COST:
+    if unit is BudgetUnit.COST:
         return money.shown(value)
     noun = unit.value.removesuffix("s")
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
@@ -23,53 +23,53 @@ def amount(unit: Unit, value: int) -> str:
 
 def title(budget: KnownBudget) -> str:
     """Name a budget: ``the monthly budget of ada@example.com``."""
-    if budget.scope is Scope.BALANCE:
+    if budget.scope is BudgetScope.BALANCE:
         return f"the prepaid balance of {budget.name or 'this workspace'}"
     whose = budget.name or _UNNAMED[budget.scope]
-    if budget.period is Period.MINUTE:
+    if budget.period is BudgetPeriod.MINUTE:
         return f"the limit of {budget.unit.value} per minute of {whose}"
-    kind = "budget" if budget.unit is Unit.COST else f"budget of {budget.unit.value}"
+    kind = "budget" if budget.unit is BudgetUnit.COST else f"budget of {budget.unit.value}"
     return f"the {_adjective(budget.period)} {kind} of {whose}"
 
 
-def _adjective(period: Literal[Period.HOUR, Period.DAY, Period.MONTH, Period.TOTAL]) -> str:
+def _adjective(period: Literal[BudgetPeriod.HOUR, BudgetPeriod.DAY, BudgetPeriod.MONTH, BudgetPeriod.TOTAL]) -> str:
     match period:
-        case Period.HOUR:
+        case BudgetPeriod.HOUR:
             return "hourly"
-        case Period.DAY:
+        case BudgetPeriod.DAY:
             return "daily"
-        case Period.MONTH:
+        case BudgetPeriod.MONTH:
             return "monthly"
-        case Period.TOTAL:
+        case BudgetPeriod.TOTAL:
             return "total"
         case _:
             assert_never(period)
 
 
 _UNNAMED = {
-    Scope.WORKSPACE: "this workspace",
-    Scope.MEMBER: "this member",
-    Scope.EACH_MEMBER: "this member",
-    Scope.SERVICE_ACCOUNT: "this service account",
-    Scope.KEY: "this key",
-    Scope.BALANCE: "this workspace",
+    BudgetScope.WORKSPACE: "this workspace",
+    BudgetScope.MEMBER: "this member",
+    BudgetScope.EACH_MEMBER: "this member",
+    BudgetScope.SERVICE_ACCOUNT: "this service account",
+    BudgetScope.KEY: "this key",
+    BudgetScope.BALANCE: "this workspace",
 }
 
 
 def refusal(shortage: Shortage) -> str:
     """Say in one or two sentences which budget refused a call, how much of it is used, and when it resets."""
-    budget, standing = shortage.counter.budget, shortage.standing
+    budget, usage = shortage.counter.budget, shortage.usage
     name, limit = title(budget), amount(budget.unit, budget.limit)
     asked = amount(budget.unit, shortage.asked)
-    spent = money.shown(standing.spent) if budget.unit is Unit.COST else f"{standing.spent:,}"
+    spent = money.shown(usage.spent) if budget.unit is BudgetUnit.COST else f"{usage.spent:,}"
     taken = f"{spent} of {limit} used"
-    if standing.reserved:
-        taken += f", {amount(budget.unit, standing.reserved)} held back by calls under way"
+    if usage.reserved:
+        taken += f", {amount(budget.unit, usage.reserved)} held back by calls under way"
     if shortage.hopeless and budget.limit:
         return f"This call may take up to {asked}, and {name} is {limit} in all. Ask for fewer output tokens."
     if not shortage.lasting:
         return f"{_capital(name)} has no room at this moment: {taken}; this call may take up to {asked}."
-    if standing.spent >= budget.limit:
+    if usage.spent >= budget.limit:
         return f"{_capital(name)} is used up: {taken}. {_ends(shortage)}"
     return f"{_capital(name)} is too low for this call, which may take up to {asked}: {taken}. {_ends(shortage)}"
 
@@ -85,8 +85,8 @@ def details(shortage: Shortage) -> dict[str, Any]:
         "unit": budget.unit.value,
         "period": budget.period.value,
         "limit": budget.limit,
-        "used": shortage.standing.spent,
-        "reserved": shortage.standing.reserved,
+        "used": shortage.usage.spent,
+        "reserved": shortage.usage.reserved,
         "asked": shortage.asked,
         "resets_at": None if shortage.counter.resets_at is None else rfc3339(shortage.counter.resets_at),
     }
@@ -100,7 +100,7 @@ def rfc3339(seconds: int) -> str:
 def _ends(shortage: Shortage) -> str:
     resets_at = shortage.counter.resets_at
     if resets_at is None:
-        balance = shortage.counter.budget.scope is Scope.BALANCE
+        balance = shortage.counter.budget.scope is BudgetScope.BALANCE
         return "It must be topped up first." if balance else "It does not reset; an admin can raise it."
     return f"It resets on {datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC."
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opencode_cloud.budgets.service.alerts import Alerts
-from opencode_cloud.budgets.service.allowances import Allowances
+from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
 from opencode_cloud.budgets.service.balance import Balance
-from opencode_cloud.budgets.service.settings import UsageSetting
+from opencode_cloud.budgets.service.budgets import BudgetService
+from opencode_cloud.budgets.service.settings import UsageSettingsService
 from opencode_cloud.budgets.service.webhooks import Webhooks
 
 
@@ -15,8 +15,8 @@ from opencode_cloud.budgets.service.webhooks import Webhooks
 class BudgetServices:
     """The services of budgets, settings and alerts."""
 
-    allowances: Allowances
+    budgets: BudgetService
     balance: Balance
-    settings: UsageSetting
+    settings: UsageSettingsService
     webhooks: Webhooks
-    alerts: Alerts
+    alerts: AlertNotifier

@@ -6,18 +6,18 @@ from asyncio import Runner
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opencode_cloud.kit.batches import Change, StreamBatch
+from opencode_cloud.kit.batches import StreamBatch, StreamRecord
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.schema.usage_events import counters_of
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service import Alerting, Sweep
+    from opencode_cloud.budgets.service import LeaseReaper, ThresholdDetector
 
 
 class BudgetsKeeper:
     """Checks changed counters and ends leases. One event loop serves all invocations of an execution environment."""
 
-    def __init__(self, sweep: Sweep, alerting: Alerting) -> None:
+    def __init__(self, sweep: LeaseReaper, alerting: ThresholdDetector) -> None:
         self._sweep = sweep
         self._alerting = alerting
         self._loop = Runner()
@@ -27,7 +27,7 @@ class BudgetsKeeper:
         """Check the counters of a batch of settled calls; return the records that cannot be read."""
         return self._batch.handle(event)
 
-    def _look_at(self, changes: Sequence[Change[tuple[str, ...]]]) -> tuple[()]:
+    def _look_at(self, changes: Sequence[StreamRecord[tuple[str, ...]]]) -> tuple[()]:
         keys = list(dict.fromkeys(key for change in changes for key in change.payload))
         self._loop.run(self._alerting.look_at(keys, now_seconds()))
         return ()

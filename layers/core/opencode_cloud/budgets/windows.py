@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, assert_never
 
 import msgspec
 
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period
+from opencode_cloud.contracts.budgets import BudgetPeriod, Counter, KnownBudget
 
 
 class Window(NamedTuple):
@@ -20,9 +20,9 @@ class Window(NamedTuple):
     """None: the window never ends."""
 
 
-def window(period: Period, at: int) -> Window:
+def window(period: BudgetPeriod, at: int) -> Window:
     """Return the window of ``period`` that contains ``at`` (seconds since the epoch): start included, end excluded."""
-    if period is Period.TOTAL:
+    if period is BudgetPeriod.TOTAL:
         return Window("total", 0, None)
     start, end, name = _bounds(period, datetime.fromtimestamp(at, UTC).replace(second=0, microsecond=0))
     return Window(start.strftime(name), int(start.timestamp()), int(end.timestamp()))
@@ -39,19 +39,19 @@ def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
 
 
 def _bounds(
-    period: Literal[Period.MINUTE, Period.HOUR, Period.DAY, Period.MONTH], minute: datetime
+    period: Literal[BudgetPeriod.MINUTE, BudgetPeriod.HOUR, BudgetPeriod.DAY, BudgetPeriod.MONTH], minute: datetime
 ) -> tuple[datetime, datetime, str]:
     """Return start and end of the window that contains ``minute``, and the format of its name."""
     match period:
-        case Period.MINUTE:
+        case BudgetPeriod.MINUTE:
             return minute, minute + timedelta(minutes=1), "%Y-%m-%dT%H:%M"
-        case Period.HOUR:
+        case BudgetPeriod.HOUR:
             start = minute.replace(minute=0)
             return start, start + timedelta(hours=1), "%Y-%m-%dT%H"
-        case Period.DAY:
+        case BudgetPeriod.DAY:
             start = minute.replace(hour=0, minute=0)
             return start, start + timedelta(days=1), "%Y-%m-%d"
-        case Period.MONTH:
+        case BudgetPeriod.MONTH:
             start = minute.replace(day=1, hour=0, minute=0)
             # The first day of a month plus 32 days is always in the next month.
             return start, (start + timedelta(days=32)).replace(day=1), "%Y-%m"

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from opencode_cloud.catalogue.document import date, moment
 from opencode_cloud.kit import money
-from opencode_cloud.kit.json_documents import Change, Difference, differences
+from opencode_cloud.kit.json_documents import Difference, DifferenceKind, differences
 
 Written = Mapping[str, Any]
 
@@ -21,11 +21,11 @@ def changes(before: Written, after: Written) -> list[str]:
 def _sentence(difference: Difference) -> str:
     place = difference.path.replace("~1", "/").replace("~0", "~").lstrip("/")
     match difference.change:
-        case Change.ADDED:
+        case DifferenceKind.ADDED:
             return f"{place} is new: {_short(difference.after)}"
-        case Change.REMOVED:
+        case DifferenceKind.REMOVED:
             return f"{place} is gone: {_short(difference.before)}"
-        case Change.CHANGED:
+        case DifferenceKind.CHANGED:
             return f"{place} changes from {_short(difference.before)} to {_short(difference.after)}"
 
 

@@ -11,7 +11,7 @@ from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.kit.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from opencode_cloud.catalogue.models import Revision
+    from opencode_cloud.catalogue.models import CatalogueRevision
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
     from opencode_cloud.contracts.actor import Actor
 
@@ -53,7 +53,7 @@ def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: A
     return {**_head(made), "changes": changes}
 
 
-def _head(revision: Revision) -> dict[str, Any]:
+def _head(revision: CatalogueRevision) -> dict[str, Any]:
     at = revision.created_at
     return {
         "version": revision.number,
@@ -63,7 +63,7 @@ def _head(revision: Revision) -> dict[str, Any]:
     }
 
 
-def _summary(revision: Revision) -> dict[str, Any]:
+def _summary(revision: CatalogueRevision) -> dict[str, Any]:
     document = json.loads(revision.document)
     routes = {
         name: [f"{route['upstream']}:{route['model']}" for route in model["routes"]]

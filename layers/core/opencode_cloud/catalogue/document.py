@@ -16,16 +16,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from opencode_cloud.catalogue.models import (
     Catalogue,
-    Fault,
+    CatalogueFault,
     Format,
     InvalidCatalogue,
-    Limits,
     Model,
     Price,
     Rates,
     Route,
     Tier,
     Timers,
+    TokenLimits,
     Upstream,
     UpstreamKind,
 )
@@ -194,7 +194,7 @@ class WrittenModel(_Form):
             id=name,
             name=self.name,
             format=self.format,
-            limits=Limits(context=self.limits.context, output=self.limits.output, input=self.limits.input),
+            limits=TokenLimits(context=self.limits.context, output=self.limits.output, input=self.limits.input),
             prices=tuple(price.price(name) for price in self.prices),
             routes=tuple(
                 Route(
@@ -215,7 +215,7 @@ class WrittenModel(_Form):
         )
 
 
-class Document(_Form):
+class CatalogueDocument(_Form):
     """A catalogue document."""
 
     provider: WrittenProvider = WrittenProvider()
@@ -248,22 +248,22 @@ class Document(_Form):
 def load(text: str) -> dict[str, Any]:
     """Read JSON. Raises :class:`InvalidCatalogue` if it is invalid, repeats a name, or is too long or too deep."""
     if len(text) > MAX_CHARACTERS:
-        raise InvalidCatalogue([Fault("", f"it is longer than {MAX_CHARACTERS} characters")])
+        raise InvalidCatalogue([CatalogueFault("", f"it is longer than {MAX_CHARACTERS} characters")])
     try:
         found: Any = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError as error:
-        raise InvalidCatalogue([Fault("", "it is nested too deeply")]) from error
+        raise InvalidCatalogue([CatalogueFault("", "it is nested too deeply")]) from error
     except ValueError as error:
-        raise InvalidCatalogue([Fault("", f"it cannot be read as JSON: {error}")]) from error
+        raise InvalidCatalogue([CatalogueFault("", f"it cannot be read as JSON: {error}")]) from error
     if not isinstance(found, dict):
-        raise InvalidCatalogue([Fault("", "a catalogue is a JSON object")])
+        raise InvalidCatalogue([CatalogueFault("", "a catalogue is a JSON object")])
     return found  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
-def form_of(written: Mapping[str, Any]) -> Document:
+def form_of(written: Mapping[str, Any]) -> CatalogueDocument:
     """Parse a document. Raises :class:`InvalidCatalogue` with every place that does not have the right form."""
     try:
-        return Document.model_validate_json(json.dumps(written))
+        return CatalogueDocument.model_validate_json(json.dumps(written))
     except ValidationError as error:
         raise InvalidCatalogue([_fault(each) for each in error.errors(include_url=False)]) from error
 
@@ -324,7 +324,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in values if isinstance(each, dict)]
 
 
-def _fault(error: Mapping[str, Any]) -> Fault:
+def _fault(error: Mapping[str, Any]) -> CatalogueFault:
     place = [part for part in error["loc"] if part != "[key]"]
     match error["type"]:
         case "missing":
@@ -337,4 +337,4 @@ def _fault(error: Mapping[str, Any]) -> Fault:
             message = str(error["ctx"]["error"])
         case _:
             message = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
-    return Fault(pointer(place), message[:300])
+    return CatalogueFault(pointer(place), message[:300])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opencode_cloud.catalogue.models import Catalogue, Format, Model, Price, Rates
-from opencode_cloud.contracts.access import Rules
+from opencode_cloud.contracts.access import EnforcedRules
 from opencode_cloud.kit.money import DOLLAR
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CONFIGURABLE = frozenset(
 
 def bounded(policy: EnforcedPolicy, patterns: tuple[str, ...] | None) -> Permits:
     """Return a check by a workspace's policy and a key's ``patterns``; None: the key has no patterns."""
-    by_key = Rules(allow=patterns)
+    by_key = EnforcedRules(allow=patterns)
     return lambda provider, model: policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
 
 

@@ -15,13 +15,13 @@ from opencode_cloud.catalogue.models import listing_not_found
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.catalogue.service import CatalogueCache
 
-LISTINGS = Limit("listings", 300)
+LISTINGS = RateLimit("listings", 300)
 """The limit per address. A whole office may share one; each client asks at its start and once an hour."""
 KEPT = "max-age=60"
 

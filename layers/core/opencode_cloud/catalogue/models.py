@@ -144,7 +144,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """None: the formats of the upstream's kind."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits in tokens."""
 
     context: int
@@ -160,7 +160,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     format: Format
     """The format that clients are configured to use. The gateway accepts every format for every model."""
-    limits: Limits
+    limits: TokenLimits
     prices: tuple[Price, ...]
     """Ordered by ``since``, ascending."""
     routes: tuple[Route, ...]
@@ -198,7 +198,7 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
         return found or next((model for model in self.models.values() if name in model.aliases), None)
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogueRevision(msgspec.Struct, frozen=True, kw_only=True):
     """One published version of the document that people write. Versions are immutable."""
 
     number: int
@@ -211,7 +211,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """UTC, without a zone."""
 
 
-class Fault(msgspec.Struct, frozen=True):
+class CatalogueFault(msgspec.Struct, frozen=True):
     """An error in a document, and its place."""
 
     path: str
@@ -226,7 +226,7 @@ class Fault(msgspec.Struct, frozen=True):
 class InvalidCatalogue(Unprocessable):
     """The error for a document that cannot be published; ``faults`` lists each place."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[CatalogueFault]) -> None:
         super().__init__("invalid_catalogue", "The catalogue cannot be published.\n" + "\n".join(map(str, faults)))
         self.faults = faults
         self.details = {"errors": [{"field": fault.path, "message": fault.message} for fault in faults]}

@@ -8,8 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from opencode_cloud.catalogue.document import Document, WrittenModel, WrittenPrice, WrittenUpstream, date, moment
-from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Fault, Price, UpstreamKind
+from opencode_cloud.catalogue.document import (
+    CatalogueDocument,
+    WrittenModel,
+    WrittenPrice,
+    WrittenUpstream,
+    date,
+    moment,
+)
+from opencode_cloud.catalogue.models import FORMATS_BY_KIND, CatalogueFault, Price, UpstreamKind
 from opencode_cloud.kit.json_documents import pointer
 
 TOKENIZERS = frozenset({"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "voyage3_base"})
@@ -21,7 +28,7 @@ History = Mapping[str, Sequence[Price]]
 """All published prices that have begun, by model, ordered by ``since``."""
 
 
-def faults_of(document: Document, now: int, history: History) -> list[Fault]:
+def faults_of(document: CatalogueDocument, now: int, history: History) -> list[CatalogueFault]:
     """Return the faults that prevent publishing a document of the right form at ``now``; empty: it can be published.
 
     ``now`` is in seconds since the epoch. ``history`` has the prices by which calls were or may have been charged.
@@ -29,12 +36,12 @@ def faults_of(document: Document, now: int, history: History) -> list[Fault]:
     return list(_faults(document, now, history))
 
 
-def _faults(document: Document, now: int, history: History) -> Iterator[Fault]:
+def _faults(document: CatalogueDocument, now: int, history: History) -> Iterator[CatalogueFault]:
     for name, upstream in document.upstreams.items():
         yield from _upstream(("upstreams", name), upstream)
     yield from _names(document)
     if document.small_model and document.small_model not in document.models:
-        yield Fault("/small_model", f"there is no model {document.small_model!r}")
+        yield CatalogueFault("/small_model", f"there is no model {document.small_model!r}")
     for name, model in document.models.items():
         place = ("models", name)
         yield from _limits(place, model)
@@ -42,85 +49,93 @@ def _faults(document: Document, now: int, history: History) -> Iterator[Fault]:
         yield from _prices(name, model, now, history.get(name, ()))
 
 
-def _upstream(place: Sequence[str], upstream: WrittenUpstream) -> Iterator[Fault]:
+def _upstream(place: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:
     if upstream.kind is UpstreamKind.OPENAI_COMPATIBLE and not upstream.base_url:
-        yield Fault(pointer([*place, "base_url"]), "an upstream of this kind has no address of its own")
+        yield CatalogueFault(pointer([*place, "base_url"]), "an upstream of this kind has no address of its own")
     if upstream.base_url and any(mark in upstream.base_url for mark in "?#@"):
-        yield Fault(pointer([*place, "base_url"]), "it must be host and path only, without user, query or fragment")
+        yield CatalogueFault(
+            pointer([*place, "base_url"]), "it must be host and path only, without user, query or fragment"
+        )
     if upstream.region and upstream.kind is not UpstreamKind.BEDROCK:
-        yield Fault(pointer([*place, "region"]), "only Bedrock has regions")
+        yield CatalogueFault(pointer([*place, "region"]), "only Bedrock has regions")
     timers = upstream.timers
     if max(timers.connect, timers.first_byte) > timers.total:
-        yield Fault(pointer([*place, "timers", "total"]), "it is shorter than one of its parts")
+        yield CatalogueFault(pointer([*place, "timers", "total"]), "it is shorter than one of its parts")
 
 
-def _names(document: Document) -> Iterator[Fault]:
+def _names(document: CatalogueDocument) -> Iterator[CatalogueFault]:
     """Find names that refer to two models, also when compared without case."""
     owners = {name.casefold(): name for name in reversed(document.models)}
     for name in document.models:
         if owners[name.casefold()] != name:
-            yield Fault(pointer(["models", name]), f"but for case it is the id {owners[name.casefold()]!r}")
+            yield CatalogueFault(pointer(["models", name]), f"but for case it is the id {owners[name.casefold()]!r}")
     for name, model in document.models.items():
         for index, alias in enumerate(model.aliases):
             place = pointer(["models", name, "aliases", index])
             owner = owners.setdefault(alias.casefold(), name)
             if alias in document.models:
-                yield Fault(place, "there is a model with this id")
+                yield CatalogueFault(place, "there is a model with this id")
             elif owner != name or alias in model.aliases[:index]:
-                yield Fault(place, f"it is the id or an alias of {owner!r} already")
+                yield CatalogueFault(place, f"it is the id or an alias of {owner!r} already")
 
 
-def _limits(place: Sequence[str], model: WrittenModel) -> Iterator[Fault]:
+def _limits(place: Sequence[str], model: WrittenModel) -> Iterator[CatalogueFault]:
     for name in ("output", "input"):
         if (getattr(model.limits, name) or 0) > model.limits.context:
-            yield Fault(pointer([*place, "limits", name]), "it is more than the context")
+            yield CatalogueFault(pointer([*place, "limits", name]), "it is more than the context")
     if model.tokenizer and model.tokenizer not in TOKENIZERS:
         known = ", ".join(sorted(TOKENIZERS))
-        yield Fault(pointer([*place, "tokenizer"]), f"there is no tokenizer {model.tokenizer!r}, but: {known}")
+        yield CatalogueFault(pointer([*place, "tokenizer"]), f"there is no tokenizer {model.tokenizer!r}, but: {known}")
 
 
-def _routes(place: Sequence[str], model: WrittenModel, upstreams: Mapping[str, WrittenUpstream]) -> Iterator[Fault]:
+def _routes(
+    place: Sequence[str], model: WrittenModel, upstreams: Mapping[str, WrittenUpstream]
+) -> Iterator[CatalogueFault]:
     if not any(route.weight for route in model.routes):
-        yield Fault(pointer([*place, "routes"]), "no route has a weight, so no call could take one")
+        yield CatalogueFault(pointer([*place, "routes"]), "no route has a weight, so no call could take one")
     taken: set[tuple[str, str]] = set()
     for index, route in enumerate(model.routes):
         here: list[str | int] = [*place, "routes", index]
         upstream = upstreams.get(route.upstream)
         if upstream is None:
-            yield Fault(pointer([*here, "upstream"]), f"there is no upstream {route.upstream!r}")
+            yield CatalogueFault(pointer([*here, "upstream"]), f"there is no upstream {route.upstream!r}")
         if (route.upstream, route.model) in taken:
-            yield Fault(pointer(here), "an earlier route is the same")
+            yield CatalogueFault(pointer(here), "an earlier route is the same")
         taken.add((route.upstream, route.model))
         for number, wanted in enumerate(route.formats or () if upstream else ()):
             spoken = FORMATS_BY_KIND[upstream.kind] if upstream else ()
             if wanted not in spoken:
                 kind = upstream.kind if upstream else ""
-                yield Fault(pointer([*here, "formats", number]), f"upstreams of kind {kind} speak {', '.join(spoken)}")
+                yield CatalogueFault(
+                    pointer([*here, "formats", number]), f"upstreams of kind {kind} speak {', '.join(spoken)}"
+                )
 
 
-def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[Fault]:
+def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[CatalogueFault]:
     place = ("models", name, "prices")
     if not model.prices:
-        yield Fault(pointer(place), "it has no price")
+        yield CatalogueFault(pointer(place), "it has no price")
         return
     dated = [(index, price, _date(price)) for index, price in enumerate(model.prices)]
     for index, price, at in dated:
         if at is None:
-            yield Fault(pointer([*place, index, "from"]), "a date is written like 2026-01-31T00:00:00Z")
+            yield CatalogueFault(pointer([*place, index, "from"]), "a date is written like 2026-01-31T00:00:00Z")
         yield from _tiers((*place, index), price)
     if any(at is None for _, _, at in dated):
         return
     moments = [at or 0 for _, _, at in dated]
     for index, (before, after) in enumerate(pairwise(moments), 1):
         if after <= before:
-            yield Fault(pointer([*place, index, "from"]), "it begins no later than the price before it")
+            yield CatalogueFault(pointer([*place, index, "from"]), "it begins no later than the price before it")
     if moments[0] > now:
-        yield Fault(pointer([*place, 0, "from"]), "no price is in force yet: the first one begins in the future")
+        yield CatalogueFault(
+            pointer([*place, 0, "from"]), "no price is in force yet: the first one begins in the future"
+        )
     if begun:
         yield from _past(name, model, now, begun)
 
 
-def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[Fault]:
+def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[CatalogueFault]:
     """Find changes of prices that have begun, because calls were charged by them."""
     place = ("models", name, "prices")
     known = {price.since: price for price in begun}
@@ -129,17 +144,19 @@ def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> I
         earlier = known.pop(price.since, None)
         if earlier is None and price.since < now:
             message = "it begins in the past, for which there is a price: let it begin now or later"
-            yield Fault(pointer([*place, index, "from"]), message)
+            yield CatalogueFault(pointer([*place, index, "from"]), message)
         elif earlier is not None and earlier.version != price.version:
-            yield Fault(pointer([*place, index]), "this price has begun and cannot change: add one that begins later")
+            yield CatalogueFault(
+                pointer([*place, index]), "this price has begun and cannot change: add one that begins later"
+            )
     for since in sorted(known):
-        yield Fault(pointer(place), f"the price from {date(since)} has begun and cannot be taken away")
+        yield CatalogueFault(pointer(place), f"the price from {date(since)} has begun and cannot be taken away")
 
 
-def _tiers(place: Sequence[str | int], price: WrittenPrice) -> Iterator[Fault]:
+def _tiers(place: Sequence[str | int], price: WrittenPrice) -> Iterator[CatalogueFault]:
     for index, (before, after) in enumerate(pairwise(price.tiers), 1):
         if after.above <= before.above:
-            yield Fault(pointer([*place, "tiers", index, "above"]), "it is no more than in the tier before it")
+            yield CatalogueFault(pointer([*place, "tiers", index, "above"]), "it is no more than in the tier before it")
 
 
 def _date(price: WrittenPrice) -> int | None:

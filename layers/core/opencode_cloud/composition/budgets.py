@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opencode_cloud.budgets.service import Alerting, Sweep
+from opencode_cloud.budgets.service import LeaseReaper, ThresholdDetector
 from opencode_cloud.budgets.store import AlertQueue, CounterStore
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.composition.settings import AlertsQueueUrl, BudgetsTable, UsageTable
@@ -25,6 +25,6 @@ class BudgetsSettings:
 def build(settings: BudgetsSettings) -> Handler:
     """Return the handler."""
     store = CounterStore(DynamoDB(), settings.budgets_table, settings.usage_table)
-    keeper = BudgetsKeeper(Sweep(store), Alerting(store, AlertQueue(settings.alerts_queue_url)))
+    keeper = BudgetsKeeper(LeaseReaper(store), ThresholdDetector(store, AlertQueue(settings.alerts_queue_url)))
     dispatch = Dispatch({}, keeper.tick, {settings.usage_table: keeper.follow})
     return frame(lambda event, _context: dispatch.handle(event))

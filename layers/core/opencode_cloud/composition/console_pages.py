@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditReading
     from opencode_cloud.console.app import ConsoleApp
     from opencode_cloud.policies.service import Publisher
-    from opencode_cloud.usage.service import Reading
+    from opencode_cloud.usage.service import UsageReader
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 
@@ -32,7 +32,7 @@ class Console:
     team: WorkspaceServices
     publisher: Publisher
     reading: AuditReading
-    usage: Reading
+    usage: UsageReader
 
     def mount(self, resolver: APIGatewayHttpResolver) -> None:
         """Add every page to ``resolver``; this is also the order of the menu."""

@@ -10,7 +10,7 @@ from typing import Annotated
 from opencode_cloud.access.service.projection import Projection
 from opencode_cloud.access.store import KeyUses
 from opencode_cloud.access.store.projection import ProjectionStore
-from opencode_cloud.access.store.truth import Truth
+from opencode_cloud.access.store.projection_source import ProjectionSource
 from opencode_cloud.audit.service import AuditReading, AuditTrail
 from opencode_cloud.audit.store import AuditArchive, AuditStore
 from opencode_cloud.catalogue.service.publishing import CataloguePublisher
@@ -25,7 +25,7 @@ from opencode_cloud.composition.settings import (
     RelayQueueUrl,
     SessionsTable,
 )
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import Database, DatabaseSettings, connect
 from opencode_cloud.mail.store import MailQueue
@@ -72,18 +72,18 @@ class ControlPlane:
     @cached_property
     def projection(self) -> Projection:
         """The projection into what functions without SQL read."""
-        truth = Truth(Compiler(DocumentStore(self.database)))
-        return Projection(ProjectionStore(self.database, self._settings.access_table), truth)
+        source = ProjectionSource(Compiler(DocumentStore(self.database)))
+        return Projection(ProjectionStore(self.database, self._settings.access_table), source)
 
     @cached_property
     def outbox(self) -> Outbox:
         """The outbox: mails go to their queue, the catalogue and everything else is projected."""
         mails = MailQueue(self._settings.mail_queue_url)
 
-        def send(messages: Sequence[Message]) -> None:
+        def send(messages: Sequence[OutboxMessage]) -> None:
             mails.send([message.subject for message in messages])
 
-        def project_catalogue(_messages: Sequence[Message]) -> None:
+        def project_catalogue(_messages: Sequence[OutboxMessage]) -> None:
             self.catalogue_publisher.project(self.current_catalogue)
 
         store = OutboxStore(self.database, self._settings.relay_queue_url)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from opencode_cloud.access.service.inference import InferenceAccess
 from opencode_cloud.access.store import KeyUses
 from opencode_cloud.access.store.inference import InferenceStore
-from opencode_cloud.budgets.service import Budgets
+from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.catalogue.service import CatalogueReader
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
@@ -32,7 +32,7 @@ from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.asgi_middleware import FromEdge, Shedding
+from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.log import logger
 
@@ -88,8 +88,8 @@ class _Uses:
 
 def build(settings: GatewaySettings) -> ASGIApp:
     """Return the gateway as an ASGI application that answers only the CDN."""
-    edge = FromEdge(application(settings), lambda: aws.secret(settings.origin_secret), open_paths={HEALTH})
-    return Shedding(edge, settings.gateway_streams, open_paths={HEALTH})
+    edge = EdgeOnly(application(settings), lambda: aws.secret(settings.origin_secret), open_paths={HEALTH})
+    return LoadShedding(edge, settings.gateway_streams, open_paths={HEALTH})
 
 
 def application(settings: GatewaySettings) -> ASGIApp:
@@ -124,7 +124,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         if event.key_id:
             uses.note(event.key_id)
 
-    budgets = Budgets(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
+    budgets = Reservations(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
     calls = Calls(admission, budgets, health, open_, observer)
     gateway = Gateway(calls, admission, longest_body=settings.longest_body)
 

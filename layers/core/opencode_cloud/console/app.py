@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.console.forms import Form, InvalidForm, read
 from opencode_cloud.contracts.access import login_required, workspace_not_found
 from opencode_cloud.contracts.ids import SessionId, WorkspaceId
@@ -18,7 +18,7 @@ from opencode_cloud.http import requests
 from opencode_cloud.http.pages import page, render
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Forbidden, ServiceError
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.policies.models import InvalidDocument
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class PageRequest:
     words: str = ""
     """The message of a failed form; else empty."""
     status: int = HTTPStatus.OK
-    faults: Sequence[Fault] = ()
+    faults: Sequence[DocumentFault] = ()
 
     @property
     def base(self) -> str:
@@ -167,11 +167,11 @@ class ConsoleApp:
         """Return the URL of this deployment as the browser requested it."""
         return http_events.base_url(self.event, self._public_url)
 
-    def _credentials(self) -> Request:
+    def _credentials(self) -> AccessRequest:
         request = requests.request_of(self.event)
         if not request.cookie:
             raise login_required()
-        return Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
+        return AccessRequest(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
 
     def _page_request(self, page: ConsolePage, workspace_id: WorkspaceId, permission: Permission) -> PageRequest:
         # An id has one spelling only: check exactly the text in the path.

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Unprocessable
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_FIELDS = 100
@@ -49,7 +49,7 @@ class Form:
 class InvalidForm(Unprocessable):
     """The form has invalid values; ``faults`` names each field."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[DocumentFault]) -> None:
         named = "; ".join(f"{fault.path.strip('/') or 'the form'}: {fault.message}" for fault in faults)
         super().__init__("invalid_form", f"Nothing was changed. {named}.")
         self.faults = list(faults)
@@ -72,9 +72,9 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
         raise InvalidForm([_fault(each) for each in error.errors()]) from error
 
 
-def _fault(error: ErrorDetails) -> Fault:
+def _fault(error: ErrorDetails) -> DocumentFault:
     place, message = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
         name = place[-1]
         message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
-    return Fault(path="".join(f"/{part}" for part in place), message=message)
+    return DocumentFault(path="".join(f"/{part}" for part in place), message=message)

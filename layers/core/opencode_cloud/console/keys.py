@@ -11,12 +11,12 @@ from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.forms import InvalidForm, checked
 from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
-from opencode_cloud.contracts.permissions import Permission, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.http.pages import see
 from opencode_cloud.keys.requests import KeyWish
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, decode_cursor, page_of
 from opencode_cloud.workspaces.requests import NewServiceAccount
 
@@ -28,9 +28,9 @@ LIFETIMES = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "
 """Lifetimes of a new key that the form offers, in days."""
 SHOWN_MACHINES = 200
 SCOPES = {
-    Scope.INFERENCE: "call models",
-    Scope.USAGE: "read usage and members",
-    Scope.ADMIN: "manage the workspace through the API, within the holder's role",
+    KeyScope.INFERENCE: "call models",
+    KeyScope.USAGE: "read usage and members",
+    KeyScope.ADMIN: "manage the workspace through the API, within the holder's role",
 }
 
 
@@ -79,7 +79,7 @@ class KeyPages:
         form = request.form
         days = form.one("days")
         if days not in LIFETIMES:
-            raise InvalidForm([Fault(path="/days", message="choose one of the offered lifetimes")])
+            raise InvalidForm([DocumentFault(path="/days", message="choose one of the offered lifetimes")])
         body = checked(
             KeyWish,
             {

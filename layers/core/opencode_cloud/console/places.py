@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 
 AROUND = 2
 """Number of lines that are shown before and after a line with a fault."""
@@ -29,7 +29,7 @@ def parse(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_unique)
 
 
-def excerpt(text: str, faults: Sequence[Fault]) -> list[ExcerptLine]:
+def excerpt(text: str, faults: Sequence[DocumentFault]) -> list[ExcerptLine]:
     """Return the lines of a JSON text that have faults, with the lines around them."""
     starts = positions(text)
     at: dict[int, list[str]] = {}

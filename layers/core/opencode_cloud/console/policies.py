@@ -14,7 +14,7 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.places import ExcerptLine, excerpt, parse
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.models import Policy, PolicyRules, ShareMode, Versioned, version_not_found
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
@@ -160,14 +160,14 @@ class ConfigurationPages(VersionPages):
         """See the base class."""
         text = form.one("text")
         if len(text) > LARGEST_TEXT:
-            raise InvalidForm([Fault(path="", message=f"the text is longer than {LARGEST_TEXT} characters")])
+            raise InvalidForm([DocumentFault(path="", message=f"the text is longer than {LARGEST_TEXT} characters")])
         try:
             document = parse(text)
         except json.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
-            raise InvalidForm([Fault(path=f"/{place}", message=f"this is not JSON: {error.msg}")]) from error
+            raise InvalidForm([DocumentFault(path=f"/{place}", message=f"this is not JSON: {error.msg}")]) from error
         except (ValueError, RecursionError) as error:
-            raise InvalidForm([Fault(path="", message=f"this cannot be read: {error}")]) from error
+            raise InvalidForm([DocumentFault(path="", message=f"this cannot be read: {error}")]) from error
         change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})
         return change.configuration, change.comment
 
@@ -217,7 +217,7 @@ def _lifetime(form: Form) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and size):
-        raise InvalidForm([Fault(path="/policy/share/max_lifetime_seconds", message="write a whole number")])
+        raise InvalidForm([DocumentFault(path="/policy/share/max_lifetime_seconds", message="write a whole number")])
     return int(text) * size
 
 

@@ -14,10 +14,10 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit import money
 from opencode_cloud.kit.clock import utc_now
-from opencode_cloud.usage.models import Dimension, Interval, Line, Selection
+from opencode_cloud.usage.models import Dimension, Interval, Selection, UsageLine
 
 if TYPE_CHECKING:
-    from opencode_cloud.usage.service import Reading
+    from opencode_cloud.usage.service import UsageReader
 
 TOP = 10
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in SQL
@@ -50,7 +50,7 @@ class UsagePages:
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html")
 
-    def __init__(self, app: ConsoleApp, reading: Reading) -> None:
+    def __init__(self, app: ConsoleApp, reading: UsageReader) -> None:
         self._app = app
         self._reading = reading
 
@@ -103,7 +103,7 @@ def month_of(word: str) -> tuple[datetime, datetime]:
     return since, (since + timedelta(days=32)).replace(day=1)
 
 
-def bars(days: Sequence[Line], since: datetime, until: datetime) -> list[Bar]:
+def bars(days: Sequence[UsageLine], since: datetime, until: datetime) -> list[Bar]:
     """Return a bar for each day of the month, scaled so that the highest cost fills the drawing."""
     costs = {line.start: line.sums.cost for line in days}
     most = max(costs.values(), default=0) or 1

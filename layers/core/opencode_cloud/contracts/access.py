@@ -85,7 +85,7 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True):
     """
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class EnforcedRules(msgspec.Struct, frozen=True, kw_only=True):
     """The rules for allowed names. ``*`` stands for any text, ``?`` for one character. Letter case is significant."""
 
     allow: tuple[str, ...] | None = None
@@ -105,11 +105,11 @@ class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = 0
     """The version of the policy; 0: none was ever published, and nothing is restricted."""
-    providers: Rules = Rules()
+    providers: EnforcedRules = EnforcedRules()
     """Rules for ids of providers."""
-    models: Rules = Rules()
+    models: EnforcedRules = EnforcedRules()
     """Rules for models as ``provider/model``."""
-    tools: Rules = Rules()
+    tools: EnforcedRules = EnforcedRules()
     """Rules for names of tools."""
     share_mode: str = "link"
     """The widest permitted audience of shares: ``off``, ``workspace`` (members only) or ``link``."""

@@ -24,7 +24,7 @@ class ActorKind(StrEnum):
     """A schedule or a queue of the deployment."""
 
 
-class Credential(StrEnum):
+class CredentialKind(StrEnum):
     """The kind of credential that proved an actor's identity."""
 
     NONE = "none"
@@ -45,7 +45,7 @@ class Actor:
     """
 
     kind: ActorKind
-    credential: Credential = Credential.NONE
+    credential: CredentialKind = CredentialKind.NONE
     id: str = ""
     name: str = ""
     account_id: AccountId = AccountId("")
@@ -67,7 +67,7 @@ class Actor:
         """
         if self.kind is ActorKind.OPERATOR:
             return True
-        return allows(self.role, self.scopes if self.credential is Credential.KEY else None, permission)
+        return allows(self.role, self.scopes if self.credential is CredentialKind.KEY else None, permission)
 
 
 ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS)

@@ -17,7 +17,7 @@ from opencode_cloud.contracts.ids import BudgetId, CallId
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests, Unavailable
 
 
-class Unit(StrEnum):
+class BudgetUnit(StrEnum):
     """The unit in which a budget counts."""
 
     COST = "cost"
@@ -25,7 +25,7 @@ class Unit(StrEnum):
     TOKENS = "tokens"
 
 
-class Period(StrEnum):
+class BudgetPeriod(StrEnum):
     """The interval at which a budget resets, in UTC."""
 
     MINUTE = "minute"
@@ -36,7 +36,7 @@ class Period(StrEnum):
     """The budget never resets."""
 
 
-class Scope(StrEnum):
+class BudgetScope(StrEnum):
     """The calls that a budget limits."""
 
     WORKSPACE = "workspace"
@@ -53,9 +53,9 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget as the gateway knows it, projected into the row of the thing that it limits."""
 
     id: BudgetId
-    scope: Scope
-    unit: Unit
-    period: Period
+    scope: BudgetScope
+    unit: BudgetUnit
+    period: BudgetPeriod
     limit: int
     subject: str = ""
     """Id of the member, service account or key; empty for the workspace's own."""
@@ -67,7 +67,7 @@ class KnownBudget(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def watched(self) -> bool:
         """Tell whether the budget has alerts. A rate limit has none, since it may be reached every minute."""
-        return self.alerts and self.period is not Period.MINUTE
+        return self.alerts and self.period is not BudgetPeriod.MINUTE
 
 
 class Counter(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,14 +94,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     def of(self, budget: KnownBudget) -> int:
         """Return the amount that counts against ``budget``, in its unit."""
-        if budget.scope is Scope.BALANCE:
+        if budget.scope is BudgetScope.BALANCE:
             return self.charged
         match budget.unit:
-            case Unit.COST:
+            case BudgetUnit.COST:
                 return self.cost
-            case Unit.REQUESTS:
+            case BudgetUnit.REQUESTS:
                 return self.requests
-            case Unit.TOKENS:
+            case BudgetUnit.TOKENS:
                 return self.tokens
 
 
@@ -116,13 +116,13 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the lease, in seconds since the epoch."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class BudgetUsage(msgspec.Struct, frozen=True, kw_only=True):
     """The used and reserved parts of a counter, in its budget's unit."""
 
     spent: int = 0
     reserved: int = 0
     """The amount held by calls in progress."""
-    refused_at: int | None = None
+    refused_limit: int | None = None
     """The limit at which a call was refused in this window because too little was left; None: no call was refused."""
 
 
@@ -132,12 +132,12 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
     counter: Counter
     asked: int
     """The most that the call may use."""
-    standing: Standing
+    usage: BudgetUsage
 
     @property
     def lasting(self) -> bool:
         """Tell whether the call would not fit even if no other call was in progress."""
-        return self.standing.spent + self.asked > self.counter.budget.limit
+        return self.usage.spent + self.asked > self.counter.budget.limit
 
     @property
     def hopeless(self) -> bool:
@@ -145,7 +145,7 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked > self.counter.budget.limit
 
 
-class Refused(Exception):
+class ReservationRefused(Exception):
     """A reservation was refused. ``shortages`` are the counters that had too little left."""
 
     def __init__(self, shortages: Sequence[Shortage]) -> None:

@@ -36,7 +36,7 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """A promise to notify the other planes that the row ``subject`` of ``topic`` has changed."""
 
     id: int

@@ -17,7 +17,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """A use that a key may be limited to. Sessions and access tokens have all scopes."""
 
     INFERENCE = "inference"
@@ -93,13 +93,13 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 """The permissions of each role."""
 
-SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
+SCOPES: Mapping[KeyScope, frozenset[Permission]] = MappingProxyType(
     {
-        Scope.INFERENCE: frozenset({_P.INFERENCE, _P.REMOTE_CONFIG}),
-        Scope.USAGE: frozenset(
+        KeyScope.INFERENCE: frozenset({_P.INFERENCE, _P.REMOTE_CONFIG}),
+        KeyScope.USAGE: frozenset(
             {_P.USAGE_OWN, _P.USAGE_READ, _P.BUDGET_OWN, _P.BUDGET_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}
         ),
-        Scope.ADMIN: frozenset(Permission)
+        KeyScope.ADMIN: frozenset(Permission)
         # Admitting, removing and promoting people requires a person, and so does giving the workspace away.
         - {_P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE, _P.WORKSPACE_TRANSFER, _P.WORKSPACE_DELETE}
         - {_P.INFERENCE},
@@ -112,4 +112,4 @@ def allows(role: str, scopes: frozenset[str] | None, permission: Permission) -> 
     """Tell whether ``role`` has ``permission``. ``scopes`` are the key's; None for sessions and tokens."""
     if role not in GRANTS or permission not in GRANTS[Role(role)]:
         return False
-    return scopes is None or any(permission in SCOPES[Scope(scope)] for scope in scopes)
+    return scopes is None or any(permission in SCOPES[KeyScope(scope)] for scope in scopes)

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.service import Request
+    from opencode_cloud.access.service import AccessRequest
     from opencode_cloud.gateway.formats import PathTarget, UpstreamFault
 
 
@@ -23,7 +23,7 @@ class Incoming:
 
     format: Format
     body: bytes
-    request: Request
+    request: AccessRequest
     """The sender: credential, address and correlation id."""
     workspace_id: WorkspaceId = WorkspaceId("")
     """The workspace that the client named; empty: the key's own."""

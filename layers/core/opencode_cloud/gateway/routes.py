@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opencode_cloud.access.service import Request as Sender
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import WORKSPACE_HEADER
 from opencode_cloud.contracts.ids import WorkspaceId
@@ -156,8 +156,8 @@ class Gateway:
             at=now_ms(),
         )
 
-    def _sender(self, request: Request, correlation: str) -> Sender:
-        return Sender(bearer=_credential(request.headers), address=_address(request), correlation_id=correlation)
+    def _sender(self, request: Request, correlation: str) -> AccessRequest:
+        return AccessRequest(bearer=_credential(request.headers), address=_address(request), correlation_id=correlation)
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-encoding", "identity") != "identity":

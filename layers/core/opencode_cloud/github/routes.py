@@ -14,9 +14,9 @@ from opencode_cloud.github.service import Exchange
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import ServiceError, TooManyRequests
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
-LIMIT = Limit("github", 120)
+LIMIT = RateLimit("github", 120)
 """Rate limit by IP address. `opencode github install` asks once a second, and a request may call GitHub."""
 
 

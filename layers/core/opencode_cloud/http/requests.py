@@ -6,7 +6,7 @@ import hmac
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import base64url
@@ -20,13 +20,13 @@ _CREDENTIALS = ("authorization", "x-api-key", "api-key")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def request_of(event: http_events.Event) -> Request:
+def request_of(event: http_events.Event) -> AccessRequest:
     """Return credentials, address and correlation id of a request.
 
     A bearer in ``Authorization``, or else a key in one of the headers that model clients use, precedes the cookie.
     """
     key = http_events.header(event, "x-api-key") or http_events.header(event, "api-key")
-    return Request(
+    return AccessRequest(
         bearer=http_events.bearer(event) or key.strip(),
         cookie=cookie(event, SESSION_COOKIE),
         address=http_events.source_address(event),

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import AccountId, SessionId
@@ -26,7 +26,7 @@ from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 from opencode_cloud.workspaces.addresses import clean_address
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.service.signing_in import SigningIn
     from opencode_cloud.outbox.service import Outbox
 
-ENTRIES = Limit("user-codes", 20, 600)
+ENTRIES = RateLimit("user-codes", 20, 600)
 """The limit of device codes that each person may look up or settle in ten minutes."""
-ENTRIES_BY_ADDRESS = Limit("user-codes-by-address", 100, 600)
-MAILS = Limit("sign-in-mails", 5, 3600)
+ENTRIES_BY_ADDRESS = RateLimit("user-codes-by-address", 100, 600)
+MAILS = RateLimit("sign-in-mails", 5, 3600)
 """The limit of mails to each address in an hour."""
-MAILS_BY_ADDRESS = Limit("sign-in-mails-by-address", 60, 3600)
+MAILS_BY_ADDRESS = RateLimit("sign-in-mails-by-address", 60, 3600)
 """The limit of mails that each IP address may request in an hour."""
-CODES_BY_ADDRESS = Limit("sign-in-codes-by-address", 120, 3600)
-LOGINS = Limit("logins", 60)
+CODES_BY_ADDRESS = RateLimit("sign-in-codes-by-address", 120, 3600)
+LOGINS = RateLimit("logins", 60)
 """The limit of redirects to a provider and back that each address may make in a minute."""
 BROWSER_SECONDS = 86_400
 AUTHORIZATION_PARAMETERS = frozenset(
@@ -337,7 +337,7 @@ class IdentityPages:
         request = requests.request_of(self._event())
         if not request.cookie:
             raise login_required()
-        by_cookie = Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
+        by_cookie = AccessRequest(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
         person = self._parts.access.account(by_cookie)
         self._parts.sessions.note_use(person.session_id)
         return person

@@ -14,15 +14,15 @@ from opencode_cloud.identity.service.server import OAuth, OAuthRequest, OAuthRes
 from opencode_cloud.identity.service.sessions import Origin
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import TooManyRequests
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.identity.service.tokens import AccessTokens
 
-DEVICE_CODES = Limit("device-codes", 60)
+DEVICE_CODES = RateLimit("device-codes", 60)
 """The limit of each address in a minute. An office behind one address logs in together."""
-TOKENS = Limit("tokens", 600)
+TOKENS = RateLimit("tokens", 600)
 """The limit of each address in a minute. Every device polls each two seconds until somebody approves it."""
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 _UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -88,7 +88,7 @@ class IdentityRoutes:
         found = self._access.memberships(actor.account_id)
         return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
 
-    def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: Limit) -> Response[str]:
+    def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> Response[str]:
         event = self._event()
         try:
             self._limiter.take(limit, http_events.source_address(event))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.models import KeyLimits, invalid_limit
 
 MOST_ENTRIES = 100
@@ -17,7 +17,7 @@ PATTERN = re.compile(r"[A-Za-z0-9._:@/*-]{1,200}")
 
 
 def checked(
-    scopes: Sequence[Scope],
+    scopes: Sequence[KeyScope],
     models: Sequence[str] | None,
     networks: Sequence[str] | None,
     expires_at: datetime | None,

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
-from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 from opencode_cloud.kit.timestamps import Instant
@@ -28,7 +28,7 @@ class Key(ApiModel):
     """The service account that holds the key, or None for a key of a member."""
     holder: str
     """Address of the member, or name of the service account."""
-    scopes: list[Scope]
+    scopes: list[KeyScope]
     models: list[str] | None
     """Patterns of the models that the key may use; null: all that the workspace's policy allows."""
     networks: list[str] | None
@@ -53,7 +53,7 @@ class NewKey(Key):
 class KeyLimits:
     """Limits of a key. None means no limit."""
 
-    scopes: frozenset[Scope]
+    scopes: frozenset[KeyScope]
     models: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
     expires_at: datetime | None = None

@@ -8,13 +8,13 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.ids import ServiceAccountId
-from opencode_cloud.contracts.permissions import Scope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.limits import MOST_ENTRIES
 from opencode_cloud.kit.timestamps import Instant
 
 LONGEST_OVERLAP = timedelta(days=7)
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=3)]
+Scopes = Annotated[list[KeyScope], Field(min_length=1, max_length=3)]
 Models = Annotated[
     list[Annotated[str, Field(max_length=200)]],
     Field(min_length=1, max_length=MOST_ENTRIES, description="Patterns such as `anthropic/*`."),
@@ -29,7 +29,7 @@ class KeyWish(BaseModel):
     """A key to create."""
 
     name: Name
-    scopes: Scopes = [Scope.INFERENCE]
+    scopes: Scopes = [KeyScope.INFERENCE]
     service_account_id: ServiceAccountId | None = Field(
         default=None,
         max_length=30,

@@ -20,7 +20,7 @@ VIEWER_HEADER = b"x-opencode-viewer"
 FORWARDED_FOR = b"x-forwarded-for"
 
 
-class FromEdge:
+class EdgeOnly:
     """Admits requests of the CDN only, which sends a secret.
 
     So clients cannot bypass the CDN by calling our public function URL. The header ``x-forwarded-for`` is replaced by
@@ -65,7 +65,7 @@ def _from_viewer(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, 
     return [*kept, *((FORWARDED_FOR, value) for value in viewer)]
 
 
-class Shedding:
+class LoadShedding:
     """Answers 503 at once beyond a number of concurrent requests, to keep the others fast."""
 
     def __init__(self, application: Application, limit: int, *, open_paths: Collection[str]) -> None:

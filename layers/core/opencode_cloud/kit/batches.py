@@ -91,7 +91,7 @@ class PartialBatch(Generic[Payload]):
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[Payload]):
+class StreamRecord(Generic[Payload]):
     """A decoded record of a table's stream."""
 
     payload: Payload
@@ -108,7 +108,7 @@ class StreamBatch(Generic[Payload]):
     def __init__(
         self,
         decode: Callable[[Mapping[str, Any]], Payload | None],
-        process: Callable[[Sequence[Change[Payload]]], Iterable[Change[Payload]]],
+        process: Callable[[Sequence[StreamRecord[Payload]]], Iterable[StreamRecord[Payload]]],
     ) -> None:
         """``decode`` gets a record in Lambda's form, and returns None for an irrelevant one.
 
@@ -122,7 +122,7 @@ class StreamBatch(Generic[Payload]):
 
         Exceptions of ``process`` propagate. Lambda then delivers the whole batch again, and the error raises the alarm.
         """
-        changes: list[Change[Payload]] = []
+        changes: list[StreamRecord[Payload]] = []
 
         def take(record: DynamoDBRecord) -> None:
             number: str = record.raw_event["dynamodb"]["SequenceNumber"]
@@ -132,7 +132,7 @@ class StreamBatch(Generic[Payload]):
                 logger.exception("a record of a stream cannot be read", extra={"sequence_number": number})
                 raise
             if payload is not None:
-                changes.append(Change(payload, number))
+                changes.append(StreamRecord(payload, number))
 
         answer = _partially(EventType.DynamoDBStreams, event["Records"], take)
         failed = [{"itemIdentifier": change.sequence_number} for change in self._process(changes)]

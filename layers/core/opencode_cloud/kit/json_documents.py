@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import BaseModel, Field
 
 
-class Change(StrEnum):
+class DifferenceKind(StrEnum):
     """Kind of a difference."""
 
     ADDED = "added"
@@ -21,12 +21,12 @@ class Difference(BaseModel):
     """A difference of two versions at one place."""
 
     path: str = Field(description="A JSON pointer (RFC 6901).")
-    change: Change
+    change: DifferenceKind
     before: Any = Field(default=None, description="null also where something was added.")
     after: Any = Field(default=None, description="null also where something was removed.")
 
 
-class Fault(BaseModel):
+class DocumentFault(BaseModel):
     """A fault of a document, with its place."""
 
     path: str = Field(description="A JSON pointer (RFC 6901); empty: the document as a whole.")
@@ -52,11 +52,11 @@ def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Difference
         for key in sorted({*old, *new}):
             yield from _walk(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, key))
     elif before is _ABSENT:
-        yield Difference(path=pointer(path), change=Change.ADDED, after=after)
+        yield Difference(path=pointer(path), change=DifferenceKind.ADDED, after=after)
     elif after is _ABSENT:
-        yield Difference(path=pointer(path), change=Change.REMOVED, before=before)
+        yield Difference(path=pointer(path), change=DifferenceKind.REMOVED, before=before)
     elif not _equal(before, after):
-        yield Difference(path=pointer(path), change=Change.CHANGED, before=before, after=after)
+        yield Difference(path=pointer(path), change=DifferenceKind.CHANGED, before=before, after=after)
 
 
 def _equal(before: Any, after: Any) -> bool:

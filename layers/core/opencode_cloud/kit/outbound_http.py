@@ -15,11 +15,11 @@ import urllib3
 
 TIMEOUT = urllib3.Timeout(connect=4, read=10)
 FAILURES = (OSError, UnicodeError, urllib3.exceptions.HTTPError)
-"""Errors of :meth:`Outward.request` without an answer. Never log their texts, which may quote the request."""
+"""Errors of :meth:`OutboundConnections.request` without an answer. Never log their texts, which may quote it."""
 _WRITTEN = re.compile(r"[\x21-\x7e]+")
 
 
-class Outward:
+class OutboundConnections:
     """Sends requests. A name is resolved once, and the checked address is called. Redirects are not followed."""
 
     def __init__(self, *, private: bool) -> None:

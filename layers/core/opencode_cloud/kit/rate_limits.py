@@ -13,7 +13,7 @@ REQUESTS_PER_MINUTE = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateLimit:
     """At most ``requests`` in each window of ``seconds``; ``name`` separates counters."""
 
     name: str
@@ -22,7 +22,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitUsage:
     """The standing of a subject within a limit."""
 
     limit: int
@@ -46,17 +46,17 @@ class RateLimiter:
     def __init__(self, table: str, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
         """Count in ``table``; allow each credential ``requests_per_minute`` on ``/api/v1``."""
         self._table = table
-        self.api = Limit("api", requests_per_minute)
+        self.api = RateLimit("api", requests_per_minute)
         """Limit for each credential, or IP address without one, on ``/api/v1``."""
-        self.refused = Limit("refused", max(1, requests_per_minute // 10))
+        self.refused = RateLimit("refused", max(1, requests_per_minute // 10))
         """Limit for each IP address, of requests without a valid credential."""
 
-    def take(self, limit: Limit, subject: str) -> Standing:
+    def take(self, limit: RateLimit, subject: str) -> RateLimitUsage:
         """Count one request of ``subject``; raises ``rate_limited`` (429) when it exceeds the limit."""
         # Hashed, because subjects are credentials and addresses, which must not be stored.
         digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
         count = count_event(aws.dynamodb(), self._table, f"{limit.name}#{digest}", limit.seconds)
-        standing = Standing(limit.requests, max(0, limit.requests - count.events), count.reset)
+        standing = RateLimitUsage(limit.requests, max(0, limit.requests - count.events), count.reset)
         if count.events > limit.requests:
             raise TooManyRequests(
                 "rate_limited",

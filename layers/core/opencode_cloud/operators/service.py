@@ -14,12 +14,12 @@ import msgspec
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Role, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Role
 from opencode_cloud.identity.models import Account, VerifiedPerson
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opencode_cloud.catalogue.service.publishing import CataloguePublisher
     from opencode_cloud.mail.service import Mailer
     from opencode_cloud.operators.ports import AccountDirectory, TokenSigners
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.policies.service import WellKnown
     from opencode_cloud.usage.service import Reconciliation
     from opencode_cloud.workspaces.services import WorkspaceServices
@@ -68,7 +68,7 @@ class CreateServiceAccountKey(msgspec.Struct, tag="create-key"):
 
     workspace: str
     name: str
-    scopes: list[Scope]
+    scopes: list[KeyScope]
 
 
 class Block(msgspec.Struct, tag="block"):
@@ -170,7 +170,7 @@ class Operations:
             return {"error": "invalid_command", "message": str(error)}
         actor = Actor(
             kind=ActorKind.OPERATOR,
-            credential=Credential.OPERATOR,
+            credential=CredentialKind.OPERATOR,
             name=asked.operator,
             role=Role.OWNER,
             correlation_id=correlation_id,
@@ -238,7 +238,7 @@ class Operations:
             "members": [{"id": each.id, "email": each.email, "role": each.role} for each in members],
         }
 
-    def _account(self, unit: Unit, subject: str) -> Account:
+    def _account(self, unit: UnitOfWork, subject: str) -> Account:
         find: Callable[..., Account | None] = (
             self._accounts.get if subject.startswith("acc_") else self._accounts.by_email
         )
@@ -264,7 +264,7 @@ class Operations:
             self._mailer.queue(unit, Template.WELCOME_OWNER, command.email, variables, made["workspace"])
             return made
 
-    def _made(self, unit: Unit, actor: Actor, email: str, name: str) -> dict[str, Any]:
+    def _made(self, unit: UnitOfWork, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
         if "@" not in email:
             raise BadRequest("invalid_address", "This is not an e-mail address.")
@@ -273,7 +273,7 @@ class Operations:
             account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
             if account is None:
                 raise Conflict("account_exists", "An account with this e-mail address was just created. Try again.")
-            unit.tell(Topic.ACCOUNT, account.id)
+            unit.emit(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.created", None, account)
         workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
@@ -291,7 +291,7 @@ class Operations:
         with self._outbox.unit() as unit:
             account = self._account(unit, command.subject)
             self._accounts.block(unit.connection, account.id, blocked=command.blocked)
-            unit.tell(Topic.ACCOUNT, account.id)
+            unit.emit(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.blocked" if command.blocked else "account.unblocked", None, account)
             return msgspec.to_builtins(msgspec.structs.replace(account, blocked=command.blocked))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.ids import TransactionId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
@@ -22,19 +22,19 @@ FATE_KNOWN_AFTER_SECONDS = 40
 KEPT_DAYS = 7
 """Retention of relayed messages, for diagnosis."""
 
-Relay = Callable[[Sequence[Message]], None]
+Relay = Callable[[Sequence[OutboxMessage]], None]
 """Sends messages to the other planes. It must accept duplicates, and an older message after a newer one."""
 
 
 @dataclass
-class Unit:
+class UnitOfWork:
     """One transaction of the console plane. Rows and messages are committed together, or not at all."""
 
     connection: Connection
     transaction_id: TransactionId
     messages: list[tuple[Topic, str, Any]] = field(default_factory=list[tuple[Topic, str, Any]])
 
-    def tell(self, topic: Topic, subject: str, payload: Any = None) -> None:
+    def emit(self, topic: Topic, subject: str, payload: Any = None) -> None:
         """Add a message: project the row ``subject`` of ``topic`` as it is after this unit."""
         self.messages.append((topic, subject, payload))
 
@@ -60,11 +60,11 @@ class Outbox:
         self._relay = relay
 
     @contextmanager
-    def unit(self) -> Generator[Unit]:
+    def unit(self) -> Generator[UnitOfWork]:
         """Give a unit, commit it at the end of the block, and roll it back on an exception."""
         transaction = new_id("txn")
         with self._store.transaction() as connection:
-            unit = Unit(connection, TransactionId(transaction))
+            unit = UnitOfWork(connection, TransactionId(transaction))
             yield unit
             if unit.messages:
                 self._store.add(connection, TransactionId(transaction), unit.messages)
@@ -112,7 +112,7 @@ class Outbox:
             self._relay_pending(left)
         self._store.delete_relayed(KEPT_DAYS)
 
-    def _relay_pending(self, messages: Sequence[Message]) -> None:
+    def _relay_pending(self, messages: Sequence[OutboxMessage]) -> None:
         if messages:
             self._relay(messages)
             # Mark after relaying: a crash in between relays again, which is harmless (docs/decisions/015).
@@ -122,7 +122,7 @@ class Outbox:
 def by_topic(relays: Mapping[Topic, Relay], otherwise: Relay) -> Relay:
     """Return a relay that passes messages to the relay of their topic, and all others to ``otherwise``."""
 
-    def relay(messages: Sequence[Message]) -> None:
+    def relay(messages: Sequence[OutboxMessage]) -> None:
         for topic, special in relays.items():
             if concerned := [message for message in messages if message.topic == topic]:
                 special(concerned)

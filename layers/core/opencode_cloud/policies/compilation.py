@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy, KnownConfiguration, Rules
+from opencode_cloud.contracts.access import WORKSPACE_HEADER, EnforcedPolicy, EnforcedRules, KnownConfiguration
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.policies import second_generation
 from opencode_cloud.policies.models import Policy, ShareMode
@@ -106,7 +106,7 @@ def _restrict_providers(config: Document, policy: Policy) -> None:
     config.setdefault("experimental", {})["policies"] = _statements(rules)
 
 
-def _statements(rules: Rules) -> list[Document]:
+def _statements(rules: EnforcedRules) -> list[Document]:
     """Return the rules for clients of the second generation, in which the last matching statement wins."""
     allowed = [] if rules.allow is None else [("deny", "*"), *(("allow", pattern) for pattern in rules.allow)]
     return [
@@ -115,12 +115,12 @@ def _statements(rules: Rules) -> list[Document]:
     ]
 
 
-def _has_models(models: Rules, provider: str) -> bool:
+def _has_models(models: EnforcedRules, provider: str) -> bool:
     """Return whether any pattern could allow a model of ``provider``."""
     if models.allow is None:
         return True
     return any(
-        Rules(allow=(pattern.partition("/")[0],)).permit(provider) if "/" in pattern else "*" in pattern
+        EnforcedRules(allow=(pattern.partition("/")[0],)).permit(provider) if "/" in pattern else "*" in pattern
         for pattern in models.allow
     )
 
@@ -155,12 +155,12 @@ def _models_of(patterns: tuple[str, ...] | None, provider: str) -> list[str] | N
     """
     if patterns is None:
         return None
-    of_provider = [p for p in patterns if Rules(allow=(p.partition("/")[0],)).permit(provider)]
+    of_provider = [p for p in patterns if EnforcedRules(allow=(p.partition("/")[0],)).permit(provider)]
     names = [pattern.partition("/")[2] for pattern in of_provider]
     return sorted(names) if all(name and not WILDCARDS & set(name) for name in names) else None
 
 
-def _restrict_tools(config: Document, rules: Rules) -> None:
+def _restrict_tools(config: Document, rules: EnforcedRules) -> None:
     if rules.allow is None and not rules.deny:
         return
     present = config.get("permission", {})

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from opencode_cloud.contracts.access import Rules
+from opencode_cloud.contracts.access import EnforcedRules
 from opencode_cloud.kit.errors import NotFound, Unprocessable
-from opencode_cloud.kit.json_documents import Fault
+from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.timestamps import Instant
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\"'{}]+$")]
@@ -40,9 +40,9 @@ class PolicyRules(_Form):
         default=[], max_length=MAX_PATTERNS, description="Patterns of denied names, which override `allow`."
     )
 
-    def enforced(self) -> Rules:
+    def enforced(self) -> EnforcedRules:
         """Return the rules in the form that the data planes enforce."""
-        return Rules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
+        return EnforcedRules(allow=None if self.allow is None else tuple(self.allow), deny=tuple(self.deny))
 
 
 class SharePolicy(_Form):
@@ -115,7 +115,7 @@ class DocumentRevision(Version):
 class InvalidDocument(Unprocessable):
     """The error for a document that cannot be published; ``faults`` lists each place."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[DocumentFault]) -> None:
         named = "; ".join(f"{fault.path or 'the document'}: {fault.message}" for fault in faults[:5])
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         super().__init__("invalid_document", f"Clients would not start with this. {named}{more}.")

@@ -18,7 +18,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from opencode_cloud.kit.json_documents import Fault, pointer
+from opencode_cloud.kit.json_documents import DocumentFault, pointer
 
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
@@ -44,20 +44,20 @@ _URL_SECRET = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@{]+@|[?&](ap
 _SCHEME = re.compile(r"(?i)^\s*(bearer|basic|token|apikey)\s+")
 
 
-def faults_of(document: Any) -> list[Fault]:
+def faults_of(document: Any) -> list[DocumentFault]:
     """Return the faults that prevent publishing ``document``; empty: it can be published."""
     if not isinstance(document, dict):
-        return [Fault(path="", message="a configuration is a JSON object")]
+        return [DocumentFault(path="", message="a configuration is a JSON object")]
     faults = list(_oddities(document, ()))
     if faults:
         return faults[:MAX_FAULTS]
     if len(json.dumps(document, ensure_ascii=False).encode()) > MAX_BYTES:
-        return [Fault(path="", message=f"it is longer than {MAX_BYTES} bytes")]
+        return [DocumentFault(path="", message=f"it is longer than {MAX_BYTES} bytes")]
     faults = [*form_faults(cast("dict[str, Any]", document)), *_secrets(document, ())]
     return faults[:MAX_FAULTS]
 
 
-def form_faults(document: Mapping[str, Any]) -> list[Fault]:
+def form_faults(document: Mapping[str, Any]) -> list[DocumentFault]:
     """Return the places at which ``document`` does not have the form that the client accepts."""
     return [_fault(error) for error in _validator().iter_errors(document)]  # pyright: ignore[reportUnknownMemberType]
 
@@ -82,9 +82,9 @@ def _anchor(schema: Any) -> None:
             _anchor(value)
 
 
-def _fault(error: ValidationError) -> Fault:
+def _fault(error: ValidationError) -> DocumentFault:
     closest = _closest(error)
-    return Fault(path=pointer(list(closest.absolute_path)), message=_shortened(closest.message))
+    return DocumentFault(path=pointer(list(closest.absolute_path)), message=_shortened(closest.message))
 
 
 def _closest(error: ValidationError) -> ValidationError:
@@ -108,21 +108,21 @@ def _shortened(message: str) -> str:
     return message if len(message) <= 300 else f"{message[:200]} ... {message[-80:]}"
 
 
-def _oddities(value: Any, path: Path_) -> Iterator[Fault]:
+def _oddities(value: Any, path: Path_) -> Iterator[DocumentFault]:
     """Find values that JSON or JavaScript cannot represent exactly."""
     if len(path) > MAX_DEPTH:
-        yield Fault(path=pointer(path[:3]), message=f"it is nested deeper than {MAX_DEPTH} levels")
+        yield DocumentFault(path=pointer(path[:3]), message=f"it is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, dict):
         for key, each in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str) or key == "__proto__" or _has_surrogate(key):
-                yield Fault(path=pointer(path), message=f"it has a key that cannot be used: {key!r}")
+                yield DocumentFault(path=pointer(path), message=f"it has a key that cannot be used: {key!r}")
             else:
                 yield from _oddities(each, (*path, key))
     elif isinstance(value, list):
         for index, each in enumerate(cast("list[Any]", value)):
             yield from _oddities(each, (*path, index))
     elif problem := _odd_value(value):
-        yield Fault(path=pointer(path), message=problem)
+        yield DocumentFault(path=pointer(path), message=problem)
 
 
 def _odd_value(value: Any) -> str:
@@ -140,7 +140,7 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _secrets(value: Any, path: Path_) -> Iterator[Fault]:
+def _secrets(value: Any, path: Path_) -> Iterator[DocumentFault]:
     if isinstance(value, dict):
         for key, each in cast("dict[str, Any]", value).items():
             yield from _secrets(key, (*path, key))
@@ -149,7 +149,7 @@ def _secrets(value: Any, path: Path_) -> Iterator[Fault]:
         for index, each in enumerate(cast("list[Any]", value)):
             yield from _secrets(each, (*path, index))
     elif isinstance(value, str) and (problem := _secret(path, value)):
-        yield Fault(path=pointer(path), message=problem)
+        yield DocumentFault(path=pointer(path), message=problem)
 
 
 def _secret(path: Path_, text: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
 
-from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.kit.sql import Moment, id_column, table
 
-_SCOPES = tuple(scope.value for scope in Scope)
-_UNITS = tuple(unit.value for unit in Unit)
-_PERIODS = tuple(period.value for period in Period)
+_SCOPES = tuple(scope.value for scope in BudgetScope)
+_UNITS = tuple(unit.value for unit in BudgetUnit)
+_PERIODS = tuple(period.value for period in BudgetPeriod)
 
 budgets = table(
     "budgets",

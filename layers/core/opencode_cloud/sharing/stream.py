@@ -8,7 +8,7 @@ from typing import Any
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
-from opencode_cloud.kit.batches import Change, StreamBatch
+from opencode_cloud.kit.batches import StreamBatch, StreamRecord
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Position
@@ -34,7 +34,7 @@ class SharingStream:
         """Follow the end of every log in the batch once. Return the logs that failed, by their last record."""
         return self._batch.handle(event)
 
-    def _follow(self, changes: Sequence[Change[LogEnd]]) -> list[Change[LogEnd]]:
+    def _follow(self, changes: Sequence[StreamRecord[LogEnd]]) -> list[StreamRecord[LogEnd]]:
         ends = {change.payload.share_id: change for change in changes}
         return [change for change in ends.values() if not self._follow_one(change.payload)]
 

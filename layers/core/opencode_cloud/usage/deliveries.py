@@ -10,7 +10,7 @@ from opencode_cloud.kit.errors import Redeliver
 from opencode_cloud.usage.models import ExportRequest
 
 if TYPE_CHECKING:
-    from opencode_cloud.usage.service import Exporting
+    from opencode_cloud.usage.service import ExportWriter
 
 MOST_ATTEMPTS = 4
 """The number of receives of a message after which its export is marked as failed."""
@@ -19,7 +19,7 @@ MOST_ATTEMPTS = 4
 class ExportDeliveries:
     """Continues the exports of a batch."""
 
-    def __init__(self, exporting: Exporting) -> None:
+    def __init__(self, exporting: ExportWriter) -> None:
         self._exporting = exporting
         self._batch = PartialBatch(ExportRequest, self._go_on, max_receives=MOST_ATTEMPTS, on_exhausted=self._give_up)
 

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Conflict, NotFound, Unprocessable
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class SettledEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event, with the counters that it was settled on."""
 
     event: UsageEvent
@@ -89,7 +89,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     byok: bool | None = None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over the calls of one group, one interval, or both."""
 
     start: datetime | None
@@ -98,7 +98,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     sums: Sums
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event as stored in SQL, with display names. Names of deleted subjects are empty."""
 
     event: UsageEvent
@@ -133,7 +133,7 @@ def sessions_by_day() -> Unprocessable:
     )
 
 
-class ExportFormat(StrEnum):
+class UsageExportFormat(StrEnum):
     """The file format of an export."""
 
     CSV = "csv"
@@ -148,7 +148,7 @@ class ExportState(StrEnum):
     FAILED = "failed"
 
 
-class Every(StrEnum):
+class ExportPeriod(StrEnum):
     """The period of a scheduled export, in UTC."""
 
     DAILY = "daily"
@@ -174,7 +174,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     """The period of a scheduled export, such as ``daily-2026-11-24``; None for others."""
     since: datetime
     until: datetime
-    format: ExportFormat
+    format: UsageExportFormat
     state: ExportState = ExportState.QUEUED
     files: tuple[ExportFile, ...] = ()
     after_at: datetime | None = None
@@ -201,8 +201,8 @@ class ExportSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace's schedule of exports."""
 
     workspace_id: WorkspaceId
-    every: Every
-    format: ExportFormat
+    every: ExportPeriod
+    format: UsageExportFormat
     changed_by: str
     changed_at: datetime
 
@@ -237,7 +237,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """A checksum of the events' ids and amounts; None for rollups, which have no single events."""
 
 
-class Spent(msgspec.Struct, frozen=True, kw_only=True):
+class CounterSums(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over the events of one counter of a budget."""
 
     counter: str
@@ -248,7 +248,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-class Counted(msgspec.Struct, frozen=True, kw_only=True):
+class CounterValues(msgspec.Struct, frozen=True, kw_only=True):
     """The values of a counter in DynamoDB."""
 
     scope: str
@@ -259,7 +259,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch; None: never."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """A drift: two stores of the same data differ."""
 
     workspace_id: WorkspaceId

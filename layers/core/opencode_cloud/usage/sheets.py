@@ -12,7 +12,7 @@ import msgspec
 
 from opencode_cloud.kit import money
 from opencode_cloud.kit.timestamps import rfc3339
-from opencode_cloud.usage.models import Line, Stored
+from opencode_cloud.usage.models import StoredEvent, UsageLine
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 EVENT_COLUMNS = (
@@ -36,7 +36,7 @@ def _dollars(micro_cents: int) -> str:
     return money.exact(micro_cents, money.PLACES)
 
 
-def event_row(stored: Stored) -> tuple[Any, ...]:
+def event_row(stored: StoredEvent) -> tuple[Any, ...]:
     """Return the cells of an event."""
     event, tokens = stored.event, stored.event.tokens
     return (
@@ -57,7 +57,7 @@ def event_row(stored: Stored) -> tuple[Any, ...]:
     )
 
 
-def line_row(line: Line, names: Mapping[str, str]) -> tuple[Any, ...]:
+def line_row(line: UsageLine, names: Mapping[str, str]) -> tuple[Any, ...]:
     """Return the cells of the sums of a group or an interval."""
     sums, group = line.sums, line.group or ""
     return (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.kit.batches import Change, StreamBatch
+from opencode_cloud.kit.batches import StreamBatch, StreamRecord
 from opencode_cloud.kit.log import count
 from opencode_cloud.schema.usage_events import counters_of, from_row
-from opencode_cloud.usage.models import Entry
+from opencode_cloud.usage.models import SettledEvent
 
 if TYPE_CHECKING:
     from opencode_cloud.usage.service import Ingest
@@ -30,20 +30,20 @@ class UsageStream:
         """
         return self._batch.handle(event)
 
-    def _take(self, changes: Sequence[Change[Entry]]) -> Iterable[Change[Entry]]:
+    def _take(self, changes: Sequence[StreamRecord[SettledEvent]]) -> Iterable[StreamRecord[SettledEvent]]:
         new = self._ingest.take([change.payload for change in changes])
         count("UsageEvents", new)
         count("UsageEventsRepeated", len(changes) - new)
         return ()
 
 
-def _entry(record: Mapping[str, Any]) -> Entry | None:
+def _entry(record: Mapping[str, Any]) -> SettledEvent | None:
     """Read a new row. Updates (removed metadata) and deletions (by TTL) of rows are not events."""
     if record["eventName"] != "INSERT":
         return None
     try:
         row = record["dynamodb"]["NewImage"]
-        return Entry(event=from_row(row), counters=counters_of(row))
+        return SettledEvent(event=from_row(row), counters=counters_of(row))
     except (KeyError, TypeError, msgspec.MsgspecError):
         count("UsageEventsPoisoned")
         raise

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from opencode_cloud.access.service import Request
+from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.actor import ANONYMOUS
 from opencode_cloud.contracts.ids import InvitationId
@@ -18,7 +18,7 @@ from opencode_cloud.http.pages import page, render, see
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import Forbidden, Unauthorized
-from opencode_cloud.kit.rate_limits import Limit, RateLimiter
+from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 from opencode_cloud.workspaces.models import Invitation, InvitationState
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.workspaces.service import Invitations
 
-LINKS = Limit("invitation-links", 60)
+LINKS = RateLimit("invitation-links", 60)
 """Rate limit by IP address: links opened or answered in a minute."""
 BROWSER_SECONDS = 86_400
 
@@ -139,7 +139,7 @@ class InvitationPages:
             return None
         try:
             return self._access.account(
-                Request(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
+                AccessRequest(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
             )
         except Unauthorized:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from opencode_cloud.contracts.permissions import GRANTS, SCOPES, Permission, Role, Scope
+from opencode_cloud.contracts.permissions import GRANTS, SCOPES, KeyScope, Permission, Role
 
 HEAD = """# Roles, scopes and permissions
 
@@ -23,11 +23,11 @@ includes actions that only a person may do, such as inviting members.
 
 def document() -> str:
     """Return the text of docs/roles.md."""
-    names = [*Role, *(f"key: {scope}" for scope in Scope)]
+    names = [*Role, *(f"key: {scope}" for scope in KeyScope)]
     lines = [f"| | {' | '.join(names)} |", f"|---|{':-:|' * len(names)}"]
     for permission in Permission:
         granted = [permission in GRANTS[role] for role in Role]
-        granted += [permission in SCOPES[scope] for scope in Scope]
+        granted += [permission in SCOPES[scope] for scope in KeyScope]
         lines.append(f"| `{permission}` | {' | '.join('yes' if each else '·' for each in granted)} |")
     return HEAD + "\n".join(lines) + "\n"
 

@@ -15,12 +15,12 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
     login_required,
 )
-from opencode_cloud.contracts.actor import Actor, Credential
+from opencode_cloud.contracts.actor import Actor, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, KeyId, ServiceAccountId, SessionId, WorkspaceId
 from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.credentials import Request
+    from opencode_cloud.access.credentials import AccessRequest
     from opencode_cloud.access.store import AccessStore, KeyUses
     from opencode_cloud.contracts.permissions import Permission
 
@@ -37,7 +37,7 @@ class Access:
         self._token_session = token_session
         self._uses = uses
 
-    def account(self, request: Request) -> Actor:
+    def account(self, request: AccessRequest) -> Actor:
         """Return the person behind a session or token, outside of any workspace.
 
         Raises ``login_required`` (401), also for a key, which does not represent a person.
@@ -46,7 +46,7 @@ class Access:
         holder = self._store.person(session.account_id, None)
         return rules.authenticate_person(request, credential, session, holder.account)
 
-    def member(self, request: Request, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
+    def member(self, request: AccessRequest, workspace_id: WorkspaceId, *permissions: Permission) -> Actor:
         """Return the actor in ``workspace_id`` (empty: the key's own) if it has all of ``permissions``.
 
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for non-members, or
@@ -91,28 +91,28 @@ class Access:
         """Tell whether the account exists and is not blocked."""
         return self._store.person(account_id, None).account is not None
 
-    def _by_session(self, request: Request, workspace_id: WorkspaceId) -> Actor:
+    def _by_session(self, request: AccessRequest, workspace_id: WorkspaceId) -> Actor:
         credential, session = self._session(request)
         holder = self._store.person(session.account_id, workspace_id or None)
         person = rules.authenticate_person(request, credential, session, holder.account)
         return rules.authenticate_member(person, holder, workspace_id)
 
-    def _session(self, request: Request) -> tuple[Credential, KnownSession]:
+    def _session(self, request: AccessRequest) -> tuple[CredentialKind, KnownSession]:
         credential, session_id = self._session_id(request)
         if session_id is None:
             raise login_required()
         return credential, rules.check_session(self._store.session(SessionId(session_id)), now_seconds())
 
-    def _session_id(self, request: Request) -> tuple[Credential, str | None]:
+    def _session_id(self, request: AccessRequest) -> tuple[CredentialKind, str | None]:
         if request.proven:
-            return Credential.SESSION, request.proven.removeprefix(PROVEN_SESSION)
+            return CredentialKind.SESSION, request.proven.removeprefix(PROVEN_SESSION)
         if request.bearer:
-            return Credential.TOKEN, self._token_session(request.bearer)
+            return CredentialKind.TOKEN, self._token_session(request.bearer)
         if request.cookie:
-            return Credential.SESSION, session_of_cookie(request.cookie)
-        return Credential.NONE, None
+            return CredentialKind.SESSION, session_of_cookie(request.cookie)
+        return CredentialKind.NONE, None
 
-    def _by_key(self, request: Request, workspace_id: WorkspaceId) -> Actor:
+    def _by_key(self, request: AccessRequest, workspace_id: WorkspaceId) -> Actor:
         proven = request.proven.removeprefix(PROVEN_KEY)
         row = self._store.key(bytes.fromhex(proven) if proven else hash_of_key(request.bearer))
         key = rules.check_key(request, row, now_seconds())

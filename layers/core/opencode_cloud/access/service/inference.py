@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.access import rules
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
-from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.access.models import ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import (
     KnownCredentials,
     KnownKey,
@@ -23,15 +23,15 @@ from opencode_cloud.contracts.access import (
     KnownWorkspace,
     login_required,
 )
-from opencode_cloud.contracts.actor import Actor, Credential
+from opencode_cloud.contracts.actor import Actor, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from opencode_cloud.access.credentials import Request
-    from opencode_cloud.access.store.inference import InferenceStore, Rows
+    from opencode_cloud.access.credentials import AccessRequest
+    from opencode_cloud.access.store.inference import InferenceStore, ProjectedRows
 
 REMEMBERED = 10_000
 """The number of keys whose holder's location is remembered."""
@@ -61,9 +61,9 @@ class InferenceAccess:
     def __init__(self, store: InferenceStore, claims: TokenClaims) -> None:
         self._store = store
         self._claims = claims
-        self._holders: OrderedDict[bytes, list[Place]] = OrderedDict()
+        self._holders: OrderedDict[bytes, list[ProjectionKey]] = OrderedDict()
 
-    async def caller(self, request: Request, workspace_id: WorkspaceId) -> Caller:
+    async def caller(self, request: AccessRequest, workspace_id: WorkspaceId) -> Caller:
         """Return the sender of ``request``. The client names ``workspace_id``; empty means a key's own.
 
         Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for non-members, or
@@ -76,25 +76,28 @@ class InferenceAccess:
         rules.require(caller.actor, [Permission.INFERENCE])
         return caller
 
-    async def _by_token(self, request: Request, workspace_id: WorkspaceId) -> Caller:
+    async def _by_token(self, request: AccessRequest, workspace_id: WorkspaceId) -> Caller:
         claims = self._claims(request.bearer) if request.bearer else None
         if claims is None:
             raise login_required()
         account, session = str(claims.get("sub", "")), str(claims.get("sid", ""))
         # The claims only locate the rows. The rows decide.
-        places = [Place(Kind.ACCOUNT, account)]
+        places = [ProjectionKey(ProjectionKind.ACCOUNT, account)]
         if workspace_id:
-            places += [Place(Kind.MEMBER, "", workspace_id, AccountId(account)), *_of_workspace(workspace_id)]
+            places += [
+                ProjectionKey(ProjectionKind.MEMBER, "", workspace_id, AccountId(account)),
+                *_of_workspace(workspace_id),
+            ]
         rows = await self._store.read(places, SessionId(session))
         alive = rules.check_session(rows.session, now_seconds())
-        person = rules.authenticate_person(request, Credential.TOKEN, alive, rows.account(AccountId(account)))
+        person = rules.authenticate_person(request, CredentialKind.TOKEN, alive, rows.account(AccountId(account)))
         holder = rules.Holder(
             workspace=rows.workspace(workspace_id), member=rows.member(AccountId(account), workspace_id)
         )
         actor = rules.authenticate_member(person, holder, workspace_id)
         return _caller(actor, holder, rows)
 
-    async def _by_key(self, request: Request, workspace_id: WorkspaceId) -> Caller:
+    async def _by_key(self, request: AccessRequest, workspace_id: WorkspaceId) -> Caller:
         digest = hash_of_key(request.bearer)
         rows, key = await self._key(digest)
         try:
@@ -114,9 +117,9 @@ class InferenceAccess:
         )
         return _caller(rules.authenticate_key(request, key, holder, workspace_id), holder, rows, key)
 
-    async def _key(self, digest: bytes) -> tuple[Rows, KnownKey | None]:
+    async def _key(self, digest: bytes) -> tuple[ProjectedRows, KnownKey | None]:
         """Return a key with its holder's rows, in one round trip if the holder was looked up before, else in two."""
-        holder, own = self._holders.get(digest), Place(Kind.KEY, digest.hex())
+        holder, own = self._holders.get(digest), ProjectionKey(ProjectionKind.KEY, digest.hex())
         if holder is None:
             first = await self._store.read([own])
             found = first.key(digest)
@@ -133,14 +136,14 @@ class InferenceAccess:
             self._remember(digest, _holder(key))
         return rows, key
 
-    def _remember(self, digest: bytes, holder: list[Place]) -> None:
+    def _remember(self, digest: bytes, holder: list[ProjectionKey]) -> None:
         self._holders[digest] = holder
         self._holders.move_to_end(digest)
         if len(self._holders) > REMEMBERED:
             self._holders.popitem(last=False)
 
 
-def _caller(actor: Actor, holder: rules.Holder, rows: Rows, key: KnownKey | None = None) -> Caller:
+def _caller(actor: Actor, holder: rules.Holder, rows: ProjectedRows, key: KnownKey | None = None) -> Caller:
     """Return an actor with the rows of a holder that the rules accepted, which implies a workspace."""
     if holder.workspace is None:
         raise login_required()
@@ -154,12 +157,19 @@ def _caller(actor: Actor, holder: rules.Holder, rows: Rows, key: KnownKey | None
     )
 
 
-def _holder(key: KnownKey) -> list[Place]:
+def _holder(key: KnownKey) -> list[ProjectionKey]:
     places = _of_workspace(key.workspace_id)
     if key.account_id:
-        return [*places, Place(Kind.ACCOUNT, key.account_id), Place(Kind.MEMBER, "", key.workspace_id, key.account_id)]
-    return [*places, Place(Kind.SERVICE_ACCOUNT, key.service_account_id, key.workspace_id)]
+        return [
+            *places,
+            ProjectionKey(ProjectionKind.ACCOUNT, key.account_id),
+            ProjectionKey(ProjectionKind.MEMBER, "", key.workspace_id, key.account_id),
+        ]
+    return [*places, ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, key.service_account_id, key.workspace_id)]
 
 
-def _of_workspace(workspace_id: WorkspaceId) -> list[Place]:
-    return [Place(Kind.WORKSPACE, workspace_id), Place(Kind.CREDENTIALS, workspace_id)]
+def _of_workspace(workspace_id: WorkspaceId) -> list[ProjectionKey]:
+    return [
+        ProjectionKey(ProjectionKind.WORKSPACE, workspace_id),
+        ProjectionKey(ProjectionKind.CREDENTIALS, workspace_id),
+    ]

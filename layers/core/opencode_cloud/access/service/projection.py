@@ -1,10 +1,10 @@
-"""Projection of the truth in MySQL into the rows that the hot planes read.
+"""Projection of MySQL into the rows that the hot planes read.
 
-A projected row is a function of the present truth, never of a message: a message only triggers another look. Messages
-may therefore arrive twice, late or in any order. A state that was read earlier must not overwrite one that was read
-later; versions ensure that. A writer first raises the version of the row's stripe in MySQL, in a transaction that stays
-open while the truth is read. Two such transactions exclude each other, so the higher version belongs to the later read,
-and the row accepts only versions higher than its own.
+A projected row is a function of the present state in MySQL, never of a message: a message only triggers another look.
+Messages may therefore arrive twice, late or in any order. A state that was read earlier must not overwrite one that was
+read later; versions ensure that. A writer first raises the version of the row's shard in MySQL, in a transaction that
+stays open while the source is read. Two such transactions exclude each other, so the higher version belongs to the
+later read, and the row accepts only versions higher than its own.
 
 The version is not the number of a message: transactions commit in another order than they draw numbers, and a row may
 depend on several messages. The version grows with the clock, so that it also grows after the database was restored from
@@ -17,30 +17,30 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
+from opencode_cloud.access.models import OF_WORKSPACE, Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit.parallel import parallel_map
 
 if TYPE_CHECKING:
     from opencode_cloud.access.store.projection import ProjectionStore
-    from opencode_cloud.access.store.truth import Truth
+    from opencode_cloud.access.store.projection_source import ProjectionSource
     from opencode_cloud.kit.sql import Connection
 
 AT_ONCE = 100
 """The number of rows that are read under one set of locks."""
-STRIPES = 64
-"""Rows of different stripes are projected in parallel. The number is fixed, so that versions need no cleanup."""
+SHARDS = 64
+"""Rows of different shards are projected in parallel. The number is fixed, so that versions need no cleanup."""
 
 
 class Projection:
-    """Updates rows of the table ``access`` to the state of the truth."""
+    """Updates rows of the table ``access`` to the state in MySQL."""
 
-    def __init__(self, store: ProjectionStore, truth: Truth) -> None:
+    def __init__(self, store: ProjectionStore, source: ProjectionSource) -> None:
         self._store = store
-        self._truth = truth
+        self._source = source
 
-    def relay(self, messages: Sequence[Message]) -> None:
+    def relay(self, messages: Sequence[OutboxMessage]) -> None:
         """Project every row that one of ``messages`` concerns."""
         with self._store.transaction() as connection:
             places = {place for message in messages for place in self._places(connection, message)}
@@ -49,59 +49,65 @@ class Projection:
     def project_all(self, workspace_id: WorkspaceId | None = None) -> int:
         """Project everything in MySQL, or everything of one workspace. Return the number of rows.
 
-        The deletion of a thing has already left a tombstone. Rows that the truth never contained are not searched for.
+        The deletion of a thing has already left a tombstone. Rows that MySQL never contained are not searched for.
         """
         count = 0
         with self._store.transaction() as connection:
-            for page in self._truth.everything(connection, workspace_id):
+            for page in self._source.everything(connection, workspace_id):
                 self.project(page)
                 count += len(page)
         return count
 
-    def project(self, places: Iterable[Place]) -> None:
+    def project(self, places: Iterable[ProjectionKey]) -> None:
         """Update the rows of ``places`` to the present state."""
         ordered = sorted(set(places))
         for start in range(0, len(ordered), AT_ONCE):
             # Write after the transaction has ended: versions order the writes, so no lock is needed.
             parallel_map(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
 
-    def _read(self, places: Sequence[Place]) -> list[tuple[Place, Known | None, int]]:
+    def _read(self, places: Sequence[ProjectionKey]) -> list[tuple[ProjectionKey, Known | None, int]]:
         with self._store.transaction() as connection:
             # Lock before reading, so that the higher version belongs to the later read (docs/decisions/015).
-            versions = self._store.lock(connection, sorted({stripe(place) for place in places}))
-            return [(place, self._truth.at(connection, place), versions[stripe(place)]) for place in places]
+            versions = self._store.lock(connection, sorted({shard(place) for place in places}))
+            return [(place, self._source.at(connection, place), versions[shard(place)]) for place in places]
 
-    def _places(self, connection: Connection, message: Message) -> Sequence[Place]:
+    def _places(self, connection: Connection, message: OutboxMessage) -> Sequence[ProjectionKey]:
         match message.topic:
             case Topic.ACCOUNT:
                 # MySQL has no memberships of a deleted account any more, so the projection itself is searched for their
                 # rows.
-                return [Place(Kind.ACCOUNT, message.subject), *self._store.memberships(AccountId(message.subject))]
+                return [
+                    ProjectionKey(ProjectionKind.ACCOUNT, message.subject),
+                    *self._store.memberships(AccountId(message.subject)),
+                ]
             case Topic.WORKSPACE:
                 # Members' rows contain the workspace's name, and become tombstones when it is blocked or deleted.
-                members = self._truth.members_of(connection, WorkspaceId(message.subject))
+                members = self._source.members_of(connection, WorkspaceId(message.subject))
                 return [*self._of_workspace(WorkspaceId(message.subject)), *members]
             case Topic.MEMBER:
                 payload = message.payload
-                return [Place(Kind.MEMBER, message.subject, payload["workspace"], payload["account"])]
+                return [ProjectionKey(ProjectionKind.MEMBER, message.subject, payload["workspace"], payload["account"])]
             case Topic.SERVICE_ACCOUNT:
-                return [Place(Kind.SERVICE_ACCOUNT, message.subject, message.payload["workspace"])]
+                return [ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, message.subject, message.payload["workspace"])]
             case Topic.KEY:
-                return [Place(Kind.KEY, message.payload["hash"])]
+                return [ProjectionKey(ProjectionKind.KEY, message.payload["hash"])]
             case Topic.BUDGETS:
-                return [Place(Kind.WORKSPACE, message.subject)]
+                return [ProjectionKey(ProjectionKind.WORKSPACE, message.subject)]
             case Topic.POLICY:
-                return [Place(Kind.WORKSPACE, message.subject), Place(Kind.CONFIGURATION, message.subject)]
+                return [
+                    ProjectionKey(ProjectionKind.WORKSPACE, message.subject),
+                    ProjectionKey(ProjectionKind.CONFIGURATION, message.subject),
+                ]
             case Topic.CONFIGURATION | Topic.CREDENTIALS:
-                return [Place(Kind(message.topic.value), message.subject)]
+                return [ProjectionKey(ProjectionKind(message.topic.value), message.subject)]
             case Topic.MAIL | Topic.CATALOGUE:
                 raise ValueError("mails are sent, and the catalogue is projected by its own feature")
 
-    def _of_workspace(self, workspace_id: WorkspaceId) -> Sequence[Place]:
-        return [Place(kind, workspace_id) for kind in OF_WORKSPACE]
+    def _of_workspace(self, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:
+        return [ProjectionKey(kind, workspace_id) for kind in OF_WORKSPACE]
 
 
-def stripe(place: Place) -> int:
-    """Return the stripe of the row of ``place``."""
-    # Unlike hash(), crc32 gives the same stripe in every process.
-    return zlib.crc32("/".join(place.row).encode()) % STRIPES
+def shard(place: ProjectionKey) -> int:
+    """Return the shard of the row of ``place``."""
+    # Unlike hash(), crc32 gives the same shard in every process.
+    return zlib.crc32("/".join(place.row).encode()) % SHARDS

@@ -1,6 +1,7 @@
 """Storage of the projection: the only package of the feature that knows AWS and SQL.
 
-This module exports only reads, for the planes without SQL. Writers import ``projection`` and ``truth`` directly.
+This module exports only reads, for the planes without SQL. Writers import ``projection`` and ``projection_source``
+directly.
 """
 
 from opencode_cloud.access.store.rows import AccessStore

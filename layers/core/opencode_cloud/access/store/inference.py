@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from opencode_cloud.access.models import Kind, Place
+from opencode_cloud.access.models import ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import (
     KnownAccount,
     KnownCredentials,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model")
 
 
-class Rows:
+class ProjectedRows:
     """The rows of one read."""
 
     def __init__(self, rows: dict[tuple[str, str], dict[str, Any]], session: KnownSession | None) -> None:
@@ -35,31 +35,35 @@ class Rows:
 
     def account(self, account_id: AccountId) -> KnownAccount | None:
         """Return a person who may sign in; None without a row."""
-        return self._value(Place(Kind.ACCOUNT, account_id), KnownAccount)
+        return self._value(ProjectionKey(ProjectionKind.ACCOUNT, account_id), KnownAccount)
 
     def member(self, account_id: AccountId, workspace_id: WorkspaceId) -> KnownMember | None:
         """Return a membership."""
-        return self._value(Place(Kind.MEMBER, "", workspace_id, account_id), KnownMember)
+        return self._value(ProjectionKey(ProjectionKind.MEMBER, "", workspace_id, account_id), KnownMember)
 
     def service_account(
         self, service_account_id: ServiceAccountId, workspace_id: WorkspaceId
     ) -> KnownServiceAccount | None:
         """Return a service account."""
-        return self._value(Place(Kind.SERVICE_ACCOUNT, service_account_id, workspace_id), KnownServiceAccount)
+        return self._value(
+            ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, service_account_id, workspace_id), KnownServiceAccount
+        )
 
     def workspace(self, workspace_id: WorkspaceId) -> KnownWorkspace | None:
         """Return a workspace."""
-        return self._value(Place(Kind.WORKSPACE, workspace_id), KnownWorkspace)
+        return self._value(ProjectionKey(ProjectionKind.WORKSPACE, workspace_id), KnownWorkspace)
 
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""
-        return self._value(Place(Kind.KEY, digest.hex()), KnownKey)
+        return self._value(ProjectionKey(ProjectionKind.KEY, digest.hex()), KnownKey)
 
     def credentials(self, workspace_id: WorkspaceId) -> KnownCredentials:
         """Return a workspace's own credentials for model providers, sealed."""
-        return self._value(Place(Kind.CREDENTIALS, workspace_id), KnownCredentials) or KnownCredentials()
+        return (
+            self._value(ProjectionKey(ProjectionKind.CREDENTIALS, workspace_id), KnownCredentials) or KnownCredentials()
+        )
 
-    def _value(self, place: Place, model: type[Model]) -> Model | None:
+    def _value(self, place: ProjectionKey, model: type[Model]) -> Model | None:
         row = self._rows.get(place.row)
         if row is None or "value" not in row:
             return None
@@ -74,14 +78,14 @@ class InferenceStore:
         self._access = access_table
         self._sessions = sessions_table
 
-    async def read(self, places: Sequence[Place], session_id: SessionId | None = None) -> Rows:
+    async def read(self, places: Sequence[ProjectionKey], session_id: SessionId | None = None) -> ProjectedRows:
         """Return the rows of ``places``, and the session with the id ``session_id``, in one round trip."""
         keys = [primary_key(pk, sk) for pk, sk in (place.row for place in places)]
         sessions = [primary_key(f"session#{session_id}")] if session_id else []
         read = await batch_get_async(self._dynamodb, {self._access: keys, self._sessions: sessions})
         rows = {(row["pk"]["S"], row["sk"]["S"]): row for row in read[self._access]}
         found = next((_session(session_id, row) for row in read[self._sessions] if session_id), None)
-        return Rows(rows, found)
+        return ProjectedRows(rows, found)
 
 
 def _session(session_id: SessionId, row: dict[str, Any]) -> KnownSession | None:

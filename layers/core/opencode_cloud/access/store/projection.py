@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, select
 
-from opencode_cloud.access.models import Kind, Known, Place
+from opencode_cloud.access.models import Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import KnownKey
 from opencode_cloud.contracts.ids import AccountId
 from opencode_cloud.kit import aws
@@ -37,32 +37,32 @@ class ProjectionStore:
         """Return a context manager for a connection inside a transaction."""
         return self._database.transaction()
 
-    def lock(self, connection: Connection, stripes: Sequence[int]) -> Mapping[int, int]:
-        """Raise the versions of ``stripes`` and return them.
+    def lock(self, connection: Connection, shards: Sequence[int]) -> Mapping[int, int]:
+        """Raise the versions of ``shards`` and return them.
 
         Other writers wait until the transaction of ``connection`` ends.
 
-        All callers lock in the order of the stripes, which prevents deadlocks.
+        All callers lock in the order of the shards, which prevents deadlocks.
         """
         table, now = projection_versions, time.time_ns() // 1000
-        wanted = table.c.stripe.in_(stripes)
+        wanted = table.c.shard.in_(shards)
         # The clock keeps versions growing after a restore from a backup; + 1 orders writers within a microsecond.
         connection.execute(table.update().where(wanted).values(version=func.greatest(table.c.version + 1, now)))
-        found = self._versions(connection, stripes)
-        for stripe in sorted(set(stripes) - set(found)):
-            # A concurrent writer may insert the same stripe. Both then lock the one row.
-            connection.execute(table.insert().prefix_with("IGNORE"), {"stripe": stripe, "version": 0})
-        if len(found) < len(set(stripes)):
-            return self.lock(connection, stripes)
+        found = self._versions(connection, shards)
+        for shard in sorted(set(shards) - set(found)):
+            # A concurrent writer may insert the same shard. Both then lock the one row.
+            connection.execute(table.insert().prefix_with("IGNORE"), {"shard": shard, "version": 0})
+        if len(found) < len(set(shards)):
+            return self.lock(connection, shards)
         return found
 
-    def _versions(self, connection: Connection, stripes: Sequence[int]) -> dict[int, int]:
-        query = select(projection_versions).where(projection_versions.c.stripe.in_(stripes))
-        return {row.stripe: row.version for row in connection.execute(query)}
+    def _versions(self, connection: Connection, shards: Sequence[int]) -> dict[int, int]:
+        query = select(projection_versions).where(projection_versions.c.shard.in_(shards))
+        return {row.shard: row.version for row in connection.execute(query)}
 
-    def memberships(self, account_id: AccountId) -> Sequence[Place]:
+    def memberships(self, account_id: AccountId) -> Sequence[ProjectionKey]:
         """Return the places of all memberships of an account that have a row."""
-        found: list[Place] = []
+        found: list[ProjectionKey] = []
         query: Any = {
             "TableName": self._access,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
@@ -72,12 +72,15 @@ class ProjectionStore:
         }
         while True:
             page: Any = self._dynamodb.query(**query)
-            found += [Place(Kind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account_id) for row in page["Items"]]
+            found += [
+                ProjectionKey(ProjectionKind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account_id)
+                for row in page["Items"]
+            ]
             if "LastEvaluatedKey" not in page:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def put(self, place: Place, known: Known | None, version: int) -> bool:
+    def put(self, place: ProjectionKey, known: Known | None, version: int) -> bool:
         """Write a row, or a tombstone; False when a newer one exists."""
         pk, sk = place.row
         row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}

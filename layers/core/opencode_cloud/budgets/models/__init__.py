@@ -1,1 +1,1 @@
-"""Types of budgets: the API's documents (`documents`), and thresholds that were reached (`crossings`)."""
+"""Types of budgets: the API's documents (`documents`), and thresholds that were reached (`thresholds`)."""

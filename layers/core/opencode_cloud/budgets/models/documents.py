@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.api_models import ApiModel
@@ -18,7 +18,7 @@ LARGEST = 9_000_000_000_000_000
 """The largest limit: below 2^53, so that every JSON parser keeps it exactly. In micro-cents, 90 million dollars."""
 
 
-class StandingNow(ApiModel):
+class CurrentUsage(ApiModel):
     """Usage of a budget in its present window, in the budget's unit."""
 
     spent: int
@@ -31,31 +31,31 @@ class Budget(ApiModel):
     """A budget or a rate limit as the API shows it."""
 
     id: BudgetId
-    scope: Scope
+    scope: BudgetScope
     subject_id: str | None = Field(description="The member, service account or key that the budget applies to.")
     subject: str | None = Field(description="The subject's display name: an email address, or a name.")
-    unit: Unit
-    period: Period
+    unit: BudgetUnit
+    period: BudgetPeriod
     limit: int = Field(description="In the unit: micro-cents (a dollar is 100,000,000), requests or tokens.")
     alerts: bool = Field(description="Whether people are notified at 50, 80 and 100 %.")
     version: int = Field(description="The budget's version, which is its `ETag`.")
     created_by: str
     created_at: Instant
     updated_at: Instant
-    standing: StandingNow | None = Field(
+    standing: CurrentUsage | None = Field(
         default=None, description="Null for an `each_member` budget if the caller is not a member."
     )
 
 
-class MemberStanding(ApiModel):
+class SubjectUsage(ApiModel):
     """Usage of a budget by one of its subjects."""
 
     subject_id: str | None
     subject: str | None
-    standing: StandingNow
+    standing: CurrentUsage
 
 
-class Grant(ApiModel):
+class BalanceGrant(ApiModel):
     """Money that was added to a prepaid balance, or taken from it."""
 
     id: str
@@ -73,7 +73,7 @@ class Alert(ApiModel):
     subject_id: str | None
     name: str = Field(description="The budget's name in words.")
     threshold: int = Field(description="Percent of the limit.")
-    unit: Unit
+    unit: BudgetUnit
     used: int
     limit: int
     window_start: Instant
@@ -103,12 +103,12 @@ class UsageSettings(ApiModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class CreateBudget:
     """The values of a budget to create."""
 
-    scope: Scope
-    unit: Unit
-    period: Period
+    scope: BudgetScope
+    unit: BudgetUnit
+    period: BudgetPeriod
     limit: int
     subject: str = ""
     alerts: bool = True
@@ -125,10 +125,10 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class BudgetFilter:
     """A filter of budgets."""
 
-    scope: Scope | None = None
+    scope: BudgetScope | None = None
     subject: str | None = None
     visible_to: str | None = None
     """A member or service account that sees only the budgets that apply to it; None: all budgets."""

@@ -28,6 +28,6 @@ class BudgetsRoutes:
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
         gate, budgeting = Gate(app, self._access), self._budgeting
-        BudgetRoutes(budgeting.allowances, budgeting.balance, gate).mount()
+        BudgetRoutes(budgeting.budgets, budgeting.balance, gate).mount()
         AlertRoutes(budgeting.alerts, budgeting.webhooks, gate).mount()
         SettingsRoutes(budgeting.settings, gate).mount()

@@ -17,7 +17,7 @@ from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service.alerts import Alerts
+    from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
     from opencode_cloud.budgets.service.webhooks import Webhooks
 
 TAG = "Budgets"
@@ -32,7 +32,7 @@ class WebhookSetting(BaseModel):
 class AlertRoutes:
     """Routes of alerts."""
 
-    def __init__(self, alerts: Alerts, webhooks: Webhooks, gate: Gate) -> None:
+    def __init__(self, alerts: AlertNotifier, webhooks: Webhooks, gate: Gate) -> None:
         self._alerts = alerts
         self._webhooks = webhooks
         self._gate = gate

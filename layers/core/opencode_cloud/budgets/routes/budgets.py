@@ -9,8 +9,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from opencode_cloud.budgets.models.documents import LARGEST, Budget, Grant, MemberStanding, Wish
-from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.budgets.models.documents import LARGEST, BalanceGrant, Budget, CreateBudget, SubjectUsage
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
@@ -19,8 +19,8 @@ from opencode_cloud.kit.etags import version_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service.allowances import Allowances
     from opencode_cloud.budgets.service.balance import Balance
+    from opencode_cloud.budgets.service.budgets import BudgetService
 
 TAG = "Budgets"
 Amount = Annotated[
@@ -31,7 +31,7 @@ Amount = Annotated[
         description="In the budget's unit: micro-cents (a dollar is 100,000,000), requests or tokens. 0: nothing.",
     ),
 ]
-OfScope = Annotated[Scope | None, Query(description="Only budgets of this scope.")]
+OfScope = Annotated[BudgetScope | None, Query(description="Only budgets of this scope.")]
 OfSubject = Annotated[
     str | None, Query(alias="subject", max_length=30, description="Only those of this member, account or key.")
 ]
@@ -40,14 +40,14 @@ OfSubject = Annotated[
 class NewBudget(BaseModel):
     """A budget or rate limit to create."""
 
-    scope: Scope = Field(
+    scope: BudgetScope = Field(
         description="The subject of the budget. `each_member` is for members without their own budget."
     )
     subject_id: str | None = Field(
         default=None, max_length=30, description="The member, service account or key, if the scope is one."
     )
-    unit: Unit
-    period: Period = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")
+    unit: BudgetUnit
+    period: BudgetPeriod = Field(description="How often it resets, in UTC. `minute` is for requests and tokens.")
     limit: Amount
     alerts: bool = Field(default=True, description="Whether people are notified at 50, 80 and 100 %.")
 
@@ -62,8 +62,8 @@ class BudgetChange(BaseModel):
 class BudgetRoutes:
     """Routes of budgets."""
 
-    def __init__(self, allowances: Allowances, balance: Balance, gate: Gate) -> None:
-        self._allowances = allowances
+    def __init__(self, budgets: BudgetService, balance: Balance, gate: Gate) -> None:
+        self._budgets = budgets
         self._balance = balance
         self._gate = gate
 
@@ -90,7 +90,7 @@ class BudgetRoutes:
         """List budgets and rate limits with their present usage: all, or only those that apply to you."""
         after = decode_cursor(cursor, tuple[str])
         start = after[0] if after else None
-        rows = self._allowances.of_workspace(self._gate.actor, workspace_id, scope, subject, start, limit + 1)
+        rows = self._budgets.of_workspace(self._gate.actor, workspace_id, scope, subject, start, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
     def create(self, workspace_id: WorkspaceId, body: NewBudget) -> Response[Budget]:
@@ -99,7 +99,7 @@ class BudgetRoutes:
         A call counts towards every budget that applies to it. A member's own budget replaces `each_member` of the
         same unit and period.
         """
-        wish = Wish(
+        request = CreateBudget(
             scope=body.scope,
             subject=body.subject_id or "",
             unit=body.unit,
@@ -107,36 +107,36 @@ class BudgetRoutes:
             limit=body.limit,
             alerts=body.alerts,
         )
-        made = self._allowances.create(self._gate.actor, workspace_id, wish)
+        made = self._budgets.create(self._gate.actor, workspace_id, request)
         return document(made, HTTPStatus.CREATED, version=made.version)
 
     def get(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[Budget]:
         """Read a budget and its present usage. A change must send the header `ETag` as `If-Match`."""
-        found = self._allowances.get(self._gate.actor, workspace_id, budget_id)
+        found = self._budgets.get(self._gate.actor, workspace_id, budget_id)
         return document(found, version=found.version)
 
     def change(self, workspace_id: WorkspaceId, budget_id: BudgetId, body: BudgetChange) -> Response[Budget]:
         """Change the limit, or switch alerts on or off. Usage so far still counts. Needs `If-Match`."""
         version, values = version_of_request(self._gate.event), body.model_dump(exclude_none=True)
-        changed = self._allowances.change(self._gate.actor, workspace_id, budget_id, version, values)
+        changed = self._budgets.change(self._gate.actor, workspace_id, budget_id, version, values)
         return document(changed, version=changed.version)
 
     def delete(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[None]:
         """Delete a budget. The remaining budgets still apply."""
-        self._allowances.delete(self._gate.actor, workspace_id, budget_id)
+        self._budgets.delete(self._gate.actor, workspace_id, budget_id)
         return nothing()
 
     def standings(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-    ) -> Response[Page[MemberStanding]]:
+    ) -> Response[Page[SubjectUsage]]:
         """List the usage of each subject of a budget in its present window. `each_member` lists every member."""
         after = decode_cursor(cursor, tuple[str])
-        rows = self._allowances.standings(workspace_id, budget_id, after[0] if after else None, limit + 1)
+        rows = self._budgets.usage_by_subject(workspace_id, budget_id, after[0] if after else None, limit + 1)
         return document(page_of(rows, limit, lambda row: (row.subject_id or "",), lambda row: row))
 
     def grants(
         self, workspace_id: WorkspaceId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-    ) -> Response[Page[Grant]]:
+    ) -> Response[Page[BalanceGrant]]:
         """List grants to the prepaid balance, the newest first. The balance itself is listed with the budgets."""
         before = decode_cursor(cursor, tuple[str])
         rows = self._balance.grants(workspace_id, before[0] if before else None, limit + 1)

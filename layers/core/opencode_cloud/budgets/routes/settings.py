@@ -14,7 +14,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service.settings import UsageSetting
+    from opencode_cloud.budgets.service.settings import UsageSettingsService
 
 TAG = "Usage"
 LONGEST_DAYS = 365
@@ -29,7 +29,7 @@ class UsageSettingsChange(BaseModel):
 class SettingsRoutes:
     """Routes of the settings of usage."""
 
-    def __init__(self, settings: UsageSetting, gate: Gate) -> None:
+    def __init__(self, settings: UsageSettingsService, gate: Gate) -> None:
         self._settings = settings
         self._gate = gate
 

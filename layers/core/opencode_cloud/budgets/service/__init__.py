@@ -1,12 +1,12 @@
 """Rules of budgets, free of AWS and HTTP. This package exports the rules that need no database.
 
-Functions with a database import ``allowances``, ``balance``, ``settings`` and ``webhooks`` directly.
+Functions with a database import ``budgets``, ``balance``, ``settings`` and ``webhooks`` directly.
 """
 
-from opencode_cloud.budgets.service.alerting import Alerting
 from opencode_cloud.budgets.service.applying import counters_of
-from opencode_cloud.budgets.service.calls import Budgets
+from opencode_cloud.budgets.service.lease_reaper import LeaseReaper
+from opencode_cloud.budgets.service.reservations import Reservations
 from opencode_cloud.budgets.service.subjects import BudgetSubjects
-from opencode_cloud.budgets.service.sweeping import Sweep
+from opencode_cloud.budgets.service.threshold_detector import ThresholdDetector
 
-__all__ = ["Alerting", "BudgetSubjects", "Budgets", "Sweep", "counters_of"]
+__all__ = ["BudgetSubjects", "LeaseReaper", "Reservations", "ThresholdDetector", "counters_of"]

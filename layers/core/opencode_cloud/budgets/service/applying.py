@@ -8,7 +8,7 @@ import msgspec
 
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownServiceAccount, KnownWorkspace
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Scope
+from opencode_cloud.contracts.budgets import BudgetScope, Counter, KnownBudget
 
 
 def counters_of(
@@ -23,7 +23,7 @@ def counters_of(
     They are the counters of the workspace and its balance, of the member, of the service account, and of the key. A
     member has their own budgets, and each `each_member` budget unless they have their own of the same unit and period.
     """
-    found = [counter(budget, at) for budget in workspace.budgets if budget.scope is not Scope.EACH_MEMBER]
+    found = [counter(budget, at) for budget in workspace.budgets if budget.scope is not BudgetScope.EACH_MEMBER]
     if member is not None:
         found += [counter(budget, at) for budget in member.budgets]
         found += [counter(budget, at, member.id) for budget in _defaults(workspace, member)]
@@ -36,7 +36,7 @@ def counters_of(
 def _defaults(workspace: KnownWorkspace, member: KnownMember) -> Iterator[KnownBudget]:
     own = _kinds(member.budgets)
     for budget in workspace.budgets:
-        if budget.scope is Scope.EACH_MEMBER and (budget.unit, budget.period) not in own:
+        if budget.scope is BudgetScope.EACH_MEMBER and (budget.unit, budget.period) not in own:
             yield msgspec.structs.replace(budget, name=member.email)
 
 

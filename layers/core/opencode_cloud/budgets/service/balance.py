@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opencode_cloud.budgets.models.documents import LARGEST, Grant, grant_differs, invalid_grant
+from opencode_cloud.budgets.models.documents import LARGEST, BalanceGrant, grant_differs, invalid_grant
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.budgets import Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit import money
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.store.budgets import BudgetStore
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.sql import Database
-    from opencode_cloud.outbox.service import Outbox
-    from opencode_cloud.outbox.service import Unit as OutboxUnit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 
 class Balance:
@@ -33,12 +32,14 @@ class Balance:
         self._audit = audit
         self._store = store
 
-    def grants(self, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None) -> Sequence[Grant]:
+    def grants(
+        self, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None
+    ) -> Sequence[BalanceGrant]:
         """Return grants, the newest first."""
         with self._database.transaction() as connection:
             return self._store.grants(connection, workspace_id, before, limit)
 
-    def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> Grant:
+    def grant(self, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str) -> BalanceGrant:
         """Add ``amount`` micro-cents to the balance, once for each idempotency ``key``. A negative amount reduces it.
 
         Raises ``workspace_not_found``, ``invalid_grant``, or ``grant_differs`` when the key came with another amount.
@@ -59,13 +60,13 @@ class Balance:
             return self._add(unit, actor, workspace_id, amount, reason, key)
 
     def _add(
-        self, unit: OutboxUnit, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str
-    ) -> Grant:
-        made = Grant(id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now())
+        self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str
+    ) -> BalanceGrant:
+        made = BalanceGrant(id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now())
         row = {**made.model_dump(), "workspace_id": workspace_id, "idempotency_key": key}
         self._store.add_grant(unit.connection, row)
         before, after = self._raise(unit, actor, workspace_id, amount)
-        unit.tell(Topic.BUDGETS, workspace_id)
+        unit.emit(Topic.BUDGETS, workspace_id)
         self._audit.record(
             unit.connection,
             actor,
@@ -77,7 +78,7 @@ class Balance:
         )
         return made
 
-    def _raise(self, unit: OutboxUnit, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
+    def _raise(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
         """Set the budget to the sum of the grants; return its limit before and after."""
         present, now = self._store.balance(unit.connection, workspace_id), utc_now()
         before = present.limit if present else 0
@@ -87,7 +88,7 @@ class Balance:
         if present is not None:
             self._store.change(unit.connection, present.id, {"amount": after}, now)
             return before, after
-        row = {"scope": Scope.BALANCE, "unit": Unit.COST, "period": Period.TOTAL, "amount": after}
+        row = {"scope": BudgetScope.BALANCE, "unit": BudgetUnit.COST, "period": BudgetPeriod.TOTAL, "amount": after}
         dated = {"created_by": actor.name, "created_at": now, "updated_at": now}
         self._store.add(unit.connection, {"id": new_id("bud"), "workspace_id": workspace_id, **row, **dated})
         return before, after

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
 
 
-class UsageSetting:
+class UsageSettingsService:
     """Rules of the settings of usage."""
 
     def __init__(self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore) -> None:
@@ -38,7 +38,7 @@ class UsageSetting:
             self._store.lock(unit.connection, workspace_id)
             before = self._store.settings(unit.connection, workspace_id)
             self._store.set_settings(unit.connection, workspace_id, days, actor.name, utc_now())
-            unit.tell(Topic.BUDGETS, workspace_id)
+            unit.emit(Topic.BUDGETS, workspace_id)
             self._audit.record(
                 unit.connection,
                 actor,

@@ -1,4 +1,4 @@
-"""The queue of crossings that people must be notified of."""
+"""The queue of reached thresholds that people must be notified of."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from opencode_cloud.budgets.models.crossings import Crossing
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.kit import aws
 
 
 class AlertQueue:
-    """Sends to the queue that ``functions/ledger`` consumes. Consumers deduplicate crossings by id."""
+    """Sends to the queue that ``functions/ledger`` consumes. Consumers deduplicate messages by id."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, crossings: Sequence[Crossing]) -> None:
-        """Send crossings."""
-        for crossing in crossings:
-            aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(crossing).decode())
+    def send(self, events: Sequence[ThresholdReached]) -> None:
+        """Send messages."""
+        for event in events:
+            aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(event).decode())

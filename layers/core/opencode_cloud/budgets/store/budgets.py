@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, or_, select, update
 
-from opencode_cloud.budgets.models.documents import Budget, Filter, Grant, Subject, UsageSettings
-from opencode_cloud.contracts.budgets import Scope
+from opencode_cloud.budgets.models.documents import BalanceGrant, Budget, BudgetFilter, Subject, UsageSettings
+from opencode_cloud.contracts.budgets import BudgetScope
 from opencode_cloud.contracts.ids import AccountId, BudgetId, MemberId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.schema.budgets import balance_grants, budgets, usage_settings
@@ -94,7 +94,7 @@ class BudgetStore:
         self,
         connection: Connection,
         workspace_id: WorkspaceId,
-        wanted: Filter,
+        wanted: BudgetFilter,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
@@ -117,16 +117,18 @@ class BudgetStore:
 
     # ------------------------------------------------------------------------------------- subjects
 
-    def subject(self, connection: Connection, workspace_id: WorkspaceId, scope: Scope, subject: str) -> Subject | None:
+    def subject(
+        self, connection: Connection, workspace_id: WorkspaceId, scope: BudgetScope, subject: str
+    ) -> Subject | None:
         """Return the subject of a budget of this scope; None when the subject no longer exists."""
         match scope:
-            case Scope.MEMBER:
+            case BudgetScope.MEMBER:
                 return self._member(connection, workspace_id, MemberId(subject))
-            case Scope.SERVICE_ACCOUNT:
+            case BudgetScope.SERVICE_ACCOUNT:
                 return self._service_account(connection, workspace_id, AccountId(subject))
-            case Scope.KEY:
+            case BudgetScope.KEY:
                 return self._key(connection, workspace_id, subject)
-            case Scope.WORKSPACE | Scope.EACH_MEMBER | Scope.BALANCE:
+            case BudgetScope.WORKSPACE | BudgetScope.EACH_MEMBER | BudgetScope.BALANCE:
                 name = connection.execute(select(workspaces.c.name).where(workspaces.c.id == workspace_id)).scalar_one()
                 return Subject(name, Topic.BUDGETS, ((workspace_id, None),))
 
@@ -198,17 +200,17 @@ class BudgetStore:
 
     def balance(self, connection: Connection, workspace_id: WorkspaceId) -> Budget | None:
         """Return the budget that is the workspace's balance; None when there were no grants."""
-        query = _BUDGET.where(budgets.c.workspace_id == workspace_id, budgets.c.scope == Scope.BALANCE)
+        query = _BUDGET.where(budgets.c.workspace_id == workspace_id, budgets.c.scope == BudgetScope.BALANCE)
         row = connection.execute(query).first()
         return Budget.model_validate(row) if row else None
 
-    def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> Grant | None:
+    def grant(self, connection: Connection, workspace_id: WorkspaceId, key: str) -> BalanceGrant | None:
         """Return the grant with an idempotency key; None when there is none."""
         query = select(balance_grants).where(
             balance_grants.c.workspace_id == workspace_id, balance_grants.c.idempotency_key == key
         )
         row = connection.execute(query).first()
-        return Grant.model_validate(row) if row else None
+        return BalanceGrant.model_validate(row) if row else None
 
     def add_grant(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Write a grant."""
@@ -216,13 +218,13 @@ class BudgetStore:
 
     def grants(
         self, connection: Connection, workspace_id: WorkspaceId, before: str | None = None, limit: int | None = None
-    ) -> Sequence[Grant]:
+    ) -> Sequence[BalanceGrant]:
         """Return the grants to a workspace, the newest first."""
         query = select(balance_grants).where(balance_grants.c.workspace_id == workspace_id)
         if before is not None:
             query = query.where(balance_grants.c.id < before)
         rows = connection.execute(query.order_by(balance_grants.c.id.desc()).limit(limit))
-        return [Grant.model_validate(row) for row in rows]
+        return [BalanceGrant.model_validate(row) for row in rows]
 
     def workspace_exists(self, connection: Connection, workspace_id: WorkspaceId) -> bool:
         """Return whether there is a workspace with this id that is not deleted."""
@@ -249,5 +251,5 @@ class BudgetStore:
 def _bounds(subject: str) -> Any:
     """Return the SQL condition that a budget applies to a member or service account, to its keys, or to each member."""
     own = or_(keys.c.member_id == subject, keys.c.service_account_id == subject)
-    each = (budgets.c.scope == Scope.EACH_MEMBER) & (subject.startswith("mem_"))
+    each = (budgets.c.scope == BudgetScope.EACH_MEMBER) & (subject.startswith("mem_"))
     return or_(budgets.c.subject_id == subject, own, each)

@@ -13,8 +13,15 @@ from functools import cache
 from typing import Any
 
 from opencode_cloud.budgets.store import rows
-from opencode_cloud.budgets.store.rows import CounterRow, Held, Kept
-from opencode_cloud.contracts.budgets import Counter, Refused, Reservation, Shortage, Standing, budget_contention
+from opencode_cloud.budgets.store.rows import CounterRow, HeldAmount, StoredReservation
+from opencode_cloud.contracts.budgets import (
+    BudgetUsage,
+    Counter,
+    Reservation,
+    ReservationRefused,
+    Shortage,
+    budget_contention,
+)
 from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
@@ -50,7 +57,7 @@ class CounterStore:
     # ------------------------------------------------------------------------------------- writing
 
     async def hold(self, reservation: Reservation, facts: UsageEvent) -> None:
-        """Reserve the most that a call may use on all of its counters; raises :class:`Refused`.
+        """Reserve the most that a call may use on all of its counters; raises :class:`ReservationRefused`.
 
         Raises ``budget_contention`` (503) after five seconds of conflicts with other calls, and ``ValueError`` when the
         call already has a reservation.
@@ -69,14 +76,14 @@ class CounterStore:
         except TransactionRefused as refused:
             # One reason per action. The last action is the reservation's own row, which zip leaves out.
             short = [
-                Shortage(counter=counters[each.key], asked=each.amount, standing=rows.standing(item))
+                Shortage(counter=counters[each.key], asked=each.amount, usage=rows.usage(item))
                 for each, (code, item) in zip(held, refused.reasons, strict=False)
                 if code == _FAILED
             ]
             # Every counter has room, so the row's own condition failed.
             if not short:
                 raise ValueError(f"{reservation.id} has a reservation already") from refused
-            raise Refused(short) from refused
+            raise ReservationRefused(short) from refused
         except Contended as error:
             raise budget_contention() from error
 
@@ -101,7 +108,7 @@ class CounterStore:
         changes = [self._return(each) for each in rows.held_of(reservation)]
         return await self._finish(reservation.id, changes, None)
 
-    async def sweep(self, kept: Kept, event: UsageEvent) -> bool:
+    async def sweep(self, kept: StoredReservation, event: UsageEvent) -> bool:
         """Release a lost call's reservation, and write its event; False when it was settled or swept meanwhile."""
         # Counted requests stay counted: the call was admitted (docs/budgets.md).
         changes = [self._return(each) for each in kept.held if not each.spent]
@@ -113,8 +120,8 @@ class CounterStore:
             "TableName": self._budgets,
             "Key": rows.counter_key(counter.key),
             # Also set the limit: the stored one is from the last accepted call, and may have been raised since.
-            "UpdateExpression": "SET refused_at = :limit, #limit = :limit, lease_shard = :shard, lease_until = :now",
-            "ConditionExpression": f"{_PRESENT} AND (attribute_not_exists(refused_at) OR refused_at <> :limit)",
+            "UpdateExpression": "SET refused_limit = :limit, #limit = :limit, lease_shard = :shard, lease_until = :now",
+            "ConditionExpression": f"{_PRESENT} AND (attribute_not_exists(refused_limit) OR refused_limit <> :limit)",
             "ExpressionAttributeNames": {"#limit": "limit"},
             "ExpressionAttributeValues": {
                 ":limit": {"N": str(counter.budget.limit)},
@@ -139,7 +146,7 @@ class CounterStore:
         await self._dynamodb.call("UpdateItem", request)
 
     async def note_alerts(self, key: str, marks: Sequence[str]) -> None:
-        """Record on a counter the crossings that people were notified of."""
+        """Record on a counter the thresholds that people were notified of."""
         request = {
             "TableName": self._budgets,
             "Key": rows.counter_key(key),
@@ -161,10 +168,10 @@ class CounterStore:
         """Return the keys of counters that refused a call and were not checked since."""
         return [row["pk"]["S"] for row in await self._leases(rows.REFUSED_SHARD, now, limit)]
 
-    async def standings(self, keys: Sequence[str]) -> dict[str, Standing]:
+    async def usages(self, keys: Sequence[str]) -> dict[str, BudgetUsage]:
         """Return the usage of counters, by key."""
         found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
-        return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}
+        return {key: BudgetUsage() for key in keys} | {row["pk"]["S"]: rows.usage(row) for row in found}
 
     async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
         """Return the outcomes of the events ``calls`` that exist on the workspace and day of ``event``."""
@@ -191,7 +198,7 @@ class CounterStore:
         )
         return sum(answer["Count"] for answer in answers)
 
-    async def reservation(self, call_id: CallId) -> Kept | None:
+    async def reservation(self, call_id: CallId) -> StoredReservation | None:
         """Return a call's reservation; None when it has none any more."""
         request = {"TableName": self._budgets, "Key": rows.reservation_key(call_id), "ConsistentRead": True}
         row = (await self._dynamodb.call("GetItem", request)).get("Item")
@@ -199,7 +206,7 @@ class CounterStore:
 
     # ------------------------------------------------------------------------------------- internals
 
-    def _hold_on(self, counter: Counter, held: Held, workspace_id: WorkspaceId) -> Item:
+    def _hold_on(self, counter: Counter, held: HeldAmount, workspace_id: WorkspaceId) -> Item:
         said = rows.description(counter, workspace_id)
         kind = "spent" if held.spent else "reserved"
         return {
@@ -221,7 +228,11 @@ class CounterStore:
         }
 
     def _charges(
-        self, counters: Sequence[Counter], held: Mapping[str, Held], used: Mapping[str, int], workspace_id: WorkspaceId
+        self,
+        counters: Sequence[Counter],
+        held: Mapping[str, HeldAmount],
+        used: Mapping[str, int],
+        workspace_id: WorkspaceId,
     ) -> list[Item]:
         """Return the updates of counters that replace the reserved amounts with the used amounts."""
         changes: list[Item] = []
@@ -236,7 +247,7 @@ class CounterStore:
             changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
         return changes
 
-    def _return(self, held: Held) -> Item:
+    def _return(self, held: HeldAmount) -> Item:
         return self._change(held.key, -held.amount, {"spent" if held.spent else "reserved": -held.amount}, {})
 
     def _change(self, key: str, committed: int, parts: Mapping[str, int], said: Mapping[str, Any]) -> Item:

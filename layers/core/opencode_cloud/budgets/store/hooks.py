@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outbound_http import FAILURES, Outward
+from opencode_cloud.kit.outbound_http import FAILURES, OutboundConnections
 
 
 class HookClient:
@@ -13,7 +13,7 @@ class HookClient:
 
     def __init__(self, *, private: bool) -> None:
         """Create a client. ``private``: whether addresses of private networks may be called."""
-        self._outward = Outward(private=private)
+        self._outward = OutboundConnections(private=private)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Post ``body``; return whether the webhook accepted it (2xx)."""

@@ -18,7 +18,15 @@ from typing import Any
 
 import msgspec
 
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Reservation, Scope, Standing, Unit
+from opencode_cloud.contracts.budgets import (
+    BudgetPeriod,
+    BudgetScope,
+    BudgetUnit,
+    BudgetUsage,
+    Counter,
+    KnownBudget,
+    Reservation,
+)
 from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import DAY_SECONDS
@@ -34,7 +42,7 @@ KEPT_DAYS = 90
 """Days that a counter is kept after its window, for reconciliation and for people."""
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class HeldAmount(msgspec.Struct, frozen=True, array_like=True):
     """The amount that a reservation holds on one counter."""
 
     key: str
@@ -43,11 +51,11 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     """True if the amount counted as spent at once (requests). It is released only if the call never took place."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredReservation(msgspec.Struct, frozen=True):
     """A stored reservation: enough to release every amount and to write the event of a lost call."""
 
     id: str
-    held: tuple[Held, ...]
+    held: tuple[HeldAmount, ...]
     claimed: int
     """The reserved cost, in micro-cents."""
     lease_until: int
@@ -62,9 +70,9 @@ class CounterRow(msgspec.Struct, frozen=True, kw_only=True):
     budget: KnownBudget
     starts_at: int
     resets_at: int | None
-    standing: Standing
+    usage: BudgetUsage
     alerted: frozenset[str]
-    """Marks of the crossings that people were notified of."""
+    """Marks of the thresholds that people were notified of."""
 
 
 def counter_key(key: str) -> Item:
@@ -77,21 +85,21 @@ def reservation_key(call_id: CallId) -> Item:
     return primary_key(f"call#{call_id}", RESERVATION)
 
 
-def held_of(reservation: Reservation) -> tuple[Held, ...]:
+def held_of(reservation: Reservation) -> tuple[HeldAmount, ...]:
     """Return the amounts that a reservation holds, by counter.
 
     Counters with a zero claim are skipped, so BYOK calls succeed with an empty balance.
     """
     each = ((counter, reservation.claim.of(counter.budget)) for counter in reservation.counters)
-    return tuple(Held(counter.key, amount, exact(counter.budget)) for counter, amount in each if amount)
+    return tuple(HeldAmount(counter.key, amount, exact(counter.budget)) for counter, amount in each if amount)
 
 
 def exact(budget: KnownBudget) -> bool:
     """Return whether a call's usage of ``budget`` is known before the call: it is always one request."""
-    return budget.unit is Unit.REQUESTS
+    return budget.unit is BudgetUnit.REQUESTS
 
 
-def reservation_row(reservation: Reservation, held: Sequence[Held], facts: UsageEvent) -> Item:
+def reservation_row(reservation: Reservation, held: Sequence[HeldAmount], facts: UsageEvent) -> Item:
     """Return the row of a reservation."""
     return {
         **reservation_key(reservation.id),
@@ -103,11 +111,11 @@ def reservation_row(reservation: Reservation, held: Sequence[Held], facts: Usage
     }
 
 
-def kept(row: Mapping[str, Any]) -> Kept:
+def kept(row: Mapping[str, Any]) -> StoredReservation:
     """Read the row of a reservation."""
-    return Kept(
+    return StoredReservation(
         id=row["pk"]["S"].removeprefix("call#"),
-        held=msgspec.json.decode(row["held"]["S"], type=tuple[Held, ...]),
+        held=msgspec.json.decode(row["held"]["S"], type=tuple[HeldAmount, ...]),
         claimed=int(row["claimed"]["N"]),
         lease_until=int(row["lease_until"]["N"]),
         facts=msgspec.json.decode(row["facts"]["S"], type=UsageEvent),
@@ -136,21 +144,21 @@ def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
     return said
 
 
-def standing(row: Mapping[str, Any] | None) -> Standing:
+def usage(row: Mapping[str, Any] | None) -> BudgetUsage:
     """Read the usage of a counter. A counter without a row has no usage."""
     if not row:
-        return Standing()
-    refused_at = _number(row, "refused_at") if "refused_at" in row else None
-    return Standing(spent=_number(row, "spent"), reserved=_number(row, "reserved"), refused_at=refused_at)
+        return BudgetUsage()
+    refused_limit = _number(row, "refused_limit") if "refused_limit" in row else None
+    return BudgetUsage(spent=_number(row, "spent"), reserved=_number(row, "reserved"), refused_limit=refused_limit)
 
 
 def counter_row(row: Mapping[str, Any]) -> CounterRow:
     """Read the row of a counter."""
     budget = KnownBudget(
         id=row["budget"]["S"],
-        scope=Scope(row["scope"]["S"]),
-        unit=Unit(row["unit"]["S"]),
-        period=Period(row["period"]["S"]),
+        scope=BudgetScope(row["scope"]["S"]),
+        unit=BudgetUnit(row["unit"]["S"]),
+        period=BudgetPeriod(row["period"]["S"]),
         limit=_number(row, "limit"),
         subject=row["subject"]["S"],
         name=row["name"]["S"],
@@ -162,7 +170,7 @@ def counter_row(row: Mapping[str, Any]) -> CounterRow:
         budget=budget,
         starts_at=_number(row, "starts_at"),
         resets_at=_number(row, "resets_at") if "resets_at" in row else None,
-        standing=standing(row),
+        usage=usage(row),
         alerted=frozenset(row.get("alerted", {}).get("SS", ())),
     )
 

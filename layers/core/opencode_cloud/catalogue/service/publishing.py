@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.catalogue import listing, packing, validation
 from opencode_cloud.catalogue.changes import changes
-from opencode_cloud.catalogue.document import Document, form_of, load, moment, with_dates, written_price
+from opencode_cloud.catalogue.document import CatalogueDocument, form_of, load, moment, with_dates, written_price
 from opencode_cloud.catalogue.models import (
     Catalogue,
-    Fault,
+    CatalogueFault,
+    CatalogueRevision,
     InvalidCatalogue,
     Price,
-    Revision,
     catalogue_version_not_found,
 )
 from opencode_cloud.catalogue.service.starting import starting_text
@@ -40,7 +40,7 @@ _GATEWAY = "https://gateway.example/zen/v1"
 """A placeholder for the gateway's address in checks of the form."""
 
 Written = dict[str, Any]
-ConfigurationCheck = Callable[[Mapping[str, Any]], "Sequence[json_documents.Fault]"]
+ConfigurationCheck = Callable[[Mapping[str, Any]], "Sequence[json_documents.DocumentFault]"]
 """Returns the places at which a client's configuration does not have the form that clients accept."""
 
 
@@ -55,17 +55,17 @@ class CataloguePublisher:
         self._outbox = outbox
         self._audit = audit
 
-    def present(self) -> Revision:
+    def present(self) -> CatalogueRevision:
         """Return the current version; before the first one, version 0 with the starting catalogue."""
         with self._versions.transaction() as connection:
             return self._present(connection)
 
-    def versions(self) -> Sequence[Revision]:
+    def versions(self) -> Sequence[CatalogueRevision]:
         """Return the latest versions, without their documents."""
         with self._versions.transaction() as connection:
             return self._versions.versions(connection, LISTED)
 
-    def revision(self, number: int) -> Revision:
+    def revision(self, number: int) -> CatalogueRevision:
         """Return one version. Raises ``catalogue_version_not_found`` (404)."""
         with self._versions.transaction() as connection:
             return self._revision(connection, number)
@@ -81,7 +81,7 @@ class CataloguePublisher:
             written, _ = self._checked(connection, text, now, before.number + 1)
         return before.number, changes(load(before.document), written)
 
-    def publish(self, actor: Actor, text: str, read: int, comment: str = "") -> tuple[Revision, list[str]]:
+    def publish(self, actor: Actor, text: str, read: int, comment: str = "") -> tuple[CatalogueRevision, list[str]]:
         """Publish a document as the next version after ``read``, the version that the caller has seen.
 
         A document without changes publishes nothing. Returns the version and its changes. Raises
@@ -89,7 +89,7 @@ class CataloguePublisher:
         """
         return self._publish(actor, text, read, comment, "catalogue.published")
 
-    def restore(self, actor: Actor, number: int) -> tuple[Revision, list[str]]:
+    def restore(self, actor: Actor, number: int) -> tuple[CatalogueRevision, list[str]]:
         """Publish an older version again, with all prices that have begun since, because calls were charged by them.
 
         Raises ``catalogue_version_not_found`` (404), and the errors of :meth:`publish`.
@@ -111,7 +111,9 @@ class CataloguePublisher:
             current.put(form_of(load(latest.document)).catalogue(latest.number), over=over)
         return latest.number
 
-    def _publish(self, actor: Actor, text: str, read: int, comment: str, action: str) -> tuple[Revision, list[str]]:
+    def _publish(
+        self, actor: Actor, text: str, read: int, comment: str, action: str
+    ) -> tuple[CatalogueRevision, list[str]]:
         with self._outbox.unit() as unit:
             before, now = self._present(unit.connection), now_seconds()
             check_version(read, before.number)
@@ -119,7 +121,7 @@ class CataloguePublisher:
             differences = changes(load(before.document), written)
             if before.number and not differences:
                 return before, []
-            after = Revision(
+            after = CatalogueRevision(
                 number=catalogue.version,
                 document=json.dumps(written, indent=2, ensure_ascii=False),
                 comment=comment,
@@ -138,7 +140,7 @@ class CataloguePublisher:
                 before={"version": before.number},
                 after={"version": after.number, "comment": comment, "changes": differences[:AUDITED_CHANGES]},
             )
-            unit.tell(Topic.CATALOGUE, SUBJECT)
+            unit.emit(Topic.CATALOGUE, SUBJECT)
         return after, differences
 
     def _checked(self, connection: Connection, text: str, now: int, number: int) -> tuple[Written, Catalogue]:
@@ -151,32 +153,32 @@ class CataloguePublisher:
             raise InvalidCatalogue(faults)
         return written, document.catalogue(number)
 
-    def _size_and_form(self, document: Document, now: int) -> list[Fault]:
+    def _size_and_form(self, document: CatalogueDocument, now: int) -> list[CatalogueFault]:
         """Return faults that would prevent storing the catalogue, or prevent clients from starting."""
         catalogue = document.catalogue(0)
         size = len(packing.pack(catalogue))
         if size > packing.MAX_BYTES:
-            return [Fault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
+            return [CatalogueFault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
         config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.anything, _GATEWAY, now)}}
         return [
-            Fault(
+            CatalogueFault(
                 fault.path.removeprefix(f"/provider/{catalogue.provider}"), f"clients would not start: {fault.message}"
             )
             for fault in self._check_configuration(config)
         ]
 
-    def _present(self, connection: Connection) -> Revision:
+    def _present(self, connection: Connection) -> CatalogueRevision:
         return self._versions.latest(connection) or _starting()
 
-    def _revision(self, connection: Connection, number: int) -> Revision:
+    def _revision(self, connection: Connection, number: int) -> CatalogueRevision:
         found = self._versions.get(connection, number) if number else _starting()
         if found is None:
             raise catalogue_version_not_found()
         return found
 
 
-def _starting() -> Revision:
-    return Revision(number=0, document=starting_text(), comment="The catalogue that a deployment begins with")
+def _starting() -> CatalogueRevision:
+    return CatalogueRevision(number=0, document=starting_text(), comment="The catalogue that a deployment begins with")
 
 
 def _with_begun(written: Written, begun: dict[str, list[Price]], until: int) -> Written:

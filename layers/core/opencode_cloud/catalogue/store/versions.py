@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from opencode_cloud.catalogue.models import Catalogue, Price, Revision
+from opencode_cloud.catalogue.models import Catalogue, CatalogueRevision, Price
 from opencode_cloud.schema.catalogue import catalogue_prices, catalogue_versions
 
 if TYPE_CHECKING:
@@ -30,25 +30,25 @@ class VersionStore:
         """Return a context manager that yields a connection inside a transaction."""
         return self._database.transaction()
 
-    def latest(self, connection: Connection) -> Revision | None:
+    def latest(self, connection: Connection) -> CatalogueRevision | None:
         """Return the latest version; None when nothing was published."""
         query = select(catalogue_versions).order_by(catalogue_versions.c.number.desc()).limit(1)
         row = connection.execute(query).mappings().first()
-        return Revision(**row) if row else None
+        return CatalogueRevision(**row) if row else None
 
-    def get(self, connection: Connection, number: int) -> Revision | None:
+    def get(self, connection: Connection, number: int) -> CatalogueRevision | None:
         """Return one version; None when it does not exist."""
         query = select(catalogue_versions).where(catalogue_versions.c.number == number)
         row = connection.execute(query).mappings().first()
-        return Revision(**row) if row else None
+        return CatalogueRevision(**row) if row else None
 
-    def versions(self, connection: Connection, limit: int) -> Sequence[Revision]:
+    def versions(self, connection: Connection, limit: int) -> Sequence[CatalogueRevision]:
         """Return versions without their documents, the latest first."""
         query = select(*(catalogue_versions.c[name] for name in _LISTED))
         rows = connection.execute(query.order_by(catalogue_versions.c.number.desc()).limit(limit))
-        return [Revision(**row) for row in rows.mappings()]
+        return [CatalogueRevision(**row) for row in rows.mappings()]
 
-    def add(self, connection: Connection, revision: Revision) -> bool:
+    def add(self, connection: Connection, revision: CatalogueRevision) -> bool:
         """Insert a version; False when a concurrent publication has inserted one with its number."""
         try:
             connection.execute(catalogue_versions.insert(), msgspec.structs.asdict(revision))

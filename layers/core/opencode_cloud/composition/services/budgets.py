@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
-from opencode_cloud.budgets.service.alerts import Alerts
-from opencode_cloud.budgets.service.allowances import Allowances
+from opencode_cloud.budgets.service.alert_notifier import AlertNotifier
 from opencode_cloud.budgets.service.balance import Balance
-from opencode_cloud.budgets.service.settings import UsageSetting
+from opencode_cloud.budgets.service.budgets import BudgetService
+from opencode_cloud.budgets.service.settings import UsageSettingsService
 from opencode_cloud.budgets.service.webhooks import Webhooks
 from opencode_cloud.budgets.services import BudgetServices
 from opencode_cloud.budgets.store.alerts import AlertStore
 from opencode_cloud.budgets.store.budgets import BudgetStore
+from opencode_cloud.budgets.store.counter_usage import CounterUsageStore
 from opencode_cloud.budgets.store.hooks import HookClient
-from opencode_cloud.budgets.store.standings import StandingStore
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
 
@@ -45,9 +45,9 @@ def budget_services(
     audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
     hooks = HookClient(private=private_webhooks)
     return BudgetServices(
-        allowances=Allowances(database, outbox, audit, budgets, StandingStore(budgets_table)),
+        budgets=BudgetService(database, outbox, audit, budgets, CounterUsageStore(budgets_table)),
         balance=Balance(database, outbox, audit, budgets),
-        settings=UsageSetting(database, outbox, audit, budgets),
+        settings=UsageSettingsService(database, outbox, audit, budgets),
         webhooks=Webhooks(database, outbox, audit, alerts, budgets, deployment_key, private=private_webhooks),
-        alerts=Alerts(database, outbox, Mailer(MailStore(database)), alerts, hooks, deployment_key),
+        alerts=AlertNotifier(database, outbox, Mailer(MailStore(database)), alerts, hooks, deployment_key),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.kit.housekeeping import Housekeeping
-from opencode_cloud.usage.service import Exporting, Exports, Ingest, Reading, Reconciliation, Retention
+from opencode_cloud.usage.service import ExportService, ExportWriter, Ingest, Reconciliation, Retention, UsageReader
 from opencode_cloud.usage.service.retention import DEFAULT_DAYS
 from opencode_cloud.usage.store import parquet
 from opencode_cloud.usage.store.checks import CheckStore
@@ -39,9 +39,9 @@ class UsageServices:
     """The services of usage."""
 
     ingest: Ingest
-    reading: Reading
-    exports: Exports
-    exporting: Exporting
+    reading: UsageReader
+    exports: ExportService
+    exporting: ExportWriter
     reconciliation: Reconciliation
     retention: Retention
 
@@ -54,9 +54,9 @@ class UsageServices:
         counters = CounterTable(resources.budgets_table)
         return cls(
             ingest=ingest,
-            reading=Reading(Figures(database), archive),
-            exports=Exports(outbox, audit, exports, queue, files),
-            exporting=Exporting(outbox, exports, queue, archive, files, parquet.convert),
+            reading=UsageReader(Figures(database), archive),
+            exports=ExportService(outbox, audit, exports, queue, files),
+            exporting=ExportWriter(outbox, exports, queue, archive, files, parquet.convert),
             reconciliation=Reconciliation(CheckStore(database), table, counters, ingest),
             retention=Retention(PurgeStore(database), table, resources.retention_days),
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
-from opencode_cloud.contracts.access import KnownCredential, Rules, login_required
-from opencode_cloud.contracts.budgets import Claim, Reservation, Unit
+from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, login_required
+from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
 from opencode_cloud.gateway.formats import read_request, tool_names
@@ -86,7 +86,7 @@ class CallAdmission:
             else counters_of(caller.workspace, caller.member, caller.service_account, caller.key, seconds)
         )
         # Counting tokens takes a millisecond, and matters only if a budget holds tokens or money back.
-        exact = any(counter.budget.unit is not Unit.REQUESTS for counter in counters)
+        exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         most, tokens = token_bounds.worst(parsed, model, price, exact=exact)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
@@ -153,6 +153,6 @@ def _refusal(caller: Caller, catalogue: Catalogue, model: Model) -> ServiceError
         return login_required()
     if not caller.workspace.policy.permits_model(catalogue.provider, model.id):
         return models.model_not_permitted(name, "the workspace's policy")
-    if caller.key and not Rules(allow=caller.key.models).permit(name):
+    if caller.key and not EnforcedRules(allow=caller.key.models).permit(name):
         return models.model_not_permitted(name, "this key")
     return None

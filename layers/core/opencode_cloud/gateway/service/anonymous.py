@@ -10,7 +10,7 @@ from opencode_cloud.access.service.inference import Caller
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import ANONYMOUS
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Anonymous:
         network = _network(incoming.request.address)
         budget = KnownBudget(
             id=BudgetId("anonymous"),
-            scope=Scope.KEY,
-            unit=Unit.REQUESTS,
-            period=Period.DAY,
+            scope=BudgetScope.KEY,
+            unit=BudgetUnit.REQUESTS,
+            period=BudgetPeriod.DAY,
             limit=self._requests,
             name="your address",
             alerts=False,

@@ -19,7 +19,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff, retry_async
 
 if TYPE_CHECKING:
-    from opencode_cloud.budgets.service import Budgets
+    from opencode_cloud.budgets.service import Reservations
     from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.gateway.service.admission import CallAdmission
     from opencode_cloud.gateway.service.health import Health
@@ -82,7 +82,7 @@ class Calls:
     def __init__(
         self,
         admission: CallAdmission,
-        budgets: Budgets,
+        budgets: Reservations,
         health: Health,
         open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
         observer: CallObserver,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from opencode_cloud.catalogue.models import FORMATS_BY_KIND, Catalogue, Format, Model, Route, Upstream, UpstreamKind
-from opencode_cloud.contracts.access import KnownCredential, KnownCredentials, Rules
+from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
 from opencode_cloud.gateway.models import UpstreamTarget
 from opencode_cloud.gateway.service.health import Health
 
@@ -43,7 +43,7 @@ def targets(
     catalogue: Catalogue,
     model: Model,
     client_format: Format,
-    providers: Rules,
+    providers: EnforcedRules,
     own: Mapping[str, tuple[KnownCredential, str]],
     platform: Mapping[str, str],
 ) -> list[tuple[Route, UpstreamTarget]]:
@@ -62,7 +62,7 @@ def targets(
     candidates: list[tuple[Route, UpstreamTarget]] = []
     for route in model.routes:
         upstream = catalogue.upstreams.get(route.upstream)
-        if upstream is None or route.weight <= 0 or not Rules(deny=providers.deny).permit(route.upstream):
+        if upstream is None or route.weight <= 0 or not EnforcedRules(deny=providers.deny).permit(route.upstream):
             continue
         credential = own.get(route.upstream)
         secret = credential[1] if credential else platform.get(route.upstream, "")

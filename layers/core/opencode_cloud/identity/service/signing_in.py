@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.models import Account, VerifiedPerson
     from opencode_cloud.identity.service.methods import Methods
     from opencode_cloud.identity.store.accounts import AccountsStore
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 PERSONAL = "Personal"
 
@@ -24,11 +24,11 @@ PERSONAL = "Personal"
 class Team(Protocol):
     """The interface to workspaces."""
 
-    def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
+    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
         """Make the account a member of the workspaces that admit its domain."""
         ...
 
-    def create(self, unit: Unit, account_id: AccountId, email: str, name: str) -> Any:
+    def create(self, unit: UnitOfWork, account_id: AccountId, email: str, name: str) -> Any:
         """Make a workspace that the account owns."""
         ...
 
@@ -91,7 +91,7 @@ class SigningIn:
             self._audit.record(unit.connection, actor, "account.signed_in", target, after=after)
         return account.id
 
-    def _known(self, unit: Unit, person: VerifiedPerson) -> Account | None:
+    def _known(self, unit: UnitOfWork, person: VerifiedPerson) -> Account | None:
         account = self._accounts.by_login(unit.connection, person.provider, person.subject)
         if account:
             return account
@@ -102,8 +102,8 @@ class SigningIn:
             raise _address_in_use()
         return account
 
-    def _welcome(self, unit: Unit, account: Account, *, alone: bool) -> None:
-        unit.tell(Topic.ACCOUNT, account.id)
+    def _welcome(self, unit: UnitOfWork, account: Account, *, alone: bool) -> None:
+        unit.emit(Topic.ACCOUNT, account.id)
         if alone:
             self._workspaces.create(unit, account.id, account.email, PERSONAL)
 

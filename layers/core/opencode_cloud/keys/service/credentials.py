@@ -83,7 +83,7 @@ class Credentials:
             if self._store.named(unit.connection, workspace_id, provider, name):
                 raise credential_exists()
             self._store.add(unit.connection, row)
-            unit.tell(Topic.CREDENTIALS, workspace_id)
+            unit.emit(Topic.CREDENTIALS, workspace_id)
             made = self._of(unit.connection, workspace_id, CredentialId(credential))
             after = {"provider": provider, "base_url": address}
             self._record(unit, actor, "provider.created", workspace_id, made, after=after)
@@ -105,7 +105,7 @@ class Credentials:
         with self._outbox.unit() as unit:
             present = self._of(unit.connection, workspace_id, credential_id)
             self._store.change(unit.connection, credential_id, values)
-            unit.tell(Topic.CREDENTIALS, workspace_id)
+            unit.emit(Topic.CREDENTIALS, workspace_id)
             before, after = {"base_url": present.base_url}, {"base_url": address}
             self._record(unit, actor, "provider.replaced", workspace_id, present, before=before, after=after)
             return self._of(unit.connection, workspace_id, credential_id)
@@ -132,7 +132,7 @@ class Credentials:
         with self._outbox.unit() as unit:
             present = self._of(unit.connection, workspace_id, credential_id)
             self._store.delete(unit.connection, credential_id)
-            unit.tell(Topic.CREDENTIALS, workspace_id)
+            unit.emit(Topic.CREDENTIALS, workspace_id)
             self._record(unit, actor, "provider.deleted", workspace_id, present)
 
     def _sealed(self, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from opencode_cloud.access.credentials import KEY_PREFIX, hash_of_key
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.access import not_permitted, workspace_not_found
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Permission, Scope
+from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.keys.limits import checked, wider
 from opencode_cloud.keys.models import (
     Key,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from opencode_cloud.keys.store import KeyStore
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.mail.service import Mailer
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 Uses = Callable[[Sequence[str]], Mapping[str, int]]
 """Returns the time of the last use of each key, by id, in seconds since the epoch."""
@@ -56,7 +56,7 @@ class CreateKey:
     """A request for a new key."""
 
     name: str
-    scopes: Sequence[Scope]
+    scopes: Sequence[KeyScope]
     service_account_id: ServiceAccountId | None = None
     """The service account that will hold the key; None for a key of the actor."""
     models: Sequence[str] | None = None
@@ -69,7 +69,7 @@ class UpdateKey:
     """Changes of a key; None leaves a value unchanged."""
 
     name: str | None = None
-    scopes: Sequence[Scope] | None = None
+    scopes: Sequence[KeyScope] | None = None
     models: Sequence[str] | None = None
     networks: Sequence[str] | None = None
     expires_at: datetime | None = None
@@ -215,12 +215,12 @@ class Keys:
 
     # ------------------------------------------------------------------------------------- for other features
 
-    def revoke_of_member(self, unit: Unit, workspace_id: WorkspaceId, member_id: MemberId) -> int:
+    def revoke_of_member(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> int:
         """Revoke all keys of a member, in ``unit``; return how many."""
         return self._ended(unit, self._store.revoke_all(unit.connection, workspace_id, utc_now(), member_id=member_id))
 
     def revoke_of_service_account(
-        self, unit: Unit, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
     ) -> int:
         """Revoke all keys of a service account, in ``unit``; return how many."""
         revoked = self._store.revoke_all(
@@ -228,7 +228,7 @@ class Keys:
         )
         return self._ended(unit, revoked)
 
-    def tell_all(self, unit: Unit, workspace_id: WorkspaceId) -> None:
+    def tell_all(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
         """Have every key of a workspace projected again, in ``unit``. Called before the workspace is purged."""
         self._told(unit, self._store.all_of(unit.connection, workspace_id))
 
@@ -247,7 +247,7 @@ class Keys:
             raise key_not_found()
         return found
 
-    def _changeable(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
+    def _changeable(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
         """Return a key that the actor may change. Rotation reveals a secret, so it excludes keys of other people."""
         found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
         if found.member_id is not None and not _is_holder(actor, found):
@@ -261,7 +261,7 @@ class Keys:
 
     def _lock_holder(
         self,
-        unit: Unit,
+        unit: UnitOfWork,
         workspace_id: WorkspaceId,
         member_id: MemberId | None,
         service_account_id: ServiceAccountId | None,
@@ -279,7 +279,7 @@ class Keys:
         to_change: bool = False,
     ) -> None:
         """Raise ``wider_than_yourself`` when a key would create a key with wider rights than its own."""
-        if actor.credential is not Credential.KEY:
+        if actor.credential is not CredentialKind.KEY:
             return
         own = self._store.get(connection, workspace_id, actor.key_id)
         if own is None or own.revoked_at is not None:
@@ -291,7 +291,7 @@ class Keys:
 
     def _make(
         self,
-        unit: Unit,
+        unit: UnitOfWork,
         actor: Actor,
         workspace_id: WorkspaceId,
         name: str,
@@ -315,14 +315,14 @@ class Keys:
             **_columns(limits),
         }
         self._store.add(unit.connection, row)
-        unit.tell(Topic.KEY, key, {"hash": digest.hex()})
+        unit.emit(Topic.KEY, key, {"hash": digest.hex()})
         stored = self._store.get(unit.connection, workspace_id, KeyId(key))
         if stored is None:
             raise key_not_found()
         return NewKey(**stored.model_dump(), secret=secret)
 
     def _notify(
-        self, unit: Unit, template: Template, actor: Actor, workspace_id: WorkspaceId, key: Key, **more: str
+        self, unit: UnitOfWork, template: Template, actor: Actor, workspace_id: WorkspaceId, key: Key, **more: str
     ) -> None:
         """Mail a notice of a new key to its holder; for a service account's key, to the person who created it."""
         person = actor.name if actor.kind is ActorKind.MEMBER else ""
@@ -337,17 +337,17 @@ class Keys:
             }
             self._mailer.queue(unit, template, recipient, variables, workspace_id)
 
-    def _set(self, unit: Unit, key_id: KeyId, values: dict[str, Any]) -> None:
+    def _set(self, unit: UnitOfWork, key_id: KeyId, values: dict[str, Any]) -> None:
         self._store.change(unit.connection, key_id, values)
         self._told(unit, [self._store.stored(unit.connection, key_id)])
 
-    def _ended(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
+    def _ended(self, unit: UnitOfWork, stored: Sequence[StoredKey]) -> int:
         self._budgets.forget(unit, [each.id for each in stored])
         return self._told(unit, stored)
 
-    def _told(self, unit: Unit, stored: Sequence[StoredKey]) -> int:
+    def _told(self, unit: UnitOfWork, stored: Sequence[StoredKey]) -> int:
         for each in stored:
-            unit.tell(Topic.KEY, each.id, {"hash": each.digest.hex()})
+            unit.emit(Topic.KEY, each.id, {"hash": each.digest.hex()})
         return len(stored)
 
 

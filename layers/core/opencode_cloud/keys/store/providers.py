@@ -9,7 +9,7 @@ import msgspec
 from opencode_cloud.keys.endpoints import models_request
 from opencode_cloud.keys.models import CheckResult, Provider
 from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.outbound_http import FAILURES, Outward
+from opencode_cloud.kit.outbound_http import FAILURES, OutboundConnections
 
 LONGEST_ANSWER = 8 * 1024 * 1024
 """Largest accepted answer, in bytes. The longest lists of models take about 1 MiB."""
@@ -20,7 +20,7 @@ class ProviderClient:
 
     def __init__(self, *, private: bool) -> None:
         """``private`` allows calls to addresses of private networks."""
-        self._outward = Outward(private=private)
+        self._outward = OutboundConnections(private=private)
 
     def check(self, provider: Provider, base_url: str | None, secret: str) -> CheckResult:
         """List the provider's models with ``secret`` and return the result."""

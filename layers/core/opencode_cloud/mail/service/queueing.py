@@ -13,7 +13,7 @@ from opencode_cloud.mail.models import Mail
 
 if TYPE_CHECKING:
     from opencode_cloud.mail.store import MailStore
-    from opencode_cloud.outbox.service import Unit
+    from opencode_cloud.outbox.service import UnitOfWork
 
 
 class Mailer:
@@ -24,7 +24,7 @@ class Mailer:
 
     def queue(
         self,
-        unit: Unit,
+        unit: UnitOfWork,
         template: Template,
         recipient: str,
         variables: dict[str, Any],
@@ -51,5 +51,5 @@ class Mailer:
         if again:
             self._store.lift_bounce(unit.connection, recipient)
         self._store.add(unit.connection, mail)
-        unit.tell(Topic.MAIL, mail.id)
+        unit.emit(Topic.MAIL, mail.id)
         return mail.id

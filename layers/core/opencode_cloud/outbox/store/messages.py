@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, select
 
 from opencode_cloud.contracts.ids import TransactionId
-from opencode_cloud.contracts.outbox import Message, Topic
+from opencode_cloud.contracts.outbox import OutboxMessage, Topic
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.schema.outbox import outbox
@@ -65,11 +65,11 @@ class OutboxStore:
             DelaySeconds=WAKE_AFTER_SECONDS,
         )
 
-    def of_transaction(self, transaction_id: TransactionId) -> list[Message]:
+    def of_transaction(self, transaction_id: TransactionId) -> list[OutboxMessage]:
         """Return the messages of a transaction, in the order in which they were written."""
         return self._messages(select(outbox).where(outbox.c.transaction_id == transaction_id).order_by(outbox.c.id))
 
-    def left_behind(self, older_than_seconds: int) -> list[Message]:
+    def left_behind(self, older_than_seconds: int) -> list[OutboxMessage]:
         """Return unrelayed messages that are older than a number of seconds, the oldest first."""
         before = utc_now() - timedelta(seconds=older_than_seconds)
         unrelayed = select(outbox).where(outbox.c.relayed_at.is_(None), outbox.c.created_at < before)
@@ -93,10 +93,10 @@ class OutboxStore:
             if ids := connection.execute(old).scalars().all():
                 connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
 
-    def _messages(self, query: Select[Any]) -> list[Message]:
+    def _messages(self, query: Select[Any]) -> list[OutboxMessage]:
         with self._database.transaction() as connection:
             return [_message(row) for row in connection.execute(query).all()]
 
 
-def _message(row: Row[Any]) -> Message:
-    return Message(row.id, Topic(row.topic), row.subject, row.payload, row.relayed_at is not None)
+def _message(row: Row[Any]) -> OutboxMessage:
+    return OutboxMessage(row.id, Topic(row.topic), row.subject, row.payload, row.relayed_at is not None)

@@ -11,7 +11,7 @@ from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.etags import check_version
-from opencode_cloud.kit.json_documents import Difference, Fault, differences
+from opencode_cloud.kit.json_documents import Difference, DocumentFault, differences
 from opencode_cloud.policies import compilation, validation
 from opencode_cloud.policies.models import (
     DocumentRevision,
@@ -140,7 +140,7 @@ class Publisher:
                 before={"version": before.version},
                 after={"version": after.version, "comment": comment, "changes": _noted(changes), **noted},
             )
-            unit.tell(_TOPICS[kind], workspace_id)
+            unit.emit(_TOPICS[kind], workspace_id)
         return after
 
     def _compile(
@@ -158,12 +158,15 @@ class Publisher:
         # Each may be valid alone, but a client does not start if the compiled configuration is invalid.
         if faults := validation.form_faults(config):
             named = [
-                Fault(path=fault.path, message=f"with the policy laid over it, {fault.message}") for fault in faults
+                DocumentFault(path=fault.path, message=f"with the policy laid over it, {fault.message}")
+                for fault in faults
             ]
             raise InvalidDocument(named)
         known = compilation.configuration(checked, text, workspace_id)
         if known and len(bytes(known.config)) + len(bytes(known.providers)) > validation.MAX_COMPILED_BYTES:
-            raise InvalidDocument([Fault(path="", message="policy and configuration document are too long together")])
+            raise InvalidDocument(
+                [DocumentFault(path="", message="policy and configuration document are too long together")]
+            )
         return config
 
     def _present(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:

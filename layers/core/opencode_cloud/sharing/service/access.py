@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opencode_cloud.access.service import Request, proof_of
+from opencode_cloud.access.service import AccessRequest, proof_of
 from opencode_cloud.contracts.access import login_required
 from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -89,7 +89,7 @@ def narrowed(mode: Mode, workspace: KnownWorkspace | None) -> Mode | None:
 class Visitor:
     """The credentials of a request to read: those of a person or key, a ticket, or none."""
 
-    request: Request = field(default_factory=Request)
+    request: AccessRequest = field(default_factory=AccessRequest)
     ticket: str = ""
 
     @property
@@ -231,7 +231,7 @@ class ShareAccess:
 
     def _holds(self, proof: str, workspace_id: WorkspaceId) -> bool:
         try:
-            self._access.member(Request(proven=proof), workspace_id, Permission.SHARE_VIEW)
+            self._access.member(AccessRequest(proven=proof), workspace_id, Permission.SHARE_VIEW)
         except ServiceError:
             return False
         return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.contracts.permissions import Permission
@@ -181,7 +181,7 @@ class Owning:
     def record_unshared(self, share: Share, actor: Actor | None, address: str) -> None:
         """Record in the audit trail that a share with an owner was removed by its secret, with the sender if known."""
         if share.ownership is not None:
-            known = actor or Actor(kind=ActorKind.ANONYMOUS, credential=Credential.NONE, address=address)
+            known = actor or Actor(kind=ActorKind.ANONYMOUS, credential=CredentialKind.NONE, address=address)
             self._record(known, "share.revoked", share, before=_visible(share))
 
     def _record(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.usage.service import Exports, Reading
+    from opencode_cloud.usage.service import ExportService, UsageReader
 
 __all__ = ["UsageRoutes"]
 
@@ -21,7 +21,7 @@ __all__ = ["UsageRoutes"]
 class UsageRoutes:
     """All routes of usage."""
 
-    def __init__(self, reading: Reading, exports: Exports, access: Access) -> None:
+    def __init__(self, reading: UsageReader, exports: ExportService, access: Access) -> None:
         self._reading = reading
         self._exports = exports
         self._access = access

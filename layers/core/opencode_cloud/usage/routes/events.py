@@ -12,20 +12,20 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.usage.models import Stored
-from opencode_cloud.usage.routes.asking import Filters
+from opencode_cloud.usage.models import StoredEvent
+from opencode_cloud.usage.routes.queries import Filters
 from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import Call, show_call
 from opencode_cloud.usage.sheets import EVENT_COLUMNS, event_row
 
 if TYPE_CHECKING:
-    from opencode_cloud.usage.service import Reading
+    from opencode_cloud.usage.service import UsageReader
 
 
 class EventRoutes:
     """Routes of events."""
 
-    def __init__(self, reading: Reading, gate: Gate) -> None:
+    def __init__(self, reading: UsageReader, gate: Gate) -> None:
         self._reading = reading
         self._gate = gate
 
@@ -61,5 +61,5 @@ class EventRoutes:
         return document(show_call(self._reading.event(self._gate.actor, workspace_id, call_id)))
 
 
-def _place(stored: Stored) -> tuple[datetime, str]:
+def _place(stored: StoredEvent) -> tuple[datetime, str]:
     return stored.at, stored.event.id

@@ -15,21 +15,21 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.kit.timestamps import Instant
-from opencode_cloud.usage.models import Every, Export, ExportFile, ExportFormat, ExportSchedule, ExportState
+from opencode_cloud.usage.models import Export, ExportFile, ExportPeriod, ExportSchedule, ExportState, UsageExportFormat
 from opencode_cloud.usage.routes.sheet import TAG
 
 if TYPE_CHECKING:
-    from opencode_cloud.usage.service import Exports
+    from opencode_cloud.usage.service import ExportService
 
 
-class ExportWish(BaseModel):
+class CreateExport(BaseModel):
     """The period and format of an export. The period selects calls by their time of arrival."""
 
     model_config = ConfigDict(extra="forbid")
 
     since: Instant = Field(alias="from", description="The earliest time.")
     until: Instant = Field(alias="to", description="The time before which; at most now.")
-    format: ExportFormat = ExportFormat.CSV
+    format: UsageExportFormat = UsageExportFormat.CSV
 
 
 class ExportedFile(BaseModel):
@@ -47,7 +47,7 @@ class ExportView(BaseModel):
     id: str
     since: Instant = Field(serialization_alias="from")
     until: Instant = Field(serialization_alias="to")
-    format: ExportFormat
+    format: UsageExportFormat
     state: ExportState
     scheduled: str | None = Field(description="The period of a scheduled export, such as `daily-2026-11-24`.")
     events: int = Field(description="The number of events in its files so far.")
@@ -62,20 +62,20 @@ class ExportDetail(ExportView):
     files: list[ExportedFile] = Field(description="Empty until the export is done, and after 30 days.")
 
 
-class ScheduleWish(BaseModel):
+class SetExportSchedule(BaseModel):
     """The schedule to set."""
 
     model_config = ConfigDict(extra="forbid")
 
-    every: Every = Field(description="Days, weeks from Monday, or months; in UTC.")
-    format: ExportFormat = ExportFormat.CSV
+    every: ExportPeriod = Field(description="Days, weeks from Monday, or months; in UTC.")
+    format: UsageExportFormat = UsageExportFormat.CSV
 
 
 class ScheduleView(BaseModel):
     """The schedule of exports."""
 
-    every: Every
-    format: ExportFormat
+    every: ExportPeriod
+    format: UsageExportFormat
     changed_by: str
     changed_at: Instant
 
@@ -83,7 +83,7 @@ class ScheduleView(BaseModel):
 class ExportRoutes:
     """Routes of exports."""
 
-    def __init__(self, exports: Exports, gate: Gate) -> None:
+    def __init__(self, exports: ExportService, gate: Gate) -> None:
         self._exports = exports
         self._gate = gate
 
@@ -105,7 +105,7 @@ class ExportRoutes:
         found = self._exports.of_workspace(workspace_id, after[0] if after else None, limit + 1)
         return document(page_of(found, limit, lambda export: (export.id,), show))
 
-    def create(self, workspace_id: WorkspaceId, body: ExportWish) -> Response[ExportView]:
+    def create(self, workspace_id: WorkspaceId, body: CreateExport) -> Response[ExportView]:
         """Export all model calls of a period to files. The export runs in the background; read its state later.
 
         Files are kept for 30 days. They contain amounts in micro-cents and in dollars.
@@ -122,7 +122,7 @@ class ExportRoutes:
         """Read the schedule of exports."""
         return document(_show_schedule(self._exports.schedule(workspace_id)))
 
-    def put_schedule(self, workspace_id: WorkspaceId, body: ScheduleWish) -> Response[ScheduleView]:
+    def put_schedule(self, workspace_id: WorkspaceId, body: SetExportSchedule) -> Response[ScheduleView]:
         """Make an export in the night after each day, week or month. The list of exports includes it."""
         made = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
         return document(_show_schedule(made))

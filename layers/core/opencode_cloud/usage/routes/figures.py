@@ -15,15 +15,15 @@ from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.usage.models import Dimension, Interval, Line
-from opencode_cloud.usage.routes.asking import Asked, Filters
+from opencode_cloud.usage.models import Dimension, Interval, UsageLine
+from opencode_cloud.usage.routes.queries import Filters, UsageQuery
 from opencode_cloud.usage.routes.sheet import MOST_ROWS, TAG, sheet
 from opencode_cloud.usage.routes.views import UsagePoint, UsageTotals, show_group, show_point, show_sums
-from opencode_cloud.usage.service.reading import whole
+from opencode_cloud.usage.service.reader import whole
 from opencode_cloud.usage.sheets import LINE_COLUMNS, line_row
 
 if TYPE_CHECKING:
-    from opencode_cloud.usage.service import Reading
+    from opencode_cloud.usage.service import UsageReader
 
 MOST_POINTS = 1000
 
@@ -36,7 +36,7 @@ Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The maximum num
 class FigureRoutes:
     """Routes of totals and series."""
 
-    def __init__(self, reading: Reading, gate: Gate) -> None:
+    def __init__(self, reading: UsageReader, gate: Gate) -> None:
         self._reading = reading
         self._gate = gate
 
@@ -87,7 +87,7 @@ class FigureRoutes:
         """
         if group_by is None:
             total = self._reading.total(self._gate.actor, workspace_id, asked.selection())
-            lines = [Line(start=None, group=None, sums=total)]
+            lines = [UsageLine(start=None, group=None, sums=total)]
         else:
             lines = self._groups(workspace_id, asked, group_by, MOST_ROWS + 1, cursor)
         return self._sheet(f"usage-{workspace_id}", group_by, lines, _rank, cursor)
@@ -125,8 +125,8 @@ class FigureRoutes:
         return self._sheet(f"usage-{workspace_id}-{interval}", group_by, lines, _place, cursor)
 
     def _groups(
-        self, workspace_id: WorkspaceId, asked: Asked, by: Dimension | None, limit: int, cursor: str | None
-    ) -> list[Line]:
+        self, workspace_id: WorkspaceId, asked: UsageQuery, by: Dimension | None, limit: int, cursor: str | None
+    ) -> list[UsageLine]:
         if by is None:
             return []
         after = decode_cursor(cursor, tuple[Cost, str])
@@ -135,12 +135,12 @@ class FigureRoutes:
     def _points(
         self,
         workspace_id: WorkspaceId,
-        asked: Asked,
+        asked: UsageQuery,
         interval: Interval,
         by: Dimension | None,
         limit: int,
         cursor: str | None,
-    ) -> list[Line]:
+    ) -> list[UsageLine]:
         after = decode_cursor(cursor, tuple[datetime, str])
         return list(self._reading.series(self._gate.actor, workspace_id, asked.selection(), interval, by, after, limit))
 
@@ -148,19 +148,19 @@ class FigureRoutes:
         self,
         name: str,
         by: Dimension | None,
-        lines: Sequence[Line],
-        place: Callable[[Line], tuple[Any, ...]],
+        lines: Sequence[UsageLine],
+        place: Callable[[UsageLine], tuple[Any, ...]],
         cursor: str | None,
     ) -> Response[str]:
         names = self._reading.names(by, lines)
         return sheet(self._gate.event, name, LINE_COLUMNS, lines, lambda line: line_row(line, names), place, cursor)
 
 
-def _rank(line: Line) -> tuple[int, str]:
+def _rank(line: UsageLine) -> tuple[int, str]:
     return line.sums.cost, line.group or ""
 
 
-def _place(line: Line) -> tuple[datetime, str]:
+def _place(line: UsageLine) -> tuple[datetime, str]:
     if line.start is None:
         raise ValueError("a point of a series has a start")
     return line.start, line.group or ""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
 from opencode_cloud.kit.timestamps import Instant
-from opencode_cloud.usage.models import Dimension, Line, Stored, Sums
+from opencode_cloud.usage.models import Dimension, StoredEvent, Sums, UsageLine
 
 MicroCents = Annotated[int, Field(description="Micro-cents: US$1 is 100,000,000.")]
 
@@ -126,13 +126,13 @@ def show_sums(sums: Sums) -> UsageSums:
     )
 
 
-def show_group(line: Line, names: Mapping[str, str]) -> GroupedUsage:
+def show_group(line: UsageLine, names: Mapping[str, str]) -> GroupedUsage:
     """Return a group's sums as the API shows them."""
     group = line.group or ""
     return GroupedUsage(group=group, name=names.get(group, group), usage=show_sums(line.sums))
 
 
-def show_point(line: Line, by: Dimension | None, names: Mapping[str, str]) -> UsagePoint:
+def show_point(line: UsageLine, by: Dimension | None, names: Mapping[str, str]) -> UsagePoint:
     """Return one point of a series as the API shows it."""
     if line.start is None:
         raise ValueError("a point of a series has a start")
@@ -140,7 +140,7 @@ def show_point(line: Line, by: Dimension | None, names: Mapping[str, str]) -> Us
     return UsagePoint(start=line.start, group=line.group, name=name, usage=show_sums(line.sums))
 
 
-def show_call(stored: Stored) -> Call:
+def show_call(stored: StoredEvent) -> Call:
     """Return an event as the API shows it."""
     event, tokens = stored.event, stored.event.tokens
     return Call(

@@ -17,20 +17,20 @@ from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 from opencode_cloud.usage.models import (
-    Every,
     Export,
     ExportFile,
-    ExportFormat,
+    ExportPeriod,
     ExportRequest,
     ExportSchedule,
     ExportState,
     Selection,
-    Stored,
+    StoredEvent,
+    UsageExportFormat,
     export_not_found,
     schedule_not_found,
     too_many_exports,
 )
-from opencode_cloud.usage.service.reading import checked
+from opencode_cloud.usage.service.reader import checked
 from opencode_cloud.usage.service.rollups import day_start
 from opencode_cloud.usage.sheets import EVENT_COLUMNS, as_csv, event_row
 
@@ -53,7 +53,7 @@ Convert = Callable[[Path, Sequence[str], Path], None]
 SCHEDULER = "schedule"
 
 
-class Exports:
+class ExportService:
     """Create, list and schedule exports of a workspace."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Exports:
         self._files = files
 
     def create(
-        self, actor: Actor, workspace_id: WorkspaceId, since: datetime, until: datetime, form: ExportFormat
+        self, actor: Actor, workspace_id: WorkspaceId, since: datetime, until: datetime, form: UsageExportFormat
     ) -> Export:
         """Start an export of a period's events; raises ``invalid_period`` or ``too_many_exports``."""
         now = utc_now()
@@ -122,7 +122,9 @@ class Exports:
             raise schedule_not_found()
         return found
 
-    def put_schedule(self, actor: Actor, workspace_id: WorkspaceId, every: Every, form: ExportFormat) -> ExportSchedule:
+    def put_schedule(
+        self, actor: Actor, workspace_id: WorkspaceId, every: ExportPeriod, form: UsageExportFormat
+    ) -> ExportSchedule:
         """Schedule exports. Each is made when its period is over."""
         schedule = ExportSchedule(
             workspace_id=workspace_id, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
@@ -143,7 +145,7 @@ class Exports:
             self._audit.record(unit.connection, actor, "export_schedule.deleted", target)
 
 
-class Exporting:
+class ExportWriter:
     """Makes exports. Each message writes the next files of one export."""
 
     def __init__(
@@ -234,7 +236,7 @@ class Exporting:
             if written or not files:
                 name = f"part-{len(files) + 1:05d}.{export.format}"
                 ready = source
-                if export.format is ExportFormat.PARQUET:
+                if export.format is UsageExportFormat.PARQUET:
                     ready = Path(folder, name)
                     self._convert(source, EVENT_COLUMNS, ready)
                 self._files.put(export, name, ready)
@@ -251,14 +253,14 @@ class Exporting:
     ) -> tuple[int, tuple[datetime, str] | None]:
         """Write at most one file of events that follow ``after``; return their number, and the key of the last."""
         selection = Selection(since=export.since, until=export.until)
-        plain = export.format is ExportFormat.PARQUET
+        plain = export.format is UsageExportFormat.PARQUET
         written = 0
         with target.open("wb") as out:
             if not plain:
                 out.write(as_csv(EVENT_COLUMNS, []))
             while written < self._events_a_file:
                 limit = min(EVENTS_A_READ, self._events_a_file - written)
-                found: Sequence[Stored] = self._archive.oldest(export.workspace_id, selection, after, limit)
+                found: Sequence[StoredEvent] = self._archive.oldest(export.workspace_id, selection, after, limit)
                 out.write(as_csv(EVENT_COLUMNS, map(event_row, found), first=False, plain=plain))
                 written += len(found)
                 if found:
@@ -273,15 +275,15 @@ def request(export_id: ExportId) -> ExportRequest:
     return ExportRequest(export_id=export_id, sent_at=now_seconds())
 
 
-def last_period(every: Every, now: datetime) -> tuple[datetime, datetime]:
+def last_period(every: ExportPeriod, now: datetime) -> tuple[datetime, datetime]:
     """Return the last complete period in UTC: a day, a week from Monday, or a month."""
     today = day_start(now)
     match every:
-        case Every.DAILY:
+        case ExportPeriod.DAILY:
             return today - timedelta(days=1), today
-        case Every.WEEKLY:
+        case ExportPeriod.WEEKLY:
             monday = today - timedelta(days=today.weekday())
             return monday - timedelta(days=7), monday
-        case Every.MONTHLY:
+        case ExportPeriod.MONTHLY:
             first = today.replace(day=1)
             return (first - timedelta(days=1)).replace(day=1), first

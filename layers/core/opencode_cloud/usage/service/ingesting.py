@@ -11,7 +11,7 @@ from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.retry import Backoff, retry
-from opencode_cloud.usage.models import Entry
+from opencode_cloud.usage.models import SettledEvent
 from opencode_cloud.usage.service.rollups import day_of, fold, hour_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Ingest:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def take(self, entries: Sequence[Entry]) -> int:
+    def take(self, entries: Sequence[SettledEvent]) -> int:
         """Write events to MySQL; return the number of new ones.
 
         The transaction that inserts an event's row also updates all sums that contain the event. So repeating the
@@ -52,10 +52,10 @@ class Ingest:
             new += self._take_some([_bounded(entry) for entry in ordered[start : start + AT_ONCE]])
         return new
 
-    def _take_some(self, entries: Sequence[Entry]) -> int:
+    def _take_some(self, entries: Sequence[SettledEvent]) -> int:
         return retry(lambda: self._take_once(entries), CONFLICTS, Unavailable, when=_busy)
 
-    def _take_once(self, entries: Sequence[Entry]) -> int:
+    def _take_once(self, entries: Sequence[SettledEvent]) -> int:
         ledger = self._ledger
         with ledger.transaction() as connection:
             ours = ledger.add(connection, [entry.event for entry in entries], new_id("txn"))
@@ -75,7 +75,7 @@ def _busy(error: Unavailable) -> bool:
     return error.code == "database_busy"
 
 
-def _bounded(entry: Entry) -> Entry:
+def _bounded(entry: SettledEvent) -> SettledEvent:
     """Truncate texts to the columns' lengths, so that a client's long id does not prevent counting a call's cost."""
     event: UsageEvent = entry.event
     cut = {

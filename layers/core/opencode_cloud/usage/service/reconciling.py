@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.contracts.budgets import Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetScope, BudgetUnit
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
 from opencode_cloud.kit.log import count, logger
-from opencode_cloud.usage.models import EVENTS, Counted, Finding, Spent, Tally, events_deleted
+from opencode_cloud.usage.models import EVENTS, CounterSums, CounterValues, Drift, Tally, events_deleted
 from opencode_cloud.usage.service.rollups import day_start
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ COUNTERS_AT_ONCE = 500
 REPLAY_SECONDS = 60
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class ReplayProgress(msgspec.Struct, frozen=True):
     """The progress of a replay."""
 
     events: int
@@ -97,7 +97,7 @@ class Reconciliation:
         while batch := self._checks.spent(after, quiet, COUNTERS_AT_ONCE):
             after = batch[-1].counter
             counters = self._counters.get([each.counter for each in batch])
-            over: list[Spent] = []
+            over: list[CounterSums] = []
             for each in batch:
                 counter = counters.get(each.counter)
                 if counter is None or (counter.resets_at is not None and counter.resets_at < settled):
@@ -108,7 +108,7 @@ class Reconciliation:
             self._checks.mark(over)
         return drifts
 
-    def replay(self, day: str, workspace_id: WorkspaceId | None, after: tuple[str, str] | None) -> Replayed:
+    def replay(self, day: str, workspace_id: WorkspaceId | None, after: tuple[str, str] | None) -> ReplayProgress:
         """Ingest a UTC day (``YYYY-MM-DD``) of one workspace, or of all, for up to a minute. Existing events stay.
 
         Raises ``events_deleted`` (409) if retention has deleted events of the day.
@@ -126,10 +126,10 @@ class Reconciliation:
             for page in self._table.day(each, day, call):
                 read, new = read + len(page), new + self._ingest.take(page)
                 if page and monotonic() - began > REPLAY_SECONDS:
-                    return Replayed(read, new, (each, page[-1].event.id))
-        return Replayed(read, new, None)
+                    return ReplayProgress(read, new, (each, page[-1].event.id))
+        return ReplayProgress(read, new, None)
 
-    def _check_open(self, spent: Spent, counter: Counted) -> int:
+    def _check_open(self, spent: CounterSums, counter: CounterValues) -> int:
         """Compare a counter without an end. Report a difference only if it remains after ingesting recent events."""
         if counter.reserved or counter.spent == amount(spent, counter):
             return 0
@@ -143,11 +143,11 @@ class Reconciliation:
             return 0
         return self._check_counter(self._checks.spent_on(spent.counter), counter)
 
-    def _check_counter(self, spent: Spent, counter: Counted | None) -> int:
+    def _check_counter(self, spent: CounterSums, counter: CounterValues | None) -> int:
         expected = amount(spent, counter) if counter else None
         if counter is not None and counter.spent == expected:
             return 0
-        finding = Finding(
+        finding = Drift(
             workspace_id=spent.workspace_id,
             day=f"{utc_now():%Y-%m-%d}",
             kind="counter",
@@ -160,7 +160,7 @@ class Reconciliation:
     def _report(
         self, workspace_id: WorkspaceId, day: str, kind: str, expected: Tally, found: Tally, *, repaired: bool = False
     ) -> int:
-        finding = Finding(
+        finding = Drift(
             workspace_id=workspace_id,
             day=day,
             kind=kind,
@@ -170,7 +170,7 @@ class Reconciliation:
         )
         return self._tell(finding)
 
-    def _tell(self, finding: Finding) -> int:
+    def _tell(self, finding: Drift) -> int:
         logger.error("the books drift", extra={"finding": msgspec.structs.asdict(finding)})
         self._checks.record(finding)
         return 1
@@ -200,9 +200,9 @@ def checksum(event: UsageEvent) -> int:
     return zlib.crc32("|".join(map(str, (*parts, used.cache_write_1h))).encode())
 
 
-def amount(spent: Spent, counter: Counted) -> int:
+def amount(spent: CounterSums, counter: CounterValues) -> int:
     """Return the one of the events' sums that the counter counts."""
-    if counter.scope == Scope.BALANCE:
+    if counter.scope == BudgetScope.BALANCE:
         return spent.charged
-    amounts = {Unit.COST: spent.cost, Unit.TOKENS: spent.tokens, Unit.REQUESTS: spent.requests}
-    return amounts[Unit(counter.unit)]
+    amounts = {BudgetUnit.COST: spent.cost, BudgetUnit.TOKENS: spent.tokens, BudgetUnit.REQUESTS: spent.requests}
+    return amounts[BudgetUnit(counter.unit)]

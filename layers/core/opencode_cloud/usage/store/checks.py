@@ -21,7 +21,7 @@ from opencode_cloud.schema.usage import (
     usage_sessions,
 )
 from opencode_cloud.schema.workspaces import workspaces
-from opencode_cloud.usage.models import EVENTS, Finding, Spent, Tally
+from opencode_cloud.usage.models import EVENTS, CounterSums, Drift, Tally
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -53,24 +53,24 @@ class CheckStore:
             found = connection.execute(union_all(*parts)).mappings()
             return {row["kind"]: _tally(row) for row in found}
 
-    def spent(self, after: str, before: datetime, limit: int) -> Sequence[Spent]:
+    def spent(self, after: str, before: datetime, limit: int) -> Sequence[CounterSums]:
         """Return sums of counters without an event since ``before`` that were not compared yet, ordered by key."""
         column = usage_counters.c
-        query = select(*(column[name] for name in Spent.__struct_fields__)).where(
+        query = select(*(column[name] for name in CounterSums.__struct_fields__)).where(
             column.reconciled_at.is_(None), column.counter > after, column.last_at < before
         )
         with self._database.transaction() as connection:
             rows = connection.execute(query.order_by(column.counter).limit(limit)).mappings()
             return [_spent(row) for row in rows]
 
-    def spent_on(self, counter: str) -> Spent:
+    def spent_on(self, counter: str) -> CounterSums:
         """Return the sums of one counter."""
         column = usage_counters.c
-        query = select(*(column[name] for name in Spent.__struct_fields__)).where(column.counter == counter)
+        query = select(*(column[name] for name in CounterSums.__struct_fields__)).where(column.counter == counter)
         with self._database.transaction() as connection:
             return _spent(connection.execute(query).mappings().one())
 
-    def mark(self, counters: Sequence[Spent]) -> None:
+    def mark(self, counters: Sequence[CounterSums]) -> None:
         """Mark counters as compared, unless they have had events since they were read."""
         column = usage_counters.c
         with self._database.transaction() as connection:
@@ -79,7 +79,7 @@ class CheckStore:
                 query = usage_counters.update().where(column.counter == each.counter, *same)
                 connection.execute(query.values(reconciled_at=utc_now()))
 
-    def record(self, finding: Finding) -> None:
+    def record(self, finding: Drift) -> None:
         """Insert a finding."""
         row = {"id": new_id("rec"), "found_at": utc_now(), **msgspec.structs.asdict(finding)}
         with self._database.transaction() as connection:
@@ -128,5 +128,5 @@ def _tally(row: Mapping[Any, Any]) -> Tally:
     )
 
 
-def _spent(row: Mapping[Any, Any]) -> Spent:
-    return Spent(**{name: row[name] for name in Spent.__struct_fields__})
+def _spent(row: Mapping[Any, Any]) -> CounterSums:
+    return CounterSums(**{name: row[name] for name in CounterSums.__struct_fields__})

@@ -14,7 +14,7 @@ from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import usage_events, usage_metadata
 from opencode_cloud.schema.workspaces import members, service_accounts
-from opencode_cloud.usage.models import Dimension, Selection, Stored
+from opencode_cloud.usage.models import Dimension, Selection, StoredEvent
 from opencode_cloud.usage.store.figures import COLUMNS
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ class EventArchive:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Stored | None:
+    def get(self, workspace_id: WorkspaceId, call_id: CallId) -> StoredEvent | None:
         """Return an event of a workspace; None when it does not exist."""
         found = self._read(_EVENTS.where(usage_events.c.id == call_id, usage_events.c.workspace_id == workspace_id))
         return found[0] if found else None
 
     def newest(
         self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
-    ) -> Sequence[Stored]:
+    ) -> Sequence[StoredEvent]:
         """Return selected events that follow the key ``after`` (time, id), the newest first."""
         query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
@@ -59,7 +59,7 @@ class EventArchive:
 
     def oldest(
         self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
-    ) -> Sequence[Stored]:
+    ) -> Sequence[StoredEvent]:
         """Return selected events that follow the key ``after`` (time, id), the oldest first."""
         query, column = self._selected(workspace_id, wanted), usage_events.c
         if after is not None:
@@ -73,12 +73,12 @@ class EventArchive:
         query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in only.items()))
         return query if wanted.byok is None else query.where(column.byok == wanted.byok)
 
-    def _read(self, query: Select[Any]) -> Sequence[Stored]:
+    def _read(self, query: Select[Any]) -> Sequence[StoredEvent]:
         with self._database.transaction() as connection:
             return [_stored(row) for row in connection.execute(query).mappings()]
 
 
-def _stored(row: RowMapping) -> Stored:
+def _stored(row: RowMapping) -> StoredEvent:
     event = UsageEvent(
         id=row["id"],
         at=round(row["at"].replace(tzinfo=UTC).timestamp() * 1000),
@@ -118,7 +118,7 @@ def _stored(row: RowMapping) -> Stored:
         correlation_id=row["correlation"],
         metadata=row["metadata"] or {},
     )
-    return Stored(
+    return StoredEvent(
         event=event,
         at=row["at"],
         member_name=row["member_name"],

@@ -14,7 +14,7 @@ from opencode_cloud.schema.identity import accounts
 from opencode_cloud.schema.keys import keys
 from opencode_cloud.schema.usage import SUMS, usage_days, usage_hours, usage_sessions
 from opencode_cloud.schema.workspaces import members, service_accounts
-from opencode_cloud.usage.models import Dimension, Interval, Line, Selection, Sums
+from opencode_cloud.usage.models import Dimension, Interval, Selection, Sums, UsageLine
 from opencode_cloud.usage.service.rollups import day_start
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Figures:
 
     def groups(
         self, workspace_id: WorkspaceId, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
-    ) -> Sequence[Line]:
+    ) -> Sequence[UsageLine]:
         """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
         source = _source(workspace_id, wanted, None, by)
         cost = func.sum(source.c.cost)
@@ -68,7 +68,7 @@ class Figures:
         by: Dimension | None,
         after: tuple[datetime, str] | None,
         limit: int,
-    ) -> Sequence[Line]:
+    ) -> Sequence[UsageLine]:
         """Return sums by interval, and by group if given, that follow ``after`` (start, group), the earliest first.
 
         Intervals without calls are left out.
@@ -91,7 +91,7 @@ class Figures:
             found = connection.execute(_NAMES[by].where(_NAMES[by].selected_columns.id.in_(ids)))
             return {row.id: row.name for row in found}
 
-    def _lines(self, query: Select[Any]) -> Sequence[Line]:
+    def _lines(self, query: Select[Any]) -> Sequence[UsageLine]:
         with self._database.transaction() as connection:
             return [_line(row) for row in connection.execute(query).mappings()]
 
@@ -158,9 +158,9 @@ def _sums(source: Subquery) -> list[tuple[str, ColumnElement[Any]]]:
     return [(name, func.sum(source.c[name])) for name in SUMS]
 
 
-def _line(row: RowMapping) -> Line:
+def _line(row: RowMapping) -> UsageLine:
     start = row.get("start")
-    return Line(
+    return UsageLine(
         start=datetime.fromisoformat(start) if start is not None else None,
         group=row.get("group"),
         sums=msgspec.convert({name: int(row[name]) for name in SUMS}, Sums),

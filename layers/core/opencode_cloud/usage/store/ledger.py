@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Table, func, null, select
 from sqlalchemy.dialects.mysql import insert
 
-from opencode_cloud.budgets.service.calls import LATE
+from opencode_cloud.budgets.service.reservations import LATE
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.schema.usage import (
     SUMS,
@@ -21,7 +21,7 @@ from opencode_cloud.schema.usage import (
     usage_metadata,
     usage_sessions,
 )
-from opencode_cloud.usage.models import Entry, Sums
+from opencode_cloud.usage.models import SettledEvent, Sums
 from opencode_cloud.usage.service.rollups import Group, moment
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Ledger:
         """Add to the rollup by day and session."""
         _add(connection, usage_sessions, sums)
 
-    def add_counters(self, connection: Connection, entries: Sequence[Entry]) -> None:
+    def add_counters(self, connection: Connection, entries: Sequence[SettledEvent]) -> None:
         """Add events to the sums of the counters that they were settled on."""
         found: dict[str, dict[str, Any]] = {}
         for entry in entries:

@@ -13,7 +13,7 @@ from opencode_cloud.kit.dynamodb import batch_get, conditional_write, primary_ke
 from opencode_cloud.kit.log import count, logger
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
-from opencode_cloud.usage.models import Counted, Entry
+from opencode_cloud.usage.models import CounterValues, SettledEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -25,7 +25,7 @@ class UsageTable:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def day(self, workspace_id: WorkspaceId, day: str, after: str | None = None) -> Iterator[Sequence[Entry]]:
+    def day(self, workspace_id: WorkspaceId, day: str, after: str | None = None) -> Iterator[Sequence[SettledEvent]]:
         """Return pages of the events of a workspace's UTC day (``YYYY-MM-DD``) that follow the id ``after``, by id."""
         pk = partition(workspace_id, day)
         pages = (
@@ -62,16 +62,16 @@ class CounterTable:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def get(self, counters: Sequence[str]) -> Mapping[str, Counted]:
+    def get(self, counters: Sequence[str]) -> Mapping[str, CounterValues]:
         """Return the values of counters by key; missing counters are left out."""
         keys = [primary_key(key, "COUNTER") for key in counters]
         rows = batch_get(_dynamodb(), {self._name: keys})[self._name]
         return {row["pk"]["S"]: _counted(row) for row in rows}
 
 
-def _entry(row: Mapping[str, Any]) -> Entry | None:
+def _entry(row: Mapping[str, Any]) -> SettledEvent | None:
     try:
-        return Entry(event=from_row(row), counters=counters_of(row))
+        return SettledEvent(event=from_row(row), counters=counters_of(row))
     except (KeyError, TypeError, msgspec.MsgspecError):
         # One bad row must not prevent counting the others; log it, because it is not counted.
         logger.exception("a row of the table of usage is no event", extra={"row": row.get("sk")})
@@ -83,8 +83,8 @@ def _dynamodb() -> DynamoDBClient:
     return aws.dynamodb()
 
 
-def _counted(row: Mapping[str, Any]) -> Counted:
-    return Counted(
+def _counted(row: Mapping[str, Any]) -> CounterValues:
+    return CounterValues(
         scope=row["scope"]["S"],
         unit=row["unit"]["S"],
         spent=int(row.get("spent", {}).get("N", "0")),

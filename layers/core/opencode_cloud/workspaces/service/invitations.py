@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.permissions import Role
     from opencode_cloud.kit.sql import Connection, Database
     from opencode_cloud.mail.service import Mailer
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.workspaces.service.joining import Joining
     from opencode_cloud.workspaces.store import InvitationStore, MemberStore, WorkspaceStore
 
@@ -172,7 +172,7 @@ class Invitations:
                 raise invitation_settled(found.state)
             self._settle(unit, actor, found, InvitationState.REVOKED)
 
-    def withdraw(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
+    def withdraw(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
         """Withdraw all open invitations of these addresses in ``unit``, which must hold the lock of the workspace."""
         now = utc_now()
         for address in addresses:
@@ -252,7 +252,7 @@ class Invitations:
             raise invitation_not_found()
         return found
 
-    def _open(self, unit: Unit, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
+    def _open(self, unit: UnitOfWork, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
         """Lock the workspace and return an invitation that can be answered (by ``actor``, when given)."""
         connection = unit.connection
         found = self._invitations.get(connection, invitation_id, utc_now())
@@ -270,7 +270,9 @@ class Invitations:
         addresses = self._members.addresses(connection, actor.account_id)
         return any(same_address(invitation.email, address) for address in addresses)
 
-    def _refuse_double(self, unit: Unit, actor: Actor, workspace_id: WorkspaceId, email: str, now: datetime) -> None:
+    def _refuse_double(
+        self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, email: str, now: datetime
+    ) -> None:
         if self._members.by_address(unit.connection, workspace_id, email):
             raise already_member()
         for found in self._invitations.open_of(unit.connection, workspace_id, email, now):
@@ -280,7 +282,7 @@ class Invitations:
 
     def _letter(
         self,
-        unit: Unit,
+        unit: UnitOfWork,
         actor: Actor,
         workspace: Workspace,
         invitation_id: InvitationId,
@@ -308,7 +310,7 @@ class Invitations:
             "mail_id": mail,
         }
 
-    def _settle(self, unit: Unit, actor: Actor, invitation: Invitation, state: InvitationState) -> None:
+    def _settle(self, unit: UnitOfWork, actor: Actor, invitation: Invitation, state: InvitationState) -> None:
         values = {"state": state, "settled_at": utc_now()}
         self._invitations.change(unit.connection, invitation.id, values)
         self._record(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.contracts.permissions import Role
-    from opencode_cloud.outbox.service import Unit
+    from opencode_cloud.outbox.service import UnitOfWork
     from opencode_cloud.workspaces.store import MemberStore
 
 
@@ -27,7 +27,7 @@ class Joining:
 
     def join(
         self,
-        unit: Unit,
+        unit: UnitOfWork,
         actor: Actor,
         workspace_id: WorkspaceId,
         account_id: AccountId,
@@ -51,7 +51,7 @@ class Joining:
             )
         else:
             self._members.add(unit.connection, MemberId(member), workspace_id, account_id, role, now)
-        unit.tell(Topic.MEMBER, member, {"workspace": workspace_id, "account": account_id})
+        unit.emit(Topic.MEMBER, member, {"workspace": workspace_id, "account": account_id})
         self._audit.record(
             unit.connection,
             actor,

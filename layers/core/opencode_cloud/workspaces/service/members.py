@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.mail.service import Mailer
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.workspaces.service.invitations import Invitations
     from opencode_cloud.workspaces.store import MemberStore, WorkspaceStore
 
@@ -83,7 +83,7 @@ class Members:
                 return found
             self._keep_an_owner(unit, workspace_id, found)
             self._members.change(unit.connection, member_id, {"role": role}, utc_now())
-            unit.tell(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": found.account_id})
+            unit.emit(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": found.account_id})
             self._audit.record(
                 unit.connection,
                 actor,
@@ -117,23 +117,23 @@ class Members:
             place, found = self._located(unit, workspace_id, MemberId(actor.id))
             self._take_out(unit, actor, place, found, "member.left")
 
-    def _located(self, unit: Unit, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
+    def _located(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
         place = locked(self._workspaces, unit.connection, workspace_id)
         found = self._members.get(unit.connection, workspace_id, member_id)
         if found is None:
             raise member_not_found()
         return place, found
 
-    def _keep_an_owner(self, unit: Unit, workspace_id: WorkspaceId, member: Member) -> None:
+    def _keep_an_owner(self, unit: UnitOfWork, workspace_id: WorkspaceId, member: Member) -> None:
         """Raise ``last_owner`` when this member is the only owner of the workspace."""
         if member.role is Role.OWNER and not self._members.owners_besides(unit.connection, workspace_id, member.id):
             raise last_owner()
 
-    def _take_out(self, unit: Unit, actor: Actor, workspace: Workspace, member: Member, action: str) -> None:
+    def _take_out(self, unit: UnitOfWork, actor: Actor, workspace: Workspace, member: Member, action: str) -> None:
         self._keep_an_owner(unit, workspace.id, member)
         now = utc_now()
         self._members.change(unit.connection, member.id, {"removed_at": now}, now)
-        unit.tell(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
+        unit.emit(Topic.MEMBER, member.id, {"workspace": workspace.id, "account": member.account_id})
         keys = self._keys.revoke_of_member(unit, workspace.id, member.id)
         self._budgets.forget(unit, [member.id])
         # A removed person must not be able to return by an older invitation.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_cloud.contracts.access import workspace_not_found
-from opencode_cloud.contracts.actor import Actor, ActorKind, Credential
+from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.workspaces.models import Workspace, name_required, owners_only, person_required
@@ -23,7 +23,7 @@ def require_owner_for(actor: Actor, *roles: Role) -> None:
 
 def require_person(actor: Actor) -> None:
     """Raise ``person_required`` for keys. Only the person decides about their own membership."""
-    if actor.credential is Credential.KEY or actor.kind not in {ActorKind.ACCOUNT, ActorKind.MEMBER}:
+    if actor.credential is CredentialKind.KEY or actor.kind not in {ActorKind.ACCOUNT, ActorKind.MEMBER}:
         raise person_required()
 
 

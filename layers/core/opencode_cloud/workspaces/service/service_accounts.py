@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.kit.sql import Connection, Database
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.workspaces.store import ServiceAccountStore, WorkspaceStore
 
 
@@ -71,7 +71,7 @@ class ServiceAccounts:
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             self._accounts.add(unit.connection, new, workspace_id)
-            unit.tell(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace_id})
+            unit.emit(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace_id})
             self._record(unit, actor, "service_account.created", workspace_id, new, after={"name": new.name})
         return new
 
@@ -118,7 +118,7 @@ class ServiceAccounts:
         return found
 
     def _set(
-        self, unit: Unit, workspace_id: WorkspaceId, service_account_id: ServiceAccountId, values: dict[str, Any]
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, service_account_id: ServiceAccountId, values: dict[str, Any]
     ) -> None:
         self._accounts.change(unit.connection, service_account_id, values, utc_now())
-        unit.tell(Topic.SERVICE_ACCOUNT, service_account_id, {"workspace": workspace_id})
+        unit.emit(Topic.SERVICE_ACCOUNT, service_account_id, {"workspace": workspace_id})

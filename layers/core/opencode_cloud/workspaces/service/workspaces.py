@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.keys.service import Keys
     from opencode_cloud.kit.sql import Connection, Database
-    from opencode_cloud.outbox.service import Outbox, Unit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
     from opencode_cloud.workspaces.service.joining import Joining
     from opencode_cloud.workspaces.store import DomainStore, MemberStore, ServiceAccountStore, WorkspaceStore
 
@@ -93,7 +93,7 @@ class Workspaces:
             return self.create(unit, actor.account_id, actor.name, name, actor=actor)
 
     def create(
-        self, unit: Unit, account_id: AccountId, email: str, name: str, *, actor: Actor | None = None
+        self, unit: UnitOfWork, account_id: AccountId, email: str, name: str, *, actor: Actor | None = None
     ) -> Workspace:
         """Create a workspace with its owner in ``unit``. The actor is the owner unless another is given."""
         actor = actor or Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account_id=account_id)
@@ -107,7 +107,7 @@ class Workspaces:
             updated_at=now,
         )
         self._stores.workspaces.add(unit.connection, workspace)
-        unit.tell(Topic.WORKSPACE, workspace.id)
+        unit.emit(Topic.WORKSPACE, workspace.id)
         self._record(unit, actor, "workspace.created", workspace.id, workspace, after={"name": workspace.name})
         self._joining.join(unit, actor, workspace.id, account_id, email, Role.OWNER, "founding")
         return workspace
@@ -137,7 +137,7 @@ class Workspaces:
             if before == values:
                 return present
             self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
-            unit.tell(Topic.WORKSPACE, workspace_id)
+            unit.emit(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.updated", present.id, present, before=before, after=values)
             return self._read(unit.connection, workspace_id)
 
@@ -157,7 +157,7 @@ class Workspaces:
             now = utc_now()
             for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
                 self._stores.members.change(unit.connection, each.id, {"role": role}, now)
-                unit.tell(Topic.MEMBER, each.id, {"workspace": workspace_id, "account": each.account_id})
+                unit.emit(Topic.MEMBER, each.id, {"workspace": workspace_id, "account": each.account_id})
             self._record(
                 unit,
                 actor,
@@ -177,7 +177,7 @@ class Workspaces:
             now = utc_now()
             values = {"deleted_at": now, "purge_after": now + GRACE}
             self._stores.workspaces.change(unit.connection, workspace_id, values, now)
-            unit.tell(Topic.WORKSPACE, workspace_id)
+            unit.emit(Topic.WORKSPACE, workspace_id)
             deleted = self._read(unit.connection, workspace_id)
             after = deleted.model_dump(mode="json", include={"deleted_at", "purge_after"})
             self._record(unit, actor, "workspace.deleted", present.id, present, after=after)
@@ -196,13 +196,13 @@ class Workspaces:
                 raise not_deleted()
             values = {"deleted_at": None, "purge_after": None}
             self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
-            unit.tell(Topic.WORKSPACE, workspace_id)
+            unit.emit(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.restored", present.id, present)
             return self._read(unit.connection, workspace_id)
 
     # ------------------------------------------------------------------------------------- for other features
 
-    def auto_join(self, unit: Unit, account_id: AccountId) -> Sequence[str]:
+    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
         """Make a person a member of each workspace that one of their mail domains opens; return these workspaces.
 
         A person who was removed from a workspace does not rejoin it this way.
@@ -251,13 +251,13 @@ class Workspaces:
                 return False  # restored, or purged by another run
             self._tell_members(unit, workspace_id)
             for account in self._stores.service_accounts.all_ids(unit.connection, workspace_id):
-                unit.tell(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace_id})
+                unit.emit(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace_id})
             self._keys.tell_all(unit, workspace_id)
             # Before the commit: a crash after it would leave shares whose workspace is no longer known.
             self._forget_shares(workspace_id)
             self._stores.workspaces.delete(unit.connection, workspace_id)
-            unit.tell(Topic.CONFIGURATION, workspace_id)
-            unit.tell(Topic.WORKSPACE, workspace_id)
+            unit.emit(Topic.CONFIGURATION, workspace_id)
+            unit.emit(Topic.WORKSPACE, workspace_id)
             self._record(unit, SYSTEM, "workspace.purged", present.id, present)
         logger.info("workspace purged", extra={"workspace": workspace_id})
         return True
@@ -271,11 +271,11 @@ class Workspaces:
                 return present
             now = utc_now()
             self._stores.workspaces.change(unit.connection, workspace_id, {"blocked_at": now if blocked else None}, now)
-            unit.tell(Topic.WORKSPACE, workspace_id)
+            unit.emit(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present.id, present)
             return self._read(unit.connection, workspace_id)
 
-    def _at_version(self, unit: Unit, workspace_id: WorkspaceId, version: int) -> Workspace:
+    def _at_version(self, unit: UnitOfWork, workspace_id: WorkspaceId, version: int) -> Workspace:
         present = locked(self._stores.workspaces, unit.connection, workspace_id)
         check_version(version, present.version)
         return present
@@ -286,7 +286,7 @@ class Workspaces:
             raise workspace_not_found()
         return found
 
-    def _tell_members(self, unit: Unit, workspace_id: WorkspaceId) -> None:
+    def _tell_members(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
         for place in self._stores.members.all_places(unit.connection, workspace_id):
             if not place.removed:
-                unit.tell(Topic.MEMBER, place.id, {"workspace": workspace_id, "account": place.account_id})
+                unit.emit(Topic.MEMBER, place.id, {"workspace": workspace_id, "account": place.account_id})

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opencode_cloud.budgets.store import rows
-from opencode_cloud.contracts.budgets import Standing
+from opencode_cloud.contracts.budgets import BudgetUsage
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.dynamodb import batch_get
 
 
-class StandingStore:
+class CounterUsageStore:
     """Consistent reads of the table ``budgets``."""
 
     def __init__(self, budgets_table: str) -> None:
         self._table = budgets_table
 
-    def of(self, keys: Sequence[str]) -> dict[str, Standing]:
+    def of(self, keys: Sequence[str]) -> dict[str, BudgetUsage]:
         """Return the usage of counters, by key. A hundred counters take one round trip."""
         wanted = {self._table: [rows.counter_key(key) for key in keys]}
         found = batch_get(aws.dynamodb(), wanted)[self._table]
-        return {key: Standing() for key in keys} | {row["pk"]["S"]: rows.standing(row) for row in found}
+        return {key: BudgetUsage() for key in keys} | {row["pk"]["S"]: rows.usage(row) for row in found}

@@ -6,14 +6,14 @@ import hashlib
 
 import msgspec
 
-from opencode_cloud.contracts.budgets import KnownBudget, Period
+from opencode_cloud.contracts.budgets import BudgetPeriod, KnownBudget
 from opencode_cloud.contracts.ids import WorkspaceId
 
 THRESHOLDS = (50, 80, 100)
 """Percentages of the limit at which people are notified."""
 
 
-class Crossing(msgspec.Struct, frozen=True, kw_only=True):
+class ThresholdReached(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold of one budget, for one subject, in one window; the message of the queue ``alerts``."""
 
     id: str
@@ -29,18 +29,18 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """Start of the window, in seconds since the epoch."""
     resets_at: int | None
     at: int
-    """Time at which the crossing was detected, in seconds since the epoch."""
+    """Time at which the threshold was detected, in seconds since the epoch."""
 
 
 def mark(budget: KnownBudget, threshold: int) -> str:
     """Return the mark by which a counter records that people were notified of ``threshold``.
 
     A budget that never resets, such as a balance, can be raised and used up again. Its mark contains the limit, so
-    that this is another crossing.
+    that this counts as another threshold.
     """
-    return f"{threshold}@{budget.limit}" if budget.period is Period.TOTAL else str(threshold)
+    return f"{threshold}@{budget.limit}" if budget.period is BudgetPeriod.TOTAL else str(threshold)
 
 
-def crossing_id(counter: str, marked: str) -> str:
-    """Return the id of the crossing that is recorded as ``marked`` on the counter with the key ``counter``."""
+def threshold_id(counter: str, marked: str) -> str:
+    """Return the id of the message for the mark ``marked`` on the counter with the key ``counter``."""
     return hashlib.sha256(f"{counter}|{marked}".encode()).hexdigest()

@@ -13,7 +13,7 @@ from opencode_cloud.kit.timestamps import to_utc
 from opencode_cloud.usage.models import Dimension, Selection, invalid_period
 
 
-class Asked(BaseModel):
+class UsageQuery(BaseModel):
     """A selection of calls. An omitted filter selects all calls."""
 
     since: AwareDatetime | None = Field(
@@ -54,5 +54,5 @@ class Asked(BaseModel):
         return Selection(since=since, until=until, only=only, byok=self.byok)
 
 
-Filters = Annotated[Asked, Query()]
+Filters = Annotated[UsageQuery, Query()]
 """Annotation of the parameter of a route that takes a period and filters."""

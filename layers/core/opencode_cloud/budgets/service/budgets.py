@@ -11,11 +11,11 @@ from opencode_cloud.budgets.messages import title
 from opencode_cloud.budgets.models.documents import (
     LARGEST,
     Budget,
-    Filter,
-    MemberStanding,
-    StandingNow,
+    BudgetFilter,
+    CreateBudget,
+    CurrentUsage,
     Subject,
-    Wish,
+    SubjectUsage,
     balance_is_granted,
     budget_exists,
     budget_not_found,
@@ -24,7 +24,7 @@ from opencode_cloud.budgets.models.documents import (
 )
 from opencode_cloud.budgets.windows import counter
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.budgets import Counter, KnownBudget, Period, Scope, Standing, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage, Counter, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds, utc_now
@@ -35,33 +35,32 @@ if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
     from opencode_cloud.budgets.store.budgets import BudgetStore
     from opencode_cloud.kit.sql import Connection, Database
-    from opencode_cloud.outbox.service import Outbox
-    from opencode_cloud.outbox.service import Unit as OutboxUnit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 MOST_BUDGETS = 2000
 """The maximum number of budgets of one workspace."""
-_WITH_SUBJECT = frozenset({Scope.MEMBER, Scope.SERVICE_ACCOUNT, Scope.KEY})
+_WITH_SUBJECT = frozenset({BudgetScope.MEMBER, BudgetScope.SERVICE_ACCOUNT, BudgetScope.KEY})
 
 
-class Standings(Protocol):
+class CounterUsageReader(Protocol):
     """Reads the usage of counters."""
 
-    def of(self, keys: Sequence[str]) -> Mapping[str, Standing]:
+    def of(self, keys: Sequence[str]) -> Mapping[str, BudgetUsage]:
         """Return the usage of counters, by key."""
         ...
 
 
-class Allowances:
+class BudgetService:
     """Create, change and list budgets. Without `budget:read`, callers see only budgets that apply to them."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore, standings: Standings
+        self, database: Database, outbox: Outbox, audit: AuditTrail, store: BudgetStore, usage: CounterUsageReader
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._record = Recorder[Budget](audit, "budget", lambda row: row.id, lambda row: title(known(row)))
         self._store = store
-        self._standings = standings
+        self._usage = usage
 
     # ------------------------------------------------------------------------------------- looking
 
@@ -69,18 +68,18 @@ class Allowances:
         self,
         actor: Actor,
         workspace_id: WorkspaceId,
-        scope: Scope | None = None,
+        scope: BudgetScope | None = None,
         subject: str | None = None,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
         """Return budgets with their present usage, ordered by id."""
-        wanted = Filter(
+        wanted = BudgetFilter(
             scope=scope, subject=subject, visible_to=None if actor.may(Permission.BUDGET_READ) else actor.id
         )
         with self._database.transaction() as connection:
             found = self._store.of_workspace(connection, workspace_id, wanted, after, limit)
-        return self._standing(actor, found)
+        return self._with_usage(actor, found)
 
     def get(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
         """Return a budget with its present usage; raises ``budget_not_found``."""
@@ -88,47 +87,49 @@ class Allowances:
             found = self._of(connection, workspace_id, budget_id)
             if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget_id, actor.id):
                 raise budget_not_found()
-        return self._standing(actor, [found])[0]
+        return self._with_usage(actor, [found])[0]
 
-    def standings(
+    def usage_by_subject(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, after: str | None = None, limit: int = 100
-    ) -> Sequence[MemberStanding]:
+    ) -> Sequence[SubjectUsage]:
         """Return the usage of each subject of a budget: of every member, or of its only subject.
 
         Raises ``budget_not_found``.
         """
         with self._database.transaction() as connection:
             found = self._of(connection, workspace_id, budget_id)
-            if found.scope is not Scope.EACH_MEMBER:
+            if found.scope is not BudgetScope.EACH_MEMBER:
                 # A budget with one subject has one page only.
                 members = [] if after is not None else [(found.subject_id, found.subject)]
             else:
                 members = list(self._store.members_of(connection, workspace_id, after, limit))
-        counters = [_counter(found, subject if found.scope is Scope.EACH_MEMBER else None) for subject, _ in members]
-        stands = self._standings.of([each.key for each in counters])
+        counters = [
+            _counter(found, subject if found.scope is BudgetScope.EACH_MEMBER else None) for subject, _ in members
+        ]
+        usages = self._usage.of([each.key for each in counters])
         return [
-            MemberStanding(subject_id=subject, subject=name, standing=_now(each, stands[each.key]))
+            SubjectUsage(subject_id=subject, subject=name, standing=_now(each, usages[each.key]))
             for (subject, name), each in zip(members, counters, strict=True)
         ]
 
     # ------------------------------------------------------------------------------------- deciding
 
-    def create(self, actor: Actor, workspace_id: WorkspaceId, wish: Wish) -> Budget:
+    def create(self, actor: Actor, workspace_id: WorkspaceId, request: CreateBudget) -> Budget:
         """Create a budget. It takes effect within seconds.
 
         Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
         """
-        _check(wish)
+        _check(request)
         now, budget = utc_now(), new_id("bud")
         row = {
             "id": budget,
             "workspace_id": workspace_id,
-            "scope": wish.scope,
-            "subject_id": wish.subject,
-            "unit": wish.unit,
-            "period": wish.period,
-            "amount": wish.limit,
-            "alerts": int(wish.alerts),
+            "scope": request.scope,
+            "subject_id": request.subject,
+            "unit": request.unit,
+            "period": request.period,
+            "amount": request.limit,
+            "alerts": int(request.alerts),
             "created_by": actor.name,
             "created_at": now,
             "updated_at": now,
@@ -136,10 +137,14 @@ class Allowances:
         with self._outbox.unit() as unit:
             self._store.lock(unit.connection, workspace_id)
             # Checked under the lock, so that concurrent requests cannot create duplicates or exceed the maximum.
-            subject = self._store.subject(unit.connection, workspace_id, wish.scope, wish.subject)
+            subject = self._store.subject(unit.connection, workspace_id, request.scope, request.subject)
             if subject is None:
-                raise invalid_budget("subject_id", f"the workspace has no {wish.scope.replace('_', ' ')} with this id")
-            if self._store.same(unit.connection, workspace_id, wish.scope, wish.subject, wish.unit, wish.period):
+                raise invalid_budget(
+                    "subject_id", f"the workspace has no {request.scope.replace('_', ' ')} with this id"
+                )
+            if self._store.same(
+                unit.connection, workspace_id, request.scope, request.subject, request.unit, request.period
+            ):
                 raise budget_exists()
             if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
                 raise too_many_budgets(MOST_BUDGETS)
@@ -147,7 +152,7 @@ class Allowances:
             made = self._of(unit.connection, workspace_id, BudgetId(budget))
             _tell(unit, subject)
             self._record(unit, actor, "budget.created", workspace_id, made, after=_as_record(made))
-        return self._standing(actor, [made])[0]
+        return self._with_usage(actor, [made])[0]
 
     def change(
         self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId, version: int, values: Mapping[str, Any]
@@ -166,7 +171,7 @@ class Allowances:
             changed = self._of(unit.connection, workspace_id, budget_id)
             before, after = _as_record(present), _as_record(changed)
             self._record(unit, actor, "budget.updated", workspace_id, present, before=before, after=after)
-        return self._standing(actor, [changed])[0]
+        return self._with_usage(actor, [changed])[0]
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> None:
         """Delete a budget. The remaining budgets still apply. Raises ``budget_not_found`` or ``balance_is_granted``."""
@@ -185,23 +190,23 @@ class Allowances:
         return found
 
     def _changeable(
-        self, unit: OutboxUnit, workspace_id: WorkspaceId, budget_id: BudgetId
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, budget_id: BudgetId
     ) -> tuple[Budget, Subject | None]:
         self._store.lock(unit.connection, workspace_id)
         present = self._of(unit.connection, workspace_id, budget_id)
-        if present.scope is Scope.BALANCE:
+        if present.scope is BudgetScope.BALANCE:
             raise balance_is_granted()
         return present, self._store.subject(unit.connection, workspace_id, present.scope, present.subject_id or "")
 
-    def _standing(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
+    def _with_usage(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
         """Return budgets with their usage. For `each_member` it is the usage of the actor, if that is a member."""
-        shares = {
-            budget.id: _counter(budget, actor.id if budget.scope is Scope.EACH_MEMBER else None)
+        counters = {
+            budget.id: _counter(budget, actor.id if budget.scope is BudgetScope.EACH_MEMBER else None)
             for budget in budgets
-            if budget.scope is not Scope.EACH_MEMBER or actor.kind is ActorKind.MEMBER
+            if budget.scope is not BudgetScope.EACH_MEMBER or actor.kind is ActorKind.MEMBER
         }
-        stands = self._standings.of([share.key for share in shares.values()])
-        now = {budget: _now(share, stands[share.key]) for budget, share in shares.items()}
+        usages = self._usage.of([counter.key for counter in counters.values()])
+        now = {budget: _now(counter, usages[counter.key]) for budget, counter in counters.items()}
         return [budget.model_copy(update={"standing": now.get(budget.id)}) for budget in budgets]
 
 
@@ -223,34 +228,34 @@ def _counter(budget: Budget, subject: str | None) -> Counter:
     return counter(known(budget), now_seconds(), subject or "")
 
 
-def _now(share: Counter, standing: Standing) -> StandingNow:
-    return StandingNow(
-        spent=standing.spent,
-        reserved=standing.reserved,
+def _now(counter: Counter, usage: BudgetUsage) -> CurrentUsage:
+    return CurrentUsage(
+        spent=usage.spent,
+        reserved=usage.reserved,
         # A lowered limit can be below the usage.
-        remaining=max(0, share.budget.limit - standing.spent - standing.reserved),
-        resets_at=None if share.resets_at is None else datetime.fromtimestamp(share.resets_at, UTC),
+        remaining=max(0, counter.budget.limit - usage.spent - usage.reserved),
+        resets_at=None if counter.resets_at is None else datetime.fromtimestamp(counter.resets_at, UTC),
     )
 
 
-def _check(wish: Wish) -> None:
-    if wish.scope is Scope.BALANCE:
+def _check(request: CreateBudget) -> None:
+    if request.scope is BudgetScope.BALANCE:
         raise balance_is_granted()
-    if (wish.scope in _WITH_SUBJECT) is not bool(wish.subject):
+    if (request.scope in _WITH_SUBJECT) is not bool(request.subject):
         raise invalid_budget(
             "subject_id", "a budget of a member, service account or key names it, and no other budget does"
         )
-    if wish.period is Period.MINUTE and wish.unit is Unit.COST:
+    if request.period is BudgetPeriod.MINUTE and request.unit is BudgetUnit.COST:
         raise invalid_budget("period", "by the minute there are limits of requests and tokens, not of money")
-    if not 0 <= wish.limit <= LARGEST:
+    if not 0 <= request.limit <= LARGEST:
         raise invalid_budget("limit", f"it lies between 0 and {LARGEST}")
 
 
-def _tell(unit: OutboxUnit, subject: Subject | None) -> None:
+def _tell(unit: UnitOfWork, subject: Subject | None) -> None:
     # A removed subject has no row that a projection could update.
     if subject is not None:
         for row, payload in subject.rows:
-            unit.tell(subject.topic, row, payload)
+            unit.emit(subject.topic, row, payload)
 
 
 def _as_record(budget: Budget) -> dict[str, Any]:

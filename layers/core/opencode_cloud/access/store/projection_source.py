@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, select
 
-from opencode_cloud.access.models import OF_WORKSPACE, Kind, Known, Place
+from opencode_cloud.access.models import OF_WORKSPACE, Known, ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.access import (
     EnforcedPolicy,
     KnownAccount,
@@ -20,7 +20,7 @@ from opencode_cloud.contracts.access import (
     KnownServiceAccount,
     KnownWorkspace,
 )
-from opencode_cloud.contracts.budgets import KnownBudget, Period, Scope, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, KnownBudget
 from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.kit.sql import utc_now
 from opencode_cloud.schema.budgets import budgets, usage_settings
@@ -49,41 +49,43 @@ class PolicyCompiler(Protocol):
         ...
 
 
-class Truth:
+class ProjectionSource:
     """Reads of the console plane's tables, each in the caller's transaction."""
 
     def __init__(self, compiler: PolicyCompiler) -> None:
         self._compiler = compiler
 
-    def at(self, connection: Connection, place: Place) -> Known | None:
+    def at(self, connection: Connection, place: ProjectionKey) -> Known | None:
         """Return the present value for ``place``; None when it is absent, blocked, disabled, expired or removed."""
         match place.kind:
-            case Kind.ACCOUNT:
+            case ProjectionKind.ACCOUNT:
                 return self._account(connection, AccountId(place.id))
-            case Kind.WORKSPACE:
+            case ProjectionKind.WORKSPACE:
                 return self._workspace(connection, WorkspaceId(place.id))
-            case Kind.MEMBER:
+            case ProjectionKind.MEMBER:
                 return self._member(connection, place)
-            case Kind.SERVICE_ACCOUNT:
+            case ProjectionKind.SERVICE_ACCOUNT:
                 return self._service_account(connection, place)
-            case Kind.KEY:
+            case ProjectionKind.KEY:
                 return self._key(connection, place.id)
-            case Kind.CONFIGURATION:
+            case ProjectionKind.CONFIGURATION:
                 workspace = self._workspace_row(connection, WorkspaceId(place.id))
                 return self._compiler.configuration(connection, WorkspaceId(place.id)) if workspace else None
-            case Kind.CREDENTIALS:
+            case ProjectionKind.CREDENTIALS:
                 return (
                     self._credentials(connection, WorkspaceId(place.id))
                     if self._workspace_row(connection, WorkspaceId(place.id))
                     else None
                 )
 
-    def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[Place]:
+    def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:
         """Return the places of all present and former members of a workspace."""
         query = select(members.c.id, members.c.workspace_id, members.c.account_id)
         return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
 
-    def everything(self, connection: Connection, workspace_id: WorkspaceId | None = None) -> Iterator[Sequence[Place]]:
+    def everything(
+        self, connection: Connection, workspace_id: WorkspaceId | None = None
+    ) -> Iterator[Sequence[ProjectionKey]]:
         """Yield the places of everything, or of everything in one workspace, in pages."""
         of_keys = select(keys.c.id, keys.c.hash, keys.c.workspace_id)
         of_members = select(members.c.id, members.c.workspace_id, members.c.account_id)
@@ -91,20 +93,20 @@ class Truth:
         of_workspaces = select(workspaces.c.id)
         if workspace_id is None:
             for page in _pages(connection, select(accounts.c.id), accounts.c.id):
-                yield [Place(Kind.ACCOUNT, row.id) for row in page]
+                yield [ProjectionKey(ProjectionKind.ACCOUNT, row.id) for row in page]
         else:
             of_keys = of_keys.where(keys.c.workspace_id == workspace_id)
             of_members = of_members.where(members.c.workspace_id == workspace_id)
             of_services = of_services.where(service_accounts.c.workspace_id == workspace_id)
             of_workspaces = of_workspaces.where(workspaces.c.id == workspace_id)
         for page in _pages(connection, of_workspaces, workspaces.c.id):
-            yield [Place(kind, row.id) for row in page for kind in OF_WORKSPACE]
+            yield [ProjectionKey(kind, row.id) for row in page for kind in OF_WORKSPACE]
         for page in _pages(connection, of_members, members.c.id):
             yield [_member_place(row) for row in page]
         for page in _pages(connection, of_services, service_accounts.c.id):
-            yield [Place(Kind.SERVICE_ACCOUNT, row.id, row.workspace_id) for row in page]
+            yield [ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, row.id, row.workspace_id) for row in page]
         for page in _pages(connection, of_keys, keys.c.id):
-            yield [Place(Kind.KEY, row.hash.hex()) for row in page]
+            yield [ProjectionKey(ProjectionKind.KEY, row.hash.hex()) for row in page]
 
     def _account(self, connection: Connection, account_id: AccountId) -> KnownAccount | None:
         query = select(accounts).where(accounts.c.id == account_id, accounts.c.blocked_at.is_(None))
@@ -145,7 +147,7 @@ class Truth:
             )
         )
 
-    def _member(self, connection: Connection, place: Place) -> KnownMember | None:
+    def _member(self, connection: Connection, place: ProjectionKey) -> KnownMember | None:
         # Selects by workspace and account, which are the row's key, not by id.
         query = (
             select(members.c.id, members.c.role, workspaces.c.name, accounts.c.email)
@@ -167,7 +169,7 @@ class Truth:
             budgets=_budgets(connection, place.workspace_id, [row.id], row.email),
         )
 
-    def _service_account(self, connection: Connection, place: Place) -> KnownServiceAccount | None:
+    def _service_account(self, connection: Connection, place: ProjectionKey) -> KnownServiceAccount | None:
         query = select(service_accounts).where(
             service_accounts.c.id == place.id,
             service_accounts.c.disabled_at.is_(None),
@@ -213,13 +215,13 @@ def _budgets(
     return tuple(
         KnownBudget(
             id=row.id,
-            scope=Scope(row.scope),
-            unit=Unit(row.unit),
-            period=Period(row.period),
+            scope=BudgetScope(row.scope),
+            unit=BudgetUnit(row.unit),
+            period=BudgetPeriod(row.period),
             limit=row.amount,
             subject=row.subject_id,
             # Each member's counter gets the member's own name at the call.
-            name="" if row.scope == Scope.EACH_MEMBER else name,
+            name="" if row.scope == BudgetScope.EACH_MEMBER else name,
             alerts=bool(row.alerts),
         )
         for row in rows
@@ -235,8 +237,8 @@ def _successors(connection: Connection, key_id: KeyId, next_key: str | None) -> 
     return found
 
 
-def _member_place(row: Any) -> Place:
-    return Place(Kind.MEMBER, row.id, row.workspace_id, row.account_id)
+def _member_place(row: Any) -> ProjectionKey:
+    return ProjectionKey(ProjectionKind.MEMBER, row.id, row.workspace_id, row.account_id)
 
 
 def _pages(connection: Connection, query: Any, key: Column[str]) -> Iterator[Sequence[Any]]:

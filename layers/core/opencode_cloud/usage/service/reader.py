@@ -16,10 +16,10 @@ from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.usage.models import (
     Dimension,
     Interval,
-    Line,
     Selection,
-    Stored,
+    StoredEvent,
     Sums,
+    UsageLine,
     call_not_found,
     invalid_period,
     sessions_by_day,
@@ -35,7 +35,7 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-class Reading:
+class UsageReader:
     """Reads usage. Without ``usage:read``, actors see only their own calls."""
 
     def __init__(self, figures: Figures, archive: EventArchive) -> None:
@@ -54,7 +54,7 @@ class Reading:
         by: Dimension,
         after: tuple[int, str] | None,
         limit: int,
-    ) -> Sequence[Line]:
+    ) -> Sequence[UsageLine]:
         """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
         return self._figures.groups(workspace_id, whole(visible(actor, wanted), None, by), by, after, limit)
 
@@ -67,12 +67,12 @@ class Reading:
         by: Dimension | None,
         after: tuple[datetime, str] | None,
         limit: int,
-    ) -> Sequence[Line]:
+    ) -> Sequence[UsageLine]:
         """Return sums by interval, and by group if given, that follow ``after`` (start, group), the earliest first."""
         selection = whole(visible(actor, wanted), interval, by)
         return self._figures.series(workspace_id, selection, interval, by, after, limit)
 
-    def names(self, by: Dimension | None, lines: Sequence[Line]) -> Mapping[str, str]:
+    def names(self, by: Dimension | None, lines: Sequence[UsageLine]) -> Mapping[str, str]:
         """Return the display names of the groups of ``lines`` that have one."""
         if by is None:
             return {}
@@ -80,11 +80,11 @@ class Reading:
 
     def events(
         self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
-    ) -> Sequence[Stored]:
+    ) -> Sequence[StoredEvent]:
         """Return events that follow the key ``after`` (time, id), the newest first."""
         return self._archive.newest(workspace_id, checked(visible(actor, wanted)), after, limit)
 
-    def event(self, actor: Actor, workspace_id: WorkspaceId, call_id: CallId) -> Stored:
+    def event(self, actor: Actor, workspace_id: WorkspaceId, call_id: CallId) -> StoredEvent:
         """Return the event of a call; raises ``call_not_found``."""
         found = self._archive.get(workspace_id, call_id)
         if found is None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from opencode_cloud.budgets.models.documents import LARGEST, Budget, Wish
+from opencode_cloud.budgets.models.documents import LARGEST, Budget, CreateBudget
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.budgets import Period, Scope, Standing, Unit
+from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, BudgetUsage
 from opencode_cloud.contracts.ids import KeyId, MemberId
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Scope as KeyScope
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import ServiceError
 from opencode_cloud.kit.money import DOLLAR
@@ -29,14 +29,14 @@ def owner(place: Place) -> Actor:
     return place.member(person, place.founded(person).id)
 
 
-def wish(scope: Scope = Scope.WORKSPACE, subject: str = "", **more: object) -> Wish:
-    kind = {"unit": Unit.COST, "period": Period.MONTH, "limit": 20 * DOLLAR, **more}
-    return Wish(scope=scope, subject=subject, **kind)  # pyright: ignore[reportArgumentType]
+def wish(scope: BudgetScope = BudgetScope.WORKSPACE, subject: str = "", **more: object) -> CreateBudget:
+    kind = {"unit": BudgetUnit.COST, "period": BudgetPeriod.MONTH, "limit": 20 * DOLLAR, **more}
+    return CreateBudget(scope=scope, subject=subject, **kind)  # pyright: ignore[reportArgumentType]
 
 
-def refused(office: Office, owner: Actor, asked: Wish) -> str:
+def refused(office: Office, owner: Actor, asked: CreateBudget) -> str:
     with pytest.raises(ServiceError) as error:
-        office.allowances.create(owner, owner.workspace_id, asked)
+        office.budgets.create(owner, owner.workspace_id, asked)
     return code_of(error)
 
 
@@ -49,9 +49,9 @@ def key_of(place: Place, actor: Actor) -> tuple[str, str]:
 
 
 def test_a_budget_of_the_workspace_is_what_the_gateway_learns(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace_id, wish())
+    made = office.budgets.create(owner, owner.workspace_id, wish())
     [known] = office.known_to_workspace(owner.workspace_id)
-    assert (known.id, known.scope, known.limit, known.name) == (made.id, Scope.WORKSPACE, 20 * DOLLAR, "Acme")
+    assert (known.id, known.scope, known.limit, known.name) == (made.id, BudgetScope.WORKSPACE, 20 * DOLLAR, "Acme")
     assert office.place.told(Topic.BUDGETS) == [owner.workspace_id]
     assert office.place.actions()[-1] == "budget.created"
 
@@ -59,14 +59,14 @@ def test_a_budget_of_the_workspace_is_what_the_gateway_learns(office: Office, ow
 def test_a_budget_of_a_member_is_told_with_the_member(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
     office.place.messages.clear()
-    office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, member.id))
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.MEMBER, member.id))
     [known] = office.known_to_member(member)
     assert (known.subject, known.name) == (member.id, "intern@example.com")
     assert office.place.told(Topic.MEMBER) == [member.id]
 
 
 def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
-    office.allowances.create(owner, owner.workspace_id, wish(limit=0))
+    office.budgets.create(owner, owner.workspace_id, wish(limit=0))
     assert [known.limit for known in office.known_to_workspace(owner.workspace_id)] == [0]
 
 
@@ -75,42 +75,42 @@ def test_a_limit_of_zero_can_be_set(office: Office, owner: Actor) -> None:
     [
         (wish(limit=-1), "invalid_budget"),
         (wish(limit=LARGEST + 1), "invalid_budget"),
-        (wish(period=Period.MINUTE), "invalid_budget"),
-        (wish(Scope.MEMBER), "invalid_budget"),
-        (wish(Scope.WORKSPACE, "mem_1"), "invalid_budget"),
-        (wish(Scope.MEMBER, "mem_of_nobody"), "invalid_budget"),
-        (wish(Scope.KEY, "key_of_nobody"), "invalid_budget"),
-        (wish(Scope.BALANCE, period=Period.TOTAL), "balance_is_granted"),
+        (wish(period=BudgetPeriod.MINUTE), "invalid_budget"),
+        (wish(BudgetScope.MEMBER), "invalid_budget"),
+        (wish(BudgetScope.WORKSPACE, "mem_1"), "invalid_budget"),
+        (wish(BudgetScope.MEMBER, "mem_of_nobody"), "invalid_budget"),
+        (wish(BudgetScope.KEY, "key_of_nobody"), "invalid_budget"),
+        (wish(BudgetScope.BALANCE, period=BudgetPeriod.TOTAL), "balance_is_granted"),
     ],
 )
-def test_what_makes_no_sense_is_refused(office: Office, owner: Actor, asked: Wish, code: str) -> None:
+def test_what_makes_no_sense_is_refused(office: Office, owner: Actor, asked: CreateBudget, code: str) -> None:
     assert refused(office, owner, asked) == code
 
 
 def test_there_is_one_budget_of_a_subject_unit_and_period(office: Office, owner: Actor) -> None:
-    office.allowances.create(owner, owner.workspace_id, wish())
+    office.budgets.create(owner, owner.workspace_id, wish())
     assert refused(office, owner, wish(limit=1)) == "budget_exists"
-    office.allowances.create(owner, owner.workspace_id, wish(period=Period.DAY))
-    office.allowances.create(owner, owner.workspace_id, wish(unit=Unit.TOKENS))
+    office.budgets.create(owner, owner.workspace_id, wish(period=BudgetPeriod.DAY))
+    office.budgets.create(owner, owner.workspace_id, wish(unit=BudgetUnit.TOKENS))
 
 
 def test_a_change_names_the_version_that_was_read(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace_id, wish())
-    raised = office.allowances.change(owner, owner.workspace_id, made.id, made.version, {"limit": 5, "alerts": False})
+    made = office.budgets.create(owner, owner.workspace_id, wish())
+    raised = office.budgets.change(owner, owner.workspace_id, made.id, made.version, {"limit": 5, "alerts": False})
     assert (raised.limit, raised.alerts, raised.version) == (5, False, made.version + 1)
     with pytest.raises(ServiceError) as error:
-        office.allowances.change(owner, owner.workspace_id, made.id, made.version, {"limit": 6})
+        office.budgets.change(owner, owner.workspace_id, made.id, made.version, {"limit": 6})
     assert code_of(error) == "stale_version"
     [known] = office.known_to_workspace(owner.workspace_id)
     assert (known.limit, known.alerts) == (5, False)
 
 
 def test_a_deleted_budget_bounds_nothing(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace_id, wish())
-    office.allowances.delete(owner, owner.workspace_id, made.id)
+    made = office.budgets.create(owner, owner.workspace_id, wish())
+    office.budgets.delete(owner, owner.workspace_id, made.id)
     assert office.known_to_workspace(owner.workspace_id) == ()
     with pytest.raises(ServiceError) as error:
-        office.allowances.get(owner, owner.workspace_id, made.id)
+        office.budgets.get(owner, owner.workspace_id, made.id)
     assert code_of(error) == "budget_not_found"
 
 
@@ -118,9 +118,9 @@ def test_a_deleted_budget_bounds_nothing(office: Office, owner: Actor) -> None:
 
 
 def test_a_budget_is_shown_with_where_it_stands(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace_id, wish())
-    office.stands[made.id] = Standing(spent=15 * DOLLAR, reserved=2 * DOLLAR)
-    shown = office.allowances.get(owner, owner.workspace_id, made.id).standing
+    made = office.budgets.create(owner, owner.workspace_id, wish())
+    office.stands[made.id] = BudgetUsage(spent=15 * DOLLAR, reserved=2 * DOLLAR)
+    shown = office.budgets.get(owner, owner.workspace_id, made.id).standing
     assert shown is not None
     assert (shown.spent, shown.reserved, shown.remaining) == (15 * DOLLAR, 2 * DOLLAR, 3 * DOLLAR)
     assert shown.resets_at is not None
@@ -129,9 +129,9 @@ def test_a_budget_is_shown_with_where_it_stands(office: Office, owner: Actor) ->
 
 def test_who_manages_budgets_sees_where_each_member_stands(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
-    made = office.allowances.create(owner, owner.workspace_id, wish(Scope.EACH_MEMBER))
-    office.stands[f"{made.id}:{member.id}"] = Standing(spent=7)
-    standings = office.allowances.standings(owner.workspace_id, made.id)
+    made = office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.EACH_MEMBER))
+    office.stands[f"{made.id}:{member.id}"] = BudgetUsage(spent=7)
+    standings = office.budgets.usage_by_subject(owner.workspace_id, made.id)
     assert {each.subject: each.standing.spent for each in standings} == {"ada@example.com": 0, "intern@example.com": 7}
 
 
@@ -140,32 +140,32 @@ def test_a_member_sees_what_bounds_them_and_nothing_else(office: Office, owner: 
     other = office.place.joined(owner, "other@example.com", "member")
     key, _ = key_of(office.place, member)
     mine = [
-        office.allowances.create(owner, owner.workspace_id, asked).id
-        for asked in (wish(Scope.EACH_MEMBER), wish(Scope.MEMBER, member.id), wish(Scope.KEY, key))
+        office.budgets.create(owner, owner.workspace_id, asked).id
+        for asked in (wish(BudgetScope.EACH_MEMBER), wish(BudgetScope.MEMBER, member.id), wish(BudgetScope.KEY, key))
     ]
-    hidden = office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, other.id))
-    office.allowances.create(owner, owner.workspace_id, wish())
-    office.stands[f"{mine[0]}:{member.id}"] = Standing(spent=7)
+    hidden = office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.MEMBER, other.id))
+    office.budgets.create(owner, owner.workspace_id, wish())
+    office.stands[f"{mine[0]}:{member.id}"] = BudgetUsage(spent=7)
 
-    shown = office.allowances.of_workspace(member, owner.workspace_id)
+    shown = office.budgets.of_workspace(member, owner.workspace_id)
 
     assert [budget.id for budget in shown] == mine
     assert shown[0].standing is not None
     assert shown[0].standing.spent == 7
     with pytest.raises(ServiceError) as error:
-        office.allowances.get(member, owner.workspace_id, hidden.id)
+        office.budgets.get(member, owner.workspace_id, hidden.id)
     assert code_of(error) == "budget_not_found"
 
 
 def test_another_workspaces_budget_is_not_found(office: Office, owner: Actor) -> None:
-    made = office.allowances.create(owner, owner.workspace_id, wish())
+    made = office.budgets.create(owner, owner.workspace_id, wish())
     stranger = office.place.person("eve@example.com")
     elsewhere = office.place.member(stranger, office.place.founded(stranger, "Elsewhere").id)
     tries: list[Callable[[], object]] = [
-        lambda: office.allowances.get(elsewhere, elsewhere.workspace_id, made.id),
-        lambda: office.allowances.change(elsewhere, elsewhere.workspace_id, made.id, 1, {"limit": 0}),
-        lambda: office.allowances.delete(elsewhere, elsewhere.workspace_id, made.id),
-        lambda: office.allowances.standings(elsewhere.workspace_id, made.id),
+        lambda: office.budgets.get(elsewhere, elsewhere.workspace_id, made.id),
+        lambda: office.budgets.change(elsewhere, elsewhere.workspace_id, made.id, 1, {"limit": 0}),
+        lambda: office.budgets.delete(elsewhere, elsewhere.workspace_id, made.id),
+        lambda: office.budgets.usage_by_subject(elsewhere.workspace_id, made.id),
     ]
     for attempt in tries:
         with pytest.raises(ServiceError) as error:
@@ -177,21 +177,21 @@ def test_another_workspaces_budget_is_not_found(office: Office, owner: Actor) ->
 
 
 def budgets_of(office: Office, owner: Actor) -> list[Budget]:
-    return list(office.allowances.of_workspace(owner, owner.workspace_id))
+    return list(office.budgets.of_workspace(owner, owner.workspace_id))
 
 
 def test_a_removed_member_takes_their_budgets_and_those_of_their_keys_along(office: Office, owner: Actor) -> None:
     member = office.place.joined(owner, "intern@example.com", "member")
     key, _ = key_of(office.place, member)
-    office.allowances.create(owner, owner.workspace_id, wish(Scope.MEMBER, member.id))
-    office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.MEMBER, member.id))
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.KEY, key))
     office.place.team.members.remove(owner, owner.workspace_id, MemberId(member.id))
     assert budgets_of(office, owner) == []
 
 
 def test_a_deleted_service_account_takes_its_budgets_along(office: Office, owner: Actor) -> None:
     machine = office.place.team.service_accounts.create(owner, owner.workspace_id, "ci")
-    office.allowances.create(owner, owner.workspace_id, wish(Scope.SERVICE_ACCOUNT, machine.id))
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.SERVICE_ACCOUNT, machine.id))
     assert [known.name for known in office.known_to_machine(owner.workspace_id, machine.id)] == ["ci"]
     office.place.team.service_accounts.delete(owner, owner.workspace_id, machine.id)
     assert budgets_of(office, owner) == []
@@ -200,7 +200,7 @@ def test_a_deleted_service_account_takes_its_budgets_along(office: Office, owner
 def test_a_rotated_key_and_the_one_before_it_share_their_budget(office: Office, owner: Actor) -> None:
     keys = office.place.team.keys
     key, secret = key_of(office.place, owner)
-    made = office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
+    made = office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.KEY, key))
 
     second = keys.rotate(owner, owner.workspace_id, KeyId(key), timedelta(hours=1))
     third = keys.rotate(owner, owner.workspace_id, second.id, timedelta(hours=1))
@@ -208,20 +208,20 @@ def test_a_rotated_key_and_the_one_before_it_share_their_budget(office: Office, 
     for each in (secret, second.secret, third.secret):
         assert [known.id for known in office.known_to_key(each)] == [made.id]
     office.place.messages.clear()
-    office.allowances.change(owner, owner.workspace_id, made.id, 1, {"limit": 1})
+    office.budgets.change(owner, owner.workspace_id, made.id, 1, {"limit": 1})
     assert set(office.place.told(Topic.KEY)) == {key, second.id, third.id}
 
     # After the newest key is revoked, the budget still applies to the older keys.
     keys.revoke(owner, owner.workspace_id, third.id)
     assert [known.id for known in office.known_to_key(secret)] == [made.id]
     office.place.messages.clear()
-    office.allowances.change(owner, owner.workspace_id, made.id, 2, {"limit": 2})
+    office.budgets.change(owner, owner.workspace_id, made.id, 2, {"limit": 2})
     assert set(office.place.told(Topic.KEY)) == {key, second.id}
 
 
 def test_a_revoked_key_takes_its_budget_along(office: Office, owner: Actor) -> None:
     key, _ = key_of(office.place, owner)
-    office.allowances.create(owner, owner.workspace_id, wish(Scope.KEY, key))
+    office.budgets.create(owner, owner.workspace_id, wish(BudgetScope.KEY, key))
     office.place.team.keys.revoke(owner, owner.workspace_id, KeyId(key))
     assert budgets_of(office, owner) == []
 
@@ -234,7 +234,7 @@ def test_a_balance_is_the_sum_of_its_grants(office: Office, owner: Actor) -> Non
     for amount, key in grants:
         office.balance.grant(owner, owner.workspace_id, amount, "pilot", key)
     [known] = office.known_to_workspace(owner.workspace_id)
-    assert (known.scope, known.limit, known.period) == (Scope.BALANCE, 20 * DOLLAR, Period.TOTAL)
+    assert (known.scope, known.limit, known.period) == (BudgetScope.BALANCE, 20 * DOLLAR, BudgetPeriod.TOTAL)
     assert [grant.amount for grant in office.balance.grants(owner.workspace_id)] == [-5 * DOLLAR, 25 * DOLLAR]
 
 
@@ -250,8 +250,8 @@ def test_nobody_sets_or_deletes_a_balance(office: Office, owner: Actor) -> None:
     office.balance.grant(owner, owner.workspace_id, DOLLAR, "pilot", "order-1")
     [balance] = budgets_of(office, owner)
     for attempt in (
-        lambda: office.allowances.delete(owner, owner.workspace_id, balance.id),
-        lambda: office.allowances.change(owner, owner.workspace_id, balance.id, 1, {"limit": 9}),
+        lambda: office.budgets.delete(owner, owner.workspace_id, balance.id),
+        lambda: office.budgets.change(owner, owner.workspace_id, balance.id, 1, {"limit": 9}),
     ):
         with pytest.raises(ServiceError) as error:
             attempt()

@@ -19,7 +19,7 @@ MOST_A_SHARD = 500
 AT_ONCE = 16
 
 
-class Sweep:
+class LeaseReaper:
     """Ends reservations whose lease has ended."""
 
     def __init__(self, store: CounterStore) -> None:

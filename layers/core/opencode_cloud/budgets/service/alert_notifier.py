@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from opencode_cloud.budgets.messages import amount, rfc3339, title
-from opencode_cloud.budgets.models.crossings import Crossing
 from opencode_cloud.budgets.models.documents import Alert
+from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.budgets.service.webhooks import signed_headers, signing_secret
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.mail import Template
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from opencode_cloud.budgets.store.alerts import AlertStore, Hook
     from opencode_cloud.kit.sql import Database
     from opencode_cloud.mail.service import Mailer
-    from opencode_cloud.outbox.service import Outbox
-    from opencode_cloud.outbox.service import Unit as OutboxUnit
+    from opencode_cloud.outbox.service import Outbox, UnitOfWork
 
 EVENT = "budget.threshold"
 
 
-class Post(Protocol):
+class WebhookClient(Protocol):
     """A client that posts to webhooks."""
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -35,11 +34,11 @@ class Post(Protocol):
         ...
 
 
-class NotTaken(Redeliver):
+class WebhookRejected(Redeliver):
     """A workspace's webhook did not accept an alert. People were notified by mail."""
 
 
-class Alerts:
+class AlertNotifier:
     """Rules of notification. One transaction writes an alert's row and queues its mails, so each happens once."""
 
     def __init__(
@@ -48,7 +47,7 @@ class Alerts:
         outbox: Outbox,
         mailer: Mailer,
         store: AlertStore,
-        hooks: Post,
+        hooks: WebhookClient,
         deployment_key: Callable[[], str],
     ) -> None:
         self._database = database
@@ -65,73 +64,73 @@ class Alerts:
         with self._database.transaction() as connection:
             return self._store.of_workspace(connection, workspace_id, before, limit)
 
-    def deliver(self, crossing: Crossing) -> None:
-        """Notify people and the workspace's webhook of a crossing. A repeated message notifies only the missing ones.
+    def deliver(self, event: ThresholdReached) -> None:
+        """Notify people and the workspace's webhook. A repeated message notifies only the missing ones.
 
-        Raises :class:`NotTaken` when the webhook must be tried again.
+        Raises :class:`WebhookRejected` when the webhook must be tried again.
         """
         with self._outbox.unit() as unit:
-            workspace = self._store.workspace_name(unit.connection, crossing.workspace_id)
+            workspace = self._store.workspace_name(unit.connection, event.workspace_id)
             if workspace is None:
                 return
-            if self._store.add_once(unit.connection, _row(crossing)):
-                self._mail(unit, crossing, WorkspaceId(workspace))
-            alert = self._store.get(unit.connection, crossing.id)
-            hook = self._store.hook(unit.connection, crossing.workspace_id)
+            if self._store.add_once(unit.connection, _row(event)):
+                self._mail(unit, event, WorkspaceId(workspace))
+            alert = self._store.get(unit.connection, event.id)
+            hook = self._store.hook(unit.connection, event.workspace_id)
         # After the commit, because a webhook that fails raises an error and must not undo the mails.
         if hook is not None and alert is not None and alert.webhook_at is None:
-            self._post(hook, crossing, WorkspaceId(workspace))
+            self._post(hook, event, WorkspaceId(workspace))
 
-    def _mail(self, unit: OutboxUnit, crossing: Crossing, workspace_id: WorkspaceId) -> None:
+    def _mail(self, unit: UnitOfWork, event: ThresholdReached, workspace_id: WorkspaceId) -> None:
         """Mail owners, admins, billing members, and the person whose budget or key it is."""
-        budget, resets_at = crossing.budget, crossing.resets_at
+        budget, resets_at = event.budget, event.resets_at
         variables = {
             "workspace": workspace_id,
             "budget": title(budget),
-            "threshold": crossing.threshold,
-            "used": amount(budget.unit, crossing.used),
+            "threshold": event.threshold,
+            "used": amount(budget.unit, event.used),
             "limit": amount(budget.unit, budget.limit),
-            "refused": crossing.refused,
+            "refused": event.refused,
             "resets": "" if resets_at is None else f"{datetime.fromtimestamp(resets_at, UTC):%-d %B %Y, %H:%M} UTC",
         }
-        for recipient in self._store.recipients(unit.connection, crossing.workspace_id, budget.subject):
-            self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, crossing.workspace_id)
+        for recipient in self._store.recipients(unit.connection, event.workspace_id, budget.subject):
+            self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, event.workspace_id)
 
-    def _post(self, hook: Hook, crossing: Crossing, workspace_id: WorkspaceId) -> None:
-        body, now = msgspec.json.encode(_body(crossing, workspace_id)), now_seconds()
-        secret = signing_secret(self._deployment_key(), crossing.workspace_id, hook.generation)
-        headers = {"content-type": "application/json", **signed_headers(secret, crossing.id, now, body)}
+    def _post(self, hook: Hook, event: ThresholdReached, workspace_id: WorkspaceId) -> None:
+        body, now = msgspec.json.encode(_body(event, workspace_id)), now_seconds()
+        secret = signing_secret(self._deployment_key(), event.workspace_id, hook.generation)
+        headers = {"content-type": "application/json", **signed_headers(secret, event.id, now, body)}
         if not self._hooks.post(hook.url, headers, body):
-            raise NotTaken(crossing.id)
+            raise WebhookRejected(event.id)
         with self._database.transaction() as connection:
-            self._store.taken(connection, crossing.id, utc_now())
+            self._store.taken(connection, event.id, utc_now())
 
 
-def _row(crossing: Crossing) -> dict[str, Any]:
-    budget, resets_at = crossing.budget, crossing.resets_at
+def _row(event: ThresholdReached) -> dict[str, Any]:
+    budget, resets_at = event.budget, event.resets_at
     return {
-        "id": crossing.id,
-        "workspace_id": crossing.workspace_id,
+        "id": event.id,
+        "workspace_id": event.workspace_id,
         "budget_id": budget.id,
         "subject_id": budget.subject,
         "name": title(budget)[:255],
-        "threshold": crossing.threshold,
+        "threshold": event.threshold,
         "unit": budget.unit,
-        "used": crossing.used,
+        "used": event.used,
         "amount": budget.limit,
-        "window_start": _moment(crossing.starts_at),
+        "window_start": _moment(event.starts_at),
         "resets_at": None if resets_at is None else _moment(resets_at),
         "created_at": utc_now(),
     }
 
 
-def _body(crossing: Crossing, workspace_id: WorkspaceId) -> dict[str, Any]:
-    budget = crossing.budget
+def _body(event: ThresholdReached, workspace_id: WorkspaceId) -> dict[str, Any]:
+    budget = event.budget
     return {
-        "id": crossing.id,
+        "id": event.id,
         "type": EVENT,
-        "created_at": rfc3339(crossing.at),
-        "workspace": {"id": crossing.workspace_id, "name": workspace_id},
+        "created_at": rfc3339(event.at),
+        "workspace": {"id": event.workspace_id, "name": workspace_id},
         "budget": {
             "id": budget.id,
             "name": title(budget),
@@ -141,11 +140,11 @@ def _body(crossing: Crossing, workspace_id: WorkspaceId) -> dict[str, Any]:
             "period": budget.period,
             "limit": budget.limit,
         },
-        "threshold": crossing.threshold,
-        "used": crossing.used,
-        "refused": crossing.refused,
-        "window_start": rfc3339(crossing.starts_at),
-        "resets_at": None if crossing.resets_at is None else rfc3339(crossing.resets_at),
+        "threshold": event.threshold,
+        "used": event.used,
+        "refused": event.refused,
+        "window_start": rfc3339(event.starts_at),
+        "resets_at": None if event.resets_at is None else rfc3339(event.resets_at),
     }
 
 

@@ -12,13 +12,13 @@ from opencode_cloud.budgets.messages import details, refusal
 from opencode_cloud.contracts.budgets import (
     BudgetBusy,
     BudgetExhausted,
+    BudgetPeriod,
+    BudgetUnit,
     Claim,
-    Period,
     RateLimited,
-    Refused,
     Reservation,
+    ReservationRefused,
     Shortage,
-    Unit,
 )
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.kit.clock import now_seconds
@@ -34,7 +34,7 @@ LATE = ".late"
 """The suffix of the id of a call's second event. Its first event has the outcome ``lost``."""
 
 
-class Budgets:
+class Reservations:
     """Reserves and settles calls. Each usually takes one round trip. Settling is idempotent."""
 
     def __init__(self, store: CounterStore) -> None:
@@ -54,9 +54,9 @@ class Budgets:
             counter for counter in reservation.counters if reservation.claim.of(counter.budget) > counter.budget.limit
         ]
         if hopeless:
-            standings = await self._store.standings([counter.key for counter in hopeless])
+            usages = await self._store.usages([counter.key for counter in hopeless])
             claim = reservation.claim
-            raise _answer([Shortage(counter=c, asked=claim.of(c.budget), standing=standings[c.key]) for c in hopeless])
+            raise _answer([Shortage(counter=c, asked=claim.of(c.budget), usage=usages[c.key]) for c in hopeless])
         # Shielded: a cancelled write may still have reached DynamoDB, so its result must be awaited and released.
         holding = asyncio.ensure_future(self._store.hold(reservation, facts))
         try:
@@ -64,7 +64,7 @@ class Budgets:
         except asyncio.CancelledError:
             self._return_later(reservation, holding)
             raise
-        except Refused as refused:
+        except ReservationRefused as refused:
             await self._note(refused.shortages)
             raise _answer(refused.shortages) from None
 
@@ -96,7 +96,7 @@ class Budgets:
             try:
                 await holding
                 await self._store.give_back(reservation)
-            except (Refused, ServiceError):
+            except (ReservationRefused, ServiceError):
                 logger.info("nothing to give back of an abandoned call", extra={"call": reservation.id})
 
         task = asyncio.ensure_future(give_back())
@@ -107,7 +107,7 @@ class Budgets:
         """Mark budgets for alerts if they refuse the first call in their window or since their limit changed."""
         for shortage in shortages:
             budget = shortage.counter.budget
-            if shortage.lasting and budget.watched and shortage.standing.refused_at != budget.limit:
+            if shortage.lasting and budget.watched and shortage.usage.refused_limit != budget.limit:
                 try:
                     await self._store.note_refusal(shortage.counter, now_seconds())
                 except Unavailable:
@@ -119,7 +119,7 @@ def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:
     """Return the usage by counter. Requests are left out, because they were counted at reservation."""
     spent = Claim(cost=event.cost, charged=event.charged, tokens=event.tokens.total)
     budgets = {counter.key: counter.budget for counter in reservation.counters}
-    return {key: spent.of(budget) for key, budget in budgets.items() if budget.unit is not Unit.REQUESTS}
+    return {key: spent.of(budget) for key, budget in budgets.items() if budget.unit is not BudgetUnit.REQUESTS}
 
 
 def _watch(reservation: Reservation, used: Mapping[str, int]) -> None:
@@ -135,7 +135,7 @@ def _answer(shortages: Sequence[Shortage]) -> ServiceError:
     budget, message, said = worst.counter.budget, refusal(worst), details(worst)
     # At least a second: with `Retry-After: 0` clients would retry at once.
     remaining = None if worst.counter.resets_at is None else max(1, worst.counter.resets_at - now)
-    if worst.hopeless or (worst.lasting and (budget.unit is Unit.COST or budget.period is Period.TOTAL)):
+    if worst.hopeless or (worst.lasting and (budget.unit is BudgetUnit.COST or budget.period is BudgetPeriod.TOTAL)):
         return BudgetExhausted(message, said, None if worst.hopeless else remaining)
     if worst.lasting:
         return RateLimited(message, said, remaining or BUSY_SECONDS)
