@@ -2,5 +2,5 @@
 
 import os
 
-# Node.js 20, the oldest that the project supports and tests, works; jsii prints a page of warning about it otherwise.
+# Node.js 20 is the oldest version that the project supports and tests. Without this, jsii prints a long warning.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")

@@ -20,11 +20,11 @@ CDK_JSON = Path(__file__).parent.parent / "cdk.json"
 
 
 def build(stage: Stage | None = None, *, outdir: str | None = None, bundling: bool = True) -> App:
-    """Return the app with the stacks of `stage`, by default the one that context or environment choose.
+    """Return the app with the stacks of `stage`, by default the stage that context or environment select.
 
     Without `bundling` nothing is packaged: enough to read the templates.
     """
-    # The CLI passes cdk.json's context on by itself; a plain `python app.py` and tests do not.
+    # The CLI passes the context of cdk.json. A plain `python app.py` and tests do not.
     context = json.loads(CDK_JSON.read_text())["context"] | ({} if bundling else {"aws:cdk:bundling-stacks": []})
     app = App(context=context, outdir=outdir, analytics_reporting=False)
     chosen = stage or from_environment(_context(app))
@@ -55,7 +55,7 @@ def _context(app: App) -> dict[str, str]:
 
 
 def _options(stage: Stage) -> dict[str, Any]:
-    # On the emulator with IAM enforced, the roles of the CDK's default bootstrap are refused by the asset bucket.
+    # The emulator enforces IAM, and its asset bucket refuses the roles of the CDK's default bootstrap.
     return {
         "env": Environment(account=stage.account, region=stage.region),
         "synthesizer": CliCredentialsStackSynthesizer() if stage.local else None,

@@ -80,7 +80,7 @@ FREE = frozenset(
         "Custom::Migration",
     }
 )
-"""Costs nothing while idle: paid by use, or by stored bytes of which an idle stage has next to none."""
+"""Types that cost nothing while idle: priced by use, or by stored bytes, of which an idle stage has hardly any."""
 
 
 class UnknownCost(Exception):
@@ -89,7 +89,7 @@ class UnknownCost(Exception):
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the bill: what, how many, and US$ a month for all of them."""
+    """One line of the bill: name, quantity, and US$ a month for all of them."""
 
     name: str
     quantity: int
@@ -98,7 +98,7 @@ class Item:
 
 @dataclass(frozen=True)
 class PriceList:
-    """Prices in US$, and what is assumed where templates do not say."""
+    """Prices in US$, and assumptions about facts that templates do not contain."""
 
     date: str
     region: str
@@ -202,7 +202,7 @@ def _tasks(properties: Properties, prices: PriceList, resources: Resources) -> L
 
 
 def _scaling(_properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
-    # Tracking a target makes two alarms of its own.
+    # Target tracking creates two alarms.
     yield "alarms that scale containers", 2 * prices.prices["alarm"]
 
 
@@ -218,7 +218,7 @@ def _function(properties: Properties, prices: PriceList, _resources: Resources) 
 
 def _event_source(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
     if "StartingPosition" in properties:
-        return  # a stream of DynamoDB's, which Lambda reads for nothing
+        return  # a DynamoDB stream, which Lambda reads free of charge
     known = prices.assumptions
     polls = prices.hours * 3600 / known["queue_poll_seconds"] * known["queue_polls_at_once"]
     yield "queue, polled by Lambda", polls / 1e6 * prices.prices["sqs_million_requests"]
@@ -253,7 +253,7 @@ PRICED: Mapping[str, Price] = {
 
 
 def resources_of(templates: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the resources of all templates; ids are made different by the template's number."""
+    """Return the resources of all templates. The template's number makes their ids unique."""
     return {
         f"{number}/{name}": resource
         for number, template in enumerate(templates)

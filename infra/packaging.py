@@ -1,4 +1,4 @@
-"""Packages layers and functions without Docker, bit for bit the same on every machine.
+"""Package layers and functions without Docker, bit for bit the same on every machine.
 
 Hashes cover contents and names of the sources, not times, so that only changes are built and published.
 """
@@ -39,14 +39,14 @@ class PackagingError(Exception):
 
 @jsii.implements(ILocalBundling)
 class LocalBundling:
-    """Fills an asset's folder with our own function instead of a container."""
+    """Fills an asset's folder by a Python function instead of a container."""
 
     def __init__(self, fill: Callable[[Path], None]) -> None:
-        """Build with `fill`, which gets the folder to fill."""
+        """Build with `fill`, which receives the folder to fill."""
         self._fill = fill
 
     def try_bundle(self, output_dir: str, options: BundlingOptions) -> bool:  # noqa: ARG002 - the CDK's interface
-        """Fill the folder; the CDK asks for True when that was done."""
+        """Fill the folder. The CDK requires True as confirmation."""
         self._fill(Path(output_dir))
         return True
 

@@ -1,4 +1,4 @@
-"""All queues between functions: a declaration is all that infra needs.
+"""All queues between functions. A declaration is sufficient.
 
 From it follow the queue, its dead-letter queue with an alarm, the event source of the consumer, the rights of consumer
 and producers, and the environment variable with the URL for functions that declare it in their settings.
@@ -14,7 +14,7 @@ TIMEOUTS = {
     "ledger": 300,
     "purge": 60,
 }
-"""Seconds that a consumer may take for one batch."""
+"""Time limit of a consumer for one batch, in seconds."""
 
 PROMPT_ATTEMPTS = 50
 """Attempts before a message counts as failed: it must outlast a database that is away for half an hour."""
@@ -29,15 +29,15 @@ class QueueDeclaration:
     variable: str
     """The environment variable with the URL."""
     max_receives: int = PROMPT_ATTEMPTS
-    """Receives before a message goes to the dead-letter queue."""
+    """Number of receives before a message goes to the dead-letter queue."""
     batch: int = 10
-    """Messages that the consumer gets at once."""
+    """Number of messages in one batch of the consumer."""
     timeouts_hidden: int = 1
     """Timeouts of the consumer during which a received message is hidden from other receives."""
 
     @property
     def visibility_seconds(self) -> int:
-        """Seconds during which a received message is hidden."""
+        """Return the seconds during which a received message is hidden."""
         return self.timeouts_hidden * TIMEOUTS[self.consumer]
 
 

@@ -1,6 +1,6 @@
 """Routing by path: the one table behind the CDN (infra/stacks/edge.py) and the local front door (local/).
 
-Knows nothing of the CDK, so that anything may import it.
+It does not import the CDK, so that any module can import it.
 """
 
 from collections.abc import Mapping
@@ -9,29 +9,29 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, urlencode
 
 PROTOCOL_PARAMETER = "protocol"
-"""Query parameter by which `functions/live` tells the protocols of a WebSocket apart: API Gateway drops the path."""
+"""The query parameter that tells `functions/live` the protocol of a WebSocket, because API Gateway drops the path."""
 
 ORIGIN_HEADER = "x-opencode-origin"
-"""In which the CDN sends the gateway the secret that only it knows."""
+"""The header in which the CDN sends its secret to the gateway."""
 
 VIEWER_HEADER = "x-opencode-viewer"
-"""In which the CDN tells the gateway who asked: a function URL keeps of `x-forwarded-for` what the viewer made up."""
+"""The header with the viewer's address. A function URL passes on only the forgeable part of `x-forwarded-for`."""
 
 
 class Target(StrEnum):
-    """What serves a route."""
+    """The origin that serves a route."""
 
     HTTP = "http"
     WEBSOCKET = "websocket"
     SITE = "site"
-    """The bucket of what is served without any function."""
+    """The bucket of static documents."""
     STREAM = "stream"
-    """The gateway, whose answers flow for minutes."""
+    """The gateway, whose answers stream for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: a CloudFront path pattern (exact, or a prefix ending in `*`) and what serves it."""
+    """One row: a CloudFront path pattern (exact, or a prefix ending in `*`) and its origin."""
 
     pattern: str
     target: Target
@@ -39,13 +39,13 @@ class Route:
     cacheable: bool = False
 
     def covers(self, path: str) -> bool:
-        """Say whether the route serves `path` (without query, as the viewer sent it)."""
+        """Tell whether the route serves `path` (without query, as the viewer sent it)."""
         if self.pattern.endswith("*"):
             return path.startswith(self.pattern[:-1])
         return path == self.pattern
 
     def rewrite_query(self, query: str) -> str:
-        """Return the query string to send on: the viewer's, with the route's protocol in place of any of theirs."""
+        """Return the query string for the origin: the viewer's, with the route's protocol instead of theirs."""
         if not self.protocol:
             return query
         kept = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != PROTOCOL_PARAMETER]
@@ -61,7 +61,7 @@ ROUTES = (
     Route("/assets/*", Target.HTTP, cacheable=True),
     Route("/*", Target.HTTP),
 )
-"""First match wins; the last row takes everything."""
+"""The first match wins. The last row matches everything."""
 
 
 API_ROUTES: Mapping[str, tuple[str, ...]] = {

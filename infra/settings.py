@@ -9,7 +9,7 @@ from infra.stage import GitHub, Stage
 
 DOCUMENT = ROOT / "functions" / "settings.json"
 DECLARED: Mapping[str, Mapping[str, Any]] = json.loads(DOCUMENT.read_text())
-"""For each function, its environment variables: whether one is required, and what it means."""
+"""The environment variables of each function: whether one is required, and its meaning."""
 
 
 class InvalidEnvironment(Exception):

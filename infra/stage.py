@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 STAGES = Path(__file__).parent / "stages"
 MINISTACK_PORT = 4566
 EDGE_REGION = "us-east-1"
-"""CloudFront takes its certificates and reports its metrics here only."""
+"""The region of CloudFront's certificates and metrics."""
 
 
 class InvalidStage(Exception):
-    """A stage's settings cannot be used; the message says which one and why."""
+    """A stage's settings are invalid. The message names the setting and the reason."""
 
 
 SigningKeyName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
@@ -59,7 +59,7 @@ class Quotas(_Settings):
 
 
 class GitHub(_Settings):
-    """The deployment has a GitHub App (docs/github.md), and this is the GitHub that knows it."""
+    """The GitHub of the deployment's GitHub App (docs/github.md)."""
 
     api_url: str = Field(default="https://api.github.com", pattern=r"^https?://[^\s]+$")
     oidc_issuer: str = Field(default="https://token.actions.githubusercontent.com", pattern=r"^https?://[^\s]+$")
@@ -174,12 +174,12 @@ class Stage(_Settings):
 
     @property
     def local(self) -> bool:
-        """Whether the stage runs on an emulator instead of AWS."""
+        """True if the stage runs on an emulator instead of AWS."""
         return self.emulator is not None
 
     @property
     def public_url(self) -> str:
-        """The address that clients use; empty where only the request knows it."""
+        """The URL that clients use; empty if it is known only from requests."""
         return f"https://{self.domain.name}" if self.domain else ""
 
     @model_validator(mode="after")
@@ -244,7 +244,7 @@ def _defaults(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
         case "dev":
             return shared
         case _:
-            # A stage that is thrown away needs no second signing key, which costs a dollar a month.
+            # A disposable stage needs no second signing key, which costs a dollar a month.
             return shared | {"log_retention_days": 7, "snap_start": False, "watched": False, "signing_keys": ("a",)}
 
 
@@ -269,7 +269,7 @@ def _local(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _local_database(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return how the MariaDB beside the emulator is reached (local/database.py)."""
+    """Return the settings of the MariaDB beside the emulator (local/database.py)."""
     return {
         "port": _port(environ, "DATABASE_PORT", 3306),
         "password": environ.get("DATABASE_PASSWORD", ""),

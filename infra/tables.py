@@ -1,6 +1,6 @@
 """Keys, indexes and streams of the DynamoDB tables: `infra/stacks/data.py` deploys them, tests create them.
 
-Knows nothing of the CDK, so that anything may import it.
+It does not import the CDK, so that any module can import it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ ACCOUNT_INDEX: Final = "account"
 LEASES_INDEX: Final = "leases"
 
 TTL_ATTRIBUTE: Final = "ttl"
-"""Attribute of every table by which DynamoDB deletes rows: seconds since the epoch."""
+"""The TTL attribute of every table, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Index:
     partition: str
     sort: str = ""
     all_attributes: bool = False
-    """Whether the index holds whole rows; if not, it holds keys only."""
+    """True if the index holds whole rows; otherwise it holds keys only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Table:
     sort: str = "sk"
     indexes: Mapping[str, Index] = field(default_factory=dict[str, Index])
     streamed: bool = False
-    """Whether a stream carries the new image of each changed row."""
+    """True if a stream carries the new image of each changed row."""
 
 
 TABLES: Final[Mapping[str, Table]] = {

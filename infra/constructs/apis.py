@@ -23,7 +23,7 @@ from infra.stage import Stage, Throttle
 
 WEBSOCKET_STAGE = "v1"
 PINNED_ID_TAG = "ms-custom-id"
-"""Tag by which MiniStack, the local emulator, takes an API id of our choice."""
+"""A tag that sets the id of an API in MiniStack, the local emulator."""
 HTTP_LOG = {
     "service": "share",
     "requestId": "$context.requestId",
@@ -50,7 +50,7 @@ WEBSOCKET_LOG = {
 
 
 class HttpGateway(Construct):
-    """The HTTP API; what no route of its own covers goes to one function. Functions answer CORS themselves."""
+    """The HTTP API. One function serves all paths without a route of their own. Functions answer CORS themselves."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str, target: lambda_.IFunction) -> None:
         super().__init__(scope, name)
@@ -74,7 +74,7 @@ class HttpGateway(Construct):
             throttle=_throttle(stage.http_throttle),
         )
         self.access_log = AccessLog(self, stage, self.stage, HTTP_LOG)
-        # Bodies over the gateway's limit never reach the function that would count them.
+        # Bodies over the gateway's limit never reach a function, so the function cannot count them.
         self.access_log.add_metric_filter(
             "BodyTooLarge",
             metric_namespace=NAMESPACE,
@@ -85,9 +85,11 @@ class HttpGateway(Construct):
 
 
 def route(scope: Construct, http: HttpGateway, target: lambda_.IFunction, paths: Sequence[str]) -> None:
-    """Let `target` serve `paths` of the API with all methods; it answers those that it does not have itself."""
+    """Let `target` serve `paths` of the API with all methods. It answers unknown methods itself."""
     routes = Construct(scope, "Routes")
-    acknowledge(routes, "Functions look each token's session up: one that has ended is refused at once.", "APIG4")
+    acknowledge(
+        routes, "Functions look up each token's session, so a token of an ended session is refused at once.", "APIG4"
+    )
     integration = integrations.HttpLambdaIntegration("Integration", target, scope_permission_to_route=False)
     for path in paths:
         name = "".join(word.capitalize() for word in re.findall(r"\w+", path)) or "Home"
@@ -101,7 +103,7 @@ def route(scope: Construct, http: HttpGateway, target: lambda_.IFunction, paths:
 
 
 class WebSocketGateway(Construct):
-    """The WebSocket API; routes are added later, since the function behind them needs to know its endpoint."""
+    """The WebSocket API. Routes are added later, because the function behind them needs the API's endpoint."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, api_id: str) -> None:
         super().__init__(scope, name)
@@ -118,16 +120,16 @@ class WebSocketGateway(Construct):
         )
         self.access_log = AccessLog(self, stage, self.stage, WEBSOCKET_LOG)
         self.stage.node.add_dependency(_logging_account(self))
-        # The emulator knows no route responses, and sends answers back without them.
+        # The emulator does not support route responses, and returns answers without them.
         self._answers = not stage.local
         base = f"{stage.emulator}/_aws/execute-api/{self.api.api_id}" if stage.local else None
         self.endpoint = f"{base}/{WEBSOCKET_STAGE}" if base else self.stage.callback_url
-        """Where functions post to connections: https, with the stage."""
+        """The URL for posts of functions to connections: https, with the stage."""
         self.url = self.endpoint.replace("http:", "ws:", 1) if base else self.stage.url
-        """Where sockets connect: wss, with the stage."""
+        """The URL of sockets: wss, with the stage."""
 
     def route(self, target: lambda_.IFunction) -> None:
-        """Send connects, disconnects and every frame to `target`; what it answers to a frame is sent back."""
+        """Send connects, disconnects and every frame to `target`. Its answer to a frame is sent to the client."""
         for key in ("$connect", "$disconnect", "$default"):
             integration = integrations.WebSocketLambdaIntegration(f"{key[1:].capitalize()}Integration", target)
             answers = self._answers and key == "$default"
@@ -140,7 +142,7 @@ class WebSocketGateway(Construct):
 
 
 class AccessLog(logs.LogGroup):
-    """A log of one JSON line per request: no path, no query, no address, since links are secrets."""
+    """A log with one JSON line per request, without path, query and address, because links are secrets."""
 
     def __init__(self, scope: Construct, stage: Stage, api_stage: Construct, fields: dict[str, str]) -> None:
         super().__init__(scope, "AccessLog", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
@@ -151,7 +153,7 @@ class AccessLog(logs.LogGroup):
 
 
 def pin(api: Construct, stage: Stage, api_id: str) -> None:
-    """Give `api` a known id on the emulator, so that whatever plays the CDN there knows its address beforehand."""
+    """Give `api` a known id on the emulator, so that the front door knows its address beforehand."""
     if stage.local:
         Tags.of(api).add(PINNED_ID_TAG, api_id)
 
@@ -161,7 +163,7 @@ def _throttle(throttle: Throttle) -> gateway.ThrottleSettings:
 
 
 def _logging_account(scope: Construct) -> rest.CfnAccount:
-    """Let API Gateway write access logs of WebSocket APIs: a setting of the account, so it outlives the stack."""
+    """Let API Gateway write access logs of WebSocket APIs. The permission belongs to the account, not to the stack."""
     role = iam.Role(
         scope,
         "LoggingRole",
@@ -171,7 +173,7 @@ def _logging_account(scope: Construct) -> rest.CfnAccount:
         ],
     )
     policy = "Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
-    acknowledge(role, "API Gateway demands exactly the rights of this policy of AWS's own.", f"IAM4[{policy}]")
+    acknowledge(role, "API Gateway requires exactly the rights of this AWS-managed policy.", f"IAM4[{policy}]")
     role.apply_removal_policy(RemovalPolicy.RETAIN)
     account = rest.CfnAccount(scope, "Account", cloud_watch_role_arn=role.role_arn)
     account.apply_removal_policy(RemovalPolicy.RETAIN)

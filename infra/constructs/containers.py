@@ -30,20 +30,20 @@ IDLE = Duration.seconds(400)
 """Idle timeout of a connection through the balancer; streams have a heartbeat every ten seconds."""
 
 DRAINING = Duration.seconds(120)
-"""Time of a stopping task for its streams: as long as ECS waits before it kills."""
+"""Time that a stopping task has for its streams. It is ECS's maximum."""
 
 CIDR = "10.75.0.0/22"
 VCPU = 1024
-"""Units of a whole processor, of which a process uses one at most."""
+"""CPU units of one processor. A process uses at most one processor."""
 
 
 class Containers(Workload):
-    """An ECS service of Fargate tasks behind an internal balancer, which grows with processor time and requests."""
+    """An ECS service of Fargate tasks behind an internal balancer. It scales with processor time and requests."""
 
     def __init__(
         self, scope: Construct, name: str, *, stage: Stage, known: Mapping[str, str], own: Mapping[str, str]
     ) -> None:
-        """Make the service of the function `name`; its environment is made as that of a function is."""
+        """Create the service of the function `name`. Its environment is built like that of a function."""
         super().__init__(scope, name.capitalize(), principal="ecs-tasks.amazonaws.com")
         self.name = name
         self._stage = stage
@@ -82,7 +82,7 @@ class Containers(Workload):
         return {**declared, **self._serving(), **common_environment(self.name, self._stage)}
 
     def _processes(self) -> int:
-        """Return how many processes serve: one for each processor."""
+        """Return the number of processes: one for each processor."""
         return max(1, self._stage.gateway.task_cpu // VCPU)
 
     def _task(self, variables: Mapping[str, str]) -> ecs.FargateTaskDefinition:
@@ -118,20 +118,18 @@ class Containers(Workload):
         return task
 
     def _serving(self) -> dict[str, str]:
-        """Return what functions/gateway/run.sh reads."""
+        """Return the variables that functions/gateway/run.sh reads."""
         return {
             "HOST": "0.0.0.0",  # noqa: S104 - inside its own network
             "PORT": str(PORT),
-            # The rest of the time is for settling.
+            # The rest of the time is for settlements.
             "GATEWAY_GRACE": str(int(DRAINING.to_seconds()) - 20),
             "GATEWAY_WORKERS": str(self._processes()),
         }
 
     def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc)
-        acknowledge(
-            cluster, "ECS, the balancer and the gateway itself say what matters, at no price per metric.", "ECS4"
-        )
+        acknowledge(cluster, "Metrics of ECS, the balancer and the gateway suffice, and cost nothing each.", "ECS4")
         return ecs.FargateService(
             self,
             "Service",
@@ -147,7 +145,7 @@ class Containers(Workload):
     def _balancer(self) -> balancing.ApplicationLoadBalancer:
         group = ec2.SecurityGroup(self, "BalancerGroup", vpc=self.vpc, description="What the CDN sends.")
         group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "The CDN, by its VPC origin")
-        acknowledge(group, "It is in subnets without a way to the internet: only a VPC origin leads there.", "EC23")
+        acknowledge(group, "It is in subnets without a route to the internet. Only a VPC origin reaches it.", "EC23")
         made = balancing.ApplicationLoadBalancer(
             self,
             "Balancer",
@@ -158,11 +156,13 @@ class Containers(Workload):
             idle_timeout=IDLE,
             drop_invalid_header_fields=True,
         )
-        acknowledge(made, "Its log would hold addresses of people; the gateway logs each call without.", "ELB2")
+        acknowledge(
+            made, "Its log would contain IP addresses of people. The gateway logs each call without them.", "ELB2"
+        )
         return made
 
     def _listen(self) -> balancing.ApplicationTargetGroup:
-        # TLS ends at the CDN; from there to here the way is AWS's own network and this one.
+        # TLS ends at the CDN. From there the traffic stays in AWS's network and this one.
         listener = self.balancer.add_listener("Http", port=80, protocol=balancing.ApplicationProtocol.HTTP, open=False)
         return listener.add_targets(
             "Tasks",
@@ -180,7 +180,7 @@ class Containers(Workload):
             min_capacity=settings.least_tasks, max_capacity=settings.most_tasks
         )
         scaling.scale_on_cpu_utilization("Processor", target_utilization_percent=60)
-        # Requests of a minute: at one minute each, so many streams run at one time.
+        # Requests per minute: at one minute each, this is the number of concurrent streams.
         scaling.scale_on_request_count(
             "Requests", requests_per_target=settings.streams_per_task // 2 or 1, target_group=self.targets
         )

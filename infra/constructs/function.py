@@ -44,7 +44,7 @@ class Layers:
 
     @classmethod
     def build(cls, scope: Construct, stage: Stage, *lists: str) -> "Layers":
-        """Make the layers in `scope`: what every function has, and the libraries of `lists` on top."""
+        """Create the layers in `scope`: the common ones, and the libraries of `lists` on top."""
         layers = cls(
             _layer(scope, "Dependencies", packaging.dependencies(stage, CORE), stage),
             _layer(scope, "Library", packaging.library(stage), stage),
@@ -64,13 +64,13 @@ class Layers:
 
     @property
     def all(self) -> list[lambda_.ILayerVersion]:
-        """All of them."""
+        """All layers."""
         return [self.dependencies, self.library, *self.more]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a network a function runs."""
+    """The network and subnets of a function."""
 
     vpc: ec2.IVpc
     security_group: ec2.ISecurityGroup
@@ -85,7 +85,7 @@ class Size:
 
 
 class Function(Workload):
-    """A function, its role without any permission but to log, and the alias that everything calls."""
+    """A function, its role with only the permission to log, and the alias that all callers use."""
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class Function(Workload):
         handler: str = "handler.handler",
         concurrency: int | None = None,
     ) -> None:
-        """Make the function `name`.
+        """Create the function `name`.
 
-        Its environment is what it declares (infra/settings.py), from the values `known` and `own`, and
-        `runtime_environment`, which something else in its process reads.
+        Its environment has the variables that it declares (infra/settings.py), with values from `known` and `own`, and
+        `runtime_environment`, which other software in its process reads.
         """
         super().__init__(scope, name.capitalize(), principal="lambda.amazonaws.com")
         self.name = name
@@ -135,10 +135,12 @@ class Function(Workload):
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
-        acknowledge(self.function, "Tested and pinned on this runtime; the emulator runs handlers on its own.", "L1")
+        acknowledge(
+            self.function, "Tested and pinned on this runtime. The emulator runs handlers on its own runtime.", "L1"
+        )
 
     def _allow_interfaces(self) -> None:
-        """Let Lambda itself, and not the code that it runs, connect the function to its network."""
+        """Let Lambda connect the function to its network, but deny this to the function's code."""
         actions = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface")
         actions += ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
         named = [f"ec2:{action}" for action in actions]
@@ -153,7 +155,7 @@ class Function(Workload):
         )
         acknowledge(
             self.role,
-            "Lambda makes network interfaces under this role and cannot be told which; code is denied it.",
+            "Lambda creates network interfaces under this role, and they cannot be named. Code is denied it.",
             "IAM5[Resource::*]",
         )
 
@@ -169,7 +171,7 @@ def architecture(stage: Stage) -> lambda_.Architecture:
 
 
 def retention(stage: Stage) -> logs.RetentionDays:
-    """Return how long logs are kept."""
+    """Return the retention of logs."""
     return {
         1: logs.RetentionDays.ONE_DAY,
         3: logs.RetentionDays.THREE_DAYS,
@@ -194,7 +196,7 @@ def _layer(scope: Construct, name: str, code: lambda_.Code, stage: Stage) -> lam
 
 
 def common_environment(name: str, stage: Stage) -> dict[str, str]:
-    """Return the settings of all our workloads, for the one named `name`."""
+    """Return the common settings of workloads, for the workload `name`."""
     return {
         "STAGE": stage.name,
         "LOG_LEVEL": stage.log_level,

@@ -14,7 +14,7 @@ PERIOD = Duration.minutes(5)
 
 
 def written(name: str, service: str, statistic: str = "Sum") -> cloudwatch.Metric:
-    """Return one of the metrics that functions write, or the gateway's log in their stead."""
+    """Return a metric that functions write, or that the gateway's log yields."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
@@ -34,7 +34,7 @@ def total(name: str, services: Sequence[str]) -> cloudwatch.MathExpression:
 def share(
     part: cloudwatch.IMetric, whole: cloudwatch.IMetric, *, at_least: int, label: str
 ) -> cloudwatch.MathExpression:
-    """Return how many percent `part` is of `whole`, and 0 while `whole` is less than `at_least`: one is no share."""
+    """Return the percentage of `part` in `whole`; 0 while `whole` is below `at_least`, too few to be meaningful."""
     return cloudwatch.MathExpression(
         expression=f"IF(FILL(whole, 0) >= {at_least}, 100 * FILL(part, 0) / whole, 0)",
         using_metrics={"part": part, "whole": whole},

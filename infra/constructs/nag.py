@@ -1,4 +1,4 @@
-"""Acknowledged findings of cdk-nag: each next to the resource it is about, with the reason."""
+"""Acknowledged findings of cdk-nag, each next to its resource, with the reason."""
 
 from typing import cast
 
@@ -7,7 +7,7 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, reason: str, *findings: str) -> None:
-    """Accept `findings` (without their prefix `AwsSolutions-`) on `construct` and what is in it."""
+    """Accept `findings` (without their prefix `AwsSolutions-`) on `construct` and its children."""
     Validations.of(construct).acknowledge(
         *(Acknowledgment(id=f"AwsSolutions-{finding}", reason=reason) for finding in findings)
     )

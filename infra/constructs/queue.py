@@ -15,11 +15,11 @@ from infra.constructs.nag import acknowledge
 from infra.queues import QueueDeclaration
 from infra.stage import Stage
 
-PLAIN_HTTP = "The emulator speaks plain HTTP, on 127.0.0.1 only; on AWS nothing but TLS is let in."
+PLAIN_HTTP = "The emulator uses plain HTTP, on 127.0.0.1 only. On AWS the queue accepts only TLS."
 
 
 def dead_letter_queue(scope: Construct, name: str, stage: Stage) -> sqs.Queue:
-    """Make a queue for what failed for good; it keeps messages for the longest time SQS allows."""
+    """Create a dead-letter queue. It keeps messages for the longest time that SQS allows."""
     failed = queue(scope, name, stage)
     acknowledge(failed, "This is a dead-letter queue itself.", "SQS3")
     return failed
@@ -33,7 +33,7 @@ def queue(
     visibility: Duration | None = None,
     failed: sqs.DeadLetterQueue | None = None,
 ) -> sqs.Queue:
-    """Make a queue that keeps messages for the longest time SQS allows."""
+    """Create a queue that keeps messages for the longest time that SQS allows."""
     made = sqs.Queue(
         scope,
         name,
@@ -58,7 +58,7 @@ class Queues:
         declared: Mapping[str, QueueDeclaration],
         failed: Mapping[str, sqs.Queue],
     ) -> None:
-        """Make the queues `declared`; what failed for good goes into the queue of the same name in `failed`."""
+        """Create the queues `declared`. Failed messages go to the queue of the same name in `failed`."""
         self._declared = declared
         self.by_name = {
             name: queue(

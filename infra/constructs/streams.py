@@ -1,4 +1,4 @@
-"""Functions that follow a table: they get its new rows in batches, and what fails for good goes into a queue."""
+"""Functions that read a table's stream: new rows in batches, and a queue for failed batches."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false

@@ -9,10 +9,10 @@ from infra.constructs.nag import acknowledge_wildcards
 
 
 class Workload(Construct):
-    """Something with a role that begins without any right."""
+    """A workload with a role that has no rights at first."""
 
     def __init__(self, scope: Construct, name: str, *, principal: str) -> None:
-        """Build with a role that the service `principal` may take."""
+        """Build with a role that the service `principal` may assume."""
         super().__init__(scope, name)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal(principal))  # pyright: ignore[reportArgumentType]
 
@@ -21,7 +21,7 @@ class Workload(Construct):
         self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(on)))
 
     def allow_any(self, *actions: str, on: Sequence[str], because: str) -> None:
-        """Grant `actions` on ARNs with a wildcard, and say why there is no narrower one."""
+        """Grant `actions` on ARNs with a wildcard; `reason` says why no narrower ARN exists."""
         self.allow(*actions, on=on)
         acknowledge_wildcards(self.role, because, *on)
 

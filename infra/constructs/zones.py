@@ -6,14 +6,14 @@ import jsii
 from aws_cdk import Fn, Stack
 
 ZONES = 2
-"""As few as Aurora and balancers accept."""
+"""The minimum of Aurora and of balancers."""
 
 
 class ZonedStack(Stack):
-    """A stack whose networks lie in the region's first zones, chosen by CloudFormation."""
+    """A stack whose networks are in the region's first zones, which CloudFormation selects."""
 
     @builtins.property
     @jsii.member(jsii_name="availabilityZones")
     def availability_zones(self) -> list[str]:
-        """The zones, as CloudFormation will find them."""
+        """Return the zones, as references that CloudFormation resolves."""
         return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]

@@ -1,1 +1,1 @@
-"""One module a stack."""
+"""The stacks, one per module."""

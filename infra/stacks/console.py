@@ -27,7 +27,7 @@ from infra.tables import ACCOUNT_INDEX
 SIZES = {
     "identity": Size(timeout=29, memory=1769),
     "console": Size(timeout=29, memory=1769),
-    # A whole vCPU: after a kill, a change must be relayed within five seconds, and the start takes most of them.
+    # A whole vCPU, because after a kill a change must be relayed within five seconds, and the start takes most of them.
     "relay": Size(timeout=TIMEOUTS["relay"], memory=1769),
     "mail": Size(timeout=TIMEOUTS["mail"], memory=1024),
     "github": Size(timeout=29, memory=1024),
@@ -75,7 +75,7 @@ class ConsoleStack(Stack):
         with_tables = (self.console, self.relay, self.mail, self.ledger, self.operate)
         self.functions = (self.identity, *with_tables, self.github, self.migrate)
         for function in with_tables:
-            # New code meets the new schema; a migration that fails ends the deployment before it.
+            # Migrate before new code is deployed. A failed migration ends the deployment first.
             function.function.node.add_dependency(self.migration)
         for served in (self.identity, self.console, self.github):
             route(served, sharing.http, served.alias, API_ROUTES[served.name])
@@ -93,7 +93,7 @@ class ConsoleStack(Stack):
             known=self._known,
             own=own,
             place=self._database.place if name in WITH_DATABASE else None,
-            # A snapshot costs by the month, and is worth it where somebody waits for a start.
+            # A snapshot has a monthly cost, which is justified only where a person waits for a start.
             waited_for=name in SERVED,
         )
         if name in WITH_DATABASE:
@@ -156,7 +156,7 @@ class ConsoleStack(Stack):
         self._allow_sessions(function)
         self._allow_projecting(function)
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
-        # Once a day, since each tick wakes the database.
+        # Once a day, because each run wakes the database.
         daily = events.Rule(self, "Daily", schedule=events.Schedule.cron(hour="4", minute="17"))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
         daily.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=5))
@@ -167,7 +167,7 @@ class ConsoleStack(Stack):
         function = self._function("mail")
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         identities = [self.format_arn(service="ses", resource=kind, resource_name="*") for kind in SES_RESOURCES]
-        # The emulator does not see in a request to send whose identity it is about.
+        # The emulator cannot see the sender's identity in a request to send.
         identities = ["*"] if self._stage.local else identities
         function.allow_any(
             "ses:SendEmail", on=identities, because="The sender's identity belongs to the account, not to this stack."
@@ -175,7 +175,7 @@ class ConsoleStack(Stack):
         return function
 
     def _ledger(self) -> Function:
-        """Make what brings usage into the database, delivers alerts, writes exports, and reconciles every night."""
+        """Create the function that ingests usage, delivers alerts, writes exports, and reconciles every night."""
         data = self._data
         function = self._function("ledger", self._layers.with_list(self, self._stage, ANALYTICS))
         self._allow_known(function)
@@ -183,20 +183,20 @@ class ConsoleStack(Stack):
         self._allow_projecting(function)
         function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn])
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
-        # Metadata of calls goes earlier than the calls themselves.
+        # Metadata of calls is deleted earlier than the calls.
         function.allow("dynamodb:Query", "dynamodb:UpdateItem", on=[data.usage.table_arn])
         self._allow_exports(function, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
         window = Duration.seconds(1 if self._stage.local else 30)
-        # As with the queues: it must outlast a database that is away for half an hour.
+        # As with the queues, attempts must outlast a database outage of half an hour.
         read_stream(function, data.usage, window=window, failed=self.failed["ledger"], attempts=PROMPT_ATTEMPTS)
-        # Just after the relay's tick: the database is awake then, and need not wake twice.
+        # Right after the relay's run, because the database is awake then.
         nightly = events.Rule(self, "Nightly", schedule=events.Schedule.cron(hour="4", minute="19"))
         tick = events.RuleTargetInput.from_object({"source": "schedule"})
         nightly.add_target(targets.LambdaFunction(function.alias, event=tick, retry_attempts=5))
         return function
 
     def _operate(self) -> Function:
-        """Make what operators invoke: nothing else may, so the rights of a person's AWS credentials decide."""
+        """Create the function that operators invoke. Nothing else may invoke it, so a person's AWS rights decide."""
         data = self._data
         function = self._function("operate")
         self._allow_publishing(function)
@@ -234,11 +234,11 @@ class ConsoleStack(Stack):
             "s3:GetObject",
             "s3:PutObject",
             on=[self._data.site_objects_arn],
-            because="All of the bucket is what these functions publish.",
+            because="The bucket contains only documents that these functions publish.",
         )
 
     def _allow_exports(self, function: Function, *actions: str) -> None:
-        because = "Exports are named by workspaces, which come and go while the functions run."
+        because = "Names of exports begin with workspaces' ids, which are unknown at deployment."
         function.allow_any(*actions, on=[self._data.exports_arn], because=because)
 
 

@@ -24,7 +24,7 @@ from infra.stage import Stage
 from infra.tables import TABLES, TTL_ATTRIBUTE, Index
 
 LOCAL_MAIL_DOMAIN = "localhost.test"
-"""Domain of the sender in stage local's mails. It does not exist."""
+"""The sender's domain in mails of stage local. It does not exist."""
 
 
 class DataStack(Stack):
@@ -40,7 +40,7 @@ class DataStack(Stack):
         self.objects_arn = f"{self.export_value(self.bucket.bucket_arn)}/shares/*"
         """ARN of all objects of shares, as other stacks write it."""
         self.session_key_arn = self._secret("SessionKey", "Key of the hashes of session ids and share secrets.")
-        self.admin_secret_arn = self._secret("Admin", "Bearer that looks up and removes shares: /api/admin.")
+        self.admin_secret_arn = self._secret("Admin", "Bearer for looking up and removing shares: /api/admin.")
         self.access = self._table("access")
         self.sessions = self._table("sessions")
         self.budgets = self._table("budgets")
@@ -61,7 +61,9 @@ class DataStack(Stack):
         self.upstream_keys_arn = self._secret(
             "UpstreamKeys", "The deployment's own keys at model providers, by upstream (docs/operate.md).", initial="{}"
         )
-        self.origin_secret_arn = self._secret("Origin", "By which the gateway knows that a request came by the CDN.")
+        self.origin_secret_arn = self._secret(
+            "Origin", "The secret that proves to the gateway that a request came through the CDN."
+        )
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_QUEUES}
@@ -95,7 +97,7 @@ class DataStack(Stack):
             CfnOutput(self, key, value=value)
 
     def _known(self, stage: Stage) -> dict[str, str]:
-        """Return the values of environment variables that name what is in this stack, and those of the stage."""
+        """Return the values of environment variables for resources of this stack and for settings of the stage."""
         return {
             **of_stage(stage),
             "SHARES_TABLE": self.shares.table_name,
@@ -121,7 +123,7 @@ class DataStack(Stack):
         }
 
     def _table(self, name: str) -> dynamodb.TableV2:
-        """Make the table that `infra/tables.py` declares under `name`."""
+        """Create the table that `infra/tables.py` declares under `name`."""
         declared = TABLES[name]
         return dynamodb.TableV2(
             self,
@@ -135,7 +137,7 @@ class DataStack(Stack):
 
     @property
     def signing_key_arns(self) -> str:
-        """The signing keys' ARNs as functions get them: in the stage's order, with commas."""
+        """The signing keys' ARNs in the stage's order, separated by commas."""
         return ",".join(key.key_arn for key in self.signing_keys)
 
     def _signing_key(self, name: str) -> kms.Key:
@@ -158,7 +160,7 @@ class DataStack(Stack):
         )
 
     def _mail_settings(self, stage: Stage) -> ses.ConfigurationSet:
-        """Have SES tell the queue `mail` what became of each mail."""
+        """Have SES send the delivery events of each mail to the queue `mail`."""
         topic = sns.Topic(self, "MailEvents", enforce_ssl=not stage.local)
         topic.add_subscription(subscriptions.SqsSubscription(self.queues.by_name["mail"], raw_message_delivery=True))
         if stage.local:
@@ -201,7 +203,7 @@ class DataStack(Stack):
             minimum_tls_version=None if stage.local else 1.2,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            # Large bodies are read by their presigned address from pages of any host.
+            # Pages of any host read large bodies by their presigned URL.
             cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"], max_age=86_400)],
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -212,13 +214,13 @@ class DataStack(Stack):
             ],
             removal_policy=self._removal,
         )
-        acknowledge(bucket, "Access logs would keep share ids, which are links, beyond an unshare.", "S1")
+        acknowledge(bucket, "Access logs would contain share ids, which are links, after an unshare.", "S1")
         if stage.local:
             acknowledge(bucket, PLAIN_HTTP, "S10")
         return bucket
 
     def _site(self, stage: Stage) -> s3.Bucket:
-        """Make the bucket of what CloudFront serves by itself, so that it is there when everything else is down."""
+        """Create the bucket of documents that CloudFront serves directly, even when everything else is down."""
         bucket = s3.Bucket(
             self,
             "Site",
@@ -245,7 +247,7 @@ class DataStack(Stack):
         return bucket
 
     def _exports(self, stage: Stage) -> s3.Bucket:
-        """Make the bucket of exported usage. Its files can be exported again at any time."""
+        """Create the bucket of exported usage. Its files can be exported again at any time."""
         bucket = s3.Bucket(
             self,
             "UsageExports",
@@ -265,7 +267,7 @@ class DataStack(Stack):
         return bucket
 
     def _secret(self, name: str, description: str, initial: str | None = None) -> str:
-        """Make a secret and return its ARN: a random one, or one that begins with the value `initial`."""
+        """Create a secret and return its ARN. Its first value is random, or `initial`."""
         random = secretsmanager.SecretStringGenerator(password_length=43, exclude_punctuation=True)
         secret = secretsmanager.Secret(
             self,
@@ -276,7 +278,7 @@ class DataStack(Stack):
             removal_policy=self._removal,
         )
         acknowledge(secret, "A new value would orphan every share and lock its owner out; replace it by hand.", "SMG4")
-        # Not by Ref, for which the emulator returns the name.
+        # Not by Ref, because the emulator returns the name for it.
         return cast("secretsmanager.CfnSecret", secret.node.default_child).attr_id
 
 

@@ -1,4 +1,4 @@
-"""The database of the console plane on AWS, and the network that it and the functions beside it are in."""
+"""The database of the console plane on AWS, and the network of the database and its functions."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -36,20 +36,20 @@ CIDR = "10.74.0.0/20"
 
 @dataclass(frozen=True)
 class DatabaseAccess:
-    """How functions reach the database of a stage."""
+    """The access of functions to a stage's database."""
 
     environment: Mapping[str, str]
     """Environment of functions that read and write rows."""
     owner_environment: Mapping[str, str]
-    """Additional environment of the function that migrates."""
+    """Additional environment of the migrating function."""
     place: Place | None = None
     connect_arns: list[str] = field(default_factory=list[str])
     owner_secret_arn: str | None = None
     cluster: rds.DatabaseCluster | None = None
-    """On AWS, for its metrics."""
+    """The cluster on AWS, for its metrics."""
 
     def allow(self, function: Function) -> None:
-        """Let `function` connect as the user of the console plane, by a token of IAM's."""
+        """Let `function` connect as the user of the console plane, by an IAM token."""
         if self.connect_arns:
             function.allow("rds-db:connect", on=self.connect_arns)
 
@@ -60,7 +60,7 @@ class DatabaseAccess:
 
 
 def beside_the_emulator(stage: Stage) -> DatabaseAccess:
-    """Return the way to the MariaDB of this machine: by password, over the loopback interface."""
+    """Return the access to this machine's MariaDB: by password, over the loopback interface."""
     settings = stage.database
     return DatabaseAccess(
         environment={
@@ -76,7 +76,7 @@ def beside_the_emulator(stage: Stage) -> DatabaseAccess:
 
 
 class DatabaseStack(ZonedStack):
-    """VPC, Aurora MySQL Serverless v2, and RDS Proxy where the stage wants one."""
+    """VPC, Aurora MySQL Serverless v2, and RDS Proxy if the stage sets it."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, **options: Any) -> None:
         super().__init__(scope, name, **options)
@@ -114,7 +114,7 @@ class DatabaseStack(ZonedStack):
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
             },
         )
-        acknowledge(vpc, "Nothing in it accepts connections but the database, from its functions only.", "VPC7")
+        acknowledge(vpc, "Only the database accepts connections in it, and only from its functions.", "VPC7")
         if isinstance(egress, ec2.NatInstanceProviderV2):
             inside = ec2.Peer.ipv4(CIDR)
             egress.security_group.add_ingress_rule(inside, ec2.Port.all_traffic(), "Traffic to forward")
@@ -170,17 +170,19 @@ class DatabaseStack(ZonedStack):
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
-        acknowledge(cluster, "Backups restore to any second; a backtrack of the whole cluster is no use here.", "RDS14")
-        acknowledge(cluster, "Another port number protects nothing; security groups do.", "RDS11")
-        acknowledge(cluster, "Stages whose data is kept are protected; others are disposable.", "RDS10")
-        acknowledge(cluster, "The general, slow and audit logs would hold addresses of people.", "RDS16")
-        acknowledge(cluster, "Only the function that migrates uses it; functions connect by IAM's tokens.", "SMG4")
+        acknowledge(
+            cluster, "Backups restore to any second, so a backtrack of the whole cluster is unnecessary.", "RDS14"
+        )
+        acknowledge(cluster, "Security groups protect the database. Another port number would not.", "RDS11")
+        acknowledge(cluster, "Stages that keep their data are protected. Others are disposable.", "RDS10")
+        acknowledge(cluster, "The general, slow and audit logs would contain IP addresses of people.", "RDS16")
+        acknowledge(cluster, "Only the migrating function uses it. The others connect by IAM tokens.", "SMG4")
         return cluster
 
     def _instance(self, name: str) -> rds.IClusterInstance:
         if name == "Writer":
             return rds.ClusterInstance.serverless_v2(name, auto_minor_version_upgrade=True)
-        # A reader of the writer's size is warm enough to take over.
+        # A reader of the writer's size has a warm cache, so it can take over.
         return rds.ClusterInstance.serverless_v2(name, scale_with_writer=True, auto_minor_version_upgrade=True)
 
     def _proxy(self) -> rds.DatabaseProxy:
@@ -217,7 +219,7 @@ class DatabaseStack(ZonedStack):
                 "DATABASE_USER": USER,
                 "DATABASE_AUTH": "iam",
             },
-            # Not through the proxy, which knows users of IAM only.
+            # Not through the proxy, which accepts only IAM users.
             owner_environment={"DATABASE_OWNER_HOST": endpoint.hostname, "DATABASE_OWNER_SECRET": owner_secret},
             place=Place(self.vpc, self._functions),
             connect_arns=[self._connect_arn(self.proxy.db_proxy_arn if self.proxy else None)],
@@ -226,7 +228,7 @@ class DatabaseStack(ZonedStack):
         )
 
     def _connect_arn(self, proxy_arn: str | None) -> str:
-        """Return the ARN by which IAM knows the console plane's user: of the proxy where there is one."""
+        """Return the ARN of the console plane's user in IAM: that of the proxy, if there is one."""
         resource = Fn.select(6, Fn.split(":", proxy_arn)) if proxy_arn else self.cluster.cluster_resource_identifier
         return self.format_arn(
             service="rds-db",

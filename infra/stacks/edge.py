@@ -1,4 +1,4 @@
-"""The one host that clients know: CloudFront routes by path to APIs, gateway, and what is served from a bucket."""
+"""The one public host: CloudFront routes by path to APIs, the gateway and a bucket."""
 
 # jsii's classes do not match their own Protocols by pyright's rules: they name parameters differently.
 # pyright: reportArgumentType=false
@@ -26,10 +26,10 @@ from infra.stage import Domain, Stage
 
 CATCH_ALL = "/*"
 ORIGIN_TIMEOUT = Duration.seconds(30)
-"""As long as API Gateway itself waits."""
+"""Seconds to wait for an answer: API Gateway's own limit."""
 
 KEPT_OPEN = Duration.seconds(60)
-"""That a connection to the gateway waits for the next call: a new one costs round trips before the first byte."""
+"""Seconds that an idle connection to the gateway stays open. A new one costs round trips before the first byte."""
 
 
 class EdgeStack(Stack):
@@ -49,13 +49,13 @@ class EdgeStack(Stack):
         super().__init__(scope, name, **options)
         self._sharing = sharing
         self._stream_origin = self._gateway_origin(stage, data, gateway)
-        # By its name only: the bucket's own stack lets CloudFront in, so that neither stack needs the other twice.
+        # By its name only: the bucket's own stack grants access to CloudFront, which avoids a cycle between the stacks.
         self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
         self._headers = self._security_headers()
         self._rewrite = cloudfront.Function(
             self,
             "Rewrite",
-            comment="Says for what host and for whom; rewrites WebSocket paths to the stage of their API.",
+            comment="Adds the host and the viewer's address; rewrites WebSocket paths to the stage of their API.",
             code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE)),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
@@ -79,9 +79,13 @@ class EdgeStack(Stack):
             domain_names=[stage.domain.name] if stage.domain else None,
             certificate=self._certificate(stage.domain, zone) if stage.domain and zone else None,
         )
-        acknowledge(distribution, "Teams work from anywhere.", "CFR1")
-        acknowledge(distribution, "API throttles and limits per address hold without a firewall's fixed cost.", "CFR2")
-        acknowledge(distribution, "Paths hold share ids, which are links; the APIs log requests without them.", "CFR3")
+        acknowledge(distribution, "Teams work from all countries.", "CFR1")
+        acknowledge(
+            distribution, "API throttles and limits per address suffice, without a firewall's fixed cost.", "CFR2"
+        )
+        acknowledge(
+            distribution, "Paths contain share ids, which are links. The APIs log requests without them.", "CFR3"
+        )
         if not stage.domain:
             acknowledge(distribution, "CloudFront's own certificate comes with its own policy; set a domain.", "CFR4")
         return distribution
@@ -92,7 +96,7 @@ class EdgeStack(Stack):
         return self._stream_behavior() if route.target is Target.STREAM else self._api_behavior(route)
 
     def _gateway_origin(self, stage: Stage, data: DataStack, gateway: GatewayStack) -> cloudfront.IOrigin:
-        """Return the way to the gateway, with the secret by which it knows the CDN."""
+        """Return the origin of the gateway, with the CDN's secret."""
         secret = SecretValue.secrets_manager(data.origin_secret_arn).unsafe_unwrap()
         return gateway.origin(
             custom_headers={ORIGIN_HEADER: secret},
@@ -101,7 +105,7 @@ class EdgeStack(Stack):
         )
 
     def _stream_behavior(self) -> cloudfront.BehaviorOptions:
-        """Pass everything on, both ways and as it comes: nothing is kept, gathered or compressed."""
+        """Pass everything on unchanged, in both directions, without caching, buffering or compression."""
         return cloudfront.BehaviorOptions(
             origin=self._stream_origin,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
@@ -109,7 +113,7 @@ class EdgeStack(Stack):
             compress=False,
             origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
             response_headers_policy=self._headers,
-            # A key that was sent in the clear is known by then: refused, not redirected.
+            # A key that was sent without TLS is already exposed, so refuse the request instead of redirecting it.
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
             function_associations=[self._rewriting()],
         )
@@ -120,7 +124,7 @@ class EdgeStack(Stack):
         )
 
     def _site_behavior(self) -> cloudfront.BehaviorOptions:
-        """Serve from the bucket, and from the cache when even that is away; anyone's scripts may read it."""
+        """Serve from the bucket, or from the cache when the bucket fails. Scripts of any origin may read it."""
         return cloudfront.BehaviorOptions(
             origin=origins.S3BucketOrigin.with_origin_access_control(self._site),
             allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS,
@@ -154,7 +158,7 @@ class EdgeStack(Stack):
         )
 
     def _security_headers(self) -> cloudfront.ResponseHeadersPolicy:
-        """Return what holds for every HTTP answer; what depends on content (CSP, caching, CORS) the function says."""
+        """Return the common headers of HTTP answers. Functions set headers that depend on content (CSP, CORS)."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "SecurityHeaders",

@@ -24,7 +24,7 @@ from infra.stage import Stage
 from infra.tables import LEASES_INDEX
 
 CALL_SECONDS = 900
-"""The longest that one model call may take, as long as Lambda lets a function run."""
+"""Time limit of one model call: Lambda's own limit."""
 
 LONGEST_BODY = 32 * 1024 * 1024
 """Bytes of a request to a container; a function takes 6 MB."""
@@ -44,7 +44,7 @@ BEDROCK_ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream
 
 
 class GatewayStack(ZonedStack):
-    """`gateway`, which streams, as a function or as containers; function `budgets`, which keeps its house."""
+    """`gateway`, which streams, as a function or as containers; function `budgets`, which sweeps reservations."""
 
     def __init__(self, scope: Construct, name: str, *, stage: Stage, data: DataStack, **options: Any) -> None:
         super().__init__(scope, name, **options)
@@ -56,7 +56,7 @@ class GatewayStack(ZonedStack):
         self.containers = self._containers() if contained else None
         self.gateway = None if contained else self._gateway()
         self.url = self._function_url(self.gateway) if self.gateway and not stage.local else None
-        """Where the gateway's function answers, for the CDN alone; stage local runs it beside the emulator."""
+        """The URL of the gateway's function, for the CDN only. Stage local runs the gateway beside the emulator."""
         self.budgets = self._budgets()
         self.functions = tuple(filter(None, (self.gateway, self.budgets)))
         for function in self.functions:
@@ -71,7 +71,7 @@ class GatewayStack(ZonedStack):
 
     def _gateway(self) -> Function:
         stage = self._stage
-        # The emulator collects a stream until its end, so the laptop serves the same code by itself (local/gateway.py).
+        # The emulator collects a stream until its end, so the laptop serves the same code directly (local/gateway.py).
         layers = self._layers if stage.local else self._layers.under(self._adapter())
         function = Function(
             self,
@@ -81,7 +81,7 @@ class GatewayStack(ZonedStack):
             size=Size(timeout=CALL_SECONDS, memory=stage.gateway.memory),
             known=self._data.known,
             runtime_environment={} if stage.local else ADAPTER_SETTINGS,
-            # The snapshot of a process that serves HTTP by itself has not been tried (docs/deploy.md).
+            # Snapshots of a process that serves HTTP were not tried (docs/deploy.md).
             waited_for=False,
             handler="run.sh",
             concurrency=stage.gateway.concurrency,
@@ -114,14 +114,14 @@ class GatewayStack(ZonedStack):
         return origins.FunctionUrlOrigin(self.url, **options)
 
     def _allow_gateway(self, workload: Workload) -> None:
-        """Let the gateway look people up, hold and settle money, open providers' credentials, and ask Bedrock."""
+        """Let the gateway read people, reserve and settle budgets, open providers' credentials, and invoke Bedrock."""
         data = self._data
         known = [data.access.table_arn, data.sessions.table_arn]
         workload.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
         workload.allow_rows("UpdateItem", table=data.sessions.table_arn, keys=["key_use#*"])
         held = ("BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         workload.allow(*(f"dynamodb:{action}" for action in held), on=[data.budgets.table_arn])
-        # It looks at events of calls that it cannot settle: were they settled, or swept?
+        # It reads events of calls that it cannot settle, to see whether they were settled or swept.
         workload.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[data.usage.table_arn])
         workload.allow("kms:GetPublicKey", on=[key.key_arn for key in data.signing_keys])
         workload.allow("kms:Decrypt", on=[data.credentials_key.key_arn])
@@ -134,7 +134,7 @@ class GatewayStack(ZonedStack):
                 f"{own}:inference-profile/*",
                 f"{own}:application-inference-profile/*",
             ],
-            because="Which models are asked, and in which regions, is in the catalogue, which changes without us.",
+            because="The catalogue names models and regions, and it changes without a deployment.",
         )
 
     def _budgets(self) -> Function:

@@ -14,12 +14,12 @@ from infra.constructs.metrics import PERIOD, graph, share, written
 from infra.stacks.gateway import GatewayStack
 
 FEWEST_CALLS = 20
-"""In five minutes, of which a share says something."""
+"""Minimum number of calls in five minutes for a meaningful percentage."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """An alarm to make: more than `threshold` of `metric` in five minutes, and what that means."""
+    """An alarm: more than `threshold` of `metric` in five minutes, with its meaning."""
 
     name: str
     metric: cloudwatch.IMetric
@@ -28,12 +28,12 @@ class Signal:
 
 
 def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
-    """Yield what should wake an operator."""
-    lost = "A call was answered and could not be settled: what it used is in no budget and in no bill."
+    """Yield the alarms that should wake an operator."""
+    lost = "A call was answered but could not be settled, so no budget and no bill contains its usage."
     yield Signal("SettleFailures", written("SettleFailures", "gateway"), 0, lost)
     died = "Model calls ended without being settled, and their reservations were returned: processes die."
     yield Signal("ReservationsLost", written("ReservationsLost", "budgets"), 0, died)
-    drift = "DynamoDB and MySQL do not agree on what was used: see table reconciliations and the ledger's log."
+    drift = "DynamoDB and MySQL disagree about usage: see table reconciliations and the ledger's log."
     yield Signal("LedgerDrift", written("LedgerDrift", "ledger"), 0, drift)
     failing = share(
         written("UpstreamFailures", "gateway"),
@@ -41,7 +41,7 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
         at_least=FEWEST_CALLS,
         label="failed calls, %",
     )
-    yield Signal("ModelCallsFail", failing, 20, "A fifth of all model calls fail, whatever upstream is tried.")
+    yield Signal("ModelCallsFail", failing, 20, "A fifth of all model calls fail on every upstream.")
     slow = written("FirstByte", "gateway", "p99")
     yield Signal("ModelCallsSlow", slow, 60_000, "One model call of a hundred waits over a minute for its first byte.")
     answers = _answers(gateway)
@@ -53,7 +53,9 @@ def signals(gateway: GatewayStack, ledger: Function) -> Iterator[Signal]:
         ill = gateway.containers.targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum")
         yield Signal("GatewayUnhealthy", ill, 0, "A container of the gateway does not answer: ECS replaces it.")
     alerts = gateway.budgets.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
-    yield Signal("BudgetAlertsBehind", alerts, 60_000, "Budgets are watched over a minute late: alerts come late.")
+    yield Signal(
+        "BudgetAlertsBehind", alerts, 60_000, "The stream of budgets is over a minute late, so alerts come late."
+    )
     usage = ledger.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
     yield Signal("UsageBehind", usage, 900_000, "Usage reaches the database over 15 minutes late.")
 
@@ -84,7 +86,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
 
 
 def _at_one_time(gateway: GatewayStack) -> list[cloudwatch.IMetric]:
-    """Return how many calls are under way, or connections where those are what is counted."""
+    """Return the number of concurrent calls, or of connections where only those are counted."""
     if gateway.containers:
         return [gateway.containers.balancer.metrics.active_connection_count()]
     return [gateway.gateway.function.metric("ConcurrentExecutions", statistic="Maximum")] if gateway.gateway else []

@@ -97,7 +97,9 @@ class ObservabilityStack(Stack):
             meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
             self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
         left = written("PurgeLeftOverCount", "purge")
-        self._alarm("PurgeLeftOvers", left, 0, "A purge found more after it had finished: a writer outlived its share.")
+        self._alarm(
+            "PurgeLeftOvers", left, 0, "A verification found leftovers of a purge: a writer ran after the removal."
+        )
         age = self._sharing.snapshot.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
         self._alarm("StreamBehind", age, 60_000, "Snapshots are over a minute behind: first loads get slower.")
 
@@ -118,11 +120,11 @@ class ObservabilityStack(Stack):
 
     def _console_alarms(self) -> None:
         age = self._queues["relay"].metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")
-        meaning = "Other planes do not know for over a minute what the database says: revoked keys may still work."
+        meaning = "A change has not reached the other planes for over a minute: revoked keys may still work."
         self._alarm("ProjectionsBehind", age, 60, meaning)
         if self._cluster:
             busy = self._cluster.metric("ACUUtilization", period=PERIOD, statistic="Average")
-            self._alarm("DatabaseFull", busy, 90, "The database is at its largest: raise database.max_acu.")
+            self._alarm("DatabaseFull", busy, 90, "The database is at its maximum size: raise database.max_acu.")
 
     def _console_widgets(self) -> list[cloudwatch.IWidget]:
         ages = [queue.metric_approximate_age_of_oldest_message() for queue in self._queues.values()]

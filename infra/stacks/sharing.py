@@ -73,7 +73,7 @@ class SharingStack(Stack):
         indexes = [f"{self._data.shares.table_arn}/index/{name}" for name in (WORKSPACE_INDEX, OWNER_INDEX)]
         function.allow("dynamodb:Query", on=indexes)
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
-        # To list means that a missing object answers 404 instead of 403.
+        # With the right to list, a missing object answers 404 instead of 403.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
         secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
@@ -86,7 +86,7 @@ class SharingStack(Stack):
 
     def _live(self) -> Function:
         function = self._function("live", DELIVER_FUNCTION=self.deliver.alias.function_arn)
-        # It updates titles in the rows of shares: a client may publish over its socket.
+        # A client can publish over its socket, which updates titles in the rows of shares.
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_known_people(function)
         self._allow_objects(function, "GetObject", "PutObject")
@@ -166,7 +166,7 @@ class SharingStack(Stack):
         function.allow_any(
             *(f"s3:{action}" for action in actions),
             on=[self._data.objects_arn],
-            because="Objects are named by share ids, which are made while the function runs.",
+            because="Names of objects begin with share ids, which are unknown at deployment.",
         )
 
     def _allow_deliveries(self, function: Function) -> None:
@@ -176,7 +176,7 @@ class SharingStack(Stack):
         function.allow_any(
             "execute-api:ManageConnections",
             on=[self.websocket.connections(method) for method in methods],
-            because="Connection ids are made by API Gateway while the function runs.",
+            because="API Gateway creates connection ids, which are unknown at deployment.",
         )
 
     def _keep_failed_events(self, function: Function) -> None:
