@@ -1,4 +1,4 @@
-"""ID tokens of providers: what is accepted, and every known way to pass off another token."""
+"""ID tokens of providers: valid ones, and every known way to present another token."""
 
 import hashlib
 import time

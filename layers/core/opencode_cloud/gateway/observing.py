@@ -10,7 +10,7 @@ from opencode_cloud.kit.log import logger, metrics
 
 
 def refusal(code: str, status: int, correlation: str) -> None:
-    """Count and log a call that ended in an error, also if no upstream was asked."""
+    """Count and log a call that ended in an error, even if no upstream received it."""
     log.count("Refusals")
     metrics.flush_metrics()
     logger.info("refused", extra={"error": code, "status": status, "correlation_id": correlation})

@@ -64,10 +64,10 @@ KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 """Headers in which SDKs send a key in place of a bearer."""
 METADATA = {"client": "x-opencode-client", "project": "x-opencode-project", "user_agent": "user-agent"}
 LONGEST_METADATA = 200
-"""Characters of each value."""
+"""The longest value of a header in characters."""
 _INTERNAL = "The gateway failed. Try again. The header `x-request-id` names this request in the logs."
 DEFAULT_FORMAT = Format.CHAT
-"""The format of errors at addresses that belong to no format."""
+"""The format of errors at paths that belong to no format."""
 
 
 class Gateway:
@@ -121,7 +121,7 @@ class Gateway:
             await sink.end()
 
     async def _until_disconnect(self, request: Request, work: Any) -> None:
-        """Carry out ``work``; cancel it if the client disconnects. Cancelled work settles by itself."""
+        """Execute ``work``; cancel it if the client disconnects. Cancelled work settles itself."""
         task = asyncio.ensure_future(work)
         disconnect = asyncio.ensure_future(_disconnected(request))
         try:
@@ -228,7 +228,7 @@ class _AsgiSink:
         self.begun = True
         merged = {**CORS, "cache-control": "no-store", "x-request-id": self._correlation, **headers}
         if merged.get("content-type") == "text/event-stream":
-            merged["x-accel-buffering"] = "no"  # nginx and proxies like it would hold events back
+            merged["x-accel-buffering"] = "no"  # nginx and similar proxies would buffer events
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
@@ -276,7 +276,7 @@ def _correlation(request: Request) -> str:
 
 
 def _error_response(error: ServiceError, correlation: str = "") -> Response:
-    """Return an error for an address that belongs to no format."""
+    """Return an error for a path that belongs to no format."""
     return Response(_error_body(DEFAULT_FORMAT, error), error.status, {**_error_headers(error, correlation), **CORS})
 
 

@@ -1,4 +1,4 @@
-"""Reading and writing by a format's name: the halves of which every conversion is made."""
+"""Reading and writing by a format's name. A conversion is one of each."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 
 
 def read_request(source: Format, node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for what no other format can express."""
+    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     return wire_format(source).read_request(node)
 
 
 def write_request(target: Format, request: ModelRequest, model: str) -> dict[str, Any]:
-    """Write a request for an upstream. Raises :class:`Malformed` for what the format cannot express."""
+    """Write a request for an upstream. Raises :class:`Malformed` for parts that the format cannot express."""
     return wire_format(target).write_request(request, model)
 
 
 def read_answer(source: Format, node: Node) -> ModelReply:
-    """Read a whole answer. Raises :class:`Malformed`."""
+    """Read an answer that is not streamed. Raises :class:`Malformed`."""
     return wire_format(source).read_answer(node)
 
 
 def write_answer(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:
-    """Write a whole answer for the client that sent the request."""
+    """Write an answer that is not streamed, for the client that sent the request."""
     return wire_format(parsed.format).write_answer(reply, parsed)
 
 
 def read_usage(source: Format, usage: object) -> Tokens | None:
-    """Read an upstream's usage object leniently; None: it says nothing."""
+    """Read an upstream's usage object leniently; None: it has no counts."""
     return wire_format(source).read_usage(usage)
 
 

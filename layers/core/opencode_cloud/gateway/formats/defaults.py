@@ -10,7 +10,7 @@ from opencode_cloud.gateway.formats.reading import Node
 
 
 def one_answer(_node: Node) -> int:
-    """Return how many answers a request asks for, in formats that have only one."""
+    """Return the number of requested answers, in formats that have only one."""
     return 1
 
 

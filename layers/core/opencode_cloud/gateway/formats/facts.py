@@ -7,7 +7,7 @@ from opencode_cloud.gateway.formats.reading import Node
 
 # Members that make some upstreams use another model, server or key than the gateway chose.
 _STEERING = ("models", "fallbacks", "route", "preset", "plugins", "api_base", "base_url", "api_key", "extra_body")
-# Members on which the gateway decides. Some servers ignore case in names, and would then see another request.
+# Members on which the gateway decides. Servers that ignore case would read another request than the gateway.
 _GOVERNED = frozenset(
     {
         "model",
@@ -49,7 +49,7 @@ class RequestFacts:
         """Record a picture by its URL, which may be a data URL."""
         self.images += 1
         if not url.startswith("data:"):
-            self.unknown_size(f"a picture given by its address ({path})")
+            self.unknown_size(f"a picture by URL ({path})")
 
 
 def check_steering(node: Node) -> None:

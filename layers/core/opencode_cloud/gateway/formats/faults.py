@@ -1,4 +1,4 @@
-"""Errors of upstreams, whatever their shape."""
+"""Errors of upstreams, in any form."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from opencode_cloud.gateway.formats.models import UpstreamFault
 
 MAXIMUM_MESSAGE = 500
-"""Characters of an upstream's message that are passed on."""
+"""Number of characters of an upstream's message that are passed on."""
 
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _HTTP = re.compile(r"[1-5][0-9]{2}")
-_STATUS = {  # of errors that come within a stream, where there is no HTTP status any more
+_STATUS = {  # for errors within a stream, which have no HTTP status
     "authentication_error": 401,
     "billing_error": 402,
     "permission_error": 403,
@@ -39,7 +39,7 @@ _STATUS = {  # of errors that come within a stream, where there is no HTTP statu
 
 
 def upstream_fault(status: int, body: bytes) -> UpstreamFault:
-    """Return what the body of an upstream's error says, whatever it is: JSON of any shape, HTML, text or nothing."""
+    """Return the error in the body of an upstream's answer: JSON of any form, HTML, text or nothing."""
     try:
         document: object = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -48,7 +48,7 @@ def upstream_fault(status: int, body: bytes) -> UpstreamFault:
 
 
 def fault_of(document: object, status: int = 0) -> UpstreamFault:
-    """Return what a decoded error says; ``status`` 0: it came within a stream, and is derived."""
+    """Return a decoded error. With ``status`` 0 it came within a stream, and its status is derived."""
     while isinstance(document, list) and document:
         document = cast("list[object]", document)[0]
     if isinstance(document, str):
@@ -68,7 +68,7 @@ def fault_of(document: object, status: int = 0) -> UpstreamFault:
 
 
 def status_of(code: str) -> int:
-    """Return the HTTP status that stands for an error's code; 500 for a code that is not known."""
+    """Return the HTTP status for an error's code; 500 for an unknown code."""
     return _STATUS.get(code.lower(), 500)
 
 

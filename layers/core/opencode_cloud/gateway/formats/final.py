@@ -1,4 +1,4 @@
-"""Keeps opencode from sending a call again that was refused for good.
+"""Prevents opencode from retrying a call that was refused for good.
 
 Client 1.18.33 searches message and body of each HTTP error, whatever its status, for what reads like a passing failure:
 ``429``, ``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, also within an amount of $500.00 or an id. Then it
@@ -12,16 +12,16 @@ import re
 
 _JOINER = "\u2060"
 _MIDDLE = r"(?<=4)2(?=9)|(?<=5)0(?=[0234])|(?<=5)2(?=4)"
-"""The second digit of each."""
+"""The second digit of each sequence."""
 _IN_TEXT = re.compile(_MIDDLE)
 _IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _MIDDLE.encode())
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9][0-9.eE+-]*')
 PASSING = frozenset({408, 409, 429})
-"""Statuses below 500 that say by themselves that a call may be repeated."""
+"""Statuses below 500 after which a client may repeat a call."""
 
 
 def is_final(status: int) -> bool:
-    """Tell whether a status says that the same call would be refused again."""
+    """Tell whether a status means that the same call would be refused again."""
     return status < 500 and status not in PASSING
 
 

@@ -1,4 +1,4 @@
-"""From a request of a client to the body that an upstream gets."""
+"""Conversion of a client's request to the body for an upstream."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 import secrets
 
 MAXIMUM = 40
-"""Characters. The shortest limit that an upstream has for ids of tool calls (OpenAI's Chat Completions)."""
+"""The shortest limit of an upstream for ids of tool calls, in characters (OpenAI's Chat Completions)."""
 
 _SAFE = re.compile(rf"[A-Za-z0-9_-]{{1,{MAXIMUM}}}")
 
@@ -18,25 +18,25 @@ def new(prefix: str) -> str:
 
 
 def acceptable(call: str) -> str:
-    """Return a tool call's id in letters that every upstream accepts; the same for the same id, wherever it stands."""
+    """Return a tool call's id in letters that every upstream accepts. The same id always gives the same result."""
     if _SAFE.fullmatch(call):
         return call
     return "call_" + hashlib.sha256(call.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def positional(turn: int, position: int, name: str) -> str:
-    """Return the id of a call that has none: by its place in the conversation, so the same in every later request."""
+    """Return an id for a call without one, by its place in the conversation, so it is the same in later requests."""
     return acceptable(f"call_{turn}_{position}_{name}"[:MAXIMUM])
 
 
 class Unique:
-    """Tells ids of calls within an answer apart: servers have been seen to give two calls the same one, or none."""
+    """Makes ids of calls unique within an answer: some servers give two calls the same id, or none."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
     def of(self, call: str) -> str:
-        """Return the id under which a call is passed on: its own, unless that is taken."""
+        """Return the id for a call: its own, unless another call has it."""
         own = new("call_") if not call or call in self._seen else call
         self._seen.add(own)
         return own

@@ -18,7 +18,7 @@ def from_data_url(url: str, path: str) -> tuple[str, str]:
 
 
 def plain_base64(data: str) -> str:
-    """Return base64 in the common alphabet: Google's SDK writes the one for URLs, which only Google reads."""
+    """Return base64 in the standard alphabet. Google's SDK writes the URL-safe one, which only Google reads."""
     return data.translate(_PLAIN)
 
 
@@ -28,7 +28,7 @@ def to_data_url(media_type: str, data: str) -> str:
 
 
 def image_at(url: str, path: str, detail: str = "") -> ImageBlock:
-    """Return the picture that a URL of any kind stands for."""
+    """Return the picture of a URL of any kind."""
     detail = "" if detail == "auto" else detail
     if not url.startswith("data:"):
         return ImageBlock(url=url, detail=detail)
@@ -37,7 +37,7 @@ def image_at(url: str, path: str, detail: str = "") -> ImageBlock:
 
 
 def image_url(image: ImageBlock) -> str:
-    """Return a URL that stands for a picture."""
+    """Return the URL of a picture."""
     return image.url or to_data_url(image.media_type, image.data)
 
 
@@ -48,10 +48,10 @@ def document_at(data: str, name: str, path: str) -> FileBlock:
 
 
 def audio_type(name: str) -> str:
-    """Return the media type of what OpenAI calls ``wav`` or ``mp3``."""
+    """Return the media type of OpenAI's ``wav`` or ``mp3``."""
     return _AUDIO.get(name, f"audio/{name}")
 
 
 def audio_name(media_type: str) -> str | None:
-    """Return OpenAI's name of a kind of sound, None if it knows none."""
+    """Return OpenAI's name of a kind of sound; None if it has none."""
     return _AUDIO_NAMES.get(media_type)

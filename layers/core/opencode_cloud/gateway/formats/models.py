@@ -44,7 +44,7 @@ class UpstreamFault(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     type: str = ""
     message: str = ""
-    """At most 500 characters."""
+    """The upstream's message, of at most 500 characters."""
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +172,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class ToolDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that the client can run; ``schema`` is JSON Schema, None: it takes nothing."""
+    """A function that the client can run. ``schema`` is JSON Schema; None means that it has no arguments."""
 
     name: str
     description: str = ""
@@ -191,7 +191,7 @@ class Choice(StrEnum):
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """A choice; with the tools' names if the model must call one of these."""
+    """A choice, with the tools' names if the model must call one of them."""
 
     choice: Choice
     names: tuple[str, ...] = ()
@@ -275,7 +275,7 @@ class Grown(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """Event: a block of reasoning got its opaque part; its text is what had been streamed."""
+    """Event: a block of reasoning has its opaque part. Its text was streamed before."""
 
     index: int
     reasoning: ReasoningBlock

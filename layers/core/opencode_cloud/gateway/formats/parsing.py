@@ -1,4 +1,4 @@
-"""Reading a client's request: what it asks for, and the facts on which the gateway decides."""
+"""Reading a client's request: its members, and the facts on which the gateway decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.kit import json_codec
 
 MAXIMUM_DEPTH = 200
-"""Nested arrays and objects in a body."""
+"""The deepest nesting of arrays and objects in a body."""
 
 
 def read_request(format_: Format, body: bytes, target: PathTarget | None = None) -> ParsedRequest:

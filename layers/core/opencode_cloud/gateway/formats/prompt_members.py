@@ -21,7 +21,7 @@ VERBATIM = frozenset(
         "output_config",
     }
 )
-"""JSON that the model sees with its names."""
+"""Members that the model sees as JSON, including names."""
 
 SETTINGS = frozenset(
     {
@@ -45,4 +45,4 @@ SETTINGS = frozenset(
         "reasoning_effort",
     }
 )
-"""Members that are not part of the prompt. A member that is not known here may be one, so it counts."""
+"""Members that are not part of the prompt. An unknown member can be part of it, so it counts."""

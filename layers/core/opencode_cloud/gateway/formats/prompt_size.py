@@ -1,4 +1,4 @@
-"""How large the prompt of a request can be (docs/formats.md, "How large a prompt can be")."""
+"""The largest possible prompt of a request (docs/formats.md, "How large a prompt can be")."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from opencode_cloud.gateway.formats.reading import compact, size
 from opencode_cloud.gateway.formats.registry import wire_format
 
 DOCUMENT_TOKENS = 5_000_000
-"""The most tokens that a file can be; in effect the whole context of the model, whatever that is."""
+"""The most tokens that a file can be. It exceeds every model's context, which then is the bound."""
 
 MESSAGE_TOKENS = 16
-"""Tokens of a message or block besides its text: roles, separators."""
+"""Tokens of a message or block without its text: roles, separators."""
 
 TOOL_TOKENS = 32
-"""Tokens of a tool besides the text of its definition."""
+"""Tokens of a tool without the text of its definition."""
 
 TOOLS_TOKENS = 1000
 """Tokens of the instructions that providers add when a request has tools."""
 
 _KINDS = frozenset({"mimeType", "mime_type", "format"})  # members beside the base64 of a file, except in Messages
 _NAMES = frozenset({"type", "role"})  # which :data:`MESSAGE_TOKENS` covers
-_LONGEST_NAME = 32  # characters; some servers put any role into the prompt as it is
+_LONGEST_NAME = 32  # characters; some servers put any role into the prompt unchanged
 _GROUPS = ("functionDeclarations", "function_declarations", "tools")
 
 
 def text_of(parsed: ParsedRequest) -> str:
-    """Return everything that becomes part of the prompt, as text for a tokenizer; base64 payloads are left out."""
+    """Return all parts of the prompt, as text for a tokenizer, without base64 payloads."""
     wire = wire_format(parsed.format)
     members = {key: value for key, value in parsed.document.items() if key not in wire.settings}
     return "\n".join(_texts(members, wire.verbatim))
 
 
 def overhead_of(parsed: ParsedRequest) -> int:
-    """Return the tokens that a prompt can have besides those of :func:`text_of`: a safe bound."""
+    """Return a safe bound of the prompt's tokens besides those of :func:`text_of`."""
     wire = wire_format(parsed.format)
     messages = sum(len(cast("list[object]", value)) for value in _turns(parsed.document, wire.verbatim))
     count = _tools(parsed.document.get("tools"))
@@ -44,12 +44,12 @@ def overhead_of(parsed: ParsedRequest) -> int:
 
 
 def prompt_bytes(parsed: ParsedRequest) -> int:
-    """Return the most tokens that the prompt can be where no tokenizer is known: no more than one for each byte."""
+    """Return the most tokens that the prompt can have without a known tokenizer: one for each byte."""
     return size(text_of(parsed)) + overhead_of(parsed)
 
 
 def _tools(value: object) -> int:
-    """Return how many tools there are; entries of Google's and namespaces of Responses hold several each."""
+    """Return the number of tools. Google's entries and namespaces of Responses contain several each."""
     if not isinstance(value, list):
         return 0
     entries = [cast("dict[str, Any]", each) for each in cast("list[object]", value) if isinstance(each, dict)]

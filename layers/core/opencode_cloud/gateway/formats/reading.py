@@ -77,7 +77,7 @@ class Node:
         return value
 
     def needed(self, key: str) -> str:
-        """Return a string that must be there and not be empty."""
+        """Return a string that must be present and not empty."""
         value = self.text(key)
         if not value:
             raise self.at(key).wrong("must be a string that is not empty")
@@ -128,12 +128,12 @@ class Node:
 
 
 class ProtoNode(Node):
-    """A value in JSON of Google's kind, in which every member may also be spelled in snake_case."""
+    """A value in Google's JSON, where every member can also be spelled in snake_case."""
 
     __slots__ = ()
 
     def raw(self, key: str) -> object:
-        """Return a member's value by either spelling; both at once are refused, since servers differ in which wins."""
+        """Return a member's value by either spelling. Both together are refused: servers differ in precedence."""
         members = self.members()
         other = snake(key)
         if other == key or other not in members:

@@ -1,4 +1,4 @@
-"""Reasoning on its way through a client that speaks another format than the upstream that signed it.
+"""Transport of signed reasoning through a client with another format than the upstream.
 
 An upstream takes back only reasoning that carries its own signature, byte for byte. Where a client's format has a place
 for an opaque string (a signature, encrypted content), all that the upstream must get back is put there, under a mark;
@@ -43,7 +43,7 @@ def is_sealed(text: object) -> bool:
 
 
 def without_sealed(value: object) -> object:
-    """Return a request without what the gateway sealed, for an upstream of the same format.
+    """Return a request without sealed reasoning, for an upstream of the same format.
 
     That happens when a conversation moves on to another upstream. Blocks of reasoning go as a whole; of other blocks
     only the signature goes.

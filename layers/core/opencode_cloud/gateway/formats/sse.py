@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 MAXIMUM_EVENT = 64 * 1024 * 1024
-"""Bytes. A stream with a longer event counts as garbage."""
+"""The longest event in bytes. A stream with a longer one counts as garbage."""
 
 _END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")
@@ -14,7 +14,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Splitter:
-    """Cuts chunks, wherever their borders are, into events; nothing is added, lost or changed."""
+    """Splits chunks with any boundaries into events, without adding, losing or changing a byte."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -22,7 +22,7 @@ class Splitter:
 
     @property
     def held(self) -> int:
-        """Bytes of an event whose end has not come yet."""
+        """Bytes of an incomplete event."""
         return len(self._held)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -51,7 +51,7 @@ class Splitter:
         self._searched = max(0, len(held) - 3)
 
     def rest(self) -> bytes:
-        """Return what is left when the stream has ended: an event that no empty line follows, or a part of one."""
+        """Return the rest after the end of the stream: an event without an empty line after it, or a part of one."""
         rest = bytes(self._held)
         self._held.clear()
         self._searched = 0
@@ -61,7 +61,7 @@ class Splitter:
 def data_of(event: bytes) -> bytes | None:
     """Return an event's data, None if it has none (comments, names alone).
 
-    Raises :class:`ValueError` for what is no event.
+    Raises :class:`ValueError` for an invalid event.
     """
     if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.find(b"\n") == len(event) - 2:
         return event[6:-2]
@@ -88,4 +88,4 @@ def nameless(data: bytes) -> bytes:
 
 
 COMMENT = b": keep-alive\n\n"
-"""An event of nothing but a comment, which clients ignore by the standard (WHATWG HTML, 9.2.6)."""
+"""An event with only a comment, which clients ignore by the standard (WHATWG HTML, 9.2.6)."""

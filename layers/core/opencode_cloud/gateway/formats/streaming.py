@@ -30,11 +30,11 @@ class StreamReader(Protocol):
     fault: UpstreamFault | None
 
     def read(self, data: bytes) -> Iterable[Event]:
-        """Return what the data of one event says. Raises :class:`Malformed` or a decoding error for garbage."""
+        """Return the neutral events of one event's data. Raises :class:`Malformed` or a decoding error for garbage."""
         ...
 
     def finish(self) -> Iterable[Event]:
-        """Return what the end of the stream says, in formats whose last event does not."""
+        """Return the events of the stream's end, in formats without an event for it."""
         ...
 
 
@@ -52,7 +52,7 @@ class StreamWriter(Protocol):
 
 
 class BlockQueue:
-    """Puts blocks that grow side by side one after the other, for formats that can say only one at a time.
+    """Orders blocks that grow in parallel one after the other, for formats that can send only one at a time.
 
     Events of a later block are held until the blocks before it are complete.
     """
@@ -89,7 +89,7 @@ class BlockQueue:
 
 
 class BlockNumbers:
-    """Numbers the blocks of a stream that itself does not say where text and reasoning begin and end."""
+    """Numbers the blocks of a stream that does not mark where text and reasoning begin and end."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -102,7 +102,7 @@ class BlockNumbers:
         return self._count - 1
 
     def grow(self, block: TextBlock | ReasoningBlock, text: str) -> Iterator[Event]:
-        """Yield the events for more text or reasoning; a change between these ends one block and begins another."""
+        """Yield the events for more text or reasoning. A change between them ends one block and begins another."""
         if self._running is None or self._running[0] is not type(block):
             yield from self.end()
             self._running, self._thoughts = (type(block), self.next()), []
@@ -113,14 +113,14 @@ class BlockNumbers:
             yield Grown(self._running[1], text)
 
     def sign(self, reasoning: ReasoningBlock) -> Iterator[Event]:
-        """Yield the events that give the running reasoning its opaque part, or make a block that has nothing else."""
+        """Yield the events that add the opaque part to the current reasoning, or to a new block without text."""
         yield from self.grow(ReasoningBlock(origin=reasoning.origin), "")
         if self._running is not None:
             yield Signed(self._running[1], msgspec.structs.replace(reasoning, text="".join(self._thoughts)))
         yield from self.end()
 
     def end(self) -> Iterator[Event]:
-        """Yield the event that ends the running block, if there is one."""
+        """Yield the event that ends the current block, if there is one."""
         if self._running is not None:
             yield Closed(self._running[1])
             self._running = None

@@ -23,7 +23,7 @@ def tool_names(document: Mapping[str, Any]) -> Iterator[str]:
 def _of(tools: object) -> Iterator[str]:
     for tool in _objects(tools):
         yield from _named(_objects([tool, tool.get("function"), tool.get("custom")]))
-        # Google's entries hold several functions; OpenAI's one, beside its kind.
+        # Google's entries contain several functions; OpenAI's contain one, and its kind.
         yield from _named(_objects(tool.get("functionDeclarations") or tool.get("function_declarations")))
         yield from _of(tool.get("tools"))
 

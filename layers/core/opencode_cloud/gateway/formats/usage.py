@@ -11,7 +11,7 @@ import msgspec
 
 from opencode_cloud.contracts.usage import Tokens
 
-_MAXIMUM = 1e12  # tokens; a higher count is nonsense
+_MAXIMUM = 1e12  # tokens; a higher count is an error
 
 
 class UsageCounts:
@@ -31,14 +31,14 @@ class UsageCounts:
 
 
 def counts_of(usage: object) -> UsageCounts | None:
-    """Return the counts of a usage object; None if it says nothing."""
+    """Return the counts of a usage object; None if it has none."""
     if not isinstance(usage, dict) or not usage:
         return None
     return UsageCounts(cast("dict[str, Any]", usage))
 
 
 def merge(earlier: Tokens | None, later: Tokens | None) -> Tokens | None:
-    """Return what two reports of one call say together. Counts grow during an answer, so the higher count holds.
+    """Merge two reports of one call. Counts grow during an answer, so the higher count holds.
 
     The prompt is taken from one report: an early one may not say yet which part of it came from a cache.
     """

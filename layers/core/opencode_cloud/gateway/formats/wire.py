@@ -1,4 +1,4 @@
-"""The object that stands for a wire format. Each format makes its own in its folder."""
+"""The interface of a wire format. Each format creates its object in its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opencode_cloud.gateway.formats.streaming import StreamReader, StreamWriter
 class WireFormat:
     """One wire format of model calls.
 
-    No member has a default, so the type checker names whatever a new format leaves out. All functions are pure.
+    No member has a default, so the type checker names every member that a new format omits. All functions are pure.
     Functions that read raise :class:`Malformed` for a document that is not of the format.
     """
 
@@ -48,7 +48,7 @@ class WireFormat:
     output_limit: Callable[[Node], int | None]
     """Returns the limit in tokens that a request sets for each answer; None: it sets none."""
     answer_count: Callable[[Node], int]
-    """Returns how many answers a request asks for; at least 1."""
+    """Returns the number of requested answers; at least 1."""
     wants_usage: Callable[[Node], bool]
     """Tells whether the client expects usage at the end of a stream."""
     tool_names: Callable[[Mapping[str, Any]], Iterator[str]]
@@ -67,18 +67,18 @@ class WireFormat:
     requires_output_limit: bool
     """True if upstreams refuse a request that sets no limit for the answer."""
     read_request: Callable[[Node], ModelRequest]
-    """Reads a request; also raises :class:`Malformed` for what no other format can express."""
+    """Reads a request; also raises :class:`Malformed` for members that no other format can express."""
     write_request: Callable[[ModelRequest, str], dict[str, Any]]
-    """Writes a request for an upstream's model; raises :class:`Malformed` for what the format cannot express."""
+    """Writes a request for an upstream's model; raises :class:`Malformed` for parts that the format cannot express."""
 
     # --- Answers
 
     answer_member: str
-    """The member without which a body is no answer."""
+    """The member that every answer has."""
     usage_member: str
     """The member of an answer that holds usage."""
     read_usage: Callable[[object], Tokens | None]
-    """Reads a usage object leniently; None: it says nothing."""
+    """Reads a usage object leniently; None: it has no counts."""
     write_usage: Callable[[Tokens], dict[str, Any]]
     read_answer: Callable[[Node], ModelReply]
     write_answer: Callable[[ModelReply, ParsedRequest], dict[str, Any]]

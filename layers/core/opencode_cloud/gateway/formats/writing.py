@@ -22,7 +22,7 @@ _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 10_000, "high": 24_000, "xhi
 
 
 def cannot_carry(node: Node, what: str = "") -> Malformed:
-    """Return the error that names what the upstream's format cannot express."""
+    """Return the error that names the part that the upstream's format cannot express."""
     subject = f" ({what})" if what else ""
     return node.wrong(f"{subject.strip()} cannot be carried over to the format of this model's upstream".strip())
 

@@ -1,4 +1,4 @@
-"""Decisions before an upstream is asked: may the caller use the model, and what can the call cost at most."""
+"""Decisions before a request to an upstream: permission for the model, and the worst-case cost of the call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.store import UpstreamKeys
 
 LEASE_SECONDS = 120
-"""Lease beyond the longest run of a call: time for its process to settle, with retries."""
+"""Seconds of the lease after the longest possible call: time for its process to settle, with retries."""
 NO_KEY = frozenset({"", "public"})
 """Credentials of clients that have no key (docs/protocol.md)."""
 
@@ -85,7 +85,7 @@ class CallAdmission:
             if not caller.actor.id
             else counters_of(caller.workspace, caller.member, caller.service_account, caller.key, seconds)
         )
-        # Counting tokens takes a millisecond, and matters only if a budget holds tokens or money back.
+        # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
         most, tokens = token_bounds.worst(parsed, model, price, exact=exact)
         longest = max(target.upstream.timers.total for target in targets)
@@ -120,7 +120,7 @@ class CallAdmission:
         providers = caller.workspace.policy.providers
         candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
         if not candidates:
-            # The first key may have been set just now: do not wait until the cached state expires.
+            # The first key may be new, so do not wait until the cached state expires.
             platform = await self._keys.platform(fresh=True)
             candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
         if not candidates:

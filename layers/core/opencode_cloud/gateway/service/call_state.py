@@ -84,11 +84,11 @@ class CallState:
         self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def used(self) -> tuple[Tokens, bool]:
-        """Return what the call used, and whether part of it is estimated."""
+        """Return the call's usage, and whether a part of it is estimated."""
         if not self.accepted:
             return Tokens(), False
         if self.reported is not None and self.complete and (self.reported.total or not self.generated):
-            # A report of 0 tokens for an answer with text comes from a server that does not count.
+            # A server that reports 0 tokens for an answer with text does not count.
             return self.reported, False
         known = self.reported or Tokens()
         output = max(known.output, token_bounds.estimated_output(self.generated))

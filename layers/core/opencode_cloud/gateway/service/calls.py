@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SETTLEMENT = Backoff(first=1.0, longest=8.0, attempts=5)
-"""Attempts of a settlement that the store cannot take. The pauses are 15 s together at most."""
+"""Attempts of a settlement while the store is unavailable. All pauses together take at most 15 s."""
 
 
 class Sink(Protocol):
@@ -102,7 +102,7 @@ class Calls:
         Raises :class:`BrokenOff` if the format has no place for an error.
         """
         state = await self._admission.admit(incoming)
-        # Reserve before any upstream is asked: what a call may cost must be within every budget first.
+        # Reserve before any request to an upstream: the worst-case cost must fit every budget first.
         await self._budgets.reserve(state.reservation, state.event())
         try:
             await self._answer(state, sink)
@@ -145,7 +145,7 @@ class Calls:
         try:
             await self._settle_with_retries(state, event)
         except Exception:  # noqa: BLE001 - the client has its answer, whatever failed here
-            # The reservation stands until its lease ends, then it counts as lost: operators get an alarm.
+            # The reservation stays until its lease ends. Then the call counts as lost, and operators get an alarm.
             logger.exception("a call could not be settled", extra={"call": event.id, "cost": event.cost})
             self._observer(event, settled=False)
         else:

@@ -41,13 +41,13 @@ JSON_HEARTBEAT_SECONDS = 40.0
 ROUNDS = Backoff(first=1.0, longest=8.0, attempts=3)
 """Rounds over all upstreams of a model."""
 MOST_ATTEMPTS = 6
-"""Attempts for one call, over all rounds: a bound on the load that one call can cause."""
+"""Attempts for one call, over all rounds: a bound on the load of one call."""
 LONGEST_PAUSE_SECONDS = 8.0
 """If an upstream asks for a longer pause, the client gets the error and its `retry-after` instead."""
 AFTER_END_SECONDS = 2.0
-"""Time for which an upstream may keep its connection open after the end of the answer: usage may follow it."""
+"""Seconds to keep reading after the end of the answer, because usage may follow it."""
 LONGEST_ERROR = 64 * 1024
-"""Bytes that are read of an upstream's error."""
+"""Number of bytes to read of an upstream's error."""
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 _OK = 200
@@ -214,7 +214,7 @@ class UpstreamDispatcher:
             for target in state.targets:
                 if state.attempts >= MOST_ATTEMPTS or self._deadline <= time.monotonic():
                     raise error_of(state, failures)
-                # From the second round on, only upstreams whose failure can pass are asked again.
+                # From the second round on, only try upstreams with a temporary failure again.
                 if len(failures) >= len(state.targets) and not _last_of(failures, target).passes:
                     continue
                 state.target, state.accepted = target, False
@@ -225,7 +225,7 @@ class UpstreamDispatcher:
                     state.accepted = False
                     failures.append((target, error))
                     self._note_failure(target, error)
-                    # An invalid request is invalid everywhere: other upstreams would only be asked in vain.
+                    # An invalid request is invalid everywhere, so other upstreams would refuse it too.
                     if error.failure is Failure.REFUSED:
                         raise error_of(state, failures) from error
                 else:
@@ -270,7 +270,7 @@ class UpstreamDispatcher:
         )
 
     async def _with_heartbeats(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Carry out ``work``. If it takes long, begin the answer and send heartbeats."""
+        """Execute ``work``. If it takes long, begin the answer and send heartbeats."""
         task = asyncio.create_task(work)
         streamed = self._state.parsed.stream
         every = HEARTBEAT_SECONDS if streamed else JSON_HEARTBEAT_SECONDS
@@ -280,7 +280,7 @@ class UpstreamDispatcher:
                 if done:
                     return task.result()
                 if not self._sink.begun:
-                    # No header names the upstream: it is not known yet.
+                    # No header names the upstream, because it is unknown at this time.
                     await self._begin(None, EVENT_STREAM if streamed else JSON)
                 # JSON ignores blanks before a document (RFC 8259, section 2).
                 await self._sink.send(heartbeat(self._state.incoming.format) if streamed else b" ")

@@ -24,9 +24,9 @@ TOO_MANY = 429
 
 
 def error_of(state: CallState, failures: list[tuple[UpstreamTarget, AttemptFailed]]) -> ServiceError:
-    """Return the error for all failures of a call; the one most useful to the client wins."""
+    """Return the error for all failures of a call: the most useful one for the client."""
     if not failures:
-        return GatewayTimeout("upstream_timeout", "There was no time left to ask an upstream.")
+        return GatewayTimeout("upstream_timeout", "No time was left for a request to an upstream.")
     target, last = failures[-1]
     kinds = {error.failure for _, error in failures}
     if last.failure is Failure.REFUSED or kinds == {Failure.INCONVERTIBLE}:

@@ -38,7 +38,7 @@ class Health:
         clock: Callable[[], float] = time.time,
         publish: Callable[[Circuit], None] = lambda _: None,
     ) -> None:
-        """``publish`` shares a failure with other processes; :meth:`update_shared` takes in what they saw."""
+        """``publish`` shares a failure with other processes; :meth:`update_shared` applies theirs."""
         self._clock = clock
         self._publish = publish
         self._circuits: dict[Circuit, _CircuitState] = {}
@@ -76,5 +76,5 @@ class Health:
             circuit.rest = min(circuit.rest * 2, LONGEST_REST_SECONDS)
 
     def update_shared(self, rests: Mapping[Circuit, float]) -> None:
-        """Take in the ends of rests (seconds since the epoch) that all processes decided together."""
+        """Apply the ends of rests (seconds since the epoch) that result from failures of all processes."""
         self._shared = rests

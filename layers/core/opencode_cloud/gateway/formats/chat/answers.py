@@ -1,4 +1,4 @@
-"""Whole answers of Chat Completions."""
+"""Answers that are not streamed, in Chat Completions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STOPS = {"length": Stop.LENGTH, "content_filter": Stop.REFUSAL}
 
 
 def stop_of(finish: str, *, called: bool, refused: bool) -> Stop:
-    """Return why an answer ended; many servers say ``stop`` when tools were called."""
+    """Return the reason for which an answer ended. Many servers report ``stop`` when tools were called."""
     stop = _STOPS.get(finish)
     if stop is None:
         stop = Stop.TOOLS if called else Stop.REFUSAL if refused else Stop.END

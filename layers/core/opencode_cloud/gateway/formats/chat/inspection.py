@@ -16,9 +16,9 @@ def inspect(node: Node, facts: RequestFacts) -> None:
             for part in message.each("content"):
                 _inspect_part(part, facts)
         if message.raw("audio"):
-            facts.unknown_size(f"an earlier sound given by its id ({message.path}.audio)")
+            facts.unknown_size(f"an earlier sound by id ({message.path}.audio)")
     if node.raw("chat_template"):
-        facts.unknown_size("chat_template")  # a program, which may repeat what it is given
+        facts.unknown_size("chat_template")  # a program, which can repeat its inputs
     _inspect_hosted(node, facts)
     if (tier := node.text("service_tier")) not in _STANDARD_TIERS:
         facts.tier = tier
@@ -46,10 +46,10 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
         case "file":
             facts.documents += 1
             if not part.at("file").text("file_data").startswith("data:"):
-                facts.unknown_size(f"a file given by its id ({part.path})")
+                facts.unknown_size(f"a file by id ({part.path})")
         case "video_url" | "audio_url" as kind:
             facts.documents += 1
             if not part.at(kind).text("url").startswith("data:"):
-                facts.unknown_size(f"a file given by its address ({part.path})")
+                facts.unknown_size(f"a file by URL ({part.path})")
         case _:
             facts.documents += 1

@@ -1,4 +1,4 @@
-"""Reading along in a stream of Chat Completions that passes through unchanged."""
+"""Metering of a stream of Chat Completions that passes through unchanged."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ _chat = decoder(_ChatChunk)
 
 
 class ChatMeter(StreamMeter):
-    """Counts along in Chat Completions."""
+    """The meter of Chat Completions."""
 
     def __init__(self) -> None:
         super().__init__(usage.read)
 
     def read(self, data: bytes) -> bool:
-        """Count the data of one event; returns whether it has usage and nothing else."""
+        """Count the data of one event; return True if it has only usage."""
         if data == b"[DONE]" or data.strip() == b"[DONE]":
             self.complete = True
             return False
         chunk = _chat(data)
-        if chunk.error or chunk.object == "error":  # the second is an older form of vLLM's
+        if chunk.error or chunk.object == "error":  # the second is an older form of vLLM
             self.fault = fault_of(json_codec.decode(data, dict[str, Any]))
             return False
         counted = self._count(chunk.usage)

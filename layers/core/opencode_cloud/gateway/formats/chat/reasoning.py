@@ -1,4 +1,4 @@
-"""Reasoning in Chat Completions, which has no place for it: the members that compatible servers and clients use."""
+"""Reasoning in Chat Completions. The format has no member for it, so compatible servers and clients use their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opencode_cloud.gateway.formats.sealing import seal, unseal
 
 
 def read_reasoning(message: Node) -> Iterator[ReasoningBlock]:
-    """Yield what a message of the assistant says of its reasoning."""
+    """Yield the reasoning in a message of the assistant."""
     sealed = list(_sealed(message))
     if sealed:
         yield from sealed
@@ -21,7 +21,7 @@ def read_reasoning(message: Node) -> Iterator[ReasoningBlock]:
 
 
 def thought_in(message: Node) -> str:
-    """Return the reasoning that a message, or a part of one in a stream, has as plain text."""
+    """Return the plain text of the reasoning in a message, or in a part of one in a stream."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := message.raw(key), str) and value:
             return value
@@ -35,17 +35,17 @@ def _sealed(message: Node) -> Iterator[ReasoningBlock]:
 
 
 def read_call_signature(call: Node) -> ReasoningBlock | None:
-    """Return the thought signature that a tool call carries in the way of Google's own compatible endpoint."""
+    """Return the thought signature of a tool call, in the form of Google's own compatible endpoint."""
     signature = call.at("extra_content").at("google").text("thought_signature")
     return ReasoningBlock(origin=Format.GENERATE, signature=signature) if signature else None
 
 
 def detail_of(reasoning: ReasoningBlock) -> dict[str, Any]:
-    """Return an element of ``reasoning_details`` that holds what the upstream must get back."""
+    """Return an element of ``reasoning_details`` with the data that the upstream must get back."""
     return {"type": "reasoning.encrypted", "data": seal(reasoning), "format": "opencode-cloud"}
 
 
 def write_reasoning(blocks: tuple[Block, ...]) -> dict[str, Any]:
-    """Return the members of a message to an upstream; it gets only what came from one of its kind."""
+    """Return the members of a message to an upstream. It gets only reasoning of an upstream of its kind."""
     texts = [block.text for block in blocks if isinstance(block, ReasoningBlock) and block.origin == Format.CHAT]
     return {"reasoning_content": "\n\n".join(texts)} if any(texts) else {}

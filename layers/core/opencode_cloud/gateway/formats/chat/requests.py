@@ -33,7 +33,7 @@ _NEW_LIMIT = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|\d\d))")  # models that 
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     for key in _UNCARRIED:
         if node.raw(key):
             raise cannot_carry(node.at(key))
@@ -62,13 +62,13 @@ def read(node: Node) -> ModelRequest:
 
 
 def output_limit(node: Node) -> int | None:
-    """Return the most tokens that an answer may have, by either of the two names."""
+    """Return the limit of an answer in tokens, by either of the two names."""
     limits = [limit for key in ("max_tokens", "max_completion_tokens") if (limit := node.positive(key)) is not None]
     return max(limits, default=None)
 
 
 def answer_count(node: Node) -> int:
-    """Return how many answers a request asks for."""
+    """Return the number of requested answers."""
     return node.positive("n") or 1
 
 
@@ -211,7 +211,7 @@ def _read_shape(node: Node) -> Shape | None:
 
 
 def _read_thinking(node: Node) -> Thinking | None:
-    """Read how much to think: OpenAI's member, OpenRouter's, and that of several compatible servers."""
+    """Read the thinking options: OpenAI's member, OpenRouter's, and that of several compatible servers."""
     effort = node.text("reasoning_effort")
     if effort:
         return Thinking(effort=effort)
@@ -272,7 +272,7 @@ def _write_message(message: Turn) -> Iterator[dict[str, Any]]:
         text, pictures = result_text(result)
         yield {"role": "tool", "tool_call_id": ids.acceptable(result.id), "content": text}
         media += pictures
-    # A tool message takes text only, so that what else a tool returned follows as the user's.
+    # A tool message accepts only text, so other results of a tool follow in a message of the user.
     if content := [*media, *rest]:
         yield {"role": "user", "content": _write_content(content)}
 
@@ -296,7 +296,7 @@ def _write_part(block: Block) -> dict[str, Any]:
             name = block.name or "file"
             return {"type": "file", "file": {"filename": name, "file_data": to_data_url(block.media_type, data)}}
         case _:
-            raise cannot_carry(Node(None, "a file given by its address"))
+            raise cannot_carry(Node(None, "a file by URL"))
 
 
 def _write_assistant(blocks: tuple[Block, ...]) -> dict[str, Any]:

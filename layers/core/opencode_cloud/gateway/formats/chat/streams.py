@@ -60,12 +60,12 @@ class ChatReader:
         self._refused = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yield what one event says."""
+        """Yield the neutral events of one event of the stream."""
         if data.strip() == _DONE:
             yield from self._end()
             return
         chunk = Node(json_codec.decode(data, object))
-        if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM's
+        if chunk.raw("error") or chunk.raw("object") == "error":  # the second is an older form of vLLM
             self.fault = fault_of(chunk.value)
             return
         self.tokens = merge(self.tokens, usage.read(chunk.raw("usage")))
@@ -74,7 +74,7 @@ class ChatReader:
                 yield from self._choice(choice)
 
     def finish(self) -> Iterator[Event]:
-        """Yield the end, if the upstream said why it ended and left out the mark after it."""
+        """Yield the end, if the upstream sent the reason of the end without the mark after it."""
         if self._finish and not self.complete:
             yield from self._end()
 

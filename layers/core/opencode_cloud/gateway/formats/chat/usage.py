@@ -9,7 +9,7 @@ from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
 
 
 def read(usage: object) -> Tokens | None:
-    """Read a usage object; None if it says nothing."""
+    """Read a usage object; None if it has no counts."""
     counts = counts_of(usage)
     return None if counts is None else _tokens(counts)
 
@@ -25,7 +25,7 @@ def _tokens(counts: UsageCounts) -> Tokens:
     # A prompt smaller than its cached part does not include it.
     beside = read + written if read + written > prompt else 0
     reasoning = counts.inner("completion_tokens_details").of("reasoning_tokens")
-    # Some servers leave reasoning out of the completion; then only the total has it.
+    # Some servers omit reasoning from the completion. Then only the total includes it.
     output = max(completion, counts.of("total_tokens") - prompt - beside, reasoning)
     return Tokens(
         input=prompt if beside else prompt - read - written,

@@ -1,4 +1,4 @@
-"""Where generateContent names the model and says whether to stream: in the path, not in the body."""
+"""The path of generateContent, which names the model and tells whether to stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opencode_cloud.gateway.formats.models import ParsedRequest, PathTarget
 from opencode_cloud.kit.errors import NotFound
 
 _METHODS = {"generateContent": False, "streamGenerateContent": True}
-"""Whether each method streams."""
+"""The streaming of each method."""
 
 
 def read_path(call: str) -> PathTarget:
@@ -21,11 +21,11 @@ def read_path(call: str) -> PathTarget:
 
 
 def upstream_path(model: str, stream: bool) -> str:
-    """Return the path of a call; without ``alt=sse`` Google streams a JSON array instead of events."""
+    """Return the path of a call. Without ``alt=sse`` Google streams a JSON array instead of events."""
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     return f"/models/{quote(model, safe='')}:{method}"
 
 
 def overrides(parsed: ParsedRequest, _upstream_model: str) -> dict[str, Any]:
-    """Remove a ``model`` in the body: the path names it, and Google refuses members that it does not know."""
+    """Remove ``model`` from the body, because the path names it and Google refuses unknown members."""
     return {"model": None} if "model" in parsed.document else {}

@@ -1,4 +1,4 @@
-"""Whole answers of generateContent."""
+"""Answers that are not streamed, in generateContent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDS = ("", "STOP", "FINISH_REASON_UNSPECIFIED")
 
 
 def stop_of(reason: str, *, called: bool) -> Stop:
-    """Return why an answer ended. Any reason but an end or a limit is a refusal: filters, and failed calls."""
+    """Return the reason for which an answer ended. Filters and failed calls are refusals."""
     if reason == "MAX_TOKENS":
         return Stop.LENGTH
     if reason not in _ENDS:

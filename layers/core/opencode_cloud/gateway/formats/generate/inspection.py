@@ -28,7 +28,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
 
 
 def parts_of(content: Node) -> list[Node]:
-    """Return the parts of a content; a single one may stand without an array."""
+    """Return the parts of a content. A single part may come without an array."""
     parts = content.at("parts")
     return [parts] if isinstance(parts.value, dict) else list(content.each("parts"))
 
@@ -48,4 +48,4 @@ def _inspect_media(media: Node, facts: RequestFacts) -> None:
     else:
         facts.documents += 1
     if media.text("fileUri"):
-        facts.unknown_size(f"a file given by its address ({media.path})")
+        facts.unknown_size(f"a file by URL ({media.path})")

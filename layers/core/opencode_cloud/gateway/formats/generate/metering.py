@@ -1,4 +1,4 @@
-"""Reading along in a stream of generateContent that passes through unchanged."""
+"""Metering of a stream of generateContent that passes through unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _generate = decoder(_GenerateChunk)
 
 
 class GenerateMeter(StreamMeter):
-    """Counts along in generateContent, whose last chunk has the reason why it ended."""
+    """The meter of generateContent. The last chunk has the reason of the end."""
 
     def __init__(self) -> None:
         super().__init__(usage.read)

@@ -38,7 +38,7 @@ _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, 
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     config = node.at("generationConfig")
     for place, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
         if place.raw(key):
@@ -67,12 +67,12 @@ def read(node: Node) -> ModelRequest:
 
 
 def output_limit(node: Node) -> int | None:
-    """Return the most tokens that an answer may have."""
+    """Return the limit of an answer in tokens."""
     return node.at("generationConfig").positive("maxOutputTokens")
 
 
 def answer_count(node: Node) -> int:
-    """Return how many answers a request asks for."""
+    """Return the number of requested answers."""
     return node.at("generationConfig").positive("candidateCount") or 1
 
 
@@ -84,7 +84,7 @@ def _read_system(content: Node) -> Iterator[TextBlock]:
 
 
 class _Turns:
-    """Reads the turns. Calls without ids get some, and results are matched with them by name and order."""
+    """Reads the turns. Calls without an id get one, and results are matched by name and order."""
 
     def __init__(self) -> None:
         self._unanswered: list[ToolCall] = []

@@ -1,4 +1,4 @@
-"""JSON Schema from the dialect of OpenAPI that Google's ``parameters`` and ``responseSchema`` are written in."""
+"""Conversion of the OpenAPI dialect of Google's ``parameters`` and ``responseSchema`` to JSON Schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of generateContent, whose chunks are answers of one part or more."""
+"""Streams of generateContent. Each chunk is an answer of one part or more."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GenerateReader:
         self._called = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yield what one chunk says. Its end comes with :meth:`finish`, since usage may follow the last part."""
+        """Yield the neutral events of one chunk. :meth:`finish` yields the end: usage can follow the last part."""
         chunk = ProtoNode(json_codec.decode(data, object))
         if chunk.raw("error"):
             self.fault = fault_of(chunk.value)
@@ -62,7 +62,7 @@ class GenerateReader:
         self.complete = bool(self._reason)
 
     def finish(self) -> Iterator[Event]:
-        """Yield the end, if the upstream said why it ended."""
+        """Yield the end, if the upstream sent its reason."""
         if self.complete:
             yield from self._blocks.end()
             yield Ended(stop_of(self._reason, called=self._called))
@@ -144,7 +144,7 @@ class GenerateWriter:
                 return b""
 
     def _unsent(self) -> bytes:
-        """Return the chunk for a signature that no part followed."""
+        """Return the chunk for a signature that has no following part."""
         return self._part({"text": "", "thought": True}) if self._signature else b""
 
     def _part(self, part: dict[str, Any]) -> bytes:

@@ -28,11 +28,9 @@ from opencode_cloud.gateway.formats.reading import Node, arguments_object, witho
 from opencode_cloud.gateway.formats.writing import budget_of, cannot_carry, effort_of, merged
 
 UNSIGNED = "skip_thought_signature_validator"
-"""The signature that Google documents for tool calls that its models did not make: it skips validation."""
+"""The signature that Google documents for tool calls of other models. It skips validation."""
 
-_EARLIER = re.compile(
-    r"gemini-[12](?!\d)"
-)  # models that know neither ids and signatures of calls nor levels of thought
+_EARLIER = re.compile(r"gemini-[12](?!\d)")  # models without ids and signatures of calls, and without levels of thought
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 
 
@@ -68,7 +66,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 
 
 class _Turns:
-    """Writes the turns; results name the function that was called, which other formats know by the call's id."""
+    """Writes the turns. Results name the called function, which other formats identify by the call's id."""
 
     def __init__(self, later: bool) -> None:
         self._later = later

@@ -1,4 +1,4 @@
-"""Whole answers of Messages."""
+"""Answers that are not streamed, in Messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EMPTY_USAGE = {"input_tokens": 0, "output_tokens": 0}
 
 
 def stop_of(reason: str) -> Stop:
-    """Return why an answer ended."""
+    """Return the reason for which an answer ended."""
     return _STOPS.get(reason, Stop.END)
 
 
@@ -54,7 +54,7 @@ def _read_blocks(node: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
             case "redacted_thinking":
                 yield ReasoningBlock(origin=Format.MESSAGES, signature=block.text("data"), redacted=True)
             case _:
-                pass  # what tools of the provider said; these are not asked for in a conversion
+                pass  # results of provider tools, which a conversion never requests
 
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:

@@ -46,13 +46,13 @@ def _inspect_content(node: Node, facts: RequestFacts) -> None:
                 _inspect_document(block, facts)
             case "container_upload":
                 facts.documents += 1
-                facts.unknown_size(f"a file given by its id ({block.path})")
+                facts.unknown_size(f"a file by id ({block.path})")
             case _:
                 _inspect_result(block, facts)
 
 
 def _inspect_result(block: Node, facts: RequestFacts) -> None:
-    """Gather from a tool's result; those of the provider's tools may be an object that has content of its own."""
+    """Collect the facts of a tool's result. Results of provider tools may be an object with its own content."""
     if not isinstance(block.raw("content"), dict):
         _inspect_content(block, facts)
         return
@@ -77,4 +77,4 @@ def _inspect_document(block: Node, facts: RequestFacts) -> None:
 def _inspect_source(block: Node, facts: RequestFacts) -> None:
     kind = block.at("source").needed("type")
     if kind != "base64":
-        facts.unknown_size(f"a file given by its {'address' if kind == 'url' else 'id'} ({block.path})")
+        facts.unknown_size(f"a file by {'URL' if kind == 'url' else 'id'} ({block.path})")

@@ -1,4 +1,4 @@
-"""Reading along in a stream of Messages that passes through unchanged."""
+"""Metering of a stream of Messages that passes through unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _messages = decoder(_MessagesEvent)
 
 
 class MessagesMeter(StreamMeter):
-    """Counts along in Messages."""
+    """The meter of Messages."""
 
     def __init__(self) -> None:
         super().__init__(usage.read)

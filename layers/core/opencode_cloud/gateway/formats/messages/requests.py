@@ -36,10 +36,10 @@ from opencode_cloud.gateway.formats.writing import (
 )
 
 DEFAULT_OUTPUT = 32_000
-"""Tokens. Messages must name a limit; this one is used where neither the client nor the catalogue names one."""
+"""Limit in tokens. Messages requires a limit. This one applies if neither client nor catalogue names one."""
 
 LEAST_BUDGET = 1024
-"""Tokens. Anthropic accepts no smaller budget for thinking."""
+"""Anthropic's smallest budget for thinking, in tokens."""
 
 _UNCARRIED = ("container", "mcp_servers", "context_management", "thread", "compaction")
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2})(?!\d))?")
@@ -49,7 +49,7 @@ _EFFORTS = {"minimal": "low"}
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     for key in _UNCARRIED:
         if node.raw(key):
             raise cannot_carry(node.at(key))
@@ -77,7 +77,7 @@ def read(node: Node) -> ModelRequest:
 
 
 def output_limit(node: Node) -> int | None:
-    """Return the most tokens that an answer may have."""
+    """Return the limit of an answer in tokens."""
     return node.positive("max_tokens")
 
 
@@ -228,7 +228,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
         "messages": [turn for turn in turns if turn["content"]],
         "tools": [_write_tool(tool) for tool in request.tools] or None,
         "tool_choice": _write_choice(request),
-        # While it thinks, the model takes neither of these.
+        # While it thinks, the model accepts neither of these.
         "temperature": None if thinks or request.temperature is None else min(request.temperature, 1),
         "top_k": None if thinks else request.top_k,
         "top_p": request.top_p if not thinks or (request.top_p or 0) >= 0.95 else None,
@@ -242,7 +242,7 @@ def write(request: ModelRequest, model: str) -> dict[str, Any]:
 
 
 def _hoisted(request: ModelRequest) -> tuple[list[TextBlock], list[Turn]]:
-    """Return the system's texts, those from within the conversation too, and the other messages."""
+    """Return the system's texts, including those within the conversation, and the other messages."""
     system = list(request.system)
     for message in request.messages:
         if message.role == "system":
@@ -302,7 +302,7 @@ def _write_media(block: ImageBlock | FileBlock) -> dict[str, Any]:
 
 
 def _write_reasoning(block: ReasoningBlock) -> dict[str, Any]:
-    """Write reasoning that Anthropic signed; it refuses any other."""
+    """Write reasoning that Anthropic signed. It refuses any other."""
     if block.origin != Format.MESSAGES or not block.signature:
         return {}
     if block.redacted:
@@ -343,7 +343,7 @@ def _write_shape(shape: Shape | None) -> dict[str, Any]:
 
 
 def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
-    """Write how much to think, in the way of the model's generation."""
+    """Write the thinking options, in the form of the model's generation."""
     wanted = request.thinking
     if wanted is None:
         return {}

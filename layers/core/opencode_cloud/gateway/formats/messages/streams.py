@@ -46,7 +46,7 @@ class _Block:
         self.signature = start.text("signature") or start.text("data")
 
     def opened(self) -> TextBlock | ToolCall | ReasoningBlock | None:
-        """Return how the block begins; None: it is of a kind that conversions do not ask for."""
+        """Return the first event of the block; None for a kind of block that conversions never request."""
         match self.kind:
             case "text":
                 return TextBlock("")
@@ -58,7 +58,7 @@ class _Block:
                 return None
 
     def initial(self) -> str:
-        """Return what the block's first event already says of its text."""
+        """Return the text in the block's first event."""
         return self.start.text("text") if self.kind == "text" else self.start.text("thinking")
 
 
@@ -74,7 +74,7 @@ class MessagesReader:
         self._sequence = ""
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yield what one event says."""
+        """Yield the neutral events of one event of the stream."""
         event = Node(json_codec.decode(data, object))
         match event.text("type"):
             case "content_block_delta":
@@ -95,10 +95,10 @@ class MessagesReader:
             case "error":
                 self.fault = fault_of(event.value)
             case _:
-                pass  # pings, and what later versions add
+                pass  # pings, and events of later versions
 
     def finish(self) -> Iterator[Event]:
-        """Yield the end, if the upstream said why it ended and left out the last event."""
+        """Yield the end, if the upstream sent the reason of the end without the last event."""
         if self._reason and not self.complete:
             yield from self._end()
 

@@ -1,4 +1,4 @@
-"""Whole answers of Responses."""
+"""Answers that are not streamed, in Responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ECHOED = ("temperature", "top_p", "max_output_tokens", "reasoning", "text", "tr
 
 
 def stop_of(status: str, reason: str, *, called: bool, refused: bool) -> Stop:
-    """Return why an answer ended."""
+    """Return the reason for which an answer ended."""
     if status == "incomplete":
         return Stop.REFUSAL if reason == "content_filter" else Stop.LENGTH
     if status == "failed":
@@ -63,7 +63,7 @@ def read_item(item: Node) -> Iterator[TextBlock | ToolCall | ReasoningBlock]:
                 id=item.text("id"),
             )
         case _:
-            pass  # what tools of the provider did; these are not asked for in a conversion
+            pass  # actions of provider tools, which a conversion never requests
 
 
 def write(reply: ModelReply, parsed: ParsedRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _REFERENCES = ("previous_response_id", "conversation", "prompt")
 def inspect(node: Node, facts: RequestFacts) -> None:
     """Collect the facts. Raises :class:`Malformed` for a request that is not in the format."""
     if node.flag("background"):
-        raise node.at("background").wrong("is not accepted: what it used could not be counted")
+        raise node.at("background").wrong("is not accepted: its usage cannot be counted")
     for key in _REFERENCES:
         if node.raw(key):
             facts.unknown_size(key)
@@ -31,7 +31,7 @@ def inspect(node: Node, facts: RequestFacts) -> None:
 def _inspect_item(item: Node, facts: RequestFacts) -> None:
     kind = item.text("type") or ("message" if item.raw("role") else "item_reference")
     if kind == "item_reference":
-        facts.unknown_size(f"an item given by its id ({item.path})")
+        facts.unknown_size(f"an item by id ({item.path})")
     elif kind == "additional_tools":
         for tool in item.each("tools"):
             _inspect_tool(tool, facts)
@@ -57,7 +57,7 @@ def _inspect_part(part: Node, facts: RequestFacts) -> None:
         case "input_file":
             facts.documents += 1
             if not part.text("file_data"):
-                facts.unknown_size(f"a file given by its id or address ({part.path})")
+                facts.unknown_size(f"a file by id or URL ({part.path})")
         case "input_audio":
             facts.documents += 1
         case _:

@@ -1,4 +1,4 @@
-"""Reading along in a stream of Responses that passes through unchanged."""
+"""Metering of a stream of Responses that passes through unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed
 
 
 class ResponsesMeter(StreamMeter):
-    """Counts along in Responses."""
+    """The meter of Responses."""
 
     def __init__(self) -> None:
         super().__init__(usage.read)

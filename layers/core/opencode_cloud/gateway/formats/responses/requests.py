@@ -33,7 +33,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 
 
 def read(node: Node) -> ModelRequest:
-    """Read a request. Raises :class:`Malformed`, also for what no other format can say."""
+    """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     for key in _UNCARRIED:
         if node.raw(key):
             raise cannot_carry(node.at(key))
@@ -58,7 +58,7 @@ def read(node: Node) -> ModelRequest:
 
 
 def output_limit(node: Node) -> int | None:
-    """Return the most tokens that an answer may have."""
+    """Return the limit of an answer in tokens."""
     return node.positive("max_output_tokens")
 
 
@@ -181,7 +181,7 @@ def _read_thinking(reasoning: Node) -> Thinking | None:
 
 
 def write(request: ModelRequest, model: str) -> dict[str, Any]:
-    """Write a request. It is kept nowhere, so that reasoning comes back encrypted where it is asked for."""
+    """Write a request. The upstream does not store it, and returns requested reasoning in encrypted form."""
     if request.stop:
         raise cannot_carry(Node(None, "stop sequences"))
     refuse_penalties(request)
@@ -237,7 +237,7 @@ def _write_item(block: ToolCall | ToolResult | ReasoningBlock) -> Iterator[dict[
             item: dict[str, Any] = {"type": "reasoning", "summary": summary, "encrypted_content": block.signature}
             yield {**item, "id": block.id} if block.id else item
         case ReasoningBlock():
-            pass  # of another upstream: it would be refused
+            pass  # reasoning of another upstream, which would be refused
 
 
 def _write_output(result: ToolResult) -> str | list[dict[str, Any]]:
@@ -270,7 +270,7 @@ def _write_part(block: Block) -> dict[str, Any]:
 
 
 def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
-    # Left out, strictness would be on, which changes what the schema means.
+    # The default is strict, which changes the meaning of the schema.
     members: dict[str, Any] = {"type": "function", "name": tool.name, "strict": bool(tool.strict)}
     if tool.description:
         members["description"] = tool.description

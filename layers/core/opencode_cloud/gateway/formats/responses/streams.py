@@ -65,7 +65,7 @@ class ResponsesReader:
         self._refused = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yield what one event says."""
+        """Yield the neutral events of one event of the stream."""
         if data.strip() == b"[DONE]":
             return
         event = Node(json_codec.decode(data, object))
@@ -87,7 +87,7 @@ class ResponsesReader:
             self.fault = fault_of(failure_of(event.members()))
 
     def finish(self) -> Iterator[Event]:
-        """Yield nothing: only an event ends a stream of this format."""
+        """Yield no event: only an event of the upstream ends a stream of this format."""
         yield from ()
 
     def _item(self, output: int) -> _Item:
@@ -196,7 +196,7 @@ class _Open:
 
     @property
     def place(self) -> dict[str, Any]:
-        """The members that say which item an event is about."""
+        """Return the members that name the item of an event."""
         return {"item_id": self.id, "output_index": self.output}
 
     def whole(self) -> TextBlock | ToolCall | ReasoningBlock:
@@ -235,7 +235,7 @@ class ResponsesWriter:
         match event:
             case Opened(index, block):
                 self._open[index] = _Open(block, -1)
-                if not isinstance(block, TextBlock):  # which is an item only if any text comes
+                if not isinstance(block, TextBlock):  # it becomes an item only if text follows
                     yield self._start(self._open[index])
             case Grown(index, text):
                 yield from self._grow(self._open[index], text)

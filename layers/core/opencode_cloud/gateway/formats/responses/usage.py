@@ -9,7 +9,7 @@ from opencode_cloud.gateway.formats.usage import UsageCounts, counts_of
 
 
 def read(usage: object) -> Tokens | None:
-    """Read a usage object; None if it says nothing."""
+    """Read a usage object; None if it has no counts."""
     counts = counts_of(usage)
     return None if counts is None else _tokens(counts)
 
