@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.sharing.service.removal import VERIFY_AFTER_SECONDS
+from opencode_cloud.sharing.service.deletion import VERIFY_AFTER_SECONDS
 from tests.infra.synthesis import Synthesis
 
 FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")

@@ -34,8 +34,8 @@ from opencode_cloud.sharing.service import (
     Owning,
     Publishing,
     Redirect,
-    Removal,
     ShareAccess,
+    ShareDeletion,
     ShareDocument,
     ShareReader,
     Snapshots,
@@ -242,8 +242,8 @@ class Environment:
         self.viewing = Viewing(self.store, self.connections, self.fan_out, self.tasks, self.gate)
         self.snapshots = Snapshots(self.store, self.objects)
         self.reading = ShareReader(self.store, self.objects, self.snapshots, self.gate)
-        self.removal = Removal(self.store, self.objects, self.fan_out, self.tasks)
-        self.purges = Purges(self.removal)
+        self.deletion = ShareDeletion(self.store, self.objects, self.fan_out, self.tasks)
+        self.purges = Purges(self.deletion)
         self.deliveries = Deliveries(self.store, self.connections, self.fan_out, self.snapshots, self.gate)
 
     def row(self, share_id: str) -> Share:

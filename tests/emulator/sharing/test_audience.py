@@ -129,7 +129,7 @@ class TestReaders:
 
     def test_a_share_that_is_gone_says_so_before_it_asks_who_wants_to_read(self, scene: Scene) -> None:
         scene.narrow(Mode.WORKSPACE)
-        scene.cloud.removal.unshare(ShareId(scene.share.id), scene.share.secret)
+        scene.cloud.deletion.unshare(ShareId(scene.share.id), scene.share.secret)
         with pytest.raises(Gone):
             scene.admit(Visitor())
 

@@ -128,8 +128,8 @@ class TestRecords:
         with pytest.raises(Unavailable):
             share.sync(*large_batch())
         assert [row for row in records(cloud, share) if "claim" in row] == []
-        cloud.removal.unshare(ShareId(share.id), share.secret)
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert cloud.plane.objects(share.id) == [], "it goes with the share"
 
     def test_the_size_of_the_log_counts_what_is_in_the_bucket(self, cloud: Environment) -> None:

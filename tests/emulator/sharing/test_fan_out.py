@@ -102,7 +102,7 @@ def test_a_delivery_of_a_share_that_went_pushes_nothing(cloud: Environment, monk
     viewer = cloud.follow(share.id)
     share.sync(part("1"))
     (delivery,) = cloud.plane.delivered()
-    cloud.removal.unshare(ShareId(share.id), share.secret)
+    cloud.deletion.unshare(ShareId(share.id), share.secret)
     Environment(cloud.plane).deliveries.handle(delivery)
     assert keys(viewer) == []
 

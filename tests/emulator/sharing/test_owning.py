@@ -114,7 +114,7 @@ class TestClaiming:
     def test_a_share_that_goes_meanwhile_is_not_claimed(self, team: Team) -> None:
         share = team.cloud.share()
         team.cloud.steering.before(
-            ShareStore.claim, lambda: team.cloud.removal.unshare(ShareId(share.id), share.secret)
+            ShareStore.claim, lambda: team.cloud.deletion.unshare(ShareId(share.id), share.secret)
         )
         with pytest.raises(Gone):
             team.cloud.share(share.session_id, team.ada)
@@ -188,7 +188,7 @@ class TestChanging:
             with pytest.raises(NotFound):
                 team.cloud.change(share.id, actor, mode=Mode.WORKSPACE)
             with pytest.raises(NotFound):
-                team.cloud.owning.revoke_one(actor, ShareId(share.id), team.cloud.removal)
+                team.cloud.owning.revoke_one(actor, ShareId(share.id), team.cloud.deletion)
         team.cloud.change(share.id, team.admin, mode=Mode.WORKSPACE)
         assert team.ownership(share).mode is Mode.WORKSPACE
 
@@ -213,7 +213,7 @@ class TestListing:
     def test_what_is_removed_or_over_is_in_no_list(self, team: Team) -> None:
         removed, living = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.ada)
         over = Environment(team.cloud.plane, lifetime_seconds=-1).share(actor=team.ada)
-        team.cloud.removal.unshare(ShareId(removed.id), removed.secret)
+        team.cloud.deletion.unshare(ShareId(removed.id), removed.secret)
         assert team.listed(team.ada) == [living.id]
         with pytest.raises(NotFound):
             team.cloud.owning.get(team.ada, ShareId(over.id))
@@ -241,7 +241,7 @@ class TestRevoking:
     def test_those_that_were_there_and_ones_own_are_removed_and_the_others_named(self, team: Team) -> None:
         mine, theirs = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.bob)
         asked = [mine.id, theirs.id, "A" * 22, mine.id]
-        assert team.cloud.owning.revoke(team.ada, asked, team.cloud.removal) == ([mine.id], [theirs.id, "A" * 22])
+        assert team.cloud.owning.revoke(team.ada, asked, team.cloud.deletion) == ([mine.id], [theirs.id, "A" * 22])
         with pytest.raises(Gone):
             mine.sync(part("1"))
         assert theirs.sync(part("1")) == 1
@@ -251,7 +251,7 @@ class TestRevoking:
         owned, anonymous = team.cloud.share(actor=team.ada), team.cloud.share()
         team.recorded()
         for share in (owned, anonymous):
-            removed = team.cloud.removal.unshare(ShareId(share.id), share.secret)
+            removed = team.cloud.deletion.unshare(ShareId(share.id), share.secret)
             assert removed is not None
             team.cloud.owning.record_unshared(removed, None, "192.0.2.9")
         (entry,) = team.recorded()

@@ -51,12 +51,12 @@ class TestCreating:
 
         def make_and_end() -> None:
             other = elsewhere.share(session_id)
-            elsewhere.removal.unshare(ShareId(other.id), other.secret)
+            elsewhere.deletion.unshare(ShareId(other.id), other.secret)
             elsewhere.share(session_id)
 
         def end() -> None:
             other = elsewhere.share(session_id)
-            elsewhere.removal.unshare(ShareId(other.id), other.secret)
+            elsewhere.deletion.unshare(ShareId(other.id), other.secret)
 
         cloud.steering.before(ShareStore.create, make_and_end, times=5)
         cloud.steering.before(ShareStore.share_of, end, times=5)
@@ -216,7 +216,7 @@ class TestCommitting:
 
         def be_first_and_unshare() -> None:
             other.sync(part("other"))
-            other.environment.removal.unshare(ShareId(share.id), share.secret)
+            other.environment.deletion.unshare(ShareId(share.id), share.secret)
 
         cloud.steering.before(ShareStore.append, be_first_and_unshare)
         with pytest.raises(Gone):
@@ -225,7 +225,7 @@ class TestCommitting:
 
     def test_a_share_that_was_removed_takes_nothing(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
         with pytest.raises(Gone):
             share.sync(part("1"))
         assert cloud.plane.rows(share.id, "L#") == []

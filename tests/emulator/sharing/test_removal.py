@@ -10,7 +10,7 @@ from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Protocol, Tombstone
-from opencode_cloud.sharing.service import Visitor, removal
+from opencode_cloud.sharing.service import Visitor, deletion
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession, incompressible, items_of
 from tests.integration.publisher import part
@@ -19,11 +19,11 @@ LARGE = 400_000
 
 
 def unshare(cloud: Environment, share: SharedSession) -> None:
-    assert cloud.removal.unshare(ShareId(share.id), share.secret) is not None
+    assert cloud.deletion.unshare(ShareId(share.id), share.secret) is not None
 
 
 def tombstone(cloud: Environment, share: SharedSession) -> Tombstone:
-    kept = cloud.removal.look_up(ShareId(share.id))
+    kept = cloud.deletion.look_up(ShareId(share.id))
     assert isinstance(kept, Tombstone)
     return kept
 
@@ -59,23 +59,23 @@ class TestUnsharing:
     def test_needs_the_secret(self, cloud: Environment) -> None:
         share, other = cloud.share(), cloud.share()
         with pytest.raises(Unauthorized):
-            cloud.removal.unshare(ShareId(share.id), "")
+            cloud.deletion.unshare(ShareId(share.id), "")
         with pytest.raises(Forbidden):
-            cloud.removal.unshare(ShareId(share.id), other.secret)
+            cloud.deletion.unshare(ShareId(share.id), other.secret)
         assert share.sync(part("1")) == 1
 
     def test_again_or_of_what_never_was_is_no_error(self, cloud: Environment) -> None:
         share = cloud.share()
         unshare(cloud, share)
-        assert cloud.removal.unshare(ShareId(share.id), "any") is None
-        assert cloud.removal.unshare(ShareId("A" * 22), "any") is None
+        assert cloud.deletion.unshare(ShareId(share.id), "any") is None
+        assert cloud.deletion.unshare(ShareId("A" * 22), "any") is None
 
     def test_twice_at_once_leaves_the_first_tombstone(self, cloud: Environment) -> None:
         share, operator = cloud.share(), Environment(cloud.plane)
         cloud.steering.before(
-            ShareStore.bury, lambda: operator.removal.remove(ShareId(share.id), "removed by the operator")
+            ShareStore.mark_deleted, lambda: operator.deletion.remove(ShareId(share.id), "removed by the operator")
         )
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
         assert tombstone(cloud, share).reason == "removed by the operator"
 
     def test_frees_the_session_for_a_new_share_at_once(self, cloud: Environment) -> None:
@@ -92,18 +92,18 @@ class TestUnsharing:
         expired = Environment(plane, lifetime_seconds=-1).share()
         cloud = Environment(plane)
         newer = cloud.share(expired.session_id)
-        cloud.removal.unshare(ShareId(expired.id), expired.secret)
+        cloud.deletion.unshare(ShareId(expired.id), expired.secret)
         assert cloud.share(expired.session_id).credentials == newer.credentials
 
     def test_the_operator_needs_no_secret_and_a_share_that_was_there(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.remove(ShareId(share.id), "removed by the operator")
+        cloud.deletion.remove(ShareId(share.id), "removed by the operator")
         assert tombstone(cloud, share).reason == "removed by the operator"
-        cloud.removal.remove(ShareId(share.id), "again")
+        cloud.deletion.remove(ShareId(share.id), "again")
         with pytest.raises(NotFound):
-            cloud.removal.remove(ShareId("A" * 22), "any")
+            cloud.deletion.remove(ShareId("A" * 22), "any")
         with pytest.raises(NotFound):
-            cloud.removal.look_up(ShareId("A" * 22))
+            cloud.deletion.look_up(ShareId("A" * 22))
 
 
 class TestPurging:
@@ -120,7 +120,7 @@ class TestPurging:
         assert objects == 3, "the large body, the snapshot and the document"
         before = left(cloud, other)
         unshare(cloud, share)
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (0, 0)
         assert left(cloud, other) == before
         kept = tombstone(cloud, share)
@@ -133,7 +133,7 @@ class TestPurging:
         client = cloud.plane.emulator.client("s3")
         client.delete_object(Bucket=cloud.plane.bucket, Key=f"shares/{share.id}/{name}")
         unshare(cloud, share)
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (0, 0)
 
     def test_is_asked_for_when_a_share_is_removed_and_again_to_verify_it(self, cloud: Environment) -> None:
@@ -145,7 +145,7 @@ class TestPurging:
         assert cloud.plane.received(cloud.plane.purges) == []
         assert cloud.plane.delayed(cloud.plane.purges) == 1, "a writer that had begun may still run"
         assert tombstone(cloud, share).purged_at is None
-        cloud.removal.purge(ShareId(share.id), 2)
+        cloud.deletion.purge(ShareId(share.id), 2)
         assert tombstone(cloud, share).purged_at is not None
         assert cloud.plane.delayed(cloud.plane.purges) == 1, "nothing was left: no round more"
 
@@ -156,18 +156,18 @@ class TestPurging:
 
         def unshare_and_purge() -> None:
             unshare(cloud, share)
-            cloud.removal.purge(ShareId(share.id), 1)
+            cloud.deletion.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ShareStore.append, unshare_and_purge)
         slow.sync(part("2", incompressible(LARGE)))
         assert left(cloud, share) == (1, 0), "the record; its body was written before the purge"
         cloud.plane.received(cloud.plane.purges)
         before = cloud.plane.delayed(cloud.plane.purges)
-        cloud.removal.purge(ShareId(share.id), 2)
+        cloud.deletion.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         assert tombstone(cloud, share).purged_at is None, "another writer may have left something, too"
         assert cloud.plane.delayed(cloud.plane.purges) == before + 1
-        cloud.removal.purge(ShareId(share.id), 3)
+        cloud.deletion.purge(ShareId(share.id), 3)
         assert tombstone(cloud, share).purged_at is not None
 
     def test_finds_an_object_that_was_written_after_the_purge(self, cloud: Environment) -> None:
@@ -176,12 +176,12 @@ class TestPurging:
 
         def unshare_and_purge() -> None:
             unshare(cloud, share)
-            cloud.removal.purge(ShareId(share.id), 1)
+            cloud.deletion.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ObjectStore.put_body, unshare_and_purge)
         slow.sync(part("1", incompressible(LARGE)))
         assert left(cloud, share) == (1, 1)
-        cloud.removal.purge(ShareId(share.id), 2)
+        cloud.deletion.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         kept = tombstone(cloud, share)
         assert (kept.purged_at, kept.removed_objects) == (None, 1)
@@ -199,19 +199,19 @@ class TestPurging:
         cloud.steering.after(
             ShareStore.purge, lambda: slow.environment.store.append(ShareId(share.id), tail, 1, payload)
         )
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (1, 1)
-        cloud.removal.purge(ShareId(share.id), 2)
+        cloud.deletion.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)
         assert tombstone(cloud, share).purged_at is None
-        cloud.removal.purge(ShareId(share.id), 3)
+        cloud.deletion.purge(ShareId(share.id), 3)
         assert tombstone(cloud, share).purged_at is not None
 
     def test_ends_the_sockets_of_those_who_joined_meanwhile(self, cloud: Environment) -> None:
         share = cloud.share()
         unshare(cloud, share)
         late = cloud.follow(share.id)
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert late.frames == [{"type": "gone", "share": share.id}]
         assert not late.open
         assert tombstone(cloud, share).closed_sockets == 1
@@ -219,16 +219,16 @@ class TestPurging:
     def test_ends_every_socket_also_where_the_removal_told_the_first_only(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(removal, "INLINE_VIEWERS", 1)
+        monkeypatch.setattr(deletion, "INLINE_VIEWERS", 1)
         share = cloud.share()
         sockets = [cloud.follow(share.id) for _ in range(3)]
         unshare(cloud, share)
         assert [socket.open for socket in sockets].count(False) == 1
-        cloud.removal.purge(ShareId(share.id), 1)
+        cloud.deletion.purge(ShareId(share.id), 1)
         assert [socket.open for socket in sockets] == [False] * 3
 
     def test_of_a_share_that_was_not_removed_is_not_verified(self, cloud: Environment) -> None:
-        cloud.removal.purge(ShareId("A" * 22), 2)
+        cloud.deletion.purge(ShareId("A" * 22), 2)
         assert cloud.plane.delayed(cloud.plane.purges) == 0
         assert cloud.store.tombstone(ShareId("A" * 22)) is None
 
@@ -252,7 +252,7 @@ class TestExpiry:
         living = Environment(plane, lifetime_seconds=3600).share()
         endless = Environment(plane).share()
         cloud = Environment(plane)
-        assert cloud.removal.sweep() == 1
+        assert cloud.deletion.sweep() == 1
         assert tombstone(cloud, expired).reason == "expired"
         for share in (living, endless):
             assert share.sync(part("1")) == 1
@@ -261,7 +261,7 @@ class TestExpiry:
     def test_an_outage_of_the_schedule_is_made_good(self, plane: Plane, days: int) -> None:
         expired = Environment(plane, lifetime_seconds=-days * DAY_SECONDS).share()
         cloud = Environment(plane)
-        assert cloud.removal.sweep() == 1
+        assert cloud.deletion.sweep() == 1
         assert tombstone(cloud, expired).reason == "expired"
 
     def test_a_purge_whose_message_was_lost_is_taken_up(self, cloud: Environment) -> None:
@@ -273,8 +273,8 @@ class TestExpiry:
         (request,) = cloud.plane.received(cloud.plane.purges)
         assert request == {"share_id": share.id}
         assert tombstone(cloud, share).reason == "unshared"
-        cloud.removal.purge(ShareId(share.id), 1)
-        assert cloud.removal.sweep() == 0, "what is purged is taken up no more"
+        cloud.deletion.purge(ShareId(share.id), 1)
+        assert cloud.deletion.sweep() == 0, "what is purged is taken up no more"
 
     def test_rows_that_dynamodb_deletes_by_itself_name_their_time_in_seconds(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -288,7 +288,7 @@ class TestExpiry:
 def test_all_shares_of_a_workspace_are_removed_and_those_of_others_stay(
     cloud: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "PAGE", 2)
+    monkeypatch.setattr(deletion, "PAGE", 2)
     people = cloud.plane.people
     ours, theirs = people.workspace(), people.workspace()
     owner, stranger = people.member(ours), people.member(theirs)

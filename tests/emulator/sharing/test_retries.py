@@ -75,7 +75,7 @@ def test_a_transaction_that_always_meets_others_fails(cloud: Environment, interf
     share = cloud.share()
     interfere.conflict("TransactionConflict", times=6)
     with pytest.raises(ClientError):
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
     assert share.sync(part("1")) == 1, "nothing of it was done"
 
 
@@ -83,7 +83,7 @@ def test_a_transaction_whose_condition_failed_is_not_run_again(cloud: Environmen
     share = cloud.share()
     before = interfere.requests
     interfere.conflict("ConditionalCheckFailed")
-    assert cloud.removal.unshare(ShareId(share.id), share.secret) is not None
+    assert cloud.deletion.unshare(ShareId(share.id), share.secret) is not None
     assert interfere.requests == before + 1
 
 
@@ -91,7 +91,7 @@ def test_rows_that_a_batch_has_not_deleted_are_deleted_by_the_next(cloud: Enviro
     share = cloud.share()
     for n in range(3):
         share.sync(part(str(n)))
-    cloud.removal.unshare(ShareId(share.id), share.secret)
+    cloud.deletion.unshare(ShareId(share.id), share.secret)
     rows = cloud.plane.rows(share.id)
     keys = [{"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in rows]
     interfere.answers.append((200, {"UnprocessedItems": {cloud.plane.shares: keys}}))

@@ -102,7 +102,7 @@ class TestTaking:
         share = cloud.share()
         share.sync(part("1"))
         step = ObjectStore.put if "object" in moment else ShareStore.set_snapshot
-        cloud.steering.before(step, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
+        cloud.steering.before(step, lambda: cloud.deletion.unshare(ShareId(share.id), share.secret))
         with pytest.raises(Gone):
             take(cloud, share)
         assert cloud.plane.objects(share.id) == []
@@ -155,7 +155,7 @@ class TestFollowing:
 
     def test_a_share_that_is_gone_is_left_alone(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
         for share_id in (share.id, "A" * 22):
             assert cloud.snapshots.follow(ShareId(share_id), Position(1, 10 * snapshots.TAIL_BYTES)) is None
         assert cloud.plane.objects(share.id) == []
@@ -192,7 +192,7 @@ class TestStream:
     def test_a_share_that_goes_while_it_is_folded_is_no_failure(self, cloud: Environment) -> None:
         share = cloud.share()
         share.sync(part("1"))
-        cloud.steering.before(ShareStore.set_snapshot, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
+        cloud.steering.before(ShareStore.set_snapshot, lambda: cloud.deletion.unshare(ShareId(share.id), share.secret))
         answer = SharingStream(cloud.snapshots).handle(
             {"Records": [self.change(share.id, 1, snapshots.TAIL_BYTES, "7")]}
         )
@@ -212,7 +212,7 @@ class TestDocuments:
 
     def test_of_a_share_that_goes_meanwhile_leaves_nothing(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.steering.before(ObjectStore.put, lambda: cloud.removal.unshare(ShareId(share.id), share.secret))
+        cloud.steering.before(ObjectStore.put, lambda: cloud.deletion.unshare(ShareId(share.id), share.secret))
         with pytest.raises(Gone):
             cloud.snapshots.publish(ShareId(share.id), "documents/d", b"{}", "application/json")
         assert cloud.plane.objects(share.id) == []

@@ -113,7 +113,7 @@ class TestResuming:
 
     def test_of_what_never_was_or_has_gone_leaves_no_viewer(self, cloud: Environment) -> None:
         share = cloud.share()
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
         for share_id, error in ((share.id, Gone), ("A" * 22, NotFound)):
             with pytest.raises(error):
                 cloud.viewing.resume(ConnectionId("connection"), ShareId(share_id), 0)
@@ -220,7 +220,7 @@ class TestLegacyReplay:
         share.sync(part("1"))
         socket = cloud.plane.gateway.connect()
         cloud.viewing.poll(ConnectionId(socket.id), ShareId(share.id))
-        cloud.removal.unshare(ShareId(share.id), share.secret)
+        cloud.deletion.unshare(ShareId(share.id), share.secret)
         (delivery,) = cloud.plane.delivered()
         cloud.deliveries.handle(delivery)
         assert (socket.sent, socket.open) == ([], False)

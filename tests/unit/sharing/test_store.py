@@ -88,8 +88,8 @@ class TestShares:
 
     def test_a_share_goes_once_and_frees_its_session(self, store: ShareStore) -> None:
         store.create(owned())
-        assert store.bury(owned(), TOMBSTONE)
-        assert not store.bury(owned(), msgspec.structs.replace(TOMBSTONE, reason="removed"))
+        assert store.mark_deleted(owned(), TOMBSTONE)
+        assert not store.mark_deleted(owned(), msgspec.structs.replace(TOMBSTONE, reason="removed"))
         gone = store.share(ShareId("shr_1"))
         assert gone is not None
         assert gone.state is State.GONE
@@ -101,7 +101,7 @@ class TestShares:
     def test_the_session_of_a_newer_share_is_not_freed(self, store: ShareStore) -> None:
         store.create(SHARE)
         store.create(msgspec.structs.replace(SHARE, id="shr_2"), replaces="shr_1")
-        assert store.bury(SHARE, TOMBSTONE)
+        assert store.mark_deleted(SHARE, TOMBSTONE)
         assert store.share_of("session") == "shr_2"
 
     def test_a_tombstone_is_replaced_by_what_the_purge_found(self, store: ShareStore) -> None:
@@ -136,7 +136,7 @@ class TestOwnership:
 
     def test_a_share_that_is_gone_is_neither_claimed_nor_changed(self, store: ShareStore) -> None:
         store.create(owned())
-        store.bury(owned(), TOMBSTONE)
+        store.mark_deleted(owned(), TOMBSTONE)
         assert not store.change(owned(), OWNERSHIP, None)
         assert not store.claim(SHARE, OWNERSHIP, None)
 
@@ -163,7 +163,7 @@ class TestOwnership:
         for name in ("a", "b", "c"):
             store.create(owned(id=name, session_hash=name))
         store.create(msgspec.structs.replace(SHARE, id="anonymous"))
-        store.bury(owned(id="b", session_hash="b"), msgspec.structs.replace(TOMBSTONE, share_id="b"))
+        store.mark_deleted(owned(id="b", session_hash="b"), msgspec.structs.replace(TOMBSTONE, share_id="b"))
         store.count_view(ShareId("c"))
         store.count_view(ShareId("c"))
         found = store.listed(["c", "unknown", "b", "anonymous", "a"])
@@ -183,7 +183,7 @@ class TestSnapshots:
 
     def test_a_share_that_is_gone_gets_no_snapshot(self, store: ShareStore) -> None:
         store.create(SHARE)
-        store.bury(SHARE, TOMBSTONE)
+        store.mark_deleted(SHARE, TOMBSTONE)
         assert not store.set_snapshot(ShareId("shr_1"), SNAPSHOT, Position(3, 300))
         assert not store.set_snapshot(ShareId("unknown"), None, Position(3, 300))
 

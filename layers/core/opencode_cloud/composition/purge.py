@@ -9,7 +9,7 @@ from opencode_cloud.composition.settings import PurgeQueueUrl, SharesSettings, W
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.purges import Purges
-from opencode_cloud.sharing.service import Farewell, Removal
+from opencode_cloud.sharing.service import ShareDeletion, ViewerSockets
 from opencode_cloud.sharing.store import Tasks
 
 
@@ -24,6 +24,8 @@ class PurgeSettings(SharesSettings):
 def build(settings: PurgeSettings) -> Handler:
     """Return the handler."""
     stores = ShareStores.over(settings)
-    farewell = Farewell(stores.shares, sockets(settings.websocket_endpoint))
-    purges = Purges(Removal(stores.shares, stores.objects, farewell, Tasks(purge_queue=settings.purge_queue_url)))
+    viewer_sockets = ViewerSockets(stores.shares, sockets(settings.websocket_endpoint))
+    purges = Purges(
+        ShareDeletion(stores.shares, stores.objects, viewer_sockets, Tasks(purge_queue=settings.purge_queue_url))
+    )
     return frame(lambda event, _context: purges.handle(event))

@@ -27,7 +27,15 @@ from opencode_cloud.sharing.rendering import pages
 from opencode_cloud.sharing.routes.clients import SharingRoutes
 from opencode_cloud.sharing.routes.lazy_api import LazyShareApi
 from opencode_cloud.sharing.routes.readers import ReaderRoutes
-from opencode_cloud.sharing.service import FanOut, Owning, Publishing, Removal, ShareAccess, ShareReader, Snapshots
+from opencode_cloud.sharing.service import (
+    FanOut,
+    Owning,
+    Publishing,
+    ShareAccess,
+    ShareDeletion,
+    ShareReader,
+    Snapshots,
+)
 from opencode_cloud.sharing.store import Tasks
 
 
@@ -58,15 +66,15 @@ def build(settings: ShareSettings) -> Handler:
     owning = Owning(store, allowed, fan_out, AuditQueue(settings.audit_queue_url))
     publishing = _publishing(settings, stores, fan_out, gate, owning)
     reading = ShareReader(store, objects, Snapshots(store, objects), gate)
-    removal = Removal(store, objects, fan_out, tasks)
+    deletion = ShareDeletion(store, objects, fan_out, tasks)
     url, app = settings.public_url, http_app()
     pages.prepare()
     admin = settings.admin_secret
-    SharingRoutes(publishing, reading, removal, owning, allowed, lambda: aws.secret(admin), public_url=url).mount(app)
+    SharingRoutes(publishing, reading, deletion, owning, allowed, lambda: aws.secret(admin), public_url=url).mount(app)
     ReaderRoutes(reading, gate, public_url=url).mount(app)
     api = LazyShareApi(
         owning,
-        removal,
+        deletion,
         allowed,
         lambda: aws.secret(settings.session_key_secret),
         sessions_table=settings.sessions_table,

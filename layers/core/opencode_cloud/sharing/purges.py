@@ -7,26 +7,26 @@ from typing import Any
 
 from opencode_cloud.kit import log
 from opencode_cloud.kit.batches import PartialBatch
-from opencode_cloud.sharing.service import Removal
+from opencode_cloud.sharing.service import ShareDeletion
 from opencode_cloud.sharing.store import PurgeRequest
 
 
 class Purges:
     """Takes purge requests from the queue and ticks from the schedule."""
 
-    def __init__(self, removal: Removal) -> None:
-        self._removal = removal
+    def __init__(self, deletion: ShareDeletion) -> None:
+        self._deletion = deletion
         self._batch = PartialBatch(PurgeRequest, self._purge)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Purge the shares that the batch names. Return the messages that must be redelivered."""
         if "Records" not in event:
-            log.count("ExpiredCount", self._removal.sweep())
+            log.count("ExpiredCount", self._deletion.sweep())
             return {}
         return self._batch.handle(event)
 
     def _purge(self, request: PurgeRequest) -> None:
         if request.workspace_id:
-            self._removal.remove_workspace(request.workspace_id)
+            self._deletion.remove_workspace(request.workspace_id)
         else:
-            self._removal.purge(request.share_id, request.round)
+            self._deletion.purge(request.share_id, request.round)

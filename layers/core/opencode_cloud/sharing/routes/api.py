@@ -19,7 +19,7 @@ from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from opencode_cloud.sharing.models import Listed, Mode, ShareCursor, ShareUpdate
-from opencode_cloud.sharing.service import Owning, Removal
+from opencode_cloud.sharing.service import Owning, ShareDeletion
 
 TAG = "Shares"
 MOST_REVOKED = 50
@@ -72,9 +72,9 @@ class Revoked(BaseModel):
 class ShareApi:
     """The routes of shares in `/api/v1`."""
 
-    def __init__(self, owning: Owning, removal: Removal, access: Access, *, public_url: str) -> None:
+    def __init__(self, owning: Owning, deletion: ShareDeletion, access: Access, *, public_url: str) -> None:
         self._owning = owning
-        self._removal = removal
+        self._deletion = deletion
         self._access = access
         self._public_url = public_url
 
@@ -121,12 +121,12 @@ class ShareApi:
 
     def revoke(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> Response[None]:
         """Remove a share permanently, for everyone. Its secret is not needed."""
-        self._owning.revoke_one(self._gate.actor, share_id, self._removal)
+        self._owning.revoke_one(self._gate.actor, share_id, self._deletion)
         return nothing()
 
     def revoke_many(self, workspace_id: WorkspaceParameter, revocation: Revocation) -> Revoked:
         """Remove up to 50 shares. The request can be repeated safely."""
-        revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._removal)
+        revoked, missing = self._owning.revoke(self._gate.actor, revocation.shares, self._deletion)
         return Revoked(revoked=revoked, missing=missing)
 
     def _view(self, listed: Listed) -> ShareView:

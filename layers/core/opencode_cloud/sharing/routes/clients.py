@@ -22,7 +22,7 @@ from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Share, share_not_found
 from opencode_cloud.sharing.protocol.items import from_legacy, parse
 from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
-from opencode_cloud.sharing.service import Owning, Publishing, Removal, ShareReader
+from opencode_cloud.sharing.service import Owning, Publishing, ShareDeletion, ShareReader
 from opencode_cloud.sharing.service.reading import legacy_data
 
 
@@ -63,7 +63,7 @@ class SharingRoutes:
         self,
         publishing: Publishing,
         reading: ShareReader,
-        removal: Removal,
+        deletion: ShareDeletion,
         owning: Owning,
         access: Access,
         admin_secret: Callable[[], str],
@@ -72,7 +72,7 @@ class SharingRoutes:
     ) -> None:
         self._publishing = publishing
         self._reading = reading
-        self._removal = removal
+        self._deletion = deletion
         self._owning = owning
         self._access = access
         self._admin_secret = admin_secret
@@ -119,7 +119,7 @@ class SharingRoutes:
         return self._json({})
 
     def _unshare(self, share_id: ShareId, secret: str, actor: Actor | None = None) -> None:
-        removed = self._removal.unshare(share_id, secret)
+        removed = self._deletion.unshare(share_id, secret)
         if removed is not None:
             self._owning.record_unshared(removed, actor, http_events.source_address(self._event()))
 
@@ -166,7 +166,7 @@ class SharingRoutes:
         try:
             self._unshare(share_id, secret, self._known(event) if secret else None)
         except (Forbidden, Unauthorized) as refused:
-            _, missing = self._owning.revoke(self._member(event, Permission.SHARE_OWN), [share_id], self._removal)
+            _, missing = self._owning.revoke(self._member(event, Permission.SHARE_OWN), [share_id], self._deletion)
             if missing:
                 raise share_not_found() from refused
         else:
@@ -220,7 +220,7 @@ class SharingRoutes:
         """``POST /share_delete_admin {sessionShortName, adminSecret}`` -> ``{}``."""
         body = http_events.decode_body(self._event(), _LegacyAdminDelete)
         self._check_admin(body.secret)
-        self._removal.remove(ShareId(body.share), "removed by the operator")
+        self._deletion.remove(ShareId(body.share), "removed by the operator")
         return self._json({})
 
     def legacy_data(self) -> Response[str]:
@@ -251,7 +251,7 @@ class SharingRoutes:
     def look_up(self, share_id: ShareId) -> Response[str]:
         """``GET /api/admin/shares/{id}`` -> the metadata of a share, without its content."""
         self._check_admin(http_events.bearer(self._event()))
-        found = self._removal.look_up(share_id)
+        found = self._deletion.look_up(share_id)
         if not isinstance(found, Share):
             return self._json({**msgspec.to_builtins(found), "state": "gone"})
         return self._json(
@@ -270,7 +270,7 @@ class SharingRoutes:
     def remove(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/admin/shares/{id}`` -> ``{}``."""
         self._check_admin(http_events.bearer(self._event()))
-        self._removal.remove(share_id, "removed by the operator")
+        self._deletion.remove(share_id, "removed by the operator")
         return self._json({})
 
     def _check_admin(self, secret: str) -> None:

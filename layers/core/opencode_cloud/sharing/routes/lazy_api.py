@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opencode_cloud.access.service import Access
-    from opencode_cloud.sharing.service import Owning, Removal
+    from opencode_cloud.sharing.service import Owning, ShareDeletion
 
     Answer = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -25,7 +25,7 @@ class LazyShareApi:
     def __init__(
         self,
         owning: Owning,
-        removal: Removal,
+        deletion: ShareDeletion,
         access: Access,
         key: Callable[[], str],
         *,
@@ -35,7 +35,7 @@ class LazyShareApi:
     ) -> None:
         """Store the services. ``key`` returns the deployment's key, under which answers to repetitions are kept."""
         self._owning = owning
-        self._removal = removal
+        self._deletion = deletion
         self._access = access
         self._key = key
         self._sessions_table = sessions_table
@@ -59,6 +59,6 @@ class LazyShareApi:
 
         app: Any = api_app()
         app.use([only_once(self._access, self._sessions_table, self._key)])
-        ShareApi(self._owning, self._removal, self._access, public_url=self._public_url).mount(app)
+        ShareApi(self._owning, self._deletion, self._access, public_url=self._public_url).mount(app)
         limiter = RateLimiter(self._sessions_table, self._requests_per_minute)
         return lambda event, context: limited_answer(app, limiter, event, context)

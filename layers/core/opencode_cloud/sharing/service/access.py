@@ -174,14 +174,16 @@ class ShareAccess:
             return []
         # The row of an unchecked resume keeps its ticket as sent, so verify it before each push (docs/decisions/007).
         # Accept expired tickets here, because a socket stays open longer than a ticket is valid.
-        known = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
-        proofs = list({ticket.proof for ticket in known if ticket and ticket.proof})
-        held = parallel_map(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
-        allowed = {proof for proof, holds in zip(proofs, held, strict=True) if holds}
+        read_tickets = [tickets.read(ownership.ticket_key, share.id, viewer.ticket, aged=True) for viewer in viewers]
+        proofs = list({ticket.proof for ticket in read_tickets if ticket and ticket.proof})
+        holdings = parallel_map(lambda proof: self._holds(proof, ownership.workspace_id), proofs)
+        allowed = {proof for proof, holds in zip(proofs, holdings, strict=True) if holds}
         if mode is Mode.PASSWORD:
             # A ticket without a proof was issued for the password.
             allowed.add("")
-        return [viewer for viewer, ticket in zip(viewers, known, strict=True) if ticket and ticket.proof in allowed]
+        return [
+            viewer for viewer, ticket in zip(viewers, read_tickets, strict=True) if ticket and ticket.proof in allowed
+        ]
 
     def unlock(self, share_id: ShareId, password: str, address: str) -> str:
         """Return a ticket for the password; empty if none is needed.

@@ -26,21 +26,21 @@ CONNECT_POLL_SECONDS = 0.02
 INLINE_VIEWERS = 100
 
 
-class Farewell:
+class ViewerSockets:
     """Closes the sockets of viewers from the server's side."""
 
     def __init__(self, store: ShareStore, sockets: Sockets) -> None:
         self._store = store
         self._sockets = sockets
 
-    def farewell(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
+    def disconnect_deleted(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """Tell viewers that the share is gone, and close their sockets."""
         # The legacy protocol has no frame for this.
         live = [viewer.connection_id for viewer in viewers if viewer.protocol is Protocol.LIVE]
         self._sockets.post([(connection, [gone_frame(share_id)]) for connection in live])
         self._sockets.close([viewer.connection_id for viewer in viewers])
 
-    def dismiss(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
+    def disconnect(self, share_id: ShareId, viewers: Sequence[Viewer]) -> None:
         """Close the sockets of viewers whose access to a share that still exists must be checked again.
 
         No frame announces it: the viewer reconnects, and the answer to its resume says whether it still has access.
@@ -49,7 +49,7 @@ class Farewell:
         parallel_map(lambda viewer: self._store.remove_viewer(share_id, viewer.connection_id), viewers)
 
 
-class FanOut(Farewell):
+class FanOut(ViewerSockets):
     """Sends frames to viewers and forgets closed connections."""
 
     def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: ShareAccess) -> None:
@@ -73,8 +73,10 @@ class FanOut(Farewell):
             self._tasks.push(share.id, record.first, viewers)
         else:
             self.push(share, record, viewers, stale, mode)
-        known = {viewer.connection_id for viewer in viewers}
-        self.push(share, record, [viewer for viewer in late.result() if viewer.connection_id not in known], stale, mode)
+        known_ids = {viewer.connection_id for viewer in viewers}
+        self.push(
+            share, record, [viewer for viewer in late.result() if viewer.connection_id not in known_ids], stale, mode
+        )
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
 
@@ -89,8 +91,8 @@ class FanOut(Farewell):
         """Push one record in parallel to those ``viewers`` who still have access. Close the sockets of the others."""
         allowed = self._gate.watching(share, viewers, mode)
         if len(allowed) < len(viewers):
-            kept = {viewer.connection_id for viewer in allowed}
-            self.dismiss(share.id, [viewer for viewer in viewers if viewer.connection_id not in kept])
+            allowed_ids = {viewer.connection_id for viewer in allowed}
+            self.disconnect(share.id, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids])
         viewers = allowed
         spoken = {viewer.protocol for viewer in viewers}
         frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}

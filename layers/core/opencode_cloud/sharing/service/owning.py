@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.audit_queue import AuditQueue
     from opencode_cloud.contracts.access import KnownWorkspace
+    from opencode_cloud.sharing.service.deletion import ShareDeletion
     from opencode_cloud.sharing.service.fan_out import FanOut
-    from opencode_cloud.sharing.service.removal import Removal
     from opencode_cloud.sharing.store import ShareStore
 
 PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
@@ -104,12 +104,12 @@ class Owning:
         if claimed.ownership is None:
             raise ValueError("terms give an owner")
         if not self._store.claim(share, claimed.ownership, claimed.expires_at):
-            present = existing(self._store, share.id, self._store.share(share.id))
-            if present.ownership is None:
+            current = existing(self._store, share.id, self._store.share(share.id))
+            if current.ownership is None:
                 raise contended()
-            return present
+            return current
         if claimed.ownership.mode is not Mode.LINK:
-            self._fan_out.dismiss(share.id, self._store.viewers(share.id))
+            self._fan_out.disconnect(share.id, self._store.viewers(share.id))
         self._record(terms.actor, "share.claimed", claimed, before={"owner": None}, after=_visible(claimed))
         return claimed
 
@@ -129,10 +129,10 @@ class Owning:
 
     def get(self, actor: Actor, share_id: ShareId) -> Listed:
         """Return a share that the actor owns or may manage; raises ``share_not_found`` for all others."""
-        found = next(iter(self._store.listed([share_id])), None)
-        if found is None or is_over(found.share) or not _governs(actor, found.ownership):
+        listed = next(iter(self._store.listed([share_id])), None)
+        if listed is None or is_over(listed.share) or not _governs(actor, listed.ownership):
             raise share_not_found()
-        return found
+        return listed
 
     def change(self, actor: Actor, share_id: ShareId, change: ShareUpdate) -> Listed:
         """Change the audience of a share, or its end.
@@ -141,37 +141,37 @@ class Owning:
         access reconnect with new tickets. Raises ``share_not_found`` (404); ``sharing_off``, ``mode_not_allowed`` or
         ``lifetime_not_allowed`` (403); ``invalid_password`` or ``invalid_expiry`` (400); ``contended`` (503).
         """
-        found = self.get(actor, share_id)
+        listed = self.get(actor, share_id)
         terms = self.terms(actor)
-        ownership = _changed(found.ownership, change, terms.workspace)
-        expires_at = _changed_end(found.share, change, terms)
-        if not self._store.change(found.share, ownership, expires_at):
+        ownership = _changed(listed.ownership, change, terms.workspace)
+        expires_at = _changed_end(listed.share, change, terms)
+        if not self._store.change(listed.share, ownership, expires_at):
             raise contended()
         # A new key makes the tickets of open sockets void, so their access must be checked again.
-        if ownership.ticket_key != found.ownership.ticket_key:
-            self._fan_out.dismiss(share_id, self._store.viewers(share_id))
-        changed = msgspec.structs.replace(found.share, ownership=ownership, expires_at=expires_at)
-        before, after = _visible(found.share), _visible(changed)
+        if ownership.ticket_key != listed.ownership.ticket_key:
+            self._fan_out.disconnect(share_id, self._store.viewers(share_id))
+        changed = msgspec.structs.replace(listed.share, ownership=ownership, expires_at=expires_at)
+        before, after = _visible(listed.share), _visible(changed)
         if change.password is not None:
             after["password_changed"] = True
         action = "share.mode_changed" if before["mode"] != after["mode"] else "share.updated"
         self._record(actor, action, changed, before=before, after=after)
-        return Listed(share=changed, ownership=ownership, views=found.views)
+        return Listed(share=changed, ownership=ownership, views=listed.views)
 
-    def revoke_one(self, actor: Actor, share_id: ShareId, removal: Removal) -> None:
+    def revoke_one(self, actor: Actor, share_id: ShareId, deletion: ShareDeletion) -> None:
         """Remove a share without its secret; raises ``share_not_found`` (404)."""
-        found = self.get(actor, share_id)
-        removal.take_away(found.share, "revoked")
-        self._record(actor, "share.revoked", found.share, before=_visible(found.share))
+        listed = self.get(actor, share_id)
+        deletion.delete(listed.share, "revoked")
+        self._record(actor, "share.revoked", listed.share, before=_visible(listed.share))
 
-    def revoke(self, actor: Actor, share_ids: Sequence[str], removal: Removal) -> tuple[list[str], list[str]]:
+    def revoke(self, actor: Actor, share_ids: Sequence[str], deletion: ShareDeletion) -> tuple[list[str], list[str]]:
         """Remove shares without their secrets. Return the ids of the removed shares, and of those not found."""
         revoked: list[str] = []
         missing: list[str] = []
         # A repeated id must not count as missing after its first removal.
         for share_id in dict.fromkeys(share_ids):
             try:
-                self.revoke_one(actor, ShareId(share_id), removal)
+                self.revoke_one(actor, ShareId(share_id), deletion)
             except NotFound:
                 missing.append(share_id)
             else:
@@ -181,8 +181,8 @@ class Owning:
     def record_unshared(self, share: Share, actor: Actor | None, address: str) -> None:
         """Record in the audit trail that a share with an owner was removed by its secret, with the sender if known."""
         if share.ownership is not None:
-            known = actor or Actor(kind=ActorKind.ANONYMOUS, credential=CredentialKind.NONE, address=address)
-            self._record(known, "share.revoked", share, before=_visible(share))
+            recorded_actor = actor or Actor(kind=ActorKind.ANONYMOUS, credential=CredentialKind.NONE, address=address)
+            self._record(recorded_actor, "share.revoked", share, before=_visible(share))
 
     def _record(
         self,

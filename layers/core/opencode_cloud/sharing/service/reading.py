@@ -108,11 +108,11 @@ class ShareReader:
         """Return one item of the log, with its body."""
         self.admit(share_id, visitor)
         record = self._store.record_with(share_id, seq)
-        found = next((item for item in record.items if item.seq == seq), None) if record else None
-        if found is None:
+        item = next((item for item in record.items if item.seq == seq), None) if record else None
+        if item is None:
             raise item_not_found()
         return self._document(
-            share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, found))
+            share_id, f"item-{seq:012d}", lambda: encode_item(share_id, self._with_body(share_id, item))
         )
 
     def data(self, share_id: ShareId, visitor: Visitor) -> ShareDocument | Redirect:

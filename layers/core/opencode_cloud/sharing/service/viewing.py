@@ -116,7 +116,7 @@ class Replay:
             share = self._gate.admit(share_id, self._store.share(share_id), Visitor()).share
         except (Gone, NotFound, Unauthorized):
             self._store.remove_viewer(share_id, connection_id)
-            self._fan_out.farewell(share_id, [viewer])
+            self._fan_out.disconnect_deleted(share_id, [viewer])
             return
         fold, seq = self._snapshots.fold(share)
         self._send_legacy(share, connection_id, fold.items())

@@ -98,7 +98,7 @@ class ShareStore:
         put = {"TableName": self._table, "Item": meta, "ConditionExpression": "attribute_not_exists(pk)"}
         return transact(self._dynamodb, [{"Put": point}, {"Put": put}])
 
-    def bury(self, share: Share, tombstone: Tombstone) -> bool:
+    def mark_deleted(self, share: Share, tombstone: Tombstone) -> bool:
         """Mark a share as gone and leave a tombstone in one transaction, then free its session; False if already gone.
 
         A share that is gone stays in the index of expiry until its rows are purged, so that the schedule finds it if

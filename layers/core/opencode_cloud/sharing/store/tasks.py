@@ -50,8 +50,8 @@ class Tasks:
 
     def push(self, share_id: ShareId, seq: int, viewers: Sequence[Viewer]) -> None:
         """Have the record that begins with ``seq`` sent to many viewers, by several parallel invocations."""
-        known = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
-        chunks = [known[start : start + VIEWERS_PER_PUSH] for start in range(0, len(known), VIEWERS_PER_PUSH)]
+        targets = [(viewer.connection_id, viewer.protocol, viewer.ticket) for viewer in viewers]
+        chunks = [targets[start : start + VIEWERS_PER_PUSH] for start in range(0, len(targets), VIEWERS_PER_PUSH)]
         parallel_map(self._invoke, [DeliveryTask("push", share_id, chunk, seq) for chunk in chunks])
 
     def purge(self, share_id: ShareId, round_: int = 1, delay_seconds: int = 0) -> None:

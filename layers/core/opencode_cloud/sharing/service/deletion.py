@@ -1,4 +1,4 @@
-"""Removal of shares (docs/decisions/006): gone at once for everyone, then purged, then verified."""
+"""Deletion of shares (docs/decisions/006): gone at once for everyone, then purged, then verified."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opencode_cloud.sharing.service.access import check_secret
 from opencode_cloud.sharing.service.fan_out import INLINE_VIEWERS
 
 if TYPE_CHECKING:
-    from opencode_cloud.sharing.service.fan_out import Farewell
+    from opencode_cloud.sharing.service.fan_out import ViewerSockets
     from opencode_cloud.sharing.store import ObjectStore, ShareStore, Tasks
 
 VERIFY_AFTER_SECONDS = 45  # longer than any writer that had begun before the removal can run (timeouts: 29 and 40 s)
@@ -23,13 +23,13 @@ PAGE = 100
 _DAYS_BACK = 8  # the longest outage of the schedule, in days, that sweeps recover from
 
 
-class Removal:
+class ShareDeletion:
     """Removes shares and proves that nothing of them is left."""
 
-    def __init__(self, store: ShareStore, objects: ObjectStore, farewell: Farewell, tasks: Tasks) -> None:
+    def __init__(self, store: ShareStore, objects: ObjectStore, viewer_sockets: ViewerSockets, tasks: Tasks) -> None:
         self._store = store
         self._objects = objects
-        self._farewell = farewell
+        self._viewer_sockets = viewer_sockets
         self._tasks = tasks
 
     def unshare(self, share_id: ShareId, secret: str) -> Share | None:
@@ -42,7 +42,7 @@ class Removal:
             return None
         if share.state is State.ACTIVE:
             check_secret(share, secret)
-        self.take_away(share, "unshared")
+        self.delete(share, "unshared")
         return share if share.state is State.ACTIVE else None
 
     def remove(self, share_id: ShareId, reason: str) -> None:
@@ -52,7 +52,7 @@ class Removal:
             if self._store.tombstone(share_id) is None:
                 raise share_not_found()
             return
-        self.take_away(share, reason)
+        self.delete(share, reason)
 
     def remove_workspace(self, workspace_id: WorkspaceId) -> None:
         """Remove all shares of a deleted workspace. Can be repeated; continues after an interruption."""
@@ -62,19 +62,19 @@ class Removal:
             for share_id in page:
                 share = self._store.share(ShareId(share_id))
                 if share is not None and share.state is State.ACTIVE:
-                    self.take_away(share, "workspace purged")
+                    self.delete(share, "workspace purged")
             if after is None:
                 return
 
     def look_up(self, share_id: ShareId) -> Share | Tombstone:
         """Return a share or its tombstone; raises ``share_not_found``."""
-        found = self._store.share(share_id)
-        if found is not None and found.state is State.ACTIVE:
-            return found
-        kept = self._store.tombstone(share_id)
-        if kept is None:
+        share = self._store.share(share_id)
+        if share is not None and share.state is State.ACTIVE:
+            return share
+        tombstone = self._store.tombstone(share_id)
+        if tombstone is None:
             raise share_not_found()
-        return kept
+        return tombstone
 
     def sweep(self) -> int:
         """Remove expired shares and resume lost purges. Return their number."""
@@ -84,7 +84,7 @@ class Removal:
         for share_id in self._store.expired(days, now):
             share = self._store.share(ShareId(share_id))
             if share is not None:
-                self.take_away(share, "expired")
+                self.delete(share, "expired")
                 swept += 1
         return swept
 
@@ -95,37 +95,37 @@ class Removal:
         """
         # Read the viewers before the purge deletes their rows.
         viewers = self._store.viewers(share_id)
-        self._farewell.farewell(share_id, viewers)
+        self._viewer_sockets.disconnect_deleted(share_id, viewers)
         objects = self._objects.purge(share_id)
         rows = self._store.purge(share_id)
-        kept = self._store.tombstone(share_id)
-        if kept is None:
+        tombstone = self._store.tombstone(share_id)
+        if tombstone is None:
             logger.error("purge without a tombstone", extra={"share": share_id})
             return
-        kept = msgspec.structs.replace(
-            kept,
-            removed_rows=kept.removed_rows + rows,
-            removed_objects=kept.removed_objects + objects,
-            closed_sockets=kept.closed_sockets + len(viewers),
+        tombstone = msgspec.structs.replace(
+            tombstone,
+            removed_rows=tombstone.removed_rows + rows,
+            removed_objects=tombstone.removed_objects + objects,
+            closed_sockets=tombstone.closed_sockets + len(viewers),
         )
         # Only a later pass that finds nothing proves that no writer has added content (docs/decisions/006).
         if round_ == 1 or rows or objects:
             if round_ > 1:
                 log.count("PurgeLeftOverCount", rows + objects)
-            self._store.put_tombstone(kept)
+            self._store.put_tombstone(tombstone)
             self._tasks.purge(share_id, round_ + 1, VERIFY_AFTER_SECONDS)
             return
-        self._store.put_tombstone(msgspec.structs.replace(kept, purged_at=now_ms()))
+        self._store.put_tombstone(msgspec.structs.replace(tombstone, purged_at=now_ms()))
         logger.info(
             "share purged and verified empty",
-            extra={"share": share_id, "rows": kept.removed_rows, "objects": kept.removed_objects},
+            extra={"share": share_id, "rows": tombstone.removed_rows, "objects": tombstone.removed_objects},
         )
 
-    def take_away(self, share: Share, reason: str) -> None:
+    def delete(self, share: Share, reason: str) -> None:
         """Make the share gone for everyone, then have it purged. Both steps can be repeated."""
-        # Bury before queueing: the schedule finds a buried share whose purge message was lost (docs/decisions/006).
-        self._store.bury(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
+        # Mark before queueing: the schedule finds a marked share whose purge message was lost (docs/decisions/006).
+        self._store.mark_deleted(share, Tombstone(share_id=share.id, reason=reason, deleted_at=now_ms()))
         self._tasks.purge(share.id)
         viewers = self._store.viewers(share.id)
         # The purge closes the other sockets, so that this request need not wait for them.
-        self._farewell.farewell(share.id, viewers[:INLINE_VIEWERS])
+        self._viewer_sockets.disconnect_deleted(share.id, viewers[:INLINE_VIEWERS])
