@@ -71,7 +71,7 @@ def main() -> None:
     owner = _actor(account(OWNER), OWNER)
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account_id)):
         return
-    workspace = team.workspaces.found(owner, NAME).id
+    workspace = team.workspaces.create(owner, NAME).id
     acting = _actor(owner.account_id, OWNER, workspace)
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))

@@ -120,7 +120,7 @@ def test_a_token_is_written_for_one_session_with_one_key() -> None:
     assert others.session(token) is None
     assert ours.session(token.replace("01KB0", "01KC0")) is None
     assert ours.successor(token) == ours.successor(token) != others.successor(token)
-    with pytest.raises(ValueError, match="of ours"):
+    with pytest.raises(ValueError, match="did not issue the token"):
         ours.successor("nonsense")
 
 

@@ -76,7 +76,7 @@ class Place:
 
     def founded(self, owner: Actor, name: str = "Acme") -> Workspace:
         """Create a workspace of ``owner``."""
-        return self.team.workspaces.found(owner, name)
+        return self.team.workspaces.create(owner, name)
 
     def joined(self, by: Actor, email: str, role: str) -> Actor:
         """Create a person, invite them as ``by``, and accept; return the new member's actor."""

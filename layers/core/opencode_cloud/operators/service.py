@@ -275,7 +275,7 @@ class Operations:
                 raise Conflict("account_exists", "An account with this e-mail address was just created. Try again.")
             unit.emit(Topic.ACCOUNT, account.id)
             self._record(unit, actor, "account.created", None, account)
-        workspace = self._team.workspaces.create(unit, account.id, account.email, name, actor=actor)
+        workspace = self._team.workspaces.create_in_unit(unit, account.id, account.email, name, actor=actor)
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
     def _create_key(self, command: CreateServiceAccountKey, actor: Actor) -> dict[str, Any]:

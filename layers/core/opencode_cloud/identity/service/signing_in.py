@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 PERSONAL = "Personal"
 
 
-class Team(Protocol):
+class JoinableWorkspaces(Protocol):
     """The interface to workspaces."""
 
     def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
         """Make the account a member of the workspaces that admit its domain."""
         ...
 
-    def create(self, unit: UnitOfWork, account_id: AccountId, email: str, name: str) -> Any:
+    def create_in_unit(self, unit: UnitOfWork, account_id: AccountId, email: str, name: str) -> Any:
         """Make a workspace that the account owns."""
         ...
 
 
-class Invited(Protocol):
+class PendingInvitations(Protocol):
     """The interface to invitations."""
 
     def pending_for(self, email: str) -> Sequence[Any]:
@@ -45,7 +45,12 @@ class SigningIn:
     """Finds or makes the account of a verified person."""
 
     def __init__(
-        self, outbox: Outbox, accounts: AccountsStore, audit: AuditTrail, workspaces: Team, invitations: Invited
+        self,
+        outbox: Outbox,
+        accounts: AccountsStore,
+        audit: AuditTrail,
+        workspaces: JoinableWorkspaces,
+        invitations: PendingInvitations,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
@@ -105,7 +110,7 @@ class SigningIn:
     def _welcome(self, unit: UnitOfWork, account: Account, *, alone: bool) -> None:
         unit.emit(Topic.ACCOUNT, account.id)
         if alone:
-            self._workspaces.create(unit, account.id, account.email, PERSONAL)
+            self._workspaces.create_in_unit(unit, account.id, account.email, PERSONAL)
 
 
 def _address_in_use() -> Forbidden:

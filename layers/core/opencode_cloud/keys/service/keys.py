@@ -117,7 +117,7 @@ class Keys:
                 return []
             member, service_account_id = _holder(actor)
         with self._database.transaction() as connection:
-            found = self._store.of_workspace(
+            keys = self._store.of_workspace(
                 connection,
                 workspace_id,
                 member_id=member,
@@ -127,13 +127,13 @@ class Keys:
                 after=after,
                 limit=limit,
             )
-        return self._with_use(found)
+        return self._with_use(keys)
 
     def get(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
         """Return a key that the actor may see; raises ``key_not_found``."""
         with self._database.transaction() as connection:
-            found = self._visible(connection, actor, workspace_id, key_id)
-        return self._with_use([found])[0]
+            key = self._visible(connection, actor, workspace_id, key_id)
+        return self._with_use([key])[0]
 
     def create(self, actor: Actor, workspace_id: WorkspaceId, new_key: CreateKey) -> NewKey:
         """Create a key and return it with its secret, which is not stored.
@@ -152,10 +152,10 @@ class Keys:
             self._require_within(unit.connection, actor, workspace_id, limits)
             if self._store.count(unit.connection, workspace_id, utc_now()) >= MOST_KEYS:
                 raise too_many_keys(MOST_KEYS)
-            made = self._make(unit, actor, workspace_id, new_key.name, limits, member, service_account)
-            self._record(unit, actor, "key.created", workspace_id, made, after=_as_record(limits))
-            self._notify(unit, Template.KEY_CREATED, actor, workspace_id, made)
-        return made
+            key = self._make(unit, actor, workspace_id, new_key.name, limits, member, service_account)
+            self._record(unit, actor, "key.created", workspace_id, key, after=_as_record(limits))
+            self._notify(unit, Template.KEY_CREATED, actor, workspace_id, key)
+        return key
 
     def rotate(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, overlap: timedelta) -> NewKey:
         """Create a key with the same limits and lifetime. The old key ends after ``overlap``.
@@ -163,21 +163,21 @@ class Keys:
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
         """
         with self._outbox.unit() as unit:
-            seen = self._visible(unit.connection, actor, workspace_id, key_id)
-            self._lock_holder(unit, workspace_id, seen.member_id, seen.service_account_id)
+            shown = self._visible(unit.connection, actor, workspace_id, key_id)
+            self._lock_holder(unit, workspace_id, shown.member_id, shown.service_account_id)
             old = self._changeable(unit, actor, workspace_id, key_id)
             now = utc_now()
             lifetime = old.expires_at - old.created_at if old.expires_at else None
             limits = _limits_of(old, expires_at=now + lifetime if lifetime else None)
             self._require_within(unit.connection, actor, workspace_id, limits)
-            made = self._make(unit, actor, workspace_id, old.name, limits, old.member_id, old.service_account_id)
+            new_key = self._make(unit, actor, workspace_id, old.name, limits, old.member_id, old.service_account_id)
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
-            self._set(unit, old.id, {"expires_at": ends, "replaced_by": made.id})
-            self._budgets.hand_over(unit, old.id, made.id)
-            after = {"replaced_by": made.id, "ends_in_seconds": int((ends - now).total_seconds())}
+            self._set(unit, old.id, {"expires_at": ends, "replaced_by": new_key.id})
+            self._budgets.hand_over(unit, old.id, new_key.id)
+            after = {"replaced_by": new_key.id, "ends_in_seconds": int((ends - now).total_seconds())}
             self._record(unit, actor, "key.rotated", workspace_id, old, after=after)
-            self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, made, until=f"{ends:%-d %B %Y, %H:%M} UTC")
-        return made
+            self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, new_key, until=f"{ends:%-d %B %Y, %H:%M} UTC")
+        return new_key
 
     def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, update: UpdateKey) -> Key:
         """Rename a key, or set narrower limits.
@@ -185,33 +185,33 @@ class Keys:
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
         """
         with self._outbox.unit() as unit:
-            present = self._changeable(unit, actor, workspace_id, key_id)
+            key = self._changeable(unit, actor, workspace_id, key_id)
             limits = checked(
-                present.scopes if update.scopes is None else update.scopes,
-                present.models if update.models is None else update.models,
-                present.networks if update.networks is None else update.networks,
-                present.expires_at if update.expires_at is None else update.expires_at,
+                key.scopes if update.scopes is None else update.scopes,
+                key.models if update.models is None else update.models,
+                key.networks if update.networks is None else update.networks,
+                key.expires_at if update.expires_at is None else update.expires_at,
                 utc_now(),
             )
-            field = wider(limits, _limits_of(present, expires_at=present.expires_at))
+            field = wider(limits, _limits_of(key, expires_at=key.expires_at))
             if field:
                 raise only_narrower(field)
-            name = update.name or present.name
+            name = update.name or key.name
             self._set(unit, key_id, {"name": name, **_columns(limits)})
-            before = {"name": present.name, **_as_record(_limits_of(present, expires_at=present.expires_at))}
+            before = {"name": key.name, **_as_record(_limits_of(key, expires_at=key.expires_at))}
             after = {"name": name, **_as_record(limits)}
-            self._record(unit, actor, "key.updated", workspace_id, present, before=before, after=after)
+            self._record(unit, actor, "key.updated", workspace_id, key, before=before, after=after)
             return self._visible(unit.connection, actor, workspace_id, key_id)
 
     def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> None:
         """Revoke a key at once and for good; a revoked key stays as it is. Raises ``key_not_found``."""
         with self._outbox.unit() as unit:
-            found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
-            if found.revoked_at is not None:
+            key = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
+            if key.revoked_at is not None:
                 return
             self._set(unit, key_id, {"revoked_at": utc_now()})
             self._budgets.forget(unit, [key_id])
-            self._record(unit, actor, "key.revoked", workspace_id, found)
+            self._record(unit, actor, "key.revoked", workspace_id, key)
 
     # ------------------------------------------------------------------------------------- for other features
 
@@ -228,36 +228,36 @@ class Keys:
         )
         return self._ended(unit, revoked)
 
-    def tell_all(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
+    def emit_all(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
         """Have every key of a workspace projected again, in ``unit``. Called before the workspace is purged."""
-        self._told(unit, self._store.all_of(unit.connection, workspace_id))
+        self._emit(unit, self._store.all_of(unit.connection, workspace_id))
 
     # ------------------------------------------------------------------------------------- internals
 
     def _with_use(self, keys: Sequence[Key]) -> Sequence[Key]:
         used = self._uses([key.id for key in keys])
-        moments = {key: datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for key, at in used.items()}
-        return [key.model_copy(update={"last_used_at": moments.get(key.id)}) for key in keys]
+        last_uses = {key: datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for key, at in used.items()}
+        return [key.model_copy(update={"last_used_at": last_uses.get(key.id)}) for key in keys]
 
     def _visible(
         self, connection: Connection, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, *, lock: bool = False
     ) -> Key:
-        found = self._store.get(connection, workspace_id, key_id, lock=lock)
-        if found is None or not (actor.may(Permission.KEY_MANAGE) or _is_holder(actor, found)):
+        key = self._store.get(connection, workspace_id, key_id, lock=lock)
+        if key is None or not (actor.may(Permission.KEY_MANAGE) or _is_holder(actor, key)):
             raise key_not_found()
-        return found
+        return key
 
     def _changeable(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> Key:
         """Return a key that the actor may change. Rotation reveals a secret, so it excludes keys of other people."""
-        found = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
-        if found.member_id is not None and not _is_holder(actor, found):
+        key = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
+        if key.member_id is not None and not _is_holder(actor, key):
             raise not_your_key()
-        if found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= utc_now()):
+        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= utc_now()):
             raise key_revoked()
         self._require_within(
-            unit.connection, actor, workspace_id, _limits_of(found, expires_at=found.expires_at), to_change=True
+            unit.connection, actor, workspace_id, _limits_of(key, expires_at=key.expires_at), to_change=True
         )
-        return found
+        return key
 
     def _lock_holder(
         self,
@@ -300,9 +300,9 @@ class Keys:
         service_account_id: ServiceAccountId | None,
     ) -> NewKey:
         secret = KEY_PREFIX + base64url(secrets.token_bytes(KEY_BYTES))
-        key, digest = new_id("key"), hash_of_key(secret)
+        key_id, digest = KeyId(new_id("key")), hash_of_key(secret)
         row = {
-            "id": key,
+            "id": key_id,
             "workspace_id": workspace_id,
             "member_id": member_id,
             "service_account_id": service_account_id,
@@ -315,8 +315,8 @@ class Keys:
             **_columns(limits),
         }
         self._store.add(unit.connection, row)
-        unit.emit(Topic.KEY, key, {"hash": digest.hex()})
-        stored = self._store.get(unit.connection, workspace_id, KeyId(key))
+        unit.emit(Topic.KEY, key_id, {"hash": digest.hex()})
+        stored = self._store.get(unit.connection, workspace_id, key_id)
         if stored is None:
             raise key_not_found()
         return NewKey(**stored.model_dump(), secret=secret)
@@ -339,16 +339,16 @@ class Keys:
 
     def _set(self, unit: UnitOfWork, key_id: KeyId, values: dict[str, Any]) -> None:
         self._store.change(unit.connection, key_id, values)
-        self._told(unit, [self._store.stored(unit.connection, key_id)])
+        self._emit(unit, [self._store.stored(unit.connection, key_id)])
 
-    def _ended(self, unit: UnitOfWork, stored: Sequence[StoredKey]) -> int:
-        self._budgets.forget(unit, [each.id for each in stored])
-        return self._told(unit, stored)
+    def _ended(self, unit: UnitOfWork, keys: Sequence[StoredKey]) -> int:
+        self._budgets.forget(unit, [key.id for key in keys])
+        return self._emit(unit, keys)
 
-    def _told(self, unit: UnitOfWork, stored: Sequence[StoredKey]) -> int:
-        for each in stored:
-            unit.emit(Topic.KEY, each.id, {"hash": each.digest.hex()})
-        return len(stored)
+    def _emit(self, unit: UnitOfWork, keys: Sequence[StoredKey]) -> int:
+        for key in keys:
+            unit.emit(Topic.KEY, key.id, {"hash": key.digest.hex()})
+        return len(keys)
 
 
 def _holder(actor: Actor) -> tuple[MemberId | None, ServiceAccountId | None]:

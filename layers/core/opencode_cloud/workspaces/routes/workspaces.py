@@ -72,7 +72,7 @@ class WorkspaceRoutes:
 
     def create(self, body: NewWorkspace) -> Response[Workspace]:
         """Create a workspace. You become its owner."""
-        made = self._workspaces.found(self._gate.actor, body.name)
+        made = self._workspaces.create(self._gate.actor, body.name)
         return document(made, HTTPStatus.CREATED, version=made.version)
 
     def get(self, workspace_id: WorkspaceId) -> Response[Workspace]:

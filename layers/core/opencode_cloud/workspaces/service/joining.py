@@ -40,7 +40,7 @@ class Joining:
         A present member keeps their role, since it may have been changed after the invitation.
         ``by`` names the way of joining: ``founding``, ``invitation``, ``domain`` or ``operator``.
         """
-        place = self._members.place(unit.connection, workspace_id, account_id)
+        place = self._members.member_row(unit.connection, workspace_id, account_id)
         if place and not place.removed:
             return place.id
         now = utc_now()

@@ -69,32 +69,32 @@ class Members:
     def get(self, workspace_id: WorkspaceId, member_id: MemberId) -> Member:
         """Return a member; raises ``member_not_found``."""
         with self._database.transaction() as connection:
-            found = self._members.get(connection, workspace_id, member_id)
-        if found is None:
+            member = self._members.get(connection, workspace_id, member_id)
+        if member is None:
             raise member_not_found()
-        return found
+        return member
 
     def change_role(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId, role: Role) -> Member:
         """Give a member another role; raises ``member_not_found``, ``owners_only`` or ``last_owner``."""
         with self._outbox.unit() as unit:
-            found = self._located(unit, workspace_id, member_id)[1]
-            require_owner_for(actor, found.role, role)
-            if role is found.role:
-                return found
-            self._keep_an_owner(unit, workspace_id, found)
+            member = self._locked_member(unit, workspace_id, member_id)[1]
+            require_owner_for(actor, member.role, role)
+            if role is member.role:
+                return member
+            self._keep_an_owner(unit, workspace_id, member)
             self._members.change(unit.connection, member_id, {"role": role}, utc_now())
-            unit.emit(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": found.account_id})
+            unit.emit(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": member.account_id})
             self._audit.record(
                 unit.connection,
                 actor,
                 "member.updated",
-                Target("member", member_id, found.email),
+                Target("member", member_id, member.email),
                 workspace_id=workspace_id,
-                before={"role": found.role},
+                before={"role": member.role},
                 after={"role": role},
             )
             changed = self._members.get(unit.connection, workspace_id, member_id)
-        return changed or found
+        return changed or member
 
     def remove(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> None:
         """Remove a member and revoke their keys. Their sessions and devices lose the workspace.
@@ -102,27 +102,27 @@ class Members:
         Raises ``member_not_found``, ``owners_only`` or ``last_owner``.
         """
         with self._outbox.unit() as unit:
-            place, found = self._located(unit, workspace_id, member_id)
+            workspace, member = self._locked_member(unit, workspace_id, member_id)
             if member_id != actor.id:
-                require_owner_for(actor, found.role)
-            self._take_out(unit, actor, place, found, "member.removed")
+                require_owner_for(actor, member.role)
+            self._take_out(unit, actor, workspace, member, "member.removed")
             if member_id != actor.id:
-                variables = {"workspace": place.name, "remover": actor.name}
-                self._mailer.queue(unit, Template.MEMBER_REMOVED, found.email, variables, workspace_id)
+                variables = {"workspace": workspace.name, "remover": actor.name}
+                self._mailer.queue(unit, Template.MEMBER_REMOVED, member.email, variables, workspace_id)
 
     def leave(self, actor: Actor, workspace_id: WorkspaceId) -> None:
         """Remove the acting person from a workspace; raises ``last_owner``, or ``person_required`` for keys."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            place, found = self._located(unit, workspace_id, MemberId(actor.id))
-            self._take_out(unit, actor, place, found, "member.left")
+            workspace, member = self._locked_member(unit, workspace_id, MemberId(actor.id))
+            self._take_out(unit, actor, workspace, member, "member.left")
 
-    def _located(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
-        place = locked(self._workspaces, unit.connection, workspace_id)
-        found = self._members.get(unit.connection, workspace_id, member_id)
-        if found is None:
+    def _locked_member(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
+        workspace = locked(self._workspaces, unit.connection, workspace_id)
+        member = self._members.get(unit.connection, workspace_id, member_id)
+        if member is None:
             raise member_not_found()
-        return place, found
+        return workspace, member
 
     def _keep_an_owner(self, unit: UnitOfWork, workspace_id: WorkspaceId, member: Member) -> None:
         """Raise ``last_owner`` when this member is the only owner of the workspace."""

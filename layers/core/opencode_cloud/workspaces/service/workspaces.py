@@ -84,15 +84,15 @@ class Workspaces:
 
     # ------------------------------------------------------------------------------------- for people
 
-    def found(self, actor: Actor, name: str) -> Workspace:
+    def create(self, actor: Actor, name: str) -> Workspace:
         """Create a workspace that the acting person owns; raises ``too_many_workspaces``."""
         require_person(actor)
         with self._outbox.unit() as unit:
             if self._stores.workspaces.owned_by(unit.connection, actor.account_id) >= MOST_OWNED:
                 raise too_many_workspaces(MOST_OWNED)
-            return self.create(unit, actor.account_id, actor.name, name, actor=actor)
+            return self.create_in_unit(unit, actor.account_id, actor.name, name, actor=actor)
 
-    def create(
+    def create_in_unit(
         self, unit: UnitOfWork, account_id: AccountId, email: str, name: str, *, actor: Actor | None = None
     ) -> Workspace:
         """Create a workspace with its owner in ``unit``. The actor is the owner unless another is given."""
@@ -115,10 +115,10 @@ class Workspaces:
     def get(self, workspace_id: WorkspaceId) -> Workspace:
         """Return a workspace that is neither blocked nor deleted; raises ``workspace_not_found``."""
         with self._database.transaction() as connection:
-            found = self._stores.workspaces.get(connection, workspace_id)
-        if found is None or not found.alive:
+            workspace = self._stores.workspaces.get(connection, workspace_id)
+        if workspace is None or not workspace.alive:
             raise workspace_not_found()
-        return found
+        return workspace
 
     def memberships(
         self, account_id: AccountId, after: str | None = None, limit: int | None = None
@@ -132,13 +132,13 @@ class Workspaces:
         if "name" in values:
             values = {**values, "name": clean_name(values["name"])}
         with self._outbox.unit() as unit:
-            present = self._at_version(unit, workspace_id, version)
-            before = {name: getattr(present, name) for name in values}
+            workspace = self._at_version(unit, workspace_id, version)
+            before = {name: getattr(workspace, name) for name in values}
             if before == values:
-                return present
+                return workspace
             self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
             unit.emit(Topic.WORKSPACE, workspace_id)
-            self._record(unit, actor, "workspace.updated", present.id, present, before=before, after=values)
+            self._record(unit, actor, "workspace.updated", workspace.id, workspace, before=before, after=values)
             return self._read(unit.connection, workspace_id)
 
     def transfer(self, actor: Actor, workspace_id: WorkspaceId, member_id: MemberId) -> Workspace:
@@ -147,57 +147,57 @@ class Workspaces:
         if member_id == actor.id:
             raise transfer_to_self()
         with self._outbox.unit() as unit:
-            found = locked(self._stores.workspaces, unit.connection, workspace_id)
-            heir = self._stores.members.get(unit.connection, workspace_id, member_id)
-            giver = self._stores.members.get(unit.connection, workspace_id, MemberId(actor.id))
-            if heir is None or giver is None:
+            workspace = locked(self._stores.workspaces, unit.connection, workspace_id)
+            new_owner = self._stores.members.get(unit.connection, workspace_id, member_id)
+            old_owner = self._stores.members.get(unit.connection, workspace_id, MemberId(actor.id))
+            if new_owner is None or old_owner is None:
                 raise member_not_found()
-            if giver.role is not Role.OWNER:  # demoted after the request was authorized
+            if old_owner.role is not Role.OWNER:  # demoted after the request was authorized
                 raise owners_only()
             now = utc_now()
-            for each, role in ((heir, Role.OWNER), (giver, Role.ADMIN)):
-                self._stores.members.change(unit.connection, each.id, {"role": role}, now)
-                unit.emit(Topic.MEMBER, each.id, {"workspace": workspace_id, "account": each.account_id})
+            for member, role in ((new_owner, Role.OWNER), (old_owner, Role.ADMIN)):
+                self._stores.members.change(unit.connection, member.id, {"role": role}, now)
+                unit.emit(Topic.MEMBER, member.id, {"workspace": workspace_id, "account": member.account_id})
             self._record(
                 unit,
                 actor,
                 "workspace.transferred",
-                found.id,
-                found,
-                before={"owner": giver.email, giver.email: giver.role, heir.email: heir.role},
-                after={"owner": heir.email, giver.email: Role.ADMIN, heir.email: Role.OWNER},
+                workspace.id,
+                workspace,
+                before={"owner": old_owner.email, old_owner.email: old_owner.role, new_owner.email: new_owner.role},
+                after={"owner": new_owner.email, old_owner.email: Role.ADMIN, new_owner.email: Role.OWNER},
             )
-            return found
+            return workspace
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, version: int) -> Workspace:
         """Delete a workspace. It is closed at once, restorable for ``GRACE``, and purged afterwards."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            present = self._at_version(unit, workspace_id, version)
+            workspace = self._at_version(unit, workspace_id, version)
             now = utc_now()
             values = {"deleted_at": now, "purge_after": now + GRACE}
             self._stores.workspaces.change(unit.connection, workspace_id, values, now)
             unit.emit(Topic.WORKSPACE, workspace_id)
             deleted = self._read(unit.connection, workspace_id)
             after = deleted.model_dump(mode="json", include={"deleted_at", "purge_after"})
-            self._record(unit, actor, "workspace.deleted", present.id, present, after=after)
+            self._record(unit, actor, "workspace.deleted", workspace.id, workspace, after=after)
             return deleted
 
     def restore(self, actor: Actor, workspace_id: WorkspaceId) -> Workspace:
         """Restore a deleted workspace for one of its owners; raises ``workspace_not_found`` or ``not_deleted``."""
         require_person(actor)
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace_id)
-            place = self._stores.members.place(unit.connection, workspace_id, actor.account_id)
-            mine = self._stores.members.get(unit.connection, workspace_id, MemberId(place.id)) if place else None
-            if present is None or present.blocked_at or mine is None or mine.role is not Role.OWNER:
+            workspace = self._stores.workspaces.lock(unit.connection, workspace_id)
+            row = self._stores.members.member_row(unit.connection, workspace_id, actor.account_id)
+            member = self._stores.members.get(unit.connection, workspace_id, MemberId(row.id)) if row else None
+            if workspace is None or workspace.blocked_at or member is None or member.role is not Role.OWNER:
                 raise workspace_not_found()
-            if present.deleted_at is None:
+            if workspace.deleted_at is None:
                 raise not_deleted()
             values = {"deleted_at": None, "purge_after": None}
             self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
             unit.emit(Topic.WORKSPACE, workspace_id)
-            self._record(unit, actor, "workspace.restored", present.id, present)
+            self._record(unit, actor, "workspace.restored", workspace.id, workspace)
             return self._read(unit.connection, workspace_id)
 
     # ------------------------------------------------------------------------------------- for other features
@@ -213,7 +213,7 @@ class Workspaces:
         joined: list[str] = []
         for opening in openings:
             locked(self._stores.workspaces, unit.connection, opening.workspace_id)
-            if self._stores.members.place(unit.connection, opening.workspace_id, account_id):
+            if self._stores.members.member_row(unit.connection, opening.workspace_id, account_id):
                 continue
             email = by_domain[opening.domain]
             actor = Actor(kind=ActorKind.ACCOUNT, id=account_id, name=email, account_id=account_id)
@@ -246,47 +246,49 @@ class Workspaces:
 
     def _purge(self, workspace_id: WorkspaceId) -> bool:
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace_id)
-            if present is None or present.purge_after is None or present.purge_after > utc_now():
+            workspace = self._stores.workspaces.lock(unit.connection, workspace_id)
+            if workspace is None or workspace.purge_after is None or workspace.purge_after > utc_now():
                 return False  # restored, or purged by another run
-            self._tell_members(unit, workspace_id)
+            self._emit_members(unit, workspace_id)
             for account in self._stores.service_accounts.all_ids(unit.connection, workspace_id):
                 unit.emit(Topic.SERVICE_ACCOUNT, account, {"workspace": workspace_id})
-            self._keys.tell_all(unit, workspace_id)
+            self._keys.emit_all(unit, workspace_id)
             # Before the commit: a crash after it would leave shares whose workspace is no longer known.
             self._forget_shares(workspace_id)
             self._stores.workspaces.delete(unit.connection, workspace_id)
             unit.emit(Topic.CONFIGURATION, workspace_id)
             unit.emit(Topic.WORKSPACE, workspace_id)
-            self._record(unit, SYSTEM, "workspace.purged", present.id, present)
+            self._record(unit, SYSTEM, "workspace.purged", workspace.id, workspace)
         logger.info("workspace purged", extra={"workspace": workspace_id})
         return True
 
     def _set_blocked(self, actor: Actor, workspace_id: WorkspaceId, *, blocked: bool) -> Workspace:
         with self._outbox.unit() as unit:
-            present = self._stores.workspaces.lock(unit.connection, workspace_id)
-            if present is None:
+            workspace = self._stores.workspaces.lock(unit.connection, workspace_id)
+            if workspace is None:
                 raise workspace_not_found()
-            if (present.blocked_at is not None) is blocked:
-                return present
+            if (workspace.blocked_at is not None) is blocked:
+                return workspace
             now = utc_now()
             self._stores.workspaces.change(unit.connection, workspace_id, {"blocked_at": now if blocked else None}, now)
             unit.emit(Topic.WORKSPACE, workspace_id)
-            self._record(unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", present.id, present)
+            self._record(
+                unit, actor, "workspace.blocked" if blocked else "workspace.unblocked", workspace.id, workspace
+            )
             return self._read(unit.connection, workspace_id)
 
     def _at_version(self, unit: UnitOfWork, workspace_id: WorkspaceId, version: int) -> Workspace:
-        present = locked(self._stores.workspaces, unit.connection, workspace_id)
-        check_version(version, present.version)
-        return present
+        workspace = locked(self._stores.workspaces, unit.connection, workspace_id)
+        check_version(version, workspace.version)
+        return workspace
 
     def _read(self, connection: Connection, workspace_id: WorkspaceId) -> Workspace:
-        found = self._stores.workspaces.get(connection, workspace_id)
-        if found is None:
+        workspace = self._stores.workspaces.get(connection, workspace_id)
+        if workspace is None:
             raise workspace_not_found()
-        return found
+        return workspace
 
-    def _tell_members(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
-        for place in self._stores.members.all_places(unit.connection, workspace_id):
-            if not place.removed:
-                unit.emit(Topic.MEMBER, place.id, {"workspace": workspace_id, "account": place.account_id})
+    def _emit_members(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
+        for row in self._stores.members.member_rows(unit.connection, workspace_id):
+            if not row.removed:
+                unit.emit(Topic.MEMBER, row.id, {"workspace": workspace_id, "account": row.account_id})

@@ -32,7 +32,7 @@ _MEMBER = select(
 class MemberRow(NamedTuple):
     """The row of a membership, present or removed."""
 
-    id: str
+    id: MemberId
     account_id: AccountId
     removed: bool
 
@@ -66,7 +66,7 @@ class MemberStore:
         """Set columns of a membership."""
         connection.execute(members.update().where(members.c.id == member_id).values({**values, "updated_at": at}))
 
-    def place(self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId) -> MemberRow | None:
+    def member_row(self, connection: Connection, workspace_id: WorkspaceId, account_id: AccountId) -> MemberRow | None:
         """Return the row of a person in a workspace; they may have been removed."""
         row = connection.execute(
             select(members.c.id, members.c.account_id, members.c.removed_at).where(
@@ -106,7 +106,7 @@ class MemberStore:
             query = query.where(members.c.id > after)
         return [Member.model_validate(row) for row in connection.execute(query.order_by(members.c.id).limit(limit))]
 
-    def all_places(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[MemberRow]:
+    def member_rows(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[MemberRow]:
         """Return the rows of all present and former members of a workspace."""
         query = select(members.c.id, members.c.account_id, members.c.removed_at).where(
             members.c.workspace_id == workspace_id
