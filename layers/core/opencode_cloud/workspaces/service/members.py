@@ -117,7 +117,9 @@ class Members:
             workspace, member = self._locked_member(unit, workspace_id, MemberId(actor.id))
             self._take_out(unit, actor, workspace, member, "member.left")
 
-    def _locked_member(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> tuple[Workspace, Member]:
+    def _locked_member(
+        self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId
+    ) -> tuple[Workspace, Member]:
         workspace = locked(self._workspaces, unit.connection, workspace_id)
         member = self._members.get(unit.connection, workspace_id, member_id)
         if member is None:
