@@ -151,7 +151,7 @@ class Interleaving(RuleBasedStateMachine):
         messages = data.draw(st.lists(st.sampled_from(self.told), min_size=1, max_size=3))
         projection = self.planes.projection
         with self.planes.database.transaction() as connection:
-            places = {place for message in messages for place in projection._places(connection, message)}
+            places = {place for message in messages for place in projection._keys_of(connection, message)}
         topics = {message.topic for message in messages}
         self.read.append((topics, projection._read(sorted(places))))
 

@@ -61,8 +61,8 @@ class EdgeOnly:
 def _from_viewer(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers with the viewer's address, which the CDN sends, as ``x-forwarded-for``."""
     viewer = [value for name, value in headers if name == VIEWER_HEADER]
-    kept = [pair for pair in headers if pair[0] not in (VIEWER_HEADER, ORIGIN_HEADER, FORWARDED_FOR)]
-    return [*kept, *((FORWARDED_FOR, value) for value in viewer)]
+    others = [pair for pair in headers if pair[0] not in (VIEWER_HEADER, ORIGIN_HEADER, FORWARDED_FOR)]
+    return [*others, *((FORWARDED_FOR, value) for value in viewer)]
 
 
 class LoadShedding:
@@ -93,8 +93,8 @@ class LoadShedding:
 
 async def answer(send: Send, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
     """Send an error in a form that both our clients and the SDKs of model providers understand."""
-    said = {"type": code, "code": code, "message": message}
-    document = {"type": "error", "error": said, "correlation_id": str(uuid.uuid4())}
+    error = {"type": code, "code": code, "message": message}
+    document = {"type": "error", "error": error, "correlation_id": str(uuid.uuid4())}
     body = json.dumps(document).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"cache-control", b"no-store"), (b"access-control-allow-origin", b"*")]

@@ -83,11 +83,11 @@ class PartialBatch(Generic[Payload]):
         return _receives(record) >= self._max_receives
 
     def _note(self, record: SQSRecord, error: Exception) -> None:
-        told = {"message_id": record.message_id, "receives": _receives(record)}
+        fields = {"message_id": record.message_id, "receives": _receives(record)}
         if isinstance(error, Redeliver):
-            logger.info("a message is to come again", extra={**told, "reason": str(error)})
+            logger.info("a message is to come again", extra={**fields, "reason": str(error)})
         else:
-            logger.exception("a message failed", extra=told)
+            logger.exception("a message failed", extra=fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,11 @@ class Sealed:
 
 def seal(key_arn: str, secret: bytes, context: Mapping[str, str]) -> Sealed:
     """Encrypt ``secret`` under a new data key of the KMS key ``key_arn``."""
-    made = aws.kms().generate_data_key(KeyId=key_arn, KeySpec="AES_256", EncryptionContext=context)
+    data_key = aws.kms().generate_data_key(KeyId=key_arn, KeySpec="AES_256", EncryptionContext=context)
     nonce = os.urandom(NONCE_BYTES)
-    return Sealed(nonce + AESGCM(made["Plaintext"]).encrypt(nonce, secret, _text(context)), made["CiphertextBlob"])
+    return Sealed(
+        nonce + AESGCM(data_key["Plaintext"]).encrypt(nonce, secret, _text(context)), data_key["CiphertextBlob"]
+    )
 
 
 def unseal(key_arn: str, sealed: Sealed, context: Mapping[str, str]) -> bytes:

@@ -32,9 +32,9 @@ def version_of_request(event: http_events.Event) -> int:
     return int(match[1])
 
 
-def check_version(asked: int, present: int) -> None:
+def check_version(requested: int, current: int) -> None:
     """Raise ``stale_version`` (412) when the document has changed since the version that the caller has read."""
-    if asked != present:
+    if requested != current:
         raise PreconditionFailed(
             "stale_version", "Somebody changed this since you have read it. Read it again, then repeat your change."
         )

@@ -149,14 +149,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def _stored(self) -> Response[Any]:
         row: Any = aws.dynamodb().get_item(TableName=self.table, Key=primary_key(self.pk), ConsistentRead=True)
-        found = row.get("Item")
-        if found is not None and found["fingerprint"]["S"] != self.fingerprint:
+        item = row.get("Item")
+        if item is not None and item["fingerprint"]["S"] != self.fingerprint:
             raise Unprocessable(
                 "idempotency_key_reused", "This `Idempotency-Key` was used for a different request. Use a new one."
             )
-        if found is None or "answer" not in found:
+        if item is None or "answer" not in item:
             raise Conflict("idempotency_in_progress", "The request with this `Idempotency-Key` is still being served.")
-        return self._open(bytes(found["answer"]["B"]))
+        return self._open(bytes(item["answer"]["B"]))
 
     def finish(self, response: Response[Any]) -> None:
         """Store the answer, unless it says that nothing was done."""

@@ -87,8 +87,8 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
         answered = app.resolve(event, context)
         # Powertools writes None as `null`, and a 204 with a body breaks the connection for later requests (RFC 9110).
         return {**answered, "body": ""} if answered["statusCode"] == http_events.HTTPStatus.NO_CONTENT else answered
-    asked = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
-    return {**app.resolve(asked, context), "body": "", "isBase64Encoded": False}
+    get_event = {**event, "requestContext": {**event["requestContext"], "http": {**request, "method": "GET"}}}
+    return {**app.resolve(get_event, context), "body": "", "isBase64Encoded": False}
 
 
 def preflight() -> Response[str]:

@@ -52,7 +52,7 @@ class OutboundConnections:
 
     def _address(self, host: str, port: int) -> str:
         """Resolve a name; raises :class:`OSError` when one of its addresses is forbidden."""
-        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         if not self._private and any(is_private(address) for address in addresses):
             raise OSError("a private address")
         return addresses[0]
@@ -82,9 +82,9 @@ def checked(url: str, *, private: bool) -> SplitResult:
 
 def is_private(address: str) -> bool:
     """Tell whether an IP address is outside the public internet."""
-    found = ipaddress.ip_address(address)
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return not (mapped or found).is_global or (mapped or found).is_multicast
+    ip = ipaddress.ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return not (mapped or ip).is_global or (mapped or ip).is_multicast
 
 
 def is_private_host(host: str) -> bool:

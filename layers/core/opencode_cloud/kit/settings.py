@@ -96,5 +96,5 @@ def _variable(field: Field[Any], hint: Any) -> Variable:
     if get_origin(hint) is not Annotated:
         raise TypeError(f"the setting {field.name} needs a meaning: write Annotated[type, 'the ...']")
     type_, meaning, *more = get_args(hint)
-    separator = next((each.text for each in more if isinstance(each, Separator)), None)
+    separator = next((item.text for item in more if isinstance(item, Separator)), None)
     return Variable(field.name.upper(), meaning, field.default is MISSING, type_, separator)

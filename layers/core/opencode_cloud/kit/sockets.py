@@ -52,10 +52,10 @@ class _Link:
         """Send a request; return the answer's status, and whether the link can be reused."""
         self.writer.write(request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
-        _, found, rest = head.partition(b"\r\ncontent-length:")
-        if found:
+        _, separator, rest = head.partition(b"\r\ncontent-length:")
+        if separator:
             await self.reader.readexactly(int(rest.partition(b"\r\n")[0]))
-        return int(head[9:12]), bool(found) and b"\r\nconnection: close" not in head
+        return int(head[9:12]), bool(separator) and b"\r\nconnection: close" not in head
 
 
 class Sockets:

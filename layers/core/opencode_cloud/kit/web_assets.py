@@ -56,7 +56,7 @@ def environment() -> Environment:
     The filter ``words`` formats text between backticks as code. It is here, and not next to its pages, because
     functions compile all templates at their start.
     """
-    made = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(_web() / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -64,16 +64,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
-    made.globals.update(assets=f"/assets/{version()}")  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
-    return made
+    jinja.filters.update(words=words)  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    jinja.globals.update(assets=f"/assets/{version()}")  # pyright: ignore[reportUnknownMemberType]: untyped in Jinja
+    return jinja
 
 
 def words(text: str) -> Markup:
     """Format a sentence as HTML, with text between backticks as code."""
     parts = re.split(r"`+([^`]+)`+", text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(each) if odd % 2 else each for odd, each in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)
     )
 
 

@@ -122,7 +122,7 @@ def _rollup(name: str, *more: SchemaItem) -> Table:
         _id("key_id"),
         Column("byok", Boolean, nullable=False),
         _text("outcome", 16),
-        *[_number(each) for each in SUMS],
+        *[_number(column) for column in SUMS],
         PrimaryKeyConstraint("workspace_id", "start", "grouping"),
     )
 

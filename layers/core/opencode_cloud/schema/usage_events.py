@@ -53,4 +53,4 @@ def from_row(item: Mapping[str, Any]) -> UsageEvent:
 
 def counters_of(item: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys of the budget counters on which the event of a row was settled."""
-    return tuple(each["S"] for each in item.get("counters", {}).get("L", ()))
+    return tuple(counter["S"] for counter in item.get("counters", {}).get("L", ()))

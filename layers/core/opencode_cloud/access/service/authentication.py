@@ -68,7 +68,7 @@ class Access:
         This serves work that goes on without its owner's credential, such as a share that is written by its secret.
         """
         machine = holder.startswith("svc_")
-        found = self._store.holder(
+        rows = self._store.holder(
             KnownKey(
                 id=KeyId(""),
                 workspace_id=workspace_id,
@@ -76,12 +76,12 @@ class Access:
                 service_account_id=ServiceAccountId(holder if machine else ""),
             )
         )
-        return rules.standing(found, permission)
+        return rules.standing(rows, permission)
 
     def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces of a person and the person's membership in each, sorted by name."""
-        found = self._store.memberships(account_id)
-        return sorted(found, key=lambda each: (each[1].name.casefold(), each[1].id))
+        memberships = self._store.memberships(account_id)
+        return sorted(memberships, key=lambda membership: (membership[1].name.casefold(), membership[1].id))
 
     def clients(self, workspace_id: WorkspaceId) -> tuple[KnownWorkspace | None, KnownConfiguration | None]:
         """Return a workspace and the remote config of its clients (None: none is published), by one round trip."""

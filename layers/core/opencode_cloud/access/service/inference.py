@@ -82,13 +82,13 @@ class InferenceAccess:
             raise login_required()
         account, session = str(claims.get("sub", "")), str(claims.get("sid", ""))
         # The claims only locate the rows. The rows decide.
-        places = [ProjectionKey(ProjectionKind.ACCOUNT, account)]
+        projection_keys = [ProjectionKey(ProjectionKind.ACCOUNT, account)]
         if workspace_id:
-            places += [
+            projection_keys += [
                 ProjectionKey(ProjectionKind.MEMBER, "", workspace_id, AccountId(account)),
                 *_of_workspace(workspace_id),
             ]
-        rows = await self._store.read(places, SessionId(session))
+        rows = await self._store.read(projection_keys, SessionId(session))
         alive = rules.check_session(rows.session, now_seconds())
         person = rules.authenticate_person(request, CredentialKind.TOKEN, alive, rows.account(AccountId(account)))
         holder = rules.Holder(
@@ -122,10 +122,10 @@ class InferenceAccess:
         holder, own = self._holders.get(digest), ProjectionKey(ProjectionKind.KEY, digest.hex())
         if holder is None:
             first = await self._store.read([own])
-            found = first.key(digest)
-            if found is None:
+            row = first.key(digest)
+            if row is None:
                 return first, None
-            holder = _holder(found)
+            holder = _holder(row)
         rows = await self._store.read([own, *holder])
         key = rows.key(digest)
         # The remembered holder is stale. The key's present row decides.
@@ -158,14 +158,14 @@ def _caller(actor: Actor, holder: rules.Holder, rows: ProjectedRows, key: KnownK
 
 
 def _holder(key: KnownKey) -> list[ProjectionKey]:
-    places = _of_workspace(key.workspace_id)
+    projection_keys = _of_workspace(key.workspace_id)
     if key.account_id:
         return [
-            *places,
+            *projection_keys,
             ProjectionKey(ProjectionKind.ACCOUNT, key.account_id),
             ProjectionKey(ProjectionKind.MEMBER, "", key.workspace_id, key.account_id),
         ]
-    return [*places, ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, key.service_account_id, key.workspace_id)]
+    return [*projection_keys, ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, key.service_account_id, key.workspace_id)]
 
 
 def _of_workspace(workspace_id: WorkspaceId) -> list[ProjectionKey]:

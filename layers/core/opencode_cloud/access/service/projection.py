@@ -43,8 +43,8 @@ class Projection:
     def relay(self, messages: Sequence[OutboxMessage]) -> None:
         """Project every row that one of ``messages`` concerns."""
         with self._store.transaction() as connection:
-            places = {place for message in messages for place in self._places(connection, message)}
-        self.project(places)
+            keys = {key for message in messages for key in self._keys_of(connection, message)}
+        self.project(keys)
 
     def project_all(self, workspace_id: WorkspaceId | None = None) -> int:
         """Project everything in MySQL, or everything of one workspace. Return the number of rows.
@@ -58,20 +58,20 @@ class Projection:
                 count += len(page)
         return count
 
-    def project(self, places: Iterable[ProjectionKey]) -> None:
-        """Update the rows of ``places`` to the present state."""
-        ordered = sorted(set(places))
+    def project(self, keys: Iterable[ProjectionKey]) -> None:
+        """Update the rows of ``keys`` to the present state."""
+        ordered = sorted(set(keys))
         for start in range(0, len(ordered), AT_ONCE):
             # Write after the transaction has ended: versions order the writes, so no lock is needed.
             parallel_map(lambda write: self._store.put(*write), self._read(ordered[start : start + AT_ONCE]))
 
-    def _read(self, places: Sequence[ProjectionKey]) -> list[tuple[ProjectionKey, Known | None, int]]:
+    def _read(self, keys: Sequence[ProjectionKey]) -> list[tuple[ProjectionKey, Known | None, int]]:
         with self._store.transaction() as connection:
             # Lock before reading, so that the higher version belongs to the later read (docs/decisions/015).
-            versions = self._store.lock(connection, sorted({shard(place) for place in places}))
-            return [(place, self._source.at(connection, place), versions[shard(place)]) for place in places]
+            versions = self._store.lock(connection, sorted({shard(key) for key in keys}))
+            return [(key, self._source.at(connection, key), versions[shard(key)]) for key in keys]
 
-    def _places(self, connection: Connection, message: OutboxMessage) -> Sequence[ProjectionKey]:
+    def _keys_of(self, connection: Connection, message: OutboxMessage) -> Sequence[ProjectionKey]:
         match message.topic:
             case Topic.ACCOUNT:
                 # MySQL has no memberships of a deleted account any more, so the projection itself is searched for their
@@ -107,7 +107,7 @@ class Projection:
         return [ProjectionKey(kind, workspace_id) for kind in OF_WORKSPACE]
 
 
-def shard(place: ProjectionKey) -> int:
-    """Return the shard of the row of ``place``."""
+def shard(key: ProjectionKey) -> int:
+    """Return the shard of the row of ``key``."""
     # Unlike hash(), crc32 gives the same shard in every process.
-    return zlib.crc32("/".join(place.row).encode()) % SHARDS
+    return zlib.crc32("/".join(key.row).encode()) % SHARDS

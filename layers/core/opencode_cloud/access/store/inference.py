@@ -63,8 +63,8 @@ class ProjectedRows:
             self._value(ProjectionKey(ProjectionKind.CREDENTIALS, workspace_id), KnownCredentials) or KnownCredentials()
         )
 
-    def _value(self, place: ProjectionKey, model: type[Model]) -> Model | None:
-        row = self._rows.get(place.row)
+    def _value(self, key: ProjectionKey, model: type[Model]) -> Model | None:
+        row = self._rows.get(key.row)
         if row is None or "value" not in row:
             return None
         return msgspec.json.decode(row["value"]["S"], type=model)
@@ -78,14 +78,14 @@ class InferenceStore:
         self._access = access_table
         self._sessions = sessions_table
 
-    async def read(self, places: Sequence[ProjectionKey], session_id: SessionId | None = None) -> ProjectedRows:
-        """Return the rows of ``places``, and the session with the id ``session_id``, in one round trip."""
-        keys = [primary_key(pk, sk) for pk, sk in (place.row for place in places)]
+    async def read(self, keys: Sequence[ProjectionKey], session_id: SessionId | None = None) -> ProjectedRows:
+        """Return the rows of ``keys``, and the session with the id ``session_id``, in one round trip."""
+        primary_keys = [primary_key(pk, sk) for pk, sk in (key.row for key in keys)]
         sessions = [primary_key(f"session#{session_id}")] if session_id else []
-        read = await batch_get_async(self._dynamodb, {self._access: keys, self._sessions: sessions})
+        read = await batch_get_async(self._dynamodb, {self._access: primary_keys, self._sessions: sessions})
         rows = {(row["pk"]["S"], row["sk"]["S"]): row for row in read[self._access]}
-        found = next((_session(session_id, row) for row in read[self._sessions] if session_id), None)
-        return ProjectedRows(rows, found)
+        session = next((_session(session_id, row) for row in read[self._sessions] if session_id), None)
+        return ProjectedRows(rows, session)
 
 
 def _session(session_id: SessionId, row: dict[str, Any]) -> KnownSession | None:

@@ -45,24 +45,24 @@ class ProjectionStore:
         All callers lock in the order of the shards, which prevents deadlocks.
         """
         table, now = projection_versions, time.time_ns() // 1000
-        wanted = table.c.shard.in_(shards)
+        condition = table.c.shard.in_(shards)
         # The clock keeps versions growing after a restore from a backup; + 1 orders writers within a microsecond.
-        connection.execute(table.update().where(wanted).values(version=func.greatest(table.c.version + 1, now)))
-        found = self._versions(connection, shards)
-        for shard in sorted(set(shards) - set(found)):
+        connection.execute(table.update().where(condition).values(version=func.greatest(table.c.version + 1, now)))
+        versions = self._versions(connection, shards)
+        for shard in sorted(set(shards) - set(versions)):
             # A concurrent writer may insert the same shard. Both then lock the one row.
             connection.execute(table.insert().prefix_with("IGNORE"), {"shard": shard, "version": 0})
-        if len(found) < len(set(shards)):
+        if len(versions) < len(set(shards)):
             return self.lock(connection, shards)
-        return found
+        return versions
 
     def _versions(self, connection: Connection, shards: Sequence[int]) -> dict[int, int]:
         query = select(projection_versions).where(projection_versions.c.shard.in_(shards))
         return {row.shard: row.version for row in connection.execute(query)}
 
     def memberships(self, account_id: AccountId) -> Sequence[ProjectionKey]:
-        """Return the places of all memberships of an account that have a row."""
-        found: list[ProjectionKey] = []
+        """Return the keys of all memberships of an account that have a row."""
+        keys: list[ProjectionKey] = []
         query: Any = {
             "TableName": self._access,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :member)",
@@ -72,26 +72,26 @@ class ProjectionStore:
         }
         while True:
             page: Any = self._dynamodb.query(**query)
-            found += [
+            keys += [
                 ProjectionKey(ProjectionKind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account_id)
                 for row in page["Items"]
             ]
             if "LastEvaluatedKey" not in page:
-                return found
+                return keys
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def put(self, place: ProjectionKey, known: Known | None, version: int) -> bool:
+    def put(self, key: ProjectionKey, value: Known | None, version: int) -> bool:
         """Write a row, or a tombstone; False when a newer one exists."""
-        pk, sk = place.row
+        pk, sk = key.row
         row: dict[str, Any] = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}
-        if known is None:
+        if value is None:
             # A day is longer than any writer with an older state can run.
             row["ttl"] = {"N": str(now_seconds() + DAY_SECONDS)}
         else:
-            row["value"] = {"S": msgspec.json.encode(known).decode()}
+            row["value"] = {"S": msgspec.json.encode(value).decode()}
             # Expired keys are refused by `expires_at`. The TTL only cleans up.
-            if isinstance(known, KnownKey) and known.expires_at is not None:
-                row["ttl"] = {"N": str(known.expires_at + DAY_SECONDS)}
+            if isinstance(value, KnownKey) and value.expires_at is not None:
+                row["ttl"] = {"N": str(value.expires_at + DAY_SECONDS)}
         return conditional_write(
             self._dynamodb.put_item,
             TableName=self._access,

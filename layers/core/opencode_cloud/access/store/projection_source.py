@@ -55,38 +55,38 @@ class ProjectionSource:
     def __init__(self, compiler: PolicyCompiler) -> None:
         self._compiler = compiler
 
-    def at(self, connection: Connection, place: ProjectionKey) -> Known | None:
-        """Return the present value for ``place``; None when it is absent, blocked, disabled, expired or removed."""
-        match place.kind:
+    def at(self, connection: Connection, key: ProjectionKey) -> Known | None:
+        """Return the present value for ``key``; None when it is absent, blocked, disabled, expired or removed."""
+        match key.kind:
             case ProjectionKind.ACCOUNT:
-                return self._account(connection, AccountId(place.id))
+                return self._account(connection, AccountId(key.id))
             case ProjectionKind.WORKSPACE:
-                return self._workspace(connection, WorkspaceId(place.id))
+                return self._workspace(connection, WorkspaceId(key.id))
             case ProjectionKind.MEMBER:
-                return self._member(connection, place)
+                return self._member(connection, key)
             case ProjectionKind.SERVICE_ACCOUNT:
-                return self._service_account(connection, place)
+                return self._service_account(connection, key)
             case ProjectionKind.KEY:
-                return self._key(connection, place.id)
+                return self._key(connection, key.id)
             case ProjectionKind.CONFIGURATION:
-                workspace = self._workspace_row(connection, WorkspaceId(place.id))
-                return self._compiler.configuration(connection, WorkspaceId(place.id)) if workspace else None
+                workspace = self._workspace_row(connection, WorkspaceId(key.id))
+                return self._compiler.configuration(connection, WorkspaceId(key.id)) if workspace else None
             case ProjectionKind.CREDENTIALS:
                 return (
-                    self._credentials(connection, WorkspaceId(place.id))
-                    if self._workspace_row(connection, WorkspaceId(place.id))
+                    self._credentials(connection, WorkspaceId(key.id))
+                    if self._workspace_row(connection, WorkspaceId(key.id))
                     else None
                 )
 
     def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:
-        """Return the places of all present and former members of a workspace."""
+        """Return the keys of all present and former members of a workspace."""
         query = select(members.c.id, members.c.workspace_id, members.c.account_id)
         return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
 
     def everything(
         self, connection: Connection, workspace_id: WorkspaceId | None = None
     ) -> Iterator[Sequence[ProjectionKey]]:
-        """Yield the places of everything, or of everything in one workspace, in pages."""
+        """Yield the keys of everything, or of everything in one workspace, in pages."""
         of_keys = select(keys.c.id, keys.c.hash, keys.c.workspace_id)
         of_members = select(members.c.id, members.c.workspace_id, members.c.account_id)
         of_services = select(service_accounts.c.id, service_accounts.c.workspace_id)
@@ -147,13 +147,13 @@ class ProjectionSource:
             )
         )
 
-    def _member(self, connection: Connection, place: ProjectionKey) -> KnownMember | None:
+    def _member(self, connection: Connection, key: ProjectionKey) -> KnownMember | None:
         # Selects by workspace and account, which are the row's key, not by id.
         query = (
             select(members.c.id, members.c.role, workspaces.c.name, accounts.c.email)
             .join(workspaces, workspaces.c.id == members.c.workspace_id)
             .join(accounts, accounts.c.id == members.c.account_id)
-            .where(members.c.workspace_id == place.workspace_id, members.c.account_id == place.account_id)
+            .where(members.c.workspace_id == key.workspace_id, members.c.account_id == key.account_id)
             .where(members.c.removed_at.is_(None), *_ALIVE)
         )
         row = connection.execute(query).first()
@@ -161,17 +161,17 @@ class ProjectionSource:
             return None
         return KnownMember(
             id=row.id,
-            account_id=place.account_id,
-            workspace_id=place.workspace_id,
+            account_id=key.account_id,
+            workspace_id=key.workspace_id,
             role=row.role,
             email=row.email,
             workspace_name=row.name,
-            budgets=_budgets(connection, place.workspace_id, [row.id], row.email),
+            budgets=_budgets(connection, key.workspace_id, [row.id], row.email),
         )
 
-    def _service_account(self, connection: Connection, place: ProjectionKey) -> KnownServiceAccount | None:
+    def _service_account(self, connection: Connection, key: ProjectionKey) -> KnownServiceAccount | None:
         query = select(service_accounts).where(
-            service_accounts.c.id == place.id,
+            service_accounts.c.id == key.id,
             service_accounts.c.disabled_at.is_(None),
             service_accounts.c.deleted_at.is_(None),
         )
@@ -210,8 +210,8 @@ def _budgets(
     connection: Connection, workspace_id: WorkspaceId, subjects: Sequence[str], name: str
 ) -> tuple[KnownBudget, ...]:
     """Return the budgets of a subject (empty: of the workspace), with the subject's name in messages."""
-    wanted = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
-    rows = connection.execute(select(budgets).where(*wanted).order_by(budgets.c.id))
+    conditions = (budgets.c.workspace_id == workspace_id, budgets.c.subject_id.in_(subjects))
+    rows = connection.execute(select(budgets).where(*conditions).order_by(budgets.c.id))
     return tuple(
         KnownBudget(
             id=row.id,
@@ -230,11 +230,11 @@ def _budgets(
 
 def _successors(connection: Connection, key_id: KeyId, next_key: str | None) -> Sequence[str]:
     """Return a key and its replacements. The last one has the budgets, and all that are still valid share them."""
-    found = [key_id]
+    successors = [key_id]
     while next_key is not None:
-        found.append(KeyId(next_key))
+        successors.append(KeyId(next_key))
         next_key = connection.execute(select(keys.c.replaced_by).where(keys.c.id == next_key)).scalar()
-    return found
+    return successors
 
 
 def _member_place(row: Any) -> ProjectionKey:

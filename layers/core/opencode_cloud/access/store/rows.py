@@ -104,9 +104,11 @@ class AccessStore:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         keys = [(f"workspace#{member.workspace_id}", "WORKSPACE") for member in members]
         rows = self._rows(keys)
-        known = [(member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)]
+        memberships = [
+            (member, _value(rows.get(key), KnownWorkspace)) for member, key in zip(members, keys, strict=True)
+        ]
         # A blocked or deleted workspace has no row.
-        return [(member, workspace) for member, workspace in known if workspace]
+        return [(member, workspace) for member, workspace in memberships if workspace]
 
     def key(self, digest: bytes) -> KnownKey | None:
         """Return a key by its hash."""
@@ -116,21 +118,24 @@ class AccessStore:
     def holder(self, key: KnownKey) -> Holder:
         """Return the holder of a key, in one round trip."""
         account, workspace = f"account#{key.account_id}", f"workspace#{key.workspace_id}"
-        place, person, member = (workspace, "WORKSPACE"), (account, "ACCOUNT"), (account, f"MEMBER#{key.workspace_id}")
-        machine = (workspace, f"SERVICE#{key.service_account_id}")
-        rows = self._rows([place, person, member] if key.account_id else [place, machine])
-        known = _value(rows.get(person), KnownAccount)
+        workspace_key, account_key = (workspace, "WORKSPACE"), (account, "ACCOUNT")
+        member_key = (account, f"MEMBER#{key.workspace_id}")
+        service_account_key = (workspace, f"SERVICE#{key.service_account_id}")
+        rows = self._rows(
+            [workspace_key, account_key, member_key] if key.account_id else [workspace_key, service_account_key]
+        )
+        person = _value(rows.get(account_key), KnownAccount)
         return Holder(
-            workspace=_value(rows.get(place), KnownWorkspace),
-            account=known,
+            workspace=_value(rows.get(workspace_key), KnownWorkspace),
+            account=person,
             # A blocked person has no account row, and so acts as no member.
-            member=_value(rows.get(member), KnownMember) if known else None,
-            service_account=_value(rows.get(machine), KnownServiceAccount),
+            member=_value(rows.get(member_key), KnownMember) if person else None,
+            service_account=_value(rows.get(service_account_key), KnownServiceAccount),
         )
 
     def _rows(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-        wanted = [primary_key(pk, sk) for pk, sk in keys]
-        rows = batch_get(self._dynamodb, {self._access: wanted})[self._access]
+        primary_keys = [primary_key(pk, sk) for pk, sk in keys]
+        rows = batch_get(self._dynamodb, {self._access: primary_keys})[self._access]
         return {(row["pk"]["S"], row["sk"]["S"]): row for row in rows}
 
 

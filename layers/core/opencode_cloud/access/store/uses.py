@@ -46,7 +46,7 @@ class KeyUses:
 
     def of(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return when keys were last used, in seconds since the epoch. Omit keys without a recorded use."""
-        wanted = [primary_key(f"key_use#{key}") for key in keys]
+        primary_keys = [primary_key(f"key_use#{key}") for key in keys]
         # A display may lag by a moment, and this read costs half as much.
-        rows = batch_get(self._dynamodb, {self._table: wanted}, consistent=False)[self._table]
+        rows = batch_get(self._dynamodb, {self._table: primary_keys}, consistent=False)[self._table]
         return {row["pk"]["S"].partition("#")[2]: int(row["used_at"]["N"]) for row in rows}

@@ -99,9 +99,9 @@ def batch_delete(
 
 def reading(keys: Mapping[str, Sequence[Item]], *, consistent: bool, backoff: Backoff = BACKOFF) -> Core:
     """Yield the steps of reading ``keys`` (by table); return the answers."""
-    wanted = [(table, key) for table, of_table in keys.items() for key in of_table]
+    pairs = [(table, key) for table, of_table in keys.items() for key in of_table]
     answers: list[Mapping[str, Any]] = []
-    for chunk in _chunks(wanted, KEYS_AT_ONCE):
+    for chunk in _chunks(pairs, KEYS_AT_ONCE):
         request: RequestItems = {}
         for table, key in chunk:
             request.setdefault(table, {"Keys": [], "ConsistentRead": consistent})["Keys"].append(key)
