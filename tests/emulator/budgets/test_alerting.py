@@ -139,7 +139,7 @@ def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.Monk
         raise ConnectionError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.keeper._alerting._store, "note_alerts", killed)
+        patched.setattr(house.keeper._detector._store, "note_alerts", killed)
         with pytest.raises(ConnectionError):
             house.stream()
     house.stream()

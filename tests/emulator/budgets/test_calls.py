@@ -30,7 +30,7 @@ class Bench:
     tables: Tables
     store: CounterStore
     budgets: Reservations
-    sweep: LeaseReaper
+    reaper: LeaseReaper
 
     async def reserve(self, caller: Caller, cost: int, **more: int) -> None:
         reservation = caller.reservation(cost, **more)
@@ -104,8 +104,8 @@ async def test_a_call_that_is_taken_back_leaves_neither_money_nor_requests_nor_a
     reservation = caller.reservation(1000)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
 
-    assert await bench.store.give_back(reservation)
-    assert not await bench.store.give_back(reservation)
+    assert await bench.store.release(reservation)
+    assert not await bench.store.release(reservation)
 
     assert {counter["committed"] for counter in bench.tables.counters().values()} == {0}
     assert bench.tables.reservations() == []
@@ -323,7 +323,7 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
 
-    swept = await asyncio.gather(*(bench.sweep.run(int(time.time())) for _ in range(3)))
+    swept = await asyncio.gather(*(bench.reaper.run(int(time.time())) for _ in range(3)))
 
     assert sum(swept) == 1
     assert bench.only_counter()["committed"] == 0
@@ -335,14 +335,14 @@ async def test_a_lost_call_gives_back_what_it_held_and_leaves_an_event(bench: Be
 async def test_a_call_under_way_is_not_swept(bench: Bench) -> None:
     caller = Caller(workspace=(budget(BudgetScope.WORKSPACE, DOLLAR),))
     await bench.reserve(caller, 1000)
-    assert await bench.sweep.run(int(time.time())) == 0
+    assert await bench.reaper.run(int(time.time())) == 0
     assert bench.only_counter()["reserved"] == 1000
 
 
 async def test_a_lost_request_was_still_a_request(bench: Bench) -> None:
     caller = Caller(key=(budget(BudgetScope.KEY, 5, BudgetUnit.REQUESTS, BudgetPeriod.MINUTE),))
     await bench.reserve(caller, 1000, lease=-1)
-    await bench.sweep.run(int(time.time()))
+    await bench.reaper.run(int(time.time()))
     assert bench.only_counter()["spent"] == 1
 
 
@@ -354,7 +354,7 @@ async def test_what_a_call_used_is_counted_once_though_its_lease_was_swept(bench
     caller = Caller(workspace=limits)
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
-    await bench.sweep.run(int(time.time()))
+    await bench.reaper.run(int(time.time()))
     event = caller.used(reservation, 600)
 
     settled = await asyncio.gather(*(bench.budgets.settle(reservation, event) for _ in range(5)))
@@ -374,7 +374,7 @@ async def test_a_late_settlement_leaves_a_limit_that_was_raised_meanwhile(bench:
     caller = Caller(workspace=(low,))
     reservation = caller.reservation(1000, lease=-1)
     await bench.budgets.reserve(reservation, caller.facts(reservation))
-    await bench.sweep.run(int(time.time()))
+    await bench.reaper.run(int(time.time()))
     raised = msgspec.structs.replace(low, limit=DOLLAR)
     caller.workspace = msgspec.structs.replace(caller.workspace, budgets=(raised,))
     await bench.spend(caller, 5)

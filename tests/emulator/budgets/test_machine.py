@@ -152,7 +152,7 @@ class Calls(RuleBasedStateMachine):
     @rule(index=Index)
     def take_back(self, index: int) -> None:
         call = self._take(index)
-        assert self.loop.run(self.store.give_back(call.reservation)) is not call.swept
+        assert self.loop.run(self.store.release(call.reservation)) is not call.swept
         if not call.swept:
             self.ledger.hold(call.reservation, -1)
 
@@ -161,7 +161,7 @@ class Calls(RuleBasedStateMachine):
     def settle_and_take_back_what_has_ended(self, index: int, share: int) -> None:
         call = self.ended[index % len(self.ended)]
         assert not self.loop.run(self.budgets.settle(call.reservation, call.event(share)))
-        assert not self.loop.run(self.store.give_back(call.reservation))
+        assert not self.loop.run(self.store.release(call.reservation))
 
     @rule()
     def sweep(self) -> None:

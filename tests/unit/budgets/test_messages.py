@@ -29,7 +29,7 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
     known = KnownBudget(id="bud_1", limit=limit, **kind)  # pyright: ignore[reportArgumentType]
     resets_at = None if known.period is BudgetPeriod.TOTAL else DECEMBER
     counter = Counter(key="x", budget=known, resets_at=resets_at)
-    return Shortage(counter=counter, asked=asked, usage=BudgetUsage(spent=spent, reserved=reserved))
+    return Shortage(counter=counter, claimed=asked, usage=BudgetUsage(spent=spent, reserved=reserved))
 
 
 @pytest.mark.parametrize(

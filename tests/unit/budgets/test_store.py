@@ -78,7 +78,7 @@ class TestHolding:
         with pytest.raises(ReservationRefused) as raised:
             await store.hold(reservation("call_2", 1, MONTH), event("call_2"))
         [shortage] = raised.value.shortages
-        assert (shortage.counter, shortage.asked, shortage.usage.reserved) == (MONTH, 1, 100)
+        assert (shortage.counter, shortage.claimed, shortage.usage.reserved) == (MONTH, 1, 100)
 
     async def test_a_claim_that_one_counter_refuses_is_held_on_none(self, store: CounterStore) -> None:
         for number in range(2):
@@ -125,8 +125,8 @@ class TestEnding:
     async def test_a_reservation_that_is_given_back_leaves_nothing(self, store: CounterStore) -> None:
         held = reservation("call_1", 30)
         await store.hold(held, event("call_1"))
-        assert await store.give_back(held)
-        assert not await store.give_back(held)
+        assert await store.release(held)
+        assert not await store.release(held)
         assert (await standing(store, MONTH), await standing(store, MINUTE)) == ((0, 0), (0, 0))
 
     async def test_a_lost_call_gives_back_its_money_and_has_had_its_request(self, store: CounterStore) -> None:

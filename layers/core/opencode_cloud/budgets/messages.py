@@ -60,18 +60,18 @@ def refusal(shortage: Shortage) -> str:
     """Say in one or two sentences which budget refused a call, how much of it is used, and when it resets."""
     budget, usage = shortage.counter.budget, shortage.usage
     name, limit = title(budget), amount(budget.unit, budget.limit)
-    asked = amount(budget.unit, shortage.asked)
+    most = amount(budget.unit, shortage.claimed)
     spent = money.shown(usage.spent) if budget.unit is BudgetUnit.COST else f"{usage.spent:,}"
     taken = f"{spent} of {limit} used"
     if usage.reserved:
         taken += f", {amount(budget.unit, usage.reserved)} held back by calls under way"
     if shortage.hopeless and budget.limit:
-        return f"This call may take up to {asked}, and {name} is {limit} in all. Ask for fewer output tokens."
+        return f"This call may take up to {most}, and {name} is {limit} in all. Ask for fewer output tokens."
     if not shortage.lasting:
-        return f"{_capital(name)} has no room at this moment: {taken}; this call may take up to {asked}."
+        return f"{_capital(name)} has no room at this moment: {taken}; this call may take up to {most}."
     if usage.spent >= budget.limit:
         return f"{_capital(name)} is used up: {taken}. {_ends(shortage)}"
-    return f"{_capital(name)} is too low for this call, which may take up to {asked}: {taken}. {_ends(shortage)}"
+    return f"{_capital(name)} is too low for this call, which may take up to {most}: {taken}. {_ends(shortage)}"
 
 
 def details(shortage: Shortage) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def details(shortage: Shortage) -> dict[str, Any]:
         "limit": budget.limit,
         "used": shortage.usage.spent,
         "reserved": shortage.usage.reserved,
-        "asked": shortage.asked,
+        "asked": shortage.claimed,
         "resets_at": None if shortage.counter.resets_at is None else rfc3339(shortage.counter.resets_at),
     }
 

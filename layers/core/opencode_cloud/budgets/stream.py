@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 class BudgetsKeeper:
     """Checks changed counters and ends leases. One event loop serves all invocations of an execution environment."""
 
-    def __init__(self, sweep: LeaseReaper, alerting: ThresholdDetector) -> None:
-        self._sweep = sweep
-        self._alerting = alerting
+    def __init__(self, reaper: LeaseReaper, detector: ThresholdDetector) -> None:
+        self._reaper = reaper
+        self._detector = detector
         self._loop = Runner()
-        self._batch = StreamBatch(_counters, self._look_at)
+        self._batch = StreamBatch(_counters, self._check)
 
     def follow(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Check the counters of a batch of settled calls; return the records that cannot be read."""
         return self._batch.handle(event)
 
-    def _look_at(self, changes: Sequence[StreamRecord[tuple[str, ...]]]) -> tuple[()]:
+    def _check(self, changes: Sequence[StreamRecord[tuple[str, ...]]]) -> tuple[()]:
         keys = list(dict.fromkeys(key for change in changes for key in change.payload))
-        self._loop.run(self._alerting.look_at(keys, now_seconds()))
+        self._loop.run(self._detector.check(keys, now_seconds()))
         return ()
 
     def tick(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class BudgetsKeeper:
 
     async def _tick(self) -> dict[str, Any]:
         now = now_seconds()
-        return {"lost": await self._sweep.run(now), "alerts": await self._alerting.look_at_refused(now)}
+        return {"lost": await self._reaper.run(now), "alerts": await self._detector.check_refused(now)}
 
 
 def _counters(record: Mapping[str, Any]) -> tuple[str, ...]:

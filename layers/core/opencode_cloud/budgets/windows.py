@@ -30,11 +30,14 @@ def window(period: BudgetPeriod, at: int) -> Window:
 
 def counter(budget: KnownBudget, at: int, subject: str = "") -> Counter:
     """Return the counter of ``budget`` at ``at`` (seconds). Pass ``subject`` when each subject has its own counter."""
-    found = window(budget.period, at)
+    current = window(budget.period, at)
     whose = f"{budget.id}:{subject}" if subject else budget.id
-    known = msgspec.structs.replace(budget, subject=subject) if subject else budget
+    of_subject = msgspec.structs.replace(budget, subject=subject) if subject else budget
     return Counter(
-        key=f"budget#{whose}#{found.name}", budget=known, starts_at=found.starts_at, resets_at=found.resets_at
+        key=f"budget#{whose}#{current.name}",
+        budget=of_subject,
+        starts_at=current.starts_at,
+        resets_at=current.resets_at,
     )
 
 

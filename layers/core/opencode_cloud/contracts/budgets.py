@@ -130,19 +130,19 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
     """A counter that had too little left for a call."""
 
     counter: Counter
-    asked: int
+    claimed: int
     """The most that the call may use."""
     usage: BudgetUsage
 
     @property
     def lasting(self) -> bool:
         """Tell whether the call would not fit even if no other call was in progress."""
-        return self.usage.spent + self.asked > self.counter.budget.limit
+        return self.usage.spent + self.claimed > self.counter.budget.limit
 
     @property
     def hopeless(self) -> bool:
         """Tell whether the call would not fit into the whole, unused budget."""
-        return self.asked > self.counter.budget.limit
+        return self.claimed > self.counter.budget.limit
 
 
 class ReservationRefused(Exception):

@@ -107,19 +107,19 @@ class BudgetRoutes:
             limit=body.limit,
             alerts=body.alerts,
         )
-        made = self._budgets.create(self._gate.actor, workspace_id, request)
-        return document(made, HTTPStatus.CREATED, version=made.version)
+        budget = self._budgets.create(self._gate.actor, workspace_id, request)
+        return document(budget, HTTPStatus.CREATED, version=budget.version)
 
     def get(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[Budget]:
         """Read a budget and its present usage. A change must send the header `ETag` as `If-Match`."""
-        found = self._budgets.get(self._gate.actor, workspace_id, budget_id)
-        return document(found, version=found.version)
+        budget = self._budgets.get(self._gate.actor, workspace_id, budget_id)
+        return document(budget, version=budget.version)
 
     def change(self, workspace_id: WorkspaceId, budget_id: BudgetId, body: BudgetChange) -> Response[Budget]:
         """Change the limit, or switch alerts on or off. Usage so far still counts. Needs `If-Match`."""
         version, values = version_of_request(self._gate.event), body.model_dump(exclude_none=True)
-        changed = self._budgets.change(self._gate.actor, workspace_id, budget_id, version, values)
-        return document(changed, version=changed.version)
+        budget = self._budgets.change(self._gate.actor, workspace_id, budget_id, version, values)
+        return document(budget, version=budget.version)
 
     def delete(self, workspace_id: WorkspaceId, budget_id: BudgetId) -> Response[None]:
         """Delete a budget. The remaining budgets still apply."""

@@ -103,7 +103,7 @@ class AlertNotifier:
         if not self._hooks.post(hook.url, headers, body):
             raise WebhookRejected(event.id)
         with self._database.transaction() as connection:
-            self._store.taken(connection, event.id, utc_now())
+            self._store.mark_accepted(connection, event.id, utc_now())
 
 
 def _row(event: ThresholdReached) -> dict[str, Any]:

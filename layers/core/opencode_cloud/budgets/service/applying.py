@@ -23,14 +23,14 @@ def counters_of(
     They are the counters of the workspace and its balance, of the member, of the service account, and of the key. A
     member has their own budgets, and each `each_member` budget unless they have their own of the same unit and period.
     """
-    found = [counter(budget, at) for budget in workspace.budgets if budget.scope is not BudgetScope.EACH_MEMBER]
+    counters = [counter(budget, at) for budget in workspace.budgets if budget.scope is not BudgetScope.EACH_MEMBER]
     if member is not None:
-        found += [counter(budget, at) for budget in member.budgets]
-        found += [counter(budget, at, member.id) for budget in _defaults(workspace, member)]
-    for one in (service_account, key):
-        if one is not None:
-            found += [counter(budget, at) for budget in one.budgets]
-    return found
+        counters += [counter(budget, at) for budget in member.budgets]
+        counters += [counter(budget, at, member.id) for budget in _defaults(workspace, member)]
+    for holder in (service_account, key):
+        if holder is not None:
+            counters += [counter(budget, at) for budget in holder.budgets]
+    return counters
 
 
 def _defaults(workspace: KnownWorkspace, member: KnownMember) -> Iterator[KnownBudget]:

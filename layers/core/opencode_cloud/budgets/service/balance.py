@@ -51,19 +51,21 @@ class Balance:
             if not self._store.workspace_exists(unit.connection, workspace_id):
                 raise workspace_not_found()
             # Read under the lock, so that a concurrent grant with the same key is found here.
-            known = self._store.grant(unit.connection, workspace_id, key)
-            if known is not None:
+            earlier = self._store.grant(unit.connection, workspace_id, key)
+            if earlier is not None:
                 # The same key with another amount is a mistake, not a retry.
-                if known.amount != amount:
+                if earlier.amount != amount:
                     raise grant_differs()
-                return known
+                return earlier
             return self._add(unit, actor, workspace_id, amount, reason, key)
 
     def _add(
         self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, amount: int, reason: str, key: str
     ) -> BalanceGrant:
-        made = BalanceGrant(id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now())
-        row = {**made.model_dump(), "workspace_id": workspace_id, "idempotency_key": key}
+        grant = BalanceGrant(
+            id=new_id("grn"), amount=amount, reason=reason, granted_by=actor.name, created_at=utc_now()
+        )
+        row = {**grant.model_dump(), "workspace_id": workspace_id, "idempotency_key": key}
         self._store.add_grant(unit.connection, row)
         before, after = self._raise(unit, actor, workspace_id, amount)
         unit.emit(Topic.BUDGETS, workspace_id)
@@ -71,22 +73,22 @@ class Balance:
             unit.connection,
             actor,
             "balance.granted",
-            Target("grant", made.id, money.shown(amount)),
+            Target("grant", grant.id, money.shown(amount)),
             workspace_id=workspace_id,
             before={"balance": before},
             after={"balance": after, "reason": reason},
         )
-        return made
+        return grant
 
     def _raise(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, amount: int) -> tuple[int, int]:
         """Set the budget to the sum of the grants; return its limit before and after."""
-        present, now = self._store.balance(unit.connection, workspace_id), utc_now()
-        before = present.limit if present else 0
+        balance, now = self._store.balance(unit.connection, workspace_id), utc_now()
+        before = balance.limit if balance else 0
         after = before + amount
         if not 0 <= after <= LARGEST:
             raise invalid_grant(f"all grants together would be {money.shown(after)}")
-        if present is not None:
-            self._store.change(unit.connection, present.id, {"amount": after}, now)
+        if balance is not None:
+            self._store.change(unit.connection, balance.id, {"amount": after}, now)
             return before, after
         row = {"scope": BudgetScope.BALANCE, "unit": BudgetUnit.COST, "period": BudgetPeriod.TOTAL, "amount": after}
         dated = {"created_by": actor.name, "created_at": now, "updated_at": now}

@@ -58,7 +58,7 @@ class BudgetService:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._record = Recorder[Budget](audit, "budget", lambda row: row.id, lambda row: title(known(row)))
+        self._record = Recorder[Budget](audit, "budget", lambda row: row.id, lambda row: title(known_budget(row)))
         self._store = store
         self._usage = usage
 
@@ -74,20 +74,20 @@ class BudgetService:
         limit: int | None = None,
     ) -> Sequence[Budget]:
         """Return budgets with their present usage, ordered by id."""
-        wanted = BudgetFilter(
+        criteria = BudgetFilter(
             scope=scope, subject=subject, visible_to=None if actor.may(Permission.BUDGET_READ) else actor.id
         )
         with self._database.transaction() as connection:
-            found = self._store.of_workspace(connection, workspace_id, wanted, after, limit)
-        return self._with_usage(actor, found)
+            budgets = self._store.of_workspace(connection, workspace_id, criteria, after, limit)
+        return self._with_usage(actor, budgets)
 
     def get(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
         """Return a budget with its present usage; raises ``budget_not_found``."""
         with self._database.transaction() as connection:
-            found = self._of(connection, workspace_id, budget_id)
+            budget = self._of(connection, workspace_id, budget_id)
             if not actor.may(Permission.BUDGET_READ) and not self._store.visible(connection, budget_id, actor.id):
                 raise budget_not_found()
-        return self._with_usage(actor, [found])[0]
+        return self._with_usage(actor, [budget])[0]
 
     def usage_by_subject(
         self, workspace_id: WorkspaceId, budget_id: BudgetId, after: str | None = None, limit: int = 100
@@ -97,19 +97,19 @@ class BudgetService:
         Raises ``budget_not_found``.
         """
         with self._database.transaction() as connection:
-            found = self._of(connection, workspace_id, budget_id)
-            if found.scope is not BudgetScope.EACH_MEMBER:
+            budget = self._of(connection, workspace_id, budget_id)
+            if budget.scope is not BudgetScope.EACH_MEMBER:
                 # A budget with one subject has one page only.
-                members = [] if after is not None else [(found.subject_id, found.subject)]
+                members = [] if after is not None else [(budget.subject_id, budget.subject)]
             else:
                 members = list(self._store.members_of(connection, workspace_id, after, limit))
         counters = [
-            _counter(found, subject if found.scope is BudgetScope.EACH_MEMBER else None) for subject, _ in members
+            _counter(budget, subject if budget.scope is BudgetScope.EACH_MEMBER else None) for subject, _ in members
         ]
-        usages = self._usage.of([each.key for each in counters])
+        usages = self._usage.of([counter.key for counter in counters])
         return [
-            SubjectUsage(subject_id=subject, subject=name, standing=_now(each, usages[each.key]))
-            for (subject, name), each in zip(members, counters, strict=True)
+            SubjectUsage(subject_id=subject, subject=name, standing=_now(counter, usages[counter.key]))
+            for (subject, name), counter in zip(members, counters, strict=True)
         ]
 
     # ------------------------------------------------------------------------------------- deciding
@@ -120,9 +120,9 @@ class BudgetService:
         Raises ``invalid_budget``, ``balance_is_granted``, ``budget_exists`` or ``too_many_budgets``.
         """
         _check(request)
-        now, budget = utc_now(), new_id("bud")
+        now, budget_id = utc_now(), new_id("bud")
         row = {
-            "id": budget,
+            "id": budget_id,
             "workspace_id": workspace_id,
             "scope": request.scope,
             "subject_id": request.subject,
@@ -149,10 +149,10 @@ class BudgetService:
             if self._store.count(unit.connection, workspace_id) >= MOST_BUDGETS:
                 raise too_many_budgets(MOST_BUDGETS)
             self._store.add(unit.connection, row)
-            made = self._of(unit.connection, workspace_id, BudgetId(budget))
+            budget = self._of(unit.connection, workspace_id, BudgetId(budget_id))
             _tell(unit, subject)
-            self._record(unit, actor, "budget.created", workspace_id, made, after=_as_record(made))
-        return self._with_usage(actor, [made])[0]
+            self._record(unit, actor, "budget.created", workspace_id, budget, after=_as_record(budget))
+        return self._with_usage(actor, [budget])[0]
 
     def change(
         self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId, version: int, values: Mapping[str, Any]
@@ -163,40 +163,40 @@ class BudgetService:
         """
         columns = {"amount" if name == "limit" else name: int(value) for name, value in values.items()}
         with self._outbox.unit() as unit:
-            present, subject = self._changeable(unit, workspace_id, budget_id)
-            check_version(version, present.version)
+            budget, subject = self._changeable(unit, workspace_id, budget_id)
+            check_version(version, budget.version)
             if columns:
                 self._store.change(unit.connection, budget_id, columns, utc_now())
                 _tell(unit, subject)
             changed = self._of(unit.connection, workspace_id, budget_id)
-            before, after = _as_record(present), _as_record(changed)
-            self._record(unit, actor, "budget.updated", workspace_id, present, before=before, after=after)
+            before, after = _as_record(budget), _as_record(changed)
+            self._record(unit, actor, "budget.updated", workspace_id, budget, before=before, after=after)
         return self._with_usage(actor, [changed])[0]
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, budget_id: BudgetId) -> None:
         """Delete a budget. The remaining budgets still apply. Raises ``budget_not_found`` or ``balance_is_granted``."""
         with self._outbox.unit() as unit:
-            present, subject = self._changeable(unit, workspace_id, budget_id)
+            budget, subject = self._changeable(unit, workspace_id, budget_id)
             self._store.delete(unit.connection, budget_id)
             _tell(unit, subject)
-            self._record(unit, actor, "budget.deleted", workspace_id, present, before=_as_record(present))
+            self._record(unit, actor, "budget.deleted", workspace_id, budget, before=_as_record(budget))
 
     # ------------------------------------------------------------------------------------- internals
 
     def _of(self, connection: Connection, workspace_id: WorkspaceId, budget_id: BudgetId) -> Budget:
-        found = self._store.get(connection, workspace_id, budget_id)
-        if found is None:
+        budget = self._store.get(connection, workspace_id, budget_id)
+        if budget is None:
             raise budget_not_found()
-        return found
+        return budget
 
     def _changeable(
         self, unit: UnitOfWork, workspace_id: WorkspaceId, budget_id: BudgetId
     ) -> tuple[Budget, Subject | None]:
         self._store.lock(unit.connection, workspace_id)
-        present = self._of(unit.connection, workspace_id, budget_id)
-        if present.scope is BudgetScope.BALANCE:
+        budget = self._of(unit.connection, workspace_id, budget_id)
+        if budget.scope is BudgetScope.BALANCE:
             raise balance_is_granted()
-        return present, self._store.subject(unit.connection, workspace_id, present.scope, present.subject_id or "")
+        return budget, self._store.subject(unit.connection, workspace_id, budget.scope, budget.subject_id or "")
 
     def _with_usage(self, actor: Actor, budgets: Sequence[Budget]) -> Sequence[Budget]:
         """Return budgets with their usage. For `each_member` it is the usage of the actor, if that is a member."""
@@ -210,7 +210,7 @@ class BudgetService:
         return [budget.model_copy(update={"standing": now.get(budget.id)}) for budget in budgets]
 
 
-def known(budget: Budget) -> KnownBudget:
+def known_budget(budget: Budget) -> KnownBudget:
     """Return a budget in the form that the gateway's calls use."""
     return KnownBudget(
         id=budget.id,
@@ -225,7 +225,7 @@ def known(budget: Budget) -> KnownBudget:
 
 
 def _counter(budget: Budget, subject: str | None) -> Counter:
-    return counter(known(budget), now_seconds(), subject or "")
+    return counter(known_budget(budget), now_seconds(), subject or "")
 
 
 def _now(counter: Counter, usage: BudgetUsage) -> CurrentUsage:

@@ -48,14 +48,14 @@ class LeaseReaper:
         return ended
 
     async def _end(self, call_id: CallId, now: int) -> bool:
-        kept = await self._store.reservation(call_id)
+        reservation = await self._store.reservation(call_id)
         # The index lags behind the table, so a listed reservation may already be settled.
-        if kept is None or kept.lease_until > now:
+        if reservation is None or reservation.lease_until > now:
             return False
         lost = msgspec.structs.replace(
-            kept.facts, outcome=Outcome.LOST, cost=0, charged=0, tokens=Tokens(), reserved=kept.claimed
+            reservation.facts, outcome=Outcome.LOST, cost=0, charged=0, tokens=Tokens(), reserved=reservation.claimed
         )
-        if not await self._store.sweep(kept, lost):
+        if not await self._store.sweep(reservation, lost):
             return False
         logger.warning("a call was lost with its process", extra={"call": call_id, "workspace": lost.workspace_id})
         return True

@@ -56,7 +56,7 @@ class Reservations:
         if hopeless:
             usages = await self._store.usages([counter.key for counter in hopeless])
             claim = reservation.claim
-            raise _answer([Shortage(counter=c, asked=claim.of(c.budget), usage=usages[c.key]) for c in hopeless])
+            raise _answer([Shortage(counter=c, claimed=claim.of(c.budget), usage=usages[c.key]) for c in hopeless])
         # Shielded: a cancelled write may still have reached DynamoDB, so its result must be awaited and released.
         holding = asyncio.ensure_future(self._store.hold(reservation, facts))
         try:
@@ -92,14 +92,14 @@ class Reservations:
     def _return_later(self, reservation: Reservation, holding: asyncio.Future[None]) -> None:
         """Release the reservation of a client that disconnected; otherwise it would last until the lease ends."""
 
-        async def give_back() -> None:
+        async def release() -> None:
             try:
                 await holding
-                await self._store.give_back(reservation)
+                await self._store.release(reservation)
             except (ReservationRefused, ServiceError):
                 logger.info("nothing to give back of an abandoned call", extra={"call": reservation.id})
 
-        task = asyncio.ensure_future(give_back())
+        task = asyncio.ensure_future(release())
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
 
@@ -124,7 +124,7 @@ def _used(reservation: Reservation, event: UsageEvent) -> Mapping[str, int]:
 
 def _watch(reservation: Reservation, used: Mapping[str, int]) -> None:
     """Emit a metric for calls that used more than their claim; only such calls can overrun a budget."""
-    if any(used.get(each.key, 0) > reservation.claim.of(each.budget) for each in reservation.counters):
+    if any(used.get(counter.key, 0) > reservation.claim.of(counter.budget) for counter in reservation.counters):
         count("ClaimsExceeded")
 
 
@@ -132,15 +132,15 @@ def _answer(shortages: Sequence[Shortage]) -> ServiceError:
     """Return the refusal of the counter with the longest wait; after a shorter wait that counter would refuse again."""
     now = now_seconds()
     worst = max(shortages, key=_weight)
-    budget, message, said = worst.counter.budget, refusal(worst), details(worst)
+    budget, message, facts = worst.counter.budget, refusal(worst), details(worst)
     # At least a second: with `Retry-After: 0` clients would retry at once.
     remaining = None if worst.counter.resets_at is None else max(1, worst.counter.resets_at - now)
     if worst.hopeless or (worst.lasting and (budget.unit is BudgetUnit.COST or budget.period is BudgetPeriod.TOTAL)):
-        return BudgetExhausted(message, said, None if worst.hopeless else remaining)
+        return BudgetExhausted(message, facts, None if worst.hopeless else remaining)
     if worst.lasting:
-        return RateLimited(message, said, remaining or BUSY_SECONDS)
+        return RateLimited(message, facts, remaining or BUSY_SECONDS)
     # The window may end before other calls release their reservations.
-    return BudgetBusy(message, said, min(BUSY_SECONDS, remaining or BUSY_SECONDS))
+    return BudgetBusy(message, facts, min(BUSY_SECONDS, remaining or BUSY_SECONDS))
 
 
 def _weight(shortage: Shortage) -> tuple[bool, bool, float]:

@@ -31,19 +31,19 @@ class ThresholdDetector:
         self._store = store
         self._queue = queue
 
-    async def look_at(self, keys: Sequence[str], now: int) -> int:
+    async def check(self, keys: Sequence[str], now: int) -> int:
         """Publish the newly reached thresholds of counters that calls were settled on; return their number."""
         return sum([await self._tell(row, now) for row in await self._store.counters(keys)])
 
-    async def look_at_refused(self, now: int) -> int:
+    async def check_refused(self, now: int) -> int:
         """Publish the thresholds of counters with a first refusal in their window; return their number."""
         keys = await self._store.refused(now, MOST_REFUSED)
-        told = 0
+        published = 0
         for row in await self._store.counters(keys):
-            told += await self._tell(row, now)
+            published += await self._tell(row, now)
             # Last, so that a crash before this line repeats the check in the next run.
             await self._store.forget_refusal(row.key)
-        return told
+        return published
 
     async def _tell(self, row: CounterRow, now: int) -> int:
         events = new_thresholds(row, now)

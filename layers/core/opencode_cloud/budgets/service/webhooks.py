@@ -53,23 +53,23 @@ class Webhooks:
     def get(self, workspace_id: WorkspaceId) -> Webhook:
         """Return a webhook without its secret; raises ``webhook_not_found``."""
         with self._database.transaction() as connection:
-            found = self._store.webhook(connection, workspace_id)
-        if found is None:
+            webhook = self._store.webhook(connection, workspace_id)
+        if webhook is None:
             raise webhook_not_found()
-        return found
+        return webhook
 
     def set(self, actor: Actor, workspace_id: WorkspaceId, url: str) -> NewWebhook:
         """Post alerts to ``url`` from now on, signed with a new secret; raises ``invalid_webhook``."""
         address = clean_url(url, private=self._private)
         with self._outbox.unit() as unit:
             self._budgets.lock(unit.connection, workspace_id)
-            present = self._store.hook(unit.connection, workspace_id)
+            hook = self._store.hook(unit.connection, workspace_id)
             # Random, so that removing the webhook and setting it again does not restore an old secret.
             generation, now = secrets.randbelow(2**31), utc_now()
             values = {"url": address, "generation": generation, "updated_by": actor.name, "updated_at": now}
             self._store.set_hook(unit.connection, workspace_id, values)
             # Log the host only; webhook paths often contain secrets.
-            before = {"host": urlsplit(present.url).hostname} if present else None
+            before = {"host": urlsplit(hook.url).hostname} if hook else None
             after = {"host": urlsplit(address).hostname}
             self._record(unit, actor, "budget_webhook.set", workspace_id, workspace_id, before=before, after=after)
         secret = signing_secret(self._deployment_key(), workspace_id, generation)

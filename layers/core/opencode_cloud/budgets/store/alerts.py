@@ -70,7 +70,7 @@ class AlertStore:
         ordered = query.order_by(budget_alerts.c.created_at.desc(), budget_alerts.c.id.desc()).limit(limit)
         return [Alert.model_validate(row) for row in connection.execute(ordered)]
 
-    def taken(self, connection: Connection, alert: str, at: datetime) -> None:
+    def mark_accepted(self, connection: Connection, alert: str, at: datetime) -> None:
         """Record that the webhook accepted an alert."""
         connection.execute(update(budget_alerts).where(budget_alerts.c.id == alert).values(webhook_at=at))
 

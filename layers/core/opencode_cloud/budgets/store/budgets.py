@@ -94,18 +94,18 @@ class BudgetStore:
         self,
         connection: Connection,
         workspace_id: WorkspaceId,
-        wanted: BudgetFilter,
+        criteria: BudgetFilter,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Budget]:
         """Return budgets of a workspace, ordered by id."""
         query = _BUDGET.where(budgets.c.workspace_id == workspace_id)
-        if wanted.scope is not None:
-            query = query.where(budgets.c.scope == wanted.scope)
-        if wanted.subject is not None:
-            query = query.where(budgets.c.subject_id == wanted.subject)
-        if wanted.visible_to is not None:
-            query = query.where(_bounds(wanted.visible_to))
+        if criteria.scope is not None:
+            query = query.where(budgets.c.scope == criteria.scope)
+        if criteria.subject is not None:
+            query = query.where(budgets.c.subject_id == criteria.subject)
+        if criteria.visible_to is not None:
+            query = query.where(_bounds(criteria.visible_to))
         if after is not None:
             query = query.where(budgets.c.id > after)
         return [Budget.model_validate(row) for row in connection.execute(query.order_by(budgets.c.id).limit(limit))]
@@ -152,9 +152,9 @@ class BudgetStore:
         shared = select(older.c.replaced_by).where(
             older.c.replaced_by.in_(subjects), older.c.revoked_at.is_(None), alive
         )
-        kept = set(connection.execute(shared).scalars())
-        gone = [subject for subject in subjects if subject not in kept]
-        return connection.execute(delete(budgets).where(budgets.c.subject_id.in_(gone))).rowcount if gone else 0
+        still_shared = set(connection.execute(shared).scalars())
+        unshared = [subject for subject in subjects if subject not in still_shared]
+        return connection.execute(delete(budgets).where(budgets.c.subject_id.in_(unshared))).rowcount if unshared else 0
 
     def hand_over(self, connection: Connection, old: str, new: str) -> None:
         """Move the budgets of a key to the key that replaces it."""
@@ -188,12 +188,12 @@ class BudgetStore:
         own = connection.execute(select(*columns).where(keys.c.id == key, keys.c.workspace_id == workspace_id)).first()
         if own is None:
             return None
-        found, latest = [own], [key]
+        generations, latest = [own], [key]
         while latest:  # replaced keys share its budgets, even if it is revoked before them
             older = connection.execute(select(*columns).where(keys.c.replaced_by.in_(latest))).all()
-            found += older
-            latest = [each.id for each in older]
-        rows = tuple((each.id, {"hash": each.hash.hex()}) for each in found if each.revoked_at is None)
+            generations += older
+            latest = [row.id for row in older]
+        rows = tuple((row.id, {"hash": row.hash.hex()}) for row in generations if row.revoked_at is None)
         return Subject(own.name, Topic.KEY, rows) if rows else None
 
     # ------------------------------------------------------------------------------------- balance
@@ -251,5 +251,5 @@ class BudgetStore:
 def _bounds(subject: str) -> Any:
     """Return the SQL condition that a budget applies to a member or service account, to its keys, or to each member."""
     own = or_(keys.c.member_id == subject, keys.c.service_account_id == subject)
-    each = (budgets.c.scope == BudgetScope.EACH_MEMBER) & (subject.startswith("mem_"))
-    return or_(budgets.c.subject_id == subject, own, each)
+    each_member = (budgets.c.scope == BudgetScope.EACH_MEMBER) & (subject.startswith("mem_"))
+    return or_(budgets.c.subject_id == subject, own, each_member)

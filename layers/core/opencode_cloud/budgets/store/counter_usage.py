@@ -18,6 +18,6 @@ class CounterUsageStore:
 
     def of(self, keys: Sequence[str]) -> dict[str, BudgetUsage]:
         """Return the usage of counters, by key. A hundred counters take one round trip."""
-        wanted = {self._table: [rows.counter_key(key) for key in keys]}
-        found = batch_get(aws.dynamodb(), wanted)[self._table]
-        return {key: BudgetUsage() for key in keys} | {row["pk"]["S"]: rows.usage(row) for row in found}
+        primary_keys = {self._table: [rows.counter_key(key) for key in keys]}
+        counter_rows = batch_get(aws.dynamodb(), primary_keys)[self._table]
+        return {key: BudgetUsage() for key in keys} | {row["pk"]["S"]: rows.usage(row) for row in counter_rows}

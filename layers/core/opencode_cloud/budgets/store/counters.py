@@ -69,15 +69,15 @@ class CounterStore:
             await self._dynamodb.call("PutItem", {"TableName": self._budgets, "Item": row})
             return
         counters = {counter.key: counter for counter in reservation.counters}
-        actions = [self._hold_on(counters[each.key], each, facts.workspace_id) for each in held]
+        actions = [self._hold_on(counters[held_amount.key], held_amount, facts.workspace_id) for held_amount in held]
         actions.append(self._put(self._budgets, row))
         try:
             await self._write(actions, RESERVE)
         except TransactionRefused as refused:
             # One reason per action. The last action is the reservation's own row, which zip leaves out.
             short = [
-                Shortage(counter=counters[each.key], asked=each.amount, usage=rows.usage(item))
-                for each, (code, item) in zip(held, refused.reasons, strict=False)
+                Shortage(counter=counters[held_amount.key], claimed=held_amount.amount, usage=rows.usage(item))
+                for held_amount, (code, item) in zip(held, refused.reasons, strict=False)
                 if code == _FAILED
             ]
             # Every counter has room, so the row's own condition failed.
@@ -92,10 +92,10 @@ class CounterStore:
 
         False when the call has no reservation any more, because it was settled or swept.
         """
-        held = {each.key: each for each in rows.held_of(reservation)}
+        held = {item.key: item for item in rows.held_of(reservation)}
         changes = self._charges(reservation.counters, held, used, event.workspace_id)
         # The event names its counters, so that alerting checks only these.
-        touched = [each.key for each in reservation.counters if each.key in held or used.get(each.key)]
+        touched = [counter.key for counter in reservation.counters if counter.key in held or used.get(counter.key)]
         return await self._finish(reservation.id, changes, to_row(event, touched))
 
     async def add(self, reservation: Reservation, event: UsageEvent, used: Mapping[str, int]) -> bool:
@@ -103,16 +103,18 @@ class CounterStore:
         changes = self._charges(reservation.counters, {}, used, event.workspace_id)
         return await self._finish(None, changes, to_row(event, [key for key, amount in used.items() if amount]))
 
-    async def give_back(self, reservation: Reservation) -> bool:
+    async def release(self, reservation: Reservation) -> bool:
         """Undo a reservation completely, including counted requests; False when there is none."""
-        changes = [self._return(each) for each in rows.held_of(reservation)]
+        changes = [self._return(held_amount) for held_amount in rows.held_of(reservation)]
         return await self._finish(reservation.id, changes, None)
 
-    async def sweep(self, kept: StoredReservation, event: UsageEvent) -> bool:
+    async def sweep(self, reservation: StoredReservation, event: UsageEvent) -> bool:
         """Release a lost call's reservation, and write its event; False when it was settled or swept meanwhile."""
         # Counted requests stay counted: the call was admitted (docs/budgets.md).
-        changes = [self._return(each) for each in kept.held if not each.spent]
-        return await self._finish(CallId(kept.id), changes, to_row(event, [each.key for each in kept.held]))
+        changes = [self._return(held_amount) for held_amount in reservation.held if not held_amount.spent]
+        return await self._finish(
+            CallId(reservation.id), changes, to_row(event, [held_amount.key for held_amount in reservation.held])
+        )
 
     async def note_refusal(self, counter: Counter, at: int) -> None:
         """List a counter that refused a call at ``at`` (seconds) for the sweep, once for each limit of the counter."""
@@ -161,8 +163,8 @@ class CounterStore:
 
     async def counters(self, keys: Sequence[str]) -> list[CounterRow]:
         """Return the counters with these keys that exist."""
-        found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
-        return [rows.counter_row(row) for row in found]
+        items = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
+        return [rows.counter_row(item) for item in items]
 
     async def refused(self, now: int, limit: int) -> list[str]:
         """Return the keys of counters that refused a call and were not checked since."""
@@ -170,14 +172,14 @@ class CounterStore:
 
     async def usages(self, keys: Sequence[str]) -> dict[str, BudgetUsage]:
         """Return the usage of counters, by key."""
-        found = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
-        return {key: BudgetUsage() for key in keys} | {row["pk"]["S"]: rows.usage(row) for row in found}
+        items = await self._get(self._budgets, [rows.counter_key(key) for key in keys])
+        return {key: BudgetUsage() for key in keys} | {item["pk"]["S"]: rows.usage(item) for item in items}
 
     async def outcomes(self, event: UsageEvent, calls: Sequence[str]) -> dict[str, str]:
         """Return the outcomes of the events ``calls`` that exist on the workspace and day of ``event``."""
         pk = partition(event.workspace_id, day_of(event.at // 1000))
-        found = await self._get(self._usage, [primary_key(pk, call) for call in calls])
-        return {row["sk"]["S"]: from_row(row).outcome for row in found}
+        items = await self._get(self._usage, [primary_key(pk, call) for call in calls])
+        return {item["sk"]["S"]: from_row(item).outcome for item in items}
 
     async def expired(self, now: int, limit: int) -> list[str]:
         """Return calls whose lease ended before ``now`` (seconds), the oldest first in each shard."""
@@ -202,23 +204,23 @@ class CounterStore:
         """Return a call's reservation; None when it has none any more."""
         request = {"TableName": self._budgets, "Key": rows.reservation_key(call_id), "ConsistentRead": True}
         row = (await self._dynamodb.call("GetItem", request)).get("Item")
-        return rows.kept(row) if row else None
+        return rows.stored_reservation(row) if row else None
 
     # ------------------------------------------------------------------------------------- internals
 
     def _hold_on(self, counter: Counter, held: HeldAmount, workspace_id: WorkspaceId) -> Item:
-        said = rows.description(counter, workspace_id)
+        description = rows.description(counter, workspace_id)
         kind = "spent" if held.spent else "reserved"
         return {
             "Update": {
                 "TableName": self._budgets,
                 "Key": rows.counter_key(counter.key),
-                "UpdateExpression": f"SET {_assignments(*said)} ADD committed :claim, {kind} :claim",
+                "UpdateExpression": f"SET {_assignments(*description)} ADD committed :claim, {kind} :claim",
                 # A new counter has no amount. The service has already refused claims above the limit.
                 "ConditionExpression": "attribute_not_exists(committed) OR committed <= :room",
-                "ExpressionAttributeNames": {f"#{name}": name for name in said},
+                "ExpressionAttributeNames": {f"#{name}": name for name in description},
                 "ExpressionAttributeValues": {
-                    **{f":{name}": value for name, value in said.items()},
+                    **{f":{name}": value for name, value in description.items()},
                     ":claim": {"N": str(held.amount)},
                     ":room": {"N": str(counter.budget.limit - held.amount)},
                 },
@@ -243,14 +245,14 @@ class CounterStore:
             if not back and not spent:
                 continue
             # A counter without a reservation may not have a row yet. If it has one, its limit may be newer.
-            said = {} if own else rows.description(counter, workspace_id)
-            changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, said))
+            description = {} if own else rows.description(counter, workspace_id)
+            changes.append(self._change(counter.key, spent - back, {"reserved": -back, "spent": spent}, description))
         return changes
 
     def _return(self, held: HeldAmount) -> Item:
         return self._change(held.key, -held.amount, {"spent" if held.spent else "reserved": -held.amount}, {})
 
-    def _change(self, key: str, committed: int, parts: Mapping[str, int], said: Mapping[str, Any]) -> Item:
+    def _change(self, key: str, committed: int, parts: Mapping[str, int], description: Mapping[str, Any]) -> Item:
         numbers = {"committed": committed, **parts}
         added = ", ".join(f"{name} :{name}_more" for name in numbers)
         update: Item = {
@@ -259,10 +261,10 @@ class CounterStore:
             "UpdateExpression": f"ADD {added}",
             "ExpressionAttributeValues": {f":{name}_more": {"N": str(value)} for name, value in numbers.items()},
         }
-        if said:
-            update["UpdateExpression"] = f"SET {_defaults(*said)} ADD {added}"
-            update["ExpressionAttributeNames"] = {f"#{name}": name for name in said}
-            update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in said.items()}
+        if description:
+            update["UpdateExpression"] = f"SET {_defaults(*description)} ADD {added}"
+            update["ExpressionAttributeNames"] = {f"#{name}": name for name in description}
+            update["ExpressionAttributeValues"] |= {f":{name}": value for name, value in description.items()}
         return {"Update": update}
 
     async def _finish(self, call_id: CallId | None, changes: Sequence[Item], event: Item | None) -> bool:

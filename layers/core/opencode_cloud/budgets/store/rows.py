@@ -90,8 +90,8 @@ def held_of(reservation: Reservation) -> tuple[HeldAmount, ...]:
 
     Counters with a zero claim are skipped, so BYOK calls succeed with an empty balance.
     """
-    each = ((counter, reservation.claim.of(counter.budget)) for counter in reservation.counters)
-    return tuple(HeldAmount(counter.key, amount, exact(counter.budget)) for counter, amount in each if amount)
+    amounts = ((counter, reservation.claim.of(counter.budget)) for counter in reservation.counters)
+    return tuple(HeldAmount(counter.key, amount, exact(counter.budget)) for counter, amount in amounts if amount)
 
 
 def exact(budget: KnownBudget) -> bool:
@@ -111,7 +111,7 @@ def reservation_row(reservation: Reservation, held: Sequence[HeldAmount], facts:
     }
 
 
-def kept(row: Mapping[str, Any]) -> StoredReservation:
+def stored_reservation(row: Mapping[str, Any]) -> StoredReservation:
     """Read the row of a reservation."""
     return StoredReservation(
         id=row["pk"]["S"].removeprefix("call#"),
@@ -125,7 +125,7 @@ def kept(row: Mapping[str, Any]) -> StoredReservation:
 def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
     """Return the attributes that describe a counter. All but ``limit`` stay the same for the counter's lifetime."""
     budget = counter.budget
-    said: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "workspace": {"S": workspace_id},
         "budget": {"S": budget.id},
         "scope": {"S": budget.scope.value},
@@ -139,9 +139,9 @@ def description(counter: Counter, workspace_id: WorkspaceId) -> dict[str, Any]:
     }
     # A counter that never resets must never expire.
     if counter.resets_at is not None:
-        said["resets_at"] = {"N": str(counter.resets_at)}
-        said["ttl"] = {"N": str(counter.resets_at + KEPT_DAYS * DAY_SECONDS)}
-    return said
+        attributes["resets_at"] = {"N": str(counter.resets_at)}
+        attributes["ttl"] = {"N": str(counter.resets_at + KEPT_DAYS * DAY_SECONDS)}
+    return attributes
 
 
 def usage(row: Mapping[str, Any] | None) -> BudgetUsage:
