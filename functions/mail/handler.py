@@ -1,4 +1,4 @@
-"""Sends queued mails and takes in the delivery events of SES."""
+"""Sends queued mails and records the delivery events of SES."""
 
 from opencode_cloud.composition import mail
 from opencode_cloud.kit.settings import load

@@ -1,4 +1,4 @@
-"""Publishes the outbox, takes in audit entries of other functions, and runs the daily jobs."""
+"""Publishes the outbox, records audit entries of other functions, and runs the daily jobs."""
 
 from opencode_cloud.composition import relay
 from opencode_cloud.kit.settings import load

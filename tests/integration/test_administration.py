@@ -347,7 +347,7 @@ def test_a_policy_that_somebody_else_changed_meanwhile_is_not_overwritten(office
     other, page = office.open(Role.OWNER, "/policy")
     other.submit(page, action, share_mode="link", small_model=f"x/{secrets.token_hex(3)}")
     late = one.submit(stale, action, share_mode="off")
-    assert (late.status, "Somebody changed this" in late.text) == (412, True)
+    assert (late.status, "was changed after you read it" in late.text) == (412, True)
     assert one.submit(late, action, share_mode="off").status == 412
 
 

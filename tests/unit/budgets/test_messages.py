@@ -43,13 +43,13 @@ def shortage(asked: int, spent: int, reserved: int = 0, limit: int = 20 * DOLLAR
         (
             shortage(DOLLAR, 19 * DOLLAR + 1, DOLLAR // 4),
             "The monthly budget of intern@example.com is too low for this call, which may take up to $1.00: "
-            "$19.0000 of $20.00 used, $0.25 held back by calls under way. "
+            "$19.0000 of $20.00 used, $0.25 reserved by calls in progress. "
             "It resets on 1 December 2026, 00:00 UTC.",
         ),
         (
             shortage(DOLLAR, 15 * DOLLAR, 5 * DOLLAR),
             "The monthly budget of intern@example.com has no room at this moment: $15.00 of $20.00 used, "
-            "$5.00 held back by calls under way; this call may take up to $1.00.",
+            "$5.00 reserved by calls in progress; this call may take up to $1.00.",
         ),
         (
             shortage(5 * DOLLAR, 0, limit=DOLLAR),

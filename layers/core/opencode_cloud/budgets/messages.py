@@ -64,7 +64,7 @@ def refusal(shortage: Shortage) -> str:
     spent = money.shown(usage.spent) if budget.unit is BudgetUnit.COST else f"{usage.spent:,}"
     taken = f"{spent} of {limit} used"
     if usage.reserved:
-        taken += f", {amount(budget.unit, usage.reserved)} held back by calls under way"
+        taken += f", {amount(budget.unit, usage.reserved)} reserved by calls in progress"
     if shortage.hopeless and budget.limit:
         return f"This call may take up to {most}, and {name} is {limit} in all. Ask for fewer output tokens."
     if not shortage.lasting:

@@ -115,7 +115,7 @@ class WrittenTier(WrittenRates):
 
 
 class WrittenPrice(WrittenRates):
-    """A price that applies from a given time on."""
+    """A price that applies from a time on."""
 
     since: Annotated[str, Field(alias="from", max_length=40)]
     tiers: list[WrittenTier] = Field(default=[], max_length=10)

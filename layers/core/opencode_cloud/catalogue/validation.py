@@ -51,7 +51,7 @@ def _faults(document: CatalogueDocument, now: int, history: History) -> Iterator
 
 def _upstream(place: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:
     if upstream.kind is UpstreamKind.OPENAI_COMPATIBLE and not upstream.base_url:
-        yield CatalogueFault(pointer([*place, "base_url"]), "an upstream of this kind has no address of its own")
+        yield CatalogueFault(pointer([*place, "base_url"]), "an upstream of this kind has no default URL")
     if upstream.base_url and any(mark in upstream.base_url for mark in "?#@"):
         yield CatalogueFault(
             pointer([*place, "base_url"]), "it must be host and path only, without user, query or fragment"

@@ -1,4 +1,4 @@
-"""Builds what the functions of the control plane share: those with SQL."""
+"""Builds the common parts of the control plane's functions, which use SQL."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ControlPlane:
 
     @cached_property
     def projection(self) -> Projection:
-        """The projection into what functions without SQL read."""
+        """The projection into the tables that functions without SQL read."""
         source = ProjectionSource(Compiler(DocumentStore(self.database)))
         return Projection(ProjectionStore(self.database, self._settings.access_table), source)
 

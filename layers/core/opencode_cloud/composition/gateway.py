@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from opencode_cloud.gateway.service.calls import UpstreamResponse
 
 LONGEST_BODY = 6 * 1024 * 1024
-"""Bytes; Lambda takes no more."""
+"""The largest request in bytes, which is Lambda's limit."""
 ANONYMOUS_REQUESTS = 50
 HEALTH = "/zen/v1/health"
 
@@ -130,10 +130,10 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        # The tokenizer takes over half a second, and only some calls need it: the others must not wait for it.
+        # Loading the tokenizer takes over half a second. Only some calls need it, so the others must not wait.
         warming = asyncio.create_task(_warm_up(asyncio.to_thread(token_bounds.warm_up)))
         await _warm_up(asyncio.to_thread(tokens.key_set), catalogue.current(), keys.platform())
-        # Freeze the objects made so far: the collector would scan them again and again while streams wait.
+        # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while streams wait.
         gc.collect()
         gc.freeze()
         try:
@@ -148,7 +148,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
 
 
 async def _warm_up(*work: Awaitable[object]) -> None:
-    """Do what the first call would else wait for; what fails now is tried again by that call, which says so."""
+    """Do the slow steps of a first call in advance. The first call repeats a failed step and reports its error."""
     for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):
             logger.warning("the gateway starts cold", extra={"reason": type(result).__name__})

@@ -1,4 +1,4 @@
-"""The function `mail`: sends queued mails and takes in the delivery events of SES."""
+"""The function `mail`: sends queued mails and records the delivery events of SES."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The function `relay`: publishes the outbox, takes in audit entries of other functions, and runs the daily jobs."""
+"""The function `relay`: publishes the outbox, records audit entries of other functions, and runs the daily jobs."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that one call may use, or what it has used."""
+    """The highest possible usage of one call, or its actual usage."""
 
     cost: int
     """The cost in micro-cents."""

@@ -98,7 +98,7 @@ def pages_app() -> APIGatewayHttpResolver:
 
 
 def problem(error: ServiceError) -> Response[str]:
-    """Answer with a page that says what went wrong; it names the id by which the logs know it."""
+    """Answer with a page that describes the error, with its correlation id in the logs."""
     title = {
         HTTPStatus.NOT_FOUND: "Page not found",
         HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",

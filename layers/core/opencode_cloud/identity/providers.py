@@ -66,7 +66,7 @@ class Providers:
         if "email" not in person and "userinfo_endpoint" in metadata:
             said = _json(session.get(metadata["userinfo_endpoint"], timeout=TIMEOUT_SECONDS))
             if said.get("sub") != claims["sub"]:
-                raise ValueError("the user info is about somebody else")
+                raise ValueError("the user info belongs to another person")
             person = {**said, **person}
         verified = method.trust_email or person.get("email_verified") is True
         return _verified(method, str(claims["sub"]), person.get("email"), person.get("name"), verified=verified)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEVICE_CODES = RateLimit("device-codes", 60)
 """The limit of each address in a minute. An office behind one address logs in together."""
 TOKENS = RateLimit("tokens", 600)
-"""The limit of each address in a minute. Every device polls each two seconds until somebody approves it."""
+"""The limit per address and minute. Each device polls every two seconds until a person approves it."""
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 _UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 

@@ -36,5 +36,5 @@ def check_version(requested: int, current: int) -> None:
     """Raise ``stale_version`` (412) when the document has changed since the version that the caller has read."""
     if requested != current:
         raise PreconditionFailed(
-            "stale_version", "Somebody changed this since you have read it. Read it again, then repeat your change."
+            "stale_version", "This was changed after you read it. Read it again, then repeat your change."
         )

@@ -68,7 +68,7 @@ def checked(url: str, *, private: bool) -> SplitResult:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError("this is no address such as `https://example.com/path`") from error
+        raise ValueError("this is not a URL such as `https://example.com/path`") from error
     if not _WRITTEN.fullmatch(url.strip()):
         raise ValueError("write it in ASCII, without blanks; names in other letters as `xn--...`")
     if parts.scheme not in ({"https", "http"} if private else {"https"}):

@@ -169,7 +169,9 @@ class Database:
                     "database_interrupted", "The connection to the database was lost. Try again.", 1
                 ) from error
             if _code(error.orig) in CONFLICTS:
-                raise Unavailable("database_busy", "Others changed the same at the same time. Try again.", 1) from error
+                raise Unavailable(
+                    "database_busy", "Another request changed the same data at the same time. Try again.", 1
+                ) from error
             raise
 
     def _connect(self, dialect: Dialect, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:

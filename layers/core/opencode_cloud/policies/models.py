@@ -96,7 +96,7 @@ class Versioned(StrEnum):
 
 
 class Version(BaseModel):
-    """One version of a document. Versions are immutable: each change, also a restoration, makes a new version."""
+    """One version of a document. Versions are immutable: each change, also a restoration, creates a new version."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -87,7 +87,7 @@ class PolicyRoutes:
         add(f"GET {one}", self.configuration_version, read, f"Get a version of {name}", TAG)
         add(f"GET {root}/differences", self.configuration_differences, read, f"Compare versions of {name}", TAG)
         add(f"POST {one}/restore", self.restore_configuration, manage, f"Go back to a version of {name}", TAG)
-        add(f"GET {root}/compiled", self.compiled, read, "See what clients are configured with", TAG)
+        add(f"GET {root}/compiled", self.compiled, read, "Get the compiled configuration of clients", TAG)
         add(f"POST {root}/check", self.check, manage, "Check a configuration document without publishing it", TAG)
 
     # ----------------------------------------------------------------------------------------- policy

@@ -219,7 +219,7 @@ def schedule_not_found() -> NotFound:
 
 def too_many_exports(most: int) -> Conflict:
     """Return the error for a workspace with ``most`` unfinished exports."""
-    return Conflict("too_many_exports", f"{most} exports are still being made. Wait for one of them to be done.")
+    return Conflict("too_many_exports", f"{most} exports are still running. Wait until one of them is done.")
 
 
 EVENTS = "events"

@@ -173,7 +173,9 @@ def member_not_found() -> NotFound:
 
 def last_owner() -> Conflict:
     """The change would leave the workspace without an owner."""
-    return Conflict("last_owner", "A workspace needs an owner. Make somebody else an owner first, or delete it.")
+    return Conflict(
+        "last_owner", "A workspace needs an owner. Make another member an owner first, or delete the workspace."
+    )
 
 
 def owners_only() -> Forbidden:

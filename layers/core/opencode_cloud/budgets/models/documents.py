@@ -156,7 +156,7 @@ def invalid_budget(field: str, reason: str) -> Unprocessable:
 
 def balance_is_granted() -> Conflict:
     """Return the error for setting or deleting the balance, which is always the sum of the grants."""
-    return Conflict("balance_is_granted", "The balance is the sum of what was granted; it is not set or deleted.")
+    return Conflict("balance_is_granted", "The balance is the sum of all grants; it cannot be set or deleted.")
 
 
 def grant_differs() -> Conflict:

@@ -76,8 +76,8 @@ class BudgetRoutes:
         add(f"GET {one}", self.get, own, "Read a budget", TAG)
         add(f"PATCH {one}", self.change, manage, "Change a budget", TAG)
         add(f"DELETE {one}", self.delete, manage, "Delete a budget", TAG, HTTPStatus.NO_CONTENT)
-        add(f"GET {one}/standings", self.standings, read, "See where each subject of a budget stands", TAG)
-        add(f"GET {WORKSPACE}/balance/grants", self.grants, read, "List what was granted to the balance", TAG)
+        add(f"GET {one}/standings", self.standings, read, "List the usage of a budget by subject", TAG)
+        add(f"GET {WORKSPACE}/balance/grants", self.grants, read, "List grants to the balance", TAG)
 
     def list(
         self,

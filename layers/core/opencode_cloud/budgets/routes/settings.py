@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/usage/settings`: how long metadata of calls is kept."""
+"""`/api/v1/workspaces/{workspace}/usage/settings`: the retention of calls' metadata."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class SettingsRoutes:
     def mount(self) -> None:
         """Add every route to the gate's app."""
         add, root = self._gate.add, f"{WORKSPACE}/usage/settings"
-        add(f"GET {root}", self.get, Permission.USAGE_READ, "Read what is kept of calls", TAG)
-        add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Set what is kept of calls", TAG)
+        add(f"GET {root}", self.get, Permission.USAGE_READ, "Get the settings of usage", TAG)
+        add(f"PUT {root}", self.put, Permission.WORKSPACE_UPDATE, "Change the settings of usage", TAG)
 
     def get(self, workspace_id: WorkspaceId) -> Response[UsageSettings]:
         """Read how long client, user agent and address of calls are kept. Prompts and answers are never kept."""

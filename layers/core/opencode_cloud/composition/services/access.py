@@ -1,4 +1,4 @@
-"""Builds what authenticates requests to functions without SQL."""
+"""Builds the authentication of functions without SQL."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def access_without_tokens(settings: KnownPeopleSettings) -> Access:
 
 
 def access_tokens(settings: AccessSettings) -> AccessTokens:
-    """Return what signs and verifies access tokens."""
+    """Return the issuer and verifier of access tokens."""
     return AccessTokens(SigningKeys(settings.signing_keys, settings.sessions_table))
 
 
 def store(settings: KnownPeopleSettings) -> AccessStore:
-    """Return the store of what functions without SQL know about people."""
+    """Return the store of the projection, for functions without SQL."""
     return AccessStore(settings.access_table, settings.sessions_table)

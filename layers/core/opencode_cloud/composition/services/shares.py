@@ -1,4 +1,4 @@
-"""Builds what the functions of the sync plane share."""
+"""Builds the common parts of the sync plane's functions."""
 
 from __future__ import annotations
 

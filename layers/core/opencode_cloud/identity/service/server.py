@@ -175,7 +175,7 @@ def _malformed(asked: OAuthRequest) -> OAuthResponse | None:
     """Refuse values that an OAuth error could not repeat, since Authlib would fail on them."""
     for name, value in asked.parameters.items():
         if name in ("client_id", "redirect_uri", "response_type", "grant_type") and not PRINTABLE.fullmatch(value):
-            return refusal("invalid_request", f"The parameter {name} holds characters that have no place in it.")
+            return refusal("invalid_request", f"The parameter {name} contains invalid characters.")
     return None
 
 

@@ -25,11 +25,11 @@ class JoinableWorkspaces(Protocol):
     """The interface to workspaces."""
 
     def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
-        """Make the account a member of the workspaces that admit its domain."""
+        """Add the account to the workspaces that admit its domain."""
         ...
 
     def create_in_unit(self, unit: UnitOfWork, account_id: AccountId, email: str, name: str) -> Any:
-        """Make a workspace that the account owns."""
+        """Create a workspace that the account owns."""
         ...
 
 
@@ -42,7 +42,7 @@ class PendingInvitations(Protocol):
 
 
 class SigningIn:
-    """Finds or makes the account of a verified person."""
+    """Finds or creates the account of a verified person."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class SigningIn:
         invited = bool(self._invitations.pending_for(person.email))
         with self._outbox.unit() as unit:
             known = self._known(unit, person)
-            # The unique address lets one of several concurrent sign-ins make the account. The others wait and find it.
+            # The unique address lets only one of several concurrent sign-ins create the account. The others find it.
             made = None if known else self._accounts.add(unit.connection, person)
             found = known or made or self._known(unit, person)
             # Lock the account before writing its logins. All transactions use this order, else two could wait for each
@@ -78,7 +78,7 @@ class SigningIn:
             if account is None:
                 raise _address_in_use()
             if account.blocked:
-                raise Forbidden("account_blocked", "This account is blocked. Ask who runs this deployment.")
+                raise Forbidden("account_blocked", "This account is blocked. Ask the operator of this deployment.")
             self._accounts.note_login(unit.connection, account.id, person)
             joined = self._workspaces.auto_join(unit, account.id)
             if made:
@@ -114,4 +114,4 @@ class SigningIn:
 
 
 def _address_in_use() -> Forbidden:
-    return Forbidden("address_in_use", "An account with a very similar address exists. Ask who runs this deployment.")
+    return Forbidden("address_in_use", "An account with a very similar address exists. Ask this deployment's operator.")

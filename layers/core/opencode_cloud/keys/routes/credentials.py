@@ -95,7 +95,7 @@ class CredentialRoutes:
         return document(replaced)
 
     def check(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[ProviderCredential]:
-        """Ask the provider whether the key works. `test_result` says what it answered."""
+        """Ask the provider whether the key works. `test_result` has the outcome."""
         return document(self._credentials.check(self._gate.actor, workspace_id, credential_id))
 
     def delete(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[None]:

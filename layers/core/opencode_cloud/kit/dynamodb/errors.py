@@ -57,7 +57,7 @@ class Contended(Unavailable):
 
 def contended() -> Contended:
     """Return ``store_contended`` (503)."""
-    return Contended("store_contended", "Too much happens to the same rows at once. Try again.", retry_after=1)
+    return Contended("store_contended", "Too many concurrent changes of the same rows. Try again.", retry_after=1)
 
 
 def store_unavailable() -> Unavailable:

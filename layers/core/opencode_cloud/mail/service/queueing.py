@@ -32,7 +32,7 @@ class Mailer:
         *,
         again: bool = False,
     ) -> str:
-        """Queue a mail in ``unit`` and return its id; its row says from now on what became of it.
+        """Queue a mail in ``unit`` and return its id; its row records the result.
 
         ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for
         one, so links and codes are derived when the mail is sent (``kit/derived_secrets.py``). ``again``: somebody

@@ -1,4 +1,4 @@
-"""`/api/v1/workspaces/{workspace}/usage/exports`: files of events, made in the background."""
+"""`/api/v1/workspaces/{workspace}/usage/exports`: files of events, written in the background."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class ExportRoutes:
         return document(_show_schedule(self._exports.schedule(workspace_id)))
 
     def put_schedule(self, workspace_id: WorkspaceId, body: SetExportSchedule) -> Response[ScheduleView]:
-        """Make an export in the night after each day, week or month. The list of exports includes it."""
+        """Schedule an export for the night after each day, week or month. The list of exports includes it."""
         made = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
         return document(_show_schedule(made))
 

@@ -125,7 +125,7 @@ class ExportService:
     def put_schedule(
         self, actor: Actor, workspace_id: WorkspaceId, every: ExportPeriod, form: UsageExportFormat
     ) -> ExportSchedule:
-        """Schedule exports. Each is made when its period is over."""
+        """Schedule exports. Each one runs when its period is over."""
         schedule = ExportSchedule(
             workspace_id=workspace_id, every=every, format=form, changed_by=actor.name, changed_at=utc_now()
         )
@@ -146,7 +146,7 @@ class ExportService:
 
 
 class ExportWriter:
-    """Makes exports. Each message writes the next files of one export."""
+    """Writes exports. Each message writes the next files of one export."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class ExportWriter:
         export = self._store.get(asked.export_id)
         if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
             log.count("ExportsFailed")
-            logger.error("an export is given up", extra={"export": export.id})
+            logger.error("an export failed for good", extra={"export": export.id})
 
     def make_scheduled(self, now: datetime | None = None) -> int:
         """Start exports whose period is over, each once, and restart unfinished ones; return the number of both."""

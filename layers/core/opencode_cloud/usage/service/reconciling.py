@@ -201,7 +201,7 @@ def checksum(event: UsageEvent) -> int:
 
 
 def amount(spent: CounterSums, counter: CounterValues) -> int:
-    """Return the one of the events' sums that the counter counts."""
+    """Return the sum of the events that corresponds to the counter's unit."""
     if counter.scope == BudgetScope.BALANCE:
         return spent.charged
     amounts = {BudgetUnit.COST: spent.cost, BudgetUnit.TOKENS: spent.tokens, BudgetUnit.REQUESTS: spent.requests}

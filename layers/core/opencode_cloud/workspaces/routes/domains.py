@@ -25,7 +25,9 @@ class NewDomain(BaseModel):
     """A mail domain to claim."""
 
     domain: Annotated[str, Field(min_length=3, max_length=253)]
-    role: Role = Field(default=Role.MEMBER, description="`member` or `viewer`: what people become who join by it.")
+    role: Role = Field(
+        default=Role.MEMBER, description="`member` or `viewer`: the role of people who join by the domain."
+    )
     auto_join: bool = Field(default=True, description="Whether people of the domain join as they sign in.")
 
 

@@ -214,7 +214,7 @@ class Invitations:
             return self._has_address(connection, actor, invitation)
 
     def accept(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
-        """Make the acting person a member; they must have the invited address, verified.
+        """Add the acting person as a member. Their verified address must be the invited one.
 
         Raises ``invitation_not_found`` or ``invitation_settled``.
         """

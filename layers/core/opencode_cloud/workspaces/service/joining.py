@@ -35,7 +35,7 @@ class Joining:
         role: Role,
         by: str,
     ) -> str:
-        """Make a person a member and return the member's id; a former member gets their row back.
+        """Add a person as a member and return the member's id. A former member gets their row back.
 
         A present member keeps their role, since it may have been changed after the invitation.
         ``by`` names the way of joining: ``founding``, ``invitation``, ``domain`` or ``operator``.
