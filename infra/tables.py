@@ -43,8 +43,8 @@ TABLES: Final[Mapping[str, Table]] = {
         indexes={
             EXPIRY_INDEX: Index("expiry_day", "expires_at"),
             # Both list shares in the order of their creation.
-            WORKSPACE_INDEX: Index("workspace", "created_at"),
-            OWNER_INDEX: Index("owner", "created_at"),
+            WORKSPACE_INDEX: Index("workspace_id", "created_at"),
+            OWNER_INDEX: Index("owner_key", "created_at"),
         },
         streamed=True,
     ),

@@ -21,8 +21,8 @@ def test_keys_are_those_of_the_library(synthesis: Synthesis) -> None:
     keys = {name: [key["AttributeName"] for key in index["KeySchema"]] for name, index in indexes.items()}
     assert keys == {
         "expiry": ["expiry_day", "expires_at"],
-        "workspace": ["workspace", "created_at"],
-        "owner": ["owner", "created_at"],
+        "workspace": ["workspace_id", "created_at"],
+        "owner": ["owner_key", "created_at"],
     }
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
     assert {"AttributeName": "expires_at", "AttributeType": "N"} in shares["AttributeDefinitions"]

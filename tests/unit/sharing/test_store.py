@@ -77,6 +77,15 @@ class TestShares:
         assert store.share(ShareId("shr_1")) == share
         assert store.share_of("session") == "shr_1"
 
+    def test_every_field_of_the_ownership_is_stored(self, store: ShareStore) -> None:
+        full = msgspec.structs.replace(OWNERSHIP, title="Fix the build")
+        without = [field.name for field in msgspec.structs.fields(full) if getattr(full, field.name) == field.default]
+        assert without == [], "give each field a value here"
+        assert store.create(owned(ownership=full))
+        stored = store.share(ShareId("shr_1"))
+        assert stored is not None
+        assert stored.ownership == full
+
     def test_a_session_has_one_share(self, store: ShareStore) -> None:
         assert store.create(SHARE)
         second = msgspec.structs.replace(SHARE, id="shr_2")

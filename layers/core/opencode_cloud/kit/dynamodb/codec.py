@@ -1,16 +1,20 @@
 """Rows in DynamoDB's own form, in which each value is named by its type: ``{"S": "text"}``, ``{"N": "1"}``.
 
-Stores write expressions and rows with nested values in that form. :func:`encode` and :func:`decode` are for flat rows.
+Stores write expressions in that form. :func:`encode` and :func:`decode` are for flat rows of plain values,
+:func:`encode_struct` and :func:`decode_struct` for models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 Item = dict[str, Any]
 """A row or a primary key."""
 Scalar = str | int | bool | bytes
+T = TypeVar("T")
 
 
 def primary_key(partition: str, sort: str | None = None) -> Item:
@@ -30,6 +34,37 @@ def decode(row: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: A number is no integer, or a value is of a type that :func:`encode` does not write.
     """
     return {name: _decode(name, attribute) for name, attribute in row.items()}
+
+
+def encode_struct(model: msgspec.Struct) -> Item:
+    """Return the fields of ``model`` as attributes, by their names. A field that is None has no attribute."""
+    return _nested(msgspec.to_builtins(model, builtin_types=(bytes,)))
+
+
+def decode_struct(row: Mapping[str, Any], model: type[T], **other: Any) -> T:
+    """Return the ``model`` whose fields :func:`encode_struct` wrote into ``row``. Other attributes are ignored.
+
+    ``other`` holds fields that are not attributes of that name.
+
+    Raises:
+        msgspec.ValidationError: The row lacks a field, or holds a value of another type.
+    """
+    plain = {name: _plain(attribute) for name, attribute in row.items()}
+    return msgspec.convert({**plain, **other}, model, builtin_types=(bytes,))
+
+
+def _nested(values: Mapping[str, Any]) -> Item:
+    return {name: _attribute(value) for name, value in values.items() if value is not None}
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    return {"M": _nested(cast("dict[str, Any]", value))} if isinstance(value, dict) else _encode(value)
+
+
+def _plain(attribute: Mapping[str, Any]) -> Any:
+    if "M" in attribute:
+        return {name: _plain(value) for name, value in attribute["M"].items()}
+    return _decode("a nested attribute", attribute)
 
 
 def _encode(value: Scalar) -> dict[str, Any]:

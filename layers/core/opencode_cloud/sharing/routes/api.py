@@ -18,7 +18,7 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from opencode_cloud.sharing.models import Listed, Mode, ShareCursor, ShareUpdate
+from opencode_cloud.sharing.models import Listed, Mode, Ownership, ShareCursor, ShareUpdate
 from opencode_cloud.sharing.service import Owning, ShareDeletion
 
 TAG = "Shares"
@@ -130,14 +130,14 @@ class ShareApi:
         return Revoked(revoked=revoked, missing=missing)
 
     def _view(self, listed: Listed) -> ShareView:
-        share, ownership = listed.share, listed.ownership
+        share, expires_at = listed.share, listed.share.expires_at
+        shown = ShareView.model_fields.keys() & set(Ownership.__struct_fields__)
         return ShareView(
             id=share.id,
             url=f"{http_events.base_url(self._gate.event, self._public_url)}/share/{share.id}",
-            title=ownership.title,
-            owner=ownership.owner,
-            mode=ownership.mode.value,
             views=listed.views,
             created_at=datetime.fromtimestamp(share.created_at / 1000, UTC),
-            expires_at=datetime.fromtimestamp(share.expires_at, UTC) if share.expires_at is not None else None,
+            expires_at=datetime.fromtimestamp(expires_at, UTC) if expires_at is not None else None,
+            # Fields of the same name, so that a new one is declared in the models only.
+            **{name: getattr(listed.ownership, name) for name in shown},
         )

@@ -9,10 +9,9 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import day_of
-from opencode_cloud.kit.dynamodb import primary_key
+from opencode_cloud.kit.dynamodb import decode_struct, encode_struct, primary_key
 from opencode_cloud.sharing.models import (
     Item,
-    Mode,
     Ownership,
     Payload,
     Position,
@@ -20,7 +19,6 @@ from opencode_cloud.sharing.models import (
     Share,
     ShareCursor,
     Snapshot,
-    State,
     Tombstone,
     Viewer,
 )
@@ -97,15 +95,11 @@ def share_row(share: Share) -> Row:
     """Return the META row of a new share."""
     row: Row = {
         **key(share.id, META),
-        "state": {"S": share.state.value},
-        "session_hash": {"S": share.session_hash},
-        "secret_hash": {"B": share.secret_hash},
-        "sealed_session": {"B": share.sealed_session},
-        "pseudonym": {"S": share.pseudonym},
-        "created_at": {"N": str(share.created_at)},
+        **encode_struct(msgspec.structs.replace(share, ownership=None)),
         "hint_seq": {"N": str(share.hint.seq)},
         "hint_total": {"N": str(share.hint.total)},
     }
+    del row["id"], row["hint"]
     if share.expires_at is not None:
         row |= expiry(share.expires_at)
     if share.ownership is not None:
@@ -120,16 +114,7 @@ def expiry(expires_at: int) -> Row:
 
 def ownership_values(ownership: Ownership) -> Row:
     """Return the attributes of a META row with the ownership, which the indexes of workspaces and owners use."""
-    values: Row = {
-        "workspace": {"S": ownership.workspace_id},
-        "owner": {"S": owner_key(ownership.workspace_id, ownership.owner)},
-        "mode": {"S": ownership.mode.value},
-        "ticket_key": {"B": ownership.ticket_key},
-        "title": {"S": ownership.title},
-    }
-    if ownership.password_hash:
-        values["password_hash"] = {"S": ownership.password_hash}
-    return values
+    return encode_struct(ownership) | {"owner_key": {"S": owner_key(ownership.workspace_id, ownership.owner)}}
 
 
 def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
@@ -144,57 +129,18 @@ def place_key(attribute: str, value: str, place: ShareCursor) -> Row:
 
 def share_from(row: Mapping[str, Any]) -> Share:
     """Read a META row."""
-    snapshot = row.get("snapshot")
-    expires_at = row.get("expires_at")
-    return Share(
+    return decode_struct(
+        row,
+        Share,
         id=row["pk"]["S"],
-        state=State(row["state"]["S"]),
-        session_hash=row["session_hash"]["S"],
-        secret_hash=row["secret_hash"]["B"],
-        sealed_session=row["sealed_session"]["B"],
-        pseudonym=row["pseudonym"]["S"],
-        created_at=int(row["created_at"]["N"]),
-        expires_at=int(expires_at["N"]) if expires_at else None,
-        hint=Position(int(row["hint_seq"]["N"]), int(row["hint_total"]["N"])),
-        snapshot=_snapshot_from(snapshot["M"]) if snapshot else None,
-        ownership=_ownership_from(row) if "workspace" in row else None,
-    )
-
-
-def _ownership_from(row: Mapping[str, Any]) -> Ownership:
-    return Ownership(
-        owner=row["owner"]["S"].partition("#")[2],
-        workspace_id=row["workspace"]["S"],
-        mode=Mode(row["mode"]["S"]),
-        ticket_key=bytes(row["ticket_key"]["B"]),
-        password_hash=row["password_hash"]["S"] if "password_hash" in row else "",
-        title=row["title"]["S"],
+        hint={"seq": int(row["hint_seq"]["N"]), "total": int(row["hint_total"]["N"])},
+        ownership=decode_struct(row, Ownership) if "workspace_id" in row else None,
     )
 
 
 def snapshot_value(snapshot: Snapshot) -> Row:
     """Return the value of a META row's ``snapshot``."""
-    value: Row = {
-        "seq": {"N": str(snapshot.seq)},
-        "total": {"N": str(snapshot.total)},
-        "bytes": {"N": str(snapshot.bytes)},
-        "stored": {"N": str(snapshot.stored)},
-        "object": {"S": snapshot.object},
-    }
-    if snapshot.previous:
-        value["previous"] = {"S": snapshot.previous}
-    return {"M": value}
-
-
-def _snapshot_from(value: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(
-        seq=int(value["seq"]["N"]),
-        total=int(value["total"]["N"]),
-        bytes=int(value["bytes"]["N"]),
-        stored=int(value["stored"]["N"]),
-        object=value["object"]["S"],
-        previous=value["previous"]["S"] if "previous" in value else None,
-    )
+    return {"M": encode_struct(snapshot)}
 
 
 def viewer_from(row: Mapping[str, Any]) -> Viewer:
@@ -205,32 +151,14 @@ def viewer_from(row: Mapping[str, Any]) -> Viewer:
 
 def tombstone_row(tombstone: Tombstone, ttl: int) -> Row:
     """Return the row of a tombstone. It expires at ``ttl`` (seconds since the epoch)."""
-    row: Row = {
-        **tombstone_key(tombstone.share_id),
-        "reason": {"S": tombstone.reason},
-        "deleted_at": {"N": str(tombstone.deleted_at)},
-        "removed_rows": {"N": str(tombstone.removed_rows)},
-        "removed_objects": {"N": str(tombstone.removed_objects)},
-        "closed_sockets": {"N": str(tombstone.closed_sockets)},
-        "ttl": {"N": str(ttl)},
-    }
-    if tombstone.purged_at is not None:
-        row["purged_at"] = {"N": str(tombstone.purged_at)}
+    row = encode_struct(tombstone) | tombstone_key(tombstone.share_id) | {"ttl": {"N": str(ttl)}}
+    del row["share_id"]
     return row
 
 
 def tombstone_from(row: Mapping[str, Any]) -> Tombstone:
     """Read a tombstone."""
-    purged_at = row.get("purged_at")
-    return Tombstone(
-        share_id=row["pk"]["S"].partition("#")[2],
-        reason=row["reason"]["S"],
-        deleted_at=int(row["deleted_at"]["N"]),
-        purged_at=int(purged_at["N"]) if purged_at else None,
-        removed_rows=int(row["removed_rows"]["N"]),
-        removed_objects=int(row["removed_objects"]["N"]),
-        closed_sockets=int(row["closed_sockets"]["N"]),
-    )
+    return decode_struct(row, Tombstone, share_id=row["pk"]["S"].partition("#")[2])
 
 
 def record_row(share_id: ShareId, first: int, end: Position, at: int, payload: Payload) -> Row:

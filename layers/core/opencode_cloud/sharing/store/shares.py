@@ -108,9 +108,10 @@ class ShareStore:
         mark = {
             "TableName": self._table,
             "Key": rows.key(share.id, META),
-            "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today REMOVE #workspace, #owner",
+            "UpdateExpression": "SET #state = :gone, expires_at = :now, expiry_day = :today"
+            " REMOVE workspace_id, owner_key",
             "ConditionExpression": "#state = :active",
-            "ExpressionAttributeNames": {"#state": "state", "#workspace": "workspace", "#owner": "owner"},
+            "ExpressionAttributeNames": {"#state": "state"},
             "ExpressionAttributeValues": {
                 ":gone": {"S": State.GONE.value},
                 ":active": {"S": State.ACTIVE.value},
@@ -163,7 +164,7 @@ class ShareStore:
     def claim(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
         """Give a share without an owner its owner, and an expiry; False when it already has an owner or is gone."""
         values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
-        return self._set(share.id, values, "attribute_not_exists(#workspace)")
+        return self._set(share.id, values, "attribute_not_exists(workspace_id)")
 
     def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
         """Replace the ownership and the expiry; False when the audience was changed meanwhile or the share is gone.
@@ -173,8 +174,8 @@ class ShareStore:
         if share.ownership is None:
             raise ValueError("a share without an owner is claimed")
         values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
-        removed = [] if ownership.password_hash else ["password_hash"]
-        removed += [] if expires_at is not None else ["expires_at", "expiry_day"]
+        removed = [] if expires_at is not None else ["expires_at", "expiry_day"]
+        removed += [name for name in Ownership.__struct_fields__ if name not in values]
         known = {":known": {"B": share.ownership.ticket_key}}
         return self._set(share.id, values, "ticket_key = :known", known, removed)
 
@@ -232,11 +233,15 @@ class ShareStore:
         ``owner`` limits the page to that owner's shares. ``after`` is the position that the page before returned. The
         index follows the table within about a second.
         """
-        attribute, value = ("owner", rows.owner_key(workspace_id, owner)) if owner else ("workspace", workspace_id)
+        index, attribute, value = (
+            ("owner", "owner_key", rows.owner_key(workspace_id, owner))
+            if owner
+            else ("workspace", "workspace_id", workspace_id)
+        )
         begin: Any = {"ExclusiveStartKey": rows.place_key(attribute, value, after)} if after else {}
         answer: Any = self._dynamodb.query(
             TableName=self._table,
-            IndexName=attribute,
+            IndexName=index,
             KeyConditionExpression="#name = :name",
             ExpressionAttributeNames={"#name": attribute},
             ExpressionAttributeValues={":name": {"S": value}},
