@@ -35,11 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local", description="Opencode Cloud on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     dev = commands.add_parser("dev", help="start everything and stay until Ctrl-C")
-    dev.add_argument("--port", type=int, default=_port("PORT", 8787), help="of the front door")
+    dev.add_argument("--port", type=int, default=_port("PORT", 8787), help="port of the front door")
     dev.add_argument("--emulator-port", type=int, default=_port("EMULATOR_PORT", None), help="default: a free one")
-    dev.add_argument("--no-quotas", action="store_true", help="lift AWS's limits (also NO_QUOTAS=1)")
-    dev.add_argument("--trust-proxy", action="store_true", help="believe a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
-    commands.add_parser("clean", help="stop what runs and forget all data")
+    dev.add_argument("--no-quotas", action="store_true", help="disable AWS's limits (also NO_QUOTAS=1)")
+    dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
+    commands.add_parser("clean", help="stop everything and delete all data")
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
     migration.add_argument("name", help="what it does, such as add_invoices")
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def clean() -> None:
-    """Forget all data, of the tests' stacks too."""
+    """Delete all data, including that of the tests' stacks."""
     for state in (STATE, TEST_STATE):
         if state.exists():
             LocalStack(state).forget()
@@ -73,7 +73,7 @@ def clean() -> None:
 
 
 def preview_mails(folder: Path) -> None:
-    """Write every mail with made-up values into `folder`, as HTML and as text."""
+    """Write every mail with sample values into `folder`, as HTML and as text."""
     folder.mkdir(parents=True, exist_ok=True)
     for template in Template:
         mail = preview(template)
@@ -83,9 +83,9 @@ def preview_mails(folder: Path) -> None:
 
 
 def develop(given: argparse.Namespace) -> None:
-    """Start the stack, say where it is, wait for a signal, stop it."""
+    """Start the stack, print its URLs, wait for a signal, stop it."""
     console = Console(highlight=False)
-    # Also where a shell started us in the background, with SIGINT ignored.
+    # A shell that starts this program in the background ignores SIGINT.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     with console.status("Starting") as status:
@@ -118,7 +118,7 @@ def develop(given: argparse.Namespace) -> None:
         console.print(str(error), style="bold red", markup=False)
         sys.exit(1)
     finally:
-        # The state is being saved: a second Ctrl-C would not make it quicker.
+        # The state is being saved. A second Ctrl-C must not interrupt that.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with console.status("Saving and stopping"):
@@ -139,7 +139,7 @@ def watch(stack: LocalStack) -> None:
 
 
 def welcome(stack: LocalStack) -> Panel:
-    """Return what a person needs now: addresses, and the lines that point a client here."""
+    """Return the first instructions: URLs, and the configuration of a client."""
     demo = f"Demo          sign in as {OWNER}, who owns the workspace Demo\n" if os.environ.get("DEMO") == "1" else ""
     return Panel(
         f"[bold]Opencode Cloud[/] is up at [link={stack.url}]{stack.url}[/]\n\n"

@@ -1,4 +1,4 @@
-"""A private MariaDB in a folder, on a port of the loopback interface, with passwords of its own.
+"""A private MariaDB in a folder, on a port of the loopback interface, with its own passwords.
 
 It has two users, as a database on AWS has: the owner, who changes the schema, and the console plane's, who may only
 read and write rows.
@@ -28,14 +28,14 @@ USER = "console"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the server listens, and the users' passwords."""
+    """The server's port, and the users' passwords."""
 
     port: int
     owner_password: str
     password: str
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which stage `local` knows the database (infra/stage.py)."""
+        """Return the database's settings of stage `local` (infra/stage.py)."""
         return {
             "DATABASE_PORT": str(self.port),
             "DATABASE_PASSWORD": self.password,
@@ -43,14 +43,14 @@ class Access:
         }
 
     def url(self, user: str = USER) -> str:
-        """Return SQLAlchemy's address of the database for one of the users."""
+        """Return SQLAlchemy's URL of the database for one of the users."""
         password = self.owner_password if user == OWNER else self.password
         server = f"{user}:{quote(password, safe='')}@127.0.0.1:{self.port}"
         return f"mysql+pymysql://{server}/{NAME}?charset=utf8mb4&ssl_disabled=true"
 
 
 class LocalDatabase:
-    """One server and its data in `state`/database; stopped when the process that started it ends."""
+    """One server and its data in `state`/database. It stops when the process that started it ends."""
 
     def __init__(self, state: Path, root: Path) -> None:
         self.program = Program("database", state / "run", state / "logs")
@@ -58,11 +58,11 @@ class LocalDatabase:
         self._folder = state / "database"
         self._access = state / "database.json"
         self.is_new = False
-        """Whether the last start found no data, so that there are no tables yet."""
+        """True if the last start found no data, so no tables exist."""
 
     @property
     def access(self) -> Access:
-        """How to reach it; known after the first start."""
+        """The access to the server, known after the first start."""
         return Access(**json.loads(self._access.read_text()))
 
     def start(self, *options: str) -> None:
@@ -83,11 +83,11 @@ class LocalDatabase:
         self.program.wait_until(lambda: accepts(access.port), READY_SECONDS)
 
     def stop(self) -> None:
-        """End it cleanly."""
+        """Stop it cleanly."""
         self.program.stop()
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power cut would."""
         self.program.kill()
 
     def dump(self) -> bytes:
@@ -99,7 +99,7 @@ class LocalDatabase:
         return self._run(find(self._root).dump, "--single-transaction", "--hex-blob", NAME)
 
     def load(self, dump: bytes) -> None:
-        """Put the tables of a dump in the place of those of the same names.
+        """Replace the tables with the names in a dump by those of the dump.
 
         Raises:
             ProgramFailed: A statement failed, or the installation lacks the program.
@@ -120,7 +120,7 @@ class LocalDatabase:
         return done.stdout
 
     def note_schema(self) -> None:
-        """Note which versions of the schema the data is of."""
+        """Record the versions of the schema that the data has."""
         (self._folder / "versions").write_text(_versions(self._root))
 
     def forget_other_schema(self) -> None:
@@ -133,7 +133,7 @@ class LocalDatabase:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _choose(self) -> Access:
-        """Keep port and passwords of the last time, which deployed functions know; take a new port if it is taken."""
+        """Keep port and passwords of the last start, which deployed functions use; choose a new port if it is taken."""
         if self._access.exists():
             known = self.access
             port = known.port if _becomes_free(known.port) else free_port()
@@ -145,7 +145,7 @@ class LocalDatabase:
 
     def _install(self, programs: MariaDB) -> None:
         data = self._folder / "data"
-        # Remove the rest of an interrupted installation, which would be taken for a database.
+        # Remove the rest of an interrupted installation, which would look like a database.
         shutil.rmtree(data, ignore_errors=True)
         command = [str(programs.install), *programs.options, f"--datadir={data}", f"--user={getpass.getuser()}"]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-bin", *_SIZES]
@@ -169,13 +169,13 @@ class LocalDatabase:
         return [sys.executable, "-m", "local.lifeline", *server]
 
     def _environment(self, programs: MariaDB) -> dict[str, str]:
-        # Servers name temporary files by process id only: two that share a folder delete each other's.
+        # Servers name temporary files by process id only, so servers with one folder would delete each other's.
         own = {"TMPDIR": str(self._folder), "UMASK": "0600", "UMASK_DIR": "0700"}
         return clean_environment(**programs.environment, PYTHONPATH=str(self._root), **own)
 
 
 _SIZES = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M")
-"""Small: a fresh folder takes 30 MB and a tenth of a second to copy."""
+"""Options for a small server: a new folder has 30 MB and is copied in a tenth of a second."""
 
 
 def _versions(root: Path) -> str:
@@ -185,7 +185,7 @@ def _versions(root: Path) -> str:
 
 
 def _becomes_free(port: int) -> bool:
-    """Wait a little for a server that was just killed to let go of its port."""
+    """Wait until a killed server has released its port."""
     deadline = time.monotonic() + 3
     while not is_free(port):
         if time.monotonic() > deadline:
@@ -200,7 +200,7 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _statements(access: Access) -> str:
-    """Return what the server executes at each start, before it lets anyone in: one statement a line."""
+    """Return the statements that the server executes at each start, before it accepts connections; one per line."""
     lines = [f"CREATE DATABASE IF NOT EXISTS {NAME} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;"]
     for user, password, rights in (
         (OWNER, access.owner_password, "ALL PRIVILEGES"),
@@ -209,6 +209,6 @@ def _statements(access: Access) -> str:
         who = f"'{user}'@'127.0.0.1'"
         lines += [f"CREATE USER IF NOT EXISTS {who};", f"ALTER USER {who} IDENTIFIED BY '{password}';"]
         lines += [f"GRANT {rights} ON {NAME}.* TO {who};"]
-    # The installation lets root in without a password, and root is not needed.
+    # The installation allows root without a password, and root is not needed.
     lines += ["DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1', ''@'localhost';"]
     return "\n".join(lines) + "\n"

@@ -26,14 +26,14 @@ CONFIGURATION = {"instructions": ["CONTRIBUTING.md"], "permission": {"bash": "as
 
 
 class DemoFailed(Exception):
-    """The demo workspace could not be made; the message says why."""
+    """The demo workspace could not be created. The message has the reason."""
 
 
 def seed(stack: LocalStack) -> None:
-    """Make the demo workspace on the running `stack`, unless it is there.
+    """Create the demo workspace on the running `stack`, unless it exists.
 
     Raises:
-        DemoFailed: With the end of what the seeding process said.
+        DemoFailed: With the end of the seeding process's output.
     """
     name = stack.outputs["ConsoleFunctionName"]
     deployed = stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -45,8 +45,8 @@ def seed(stack: LocalStack) -> None:
 
 
 def main() -> None:
-    """Make people, workspace and documents, in the environment of the function `console`."""
-    # Only here: these modules make AWS clients as they are imported, from the environment.
+    """Create people, workspace and documents, in the environment of the function `console`."""
+    # Import here only, because these modules create AWS clients from the environment when they are imported.
     from opencode_cloud.composition.console import ConsoleSettings
     from opencode_cloud.composition.control_plane import ControlPlane, workspaces
     from opencode_cloud.identity.models import VerifiedPerson

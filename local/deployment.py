@@ -1,4 +1,4 @@
-"""Deploys stage `local` to the emulator with the real CDK CLI, unless nothing that goes into it has changed."""
+"""Deploy stage `local` to the emulator with the real CDK CLI, if a source has changed."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from local.processes import clean_environment
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-"""The emulator's root user; any secret will do."""
+"""The emulator's root user. Any secret is accepted."""
 
 SOURCES = (
     "app.py",
@@ -31,7 +31,7 @@ SOURCES = (
 
 
 class DeploymentFailed(Exception):
-    """The CDK could not synthesize or deploy; the message holds the end of what it said."""
+    """The CDK could not synthesize or deploy. The message has the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Deployment:
     stage_file: Path | None = None
     """Settings of the stage in place of `infra/stages/local.toml`."""
     database: Mapping[str, str] = field(default_factory=dict[str, str])
-    """How the functions reach the database: environment variables that infra/stage.py reads."""
+    """The database's settings: environment variables that infra/stage.py reads."""
 
     @property
     def endpoint(self) -> str:
@@ -60,15 +60,15 @@ class Deployment:
         return clean_environment(**CREDENTIALS, **region, **local, **file, **self.database, CDK_DEFAULT_ACCOUNT=ACCOUNT)
 
     def is_current(self) -> bool:
-        """Say whether the emulator's saved state holds what the sources say now."""
+        """Tell whether the emulator's saved state is deployed from the present sources."""
         return self._mark.exists() and self._mark.read_text() == self.fingerprint()
 
     def forget(self) -> None:
-        """Take back that the state is current: a deployment is about to begin, and may be cut short."""
+        """Mark the state as outdated before a deployment, which may be interrupted."""
         self._mark.unlink(missing_ok=True)
 
     def remember(self, fingerprint: str) -> None:
-        """Note what has been deployed, after the emulator has saved it."""
+        """Record the deployed sources, after the emulator has saved its state."""
         self._mark.write_text(fingerprint)
 
     def outputs(self) -> dict[str, str]:
@@ -77,20 +77,20 @@ class Deployment:
         return {key: value for outputs in stacks.values() for key, value in outputs.items()}
 
     def is_bootstrapped(self) -> bool:
-        """Say whether the emulator's saved state has the CDK's bucket for assets."""
+        """Tell whether the emulator's saved state has the CDK's bucket for assets."""
         return self._bootstrap_mark.exists()
 
     def bootstrap(self) -> None:
-        """Make what the CDK keeps its assets in.
+        """Create the CDK's resources for assets.
 
         Raises:
             DeploymentFailed: The CDK says why.
         """
-        # Outside the checkout there is no app, so nothing is synthesized.
+        # Outside the checkout there is no app, so the CDK synthesizes nothing.
         self._cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", folder=self.state)
 
     def remember_bootstrap(self) -> None:
-        """Note that the bootstrap is done, after the emulator has saved it."""
+        """Record the bootstrap, after the emulator has saved its state."""
         self._bootstrap_mark.touch()
 
     def deploy(self) -> None:
@@ -122,7 +122,7 @@ class Deployment:
             raise DeploymentFailed(f"cdk {verb} failed; the whole story is in {log}\n{end}")
 
     def fingerprint(self) -> str:
-        """Return a digest of everything that decides what is deployed, and where to."""
+        """Return a digest of all inputs of a deployment, including its target."""
         digest = hashlib.sha256(f"{self.emulator_port} {sys.version} {json.dumps(dict(self.database))}".encode())
         for path in self._files():
             content = path.read_bytes()

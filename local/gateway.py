@@ -12,7 +12,7 @@ PROFILE = "gateway"
 
 
 class LocalGateway:
-    """One server on a port of the loopback interface; stopped when the process that started it ends.
+    """One server on a port of the loopback interface. It stops when the process that started it ends.
 
     It takes the function's role like any client of AWS, by a profile, so that IAM holds it to what it may do and its
     credentials are renewed by themselves.
@@ -26,15 +26,15 @@ class LocalGateway:
 
     @property
     def url(self) -> str:
-        """Where it listens; it answers only to who sends the origin's secret."""
+        """The URL of the server. It answers only requests with the origin's secret."""
         return f"http://127.0.0.1:{self.port}"
 
     def choose_port(self, remembered: int | None) -> None:
-        """Take the port of the last time, or a free one: nothing that is deployed names it."""
+        """Use the port of the last start, or a free one, because no deployed resource names it."""
         self.port = remembered if remembered and is_free(remembered) else free_port()
 
     def start(self, function: Mapping[str, Any], settings: Mapping[str, str]) -> None:
-        """Serve as `function`, which is described as Lambda does it, and wait until it answers.
+        """Serve as `function`, which is described in Lambda's form, and wait until it answers.
 
         Args:
             function: What `get_function_configuration` says.

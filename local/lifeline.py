@@ -1,4 +1,4 @@
-"""Ends a program when the one that started it is gone, however it went. Standard library only: also runs in MiniStack.
+"""End a program when its parent process has ended in any way. Standard library only: it also runs in MiniStack.
 
 A parent that was killed cannot stop its children, and an emulator left running would hold its port and its state.
 Programs that are not ours run under `python -m local.lifeline <command>`.

@@ -1,4 +1,4 @@
-"""Writes the hash-locked requirement lists from their `.in` files (`make lock`)."""
+"""Write the hash-locked requirement lists from their `.in` files (`make lock`)."""
 
 import os
 import subprocess

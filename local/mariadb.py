@@ -1,4 +1,4 @@
-"""Finds a MariaDB server that needs no root: the one on PATH, else Debian's, unpacked into `.tools/mariadb`."""
+"""Find a MariaDB server that needs no root: the one on PATH, else Debian's, unpacked into `.tools/mariadb`."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ ADVICE = (
 
 
 class NoServer(Exception):
-    """There is no database server on this machine, and none could be fetched; the message says what to install."""
+    """This machine has no database server, and none could be fetched. The message says what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class MariaDB:
     client: Path | None
     dump: Path | None
     base: Path | None = None
-    """Folder of its own files; None if the programs find it themselves."""
+    """Folder of the installation's files; None if the programs find it themselves."""
     libraries: tuple[Path, ...] = ()
 
     @property
@@ -54,7 +54,7 @@ class MariaDB:
 
 
 def find(root: Path) -> MariaDB:
-    """Return the installation to use, fetched into `root`/.tools the first time that there is no other.
+    """Return an installation. Without one on the machine, fetch it into `root`/.tools once.
 
     Raises:
         NoServer: There is none, and none can be fetched.
@@ -87,7 +87,7 @@ def _unpacked(folder: Path) -> MariaDB | None:
 
 
 def _fetched(folder: Path) -> MariaDB:
-    """Unpack Debian's packages: nothing is installed, so that neither root nor a service is needed."""
+    """Unpack Debian's packages without installing them, so neither root nor a service is needed."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise NoServer(ADVICE)
     folder.parent.mkdir(parents=True, exist_ok=True)

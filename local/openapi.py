@@ -1,4 +1,4 @@
-"""Writes docs/openapi.json from the apps that the functions are: `make openapi`."""
+"""Write docs/openapi.json from the functions' apps: `make openapi`."""
 
 import json
 import os
@@ -21,10 +21,10 @@ CLIENTS: Mapping[str, str] = {
     "AWS_SECRET_ACCESS_KEY": "none",
     "POWERTOOLS_METRICS_NAMESPACE": "none",
 }
-"""Environment of the AWS clients that an app makes. None is called, since only the routes are read."""
+"""Environment of the AWS clients that an app creates. No client is called, because only the routes are read."""
 
 SETTINGS: Mapping[str, str] = {"DATABASE_AUTH": "password", "DATABASE_PORT": "1", "LOGIN_METHODS": "{}"}
-"""Settings of the console that have a form; the others are any text."""
+"""Settings of the console with a required form. The others can have any text."""
 
 WORKSPACE = f"{openapi.PREFIX}workspaces/{{workspace}}"
 VERSIONED = frozenset(
@@ -53,7 +53,7 @@ def write(root: Path) -> None:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Return the document as it is committed."""
+    """Return the committed document."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -62,7 +62,7 @@ def _schema(app: APIGatewayHttpResolver) -> dict[str, Any]:
 
 
 def _console() -> APIGatewayHttpResolver:
-    # Only here: `make dev` needs none of it.
+    # Import here only, because `make dev` does not need it.
     from opencode_cloud.composition.console import ConsoleApps, ConsoleSettings
 
     names = [variable.name for variable in variables(ConsoleSettings).values() if variable.type is str]

@@ -1,4 +1,4 @@
-"""Lists the stable error codes by reading the library's source: what raises them says what they mean."""
+"""List the stable error codes from the library's source, with the sentence at their place."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ STATUS: Mapping[str, HTTPStatus] = {
 
 
 def problems(library: Path) -> dict[str, dict[str, str | int]]:
-    """Return every code with its status and the sentence that goes with it; what varies in it is an ellipsis."""
+    """Return every code with its status and its sentence. Variable parts become an ellipsis."""
     found: dict[str, dict[str, str | int]] = {}
     for path in sorted(library.rglob("*.py")):
         for call in _raised(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""Starts programs and stops them again, by their own process id, also those that an earlier run left behind."""
+"""Start and stop programs by their process id, including programs that an earlier run left running."""
 
 import contextlib
 import json
@@ -14,22 +14,22 @@ from pathlib import Path
 import psutil
 
 READY_SECONDS = 180.0
-"""How long a program may take until it answers. It needs seconds, and minutes where others keep the machine busy."""
+"""Seconds until a program must answer. It needs seconds, and minutes on a busy machine."""
 
 STOP_SECONDS = 20.0
-"""How long a program may take to save its state before it is killed."""
+"""Seconds that a program has to save its state before it is killed."""
 
 
 _PORTS = random.SystemRandom()
-"""Not seeded: processes that test in parallel choose ports apart."""
+"""Not seeded, so that parallel test processes choose different ports."""
 
 
 class ProgramFailed(Exception):
-    """A program did not start or ended by itself; the message holds the end of its log."""
+    """A program did not start, or ended. The message has the end of its log."""
 
 
 class Program:
-    """One program in a process group of its own, with a log and a file that says which process it is."""
+    """One program in its own process group, with a log and a file with its process id."""
 
     def __init__(self, name: str, run_folder: Path, log_folder: Path) -> None:
         self.name = name
@@ -39,11 +39,11 @@ class Program:
 
     @property
     def pid(self) -> int | None:
-        """Process id while the program runs, as far as we know."""
+        """The recorded process id while the program runs."""
         return self._child.pid if self._child else None
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Start `command`; what an earlier run left behind under this name is stopped first."""
+        """Start `command`. First stop a program of this name that an earlier run left running."""
         self.stop_leftover()
         for file in (self.log, self._record):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class Program:
         self._record.write_text(json.dumps({"pid": self._child.pid, "created": created}))
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready` says so.
+        """Wait until `ready` returns true.
 
         Raises:
             ProgramFailed: The program ended, or was not ready in time.
@@ -74,7 +74,7 @@ class Program:
             time.sleep(0.02)
 
     def check(self) -> None:
-        """Raise ProgramFailed when the program has ended by itself."""
+        """Raise ProgramFailed when the program has ended."""
         if self._child is None or self._child.poll() is not None:
             code = self._child.returncode if self._child else "never started"
             raise ProgramFailed(f"{self.name} ended ({code}).\n{self.log_end()}")
@@ -97,7 +97,7 @@ class Program:
         self.stop_leftover()
 
     def kill(self) -> None:
-        """SIGKILL the program and all it started."""
+        """SIGKILL the program and its children."""
         if self._child is not None:
             _end_group(self._child.pid, signal.SIGKILL)
             self._child.wait()
@@ -122,23 +122,23 @@ class Program:
             process = psutil.Process(record["pid"])
         except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
-        # The number may have gone to another program since: only the same birthday makes it ours.
+        # Another program may have this id now. Compare the start time, too.
         return process if abs(process.create_time() - record["created"]) < 0.01 else None
 
 
 _LEFT_OUT = ("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE")
-"""A stage starts a hundred Python processes: each would compile all its modules if none kept what it compiled."""
+"""A shared cache of compiled modules, because a stage starts a hundred Python processes."""
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """Return the environment for a program of the local stage: nothing of the person's AWS account reaches it."""
+    """Return the environment of a local program, without settings of the person's AWS account."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nothing uses now, for a program that is about to be started.
+    """Return a free port of the loopback interface, for a program that starts next.
 
     The system gives the ports from 32768 on to outgoing connections, so one of those could be taken before the
     program listens.
@@ -149,7 +149,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a program could listen on `port` of the loopback interface."""
+    """Tell whether a program can listen on `port` of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
@@ -159,14 +159,14 @@ def is_free(port: int) -> bool:
 
 
 def accepts(port: int) -> bool:
-    """Say whether something listens on `port` of the loopback interface."""
+    """Tell whether a program listens on `port` of the loopback interface."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _ends_within(process: psutil.Process, seconds: float) -> bool:
-    """Wait for the end of a process; one that has ended, and whose parent has not noticed yet, counts as ended."""
+    """Wait for the end of a process. A zombie counts as ended."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(psutil.NoSuchProcess):
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

@@ -1,4 +1,4 @@
-"""Writes a new version of the schema from what the code's tables have and the versions before it have not."""
+"""Write a new version of the schema from the differences between the code's tables and the earlier versions."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from opencode_cloud.kit.sql import Database
 
 
 def write_revision(root: Path, name: str) -> None:
-    """Write `migrations/versions/<number>_<name>.py`, to read and complete by hand."""
+    """Write `migrations/versions/<number>_<name>.py`, to be completed by hand."""
     folder = root / "migrations"
     with tempfile.TemporaryDirectory() as scratch:
         server = LocalDatabase(Path(scratch), root)

@@ -1,4 +1,4 @@
-"""Writes functions/settings.json, from which infra builds each function's environment: `make settings`."""
+"""Write functions/settings.json, from which infra builds each function's environment: `make settings`."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ COMPOSITION = "opencode_cloud.composition"
 
 
 def build(root: Path) -> dict[str, Any]:
-    """Return what each function of the checkout `root` reads from its environment, by function and variable."""
+    """Return the environment variables of each function of the checkout `root`, by function and variable."""
     names = sorted(handler.parent.name for handler in (root / "functions").glob("*/handler.py"))
     return {name: _declared(name) for name in names}
 
@@ -24,7 +24,7 @@ def write(root: Path) -> None:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Return the document as it is committed."""
+    """Return the committed document."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -80,7 +80,7 @@ def build_node_modules() -> None:
 
 
 def check_node() -> None:
-    """Stop with a sentence unless a recent Node and npm are on the path."""
+    """Exit with a message unless a recent Node and npm are on the path."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         fail("Node.js %d or newer with npm is needed (for the AWS CDK CLI), and was not found on PATH." % OLDEST_NODE)
@@ -90,7 +90,7 @@ def check_node() -> None:
 
 
 def create_environment(path: Path, *options: str) -> None:
-    """Make a virtual environment, replacing one that a stopped run or another Python left half-made."""
+    """Create a virtual environment. Replace an incomplete one, or one of another Python."""
     run(
         [sys.executable, "-m", "venv", "--clear", *options, str(path)],
         "python3 could not create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv.",
@@ -98,7 +98,7 @@ def create_environment(path: Path, *options: str) -> None:
 
 
 def sync(environment: Path, lock: Path) -> None:
-    """Make `environment` hold exactly what `lock` lists, each archive checked against its hash."""
+    """Install exactly the packages of `lock` into `environment`, and check each archive's hash."""
     python = environment / "bin" / "python"
     run(
         [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)],
@@ -107,7 +107,7 @@ def sync(environment: Path, lock: Path) -> None:
 
 
 def run(command: Sequence[str], advice: str) -> None:
-    """Run a step in the checkout; when it fails, end with its output above and `advice` below."""
+    """Run a step in the checkout. If it fails, exit with its output and `advice`."""
     environment = {"UV_SYSTEM_CERTS": "true", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ}
     try:
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
@@ -116,18 +116,18 @@ def run(command: Sequence[str], advice: str) -> None:
 
 
 def is_current(folder: Path, locks: List[Path]) -> bool:
-    """Say whether `folder` was built by this Python from these very lock files."""
+    """Tell whether this Python built `folder` from these lock files."""
     stamp = folder / ".built-from"
     return stamp.exists() and stamp.read_text() == fingerprint(locks)
 
 
 def mark_current(folder: Path, locks: List[Path]) -> None:
-    """Remember what `folder` was built from: written last, so a stopped build is not taken for a whole one."""
+    """Record the lock files of `folder`. This is written last, so an interrupted build does not look complete."""
     (folder / ".built-from").write_text(fingerprint(locks))
 
 
 def fingerprint(locks: List[Path]) -> str:
-    """Return a digest of the lock files, the place of the checkout and the Python that builds."""
+    """Return a digest of the lock files, the checkout's path and the running Python."""
     digest = hashlib.sha256(("%s %s %s" % (ROOT, sys.base_prefix, sys.version)).encode())
     for lock in locks:
         digest.update(lock.read_bytes())
@@ -135,12 +135,12 @@ def fingerprint(locks: List[Path]) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the person what takes the time."""
+    """Print the current step."""
     print("setup: " + text, flush=True)
 
 
 def fail(text: str) -> NoReturn:
-    """End with a sentence instead of a stack trace."""
+    """Exit with a message instead of a stack trace."""
     print("\nsetup: " + text, file=sys.stderr)
     sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""A local stage in one state folder: database, emulator, deployment, gateway, front door: for `make dev` and tests."""
+"""A local stage in one state folder, for `make dev` and tests: database, emulator, deployment, gateway, front door."""
 
 import fcntl
 import json
@@ -20,17 +20,17 @@ from local.mailbox import Mailbox
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port, is_free
 
 LOCK = "lock"
-"""File of a state folder that the program working there holds locked."""
+"""The lock file of a state folder."""
 
 SAVE_SECONDS = 120.0
 
 
 class StackBusy(Exception):
-    """Another program uses this state folder; the message says which folder."""
+    """Another program uses this state folder. The message names the folder."""
 
 
 class PortTaken(Exception):
-    """A port is in use by something else; the message says what to do."""
+    """Another program uses a port. The message says what to do."""
 
 
 class LocalStack:
@@ -88,12 +88,12 @@ class LocalStack:
 
     @property
     def url(self) -> str:
-        """Address of the front door."""
+        """URL of the front door."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def emulator_url(self) -> str:
-        """Address of the emulator: AWS's API, under the root user `test`."""
+        """URL of the emulator: AWS's API, for the root user `test`."""
         return self.deployment.endpoint
 
     @property
@@ -117,7 +117,7 @@ class LocalStack:
         }
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of the emulator's `service`, as root; one a service."""
+        """Return a boto3 client of the emulator's `service`, as root. There is one per service."""
         if service not in self._clients:
             make: Any = import_module("boto3").client
             patient: Any = import_module("botocore.config").Config(read_timeout=READY_SECONDS)
@@ -126,7 +126,7 @@ class LocalStack:
 
     @property
     def emulator_pid(self) -> int:
-        """Process id of the emulator; the functions' workers are its children."""
+        """Process id of the emulator. The functions' workers are its children."""
         if self.emulator.pid is None:
             raise RuntimeError("the stack is not running")
         return self.emulator.pid
@@ -141,7 +141,7 @@ class LocalStack:
         self.stop()
 
     def start(self) -> None:
-        """Bring everything up; deploy only what changed.
+        """Start everything; deploy only changed stacks.
 
         Raises:
             StackBusy: The folder is in use.
@@ -169,13 +169,13 @@ class LocalStack:
             raise
 
     def attach(self) -> None:
-        """Use the stack that another process has started in this folder; only that process stops it."""
+        """Attach to the stack that another process has started in this folder. Only that process stops it."""
         ports = self._read_ports()
         self.port, self.emulator_port = ports["port"], ports["emulator"]
         self.gateway.port, self.mailbox.port = ports["gateway"], ports["mailbox"]
 
     def stop(self) -> None:
-        """End everything cleanly; the state is saved."""
+        """Stop everything cleanly, and save the state."""
         self.front_door.stop()
         self.gateway.program.stop()
         self.emulator.stop()
@@ -184,7 +184,7 @@ class LocalStack:
         self._leave_folder()
 
     def kill(self) -> None:
-        """SIGKILL everything, workers of functions too, as a power cut would: nothing is saved."""
+        """SIGKILL everything, including workers of functions, as a power cut would. No state is saved."""
         self.emulator.kill()
         self.front_door.kill()
         self.gateway.program.kill()
@@ -193,7 +193,7 @@ class LocalStack:
         self._leave_folder()
 
     def forget(self) -> None:
-        """Delete the data and what is deployed; what an earlier run left running is stopped.
+        """Delete data and deployment. Stop programs that an earlier run left running.
 
         Raises:
             StackBusy: The folder is in use.
@@ -216,7 +216,7 @@ class LocalStack:
         self.start()
 
     def save(self) -> None:
-        """Have the emulator write its whole state now."""
+        """Have the emulator save its whole state now."""
         request = urllib.request.Request(f"{self.emulator_url}/_local/save", method="POST")  # noqa: S310 - our own
         with urllib.request.urlopen(request, timeout=SAVE_SECONDS):  # noqa: S310 - our own
             pass
@@ -227,7 +227,7 @@ class LocalStack:
         self.database.start()
 
     def start_mailbox(self) -> None:
-        """Start what takes all mails."""
+        """Start the mailbox."""
         self._report("Opening the mailbox")
         self.mailbox.start()
 
@@ -243,7 +243,7 @@ class LocalStack:
         self.emulator.wait_until(lambda: accepts(self.emulator_port), READY_SECONDS)
 
     def start_gateway(self) -> None:
-        """Start what serves model calls, and wait until it listens."""
+        """Start the gateway, and wait until it listens."""
         self._report("Starting the gateway")
         describe = self.client("lambda").get_function_configuration
         self.gateway.start(describe(FunctionName=self.outputs["GatewayFunctionName"]), self.client_settings())
@@ -253,7 +253,7 @@ class LocalStack:
         """Start the front door, and wait until the functions behind it answer."""
         self._report("Opening the front door")
         if self._wanted[0] is None and not is_free(self.port):
-            # Deploying takes its time, in which another stack may have taken the port. Nothing deployed names it.
+            # During the deployment another stack may have taken the port. No deployed resource names it.
             self.port = free_port()
             self._keep_ports()
         outputs = self.outputs
@@ -271,7 +271,7 @@ class LocalStack:
         self._wait_for_functions()
 
     def _wait_for_functions(self) -> None:
-        """Ask /health until it is well: the first call also starts the function's first worker."""
+        """Request /health until it succeeds. The first call also starts the function's first worker."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -283,7 +283,7 @@ class LocalStack:
                 time.sleep(0.2)
 
     def _deploy_changes(self) -> bool:
-        """Deploy unless nothing has changed; say whether that was needed."""
+        """Deploy if a source has changed; return whether that was needed."""
         deployment = self.deployment
         if deployment.is_current():
             return False
@@ -293,7 +293,7 @@ class LocalStack:
             self.save()
             deployment.remember_bootstrap()
         self._report("Deploying (unchanged stacks are skipped)")
-        # Taken before, so that an edit made meanwhile is deployed the next time.
+        # Read before the deployment, so that a concurrent edit is deployed the next time.
         fingerprint = deployment.fingerprint()
         deployment.forget()
         deployment.deploy()
@@ -302,7 +302,7 @@ class LocalStack:
         return True
 
     def _migrate_new_database(self) -> bool:
-        """Make the tables of a database that has none; to CloudFormation, nothing may have changed.
+        """Create the tables of an empty database, because CloudFormation may see no change.
 
         Raises:
             DeploymentFailed: The function that migrates says why.
@@ -325,11 +325,11 @@ class LocalStack:
             self.database.forget_other_schema()
 
     def _keep_as_template(self) -> None:
-        """Keep a copy of the state just saved: no client has been let in yet, so it holds no data."""
+        """Keep a copy of the saved state. No client was admitted yet, so it contains no data."""
         if self._template is None:
             return
         draft = self._template.with_suffix(f".{self.emulator_pid}")
-        self.database.stop()  # the files of a running server are no copy of its data
+        self.database.stop()  # the files of a running server are not a consistent copy
         self.database.note_schema()
         shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
         shutil.rmtree(self._template, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Makes MiniStack durable: a journal of DynamoDB's changes, and states that are saved on request, whole and synced.
+"""Make MiniStack durable: a journal of DynamoDB's changes, and complete, synced states that are saved on request.
 
 MiniStack 1.5.33 keeps everything in memory and writes it at a clean stop only, swallowing errors. Here every change of
 a table is journaled before it is acknowledged and replayed over the last saved state, and a state that cannot be read
@@ -35,13 +35,13 @@ CHANGES = frozenset(
         "UpdateTimeToLive",
     }
 )
-"""DynamoDB actions that change something."""
+"""DynamoDB actions that write."""
 
 SEGMENT_KEY = "journal_segment"
-"""Where DynamoDB's saved state keeps the number of the first segment that it does not hold."""
+"""The key in DynamoDB's saved state for the number of the first segment that the state does not contain."""
 
 REAPER_THREAD = "dynamodb-ttl-reaper"
-"""MiniStack's thread that deletes expired items behind the handlers' back."""
+"""MiniStack's thread that deletes expired items without a request."""
 
 
 class StateUnreadable(Exception):
@@ -63,7 +63,7 @@ class Durability:
         self._journal: Journal | None = None
 
     def install(self) -> None:
-        """Replace the hooks MiniStack calls by those of this object."""
+        """Replace the hooks that MiniStack calls by those of this object."""
         get_state, remove_item = self._dynamodb.get_state, self._dynamodb._remove_item
 
         def get_state_of_segment() -> dict[str, Any]:
@@ -89,12 +89,12 @@ class Durability:
         return self._journal
 
     async def handle_request(self, method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
-        """Let DynamoDB answer; a change is on the disk before its answer leaves."""
+        """Let DynamoDB answer. A change is on the disk before its answer is sent."""
         answer = await self._handle(method, path, headers, body, query)
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         if action not in CHANGES or answer[0] != 200:
             return answer
-        # No await lies between the change and this line, so the journal has the changes in the order they took place.
+        # There is no await between the change and this line, so the journal has the changes in their order.
         durable = self._open_journal.append(
             encode(self._responses.get_account_id(), self._responses.get_region(), action, body)
         )
@@ -104,7 +104,7 @@ class Durability:
         return answer
 
     def save(self) -> None:
-        """Write the state of all services, then forget the journal it makes superfluous."""
+        """Write the state of all services, then delete the journal that it replaces."""
         self._save_all(self._app._build_persistence_save_dict())
 
     def restore(self) -> None:
@@ -121,9 +121,9 @@ class Durability:
             if service == "dynamodb":
                 first_segment = data.get(SEGMENT_KEY, 0)
             self._app._get_module(module).load_persisted_state(data)
-        # Without a saved state there is no table either: what the journal says belongs to a stage never finished.
+        # Without a saved state there is no table, so the journal belongs to an unfinished stage.
         replayed = 0 if first_segment is None else self._replay(first_segment)
-        # Streams start from the beginning, so an old position would skip new records. Functions tolerate repetition.
+        # Streams start from the beginning, so an old position would skip new records. Functions accept repetition.
         self._app._get_module("lambda_svc")._dynamodb_stream_positions.clear()
         self._journal = Journal(self._journal_folder)
         logger.info("restored the saved state and %d changes from the journal", replayed)
@@ -193,9 +193,9 @@ def decode(record: bytes) -> tuple[str, str, str, bytes]:
 
 
 def run_to_end(coroutine: Any) -> Any:
-    """Return the result of a coroutine that never waits: the loop that runs us cannot run it."""
+    """Return the result of a coroutine that never waits, because the running loop cannot run it."""
     try:
         coroutine.send(None)
     except StopIteration as end:
         return end.value
-    raise RuntimeError("a DynamoDB handler waited for something, and cannot be replayed")
+    raise RuntimeError("a DynamoDB handler awaited an event, so it cannot be replayed")

@@ -1,4 +1,4 @@
-"""Makes MiniStack's function workers quick to start and few, as two cores need it.
+"""Make MiniStack's function workers start quickly, and limit their number, for machines with two cores.
 
 As shipped, every new worker unpacks all layers again and compiles them from source (3 s of processor time), a burst of
 requests starts a worker for each, and a call waits 5 ms after the first line that a handler logs.
@@ -17,7 +17,7 @@ from typing import Any
 logger = logging.getLogger("local.functions")
 
 FIRST_LINE_SECONDS = 0.001
-"""How long a call waits for what the handler has logged, once it has answered."""
+"""Seconds that a call waits for the handler's log lines after its answer."""
 
 NEXT_LINE_SECONDS = 0.0003
 
@@ -36,7 +36,7 @@ def install(cache: Path, workers_per_function: int) -> None:
 
 
 class WorkerPool:
-    """Lets a call wait for a worker where MiniStack would start another one.
+    """A limit that makes a call wait for a worker where MiniStack would start another one.
 
     Calls have threads of their own, and none of our functions waits for a call to itself, so waiting is no deadlock.
     """
@@ -48,7 +48,7 @@ class WorkerPool:
         self._released = threading.Condition()
 
     def acquire(self, *function: Any, **options: Any) -> tuple[Any, str]:
-        """Lease a worker, waiting for one to be released when the function has as many as it may have."""
+        """Lease a worker. Wait for a free one if the function has its maximum number."""
         options["max_concurrency"] = self._limit
         with self._released:
             while True:
@@ -58,14 +58,14 @@ class WorkerPool:
                 self._released.wait()
 
     def release(self, worker: Any) -> None:
-        """Give a worker back, and wake those who wait."""
+        """Release a worker, and wake waiting calls."""
         with self._released:
             self._release(worker)
             self._released.notify_all()
 
 
 class ZipfileWithCache:
-    """Stands in for the module `zipfile`: archives that were unpacked before are linked instead."""
+    """A stand-in for the module `zipfile`, which links archives that were unpacked before."""
 
     BadZipFile = zipfile.BadZipFile
 
@@ -96,7 +96,7 @@ class CachedArchive:
         """There is nothing to close."""
 
     def namelist(self) -> list[str]:
-        """Return the names that MiniStack is to check: all of an archive not yet unpacked, else none."""
+        """Return the names that MiniStack must check: all names of a new archive, none of an unpacked one."""
         if self._folder.exists():
             return []
         with zipfile.ZipFile(self._path) as archive:
@@ -118,7 +118,7 @@ class CachedArchive:
 
 
 def read_log(worker: Any, *_: float, **__: float) -> str:
-    """Return the lines that a worker has logged; those still on their way come with its next call."""
+    """Return the lines that a worker has logged. Late lines come with its next call."""
     lines: list[str] = []
     wait = FIRST_LINE_SECONDS
     while True:

@@ -19,7 +19,7 @@ SUFFIX = ".journal"
 
 
 class DamagedJournal(Exception):
-    """A segment other than the last ends in the middle of a record: something else than a crash happened to it."""
+    """A segment before the last one ends in the middle of a record, which a crash cannot cause."""
 
 
 class Journal:
@@ -47,7 +47,7 @@ class Journal:
         return self._size
 
     def append(self, record: bytes) -> Future[None]:
-        """Write a record; the future is done when the record is on the disk.
+        """Write a record. The future is done when the record is on the disk.
 
         Raises OSError when it cannot be written (the disk is full): nothing must be acknowledged then.
         """
@@ -60,7 +60,7 @@ class Journal:
         return durable
 
     def begin_segment(self) -> int:
-        """Start a new segment and return its number: the caller's state then holds all that earlier ones say."""
+        """Start a new segment and return its number. The caller's state then contains all earlier segments."""
         with self._lock:
             number = self._number + 1
             file = os.open(self._folder / f"{number:08d}{SUFFIX}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -72,7 +72,7 @@ class Journal:
         return number
 
     def discard_before(self, number: int) -> None:
-        """Delete the segments below `number`: the state that replaces them is on the disk."""
+        """Delete the segments below `number`. The state that replaces them must be on the disk."""
         for old, path in segments(self._folder).items():
             if old < number:
                 path.unlink()
@@ -86,7 +86,7 @@ class Journal:
                 self._size += written
                 view = view[written:]
         except OSError:
-            # Half a record in the middle would hide all that come after it.
+            # Half a record in the middle would hide all later records.
             os.ftruncate(self._file, start)
             os.lseek(self._file, start, os.SEEK_SET)
             self._size = start

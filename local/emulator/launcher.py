@@ -1,4 +1,4 @@
-"""Starts MiniStack as this project needs it: `.tools/ministack/bin/python -m local.emulator.launcher --port ... `.
+"""Start MiniStack for this project: `.tools/ministack/bin/python -m local.emulator.launcher --port ... `.
 
 Runs inside MiniStack's own environment. Everything is set before the first import of MiniStack, which reads its
 settings while it is imported.
@@ -21,10 +21,10 @@ SAVE_PATH = "/_local/save"
 """A POST here saves the state of all services and answers when it is on the disk."""
 
 WORKERS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
-"""Processes that one function may have; further calls wait for a free one. More would only slow each other down."""
+"""The maximum of processes of one function. Further calls wait for a free one. More would slow each other down."""
 
 ACCOUNT_CONCURRENCY = 1000
-"""Calls at one time, running or waiting for a worker: AWS's own default."""
+"""The maximum of concurrent calls, running or waiting for a worker: AWS's default."""
 
 LARGEST_MESSAGE = 1024 * 1024
 """Bytes of a WebSocket message; the front door enforces API Gateway's own, smaller limits."""

@@ -18,10 +18,10 @@ KEY_CONDITION = re.compile(
     r")\s*\)?\s*$",
     re.IGNORECASE,
 )
-"""Conditions on a partition key and a sort key; any other way of writing them takes MiniStack's own, slow way."""
+"""Conditions on a partition key and a sort key. MiniStack handles other forms itself, slowly."""
 
 PAGE_BYTES = 2 * 1024 * 1024
-"""Rows worth this much are more than a page, which AWS ends at 1 MB."""
+"""Bytes of rows that exceed a page, which AWS ends at 1 MB."""
 
 Test = Callable[[str], bool]
 
@@ -32,7 +32,7 @@ def install() -> None:
     tokenize: Callable[[str], list[Any]] = lru_cache(4096)(dynamodb._tokenize)
 
     def tokens_of(expression: str) -> list[Any]:
-        return list(tokenize(expression))  # a list of its own for each caller: some take tokens off it
+        return list(tokenize(expression))  # a separate list for each caller, because some callers remove tokens
 
     dynamodb._tokenize = tokens_of
     dynamodb._condition_syntax_error = lru_cache(4096)(dynamodb._condition_syntax_error)
@@ -53,7 +53,7 @@ def install() -> None:
 
 
 def select_rows(dynamodb: Any, data: dict[str, Any]) -> tuple[dict[Any, Any], Any, dict[str, Any] | None]:
-    """Return the table's partitions, the key of the one asked for, and the rows of it that can be in the answer.
+    """Return the table's partitions, the requested partition's key, and its rows that can be in the answer.
 
     The rows are None where the request is not of the common kind.
     """
@@ -88,7 +88,7 @@ def parse(data: dict[str, Any]) -> tuple[str, str, str, Test] | None:
 
 
 def test_of(found: "re.Match[str]", text: Callable[[str], Any]) -> Test | None:
-    """Return the test that a key condition makes of sort values, or None when its operands are not strings."""
+    """Return the test of sort values in a key condition; None when its operands are not strings."""
     groups = ("low", "high") if found["between"] else ("prefix",) if found["begins"] else ("value",)
     operands = [text(group) for group in groups]
     if not all(isinstance(operand, str) for operand in operands):

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 PORT = "4566"
-"""In the addresses only: clients reach a queue at the endpoint that they are configured with."""
+"""The port in the addresses only. Clients reach a queue at their configured endpoint."""
 
 
 def install() -> None:

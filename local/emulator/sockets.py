@@ -1,4 +1,4 @@
-"""Lets MiniStack hold thousands of idle WebSockets, end them at once, and not be filled up by a stalled one.
+"""Let MiniStack hold thousands of idle WebSockets, close them at once, and limit a stalled one.
 
 As shipped, each socket wakes twice a second to see whether it was closed, needs up to half a second to end, and queues
 without limit what its reader does not take. Its module is given a stand-in for `asyncio` that differs in three names.
@@ -48,7 +48,7 @@ class Ending(asyncio.Event):
 
 
 class AsyncioForSockets:
-    """`asyncio`, but for what `handle_websocket` uses to wait for messages and for the end."""
+    """`asyncio`, except for the names with which `handle_websocket` waits for messages and for the end."""
 
     def __init__(self) -> None:
         self._newest: Outbox | None = None
@@ -57,24 +57,24 @@ class AsyncioForSockets:
         return getattr(asyncio, name)
 
     def Queue(self) -> Outbox:  # noqa: N802 - stands in for asyncio.Queue
-        """Make the outbox of a socket."""
+        """Create the outbox of a socket."""
         self._newest = Outbox()
         return self._newest
 
     def Event(self) -> Ending:  # noqa: N802 - stands in for asyncio.Event
-        """Make the ending of the socket whose outbox was made in the line before."""
+        """Create the ending of the socket whose outbox was created in the line before."""
         if self._newest is None:
             raise RuntimeError("MiniStack makes a socket's outbox before its ending")
         outbox, self._newest = self._newest, None
         return Ending(outbox)
 
     async def wait_for(self, awaitable: Awaitable[Any], timeout: float) -> Any:  # noqa: ARG002, ASYNC109 - asyncio's
-        """Wait without the time-out: an ending wakes us."""
+        """Wait without the time-out, because an ending wakes the sender."""
         return await awaitable
 
 
 def install() -> None:
-    """Give MiniStack's API Gateway the stand-in, and the quota of what is posted to a socket."""
+    """Give MiniStack's API Gateway the stand-in, and the quota of posts to a socket."""
     apigateway: Any = import_module("ministack.services.apigateway")
     apigateway.asyncio = AsyncioForSockets()
     manage = apigateway.handle_connections_api

@@ -21,11 +21,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--http-url", required=True)
     parser.add_argument("--websocket-url", required=True)
-    parser.add_argument("--gateway-url", default="", help="sent model calls, with ORIGIN_SECRET of the environment")
+    parser.add_argument("--gateway-url", default="", help="URL for model calls, with ORIGIN_SECRET of the environment")
     parser.add_argument("--aws-endpoint", default="", help="the emulator, with credentials in the environment")
-    parser.add_argument("--site-bucket", default="", help="what is served without any function")
-    parser.add_argument("--no-quotas", action="store_true", help="lift the limits of API Gateway and Lambda")
-    parser.add_argument("--trust-proxy", action="store_true", help="believe x-forwarded-* of a proxy in front of us")
+    parser.add_argument("--site-bucket", default="", help="the bucket of static documents")
+    parser.add_argument("--no-quotas", action="store_true", help="disable the limits of API Gateway and Lambda")
+    parser.add_argument(
+        "--trust-proxy", action="store_true", help="trust x-forwarded-* of a proxy in front of the door"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -1,4 +1,4 @@
-"""The headers by which CloudFront tells an origin who asked, and for what host."""
+"""The headers by which CloudFront names the viewer and the host to an origin."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -34,7 +34,7 @@ def forwarded(host: str, peer: str, given: Mapping[str, str], *, trust_proxy: bo
 
 
 def passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the headers of a viewer's request that go on to the origin."""
+    """Yield the headers of a viewer's request that are forwarded to the origin."""
     for name, value in headers:
         lower = name.lower()
         if lower not in HOP_BY_HOP and lower not in FORWARDED:

@@ -1,4 +1,4 @@
-"""Plain requests: read whole, held to the quotas, sent to the HTTP API, and answered as it answers."""
+"""Plain requests: read completely, checked against quotas, and forwarded to the HTTP API."""
 
 import json
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ SKIPPED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp's client would add by itself."""
 
 TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
-"""Content types whose bodies an HTTP API hands to Lambda as they are; others become Base64."""
+"""Content types whose bodies an HTTP API passes to Lambda unchanged. Others become Base64."""
 
 EVENT_OVERHEAD = 2048
-"""Bytes of an event besides headers and body, generously."""
+"""Upper estimate of the bytes of an event without headers and body."""
 
 
 class HttpDoor:
@@ -32,7 +32,7 @@ class HttpDoor:
         self._client: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the client: it belongs to the running loop."""
+        """Create the client, which belongs to the running loop."""
         self._client = aiohttp.ClientSession(
             auto_decompress=False,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
@@ -109,7 +109,7 @@ async def read_event(request: web.BaseRequest, quotas: Quotas) -> bytes:
 
 
 def embedded_size(body: bytes, headers: Mapping[str, str], limit: int) -> int:
-    """Return the bytes that `body` takes in a Lambda event or answer, both of which are JSON documents.
+    """Return the size of `body` in a Lambda event or answer, both of which are JSON documents.
 
     Text is escaped, anything else becomes Base64. Counted exactly only when it may matter for `limit`.
     """
@@ -124,14 +124,14 @@ def embedded_size(body: bytes, headers: Mapping[str, str], limit: int) -> int:
 
 
 def is_text(headers: Mapping[str, str]) -> bool:
-    """Say whether a body with these headers travels as text."""
+    """Tell whether a body with these headers is sent as text."""
     if headers.get("Content-Encoding", "identity") != "identity":
         return False
     return headers.get("Content-Type", "text/plain").lower().startswith(TEXT_TYPES)
 
 
 def named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:
-    """Return an answer's headers; the server is called by our name where the origin says none."""
+    """Return an answer's headers, with our server name if the origin has none."""
     kept = CIMultiDict(headers)
     kept.setdefault("Server", "opencode-cloud")
     return kept

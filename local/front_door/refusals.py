@@ -52,30 +52,30 @@ def headers_too_large(limit: int) -> Refusal:
 
 
 def not_a_websocket(path: str) -> Refusal:
-    """Refuse a plain request to an address of the WebSocket API."""
+    """Refuse a plain request to a path of the WebSocket API."""
     return Refusal(426, "upgrade_required", f"{path} speaks WebSocket: connect with ws:// or wss:// over HTTP/1.1.")
 
 
 def no_object() -> Refusal:
-    """Say that nothing was published under an address of the site."""
-    return Refusal(404, "not_found", "There is nothing at this address.")
+    """Answer that the site has no document at a path."""
+    return Refusal(404, "not_found", "There is no document at this address.")
 
 
 def method_not_allowed() -> Refusal:
-    """Refuse to change what is only served."""
+    """Refuse to change a read-only document."""
     return Refusal(405, "method_not_allowed", "This address can only be read.")
 
 
 def gateway_timeout(seconds: float) -> Refusal:
-    """Say that the gateway sent nothing for longer than the CDN waits."""
+    """Answer that the gateway sent no byte within the CDN's timeout."""
     return Refusal(504, "timeout", f"The gateway sent nothing for {seconds:g} seconds. Try again.")
 
 
 def unavailable() -> Refusal:
-    """Say that the emulator does not answer."""
+    """Answer that the emulator does not respond."""
     return Refusal(503, "unavailable", "The service is starting or stopped. Try again in a few seconds.")
 
 
 def too_slow(seconds: float) -> Refusal:
-    """Say that a function took longer than the gateway waits."""
+    """Answer that a function exceeded the gateway's timeout."""
     return Refusal(503, "timeout", f"No answer within {seconds:g} seconds. Try again.")

@@ -1,4 +1,4 @@
-"""Listens, and leads each request by its path to the HTTP side or, upgraded, into a WebSocket relay."""
+"""Listen, and route each request by its path to the HTTP side or, upgraded, to a WebSocket relay."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ LONGEST_LINE = 16 * 1024
 """Bytes of a header line that the parser accepts; the quota is checked afterwards, to refuse in JSON."""
 
 BACKLOG = 2048
-"""Connections that may wait to be accepted: a thousand viewers may come at once."""
+"""The backlog of connections, because a thousand viewers may connect at once."""
 
 
 class FrontDoor:
@@ -35,17 +35,17 @@ class FrontDoor:
         self._stream = StreamDoor(settings)
 
     async def open(self) -> None:
-        """Get ready, on the running loop."""
+        """Create the clients, on the running loop."""
         await self._http.open()
         await self._stream.open()
 
     async def close(self) -> None:
-        """Let go of the connections to the APIs and to the gateway."""
+        """Close the connections to the APIs and to the gateway."""
         await self._http.close()
         await self._stream.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, or carry one WebSocket to its end.
+        """Answer one request, or relay one WebSocket until its end.
 
         A viewer's disconnect cancels this handler, and with it a stream from the gateway. Functions run to the end, as
         behind API Gateway.

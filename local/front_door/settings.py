@@ -15,7 +15,7 @@ class Quotas:
     http_seconds: float = 30
     lambda_payload: int = 6 * MIB
     stream_seconds: float = 120
-    """That CloudFront waits for the next bytes of a stream."""
+    """CloudFront's timeout for the next bytes of a stream."""
     websocket_frame: int = 32 * KIB
     websocket_message: int = 128 * KIB
     websocket_idle_seconds: float = 10 * 60
@@ -33,7 +33,7 @@ UNLIMITED = Quotas(
     websocket_idle_seconds=24 * 60 * 60,
     websocket_seconds=365 * 24 * 60 * 60,
 )
-"""For one machine that really serves a team: bounds that only keep memory from running away."""
+"""Limits for one machine that serves a team. They only bound the memory."""
 
 LARGEST_BACKLOG = 4 * MIB
 """Bytes that wait for a WebSocket's reader before it is cut off, as API Gateway cuts off slow ones."""
@@ -41,7 +41,7 @@ LARGEST_BACKLOG = 4 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the front door listens, and what it leads to."""
+    """The front door's address, and the URLs behind it."""
 
     port: int
     http_url: str
@@ -51,11 +51,11 @@ class Settings:
     gateway_url: str = ""
     """The gateway, without a slash at the end."""
     origin_secret: str = field(default="", repr=False)
-    """By which the gateway knows us."""
+    """The secret that the front door sends to the gateway."""
     host: str = "127.0.0.1"
     aws_endpoint: str = ""
-    """The emulator, for what CloudFront would read from S3."""
+    """The emulator, for documents that CloudFront would read from S3."""
     site_bucket: str = ""
     quotas: Quotas = Quotas()
     trust_proxy: bool = False
-    """Whether a proxy in front of us (one that ends TLS) says who the viewer is in `x-forwarded-*`."""
+    """True if a proxy in front of the door (one that ends TLS) names the viewer in `x-forwarded-*`."""

@@ -1,4 +1,4 @@
-"""The bucket of what is served without any function, as CloudFront reads it: with rights of its own, nothing else."""
+"""The bucket of static documents, read as CloudFront reads it, with only the right to read."""
 
 import asyncio
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Model calls: the request is read whole, as Lambda wants it; the answer flows through byte by byte, as it comes."""
+"""Model calls: the request is read completely, as Lambda requires; the answer is passed on byte by byte."""
 
 import aiohttp
 from aiohttp import web
@@ -14,7 +14,7 @@ CONNECT_SECONDS = 10
 
 
 class StreamDoor:
-    """Forwards requests to the gateway, over connections that stay open, with the secret that it knows us by.
+    """Forwards requests to the gateway over kept connections, with the front door's secret.
 
     When a viewer disconnects, the server cancels the handler, which closes the connection to the gateway at once.
     """
@@ -25,7 +25,7 @@ class StreamDoor:
         self._client: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the client: it belongs to the running loop."""
+        """Create the client, which belongs to the running loop."""
         self._client = aiohttp.ClientSession(
             auto_decompress=False,
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
@@ -79,6 +79,6 @@ class StreamDoor:
 
 
 def _cut(request: web.BaseRequest) -> None:
-    """End the viewer's connection without a proper end, so that half an answer is not taken for a whole one."""
+    """Cut the viewer's connection, so that half an answer does not look complete."""
     if request.transport is not None:
         request.transport.abort()

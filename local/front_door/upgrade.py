@@ -16,14 +16,14 @@ class Relayed(web.StreamResponse):
     """An empty answer for the HTTP server after a finished WebSocket."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Send no head: the API's own has gone through."""
+        """Send no head, because the API's own was passed on."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send no body."""
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:
-    """Say whether a request asks for a WebSocket."""
+    """Tell whether a request asks for a WebSocket."""
     return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
 
 
@@ -46,7 +46,7 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
         relay.forget()
         raise refusals.unavailable() from None
     relay.origin = transport
-    # From here on the HTTP server sees nothing of the connection but its end.
+    # From here on the HTTP server sees only the end of the connection.
     viewer.set_protocol(ViewerSide(relay, viewer.get_protocol()))
     transport.write(handshake(request, route, settings))
     await relay.finished.wait()
@@ -54,7 +54,7 @@ async def relay_websocket(request: web.BaseRequest, route: Route, settings: Sett
 
 
 def handshake(request: web.BaseRequest, route: Route, settings: Settings) -> bytes:
-    """Return the viewer's handshake as the API gets it: the path it knows, and who asked."""
+    """Return the viewer's handshake for the API, with the API's path and the viewer's address."""
     origin = urlsplit(settings.websocket_url)
     target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
     ours = forwarded(request.host, request.remote or "", request.headers, trust_proxy=settings.trust_proxy)

@@ -1,4 +1,4 @@
-"""WebSockets: the bytes go through untouched; only the frames' headers are read, to keep API Gateway's limits."""
+"""WebSockets: bytes pass untouched. Only the frames' headers are read, to enforce API Gateway's limits."""
 
 import asyncio
 import logging
@@ -35,11 +35,11 @@ class FrameMeter:
     _message: int = 0
     """Payload bytes of the current message so far."""
     _header: bytearray = field(default_factory=bytearray)
-    """A header of which a part has come."""
+    """An incomplete header."""
 
     @property
     def between_frames(self) -> bool:
-        """Return whether our own frame may be put into the stream here."""
+        """Return whether the relay can insert its own frame here."""
         return self._left == 0 and not self._header
 
     def feed(self, data: bytes) -> None:
@@ -88,13 +88,13 @@ class FrameMeter:
 
 
 def close_frame(code: int, *, masked: bool) -> bytes:
-    """Return a close frame; those to a server are masked, here with zeros."""
+    """Return a close frame. Frames to a server are masked, here with zeros."""
     payload = code.to_bytes(2, "big")
     return bytes([FINAL | CLOSE, 2 | (MASKED if masked else 0)]) + (bytes(4) if masked else b"") + payload
 
 
 class Relay:
-    """One WebSocket: the viewer's connection and ours to the API, and what ends both."""
+    """One WebSocket: the viewer's connection, the connection to the API, and the end of both."""
 
     def __init__(self, viewer: asyncio.Transport, quotas: Quotas) -> None:
         self._loop = asyncio.get_running_loop()
@@ -104,14 +104,14 @@ class Relay:
         self.finished = asyncio.Event()
         self._accepted = False
         self._from_viewer = FrameMeter(quotas.websocket_frame, quotas.websocket_message)
-        # API Gateway cuts what functions post into frames by itself: only the message is limited.
+        # API Gateway splits posts of functions into frames itself, so only the message is limited.
         self._from_origin = FrameMeter(quotas.websocket_message, quotas.websocket_message)
         self._started = self._active = self._loop.time()
         first_look = min(quotas.websocket_idle_seconds, quotas.websocket_seconds)
         self._timer = self._loop.call_later(first_look, self._check_age)
 
     def viewer_sent(self, data: bytes) -> None:
-        """Pass on what the viewer sent."""
+        """Pass on bytes of the viewer."""
         self._active = self._loop.time()
         if self.origin is None or self.origin.is_closing():
             return
@@ -126,7 +126,7 @@ class Relay:
             self.viewer.pause_reading()
 
     def origin_sent(self, data: bytes) -> None:
-        """Pass on what the API sent: first its answer to the handshake, then frames."""
+        """Pass on bytes of the API: first its answer to the handshake, then frames."""
         if self.viewer.is_closing():
             return
         self._active = self._loop.time()
@@ -142,7 +142,7 @@ class Relay:
             self.viewer.abort()
 
     def end(self, code: int) -> None:
-        """Close both sides with a close frame of `code`, where one may be put."""
+        """Close both sides, with a close frame of `code` where one can be inserted."""
         if self._accepted and self._from_origin.between_frames:
             self.viewer.write(close_frame(code, masked=False))
         if self.origin and not self.origin.is_closing():
@@ -160,11 +160,11 @@ class Relay:
         self.finished.set()
 
     def forget(self) -> None:
-        """Stop the clock."""
+        """Cancel the timer."""
         self._timer.cancel()
 
     def _frames_in(self, data: bytes) -> bytes:
-        """Return the part of the API's bytes that are frames: what follows the answer to the handshake."""
+        """Return the frames in the API's bytes, without the answer to the handshake."""
         if self._accepted:
             return data
         self._accepted = data.startswith(b"HTTP/1.1 101")
@@ -181,17 +181,17 @@ class Relay:
 
 
 class OriginSide(asyncio.Protocol):
-    """Our connection to the WebSocket API."""
+    """The connection to the WebSocket API."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
 
     def data_received(self, data: bytes) -> None:
-        """Take what the API sent."""
+        """Receive bytes of the API."""
         self._relay.origin_sent(data)
 
     def resume_writing(self) -> None:
-        """Listen to the viewer again once the API has taken what it sent."""
+        """Read from the viewer again after the API has received the earlier bytes."""
         if not self._relay.viewer.is_closing():
             self._relay.viewer.resume_reading()
 
@@ -208,7 +208,7 @@ class ViewerSide(asyncio.Protocol):
         self._http = http
 
     def data_received(self, data: bytes) -> None:
-        """Take what the viewer sent."""
+        """Receive bytes of the viewer."""
         self._relay.viewer_sent(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,4 +1,4 @@
-"""The local stage's mailbox: takes every mail that is sent, to whomever, and shows it on a page."""
+"""The local stage's mailbox: it receives every mail, and shows it on a page."""
 
 from local.mailbox.client import Mailbox, ReceivedMail
 

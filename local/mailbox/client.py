@@ -1,4 +1,4 @@
-"""The mailbox as the stack starts it and tests read it."""
+"""The mailbox's client, for the stack and for tests."""
 
 import json
 import sys
@@ -14,15 +14,15 @@ WAIT_SECONDS = 60.0
 
 
 class NoMail(Exception):
-    """The mail that was waited for did not come; the message says which."""
+    """The expected mail did not arrive. The message describes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """One mail as it came out at the other end."""
+    """One received mail."""
 
     number: int
-    """Counts from 1 in order of arrival."""
+    """Number of the mail, from 1, in order of arrival."""
     sender: str
     recipients: list[str]
     subject: str
@@ -33,7 +33,7 @@ class ReceivedMail:
 
 
 class Mailbox:
-    """An SMTP server that takes everything, and a page at `url` that shows it; both on the loopback interface.
+    """An SMTP server that accepts every mail, and a page at `url` that shows them; both on the loopback interface.
 
     Mails are kept in memory: they are gone when it stops.
     """
@@ -63,7 +63,7 @@ class Mailbox:
         self.program.wait_until(lambda: accepts(self.port) and accepts(self.smtp_port), READY_SECONDS)
 
     def mails(self, after: int = 0) -> list[ReceivedMail]:
-        """Return what came after the mail of the number `after`, the oldest first."""
+        """Return the mails after the one with the number `after`, oldest first."""
         with urllib.request.urlopen(f"{self.url}/mails.json?after={after}", timeout=WAIT_SECONDS) as answer:  # noqa: S310 - our own
             return [ReceivedMail(**each) for each in json.load(answer)]
 
@@ -75,7 +75,7 @@ class Mailbox:
         where: Callable[[ReceivedMail], bool] = lambda _: True,
         seconds: float = WAIT_SECONDS,
     ) -> ReceivedMail:
-        """Return the first mail to `recipient` after number `after` that `where` accepts; wait until it is there.
+        """Wait for the first mail to `recipient` after number `after` that `where` accepts, and return it.
 
         Raises:
             NoMail: It did not come in time.

@@ -39,7 +39,7 @@ class Letters:
         self._count = 0
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep a mail; aiosmtpd sends the answer to the client."""
+        """Store a mail. aiosmtpd sends the answer to the client."""
         message = message_from_bytes(envelope.content, policy=policy.default)
         self._count += 1
         self._kept.append(
@@ -56,7 +56,7 @@ class Letters:
         return "250 Kept"
 
     def after(self, number: int) -> list[ReceivedMail]:
-        """Return the mails that came after the one of this number."""
+        """Return the mails after the one with this number."""
         return [mail for mail in self._kept if mail.number > number]
 
     def get(self, number: int) -> ReceivedMail | None:
@@ -113,7 +113,7 @@ class Pages:
         return _html(self._mail(request).html, MAIL_POLICY)
 
     async def preview(self, request: web.Request) -> web.Response:
-        """Show a template with made-up values, rendered as the deployed function would."""
+        """Show a template with sample values, rendered as the deployed function does."""
         name = request.match_info["template"]
         if name not in list(Template):
             raise web.HTTPNotFound(text="There is no such template.")
@@ -127,7 +127,7 @@ class Pages:
 
 
 async def serve(port: int, smtp_port: int) -> None:
-    """Take and show mails until SIGTERM or SIGINT."""
+    """Receive and show mails until SIGTERM or SIGINT."""
     letters = Letters()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
