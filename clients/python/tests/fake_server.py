@@ -1,4 +1,4 @@
-"""A server of the live protocol that misbehaves as told: cuts, drops, reorders, refuses."""
+"""A server of the live protocol with configurable faults: it cuts, drops, reorders and refuses."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class FakeServer:
         return f"http://127.0.0.1:{port}"
 
     async def received(self, actions: int) -> None:
-        """Wait until so many actions have come."""
+        """Wait until this number of actions has arrived."""
         while len(self.actions) < actions:  # noqa: ASYNC110 - the list is plain, and tests replace it
             await asyncio.sleep(0.001)
 
     async def publish(self, *data: object, key: str | None = None, at: int | None = None) -> int:
-        """Commit one record with an item for each of `data`, and push it; the last number."""
+        """Commit one record with an item for each of `data`, and push it; return the last number."""
         after = len(self.log)
         for value in data:
             seq = len(self.log) + 1
@@ -93,7 +93,7 @@ class FakeServer:
         }
 
     async def send(self, viewer: ServerConnection, frame: Body) -> None:
-        """Send `frame`, or do what `fate` says of it."""
+        """Send `frame`, or apply the fault that `fate` returns."""
         text = json.dumps(frame)
         late = self._late.setdefault(viewer, [])
         fate = self.fate(frame)
@@ -113,7 +113,7 @@ class FakeServer:
             self._forget(viewer)
 
     def expected(self) -> dict[str, Any]:
-        """The right state: per key the data of the item with the largest (at, seq)."""
+        """Return the correct state: per key the data of the item with the largest (at, seq)."""
         winners = sorted(self.log, key=lambda item: (item["at"], item["seq"]))
         return {item["key"]: item["data"] for item in winners}
 

@@ -1,4 +1,4 @@
-"""Following against a server that misbehaves: the state ends up right, and the errors are the documented ones."""
+"""Following with a faulty server: the final state is correct, and the errors are the documented ones."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from opencode_cloud_client import (
 
 QUICK = Backoff(first=0.005, ceiling=0.02)
 TIMING = Timing(ping=60, answer=60, overtaking=0.03, opening=60)
-"""Patient where a test is not about it, however busy the machine is."""
+"""Long timeouts for tests of other features, on a busy machine."""
 IMPATIENT = Timing(ping=60, answer=0.4, overtaking=0.03, opening=60)
-"""Takes an unanswered connection for dead; on a busy machine perhaps also an answered one."""
+"""A short timeout for unanswered connections. On a busy machine it may also hit an answered one."""
 
 
 def watch(
@@ -120,7 +120,7 @@ async def test_survives_cuts_losses_and_reordering(server: FakeServer, seed: int
                     await follower.update()
             except TimeoutError:
                 server.fate = lambda frame: "pass"
-                await server.publish("the end")  # a lost last frame shows when the next one comes
+                await server.publish("the end")  # a lost last frame is detected when the next one arrives
         await publishing
     assert data(follower.state) == server.expected()
 

@@ -1,4 +1,4 @@
-"""Publishing over the socket and over HTTP, and what the owner of a share can do."""
+"""Publishing over the socket and over HTTP, and the operations of a share's owner."""
 
 from __future__ import annotations
 

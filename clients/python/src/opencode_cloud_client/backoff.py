@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""The pauses between attempts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Backoff:
     first: float = 0.25
     """Bound of the first wait, in seconds."""
     factor: float = 2.0
-    """Growth of the bound from one attempt to the next."""
+    """Factor of the bound from one attempt to the next."""
     ceiling: float = 30.0
     """Largest bound, in seconds."""
     attempts: int | None = None
-    """Attempts in a row without any progress before giving up; None: never."""
+    """Number of attempts in a row without progress before the last error is raised; None: no limit."""
 
     def delay(self, attempt: int, uniform: Callable[[], float] = random.random) -> float:
-        """Seconds to wait before attempt number `attempt` (the first is 1)."""
+        """Return the seconds to wait before attempt number `attempt` (the first is 1)."""
         exponent = min(attempt - 1, 64)  # beyond that every bound is the ceiling, and floats overflow
         return uniform() * min(self.ceiling, self.first * self.factor**exponent)
 
     def exhausted(self, failures: int) -> bool:
-        """Whether `failures` in a row are as many as are permitted."""
+        """Tell whether the permitted number of failures in a row is reached."""
         return self.attempts is not None and failures >= self.attempts

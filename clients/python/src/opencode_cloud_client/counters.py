@@ -24,9 +24,9 @@ class Counters:
     largest_frame: int = 0
     """Payload bytes of the largest message received."""
     snapshots: int = 0
-    """Documents fetched because the server pointed at one instead of sending frames."""
+    """Documents fetched because the server sent a reference instead of frames."""
     references: int = 0
-    """Items fetched over HTTP because they do not fit a frame."""
+    """Items fetched over HTTP because they are too large for a frame."""
     http_bytes_received: int = 0
     """Body bytes downloaded over HTTP, as transferred."""
     frames_sent: int = 0
@@ -36,5 +36,5 @@ class Counters:
 
     @property
     def bytes_received(self) -> int:
-        """Everything received, socket and HTTP together."""
+        """Return the number of all received bytes, from sockets and HTTP."""
         return self.socket_bytes_received + self.http_bytes_received

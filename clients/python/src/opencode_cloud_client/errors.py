@@ -1,28 +1,28 @@
 """The exceptions of this package: one family, so that `except OpencodeCloudError` catches all of it.
 
 OpencodeCloudError
-├── ConnectionLost        the network or the server stayed away for longer than the back-off allows
-├── ProtocolError         the server said something that docs/protocol.md does not know
-└── RequestRefused        the server answered, and the answer is no
+├── ConnectionLost        network or server were unreachable for longer than the back-off allows
+├── ProtocolError         the server's answer is not in the protocol (docs/protocol.md)
+└── RequestRefused        the server refused the request
     ├── InvalidRequest    400: the request is malformed
     ├── Unauthorized      401: no credentials, or wrong ones
     ├── Forbidden         403: the secret is not the share's
     ├── ShareNotFound     404: no such share or item
-    ├── ShareGone         410: unshared or expired; it will not come back under this id
+    ├── ShareGone         410: removed or expired; the id is never used again
     ├── TooLarge          413: the batch is over the server's limit
     ├── RateLimited       429: try again later
-    └── ServerFailure     5xx: the server's own fault; trying again is right
+    └── ServerFailure     5xx: an error of the server; try again
 """
 
 from __future__ import annotations
 
 
 class OpencodeCloudError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all exceptions of this package."""
 
 
 class ConnectionLost(OpencodeCloudError):
-    """The server could not be reached, or fell silent, and the permitted attempts are used up."""
+    """The server could not be reached or stopped answering, and the permitted attempts are used up."""
 
 
 class ProtocolError(OpencodeCloudError):
@@ -37,7 +37,7 @@ class RequestRefused(OpencodeCloudError):
     """
 
     transient = False
-    """Whether the same request may succeed later."""
+    """Tell whether the same request may succeed later."""
 
     def __init__(self, code: str, message: str, correlation_id: str | None = None) -> None:
         super().__init__(f"{message} [{code}]")
@@ -63,7 +63,7 @@ class ShareNotFound(RequestRefused):
 
 
 class ShareGone(RequestRefused):
-    """410: unshared or expired; the id will not come back."""
+    """410: the share was removed or has expired. Its id is never used again."""
 
 
 class TooLarge(RequestRefused):
@@ -77,7 +77,7 @@ class RateLimited(RequestRefused):
 
 
 class ServerFailure(RequestRefused):
-    """5xx: the server's own fault."""
+    """5xx: an error of the server."""
 
     transient = True
 
@@ -103,11 +103,11 @@ _BY_CODE: dict[str, type[RequestRefused]] = {
     "share_not_found": ShareNotFound,
     "share_gone": ShareGone,
 }
-"""For error frames without a status; codes are an open set, so an unknown one counts as the server's fault."""
+"""Exceptions for error frames without a status. An unknown code counts as an error of the server."""
 
 
 def refusal(code: str, message: str, *, status: int = 0, correlation_id: str | None = None) -> RequestRefused:
-    """The exception for an error answer: by `status` (as in HTTP) where there is one, else by `code`."""
+    """Return the exception for an error answer, by `status` (as in HTTP), else by `code`."""
     kind = _BY_STATUS.get(status) or _BY_CODE.get(code, ServerFailure)
     if kind is ServerFailure and 400 <= status < 500:
         kind = InvalidRequest

@@ -1,4 +1,4 @@
-"""Follow a share: an asynchronous iterator of its changes that survives everything but the share's end."""
+"""Follow a share: an asynchronous iterator of its changes, which ends only with the share."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ _FRUITLESS_RESUMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patient a follower is; all in seconds."""
+    """Timeouts of a follower, in seconds."""
 
     ping: float = 240.0
     """Seconds without a message from us before a ping; the server closes sockets idle for 600."""
     answer: float = 20.0
-    """How long an answer to a ping or resume may take before the connection counts as dead."""
+    """Timeout for the answer to a ping or resume. After it the connection counts as dead."""
     overtaking: float = 0.1
-    """How long to wait for a missing frame before asking for it: two commits' frames may overtake each other."""
+    """Wait for a missing frame before a resume, because frames of two commits can overtake each other."""
     opening: float = 10.0
-    """How long connecting may take."""
+    """Timeout for connecting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one frame brought. `changes` is empty when all that happened is that the follower became live."""
+    """The result of one frame. `changes` is empty if the follower only became live."""
 
     changes: tuple[Change, ...]
     cursor: int
-    """Everything up to this number is in the state: what to pass as `after` when starting again."""
+    """The state contains everything up to this number. Pass it as `after` after a restart."""
     live: bool
-    """Whether the follower is caught up and further commits are pushed."""
+    """True if the state is complete and further commits are pushed."""
 
 
 class Follower:
@@ -79,7 +79,7 @@ class Follower:
         self, server: Server, state: ShareState, backoff: Backoff, timing: Timing, http: Http, tickets: Tickets
     ) -> None:
         self.state = state
-        """Everything received so far, folded."""
+        """Return everything received so far, folded."""
         self.counters = http.counters
         self._server = server
         self._backoff = backoff
@@ -101,18 +101,18 @@ class Follower:
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[Change]:
-        """Every change of a key, as it comes, without end."""
+        """Iterate over every change of a key, without end."""
         while True:
             for change in (await self.update()).changes:
                 yield change
 
     @property
     def live(self) -> bool:
-        """Whether the state is complete and further commits are pushed."""
+        """Tell whether the state is complete and further commits are pushed."""
         return self._socket is not None and self._viewer.live
 
     async def update(self) -> Update:
-        """The next thing that happens: changes, or becoming live. Cancelling loses nothing."""
+        """Return the next update: changes, or becoming live. It can be cancelled without loss."""
         while self._end is None:
             try:
                 socket = self._socket or await self._connect()
@@ -142,7 +142,7 @@ class Follower:
         await self._finish(ConnectionLost("the follower was closed"))
 
     async def _connect(self) -> ClientConnection:
-        """A new socket, for which a resume is due."""
+        """Open a new socket, for which a resume is due."""
         if self._failures:
             await asyncio.sleep(self._backoff.delay(self._failures))
         try:
@@ -154,7 +154,7 @@ class Follower:
         return self._socket
 
     async def _lost(self, error: Exception) -> None:
-        """Count a failed connection, and give up if that was the last permitted."""
+        """Count a failed connection; raise its error if it was the last permitted one."""
         self._tickets.doubt()
         await self._drop()
         self._failures += 1
@@ -173,7 +173,7 @@ class Follower:
             await socket.close()
 
     async def _receive(self, socket: ClientConnection) -> bytes:
-        """The next message; meanwhile send the pings and resumes that fall due."""
+        """Return the next message; send due pings and resumes while waiting."""
         clock = asyncio.get_running_loop().time
         while True:
             patience = clock() + self._timing.overtaking
@@ -204,7 +204,7 @@ class Follower:
         await send(socket, self.counters, action)
 
     async def _handle(self, frame: Frame) -> Update | None:
-        """Take in one frame; None if nothing happened that a consumer could care about."""
+        """Apply one frame; return None if nothing changed for the consumer."""
         was_live, cursor = self._viewer.live, self.state.cursor
         changes: tuple[Change, ...] = ()
         if isinstance(frame, ItemsFrame | SnapshotFrame | ReadyFrame | PongFrame):
@@ -222,12 +222,12 @@ class Follower:
                 error = refusal(frame.code, frame.message, status=frame.status)
                 raise ConnectionLost(str(error)) if error.transient else error
             case _:
-                pass  # a pong's number is noted above; an unknown frame is for a later version of this client
+                pass  # a pong's number is recorded above; an unknown frame is for a later version of this client
         self._note_progress(cursor)
         return Update(changes, self.state.cursor, self.live) if changes or self.live > was_live else None
 
     def _note_progress(self, before: int) -> None:
-        """After a frame: `before` is the cursor as it was. Raises ConnectionLost if the server keeps us waiting."""
+        """Check progress after a frame; `before` is the earlier cursor. Raises ConnectionLost without progress."""
         viewer, progress = self._viewer, self.state.cursor > before
         if viewer.fruitless >= _FRUITLESS_RESUMES:
             raise ConnectionLost(f"the server does not send what follows {self.state.cursor}")
@@ -248,7 +248,7 @@ class Follower:
         return self._viewer.take_document(document, await self._fetch_items(document.items))
 
     async def _fetch_items(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
-        """Return the `items` that would change the state, with their bodies; fetch referenced ones."""
+        """Return the `items` that would change the state, with their bodies. Fetch referenced ones."""
         self.counters.items_received += len(items)
         self.counters.duplicate_items += sum(item.seq <= self.state.cursor for item in items)
         news = self._viewer.news(items)

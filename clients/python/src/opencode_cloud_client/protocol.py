@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 MESSAGE_LIMIT = 128 * 1024
 """Largest message the server accepts on the socket, in bytes (a quota of API Gateway)."""
 FRAME_LIMIT = 32 * 1024
-"""Largest WebSocket frame it accepts, in bytes; longer messages are sent as several frames."""
+"""Largest WebSocket frame that it accepts, in bytes. Longer messages are sent as several frames."""
 
 
 class NewItem(TypedDict):
@@ -33,22 +33,22 @@ class NewItem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a share as committed: a session, message, part or whatever else a client sent."""
+    """One committed item of a share: a session, message, part, or another type."""
 
     seq: int
     """Its number within the share, from 1."""
     at: int
-    """When it arrived at the server, in milliseconds since the epoch."""
+    """Time of arrival at the server, in milliseconds since the epoch."""
     key: str
     """Name of the object that it is a version of, for example `part/<messageID>/<id>`."""
     type: str
     data: Json = None
     href: str | None = None
-    """Where to fetch the item if it is too large for a frame; then `data` is None."""
+    """Path for fetching an item that is too large for a frame. `data` is None then."""
 
     @property
     def order(self) -> tuple[int, int]:
-        """Sort key: the item with the largest order is the state of its key."""
+        """Return the sort key. The item with the largest order is the state of its key."""
         return self.at, self.seq
 
 
@@ -71,7 +71,7 @@ class SnapshotFrame:
 
 @dataclass(frozen=True, slots=True)
 class ReadyFrame:
-    """Everything up to `seq` has been sent; from here on every commit is pushed."""
+    """Everything up to `seq` has been sent. From now on every commit is pushed."""
 
     seq: int
 
@@ -85,7 +85,7 @@ class PongFrame:
 
 @dataclass(frozen=True, slots=True)
 class AckFrame:
-    """The batch the client called `id` is durable; its last item got the number `seq`."""
+    """The batch with the client's `id` is durable. Its last item has the number `seq`."""
 
     id: str
     seq: int
@@ -110,7 +110,7 @@ class ErrorFrame:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFrame:
-    """A frame of a type this version does not know; to be ignored."""
+    """A frame of an unknown type, which must be ignored."""
 
     type: str
 
@@ -130,7 +130,7 @@ class Document:
 
 
 def encode(value: object) -> bytes:
-    """`value` as compact JSON in UTF-8."""
+    """Return `value` as compact JSON in UTF-8."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -139,7 +139,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(raw: str | bytes) -> Json:
-    """The JSON value in `raw`; raises ProtocolError if there is none."""
+    """Return the JSON value in `raw`; raises ProtocolError for invalid JSON."""
     try:
         return cast("Json", json.loads(raw))
     except (ValueError, RecursionError) as error:
@@ -147,7 +147,7 @@ def decode(raw: str | bytes) -> Json:
 
 
 def decode_frame(raw: str | bytes) -> Frame:
-    """The frame in one WebSocket message; raises ProtocolError if it is malformed."""
+    """Return the frame in one WebSocket message; raises ProtocolError if it is malformed."""
     body = _object(decode(raw), "frame")
     match body.get("type"):
         case "items":
@@ -165,14 +165,14 @@ def decode_frame(raw: str | bytes) -> Frame:
         case "error":
             return _error(body)
         case None if "message" in body:
-            # API Gateway itself speaks so when a function fails or is throttled.
+            # This is API Gateway's own answer when a function fails or is throttled.
             return ErrorFrame("gateway", str(body["message"]), status=502)
         case other:
             return UnknownFrame(str(other))
 
 
 def decode_item(value: Json) -> Item:
-    """One item of a frame or document; raises ProtocolError if it is malformed."""
+    """Return one item of a frame or document; raises ProtocolError if it is malformed."""
     body = _object(value, "item")
     href = body.get("href")
     if href is None and "data" not in body:
@@ -190,7 +190,7 @@ def decode_item(value: Json) -> Item:
 
 
 def decode_document(raw: str | bytes) -> Document:
-    """The document at `/share/<id>/items`; raises ProtocolError if it is malformed."""
+    """Return the document at `/share/<id>/items`; raises ProtocolError if it is malformed."""
     body = _object(decode(raw), "document")
     schema = _number(body, "schema")
     if schema != 1:
@@ -234,7 +234,7 @@ def _number(body: dict[str, Json], name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key got a newer item."""
+    """A key has a newer item."""
 
     item: Item
     previous: Item | None
@@ -252,12 +252,12 @@ class ShareState:
     items: dict[str, Item] = field(default_factory=dict[str, Item])
 
     def is_news(self, item: Item) -> bool:
-        """Whether `item` would change the state."""
+        """Tell whether `item` would change the state."""
         known = self.items.get(item.key)
         return known is None or item.order > known.order
 
     def apply(self, item: Item) -> Change | None:
-        """Take `item` in; None if the key already has it or a newer one. Does not move the cursor."""
+        """Add `item`; return None if the key already has it or a newer one. The cursor does not move."""
         if not self.is_news(item):
             return None
         previous = self.items.get(item.key)
@@ -265,7 +265,7 @@ class ShareState:
         return Change(item, previous)
 
     def data(self) -> list[NewItem]:
-        """The state as `GET /api/share/<id>/data` answers it, ordered by key."""
+        """Return the state in the form of `GET /api/share/<id>/data`, ordered by key."""
         return [{"type": item.type, "data": item.data} for _, item in sorted(self.items.items())]
 
 
@@ -280,9 +280,9 @@ class Viewer:
     def __init__(self, state: ShareState) -> None:
         self.state = state
         self.resuming = False
-        """A resume was sent and its answer is not complete."""
+        """True if a resume was sent and its answer is incomplete."""
         self.fruitless = 0
-        """Resumes in a row that the server answered completely, and yet the same numbers are still missing."""
+        """Number of complete answers in a row after which the same numbers were still missing."""
         self._ready = False
         self._resumed_from = state.cursor
         self._known = state.cursor
@@ -290,33 +290,33 @@ class Viewer:
 
     @property
     def behind(self) -> bool:
-        """Numbers up to one that the server has mentioned are missing."""
+        """Tell whether numbers up to the highest known one are missing."""
         return self.state.cursor < self._known
 
     @property
     def live(self) -> bool:
-        """Caught up, and every further commit will be pushed."""
+        """Tell whether the viewer is caught up and every further commit will be pushed."""
         return self._ready and not self.behind
 
     @property
     def needs_resume(self) -> bool:
-        """Something is missing that no outstanding resume will bring."""
+        """Tell whether numbers are missing that no outstanding resume will bring."""
         return not self.live and not self.resuming
 
     def connected(self) -> None:
-        """A new connection stands; it knows nothing of this viewer until a resume is sent."""
+        """Start with a new connection. The server does not know this viewer before a resume."""
         self.resuming = False
         self.fruitless = 0
         self._ready = False
 
     def resume(self, ticket: str | None = None) -> bytes:
-        """The action that asks for everything after the cursor."""
+        """Return the action that requests everything after the cursor."""
         self.resuming = True
         self._resumed_from = self.state.cursor
         return self._action("resume", ticket)
 
     def ping(self, ticket: str | None = None) -> bytes:
-        """The action that keeps the socket open and asks for the share's last number."""
+        """Return the action that keeps the socket open and requests the share's last number."""
         return self._action("ping", ticket)
 
     def _action(self, action: str, ticket: str | None) -> bytes:
@@ -324,15 +324,15 @@ class Viewer:
         return encode({"action": action, "share": self.state.share, "after": self.state.cursor, **proof})
 
     def news(self, items: Iterable[Item]) -> tuple[Item, ...]:
-        """Those of `items` that would change the state: only their hrefs are worth fetching."""
+        """Return the `items` that would change the state. Only their hrefs need fetching."""
         return tuple(item for item in items if item.seq > self.state.cursor and self.state.is_news(item))
 
     def mention(self, frame: ItemsFrame | SnapshotFrame | ReadyFrame | PongFrame) -> None:
-        """Note the numbers that a frame shows to exist, before anything can prevent it from being taken in."""
+        """Record the numbers in a frame before it is applied, because that can fail."""
         self._known = max(self._known, frame.seq, frame.after if isinstance(frame, ItemsFrame) else 0)
 
     def take_items(self, after: int, seq: int, items: Iterable[Item]) -> tuple[Change, ...]:
-        """Take in the items of a frame that covers (after, seq], their hrefs fetched."""
+        """Apply the items of a frame that covers (after, seq], with fetched hrefs."""
         changes = self._fold(items)
         if seq > self.state.cursor:
             self._ahead[after] = max(seq, self._ahead.get(after, 0))
@@ -340,9 +340,9 @@ class Viewer:
         return changes
 
     def take_document(self, document: Document, items: Iterable[Item]) -> tuple[Change, ...]:
-        """Take in the document that a snapshot frame pointed at, with its items, their hrefs fetched.
+        """Apply the document of a snapshot frame, with fetched hrefs.
 
-        The document may be younger than the frame promised, then nothing is missing, or older, then the rest is.
+        The document can be newer than the frame, then it is complete, or older, then later items are still missing.
         """
         changes = self._fold(items)
         self._known = max(self._known, document.seq)
@@ -352,14 +352,14 @@ class Viewer:
         return changes
 
     def take_ready(self) -> None:
-        """The answer to a resume is complete."""
+        """Record that the answer to a resume is complete."""
         self.resuming = False
         self._ready = True
         stuck = self.behind and self.state.cursor == self._resumed_from
         self.fruitless = self.fruitless + 1 if stuck else 0
 
     def _fold(self, items: Iterable[Item]) -> tuple[Change, ...]:
-        """Items at or below the cursor are known already, or lost to one that is."""
+        """Fold the items above the cursor. Items at or below it are known or superseded."""
         changes = (self.state.apply(item) for item in items if item.seq > self.state.cursor)
         return tuple(change for change in changes if change is not None)
 

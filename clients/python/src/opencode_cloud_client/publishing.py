@@ -1,4 +1,4 @@
-"""Publish items to a share over one socket, each batch acknowledged when it is durable."""
+"""Publish items to a share over one socket. Each batch is acknowledged when it is durable."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ class Publisher:
         await self.close()
 
     async def sync(self, items: Iterable[NewItem]) -> int:
-        """Publish a batch; the number of its last item, once it is durable.
+        """Publish a batch; return the number of its last item when it is durable.
 
-        Raises RequestRefused, or ConnectionLost if the acknowledgement stays away.
+        Raises RequestRefused, or ConnectionLost without an acknowledgement.
         """
         name, batch = str(next(self._names)), list(items)
         message = encode({"action": "sync", "share": self._share, "secret": self._secret, "id": name, "items": batch})
@@ -116,7 +116,7 @@ class Publisher:
             del self._pending[name]
 
     async def _run(self) -> None:
-        """Keep a connection until the back-off gives up or the share is gone."""
+        """Keep a connection until the back-off ends or the share is gone."""
         while True:
             try:
                 await self._serve()
@@ -129,7 +129,7 @@ class Publisher:
             await asyncio.sleep(self._backoff.delay(self._failures))
 
     async def _serve(self) -> None:
-        """One connection: send what is pending, then handle answers until it ends."""
+        """Use one connection: send pending batches, then handle answers until it ends."""
         try:
             socket = await open_socket(self._server, self.counters, self._timeout)
         except RequestRefused as refused:
@@ -165,7 +165,7 @@ class Publisher:
                 self._failures = 0
                 self._settle(frame.id, frame.seq)
             case ErrorFrame(id=None):
-                # It cannot be told whose error this is: let the next connection send everything again.
+                # The error names no batch, so let the next connection send everything again.
                 raise ConnectionLost(str(refusal(frame.code, frame.message, status=frame.status)))
             case ErrorFrame(id=str(name)):
                 self._settle(name, refusal(frame.code, frame.message, status=frame.status))

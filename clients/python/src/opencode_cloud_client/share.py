@@ -1,4 +1,4 @@
-"""A share as its owner sees it: create, sync, delete."""
+"""Shares for their owners: create, sync, delete."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Share:
         backoff: Backoff | None = None,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        """A share that exists already, from its id and secret."""
+        """Use an existing share, by its id and secret."""
         self.id = share
         self.secret = secret
         self.server = Server.at(server)
         self.url = url or f"{self.server.url}/share/{share}"
-        """The link for people."""
+        """Return the link for people."""
         self.counters = Counters()
         self._backoff = backoff or Backoff(attempts=5)
         self._http = Http(self.server, self.counters, self._backoff, http)
@@ -51,7 +51,7 @@ class Share:
     async def create(
         cls, url: str, session_id: str, *, backoff: Backoff | None = None, http: httpx.AsyncClient | None = None
     ) -> Share:
-        """Share the session `session_id` on the server at `url`; the same share if it is shared already."""
+        """Share the session `session_id` on the server at `url`. A shared session keeps its share."""
         requests = Http(Server.at(url), Counters(), backoff or Backoff(attempts=5), http)
         try:
             answer = await requests.call("POST", "/api/share", {"sessionID": session_id})
@@ -64,7 +64,7 @@ class Share:
                 raise ProtocolError("the answer to create has no id, url and secret")
 
     def __repr__(self) -> str:
-        return f"Share({self.url!r})"  # without the secret: reprs end up in logs
+        return f"Share({self.url!r})"  # without the secret, because reprs get into logs
 
     async def __aenter__(self) -> Share:
         return self
@@ -75,7 +75,7 @@ class Share:
         await self.close()
 
     async def sync(self, items: Iterable[NewItem]) -> int:
-        """Publish a batch over HTTP; the number of its last item, once it is durable."""
+        """Publish a batch over HTTP; return the number of its last item when it is durable."""
         body = cast("Json", {"secret": self.secret, "data": list(items)})
         match await self._http.call("POST", f"/api/share/{self.id}/sync", body):
             case {"seq": int(seq)}:
@@ -84,24 +84,24 @@ class Share:
                 raise ProtocolError("the answer to sync has no seq")
 
     async def data(self) -> list[NewItem]:
-        """The share's state, as opencode's `import` reads it."""
+        """Return the share's state, as opencode's `import` reads it."""
         answer = decode(await self._http.get(f"/api/share/{self.id}/data"))
         if not isinstance(answer, list):
             raise ProtocolError("the share's data is not a list")
         return cast("list[NewItem]", answer)
 
     async def delete(self) -> None:
-        """Unshare: remove everything, for everybody. Deleting what is gone already is no error."""
+        """Unshare: remove the share for everyone. Deleting a removed share is not an error."""
         await self._http.call("DELETE", f"/api/share/{self.id}", {"secret": self.secret})
 
     def publisher(self, *, in_flight: int = 1) -> Publisher:
-        """A publisher over a socket: cheaper and faster than `sync` for many small batches."""
+        """Return a publisher over a socket, which is cheaper and faster than `sync` for many small batches."""
         return Publisher(
             self.server, self.id, self.secret, self.counters, self.sync, backoff=self._backoff, in_flight=in_flight
         )
 
     def follow(self, after: int = 0) -> Follower:
-        """Follow this share as any viewer does."""
+        """Return a follower of this share."""
         return follow(self.server.url, self.id, after)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Tickets: how a follower proves that it may read a share that is not for everybody."""
+"""Tickets prove that a follower may read a restricted share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .protocol import Json
 
 HEADER = "x-share-ticket"
 MARGIN = 120.0
-"""Seconds before its end at which a ticket is exchanged for a new one."""
+"""Seconds before a ticket's expiry at which it is replaced."""
 
 Post = Callable[[str, Json, Mapping[str, str]], Awaitable[Json]]
 """Sends a JSON body to a path of the server, with headers, and returns the JSON answer."""
@@ -19,7 +19,7 @@ Post = Callable[[str, Json, Mapping[str, str]], Awaitable[Json]]
 class Tickets:
     """The tickets of one share: got by a bearer (access token or key) or by the share's password, and renewed in time.
 
-    Without either, and of a share that is for everybody, there is none.
+    Without either, and for a share that everyone may read, there is no ticket.
     """
 
     def __init__(self, share: str, bearer: str | None, password: str | None) -> None:
@@ -49,7 +49,7 @@ class Tickets:
         return self._ticket
 
     def doubt(self) -> None:
-        """The server closed the connection: access may have changed, which makes all tickets void."""
+        """Renew the ticket before its next use: a closed connection may mean that all tickets are void."""
         self._renew_at = 0.0
 
     async def _ask(self, post: Post) -> Json:

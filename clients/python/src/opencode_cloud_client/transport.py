@@ -1,4 +1,4 @@
-"""Sockets and HTTP requests of this package: addresses, limits, and errors turned into our own."""
+"""Sockets and HTTP requests of this package: URLs, limits, and conversion of errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOCKET_ERRORS = (OSError, TimeoutError, WebSocketException)
 """Exceptions of the websockets library when a connection fails or breaks."""
 
 _INCOMING_LIMIT = 1024 * 1024
-"""Largest message accepted from a server, in bytes: 32 times what the protocol allows."""
+"""Largest message accepted from a server, in bytes: 32 times the protocol's limit."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -35,7 +35,7 @@ class Server:
 
     @classmethod
     def at(cls, url: str) -> Server:
-        """The server at an http or https URL; raises ValueError for anything else."""
+        """Return the server at an http or https URL; raises ValueError for anything else."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"not an http(s) URL: {url!r}")
@@ -43,11 +43,11 @@ class Server:
 
     @property
     def live(self) -> str:
-        """The URL of its live protocol."""
+        """Return the URL of its live protocol."""
         return f"ws{self.url.removeprefix('http')}/live"
 
     def resolve(self, href: str) -> str:
-        """The URL of an href from a frame; raises ProtocolError if it leads to another server."""
+        """Return the URL of an href from a frame; raises ProtocolError if it leads to another server."""
         target = urljoin(f"{self.url}/", href)
         if urlsplit(target)[:2] != urlsplit(self.url)[:2]:
             raise ProtocolError(f"an href leads to another server: {href!r}")
@@ -55,7 +55,7 @@ class Server:
 
 
 class Http:
-    """HTTP requests to one server, repeated while their failure may pass."""
+    """HTTP requests to one server, repeated after temporary failures."""
 
     def __init__(
         self, server: Server, counters: Counters, backoff: Backoff, client: httpx.AsyncClient | None = None
@@ -67,15 +67,15 @@ class Http:
         self._client = client or httpx.AsyncClient(timeout=_TIMEOUT)
 
     async def get(self, href: str, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
-        """The body at an address of the server, redirects followed (large bodies are redirects to storage)."""
+        """Return the body at a path of the server. Follow redirects, because large bodies are in storage."""
         return await self._request("GET", self._server.resolve(href), None, headers)
 
     async def call(self, method: str, path: str, body: Json, headers: Mapping[str, str] = NO_HEADERS) -> Json:
-        """The JSON answer to a JSON request."""
+        """Return the JSON answer to a JSON request."""
         return decode(await self._request(method, self._server.url + path, encode(body), headers))
 
     async def post(self, path: str, body: Json, headers: Mapping[str, str]) -> Json:
-        """The JSON answer to a POST."""
+        """Return the JSON answer to a POST."""
         return await self.call("POST", path, body, headers)
 
     async def close(self) -> None:
@@ -84,7 +84,7 @@ class Http:
             await self._client.aclose()
 
     async def _request(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> bytes:
-        """One request, repeated on failures that may pass. Repeating is safe: every request is idempotent."""
+        """Send one request, and repeat it after temporary failures. Every request is idempotent."""
         failures = 0
         while True:
             try:
@@ -99,7 +99,7 @@ class Http:
         sent = {**headers, **({"content-type": "application/json"} if content is not None else {})}
         try:
             response = await self._client.request(method, url, content=content, headers=sent, follow_redirects=False)
-            if response.next_request is not None:  # httpx itself would send our headers on to wherever that leads
+            if response.next_request is not None:  # httpx would send our headers to the redirect's target
                 target = str(response.next_request.url)
                 near = urlsplit(target)[:2] == urlsplit(self._server.url)[:2]
                 response = await self._client.get(target, headers=headers if near else {}, follow_redirects=True)
@@ -122,7 +122,7 @@ async def open_socket(server: Server, counters: Counters, open_timeout: float) -
             compression=None,  # API Gateway offers none
             open_timeout=open_timeout,
             close_timeout=1,
-            ping_interval=None,  # the protocol has its own ping, which also tells whether anything was missed
+            ping_interval=None,  # the protocol has its own ping, which also detects missed items
             max_size=_INCOMING_LIMIT,
         )
     except InvalidStatus as error:
@@ -134,7 +134,7 @@ async def open_socket(server: Server, counters: Counters, open_timeout: float) -
 
 
 async def receive(socket: ClientConnection, counters: Counters) -> bytes:
-    """The next message; cancelling loses nothing."""
+    """Return the next message. It can be cancelled without loss."""
     raw = await socket.recv(decode=False)
     counters.frames_received += 1
     counters.socket_bytes_received += len(raw)
@@ -143,14 +143,14 @@ async def receive(socket: ClientConnection, counters: Counters) -> bytes:
 
 
 async def send(socket: ClientConnection, counters: Counters, message: bytes) -> None:
-    """Send a text message, in several frames if it is larger than one may be."""
+    """Send a text message, in several frames if it is larger than one frame may be."""
     counters.frames_sent += 1
     counters.socket_bytes_sent += len(message)
     await socket.send(message if len(message) <= FRAME_LIMIT else fragments(message), text=True)
 
 
 def fragments(message: bytes) -> Iterator[bytes]:
-    """`message` in pieces that fit a frame."""
+    """Return `message` in pieces that fit a frame."""
     return (message[start : start + FRAME_LIMIT] for start in range(0, len(message), FRAME_LIMIT))
 
 
@@ -159,7 +159,7 @@ def _may_pass(error: OpencodeCloudError) -> bool:
 
 
 def _refusal(status: int, body: bytes) -> RequestRefused:
-    """The exception for an HTTP error answer; `body` is our JSON, or whatever a proxy in between says."""
+    """Return the exception for an HTTP error answer. `body` is our JSON, or the answer of a proxy."""
     try:
         answer = decode(body)
     except ProtocolError:
