@@ -183,7 +183,13 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(policy, id=name, marks=[] if name == "everything" else pytest.mark.slow)
+        for name, policy in POLICIES.items()
+    ],
+)
 def test_the_client_starts_with_whatever_was_published(
     office: Office, make_home: MakeHome, policy: dict[str, Any]
 ) -> None:
@@ -334,6 +340,7 @@ def test_auth_login_without_key_or_terminal_says_what_to_do(office: Office, make
     assert not (home.root / "data" / "opencode" / "auth.json").exists()
 
 
+@pytest.mark.slow
 def test_a_client_starts_with_the_document_of_a_fresh_deployment(office: Office, make_home: MakeHome) -> None:
     team, home = office.team(), make_home()
     home.run("auth", "login", office.stack.url, environment={ENVIRONMENT: KEY + team.key})

@@ -132,7 +132,7 @@ def test_an_invalid_document_is_refused_with_all_that_is_wrong(shelf: Shelf) -> 
     wrong = shelf.document(bad=shelf.model("Bad", tokenizer="none", routes=[{"upstream": "none", "model": "m"}]))
     before = shelf.command("catalogue", "show")["version"]
     for action in ("check", "diff", "publish"):
-        done = shelf.command.run("catalogue", action, shelf.file(wrong))
+        done = shelf.command.run_here("catalogue", action, shelf.file(wrong))
         assert done.returncode == 1
         lines = done.stderr.splitlines()
         assert {line.partition(":")[0] for line in lines[1:]} == {

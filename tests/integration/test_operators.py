@@ -7,6 +7,8 @@ import os
 import secrets
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from opencode_cloud.operators.command import main
 from opencode_cloud.operators.service import following
 from opencode_cloud.schema.audit import audit_entries
 from tests.integration.people import People
+from tests.ministack import forget_clients
 from tests.waiting import until
 
 LIBRARY = Path(__file__).parents[2] / "layers" / "core"
@@ -46,8 +49,22 @@ class Command:
             command, env=self._environment | environment, capture_output=True, text=True, check=False, timeout=180
         )
 
+    def run_here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command in this process, which saves the seconds of a start."""
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(StringIO()) as out,
+            redirect_stderr(StringIO()) as err,
+        ):
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            forget_clients()
+            status = main(["--stage", "local", *arguments])
+        forget_clients()
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
     def __call__(self, *arguments: str) -> Any:
-        done = self.run(*arguments)
+        done = self.run_here(*arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -137,7 +154,7 @@ def test_the_signing_key_is_rotated_to_the_next_and_back(command: Command) -> No
 )
 def test_what_cannot_be_done_is_said(command: Command, arguments: tuple[str, ...], words: str) -> None:
     command("create-workspace", "--name", "There", "--owner", address())
-    done = command.run(*arguments)
+    done = command.run_here(*arguments)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr

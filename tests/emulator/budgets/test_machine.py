@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -204,8 +205,9 @@ class Calls(RuleBasedStateMachine):
         return self.open.pop(index % len(self.open))
 
 
-def test_every_sequence_of_calls_and_crashes_keeps_the_counters_exact(tables: Tables) -> None:
+@pytest.mark.parametrize("sequences", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_every_sequence_of_calls_and_crashes_keeps_the_counters_exact(tables: Tables, sequences: int) -> None:
     machine = type("Machine", (Calls,), {"emulator": tables.emulator})
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    limits = settings(max_examples=30, stateful_step_count=30, suppress_health_check=slow, deadline=None)
+    limits = settings(max_examples=sequences, stateful_step_count=30, suppress_health_check=slow, deadline=None)
     run_state_machine_as_test(machine, settings=limits)

@@ -185,9 +185,10 @@ class Interleaving(RuleBasedStateMachine):
             assert self.planes.projected(place) == self.planes.true(place)
 
 
-def test_any_interleaving_of_transactions_and_relays_ends_with_the_truth(planes: Planes) -> None:
+@pytest.mark.parametrize("sequences", [20, pytest.param(150, marks=pytest.mark.slow)])
+def test_any_interleaving_of_transactions_and_relays_ends_with_the_truth(planes: Planes, sequences: int) -> None:
     machine = type("Machine", (Interleaving,), {"planes": planes})
-    limits = settings(max_examples=60, stateful_step_count=25, suppress_health_check=SLOW, deadline=None)
+    limits = settings(max_examples=sequences, stateful_step_count=25, suppress_health_check=SLOW, deadline=None)
     run_state_machine_as_test(machine, settings=limits)
 
 
