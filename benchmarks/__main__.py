@@ -27,12 +27,12 @@ from benchmarks.scenarios import Scenarios
 from benchmarks.stage import ROOT, Stage, floor, stage
 
 RESULTS = Path(__file__).with_name("results")
-TABLE_WIDTH = 150  # where the output is a file
+TABLE_WIDTH = 150  # when the output is a file
 Json = dict[str, Any]
 
 
 def main() -> None:
-    """Run everything, or a part."""
+    """Run all parts, or some."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under two minutes: fewer viewers, items and repetitions")
     parser.add_argument("--only", default="", help="names of parts, separated by commas (see `scenarios.py`)")
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
-    """Start stage and floor, run the parts of ``plan``, stop both."""
+    """Start stage and floor, run the parts of ``plan``, and stop both."""
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {text}")
@@ -79,7 +79,7 @@ def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
 
 
 def raise_file_limit() -> None:
-    """Allow as many sockets as the system grants: each viewer is one, here and in the floor."""
+    """Raise the limit of open files to the system's maximum, because each viewer is a socket, here and in the floor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -92,7 +92,7 @@ def _run(deployed: Stage, floor_url: str, plan: Plan, only: frozenset[str], say:
 
 
 async def _run_parts(deployed: Stage, floor_url: str, plan: Plan, only: frozenset[str], say: Any) -> tuple[Json, Json]:
-    """Run part after part; one that fails is reported and the others still run."""
+    """Run the parts in order. Report a failed part, and run the others."""
     results: Json = {}
     failures: Json = {}
     others: Json = {}

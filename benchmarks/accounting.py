@@ -27,7 +27,7 @@ Json = dict[str, Any]
 def main() -> None:
     """Count, price and time; write the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", help="where the deployed local stage answers")
+    parser.add_argument("url", help="URL of the deployed local stage")
     parser.add_argument("result", type=Path)
     parser.add_argument("--publishes", type=int, default=200)
     parser.add_argument("--repetitions", type=int, default=200)
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def account(url: str, deployed_table: str, environment: dict[str, str], arguments: argparse.Namespace) -> Json:
-    """Return all that is counted and timed in this process."""
+    """Return all counts and times of this process."""
     meter = Meter()
     meter.install()
     functions = Functions(meter)

@@ -1,4 +1,4 @@
-"""Published figures to compare with; measured earlier by this project, not in this run.
+"""Published figures for comparison. This project measured them earlier, not in this run.
 
 The original: opencode's SyncServer, a Durable Object, run unchanged under workerd with persistent storage and R2 on two
 cores of the same kind of machine; updates of 1 KB at 50 a second; medians of three runs.

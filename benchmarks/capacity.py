@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 READ_UNIT_BYTES = 4096
-_CONTAINER_BYTES = 3  # a list or map; each of its elements costs one more
+_CONTAINER_BYTES = 3  # a list or map; each of its elements adds one byte
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Cold starts: what a fresh process takes to import each function's handler, beside a bare interpreter.
+"""Cold starts: import times of each function's handler in a new process, compared with a bare interpreter.
 
 Run as a script in a process of its own for each sample: `python -m benchmarks.cold <function>` prints milliseconds.
 """

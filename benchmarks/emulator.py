@@ -49,12 +49,12 @@ def bare_calls(environment: Mapping[str, str], connection: str, repetitions: int
 
 
 def idle_function(url: str, repetitions: int) -> Json:
-    """Time `GET /health`, which calls nothing: at the front door, and at the emulator's own gateway behind it."""
+    """Time `GET /health`, which makes no calls: at the front door, and at the emulator's own gateway behind it."""
     return _timed_in_turn({"front door": _health_check(url), "gateway": _health_check(gateway_url())}, repetitions)
 
 
 def gateway_url() -> str:
-    """Return the address at which the emulator serves our HTTP API."""
+    """Return the emulator's URL of our HTTP API."""
     client: Any = boto3.client("apigatewayv2")  # pyright: ignore[reportUnknownMemberType] - not in the installed stubs
     api = next(api for api in client.get_apis()["Items"] if api["ProtocolType"] == "HTTP")
     return f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['ApiId']}/$default"
@@ -108,14 +108,14 @@ class _Calls:
 
 
 def _timed_in_turn(calls: Mapping[str, Callable[[], object]], repetitions: int) -> Json:
-    """Time calls one after the other, each in every round, so that what disturbs the machine disturbs all of them."""
+    """Time calls in turn, each in every round, so that disturbances of the machine affect all of them."""
     walls: dict[str, list[int]] = {name: [] for name in calls}
     cpus = dict.fromkeys(calls, 0)
     for number in range(-repetitions // 10, repetitions):
         for name, call in calls.items():
             started, cpu = time.perf_counter_ns(), time.thread_time_ns()
             call()
-            if number >= 0:  # the rounds before warm up
+            if number >= 0:  # earlier rounds are the warm-up
                 cpus[name] += time.thread_time_ns() - cpu
                 walls[name].append(time.perf_counter_ns() - started)
     return {

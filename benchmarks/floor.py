@@ -1,4 +1,4 @@
-"""The floor: a server that passes each publication on to every viewer and stores nothing. `python -m benchmarks.floor`.
+"""The floor: a server that passes each publication on to every viewer without storing it. `python -m benchmarks.floor`.
 
 The difference between it and our stage is the price of durability, order and secrecy, and of the emulator.
 """
@@ -37,7 +37,7 @@ class Broadcast:
         return web.Response(text="{}")
 
     async def view(self, request: web.Request) -> web.WebSocketResponse:
-        """Keep one viewer until it leaves."""
+        """Serve one viewer until it disconnects."""
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
         self._viewers.add(socket)

@@ -1,4 +1,4 @@
-"""Our deployed functions, called in this process with the environment that the stage gave them."""
+"""The deployed functions, called in this process with their environment on the stage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Handler = Callable[[Event, Any], Any]
 
 @dataclass(slots=True)
 class Invocation:
-    """One call of a function: what it answered, its own processor time, the AWS calls it made, what it logged."""
+    """One call of a function: its answer, processor time, AWS calls and log."""
 
     function: str
     answer: Any
@@ -34,7 +34,7 @@ class Invocation:
     calls: list[Call] = field(default_factory=list[Call])
 
     def json(self) -> Any:
-        """Return the JSON body of an HTTP answer; raise when it is not a success."""
+        """Return the JSON body of an HTTP answer; raises an error unless it is a success."""
         body = self.answer["body"]
         if self.answer["statusCode"] >= 300:
             raise RuntimeError(f"{self.function} answered {self.answer['statusCode']}: {body[:200]}")
@@ -50,7 +50,7 @@ class Functions:
         self._handlers: dict[str, Handler] = {}
 
     def invoke(self, function: str, event: Event, hold: float = 0.0) -> Invocation:
-        """Call a function once; its calls are held for ``hold`` seconds each (see :mod:`benchmarks.metering`)."""
+        """Call a function once. Each of its AWS calls takes ``hold`` more seconds (see :mod:`benchmarks.metering`)."""
         log = StringIO()
         with redirect_stdout(log), self._meter.recording(hold) as calls:
             handler = self._handler(function)
@@ -110,7 +110,7 @@ def socket_event(kind: str, connection: str, message: Any = None) -> Event:
 
 
 def stream_event(rows: list[Mapping[str, Any]]) -> Event:
-    """Return the event of a table's stream for new rows; binary values are left out, as no one reads them there."""
+    """Return the event of a table's stream for new rows, without binary values, which no function reads there."""
     images = [{name: value for name, value in row.items() if "B" not in value} for row in rows]
     return {
         "Records": [

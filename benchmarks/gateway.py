@@ -43,8 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="where the deployed local stage answers")
     parser.add_argument("result", type=Path)
-    parser.add_argument("--gateway", required=True, help="where the gateway itself answers")
-    parser.add_argument("--pids", required=True, help="its processes, separated by commas")
+    parser.add_argument("--gateway", required=True, help="URL of the gateway itself")
+    parser.add_argument("--pids", required=True, help="process ids of the gateway, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--concurrency", type=int, default=50)
@@ -61,7 +61,7 @@ def main() -> None:
 
 @contextmanager
 def upstream() -> Iterator[str]:
-    """Run the scripted upstreams in a process of their own and yield their address."""
+    """Run the scripted upstreams in a separate process and yield their URL."""
     command = [sys.executable, "-m", "tests.upstreams"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
@@ -80,7 +80,7 @@ async def _measure(arguments: argparse.Namespace, prepared: Prepared, upstream_u
     theirs = Target("LiteLLM", f"{beside.url}/v1", key, LITELLM_MODEL, (beside.pid,))
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http:
-        for target in (direct, ours, theirs):  # imports and connections of the first calls are not what is measured
+        for target in (direct, ours, theirs):  # exclude imports and connections of the first calls
             await streams(http, target, 10, WARM_UP_SECONDS)
         idle = ours.resident_mb()
         latency = await _latencies(http, (direct, ours, theirs), arguments)
@@ -149,7 +149,7 @@ async def _rates(http: aiohttp.ClientSession, targets: Sequence[Target], argumen
 
 
 async def _count(prepared: Prepared) -> Json:
-    """Count the AWS calls of one model call, once what a process asks only at first is known to it."""
+    """Count the AWS calls of one model call, after the calls that a process makes only once."""
     counted = Counted(prepared.headers)
     body: Json = {
         "model": MODEL,

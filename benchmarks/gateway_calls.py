@@ -1,4 +1,4 @@
-"""Counts what one model call asks of AWS: `functions/gateway` runs in this process, with the deployed environment."""
+"""Count the AWS calls of one model call: `functions/gateway` runs in this process, with the deployed environment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 Json = dict[str, Any]
 WRITE_UNIT_BYTES = 1024
 TRANSACTION = 2
-"""Units that a transaction takes for each that a single write would."""
+"""Write units of a transaction per unit of a single write."""
 
 
 def install(meter: Meter) -> None:
-    """Note the calls of the event loop's client too, beside those of botocore."""
+    """Record the calls of the event loop's client in addition to those of botocore."""
     send = dynamodb.DynamoDB._send  # noqa: SLF001 - one attempt is what is charged; `call` may make several
 
     async def metered(self: dynamodb.DynamoDB, operation: str, body: bytes) -> tuple[int, Json]:
@@ -43,7 +43,7 @@ def install(meter: Meter) -> None:
 
 
 def _charge(call: Call, request: Json, answer: Json) -> None:
-    """Say what DynamoDB would charge; an update is taken for a row of up to 1 KB, as all rows that we update are."""
+    """Return DynamoDB's charge. An update counts as a row of up to 1 KB, as all updated rows are."""
     match call.operation:
         case "TransactWriteItems":
             writes: list[Mapping[str, Any]] = [next(iter(each.values())) for each in request["TransactItems"]]
@@ -97,7 +97,7 @@ class Counted:
         await running
 
     async def call(self, body: Json, path: str = "/zen/v1/chat/completions") -> Json:
-        """Make one call and return what it asked of AWS, before the first byte and in all."""
+        """Make one call and return its AWS calls, before the first byte and in all."""
         received, first, answer = (
             [{"type": "http.request", "body": json.dumps(body).encode()}],
             list[float](),
@@ -108,7 +108,7 @@ class Counted:
         async def receive() -> Json:
             if received:
                 return received.pop()
-            await asyncio.Event().wait()  # the client stays until it has everything
+            await asyncio.Event().wait()  # the client stays connected until the end
             return {"type": "http.disconnect"}
 
         async def send(message: Json) -> None:
@@ -121,7 +121,7 @@ class Counted:
         cpu = time.process_time()
         with self._meter.recording(HOLD_SECONDS) as calls:
             await self._app(self._scope(path), receive, send)
-            await asyncio.sleep(2 * HOLD_SECONDS)  # what goes on after the last byte
+            await asyncio.sleep(2 * HOLD_SECONDS)  # work after the last byte
         if status != 200:
             raise RuntimeError(f"the gateway answered {status}: {answer[:300]!r}")
         return self._told(list(calls), first[0], (time.process_time() - cpu) * 1000)

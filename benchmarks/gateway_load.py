@@ -1,4 +1,4 @@
-"""The load on a gateway: streams whose every piece says when it was sent, short calls, and many slow streams."""
+"""The load on a gateway: streams with the send time in each piece, short calls, and many slow streams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPENED_PER_SECOND = 100
 
 @dataclass(frozen=True)
 class Target:
-    """Somebody who answers Chat Completions."""
+    """A server of Chat Completions."""
 
     name: str
     url: str
@@ -36,7 +36,7 @@ class Target:
     """Its processes."""
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that its processes have used."""
+        """Return the processor time of its processes."""
         times = [psutil.Process(pid).cpu_times() for pid in self.pids]
         return sum(each.user + each.system for each in times)
 
@@ -50,15 +50,15 @@ class Streamed:
     """Times of streams, in nanoseconds."""
 
     first: list[int] = field(default_factory=list[int])
-    """From the request to the first piece, less what the upstream waited for."""
+    """Time from the request to the first piece, without the upstream's pause."""
     pieces: list[int] = field(default_factory=list[int])
-    """From the upstream's sending of each later piece to its arrival."""
+    """Time from the sending of each later piece to its arrival."""
     failed: list[str] = field(default_factory=list[str])
     cpu_seconds: float = 0.0
 
 
 async def streams(http: aiohttp.ClientSession, target: Target, concurrency: int, seconds: float) -> Streamed:
-    """Keep ``concurrency`` streams open for ``seconds``; they begin at random moments, as people do."""
+    """Keep ``concurrency`` streams open for ``seconds``. They begin at random times."""
     found, until = Streamed(), time.monotonic() + seconds
     length = WAIT + WORDS * PAUSE
 
@@ -126,7 +126,7 @@ async def short_calls(http: aiohttp.ClientSession, target: Target, concurrency: 
 
 
 async def memory_per_stream(http: aiohttp.ClientSession, target: Target, count: int) -> dict[str, float]:
-    """Open ``count`` streams that go on for long; return kilobytes for each, and what the process had before."""
+    """Open ``count`` long streams; return kilobytes per stream, and the memory of the process before."""
     ready, leave = asyncio.Semaphore(0), asyncio.Event()
     script = Script(say=" ".join(["word"] * 600), pause=1.0)
 
@@ -158,7 +158,7 @@ async def memory_per_stream(http: aiohttp.ClientSession, target: Target, count: 
 
 
 async def _until_all(ready: asyncio.Semaphore, holding: Sequence[asyncio.Task[None]]) -> None:
-    """Wait until each has its first piece; a failed one is told at once."""
+    """Wait until each stream has its first piece. Report a failed one at once."""
     waiting = asyncio.gather(*(ready.acquire() for _ in holding))
     failing = asyncio.gather(*holding)
     await asyncio.wait([waiting, failing], return_when=asyncio.FIRST_COMPLETED)

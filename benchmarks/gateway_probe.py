@@ -17,7 +17,7 @@ _COUNTERS = 3
 
 
 async def probe(until: float) -> list[int]:
-    """Read five rows and write four in a transaction, again and again; return what both took each time, nanoseconds.
+    """Read five rows and write four in a transaction, repeatedly; return both durations of each time, in nanoseconds.
 
     ``until``: of the monotonic clock.
     """

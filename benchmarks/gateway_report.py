@@ -25,13 +25,13 @@ def print_gateway(console: Console, result: Json) -> None:
 
 
 def added(result: Json, who: str, what: str, percentile: str) -> float:
-    """Return milliseconds that somebody adds: their percentile less that of asking the upstream directly."""
+    """Return the added milliseconds of a target: its percentile less that of direct calls to the upstream."""
     latency = result["latency"]
     return latency[who][what][percentile] - latency["direct"][what][percentile]
 
 
 def on_gateway(result: Json) -> Iterator[str]:
-    """Yield where we stand against the targets."""
+    """Yield the comparison with the targets."""
     ours, theirs = (added(result, who, "first", "p99_ms") for who in ("ours", "LiteLLM"))
     reached = "reached" if ours < TARGET_MS else "missed"
     yield f"p99 of what we add to the first byte: {ours:.1f} ms; the target of {TARGET_MS:g} ms is {reached}."
@@ -74,7 +74,7 @@ def _print_latency(console: Console, result: Json) -> None:
 
 
 def _print_costs(console: Console, result: Json) -> None:
-    table = Table(title="What serving takes", title_justify="left", title_style="bold")
+    table = Table(title="Resources for serving", title_justify="left", title_style="bold")
     table.add_column("")
     columns = ("short calls/s", "per second of processor", "ms of processor a stream", "idle MB", "KB per open stream")
     for column in columns:

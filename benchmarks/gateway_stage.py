@@ -1,4 +1,4 @@
-"""Prepares the gateway for measuring: a catalogue with the scripted upstream, a key, budgets."""
+"""Prepare the gateway for measurements: a catalogue with the scripted upstream, a key, budgets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Prepared:
 
 
 def prepare(url: str, upstream_url: str) -> Prepared:
-    """Publish the catalogue and make a key whose calls count against three budgets: workspace, member, key."""
+    """Publish the catalogue and create a key whose calls count towards three budgets: workspace, member, key."""
     _publish(upstream_url)
     somebody = sign_in(deployed_sessions(), url)
     _limit(url, somebody)

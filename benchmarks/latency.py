@@ -14,8 +14,8 @@ from benchmarks.summary import milliseconds
 from benchmarks.wire import Socket
 
 Json = dict[str, Any]
-HEADROOM = 0.6  # of the rate that the server was seen to follow: above, queues are measured and not the path
-_JOINING = 8  # viewers that join at once
+HEADROOM = 0.6  # share of the server's highest observed rate; above it, queues are measured instead of the path
+_JOINING = 8  # viewers that join concurrently
 _PROBES = 3
 _LATE_SECONDS = 20.0
 
@@ -29,7 +29,7 @@ class Receipts:
         self._changed = asyncio.Event()
 
     def note(self, stamp: int, now: int) -> None:
-        """Note one receipt."""
+        """Record one receipt."""
         self.latencies.append(now - stamp)
         self._count[stamp] += 1
         self._changed.set()

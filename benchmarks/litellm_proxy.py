@@ -1,4 +1,4 @@
-"""LiteLLM's proxy in an environment of its own (`.tools/litellm`), as its documentation starts it; no database."""
+"""LiteLLM's proxy in a separate environment (`.tools/litellm`), started as documented, without a database."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Proxy:
     pid: int
     version: str
     start_ms: float
-    """From the start of the process to its first answer."""
+    """Time from the start of the process to its first answer."""
     idle_mb: float
     """Resident memory before the first model call."""
 
 
 def build() -> None:
-    """Make the environment hold what the lock lists; quick when it does."""
+    """Install the packages of the lock into the environment. This is quick if they are installed."""
     if setup.is_current(ENVIRONMENT, [LOCK]):
         return
     setup.create_environment(ENVIRONMENT, "--without-pip")
@@ -62,7 +62,7 @@ def version() -> str:
 
 
 def import_ms() -> float:
-    """Return what a fresh process takes to import the proxy."""
+    """Return the time in which a new process imports the proxy."""
     command = [str(ENVIRONMENT / "bin" / "python"), "-c", _IMPORT]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""Connect -> full state, and what a reconnect costs, on shares of up to tens of thousands of items."""
+"""Connect -> full state, and the cost of a reconnect, on shares of up to tens of thousands of items."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HREF = re.compile(rb'"href":"([^"]+)"')
 
 @dataclass(slots=True)
 class Loaded:
-    """A state that was received whole."""
+    """A completely received state."""
 
     milliseconds: float
     seq: int
@@ -46,7 +46,7 @@ class Loaded:
 
 
 class _Loader:
-    """Follows the live protocol from a cursor until it is told that it has everything; keeps nothing."""
+    """A viewer of the live protocol, from a cursor until `ready`, which stores no items."""
 
     def __init__(self, share: Share, after: int) -> None:
         self._share = share
@@ -67,7 +67,7 @@ class _Loader:
         return self._loaded
 
     async def _take(self, frame: bytes) -> bool:
-        """Take in frames up to the one that ends the answer; False when a document has to be followed by a resume."""
+        """Read frames up to the end of the answer; return False when a document requires another resume."""
         while not (last := _LAST.match(frame)):
             if frame.startswith(b'{"type":"snapshot"'):
                 await self._fetch(_find(_HREF, frame).decode())
@@ -120,7 +120,7 @@ async def measure_state(share: Share, items: int, repetitions: int) -> Json:
 
 
 async def measure_reconnect(share: Share, missed: int, size: int, repetitions: int) -> Json:
-    """Miss some updates of a large share and reconnect with the cursor: time and bytes until all is there."""
+    """Miss some updates of a large share and reconnect with the cursor; return time and bytes of the recovery."""
     loads: list[Loaded] = []
     for _ in range(repetitions):
         cursor = share.number

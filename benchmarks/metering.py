@@ -1,4 +1,4 @@
-"""Counts the AWS calls that our functions really make: hooks in botocore, and a metered socket for ``@connections``."""
+"""Count the actual AWS calls of the functions: hooks in botocore, and a metered socket for ``@connections``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.capacity import read_units
 from opencode_cloud.kit import aws, sockets
 
 HOLD_SECONDS = 0.06
-"""How long each call is held where rounds are counted: calls made in parallel then overlap for certain."""
+"""Delay of each call in seconds when rounds are counted, so that parallel calls certainly overlap."""
 _READS = ("GetItem", "Query", "BatchGetItem")
 _SOCKET_OPERATIONS = {"POST": "PostToConnection", "DELETE": "DeleteConnection", "GET": "GetConnection"}
 _GSI = "IndexName"
@@ -24,7 +24,7 @@ _GSI = "IndexName"
 
 @dataclass(slots=True)
 class Call:
-    """One call to AWS: what it was, when (seconds, monotonic), and what it is metered by."""
+    """One call to AWS: its operation, times (seconds, monotonic clock), and metered units."""
 
     service: str
     operation: str
@@ -43,7 +43,7 @@ class Call:
 
 
 class Meter:
-    """Notes every call while :meth:`recording`."""
+    """Records every call inside :meth:`recording`."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -53,14 +53,14 @@ class Meter:
         self._watched: dict[str, Any] = {}
 
     def install(self) -> None:
-        """Hook into the clients that the library keeps, and into the sockets that it makes."""
+        """Hook into the library's cached clients and its sockets."""
         for service in (aws.dynamodb, aws.s3, aws.sqs, aws.lambda_, aws.secrets_manager, aws.kms):
             self._watch(service())
         sockets.Sockets = _metered_sockets(self)
 
     @contextmanager
     def recording(self, hold: float = 0.0) -> Iterator[list[Call]]:
-        """Note the calls made within the block; each is held for ``hold`` seconds first."""
+        """Record the calls within the block. Each is delayed by ``hold`` seconds."""
         self._calls, self._hold, self._recording = [], hold, True
         try:
             yield self._calls
@@ -69,15 +69,15 @@ class Meter:
 
     @property
     def hold(self) -> float:
-        """For how long each call is held, in seconds."""
+        """Return the delay of each call, in seconds."""
         return self._hold if self._recording else 0.0
 
     def begin(self, service: str, operation: str, bytes_sent: int = 0) -> Call | None:
-        """Note that a call begins; None when nothing is recorded. The caller holds it for :attr:`hold` seconds."""
+        """Record the start of a call; None when recording is off. The caller delays it by :attr:`hold` seconds."""
         return Call(service, operation, time.monotonic(), bytes_sent=bytes_sent) if self._recording else None
 
     def end(self, call: Call | None) -> None:
-        """Note that a call has ended."""
+        """Record the end of a call."""
         if call is not None:
             call.ended = time.monotonic()
             with self._lock:
@@ -111,7 +111,7 @@ class Meter:
         if model.name in _READS:
             call.read_units = self._read_units(model.name, params, parsed)
             return
-        consumed = parsed.get("ConsumedCapacity") or {"CapacityUnits": 1.0}  # a refused condition is charged too
+        consumed = parsed.get("ConsumedCapacity") or {"CapacityUnits": 1.0}  # a failed condition is charged too
         tables = consumed if isinstance(consumed, list) else [consumed]
         call.write_units = sum(table["CapacityUnits"] for table in tables)
         call.item = params.get("Item", {})

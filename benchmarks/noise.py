@@ -1,4 +1,4 @@
-"""How much of the machine others used while something was measured: the reader's reason to trust a figure, or not."""
+"""The share of the machine that other programs used during a measurement, which tells whether a figure is reliable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def others_share() -> Iterator[list[float]]:
     began, busy, own = time.monotonic(), _busy(), _own()
     yield found
     available = (time.monotonic() - began) * (os.cpu_count() or 1)
-    # A worker that ended takes its time with it: then others seem to have used it.
+    # The time of an ended worker is lost, so it counts as time of other programs.
     found.append(round(max(0.0, (_busy() - busy) - (_own() - own)) / available, 2))
 
 

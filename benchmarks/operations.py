@@ -1,4 +1,4 @@
-"""Every operation of sharing, carried out once by our own functions while their AWS calls are counted."""
+"""Every operation of sharing, executed once by the functions while their AWS calls are counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 class Operations:
-    """Carries operations out, counts and prices them."""
+    """Executes operations, counts and prices them."""
 
     def __init__(self, functions: Functions, prices: PriceList, url: str, deployed_table: str) -> None:
         self._functions = functions
@@ -36,7 +36,7 @@ class Operations:
         self._deployed_table = deployed_table
 
     def run(self, quiet_share: Shared, watched_share: Shared) -> Iterator[Json]:
-        """Yield what every operation cost, the ones of the path of an update first."""
+        """Yield the cost of every operation, first those in the path of an update."""
         yield from self._creating()
         yield from self._publishing(quiet_share)
         yield from self._watched(watched_share)
@@ -45,7 +45,7 @@ class Operations:
         yield from self._removing(quiet_share)
 
     def create(self) -> Shared:
-        """Make a share, uncounted."""
+        """Create a share, without counting."""
         session = new_session()
         made = self._functions.invoke("share", http_event("POST", "/api/share", {"sessionID": session})).json()
         return Shared(session, made["id"], made["secret"])
@@ -56,7 +56,9 @@ class Operations:
         yield self._measure("create again (idempotent)", "share", event, "http")
 
     def _publishing(self, share: Shared) -> Iterator[Json]:
-        self._functions.invoke("share", share.sync(share.batch(1)))  # from here on the end of the log is remembered
+        self._functions.invoke(
+            "share", share.sync(share.batch(1))
+        )  # from here on the function knows the end of the log
         yield self._measure("sync 1 item, 0 viewers", "share", share.sync(share.batch(1)), "http")
         yield self._measure("sync 10 items, 0 viewers", "share", share.sync(share.batch(BATCH)), "http", BATCH)
         message = {"action": "sync", "share": share.id, "secret": share.secret, "items": share.batch(BATCH)}
@@ -101,7 +103,7 @@ class Operations:
         last = share.published + 1
         row = {"pk": {"S": share.id}, "last": {"N": str(last)}, "total": {"N": "1000"}}
         yield self._measure("stream window, nothing to do", "snapshot", stream_event([row]), "none")
-        grown = {**row, "total": {"N": str(2**30)}}  # claims a tail that is due to be folded
+        grown = {**row, "total": {"N": str(2**30)}}  # names a tail that must be folded
         yield self._measure("stream window, snapshot taken", "snapshot", stream_event([grown]), "none")
 
     def _removing(self, share: Shared) -> Iterator[Json]:

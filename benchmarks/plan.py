@@ -1,4 +1,4 @@
-"""How much is measured: the whole run in less than ten minutes on two cores, the quick one in less than two."""
+"""Sizes of measurements: the whole run takes less than ten minutes on two cores, the quick one less than two."""
 
 from __future__ import annotations
 

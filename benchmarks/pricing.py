@@ -24,7 +24,7 @@ Trigger = Literal["http", "socket", "none"]
 
 @dataclass(slots=True)
 class Cost:
-    """US dollars per million operations at list price, by line; ``egress`` apart, as it depends on who reads."""
+    """US dollars per million operations at list price, by line. ``egress`` is separate: it depends on readers."""
 
     lines: dict[str, float] = field(default_factory=dict[str, float])
     edge: float = 0.0
@@ -46,7 +46,7 @@ class Cost:
         return Cost().plus(self, 1 / operations)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures, rounded to what they are worth."""
+        """Return the figures, rounded to their precision."""
         lines = {name: round(value, 4) for name, value in self.lines.items() if value}
         return {
             "total": round(self.total, 4),
@@ -57,7 +57,7 @@ class Cost:
 
 
 class PriceList:
-    """The prices of one region at one date, and what has to be assumed besides."""
+    """The prices of one region at one date, and the assumptions."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
@@ -71,11 +71,11 @@ class PriceList:
 
     @property
     def publishes_per_window(self) -> int:
-        """How many publishes of one share one invocation of ``snapshot`` takes in."""
+        """Number of publishes of one share that one invocation of ``snapshot`` handles."""
         return self._assumed["publishes_per_stream_window"]
 
     def cost(self, invocation: Invocation, trigger: Trigger, request_bytes: int = 0) -> Cost:
-        """Return the cost of one invocation with all it called, per million of it."""
+        """Return the cost of one invocation with all of its calls, per million invocations."""
         price = self._prices
         lines: defaultdict[str, float] = defaultdict(float)
         if trigger == "http":
@@ -127,7 +127,7 @@ class PriceList:
 
 
 def calls_by_name(calls: Iterable[Call]) -> dict[str, int]:
-    """Return how often each operation was called."""
+    """Return the number of calls of each operation."""
     return dict(Counter(call.name for call in calls))
 
 

@@ -20,7 +20,7 @@ def resident(emulator: int, front_door: int) -> dict[str, float]:
 
 
 def processor_seconds(emulator: int, front_door: int) -> dict[str, float]:
-    """Return the processor time that they have used so far, in seconds; of workers, those that run now."""
+    """Return their processor time so far, in seconds. Of workers, only running ones count."""
     workers = psutil.Process(emulator).children(recursive=True)
     return {
         "emulator": _seconds(psutil.Process(emulator)),
@@ -45,5 +45,5 @@ def _seconds(process: psutil.Process) -> float:
 def _resident(process: psutil.Process) -> float:
     try:
         return round(process.memory_info().rss / MEGABYTE, 1)
-    except psutil.NoSuchProcess:  # a worker that was stopped meanwhile
+    except psutil.NoSuchProcess:  # a worker that has stopped
         return 0.0

@@ -1,4 +1,4 @@
-"""Text that compresses as what people share does: pieces of this repository's own documentation."""
+"""Text that compresses like shared sessions: pieces of this repository's own documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SOURCES = ("docs", "layers/core/opencode_cloud", "clients/python")
 
 @cache
 def corpus() -> str:
-    """Return the documentation and sources as one ASCII text without what JSON would escape."""
+    """Return the documentation and sources as one ASCII text, without characters that JSON escapes."""
     files = sorted(
         path for source in _SOURCES for suffix in ("md", "py") for path in (ROOT / source).rglob(f"*.{suffix}")
     )

@@ -1,4 +1,4 @@
-"""Tables of a result, with the published figures of the original beside ours and the emulator's share named."""
+"""Tables of a result, with the published figures of the original and the emulator's share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGET_USD = 1.0
 
 
 def print_report(console: Console, result: Json) -> None:
-    """Print what the result holds; parts that were not run are left out."""
+    """Print the result without parts that were not run."""
     printers: dict[str, Callable[[Console, Any], None]] = {
         "latency": print_latency,
         "item_sizes": print_item_sizes,
@@ -145,7 +145,7 @@ def print_states(console: Console, result: Json) -> None:
 
 
 def print_accounting(console: Console, result: Json) -> None:
-    """Print what every operation calls and costs."""
+    """Print calls and cost of every operation."""
     table = _table("AWS calls and list price of every operation", "operation")
     table.add_column("sequential rounds", ratio=1)
     for column in ("write units", "read units", "own CPU ms", "US$/million", "per item"):
@@ -217,7 +217,7 @@ def _print_transaction(console: Console, measured: Json) -> None:
 
 
 def print_shares_of_time(console: Console, latency: Sequence[Json], accounting: Json) -> None:
-    """Print what of one update's time to one viewer is the emulator's, and what is ours."""
+    """Print the emulator's part and our part of one update's time to one viewer."""
     one = next((row for row in latency if row["viewers"] == 1), None)
     if one is None:
         return
@@ -229,7 +229,7 @@ def print_shares_of_time(console: Console, latency: Sequence[Json], accounting: 
 
 
 def print_memory(console: Console, result: Mapping[str, Any]) -> None:
-    """Print the memory of the stage's processes at the points where it was looked at."""
+    """Print the memory of the stage's processes at each measurement."""
     looks = {name.removeprefix("memory_"): value for name, value in result.items() if name.startswith("memory_")}
     if not looks:
         return

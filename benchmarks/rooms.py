@@ -1,4 +1,4 @@
-"""The measured servers as publishers and viewers see them: our share, or the floor."""
+"""The measured servers for publishers and viewers: our share, or the floor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.wire import Socket, open_socket
 
 Json = dict[str, Any]
 OnReceipt = Callable[[int, int], None]
-"""Called with the stamp of a received update and when it was received (both nanoseconds, monotonic)."""
+"""Called with the timestamp of a received update and its time of arrival (both nanoseconds, monotonic clock)."""
 
 _STAMP = re.compile(rb"@(\d+)@")
 _REFERENCE = re.compile(rb'"href":"([^"]+)"')
@@ -25,14 +25,14 @@ JOIN_SECONDS = 60.0
 
 
 class PublishFailed(Exception):
-    """A publication was not accepted; the message holds status and answer."""
+    """A publication was not accepted. The message has status and answer."""
 
 
 class Room(Protocol):
-    """Somewhere to publish, and viewers that see it."""
+    """A place for publications, and their viewers."""
 
     async def publish(self, size: int) -> int:
-        """Publish one update with ``size`` characters of text, stamped with the time; return when it began."""
+        """Publish one update with ``size`` characters of text and a timestamp; return the time of its start."""
         ...
 
     async def join(self, on_receipt: OnReceipt) -> Socket:
@@ -114,11 +114,11 @@ class Share:
             await _accepted(answer)
 
     async def open(self, on_frame: Callable[[bytes, int], None]) -> Socket:
-        """Return a socket of the live protocol that has not spoken yet."""
+        """Return a new socket of the live protocol, before its first message."""
         return await open_socket(f"{self.url.replace('http', 'ws', 1)}/live", on_frame)
 
     def resume(self, after: int) -> bytes:
-        """Return the action that asks for what came after ``after``."""
+        """Return the action that requests the items after ``after``."""
         return json.dumps({"action": "resume", "share": self.id, "after": after}).encode()
 
     async def join(self, on_receipt: OnReceipt) -> Socket:
@@ -166,7 +166,7 @@ class _Viewer:
 
 
 async def _create(http: aiohttp.ClientSession, url: str, session: str) -> Json:
-    """Share a session; where the stage's limit of new shares is reached, wait as long as it says."""
+    """Share a session. At the stage's limit of new shares, wait for the time that it returns."""
     while True:
         async with http.post(f"{url}/api/share", data=json.dumps({"sessionID": session})) as answer:
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:

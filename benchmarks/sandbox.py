@@ -1,4 +1,4 @@
-"""Copies of the deployed tables, bucket and queue, without stream and triggers: only our own calls reach them."""
+"""Copies of the deployed tables, bucket and queue, without stream and triggers: only our calls reach them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def deployed_environment(functions: Sequence[str] = SHARING) -> dict[str, str]:
 
 @contextmanager
 def sandbox(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Make copies for the time of the block and yield ``environment`` with their names."""
+    """Create copies for the duration of the block and yield ``environment`` with their names."""
     mark = f"benchmark-{secrets.token_hex(4)}"
     shares, connections = f"{mark}-shares", f"{mark}-connections"
     dynamodb, s3, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sqs")

@@ -1,4 +1,4 @@
-"""The parts of a run, each a coroutine that returns what it found."""
+"""The parts of a run, each a coroutine that returns its result."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Json = dict[str, Any]
 WARM_VIEWERS = 4
 WARM_UPDATES = 20
 SETTLE_SECONDS = 60.0
-CALM = 2.0  # a health check may take this many times as long as at the beginning
+CALM = 2.0  # permitted factor of a health check's duration, compared with the beginning
 
 
 class Scenarios:
-    """Everything that is measured on a stage with the floor beside it."""
+    """All measurements on a stage with the floor beside it."""
 
     def __init__(
         self, stage: Stage, floor_url: str, plan: Plan, http: aiohttp.ClientSession, say: Callable[[str], None]
@@ -57,7 +57,7 @@ class Scenarios:
         }
 
     async def warm_up(self) -> None:
-        """Have a worker of every function started, by one short life of a share with viewers."""
+        """Start a worker of every function, by one short-lived share with viewers."""
         self._say("waking the functions")
         await self._settle()
         share = await Share.create(self._http, self._stage.url)
@@ -75,7 +75,7 @@ class Scenarios:
         return self._stage.memory()
 
     async def accounting(self) -> Json:
-        """Count calls and price them, in a process of its own."""
+        """Count and price calls, in a separate process."""
         self._say("counting the AWS calls of every operation")
         os.environ.update(self._stage.credentials)
         environment = await asyncio.to_thread(deployed_environment)
@@ -172,7 +172,7 @@ class Scenarios:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Wait until the stage has worked off what goes on behind: sockets that end, purges, snapshots."""
+        """Wait until the stage has finished background work: ending sockets, purges, snapshots."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while (taken := await self._health_ms()) > CALM * self._idle_ms and time.monotonic() < deadline:
             self._idle_ms = self._idle_ms or taken

@@ -1,4 +1,4 @@
-"""A whole session published, with the stream running behind it: what one update costs on and off its path."""
+"""A whole session with the stream behind it: the cost of one update on and off its path."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def publish_session(functions: Functions, prices: PriceList, share: Shared, publ
 
 
 def processor_time(functions: Functions, share: Shared, repetitions: int) -> Json:
-    """Return the functions' own processor time per operation, in milliseconds: nothing of the emulator is in it."""
+    """Return the functions' own processor time per operation, in milliseconds, without the emulator."""
     events = {
         "health": lambda: ("share", http_event("GET", "/health")),
         "sync 1 item of 1 KB": lambda: ("share", share.sync(share.batch(1, 1024))),

@@ -1,4 +1,4 @@
-"""Shares to measure with: sessions, and items whose text is prose."""
+"""Shares for measurements: sessions, and items with prose as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 10
 
 @dataclass(slots=True)
 class Shared:
-    """A share in the sandbox, and how far it was filled."""
+    """A share in the sandbox, and the number of its items."""
 
     session: str
     id: str

@@ -1,4 +1,4 @@
-"""Where the benchmark runs: a local stage of its own, or one that is running already; and the floor beside it."""
+"""The stage of the benchmark: its own local stage, or a running one; and the floor beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "benchmark"
-"""State folder of the benchmark's own stage; `make clean-local` forgets it too."""
+"""State folder of the benchmark's own stage. `make clean-local` deletes it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Stage:
     url: str
     """URL of the front door."""
     credentials: dict[str, str]
-    """Environment variables that lead boto3 to the emulator, as root."""
+    """Environment variables that point boto3 to the emulator, as root."""
     memory: Callable[[], dict[str, float]]
     processor: Callable[[], dict[str, float]]
     """Processor time used so far, in seconds."""
@@ -59,7 +59,7 @@ def stage(report: Callable[[str], None]) -> Iterator[Stage]:
 
 @contextmanager
 def floor() -> Iterator[str]:
-    """Run the floor in a process of its own and yield its address."""
+    """Run the floor in a separate process and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.floor"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ) as process:
         try:

@@ -1,4 +1,4 @@
-"""Percentiles, the one way they are computed here."""
+"""The computation of percentiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console plane: what logging in, configuration and keys take. `python -m benchmarks.team URL RESULT.json`.
+"""The console plane: times of logging in, configuration and keys. `python -m benchmarks.team URL RESULT.json`.
 
 A process of its own with the environment of the deployed functions. Latencies are of requests through the front door;
 calls to AWS and SQL statements are counted in this process, where the functions' own code runs (see `accounting`).
@@ -89,7 +89,7 @@ def deployed_sessions() -> Sessions:
 
 
 def sign_in(sessions: Sessions, url: str) -> Somebody:
-    """Sign somebody in by the services themselves: a person would need a browser and a mailbox."""
+    """Sign a person in by calling the services. Over HTTP it would need a browser and a mailbox."""
     plane = ControlPlane(load(ControlPlaneSettings))
     account, email = new_id("acc"), f"{secrets.token_hex(6)}@example.com"
     with plane.outbox.unit() as unit:
@@ -164,7 +164,7 @@ def _timed(repetitions: int, status: int, call: Callable[[], httpx.Response]) ->
 
 
 def _operations(somebody: Somebody, refresh_token: str) -> Iterator[Json]:
-    """Yield what each operation calls, in sequential rounds, and how many SQL statements it runs."""
+    """Yield the calls of each operation, in sequential rounds, and its number of SQL statements."""
     meter = Meter()
     meter.install()
     functions = Functions(meter)
@@ -183,7 +183,9 @@ def _operations(somebody: Somebody, refresh_token: str) -> Iterator[Json]:
         "rename the workspace": ("console", _renaming(path, token)),
     }
     for name, (function, asked) in operations.items():
-        functions.invoke(function, _with(http_event("GET", "/health"), token))  # the first call starts things up
+        functions.invoke(
+            function, _with(http_event("GET", "/health"), token)
+        )  # the first call creates clients and connections
         with _statements() as statements:
             held = functions.invoke(function, asked, HOLD_SECONDS)
         status = held.answer["statusCode"]
@@ -212,7 +214,7 @@ def _with(asked: Event, bearer: str, workspace: str = "") -> Event:
 
 @contextmanager
 def _statements() -> Iterator[list[str]]:
-    """Note the SQL statements that run within the block."""
+    """Record the SQL statements within the block."""
     found: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:

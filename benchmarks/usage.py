@@ -1,4 +1,4 @@
-"""How fast the dashboard of usage is over many events: `python -m benchmarks.usage [--events 10000000]`.
+"""Speed of the usage dashboard over many events: `python -m benchmarks.usage [--events 10000000]`.
 
 Fills a MariaDB of its own with a month of one workspace's events and their rollups, all made by SQL from a seed, then
 reads what a dashboard shows through the code of the API, each in a fresh transaction. Not a part of `make test`.
@@ -99,7 +99,7 @@ def fill(owner: Engine, events: int) -> None:
 
 
 def questions(reading: UsageReader) -> dict[str, Callable[[], Any]]:
-    """Return what a dashboard asks, by name."""
+    """Return the queries of a dashboard, by name."""
     month = Selection(since=SINCE, until=UNTIL)
     # A past period that ends within a day: its last hours are read by the hour. A period that ends now is read by days.
     part = Selection(since=SINCE, until=UNTIL - timedelta(hours=7, minutes=12))

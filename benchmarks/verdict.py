@@ -1,4 +1,4 @@
-"""Where we stand against the original, in sentences; and whose time an update's is."""
+"""The comparison with the original, in sentences; and the parts of an update's time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 def verdict(result: Json) -> list[str]:
-    """Return what this run says about us and the original."""
+    """Return this run's comparison with the original."""
     return [
         *_on_latency(result.get("latency", []), result.get("accounting")),
         *_on_throughput(result.get("throughput", [])),

@@ -47,7 +47,7 @@ class Socket(asyncio.Protocol):
             self.opened.set_exception(HandshakeRefused(f"the connection ended: {exc}"))
 
     def data_received(self, data: bytes) -> None:
-        """Take in what has come: the answer to the handshake, then frames."""
+        """Read received bytes: the answer to the handshake, then frames."""
         now = time.monotonic_ns()
         self._buffer += data
         if not self.opened.done() and not self._upgraded():

@@ -1,4 +1,4 @@
-"""List the stable error codes from the library's source, with the sentence at their place."""
+"""List the stable error codes from the library's source, each with its sentence."""
 
 import ast
 from collections.abc import Iterator, Mapping

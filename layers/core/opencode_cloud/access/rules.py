@@ -100,7 +100,7 @@ def authenticate_person(
 
     Raises ``login_required`` (401) when the person is blocked, or the session belongs to another person.
     """
-    # A token names a person and a session. Both are read at once, so check here that they belong together.
+    # The gateway reads a token's person and session at once, so check here that they belong together.
     if account is None or account.id != session.account_id:
         raise login_required()
     return Actor(

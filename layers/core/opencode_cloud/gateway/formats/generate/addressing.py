@@ -9,7 +9,7 @@ from opencode_cloud.gateway.formats.models import ParsedRequest, PathTarget
 from opencode_cloud.kit.errors import NotFound
 
 _METHODS = {"generateContent": False, "streamGenerateContent": True}
-"""The streaming of each method."""
+"""The methods in the path, and whether each streams."""
 
 
 def read_path(call: str) -> PathTarget:
