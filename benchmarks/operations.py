@@ -56,9 +56,8 @@ class Operations:
         yield self._measure("create again (idempotent)", "share", event, "http")
 
     def _publishing(self, share: Shared) -> Iterator[Json]:
-        self._functions.invoke(
-            "share", share.sync(share.batch(1))
-        )  # from here on the function knows the end of the log
+        # From here on the function knows the end of the log.
+        self._functions.invoke("share", share.sync(share.batch(1)))
         yield self._measure("sync 1 item, 0 viewers", "share", share.sync(share.batch(1)), "http")
         yield self._measure("sync 10 items, 0 viewers", "share", share.sync(share.batch(BATCH)), "http", BATCH)
         message = {"action": "sync", "share": share.id, "secret": share.secret, "items": share.batch(BATCH)}

@@ -20,7 +20,7 @@ def resident(emulator: int, front_door: int) -> dict[str, float]:
 
 
 def processor_seconds(emulator: int, front_door: int) -> dict[str, float]:
-    """Return their processor time so far, in seconds. Of workers, only running ones count."""
+    """Return their processor time so far, in seconds. Only running workers count."""
     workers = psutil.Process(emulator).children(recursive=True)
     return {
         "emulator": _seconds(psutil.Process(emulator)),

@@ -183,9 +183,8 @@ def _operations(somebody: Somebody, refresh_token: str) -> Iterator[Json]:
         "rename the workspace": ("console", _renaming(path, token)),
     }
     for name, (function, asked) in operations.items():
-        functions.invoke(
-            function, _with(http_event("GET", "/health"), token)
-        )  # the first call creates clients and connections
+        # The first call creates clients and connections.
+        functions.invoke(function, _with(http_event("GET", "/health"), token))
         with _statements() as statements:
             held = functions.invoke(function, asked, HOLD_SECONDS)
         status = held.answer["statusCode"]
