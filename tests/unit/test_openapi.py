@@ -89,6 +89,11 @@ def test_two_models_of_one_name_do_not_get_into_the_document() -> None:
         document(schemas, {})
 
 
+def test_a_versioned_operation_that_does_not_exist_does_not_get_into_the_document() -> None:
+    with pytest.raises(Undocumented, match="no operation has the name PUT /api/v1/x"):
+        document([{"paths": {}}], {}, {"PUT /api/v1/x"})
+
+
 def test_the_reference_page_shows_every_operation_and_model_without_a_script() -> None:
     page = documents.reference_page()
     for name, operation in operations():

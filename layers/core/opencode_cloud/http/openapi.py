@@ -103,25 +103,19 @@ def document(
     ``versioned`` are the operations (``PUT /api/v1/...``) that must name the version they change.
 
     Raises:
-        Undocumented: an operation lacks summary, tag or permission, or two apps define one name differently.
+        Undocumented: an operation lacks summary, tag or permission, two apps define one name differently, or no
+            operation has a name in ``versioned``.
     """
-    paths: dict[str, Any] = {}
-    models: dict[str, Any] = {"Problem": _PROBLEM}
-    for schema in schemas:
-        for path, item in schema["paths"].items():
-            if path.startswith(PREFIX):
-                _add(paths, path, {method: item[method] for method in METHODS if method in item})
-        for name, model in schema.get("components", {}).get("schemas", {}).items():
-            if name not in _REPLACED:
-                _add(models, name, model)
-    for path, item in paths.items():
-        for method, operation in item.items():
-            name = f"{method.upper()} {path}"
-            _complete(name, method, operation)
-            if name in versioned:
-                operation.setdefault("parameters", []).append(_IF_MATCH)
-                for status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
-                    operation["responses"][str(int(status))] = _reference(status)
+    paths, models = _merge(schemas)
+    operations = {f"{method.upper()} {path}": (method, item[method]) for path, item in paths.items() for method in item}
+    if unknown := set(versioned) - operations.keys():
+        raise Undocumented(f"no operation has the name {min(unknown)}")
+    for name, (method, operation) in operations.items():
+        _complete(name, method, operation)
+        if name in versioned:
+            operation.setdefault("parameters", []).append(_IF_MATCH)
+            for status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
+                operation["responses"][str(int(status))] = _reference(status)
     return {
         "openapi": "3.1.0",
         "info": _INFO,
@@ -136,6 +130,20 @@ def document(
         },
         PROBLEMS: dict(sorted(problems.items())),
     }
+
+
+def _merge(schemas: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the API's paths and models, each once."""
+    paths: dict[str, Any] = {}
+    models: dict[str, Any] = {"Problem": _PROBLEM}
+    for schema in schemas:
+        for path, item in schema["paths"].items():
+            if path.startswith(PREFIX):
+                _add(paths, path, {method: item[method] for method in METHODS if method in item})
+        for name, model in schema.get("components", {}).get("schemas", {}).items():
+            if name not in _REPLACED:
+                _add(models, name, model)
+    return paths, models
 
 
 def _add(known: dict[str, Any], name: str, value: Any) -> None:
