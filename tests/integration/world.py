@@ -19,7 +19,7 @@ from tests.integration.tokens import access_token
 from tests.waiting import until
 
 CANARY = "canary" + secrets.token_hex(4)
-"""In every name and address of such a workspace: no answer to somebody else may hold it."""
+"""A part of every name and address of this workspace. No answer to another actor may contain it."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Puts the pages of workspaces together."""
+"""Builds the pages of workspaces."""
 
 from __future__ import annotations
 

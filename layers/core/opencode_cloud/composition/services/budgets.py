@@ -1,4 +1,4 @@
-"""The services of budgets that need a database, put together."""
+"""Builds the services of budgets that need a database."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def budget_services(
     *,
     private_webhooks: bool = False,
 ) -> BudgetServices:
-    """Put the services together.
+    """Build the services.
 
     Args:
-        database: The console plane's.
-        outbox: Of the same database.
-        deployment_key: Returns the secret that signing secrets are derived from.
-        budgets_table: The DynamoDB table with the counters.
-        private_webhooks: Whether webhooks may lie in private networks and be called by plain http.
+        database: The console plane's database.
+        outbox: The outbox of the same database.
+        deployment_key: Returns the secret from which signing secrets are derived.
+        budgets_table: Name of the DynamoDB table with the counters.
+        private_webhooks: True if webhooks may be in private networks and use plain http.
     """
     audit, budgets, alerts = AuditTrail(AuditStore()), BudgetStore(), AlertStore()
     hooks = HookClient(private=private_webhooks)

@@ -1,4 +1,4 @@
-"""Puts the routes of identity together: for the function that logs clients in, and has no SQL."""
+"""Builds the routes of identity, for the function that logs clients in and has no SQL."""
 
 from __future__ import annotations
 

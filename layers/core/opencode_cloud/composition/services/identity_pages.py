@@ -1,4 +1,4 @@
-"""Puts the pages of identity together: for the functions of the console plane, and for tests."""
+"""Builds the pages of identity, for the functions of the console plane and for tests."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from opencode_cloud.workspaces.services import WorkspaceServices
 
 METHODS_SECONDS = 10
-"""How long settings of login methods are cached. A new issuer appears on the sign-in page after that."""
+"""Seconds for which settings of login methods are cached. A new issuer appears on the sign-in page after that."""
 
 
 @dataclass
 class LoginMethods:
-    """The login methods as the stage and the secret ``secret_arn`` say now; see :meth:`Methods.parse`."""
+    """The login methods, from the settings of the stage and the secret ``secret_arn``; see :meth:`Methods.parse`."""
 
     stage: str
     secret_arn: str

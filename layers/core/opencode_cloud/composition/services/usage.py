@@ -1,4 +1,4 @@
-"""Puts the services of usage together."""
+"""Builds the services of usage."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class UsageServices:
 
     @classmethod
     def over(cls, database: Database, outbox: Outbox, audit: AuditTrail, resources: UsageResources) -> UsageServices:
-        """Put the services together over a database."""
+        """Build the services over a database."""
         archive, exports = EventArchive(database), ExportStore(database)
         queue, files = ExportQueue(resources.exports_queue), ExportFiles(resources.exports_bucket)
         table, ingest = UsageTable(resources.usage_table), Ingest(Ledger(database))

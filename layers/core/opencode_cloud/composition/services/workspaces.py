@@ -1,4 +1,4 @@
-"""The services of workspaces and keys, put together over one database: for functions, the operator's command, tests."""
+"""Builds the services of workspaces and keys over one database, for functions, the operators' command and tests."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def workspace_services(
     check_domains: bool = True,
     private_providers: bool = False,
 ) -> WorkspaceServices:
-    """Put the services together.
+    """Build the services.
 
     Args:
-        database: The console plane's.
-        outbox: Of the same database.
-        deployment_key: Returns the secret that links of invitations are derived from.
-        credentials_key: ARN of the KMS key that providers' keys are sealed under.
-        key_uses: Returns when keys were last used.
-        forget_shares: Has all shares of a workspace removed that is gone for good.
-        dns_server: Asked for proofs of domains (``address:port``); the machine's own when empty.
-        check_domains: Whether DNS is asked if an invited address can get mail at all.
-        private_providers: Whether providers may lie in private networks and be called by plain http.
+        database: The console plane's database.
+        outbox: The outbox of the same database.
+        deployment_key: Returns the secret from which links of invitations are derived.
+        credentials_key: ARN of the KMS key that encrypts providers' keys.
+        key_uses: Returns the times of the last uses of keys.
+        forget_shares: Requests the removal of all shares of a deleted workspace.
+        dns_server: DNS server for proofs of domains (``address:port``); empty: the machine's own.
+        check_domains: True to check by DNS that an invited address can get mail.
+        private_providers: True if providers may be in private networks and use plain http.
     """
     audit = AuditTrail(AuditStore())
     mailer = Mailer(MailStore(database))

@@ -1,9 +1,9 @@
 """Prevents opencode from retrying a call that was refused for good.
 
-Client 1.18.33 searches message and body of each HTTP error, whatever its status, for what reads like a passing failure:
-``429``, ``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, also within an amount of $500.00 or an id. Then it
-sends the call again after ``retry-after``, which for a monthly budget may be weeks. So these digits are parted: in
-messages by a character without width, elsewhere by writing the same JSON differently.
+Client 1.18.33 searches message and body of each HTTP error, of any status, for signs of a temporary failure: ``429``,
+``500``, ``502``, ``503``, ``504`` and ``524`` anywhere, even within an amount of $500.00 or an id. Then it sends the
+call again after ``retry-after``, which can be weeks for a monthly budget. So these digits are separated: in messages by
+a character without width, elsewhere by another spelling of the same JSON.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def final_text(message: str) -> str:
 
 
 def final_json(body: bytes) -> bytes:
-    """Return the same JSON document in other letters: digits of strings escaped, whole numbers with an exponent.
+    """Return the same JSON document in another spelling: escaped digits in strings, whole numbers with an exponent.
 
-    A fraction stays as it is; so does a number with two of the sequences that no single point can part, of amounts one
-    in a thousand.
+    Fractions stay unchanged. A number with two of the sequences that no single point can separate stays unchanged too;
+    this is one amount in a thousand.
     """
     return _TOKEN.sub(lambda token: _string(token[0]) if token[0][:1] == b'"' else _number(token[0]), body)
 

@@ -19,8 +19,8 @@ MAXIMUM_DEPTH = 200
 def read_request(format_: Format, body: bytes, target: PathTarget | None = None) -> ParsedRequest:
     """Read a request.
 
-    ``target`` is what the path says, in formats that name the model there. Raises :class:`InvalidRequest` that says
-    what is wrong where.
+    ``target`` has model and streaming from the path, in formats that name them there. Raises :class:`InvalidRequest`,
+    which names the error and its place.
     """
     try:
         return _read(format_, body, target)

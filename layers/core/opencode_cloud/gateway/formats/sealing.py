@@ -1,8 +1,8 @@
 """Transport of signed reasoning through a client with another format than the upstream.
 
-An upstream takes back only reasoning that carries its own signature, byte for byte. Where a client's format has a place
-for an opaque string (a signature, encrypted content), all that the upstream must get back is put there, under a mark;
-when the client sends it again, it is opened. A string with the mark is never sent to an upstream unopened.
+An upstream accepts only reasoning that has its own signature, byte for byte. Most formats have a member with an opaque
+string (a signature, encrypted content). The gateway writes everything that the upstream must get back into that member,
+with a mark, and opens it when the client sends it back. It never sends a marked string to an upstream unopened.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def is_sealed(text: object) -> bool:
 def without_sealed(value: object) -> object:
     """Return a request without sealed reasoning, for an upstream of the same format.
 
-    That happens when a conversation moves on to another upstream. Blocks of reasoning go as a whole; of other blocks
-    only the signature goes.
+    This is needed when a conversation moves to another upstream. Blocks of reasoning are removed completely. Other
+    blocks lose only their signature.
     """
     if isinstance(value, list):
         parts = cast("list[object]", value)

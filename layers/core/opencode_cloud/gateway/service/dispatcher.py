@@ -349,9 +349,9 @@ def _last_of(failures: list[tuple[UpstreamTarget, AttemptFailed]], target: Upstr
 
 
 def _pause(own: float | None, failures: list[AttemptFailed]) -> float | None:
-    """Return how long to wait before the next round, in seconds; None when there is none, or it would be of no use.
+    """Return the seconds to wait before the next round; None without a next round, or if it cannot help.
 
-    ``own`` is the pause that we would make if no upstream asked for a longer one; None after the last round.
+    ``own`` is the pause when no upstream requests a longer one; None after the last round.
     """
     if own is None:
         return None

@@ -49,10 +49,10 @@ class Viewing:
         self._gate = gate
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
-        """Let a legacy socket connect.
+        """Admit a legacy socket.
 
-        It never sends a message, so its replay begins by itself once the socket is open. Raises ``share_not_found`` or
-        ``share_gone``, or 401, since viewers of this protocol have no ticket.
+        It never sends a message, so its replay begins without one when the socket is open. Raises ``share_not_found``
+        or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
         self._gate.admit(share_id, self._store.share(share_id), Visitor())
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
