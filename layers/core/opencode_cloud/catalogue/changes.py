@@ -15,18 +15,18 @@ Written = Mapping[str, Any]
 
 def changes(before: Written, after: Written) -> list[str]:
     """Return one sentence for each place at which ``after`` differs from ``before``."""
-    return [_sentence(each) for each in differences(_named(before), _named(after))]
+    return [_sentence(difference) for difference in differences(_named(before), _named(after))]
 
 
 def _sentence(difference: Difference) -> str:
-    place = difference.path.replace("~1", "/").replace("~0", "~").lstrip("/")
+    path = difference.path.replace("~1", "/").replace("~0", "~").lstrip("/")
     match difference.change:
         case DifferenceKind.ADDED:
-            return f"{place} is new: {_short(difference.after)}"
+            return f"{path} is new: {_short(difference.after)}"
         case DifferenceKind.REMOVED:
-            return f"{place} is gone: {_short(difference.before)}"
+            return f"{path} is gone: {_short(difference.before)}"
         case DifferenceKind.CHANGED:
-            return f"{place} changes from {_short(difference.before)} to {_short(difference.after)}"
+            return f"{path} changes from {_short(difference.before)} to {_short(difference.after)}"
 
 
 def _short(value: Any) -> str:

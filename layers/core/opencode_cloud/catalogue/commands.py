@@ -36,7 +36,7 @@ def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: A
         case "show":
             return _summary(publisher.present())
         case "versions":
-            return [_head(each) for each in publisher.versions()]
+            return [_head(revision) for revision in publisher.versions()]
         case "export":
             chosen = publisher.present() if command.version is None else publisher.revision(command.version)
             return json.loads(chosen.document)
@@ -45,12 +45,12 @@ def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: A
             return {"valid": True} if command.action == "check" else {"version": version, "changes": changes}
         case "publish":
             read = publisher.present().number if command.version is None else command.version
-            made, changes = publisher.publish(actor, command.document, read, command.comment)
+            revision, changes = publisher.publish(actor, command.document, read, command.comment)
         case "restore":
             if command.version is None:
                 raise BadRequest("invalid_command", "Name the version to restore.")
-            made, changes = publisher.restore(actor, command.version)
-    return {**_head(made), "changes": changes}
+            revision, changes = publisher.restore(actor, command.version)
+    return {**_head(revision), "changes": changes}
 
 
 def _head(revision: CatalogueRevision) -> dict[str, Any]:

@@ -124,9 +124,9 @@ class WrittenPrice(WrittenRates):
         """Return the gateway's form. Its version contains a hash, so different prices have different versions."""
         at = moment(self.since)
         tiers = tuple(Tier(above=tier.above, rates=tier.rates()) for tier in self.tiers)
-        said = msgspec.json.encode((model, at, self.rates(), tiers))
+        encoded = msgspec.json.encode((model, at, self.rates(), tiers))
         day = datetime.fromtimestamp(at, UTC).date().isoformat()
-        version = f"{model[:MODEL_CHARACTERS]}@{day}.{hashlib.sha256(said).hexdigest()[:10]}"
+        version = f"{model[:MODEL_CHARACTERS]}@{day}.{hashlib.sha256(encoded).hexdigest()[:10]}"
         return Price(version=version, since=at, rates=self.rates(), tiers=tiers)
 
 
@@ -250,14 +250,14 @@ def load(text: str) -> dict[str, Any]:
     if len(text) > MAX_CHARACTERS:
         raise InvalidCatalogue([CatalogueFault("", f"it is longer than {MAX_CHARACTERS} characters")])
     try:
-        found: Any = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        written: Any = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError as error:
         raise InvalidCatalogue([CatalogueFault("", "it is nested too deeply")]) from error
     except ValueError as error:
         raise InvalidCatalogue([CatalogueFault("", f"it cannot be read as JSON: {error}")]) from error
-    if not isinstance(found, dict):
+    if not isinstance(written, dict):
         raise InvalidCatalogue([CatalogueFault("", "a catalogue is a JSON object")])
-    return found  # pyright: ignore[reportUnknownVariableType] - JSON
+    return written  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
 def form_of(written: Mapping[str, Any]) -> CatalogueDocument:
@@ -265,26 +265,26 @@ def form_of(written: Mapping[str, Any]) -> CatalogueDocument:
     try:
         return CatalogueDocument.model_validate_json(json.dumps(written))
     except ValidationError as error:
-        raise InvalidCatalogue([_fault(each) for each in error.errors(include_url=False)]) from error
+        raise InvalidCatalogue([_fault(detail) for detail in error.errors(include_url=False)]) from error
 
 
 def with_dates(written: Mapping[str, Any], at: int) -> dict[str, Any]:
     """Return the document with ``at`` (seconds since the epoch) in place of each price's ``now``."""
-    found: dict[str, Any] = json.loads(json.dumps(written))
-    for model in _objects(found.get("models")):
+    dated: dict[str, Any] = json.loads(json.dumps(written))
+    for model in _objects(dated.get("models")):
         prices: Any = model.get("prices")
         for price in prices if isinstance(prices, list) else []:  # pyright: ignore[reportUnknownVariableType] - JSON
             if isinstance(price, dict) and price.get("from") == NOW:  # pyright: ignore[reportUnknownMemberType]
                 price["from"] = date(at)
-    return found
+    return dated
 
 
 def moment(text: str) -> int:
     """Parse an RFC 3339 date with an offset to seconds since the epoch; raises ValueError for anything else."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None or found.microsecond or found.year < FIRST_YEAR:
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None or parsed.microsecond or parsed.year < FIRST_YEAR:
         raise ValueError("write an RFC 3339 date with an offset, in whole seconds")
-    return int(found.timestamp())
+    return int(parsed.timestamp())
 
 
 def date(seconds: int) -> str:
@@ -307,12 +307,12 @@ def _optional(amount: str | None) -> int | None:
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"an object says {', '.join(map(repr, twice))} twice")
-    return found
+    return members
 
 
 def _no_number(text: str) -> Any:
@@ -321,11 +321,11 @@ def _no_number(text: str) -> Any:
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     values: list[Any] = list(value.values()) if isinstance(value, dict) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - JSON
-    return [each for each in values if isinstance(each, dict)]
+    return [member for member in values if isinstance(member, dict)]
 
 
 def _fault(error: Mapping[str, Any]) -> CatalogueFault:
-    place = [part for part in error["loc"] if part != "[key]"]
+    path = [part for part in error["loc"] if part != "[key]"]
     match error["type"]:
         case "missing":
             message = "this is missing"
@@ -337,4 +337,4 @@ def _fault(error: Mapping[str, Any]) -> CatalogueFault:
             message = str(error["ctx"]["error"])
         case _:
             message = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
-    return CatalogueFault(pointer(place), message[:300])
+    return CatalogueFault(pointer(path), message[:300])

@@ -45,8 +45,8 @@ def anything(_provider: str, _model: str) -> bool:
 
 def permitted(catalogue: Catalogue, permits: Permits) -> list[Model]:
     """Return the permitted models, ordered by id."""
-    found = [model for model in catalogue.models.values() if permits(catalogue.provider, model.id)]
-    return sorted(found, key=lambda model: model.id)
+    models = [model for model in catalogue.models.values() if permits(catalogue.provider, model.id)]
+    return sorted(models, key=lambda model: model.id)
 
 
 def listed(catalogue: Catalogue, permits: Permits, base_url: str, at: int) -> Entry:

@@ -194,8 +194,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
 
     def find(self, name: str) -> Model | None:
         """Return a model by its id or an alias, case-sensitively; None when there is none."""
-        found = self.models.get(name)
-        return found or next((model for model in self.models.values() if name in model.aliases), None)
+        model = self.models.get(name)
+        return model or next((model for model in self.models.values() if name in model.aliases), None)
 
 
 class CatalogueRevision(msgspec.Struct, frozen=True, kw_only=True):

@@ -100,19 +100,19 @@ class ModelRoutes:
 
     def list(self, workspace_id: Annotated[WorkspaceId, Path(description="Id of the workspace.")]) -> Response[Models]:
         """List the models that the workspace's policy and your key's patterns permit, with their prices."""
-        known = self._access.workspace(workspace_id)
-        if known is None:
+        workspace = self._access.workspace(workspace_id)
+        if workspace is None:
             raise workspace_not_found()
-        catalogue, permits = self._catalogue.current(), listing.bounded(known.policy, self._gate.actor.models)
+        catalogue, permits = self._catalogue.current(), listing.bounded(workspace.policy, self._gate.actor.models)
         base_url, now = http_events.base_url(self._gate.event, self._public_url), now_seconds()
-        found = Models(
+        models = Models(
             version=catalogue.version,
             provider=catalogue.provider,
             base_url=base_url + listing.GATEWAY,
             models_url=links.models_url(base_url, self._deployment_key(), workspace_id),
             data=[_shown(model, now) for model in listing.permitted(catalogue, permits)],
         )
-        return document(found)
+        return document(models)
 
 
 def _shown(model: Model, at: int) -> UsableModel:
@@ -122,7 +122,7 @@ def _shown(model: Model, at: int) -> UsableModel:
         name=model.name,
         family=model.family,
         aliases=list(model.aliases),
-        formats=[model.format, *(each for each in Format if each is not model.format)],
+        formats=[model.format, *(format_ for format_ in Format if format_ is not model.format)],
         limits=ModelLimits(context=model.limits.context, input=model.limits.input, output=model.limits.output),
         price=ModelPrice(
             version=price.version,

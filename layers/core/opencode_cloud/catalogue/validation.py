@@ -43,24 +43,24 @@ def _faults(document: CatalogueDocument, now: int, history: History) -> Iterator
     if document.small_model and document.small_model not in document.models:
         yield CatalogueFault("/small_model", f"there is no model {document.small_model!r}")
     for name, model in document.models.items():
-        place = ("models", name)
-        yield from _limits(place, model)
-        yield from _routes(place, model, document.upstreams)
+        path = ("models", name)
+        yield from _limits(path, model)
+        yield from _routes(path, model, document.upstreams)
         yield from _prices(name, model, now, history.get(name, ()))
 
 
-def _upstream(place: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:
+def _upstream(path: Sequence[str], upstream: WrittenUpstream) -> Iterator[CatalogueFault]:
     if upstream.kind is UpstreamKind.OPENAI_COMPATIBLE and not upstream.base_url:
-        yield CatalogueFault(pointer([*place, "base_url"]), "an upstream of this kind has no default URL")
+        yield CatalogueFault(pointer([*path, "base_url"]), "an upstream of this kind has no default URL")
     if upstream.base_url and any(mark in upstream.base_url for mark in "?#@"):
         yield CatalogueFault(
-            pointer([*place, "base_url"]), "it must be host and path only, without user, query or fragment"
+            pointer([*path, "base_url"]), "it must be host and path only, without user, query or fragment"
         )
     if upstream.region and upstream.kind is not UpstreamKind.BEDROCK:
-        yield CatalogueFault(pointer([*place, "region"]), "only Bedrock has regions")
+        yield CatalogueFault(pointer([*path, "region"]), "only Bedrock has regions")
     timers = upstream.timers
     if max(timers.connect, timers.first_byte) > timers.total:
-        yield CatalogueFault(pointer([*place, "timers", "total"]), "it is shorter than one of its parts")
+        yield CatalogueFault(pointer([*path, "timers", "total"]), "it is shorter than one of its parts")
 
 
 def _names(document: CatalogueDocument) -> Iterator[CatalogueFault]:
@@ -71,40 +71,42 @@ def _names(document: CatalogueDocument) -> Iterator[CatalogueFault]:
             yield CatalogueFault(pointer(["models", name]), f"but for case it is the id {owners[name.casefold()]!r}")
     for name, model in document.models.items():
         for index, alias in enumerate(model.aliases):
-            place = pointer(["models", name, "aliases", index])
+            path = pointer(["models", name, "aliases", index])
             owner = owners.setdefault(alias.casefold(), name)
             if alias in document.models:
-                yield CatalogueFault(place, "there is a model with this id")
+                yield CatalogueFault(path, "there is a model with this id")
             elif owner != name or alias in model.aliases[:index]:
-                yield CatalogueFault(place, f"it is the id or an alias of {owner!r} already")
+                yield CatalogueFault(path, f"it is the id or an alias of {owner!r} already")
 
 
-def _limits(place: Sequence[str], model: WrittenModel) -> Iterator[CatalogueFault]:
+def _limits(path: Sequence[str], model: WrittenModel) -> Iterator[CatalogueFault]:
     for name in ("output", "input"):
         if (getattr(model.limits, name) or 0) > model.limits.context:
-            yield CatalogueFault(pointer([*place, "limits", name]), "it is more than the context")
+            yield CatalogueFault(pointer([*path, "limits", name]), "it is more than the context")
     if model.tokenizer and model.tokenizer not in TOKENIZERS:
-        known = ", ".join(sorted(TOKENIZERS))
-        yield CatalogueFault(pointer([*place, "tokenizer"]), f"there is no tokenizer {model.tokenizer!r}, but: {known}")
+        tokenizers = ", ".join(sorted(TOKENIZERS))
+        yield CatalogueFault(
+            pointer([*path, "tokenizer"]), f"there is no tokenizer {model.tokenizer!r}, but: {tokenizers}"
+        )
 
 
 def _routes(
-    place: Sequence[str], model: WrittenModel, upstreams: Mapping[str, WrittenUpstream]
+    path: Sequence[str], model: WrittenModel, upstreams: Mapping[str, WrittenUpstream]
 ) -> Iterator[CatalogueFault]:
     if not any(route.weight for route in model.routes):
-        yield CatalogueFault(pointer([*place, "routes"]), "no route has a weight, so no call could take one")
+        yield CatalogueFault(pointer([*path, "routes"]), "no route has a weight, so no call could take one")
     taken: set[tuple[str, str]] = set()
     for index, route in enumerate(model.routes):
-        here: list[str | int] = [*place, "routes", index]
+        here: list[str | int] = [*path, "routes", index]
         upstream = upstreams.get(route.upstream)
         if upstream is None:
             yield CatalogueFault(pointer([*here, "upstream"]), f"there is no upstream {route.upstream!r}")
         if (route.upstream, route.model) in taken:
             yield CatalogueFault(pointer(here), "an earlier route is the same")
         taken.add((route.upstream, route.model))
-        for number, wanted in enumerate(route.formats or () if upstream else ()):
+        for number, form in enumerate(route.formats or () if upstream else ()):
             spoken = FORMATS_BY_KIND[upstream.kind] if upstream else ()
-            if wanted not in spoken:
+            if form not in spoken:
                 kind = upstream.kind if upstream else ""
                 yield CatalogueFault(
                     pointer([*here, "formats", number]), f"upstreams of kind {kind} speak {', '.join(spoken)}"
@@ -112,24 +114,24 @@ def _routes(
 
 
 def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[CatalogueFault]:
-    place = ("models", name, "prices")
+    path = ("models", name, "prices")
     if not model.prices:
-        yield CatalogueFault(pointer(place), "it has no price")
+        yield CatalogueFault(pointer(path), "it has no price")
         return
     dated = [(index, price, _date(price)) for index, price in enumerate(model.prices)]
     for index, price, at in dated:
         if at is None:
-            yield CatalogueFault(pointer([*place, index, "from"]), "a date is written like 2026-01-31T00:00:00Z")
-        yield from _tiers((*place, index), price)
+            yield CatalogueFault(pointer([*path, index, "from"]), "a date is written like 2026-01-31T00:00:00Z")
+        yield from _tiers((*path, index), price)
     if any(at is None for _, _, at in dated):
         return
     moments = [at or 0 for _, _, at in dated]
     for index, (before, after) in enumerate(pairwise(moments), 1):
         if after <= before:
-            yield CatalogueFault(pointer([*place, index, "from"]), "it begins no later than the price before it")
+            yield CatalogueFault(pointer([*path, index, "from"]), "it begins no later than the price before it")
     if moments[0] > now:
         yield CatalogueFault(
-            pointer([*place, 0, "from"]), "no price is in force yet: the first one begins in the future"
+            pointer([*path, 0, "from"]), "no price is in force yet: the first one begins in the future"
         )
     if begun:
         yield from _past(name, model, now, begun)
@@ -137,26 +139,26 @@ def _prices(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) ->
 
 def _past(name: str, model: WrittenModel, now: int, begun: Sequence[Price]) -> Iterator[CatalogueFault]:
     """Find changes of prices that have begun, because calls were charged by them."""
-    place = ("models", name, "prices")
-    known = {price.since: price for price in begun}
+    path = ("models", name, "prices")
+    begun_prices = {price.since: price for price in begun}
     for index, written in enumerate(model.prices):
         price = written.price(name)
-        earlier = known.pop(price.since, None)
+        earlier = begun_prices.pop(price.since, None)
         if earlier is None and price.since < now:
             message = "it begins in the past, for which there is a price: let it begin now or later"
-            yield CatalogueFault(pointer([*place, index, "from"]), message)
+            yield CatalogueFault(pointer([*path, index, "from"]), message)
         elif earlier is not None and earlier.version != price.version:
             yield CatalogueFault(
-                pointer([*place, index]), "this price has begun and cannot change: add one that begins later"
+                pointer([*path, index]), "this price has begun and cannot change: add one that begins later"
             )
-    for since in sorted(known):
-        yield CatalogueFault(pointer(place), f"the price from {date(since)} has begun and cannot be taken away")
+    for since in sorted(begun_prices):
+        yield CatalogueFault(pointer(path), f"the price from {date(since)} has begun and cannot be taken away")
 
 
-def _tiers(place: Sequence[str | int], price: WrittenPrice) -> Iterator[CatalogueFault]:
+def _tiers(path: Sequence[str | int], price: WrittenPrice) -> Iterator[CatalogueFault]:
     for index, (before, after) in enumerate(pairwise(price.tiers), 1):
         if after.above <= before.above:
-            yield CatalogueFault(pointer([*place, "tiers", index, "above"]), "it is no more than in the tier before it")
+            yield CatalogueFault(pointer([*path, "tiers", index, "above"]), "it is no more than in the tier before it")
 
 
 def _date(price: WrittenPrice) -> int | None:

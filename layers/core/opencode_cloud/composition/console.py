@@ -89,7 +89,7 @@ class ConsoleApps:
         BudgetsRoutes(budgets, allowed).mount(app)
         catalogue = CatalogueCache(plane.current_catalogue)
         ModelRoutes(catalogue, allowed, plane.deployment_key, settings.public_url).mount(app)
-        UsageRoutes(self._usage.reading, self._usage.exports, allowed).mount(app)
+        UsageRoutes(self._usage.reader, self._usage.exports, allowed).mount(app)
         DocumentRoutes().mount(app)
         return app
 
@@ -102,7 +102,7 @@ class ConsoleApps:
         limiter = RateLimiter(settings.sessions_table)
         InvitationPages(team.invitations, allowed, plane.deployment_key, limiter).mount(app)
         console = ConsoleApp(allowed, plane.deployment_key, identity.note_use, settings.public_url)
-        Console(console, allowed, team, plane.publisher, plane.audit_reading, self._usage.reading).mount(app)
+        Console(console, allowed, team, plane.publisher, plane.audit_reading, self._usage.reader).mount(app)
         return app
 
     def _identity_pages(self) -> IdentityPages:

@@ -50,9 +50,9 @@ class UsagePages:
 
     PAGE: ClassVar[ConsolePage] = ConsolePage("/usage", "Usage", Permission.USAGE_OWN, "usage.html")
 
-    def __init__(self, app: ConsoleApp, reading: UsageReader) -> None:
+    def __init__(self, app: ConsoleApp, reader: UsageReader) -> None:
         self._app = app
-        self._reading = reading
+        self._reader = reader
 
     def mount(self) -> None:
         """Add every page."""
@@ -62,8 +62,8 @@ class UsagePages:
         """``GET .../usage?month=2026-11``: show a month, by default the current one."""
         since, until = month_of(request.query("month"))
         wanted = Selection(since=since, until=until)
-        total = self._reading.total(request.actor, request.workspace.id, wanted)
-        days = self._reading.series(request.actor, request.workspace.id, wanted, Interval.DAY, None, None, 31)
+        total = self._reader.total(request.actor, request.workspace.id, wanted)
+        days = self._reader.series(request.actor, request.workspace.id, wanted, Interval.DAY, None, None, 31)
         shown = [("Models", Dimension.MODEL), ("Keys", Dimension.KEY)]
         if request.may(Permission.USAGE_READ):
             shown.insert(1, ("Members", Dimension.MEMBER))
@@ -82,8 +82,8 @@ class UsagePages:
         )
 
     def _ranked(self, request: PageRequest, wanted: Selection, by: Dimension) -> list[Ranked]:
-        lines = self._reading.groups(request.actor, request.workspace.id, wanted, by, None, TOP)
-        names = self._reading.names(by, lines)
+        lines = self._reader.groups(request.actor, request.workspace.id, wanted, by, None, TOP)
+        names = self._reader.names(by, lines)
         return [
             Ranked(names.get(line.group, line.group), money.shown(line.sums.cost), line.sums.calls)
             for line in lines

@@ -171,10 +171,10 @@ class CataloguePublisher:
         return self._versions.latest(connection) or _starting()
 
     def _revision(self, connection: Connection, number: int) -> CatalogueRevision:
-        found = self._versions.get(connection, number) if number else _starting()
-        if found is None:
+        revision = self._versions.get(connection, number) if number else _starting()
+        if revision is None:
             raise catalogue_version_not_found()
-        return found
+        return revision
 
 
 def _starting() -> CatalogueRevision:

@@ -30,7 +30,7 @@ class CatalogueReader:
         self._store = store
         self._known: Catalogue | None = None
         self._looked = 0
-        self._reading: asyncio.Task[Catalogue] | None = None
+        self._reader: asyncio.Task[Catalogue] | None = None
 
     async def current(self) -> Catalogue:
         """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be read now."""
@@ -47,10 +47,10 @@ class CatalogueReader:
 
     def _read(self) -> asyncio.Task[Catalogue]:
         """Return the task that reads now. All callers share it."""
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._look())
-            self._reading.add_done_callback(_note)
-        return self._reading
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._look())
+            self._reader.add_done_callback(_note)
+        return self._reader
 
     async def _look(self) -> Catalogue:
         version = await self._store.version()

@@ -31,13 +31,13 @@ class CatalogueStore:
 
     def version(self) -> int:
         """Return the current version; 0: none was published."""
-        found: Any = self._dynamodb.get_item(**_request(self._table, VERSION))
-        return _version(found)
+        answer: Any = self._dynamodb.get_item(**_request(self._table, VERSION))
+        return _version(answer)
 
     def catalogue(self) -> Catalogue:
         """Return the current catalogue."""
-        found: Any = self._dynamodb.get_item(**_request(self._table, CURRENT))
-        return unpack(found["Item"]["document"]["B"])
+        answer: Any = self._dynamodb.get_item(**_request(self._table, CURRENT))
+        return unpack(answer["Item"]["document"]["B"])
 
     def put(self, catalogue: Catalogue, *, over: bool = False) -> bool:
         """Put a catalogue in force; False when the same or a later version already is.
@@ -73,13 +73,13 @@ class AsyncCatalogueStore:
 
     async def catalogue(self) -> Catalogue:
         """Return the current catalogue."""
-        found = await self._dynamodb.call("GetItem", _request(self._table, CURRENT))
-        return unpack(b64decode(found["Item"]["document"]["B"]))
+        answer = await self._dynamodb.call("GetItem", _request(self._table, CURRENT))
+        return unpack(b64decode(answer["Item"]["document"]["B"]))
 
 
 def _request(table: str, sk: str) -> dict[str, Any]:
     return {"TableName": table, "Key": primary_key(KEY, sk), "ConsistentRead": True}
 
 
-def _version(found: Mapping[str, Any]) -> int:
-    return int(found["Item"]["version"]["N"]) if "Item" in found else 0
+def _version(answer: Mapping[str, Any]) -> int:
+    return int(answer["Item"]["version"]["N"]) if "Item" in answer else 0

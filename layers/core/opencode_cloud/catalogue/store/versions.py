@@ -59,16 +59,16 @@ class VersionStore:
     def begun(self, connection: Connection, until: int) -> dict[str, list[Price]]:
         """Return all prices that begin no later than ``until`` (epoch seconds), by model, ordered by ``since``."""
         query = select(catalogue_prices).where(catalogue_prices.c.since <= _moment(until))
-        found: dict[str, list[Price]] = {}
+        prices: dict[str, list[Price]] = {}
         for row in connection.execute(query.order_by(catalogue_prices.c.since)):
-            found.setdefault(row.model, []).append(msgspec.convert(row.price, Price))
-        return found
+            prices.setdefault(row.model, []).append(msgspec.convert(row.price, Price))
+        return prices
 
     def note_prices(self, connection: Connection, catalogue: Catalogue, settled: int) -> None:
         """Insert the prices of a catalogue; delete other prices that begin after ``settled`` (epoch seconds)."""
         later = catalogue_prices.c.since > _moment(settled)
         connection.execute(delete(catalogue_prices).where(later))
-        known = set(connection.execute(select(catalogue_prices.c.version)).scalars())
+        versions = set(connection.execute(select(catalogue_prices.c.version)).scalars())
         rows: list[dict[str, Any]] = [
             {
                 "version": price.version,
@@ -79,7 +79,7 @@ class VersionStore:
             }
             for model in catalogue.models.values()
             for price in model.prices
-            if price.version not in known
+            if price.version not in versions
         ]
         if rows:
             connection.execute(catalogue_prices.insert(), rows)

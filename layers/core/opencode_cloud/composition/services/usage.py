@@ -39,7 +39,7 @@ class UsageServices:
     """The services of usage."""
 
     ingest: Ingest
-    reading: UsageReader
+    reader: UsageReader
     exports: ExportService
     exporting: ExportWriter
     reconciliation: Reconciliation
@@ -54,7 +54,7 @@ class UsageServices:
         counters = CounterTable(resources.budgets_table)
         return cls(
             ingest=ingest,
-            reading=UsageReader(Figures(database), archive),
+            reader=UsageReader(Figures(database), archive),
             exports=ExportService(outbox, audit, exports, queue, files),
             exporting=ExportWriter(outbox, exports, queue, archive, files, parquet.convert),
             reconciliation=Reconciliation(CheckStore(database), table, counters, ingest),

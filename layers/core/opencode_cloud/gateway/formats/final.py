@@ -27,7 +27,7 @@ def is_final(status: int) -> bool:
 
 def final_text(message: str) -> str:
     """Return a message that looks the same to people, and final to the client."""
-    return _IN_TEXT.sub(lambda found: _JOINER + found[0], message)
+    return _IN_TEXT.sub(lambda match: _JOINER + match[0], message)
 
 
 def final_json(body: bytes) -> bytes:
@@ -40,7 +40,7 @@ def final_json(body: bytes) -> bytes:
 
 
 def _string(text: bytes) -> bytes:
-    return _IN_STRING.sub(lambda found: found[0] if found[0][:1] == b"\\" else b"\\u003" + found[0], text)
+    return _IN_STRING.sub(lambda match: match[0] if match[0][:1] == b"\\" else b"\\u003" + match[0], text)
 
 
 def _number(digits: bytes) -> bytes:

@@ -78,7 +78,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
 def _check_depth(document: dict[str, Any]) -> None:
     level: list[object] = [document]
     for _ in range(MAXIMUM_DEPTH):
-        level = [child for each in level for child in _children(each) if isinstance(child, (dict, list))]
+        level = [child for node in level for child in _children(node) if isinstance(child, (dict, list))]
         if not level:
             return
     raise InvalidRequest(f"The body must not be nested deeper than {MAXIMUM_DEPTH} arrays and objects.")

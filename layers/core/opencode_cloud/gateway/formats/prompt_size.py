@@ -52,7 +52,7 @@ def _tools(value: object) -> int:
     """Return the number of tools. Google's entries and namespaces of Responses contain several each."""
     if not isinstance(value, list):
         return 0
-    entries = [cast("dict[str, Any]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+    entries = [cast("dict[str, Any]", entry) for entry in cast("list[object]", value) if isinstance(entry, dict)]
     return sum(max(1, *(_tools(entry.get(key)) for key in _GROUPS)) for entry in entries)
 
 

@@ -287,8 +287,8 @@ def _text_size(value: object) -> int:
         return size(value)
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)
-        return sum(_text_size(each) for key, each in members.items() if key not in _FRAME)
-    return sum(_text_size(each) for each in cast("list[object]", value)) if isinstance(value, list) else 0
+        return sum(_text_size(member) for key, member in members.items() if key not in _FRAME)
+    return sum(_text_size(member) for member in cast("list[object]", value)) if isinstance(value, list) else 0
 
 
 _FRAME = ("id", "model", "object", "type", "role", "instructions", "tools", "metadata", "signature", "thoughtSignature")

@@ -44,9 +44,9 @@ class Splitter:
 
     def _cut(self) -> Iterator[bytes]:
         held, start = self._held, 0
-        while (found := _END.search(held, max(start, self._searched))) is not None:
-            yield bytes(held[start : found.end()])
-            start = self._searched = found.end()
+        while (end := _END.search(held, max(start, self._searched))) is not None:
+            yield bytes(held[start : end.end()])
+            start = self._searched = end.end()
         del held[:start]
         self._searched = max(0, len(held) - 3)
 

@@ -90,12 +90,12 @@ class CallState:
         if self.reported is not None and self.complete and (self.reported.total or not self.generated):
             # A server that reports 0 tokens for an answer with text does not count.
             return self.reported, False
-        known = self.reported or Tokens()
-        output = max(known.output, token_bounds.estimated_output(self.generated))
-        if known.prompt:
-            return msgspec.structs.replace(known, output=output), True
+        tokens = self.reported or Tokens()
+        output = max(tokens.output, token_bounds.estimated_output(self.generated))
+        if tokens.prompt:
+            return msgspec.structs.replace(tokens, output=output), True
         prompt = token_bounds.estimated_prompt(self.parsed, self.model)
-        return msgspec.structs.replace(known, input=prompt, output=output), True
+        return msgspec.structs.replace(tokens, input=prompt, output=output), True
 
     def event(self) -> UsageEvent:
         """Return the usage event, as far as it is known now."""

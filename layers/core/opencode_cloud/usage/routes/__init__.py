@@ -21,14 +21,14 @@ __all__ = ["UsageRoutes"]
 class UsageRoutes:
     """All routes of usage."""
 
-    def __init__(self, reading: UsageReader, exports: ExportService, access: Access) -> None:
-        self._reading = reading
+    def __init__(self, reader: UsageReader, exports: ExportService, access: Access) -> None:
+        self._reader = reader
         self._exports = exports
         self._access = access
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
         gate = Gate(app, self._access)
-        FigureRoutes(self._reading, gate).mount()
-        EventRoutes(self._reading, gate).mount()
+        FigureRoutes(self._reader, gate).mount()
+        EventRoutes(self._reader, gate).mount()
         ExportRoutes(self._exports, gate).mount()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class EventRoutes:
     """Routes of events."""
 
-    def __init__(self, reading: UsageReader, gate: Gate) -> None:
-        self._reading = reading
+    def __init__(self, reader: UsageReader, gate: Gate) -> None:
+        self._reader = reader
         self._gate = gate
 
     def mount(self) -> None:
@@ -44,8 +44,8 @@ class EventRoutes:
         A call appears within about a minute of its end. Prompts and answers are never kept.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
-        found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, limit + 1)
-        return document(page_of(found, limit, _place, show_call))
+        events = self._reader.events(self._gate.actor, workspace_id, asked.selection(), after, limit + 1)
+        return document(page_of(events, limit, _position, show_call))
 
     def list_sheet(self, workspace_id: WorkspaceId, asked: Filters, cursor: Cursor = None) -> Response[str]:
         """Get model calls as CSV, the newest first. Make an export for more than a few thousand calls.
@@ -53,13 +53,13 @@ class EventRoutes:
         After 5000 lines the header `Link` (rel=next) has the address of the next part, which can be appended directly.
         """
         after = decode_cursor(cursor, tuple[datetime, str])
-        found = self._reading.events(self._gate.actor, workspace_id, asked.selection(), after, MOST_ROWS + 1)
-        return sheet(self._gate.event, f"calls-{workspace_id}", EVENT_COLUMNS, found, event_row, _place, cursor)
+        events = self._reader.events(self._gate.actor, workspace_id, asked.selection(), after, MOST_ROWS + 1)
+        return sheet(self._gate.event, f"calls-{workspace_id}", EVENT_COLUMNS, events, event_row, _position, cursor)
 
     def get(self, workspace_id: WorkspaceId, call_id: CallId) -> Response[Call]:
         """Read the usage and cost of one model call."""
-        return document(show_call(self._reading.event(self._gate.actor, workspace_id, call_id)))
+        return document(show_call(self._reader.event(self._gate.actor, workspace_id, call_id)))
 
 
-def _place(stored: StoredEvent) -> tuple[datetime, str]:
+def _position(stored: StoredEvent) -> tuple[datetime, str]:
     return stored.at, stored.event.id

@@ -102,21 +102,21 @@ class ExportRoutes:
     ) -> Response[Page[ExportView]]:
         """List exports of the last 30 days, the newest first."""
         after = decode_cursor(cursor, tuple[str])
-        found = self._exports.of_workspace(workspace_id, after[0] if after else None, limit + 1)
-        return document(page_of(found, limit, lambda export: (export.id,), show))
+        exports = self._exports.of_workspace(workspace_id, after[0] if after else None, limit + 1)
+        return document(page_of(exports, limit, lambda export: (export.id,), show))
 
     def create(self, workspace_id: WorkspaceId, body: CreateExport) -> Response[ExportView]:
         """Export all model calls of a period to files. The export runs in the background; read its state later.
 
         Files are kept for 30 days. They contain amounts in micro-cents and in dollars.
         """
-        made = self._exports.create(self._gate.actor, workspace_id, body.since, body.until, body.format)
-        return document(show(made), HTTPStatus.ACCEPTED)
+        export = self._exports.create(self._gate.actor, workspace_id, body.since, body.until, body.format)
+        return document(show(export), HTTPStatus.ACCEPTED)
 
     def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Response[ExportDetail]:
         """Read an export's state, and the addresses of its files, which are valid for five minutes."""
-        found, files = self._exports.fetch(self._gate.actor, workspace_id, export_id)
-        return document(show_detail(found, files))
+        export, files = self._exports.fetch(self._gate.actor, workspace_id, export_id)
+        return document(show_detail(export, files))
 
     def schedule(self, workspace_id: WorkspaceId) -> Response[ScheduleView]:
         """Read the schedule of exports."""
@@ -124,8 +124,8 @@ class ExportRoutes:
 
     def put_schedule(self, workspace_id: WorkspaceId, body: SetExportSchedule) -> Response[ScheduleView]:
         """Schedule an export for the night after each day, week or month. The list of exports includes it."""
-        made = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
-        return document(_show_schedule(made))
+        schedule = self._exports.put_schedule(self._gate.actor, workspace_id, body.every, body.format)
+        return document(_show_schedule(schedule))
 
     def unschedule(self, workspace_id: WorkspaceId) -> Response[None]:
         """Stop scheduled exports. Existing exports stay."""

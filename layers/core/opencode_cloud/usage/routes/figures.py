@@ -36,8 +36,8 @@ Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The maximum num
 class FigureRoutes:
     """Routes of totals and series."""
 
-    def __init__(self, reading: UsageReader, gate: Gate) -> None:
-        self._reading = reading
+    def __init__(self, reader: UsageReader, gate: Gate) -> None:
+        self._reader = reader
         self._gate = gate
 
     def mount(self) -> None:
@@ -62,12 +62,12 @@ class FigureRoutes:
         With `group_by` also by model, member and so on, the most expensive groups first. The period is widened to whole
         hours, and for sessions to whole days; the answer contains the widened `from` and `to`.
         """
-        wanted, actor = asked.selection(), self._gate.actor
-        total = self._reading.total(actor, workspace_id, wanted)
+        selection, actor = asked.selection(), self._gate.actor
+        total = self._reader.total(actor, workspace_id, selection)
         lines = self._groups(workspace_id, asked, group_by, limit + 1, cursor)
-        names = self._reading.names(group_by, lines)
+        names = self._reader.names(group_by, lines)
         page = page_of(lines, limit, _rank, lambda line: show_group(line, names))
-        shown = whole(wanted, None, group_by)
+        shown = whole(selection, None, group_by)
         return document(
             UsageTotals(
                 since=shown.since,
@@ -86,7 +86,7 @@ class FigureRoutes:
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
         if group_by is None:
-            total = self._reading.total(self._gate.actor, workspace_id, asked.selection())
+            total = self._reader.total(self._gate.actor, workspace_id, asked.selection())
             lines = [UsageLine(start=None, group=None, sums=total)]
         else:
             lines = self._groups(workspace_id, asked, group_by, MOST_ROWS + 1, cursor)
@@ -106,8 +106,8 @@ class FigureRoutes:
         Without `usage:read` it is your own usage. Intervals without calls are left out.
         """
         lines = self._points(workspace_id, asked, interval, group_by, limit + 1, cursor)
-        names = self._reading.names(group_by, lines)
-        return document(page_of(lines, limit, _place, lambda line: show_point(line, group_by, names)))
+        names = self._reader.names(group_by, lines)
+        return document(page_of(lines, limit, _position, lambda line: show_point(line, group_by, names)))
 
     def series_sheet(
         self,
@@ -122,45 +122,45 @@ class FigureRoutes:
         After 5000 lines the header `Link` (rel=next) is the address of what follows, which can be appended as it is.
         """
         lines = self._points(workspace_id, asked, interval, group_by, MOST_ROWS + 1, cursor)
-        return self._sheet(f"usage-{workspace_id}-{interval}", group_by, lines, _place, cursor)
+        return self._sheet(f"usage-{workspace_id}-{interval}", group_by, lines, _position, cursor)
 
     def _groups(
-        self, workspace_id: WorkspaceId, asked: UsageQuery, by: Dimension | None, limit: int, cursor: str | None
+        self, workspace_id: WorkspaceId, query: UsageQuery, by: Dimension | None, limit: int, cursor: str | None
     ) -> list[UsageLine]:
         if by is None:
             return []
         after = decode_cursor(cursor, tuple[Cost, str])
-        return list(self._reading.groups(self._gate.actor, workspace_id, asked.selection(), by, after, limit))
+        return list(self._reader.groups(self._gate.actor, workspace_id, query.selection(), by, after, limit))
 
     def _points(
         self,
         workspace_id: WorkspaceId,
-        asked: UsageQuery,
+        query: UsageQuery,
         interval: Interval,
         by: Dimension | None,
         limit: int,
         cursor: str | None,
     ) -> list[UsageLine]:
         after = decode_cursor(cursor, tuple[datetime, str])
-        return list(self._reading.series(self._gate.actor, workspace_id, asked.selection(), interval, by, after, limit))
+        return list(self._reader.series(self._gate.actor, workspace_id, query.selection(), interval, by, after, limit))
 
     def _sheet(
         self,
         name: str,
         by: Dimension | None,
         lines: Sequence[UsageLine],
-        place: Callable[[UsageLine], tuple[Any, ...]],
+        position: Callable[[UsageLine], tuple[Any, ...]],
         cursor: str | None,
     ) -> Response[str]:
-        names = self._reading.names(by, lines)
-        return sheet(self._gate.event, name, LINE_COLUMNS, lines, lambda line: line_row(line, names), place, cursor)
+        names = self._reader.names(by, lines)
+        return sheet(self._gate.event, name, LINE_COLUMNS, lines, lambda line: line_row(line, names), position, cursor)
 
 
 def _rank(line: UsageLine) -> tuple[int, str]:
     return line.sums.cost, line.group or ""
 
 
-def _place(line: UsageLine) -> tuple[datetime, str]:
+def _position(line: UsageLine) -> tuple[datetime, str]:
     if line.start is None:
         raise ValueError("a point of a series has a start")
     return line.start, line.group or ""

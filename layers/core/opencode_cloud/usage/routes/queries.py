@@ -45,7 +45,9 @@ class UsageQuery(BaseModel):
         """Return the selected calls; raises ``invalid_period`` for times beyond the calendar."""
         now = utc_now()
         month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        only = {each: str(value) for each in Dimension if (value := getattr(self, each.value)) is not None}
+        only = {
+            dimension: str(value) for dimension in Dimension if (value := getattr(self, dimension.value)) is not None
+        }
         try:
             since = to_utc(self.since) if self.since else month
             until = to_utc(self.until) if self.until else now
@@ -55,4 +57,7 @@ class UsageQuery(BaseModel):
 
 
 Filters = Annotated[UsageQuery, Query()]
-"""Annotation of the parameter of a route that takes a period and filters."""
+"""Annotation of the parameter of a route that takes a period and filters.
+
+Errors name the parameter in ``field``, as in ``query.asked.from``, so its name is part of the API.
+"""

@@ -22,20 +22,20 @@ def sheet(
     event: http_events.Event,
     name: str,
     columns: Sequence[str],
-    found: Sequence[Found],
-    row: Callable[[Found], Sequence[Any]],
-    place: Callable[[Found], tuple[Any, ...]],
+    rows: Sequence[Found],
+    cells: Callable[[Found], Sequence[Any]],
+    position: Callable[[Found], tuple[Any, ...]],
     cursor: str | None,
 ) -> Response[str]:
-    """Answer with the first ``MOST_ROWS`` of the ``found`` rows as CSV.
+    """Answer with the first ``MOST_ROWS`` of ``rows`` as CSV.
 
-    If there are more, the header ``Link`` has the address of the next page, which begins after the last ``place``.
+    If there are more, the header ``Link`` has the address of the next page, which begins after the last ``position``.
     """
-    shown = found[:MOST_ROWS]
+    shown = rows[:MOST_ROWS]
     headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    if len(found) > MOST_ROWS:
-        asked: dict[str, str] = event.get("queryStringParameters") or {}
-        following = urlencode(asked | {"cursor": encode_cursor(place(shown[-1]))})
+    if len(rows) > MOST_ROWS:
+        parameters: dict[str, str] = event.get("queryStringParameters") or {}
+        following = urlencode(parameters | {"cursor": encode_cursor(position(shown[-1]))})
         headers["Link"] = f'<{event["rawPath"]}?{following}>; rel="next"'
-    body = as_csv(columns, map(row, shown), first=cursor is None)
+    body = as_csv(columns, map(cells, shown), first=cursor is None)
     return http_events.reply(event, body, "text/csv; charset=utf-8", headers=headers)

@@ -87,7 +87,7 @@ class ExportService:
             after = {"from": str(since), "to": str(export.until), "format": form.value}
             self._audit.record(unit.connection, actor, "export.created", Target("export", export.id), after=after)
             # Sent before the commit, so that no committed export lacks its message; `go_on` waits for the row.
-            self._queue.send(request(export.id))
+            self._queue.send(continuation(export.id))
         return export
 
     def of_workspace(self, workspace_id: WorkspaceId, after: str | None, limit: int) -> Sequence[Export]:
@@ -96,10 +96,10 @@ class ExportService:
 
     def get(self, workspace_id: WorkspaceId, export_id: ExportId) -> Export:
         """Return an export; raises ``export_not_found``."""
-        found = self._store.get(export_id, workspace_id)
-        if found is None:
+        export = self._store.get(export_id, workspace_id)
+        if export is None:
             raise export_not_found()
-        return found
+        return export
 
     def fetch(
         self, actor: Actor, workspace_id: WorkspaceId, export_id: ExportId
@@ -108,19 +108,19 @@ class ExportService:
 
         Raises ``export_not_found``. An unfinished export and one older than :data:`KEPT` have no files.
         """
-        found = self.get(workspace_id, export_id)
-        if found.state is not ExportState.DONE or found.created_at + KEPT < utc_now():
-            return found, []
+        export = self.get(workspace_id, export_id)
+        if export.state is not ExportState.DONE or export.created_at + KEPT < utc_now():
+            return export, []
         with self._outbox.unit() as unit:
             self._audit.record(unit.connection, actor, "export.fetched", Target("export", export_id))
-        return found, list(self._files.addresses(found))
+        return export, list(self._files.addresses(export))
 
     def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule:
         """Return the schedule; raises ``schedule_not_found``."""
-        found = self._store.schedule(workspace_id)
-        if found is None:
+        schedule = self._store.schedule(workspace_id)
+        if schedule is None:
             raise schedule_not_found()
-        return found
+        return schedule
 
     def put_schedule(
         self, actor: Actor, workspace_id: WorkspaceId, every: ExportPeriod, form: UsageExportFormat
@@ -167,18 +167,18 @@ class ExportWriter:
         self._convert = convert
         self._events_a_file = events_a_file
 
-    def go_on(self, asked: ExportRequest) -> bool:
+    def go_on(self, request: ExportRequest) -> bool:
         """Write the next files of an export. Return False if its row may not be committed yet; the caller must retry.
 
         Concurrent calls are safe: if two write the same file, only one of them advances the export.
         """
-        export = self._store.get(asked.export_id)
+        export = self._store.get(request.export_id)
         if export is None:
-            return now_seconds() - asked.sent_at > COMMITTED_SECONDS
+            return now_seconds() - request.sent_at > COMMITTED_SECONDS
         began = monotonic()
         while export.state is ExportState.QUEUED:
             if monotonic() - began > STEP_SECONDS:
-                self._queue.send(request(export.id))
+                self._queue.send(continuation(export.id))
                 break
             following = self._write_one(export)
             if following is None:
@@ -186,9 +186,9 @@ class ExportWriter:
             export = following
         return True
 
-    def give_up(self, asked: ExportRequest) -> None:
+    def give_up(self, request: ExportRequest) -> None:
         """Mark an export as failed after several failed attempts."""
-        export = self._store.get(asked.export_id)
+        export = self._store.get(request.export_id)
         if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
             log.count("ExportsFailed")
             logger.error("an export failed for good", extra={"export": export.id})
@@ -211,11 +211,11 @@ class ExportWriter:
             )
             with self._outbox.unit() as unit:
                 if self._store.add(unit.connection, export):
-                    self._queue.send(request(export.id))
+                    self._queue.send(continuation(export.id))
                     begun += 1
         left = self._store.left_behind(now - timedelta(hours=1))
         for left_behind in left:
-            self._queue.send(request(ExportId(left_behind)))
+            self._queue.send(continuation(ExportId(left_behind)))
         return begun + len(left)
 
     def purge(self) -> int:
@@ -241,7 +241,7 @@ class ExportWriter:
                     self._convert(source, EVENT_COLUMNS, ready)
                 self._files.put(export, name, ready)
                 files = (*files, ExportFile(name=name, events=written, bytes=ready.stat().st_size))
-        values = {"files": [{"name": each.name, "events": each.events, "bytes": each.bytes} for each in files]}
+        values = {"files": [{"name": file.name, "events": file.events, "bytes": file.bytes} for file in files]}
         if last:
             values |= {"after_at": last[0], "after_id": last[1]}
         if written < self._events_a_file:
@@ -260,17 +260,17 @@ class ExportWriter:
                 out.write(as_csv(EVENT_COLUMNS, []))
             while written < self._events_a_file:
                 limit = min(EVENTS_A_READ, self._events_a_file - written)
-                found: Sequence[StoredEvent] = self._archive.oldest(export.workspace_id, selection, after, limit)
-                out.write(as_csv(EVENT_COLUMNS, map(event_row, found), first=False, plain=plain))
-                written += len(found)
-                if found:
-                    after = found[-1].at, found[-1].event.id
-                if len(found) < limit:
+                events: Sequence[StoredEvent] = self._archive.oldest(export.workspace_id, selection, after, limit)
+                out.write(as_csv(EVENT_COLUMNS, map(event_row, events), first=False, plain=plain))
+                written += len(events)
+                if events:
+                    after = events[-1].at, events[-1].event.id
+                if len(events) < limit:
                     break
         return written, after
 
 
-def request(export_id: ExportId) -> ExportRequest:
+def continuation(export_id: ExportId) -> ExportRequest:
     """Return the message that continues an export."""
     return ExportRequest(export_id=export_id, sent_at=now_seconds())
 

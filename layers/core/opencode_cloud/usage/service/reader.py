@@ -42,35 +42,35 @@ class UsageReader:
         self._figures = figures
         self._archive = archive
 
-    def total(self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
+    def total(self, actor: Actor, workspace_id: WorkspaceId, selection: Selection) -> Sums:
         """Return sums over calls; raises ``not_permitted`` or ``invalid_period``."""
-        return self._figures.total(workspace_id, whole(visible(actor, wanted), None, None))
+        return self._figures.total(workspace_id, whole(visible(actor, selection), None, None))
 
     def groups(
         self,
         actor: Actor,
         workspace_id: WorkspaceId,
-        wanted: Selection,
+        selection: Selection,
         by: Dimension,
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[UsageLine]:
         """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
-        return self._figures.groups(workspace_id, whole(visible(actor, wanted), None, by), by, after, limit)
+        return self._figures.groups(workspace_id, whole(visible(actor, selection), None, by), by, after, limit)
 
     def series(
         self,
         actor: Actor,
         workspace_id: WorkspaceId,
-        wanted: Selection,
+        selection: Selection,
         interval: Interval,
         by: Dimension | None,
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> Sequence[UsageLine]:
         """Return sums by interval, and by group if given, that follow ``after`` (start, group), the earliest first."""
-        selection = whole(visible(actor, wanted), interval, by)
-        return self._figures.series(workspace_id, selection, interval, by, after, limit)
+        whole_selection = whole(visible(actor, selection), interval, by)
+        return self._figures.series(workspace_id, whole_selection, interval, by, after, limit)
 
     def names(self, by: Dimension | None, lines: Sequence[UsageLine]) -> Mapping[str, str]:
         """Return the display names of the groups of ``lines`` that have one."""
@@ -79,60 +79,65 @@ class UsageReader:
         return self._figures.names(by, sorted({line.group for line in lines if line.group}))
 
     def events(
-        self, actor: Actor, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        selection: Selection,
+        after: tuple[datetime, str] | None,
+        limit: int,
     ) -> Sequence[StoredEvent]:
         """Return events that follow the key ``after`` (time, id), the newest first."""
-        return self._archive.newest(workspace_id, checked(visible(actor, wanted)), after, limit)
+        return self._archive.newest(workspace_id, checked(visible(actor, selection)), after, limit)
 
     def event(self, actor: Actor, workspace_id: WorkspaceId, call_id: CallId) -> StoredEvent:
         """Return the event of a call; raises ``call_not_found``."""
-        found = self._archive.get(workspace_id, call_id)
-        if found is None:
+        stored = self._archive.get(workspace_id, call_id)
+        if stored is None:
             raise call_not_found()
         dimension, own = _own(actor)
-        theirs = found.event.member_id if dimension is Dimension.MEMBER else found.event.service_account_id
+        theirs = stored.event.member_id if dimension is Dimension.MEMBER else stored.event.service_account_id
         if not actor.may(Permission.USAGE_READ) and theirs != own:
             raise call_not_found()
-        return found
+        return stored
 
 
-def visible(actor: Actor, wanted: Selection) -> Selection:
+def visible(actor: Actor, selection: Selection) -> Selection:
     """Restrict a selection to the actor's calls; raises ``not_permitted`` if it names another member or account."""
     if actor.may(Permission.USAGE_READ):
-        return wanted
+        return selection
     dimension, own = _own(actor)
     for holder in (Dimension.MEMBER, Dimension.SERVICE_ACCOUNT):
-        if holder in wanted.only and (holder is not dimension or wanted.only[holder] != own):
+        if holder in selection.only and (holder is not dimension or selection.only[holder] != own):
             raise not_permitted(Permission.USAGE_READ)
-    return msgspec.structs.replace(wanted, only={**wanted.only, dimension: own})
+    return msgspec.structs.replace(selection, only={**selection.only, dimension: own})
 
 
-def checked(wanted: Selection) -> Selection:
-    """Return ``wanted``; raises ``invalid_period``."""
+def checked(selection: Selection) -> Selection:
+    """Return ``selection``; raises ``invalid_period``."""
     # `datetime` ends with the year 9999, and later calculations must not exceed it.
-    if not timedelta(0) < wanted.until - wanted.since <= LONGEST or wanted.until.year == MAXYEAR:
+    if not timedelta(0) < selection.until - selection.since <= LONGEST or selection.until.year == MAXYEAR:
         raise invalid_period()
-    return wanted
+    return selection
 
 
-def whole(wanted: Selection, interval: Interval | None, by: Dimension | None) -> Selection:
+def whole(selection: Selection, interval: Interval | None, by: Dimension | None) -> Selection:
     """Widen a period to the whole hours of rollups, or to whole days if it distinguishes sessions.
 
     Raises ``invalid_period``, or ``sessions_by_day`` for sessions by the hour.
     """
-    checked(wanted)
-    sessions = by is Dimension.SESSION or Dimension.SESSION in wanted.only
+    checked(selection)
+    sessions = by is Dimension.SESSION or Dimension.SESSION in selection.only
     if sessions and interval is Interval.HOUR:
         raise sessions_by_day()
     start, length = (day_start, _DAY) if sessions else (hour_start, _HOUR)
-    until = start(wanted.until)
-    if until < wanted.until:
+    until = start(selection.until)
+    if until < selection.until:
         until += length
     now = utc_now()
     if interval is not Interval.HOUR and until > now:
         # There are no calls after now, so read today as a whole day, not hour by hour.
         until = max(until, day_start(now) + _DAY)
-    return msgspec.structs.replace(wanted, since=start(wanted.since), until=until)
+    return msgspec.structs.replace(selection, since=start(selection.since), until=until)
 
 
 def _own(actor: Actor) -> tuple[Dimension, str]:

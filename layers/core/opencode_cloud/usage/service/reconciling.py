@@ -70,18 +70,18 @@ class Reconciliation:
         Events that SQL lacks are ingested, which also repairs the rollups; except where retention deleted events.
         """
         name, until = f"{day:%Y-%m-%d}", day + timedelta(days=1)
-        truth = tally(entry.event for page in self._table.day(workspace_id, name) for entry in page)
-        found = self._checks.tallies(workspace_id, day, until)
+        settled = tally(entry.event for page in self._table.day(workspace_id, name) for entry in page)
+        tallies = self._checks.tallies(workspace_id, day, until)
         drifts = 0
-        if found[EVENTS] != truth:
-            before = found[EVENTS]
-            if not _deleted(found):
+        if tallies[EVENTS] != settled:
+            before = tallies[EVENTS]
+            if not _deleted(tallies):
                 for page in self._table.day(workspace_id, name):
                     self._ingest.take(page)
-                found = self._checks.tallies(workspace_id, day, until)
-            drifts += self._report(workspace_id, name, EVENTS, truth, before, repaired=found[EVENTS] == truth)
-        expected = msgspec.structs.replace(found[EVENTS], checksum=None)
-        for kind, sums in found.items():
+                tallies = self._checks.tallies(workspace_id, day, until)
+            drifts += self._report(workspace_id, name, EVENTS, settled, before, repaired=tallies[EVENTS] == settled)
+        expected = msgspec.structs.replace(tallies[EVENTS], checksum=None)
+        for kind, sums in tallies.items():
             if kind != EVENTS and sums != expected:
                 drifts += self._report(workspace_id, name, kind, expected, sums)
         return drifts
@@ -96,15 +96,15 @@ class Reconciliation:
         drifts, after = 0, ""
         while batch := self._checks.spent(after, quiet, COUNTERS_AT_ONCE):
             after = batch[-1].counter
-            counters = self._counters.get([each.counter for each in batch])
+            counters = self._counters.get([spent.counter for spent in batch])
             over: list[CounterSums] = []
-            for each in batch:
-                counter = counters.get(each.counter)
+            for spent in batch:
+                counter = counters.get(spent.counter)
                 if counter is None or (counter.resets_at is not None and counter.resets_at < settled):
-                    drifts += self._check_counter(each, counter)
-                    over.append(each)
+                    drifts += self._check_counter(spent, counter)
+                    over.append(spent)
                 elif counter.resets_at is None:
-                    drifts += self._check_open(each, counter)
+                    drifts += self._check_open(spent, counter)
             self._checks.mark(over)
         return drifts
 
@@ -115,18 +115,18 @@ class Reconciliation:
         """
         start = datetime.fromisoformat(day)
         until = start + timedelta(days=1)
-        known = [workspace_id] if workspace_id else self._checks.workspaces(start, until)
+        workspace_ids = [workspace_id] if workspace_id else self._checks.workspaces(start, until)
         began, read, new = monotonic(), 0, 0
-        for each in known:
-            if after is not None and each < after[0]:
+        for workspace in workspace_ids:
+            if after is not None and workspace < after[0]:
                 continue
-            if _deleted(self._checks.tallies(each, start, until)):
-                raise events_deleted(each, day)
-            call = after[1] if after is not None and each == after[0] else None
-            for page in self._table.day(each, day, call):
+            if _deleted(self._checks.tallies(workspace, start, until)):
+                raise events_deleted(workspace, day)
+            call = after[1] if after is not None and workspace == after[0] else None
+            for page in self._table.day(workspace, day, call):
                 read, new = read + len(page), new + self._ingest.take(page)
                 if page and monotonic() - began > REPLAY_SECONDS:
-                    return ReplayProgress(read, new, (each, page[-1].event.id))
+                    return ReplayProgress(read, new, (workspace, page[-1].event.id))
         return ReplayProgress(read, new, None)
 
     def _check_open(self, spent: CounterSums, counter: CounterValues) -> int:
@@ -158,14 +158,14 @@ class Reconciliation:
         return self._tell(finding)
 
     def _report(
-        self, workspace_id: WorkspaceId, day: str, kind: str, expected: Tally, found: Tally, *, repaired: bool = False
+        self, workspace_id: WorkspaceId, day: str, kind: str, expected: Tally, stored: Tally, *, repaired: bool = False
     ) -> int:
         finding = Drift(
             workspace_id=workspace_id,
             day=day,
             kind=kind,
             expected=msgspec.structs.asdict(expected),
-            found=msgspec.structs.asdict(found),
+            found=msgspec.structs.asdict(stored),
             repaired=repaired,
         )
         return self._tell(finding)
@@ -176,9 +176,9 @@ class Reconciliation:
         return 1
 
 
-def _deleted(found: Mapping[str, Tally]) -> bool:
+def _deleted(tallies: Mapping[str, Tally]) -> bool:
     """Return whether the sums by day, which are kept longer, contain calls whose events were deleted."""
-    return found["days"].calls > found[EVENTS].calls
+    return tallies["days"].calls > tallies[EVENTS].calls
 
 
 def tally(events: Iterable[UsageEvent]) -> Tally:

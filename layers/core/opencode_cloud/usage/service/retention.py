@@ -54,11 +54,11 @@ class Retention:
         before = utc_now() - timedelta(days=days)
 
         def batch() -> int:
-            found = self._store.metadata(workspace_id, before)
-            if found:
-                self._table.remove_metadata([(workspace_id, f"{at:%Y-%m-%d}", call) for call, at in found])
-                self._store.purge_metadata([call for call, _ in found])
-            return len(found)
+            calls = self._store.metadata(workspace_id, before)
+            if calls:
+                self._table.remove_metadata([(workspace_id, f"{at:%Y-%m-%d}", call) for call, at in calls])
+                self._store.purge_metadata([call for call, _ in calls])
+            return len(calls)
 
         return _batches(batch)
 

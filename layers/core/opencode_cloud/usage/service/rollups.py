@@ -63,7 +63,7 @@ def fold(
     events: Iterable[UsageEvent], start: Callable[[UsageEvent], datetime], *, sessions: bool = False
 ) -> dict[Group, Sums]:
     """Sum events up by the time that ``start`` returns, and by session if ``sessions``."""
-    found: dict[Group, Sums] = {}
+    sums: dict[Group, Sums] = {}
     for event in events:
         group = Group(
             event.workspace_id,
@@ -77,5 +77,5 @@ def fold(
             event.byok,
             str(event.outcome),
         )
-        found.setdefault(group, Sums()).add(event)
-    return found
+        sums.setdefault(group, Sums()).add(event)
+    return sums

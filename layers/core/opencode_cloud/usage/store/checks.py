@@ -50,8 +50,8 @@ class CheckStore:
         parts = [_events(workspace_id, since, until)]
         parts += [_rollup(name, table, workspace_id, since, until) for name, table in ROLLUPS.items()]
         with self._database.transaction() as connection:
-            found = connection.execute(union_all(*parts)).mappings()
-            return {row["kind"]: _tally(row) for row in found}
+            rows = connection.execute(union_all(*parts)).mappings()
+            return {row["kind"]: _tally(row) for row in rows}
 
     def spent(self, after: str, before: datetime, limit: int) -> Sequence[CounterSums]:
         """Return sums of counters without an event since ``before`` that were not compared yet, ordered by key."""
@@ -74,9 +74,9 @@ class CheckStore:
         """Mark counters as compared, unless they have had events since they were read."""
         column = usage_counters.c
         with self._database.transaction() as connection:
-            for each in sorted(counters, key=lambda each: each.counter):
-                same = [column[name] == getattr(each, name) for name in ("requests", "cost", "charged", "tokens")]
-                query = usage_counters.update().where(column.counter == each.counter, *same)
+            for sums in sorted(counters, key=lambda sums: sums.counter):
+                same = [column[name] == getattr(sums, name) for name in ("requests", "cost", "charged", "tokens")]
+                query = usage_counters.update().where(column.counter == sums.counter, *same)
                 connection.execute(query.values(reconciled_at=utc_now()))
 
     def record(self, finding: Drift) -> None:
@@ -105,7 +105,7 @@ def _rollup(
     name: str, table: Table, workspace_id: WorkspaceId, since: datetime, until: datetime
 ) -> Select[*tuple[Any, ...]]:
     column = table.c
-    tokens = sum((column[each] for each in _COUNTED[1:]), column[_COUNTED[0]])
+    tokens = sum((column[kind] for kind in _COUNTED[1:]), column[_COUNTED[0]])
     query = select(
         literal(name).label("kind"),
         func.coalesce(func.sum(column.calls), 0).label("calls"),

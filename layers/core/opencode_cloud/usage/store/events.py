@@ -44,34 +44,36 @@ class EventArchive:
 
     def get(self, workspace_id: WorkspaceId, call_id: CallId) -> StoredEvent | None:
         """Return an event of a workspace; None when it does not exist."""
-        found = self._read(_EVENTS.where(usage_events.c.id == call_id, usage_events.c.workspace_id == workspace_id))
-        return found[0] if found else None
+        events = self._read(_EVENTS.where(usage_events.c.id == call_id, usage_events.c.workspace_id == workspace_id))
+        return events[0] if events else None
 
     def newest(
-        self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, selection: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[StoredEvent]:
         """Return selected events that follow the key ``after`` (time, id), the newest first."""
-        query, column = self._selected(workspace_id, wanted), usage_events.c
+        query, column = self._selected(workspace_id, selection), usage_events.c
         if after is not None:
             # The first condition is redundant, but lets MySQL use the index.
             query = query.where(column.at <= after[0], or_(column.at < after[0], column.id < after[1]))
         return self._read(query.order_by(column.at.desc(), column.id.desc()).limit(limit))
 
     def oldest(
-        self, workspace_id: WorkspaceId, wanted: Selection, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, selection: Selection, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[StoredEvent]:
         """Return selected events that follow the key ``after`` (time, id), the oldest first."""
-        query, column = self._selected(workspace_id, wanted), usage_events.c
+        query, column = self._selected(workspace_id, selection), usage_events.c
         if after is not None:
             query = query.where(column.at >= after[0], or_(column.at > after[0], column.id > after[1]))
         return self._read(query.order_by(column.at, column.id).limit(limit))
 
-    def _selected(self, workspace_id: WorkspaceId, wanted: Selection) -> Select[Any]:
+    def _selected(self, workspace_id: WorkspaceId, selection: Selection) -> Select[Any]:
         column = usage_events.c
-        only: Mapping[Dimension, str] = wanted.only
-        query = _EVENTS.where(column.workspace_id == workspace_id, column.at >= wanted.since, column.at < wanted.until)
+        only: Mapping[Dimension, str] = selection.only
+        query = _EVENTS.where(
+            column.workspace_id == workspace_id, column.at >= selection.since, column.at < selection.until
+        )
         query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in only.items()))
-        return query if wanted.byok is None else query.where(column.byok == wanted.byok)
+        return query if selection.byok is None else query.where(column.byok == selection.byok)
 
     def _read(self, query: Select[Any]) -> Sequence[StoredEvent]:
         with self._database.transaction() as connection:

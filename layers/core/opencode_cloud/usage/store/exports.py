@@ -83,10 +83,10 @@ class ExportStore:
         column = usage_exports.c
         with self._database.transaction() as connection:
             ids = connection.execute(select(column.id).where(column.created_at < before).limit(PURGED_AT_ONCE))
-            found = ids.scalars().all()
-            if found:
-                connection.execute(usage_exports.delete().where(column.id.in_(found)))
-        return len(found)
+            export_ids = ids.scalars().all()
+            if export_ids:
+                connection.execute(usage_exports.delete().where(column.id.in_(export_ids)))
+        return len(export_ids)
 
     def schedule(self, workspace_id: WorkspaceId) -> ExportSchedule | None:
         """Return the schedule of a workspace; None when it has none."""
@@ -140,8 +140,8 @@ class ExportFiles:
     def addresses(self, export: Export) -> Iterator[tuple[ExportFile, str]]:
         """Return the files, each with an address that is valid for :data:`ADDRESS_SECONDS`."""
         for file in export.files:
-            place = {"Bucket": self._bucket, "Key": export.folder() + file.name}
-            yield file, aws.s3().generate_presigned_url("get_object", Params=place, ExpiresIn=ADDRESS_SECONDS)
+            location = {"Bucket": self._bucket, "Key": export.folder() + file.name}
+            yield file, aws.s3().generate_presigned_url("get_object", Params=location, ExpiresIn=ADDRESS_SECONDS)
 
 
 def _export(row: RowMapping) -> Export:

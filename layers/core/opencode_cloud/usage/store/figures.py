@@ -42,20 +42,20 @@ class Figures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def total(self, workspace_id: WorkspaceId, wanted: Selection) -> Sums:
+    def total(self, workspace_id: WorkspaceId, selection: Selection) -> Sums:
         """Return sums over all selected calls."""
-        source = _source(workspace_id, wanted, None, None)
+        source = _source(workspace_id, selection, None, None)
         with self._database.transaction() as connection:
-            row = connection.execute(select(*(func.coalesce(each, 0).label(name) for name, each in _sums(source))))
+            row = connection.execute(select(*(func.coalesce(total, 0).label(name) for name, total in _sums(source))))
             return _line(row.mappings().one()).sums
 
     def groups(
-        self, workspace_id: WorkspaceId, wanted: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
+        self, workspace_id: WorkspaceId, selection: Selection, by: Dimension, after: tuple[int, str] | None, limit: int
     ) -> Sequence[UsageLine]:
         """Return sums by group that follow the key ``after`` (cost, group), the most expensive group first."""
-        source = _source(workspace_id, wanted, None, by)
+        source = _source(workspace_id, selection, None, by)
         cost = func.sum(source.c.cost)
-        query = select(source.c.group, *(each.label(name) for name, each in _sums(source))).group_by(source.c.group)
+        query = select(source.c.group, *(total.label(name) for name, total in _sums(source))).group_by(source.c.group)
         if after is not None:
             query = query.having(or_(cost < after[0], and_(cost == after[0], source.c.group > after[1])))
         return self._lines(query.order_by(cost.desc(), source.c.group).limit(limit))
@@ -63,7 +63,7 @@ class Figures:
     def series(
         self,
         workspace_id: WorkspaceId,
-        wanted: Selection,
+        selection: Selection,
         interval: Interval,
         by: Dimension | None,
         after: tuple[datetime, str] | None,
@@ -73,10 +73,10 @@ class Figures:
 
         Intervals without calls are left out.
         """
-        source = _source(workspace_id, wanted, interval, by)
+        source = _source(workspace_id, selection, interval, by)
         start = func.date_format(source.c.start, literal(_FORMS[interval])).label("start")
         keys_: list[ColumnElement[Any]] = [start] if by is None else [start, source.c.group]
-        query = select(*keys_, *(each.label(name) for name, each in _sums(source))).group_by(*keys_)
+        query = select(*keys_, *(total.label(name) for name, total in _sums(source))).group_by(*keys_)
         if after is not None:
             last = after[0].isoformat(" ", "seconds")
             follows = and_(start == last, source.c.group > after[1]) if by is not None else false()
@@ -88,8 +88,8 @@ class Figures:
         if not ids or by not in _NAMES:
             return {}
         with self._database.transaction() as connection:
-            found = connection.execute(_NAMES[by].where(_NAMES[by].selected_columns.id.in_(ids)))
-            return {row.id: row.name for row in found}
+            rows = connection.execute(_NAMES[by].where(_NAMES[by].selected_columns.id.in_(ids)))
+            return {row.id: row.name for row in rows}
 
     def _lines(self, query: Select[Any]) -> Sequence[UsageLine]:
         with self._database.transaction() as connection:
@@ -105,18 +105,22 @@ _NAMES: Mapping[Dimension, Select[Any, Any]] = {
 }
 
 
-def _source(workspace_id: WorkspaceId, wanted: Selection, interval: Interval | None, by: Dimension | None) -> Subquery:
+def _source(
+    workspace_id: WorkspaceId, selection: Selection, interval: Interval | None, by: Dimension | None
+) -> Subquery:
     """Return sums of the rollups of the selected calls: by day for whole days, by hour for the rest."""
     parts = [
-        _part(table, workspace_id, since, until, wanted, interval, by)
-        for table, since, until in _pieces(wanted, interval, sessions=by is Dimension.SESSION)
+        _part(table, workspace_id, since, until, selection, interval, by)
+        for table, since, until in _pieces(selection, interval, sessions=by is Dimension.SESSION)
     ]
     return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery()
 
 
-def _pieces(wanted: Selection, interval: Interval | None, *, sessions: bool) -> list[tuple[Table, datetime, datetime]]:
-    since, until = wanted.since, wanted.until
-    if sessions or Dimension.SESSION in wanted.only:
+def _pieces(
+    selection: Selection, interval: Interval | None, *, sessions: bool
+) -> list[tuple[Table, datetime, datetime]]:
+    since, until = selection.since, selection.until
+    if sessions or Dimension.SESSION in selection.only:
         return [(usage_sessions, since, until)]
     first, last = day_start(since + _DAY - timedelta(microseconds=1)), day_start(until)
     if interval is Interval.HOUR or first >= last:
@@ -134,7 +138,7 @@ def _part(
     workspace_id: WorkspaceId,
     since: datetime,
     until: datetime,
-    wanted: Selection,
+    selection: Selection,
     interval: Interval | None,
     by: Dimension | None,
 ) -> Select[Any]:
@@ -147,9 +151,9 @@ def _part(
         keys_.append(column[COLUMNS[by]].label("group"))
     query = select(*keys_, *(func.sum(column[name]).label(name) for name in SUMS))
     query = query.where(column.workspace_id == workspace_id, column.start >= since, column.start < until)
-    query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in wanted.only.items()))
-    if wanted.byok is not None:
-        query = query.where(column.byok == wanted.byok)
+    query = query.where(*(column[COLUMNS[dimension]] == value for dimension, value in selection.only.items()))
+    if selection.byok is not None:
+        query = query.where(column.byok == selection.byok)
     # Without groups the query returns one row even if no row matches.
     return query.group_by(*keys_) if keys_ else query
 

@@ -47,7 +47,7 @@ class Ledger:
         statement = insert(usage_events)
         # Not INSERT IGNORE, which would also turn data errors into warnings.
         statement = statement.on_duplicate_key_update(id=usage_events.c.id)
-        connection.execute(statement, [_event(event, batch) for event in sorted(events, key=lambda each: each.id)])
+        connection.execute(statement, [_event(event, batch) for event in sorted(events, key=lambda event: event.id)])
         ids = [event.id for event in events]
         ours = select(usage_events.c.id).where(usage_events.c.id.in_(ids), usage_events.c.batch == batch)
         return set(connection.execute(ours).scalars())
@@ -55,9 +55,9 @@ class Ledger:
     def add_metadata(self, connection: Connection, events: Sequence[UsageEvent]) -> None:
         """Insert the metadata of new events."""
         rows = [
-            {"event_id": each.id, "workspace_id": each.workspace_id, "at": moment(each), "metadata": each.metadata}
-            for each in events
-            if each.metadata
+            {"event_id": event.id, "workspace_id": event.workspace_id, "at": moment(event), "metadata": event.metadata}
+            for event in events
+            if event.metadata
         ]
         if rows:
             connection.execute(usage_metadata.insert(), rows)
@@ -76,19 +76,19 @@ class Ledger:
 
     def add_counters(self, connection: Connection, entries: Sequence[SettledEvent]) -> None:
         """Add events to the sums of the counters that they were settled on."""
-        found: dict[str, dict[str, Any]] = {}
+        sums: dict[str, dict[str, Any]] = {}
         for entry in entries:
             event = entry.event
             for counter in entry.counters:
                 nothing = {"cost": 0, "charged": 0, "tokens": 0, "requests": 0, "last_at": moment(event)}
-                row = found.setdefault(counter, {"counter": counter, "workspace_id": event.workspace_id, **nothing})
+                row = sums.setdefault(counter, {"counter": counter, "workspace_id": event.workspace_id, **nothing})
                 row["cost"] += event.cost
                 row["charged"] += event.charged
                 row["tokens"] += event.tokens.total
                 # A late event is the second one of its call; the first has counted the request.
                 row["requests"] += not event.id.endswith(LATE)
                 row["last_at"] = max(row["last_at"], moment(event))
-        if not found:
+        if not sums:
             return
         statement = insert(usage_counters)
         new, column = statement.inserted, usage_counters.c
@@ -96,7 +96,7 @@ class Ledger:
         later = func.greatest(column.last_at, new.last_at)
         # New events make an earlier comparison obsolete, so reconciliation must compare the counter again.
         statement = statement.on_duplicate_key_update(**changes, last_at=later, reconciled_at=null())
-        connection.execute(statement, [found[counter] for counter in sorted(found)])
+        connection.execute(statement, [sums[counter] for counter in sorted(sums)])
 
 
 def _add(connection: Connection, table: Table, sums: Mapping[Group, Sums]) -> None:

@@ -85,6 +85,6 @@ class PurgeStore:
         query = select(*keys).where(table.c.workspace_id == workspace_id, *conditions).limit(AT_ONCE)  # pyright: ignore[reportArgumentType]
         with self._database.transaction() as connection:
             # Two statements, because MySQL does not support LIMIT in a subquery of IN.
-            if found := [tuple(row) for row in connection.execute(query)]:
-                connection.execute(table.delete().where(tuple_(*keys).in_(found)))
-        return len(found)
+            if rows := [tuple(row) for row in connection.execute(query)]:
+                connection.execute(table.delete().where(tuple_(*keys).in_(rows)))
+        return len(rows)

@@ -41,16 +41,16 @@ class UsageTable:
         for page in pages:
             yield [entry for row in page["Items"] if (entry := _entry(row)) is not None]
 
-    def remove_metadata(self, places: Sequence[tuple[str, str, str]]) -> None:
+    def remove_metadata(self, calls: Sequence[tuple[str, str, str]]) -> None:
         """Remove the metadata of events. Each place is a workspace, a day and an event's id."""
-        parallel_map(self._remove_metadata_of, places)
+        parallel_map(self._remove_metadata_of, calls)
 
-    def _remove_metadata_of(self, place: tuple[str, str, str]) -> None:
-        workspace, day, call = place
+    def _remove_metadata_of(self, call: tuple[str, str, str]) -> None:
+        workspace, day, call_id = call
         conditional_write(
             _dynamodb().update_item,
             TableName=self._name,
-            Key=primary_key(partition(WorkspaceId(workspace), day), call),
+            Key=primary_key(partition(WorkspaceId(workspace), day), call_id),
             UpdateExpression="REMOVE metadata",
             ConditionExpression="attribute_exists(metadata)",
         )

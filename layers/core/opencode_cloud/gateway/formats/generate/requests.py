@@ -40,9 +40,9 @@ _CHOICES = {"AUTO": Choice.AUTO, "VALIDATED": Choice.AUTO, "NONE": Choice.NONE, 
 def read(node: Node) -> ModelRequest:
     """Read a request. Raises :class:`Malformed`, also for members that no other format can express."""
     config = node.at("generationConfig")
-    for place, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
-        if place.raw(key):
-            raise cannot_carry(place.at(key))
+    for parent, key in ((node, "cachedContent"), *((config, key) for key in _UNCARRIED)):
+        if parent.raw(key):
+            raise cannot_carry(parent.at(key))
     messages = tuple(_Turns().read(node))
     if not messages:
         raise node.at("contents").wrong("must have a content")

@@ -46,9 +46,9 @@ def _inner(key: str, value: object) -> object:
     if key in _SCHEMAS:
         return _schema(value)
     if key in _LISTS and isinstance(value, list):
-        return [_schema(each) for each in cast("list[object]", value)]
+        return [_schema(schema) for schema in cast("list[object]", value)]
     if key in _MAPS and isinstance(value, dict):
-        return {name: _schema(each) for name, each in cast("dict[str, object]", value).items()}
+        return {name: _schema(schema) for name, schema in cast("dict[str, object]", value).items()}
     return value
 
 

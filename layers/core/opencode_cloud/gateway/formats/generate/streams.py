@@ -102,7 +102,7 @@ class GenerateWriter:
 
     def write(self, event: Event, tokens: Tokens | None) -> bytes:
         """Return the chunks for an event."""
-        return b"".join([self._write(each, tokens) for each in self._serial.pass_on(event)])
+        return b"".join([self._write(step, tokens) for step in self._serial.pass_on(event)])
 
     def _write(self, event: Event, tokens: Tokens | None) -> bytes:
         match event:

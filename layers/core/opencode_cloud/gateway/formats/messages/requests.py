@@ -344,27 +344,27 @@ def _write_shape(shape: Shape | None) -> dict[str, Any]:
 
 def _write_thinking(request: ModelRequest, model: str, limit: int) -> dict[str, Any]:
     """Write the thinking options, in the form of the model's generation."""
-    wanted = request.thinking
-    if wanted is None:
+    thinking = request.thinking
+    if thinking is None:
         return {}
-    if wanted.effort == "none" or wanted.budget == 0:
+    if thinking.effort == "none" or thinking.budget == 0:
         return {"thinking": {"type": "disabled"}}
     forced = request.tool_choice is not None and request.tool_choice.choice in (Choice.REQUIRED, Choice.NAMED)
     if forced or _unsigned_call(request.messages):
         return {}  # refused together
     if _is_adaptive(model):
-        effort = effort_of(wanted)
+        effort = effort_of(thinking)
         config = {"output_config": {"effort": _EFFORTS.get(effort, effort)}} if effort else {}
-        return {"thinking": {"type": "adaptive", "display": "summarized" if wanted.shown else "omitted"}, **config}
-    budget = budget_of(wanted)
+        return {"thinking": {"type": "adaptive", "display": "summarized" if thinking.shown else "omitted"}, **config}
+    budget = budget_of(thinking)
     budget = min(limit - 1, budget if budget is not None and budget > 0 else 10_000)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else {}
 
 
 def _is_adaptive(model: str) -> bool:
     """Tell whether a model sets its own thinking time: Claude from 4.6 on. The later ones refuse budgets."""
-    found = _VERSION.search(model)
-    return found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 6)
+    version = _VERSION.search(model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
 
 
 def _unsigned_call(messages: tuple[Turn, ...]) -> bool:

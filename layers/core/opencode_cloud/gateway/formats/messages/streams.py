@@ -175,7 +175,7 @@ class MessagesWriter:
         """Return the events for an event."""
         begin = b"" if self._begun else self._begin(tokens)
         self._begun = True
-        return begin + b"".join([self._write(each, tokens) for each in self._serial.pass_on(event)])
+        return begin + b"".join([self._write(step, tokens) for step in self._serial.pass_on(event)])
 
     def _begin(self, tokens: Tokens | None) -> bytes:
         message: dict[str, Any] = {

@@ -268,14 +268,14 @@ class ResponsesWriter:
                 if not item.begun:
                     part: dict[str, Any] = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
                     yield self._event("response.content_part.added", **item.place, content_index=0, part=part)
-                place = {**item.place, "content_index": 0}
-                yield self._event("response.output_text.delta", **place, delta=text, logprobs=[])
+                location = {**item.place, "content_index": 0}
+                yield self._event("response.output_text.delta", **location, delta=text, logprobs=[])
             case ReasoningBlock():
-                place = {**item.place, "summary_index": 0}
+                location = {**item.place, "summary_index": 0}
                 if not item.begun:
                     part = {"type": "summary_text", "text": ""}
-                    yield self._event("response.reasoning_summary_part.added", **place, part=part)
-                yield self._event("response.reasoning_summary_text.delta", **place, delta=text)
+                    yield self._event("response.reasoning_summary_part.added", **location, part=part)
+                yield self._event("response.reasoning_summary_text.delta", **location, delta=text)
             case ToolCall():
                 yield self._event("response.function_call_arguments.delta", **item.place, delta=text)
         item.begun = True
@@ -286,15 +286,15 @@ class ResponsesWriter:
         done = write_item(block, item.id)
         match block:
             case TextBlock(text) if item.begun:
-                place = {**item.place, "content_index": 0}
-                yield self._event("response.output_text.done", **place, text=text, logprobs=[])
-                yield self._event("response.content_part.done", **place, part=done["content"][0])
+                location = {**item.place, "content_index": 0}
+                yield self._event("response.output_text.done", **location, text=text, logprobs=[])
+                yield self._event("response.content_part.done", **location, part=done["content"][0])
             case ReasoningBlock() if item.begun:
-                place = {**item.place, "summary_index": 0}
+                location = {**item.place, "summary_index": 0}
                 text = "".join(item.texts)
                 part = {"type": "summary_text", "text": text}
-                yield self._event("response.reasoning_summary_text.done", **place, text=text)
-                yield self._event("response.reasoning_summary_part.done", **place, part=part)
+                yield self._event("response.reasoning_summary_text.done", **location, text=text)
+                yield self._event("response.reasoning_summary_part.done", **location, part=part)
                 done = {**done, "summary": [part]}
             case ToolCall():
                 call = {"name": block.name, "arguments": done["arguments"]}
