@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
-        sa.Column("email", sa.String(length=254), nullable=False, comment="verified, as its owner writes it"),
+        sa.Column("email", sa.String(length=254), nullable=False, comment="verified, in the owner's spelling"),
         sa.Column("name", sa.String(length=255), server_default="", nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
@@ -36,7 +36,7 @@ def upgrade() -> None:
             "workspace_id",
             sa.String(length=30, collation="utf8mb4_bin"),
             nullable=True,
-            comment="no foreign key: entries outlive what they are about",
+            comment="no foreign key: entries outlive their subjects",
         ),
         sa.Column("at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("actor_kind", sa.String(length=32), nullable=False),
@@ -84,7 +84,7 @@ def upgrade() -> None:
             "variables",
             sa.JSON(),
             nullable=False,
-            comment="of the template; never a secret: links are derived when sent",
+            comment="variables of the template, without secrets",
         ),
         sa.Column(
             "state",
@@ -93,7 +93,12 @@ def upgrade() -> None:
         ),
         sa.Column("reason", sa.String(length=255), server_default="", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("message_id", sa.String(length=128, collation="utf8mb4_bin"), nullable=True, comment="SES's"),
+        sa.Column(
+            "message_id",
+            sa.String(length=128, collation="utf8mb4_bin"),
+            nullable=True,
+            comment="the message id that SES gave",
+        ),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mails")),
@@ -121,7 +126,7 @@ def upgrade() -> None:
             "payload",
             sa.JSON(),
             nullable=True,
-            comment="what the row itself does not say, such as the workspace of a deleted key",
+            comment="facts that the row does not hold, such as the workspace of a deleted key",
         ),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("relayed_at", mysql.DATETIME(fsp=6), nullable=True),
@@ -138,7 +143,7 @@ def upgrade() -> None:
             "recipient",
             sa.String(length=254),
             nullable=False,
-            comment="compared as addresses are: without regard to case",
+            comment="compared without regard to case",
         ),
         sa.Column("state", sa.Enum("bounced", "complained", name="state"), nullable=False),
         sa.Column("reason", sa.String(length=255), server_default="", nullable=False),
@@ -146,7 +151,7 @@ def upgrade() -> None:
             "mail_id",
             sa.String(length=30, collation="utf8mb4_bin"),
             nullable=False,
-            comment="the mail that it happened to",
+            comment="the mail of this event",
         ),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.PrimaryKeyConstraint("recipient", name=op.f("pk_suppressions")),
@@ -157,9 +162,11 @@ def upgrade() -> None:
     op.create_table(
         "projection_versions",
         sa.Column(
-            "shard", sa.SmallInteger(), autoincrement=False, nullable=False, comment="of the projected row's key"
+            "shard", sa.SmallInteger(), autoincrement=False, nullable=False, comment="part of the projected row's key"
         ),
-        sa.Column("version", sa.BigInteger(), nullable=False, comment="of the last projection of any row of the shard"),
+        sa.Column(
+            "version", sa.BigInteger(), nullable=False, comment="time of the last projection of any row of the shard"
+        ),
         sa.PrimaryKeyConstraint("shard", name=op.f("pk_projection_versions")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_unicode_520_ci",
@@ -169,7 +176,7 @@ def upgrade() -> None:
         "workspaces",
         sa.Column("id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("version", sa.Integer(), server_default="1", nullable=False, comment="of the row: its ETag"),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False, comment="version of the row, its ETag"),
         sa.Column("audit_retention_days", sa.Integer(), server_default="365", nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
@@ -178,7 +185,7 @@ def upgrade() -> None:
             "deleted_at",
             mysql.DATETIME(fsp=6),
             nullable=True,
-            comment="soft delete: restorable until purge_after, then really deleted",
+            comment="marked as deleted; restorable until purge_after",
         ),
         sa.Column("purge_after", mysql.DATETIME(fsp=6), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspaces")),
@@ -219,7 +226,7 @@ def upgrade() -> None:
             "role",
             sa.Enum("owner", "admin", "billing", "member", "viewer", name="role"),
             nullable=False,
-            comment="of who joins by this domain",
+            comment="role of people who join",
         ),
         sa.Column("auto_join", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
@@ -257,7 +264,7 @@ def upgrade() -> None:
             "mail_id",
             sa.String(length=30, collation="utf8mb4_bin"),
             nullable=True,
-            comment="the last mail: its state says whether it was delivered",
+            comment="the last mail; its state tells whether it was delivered",
         ),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name=op.f("fk_invitations_workspace_id"), ondelete="CASCADE"
@@ -399,10 +406,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column(
-            "member_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=True, comment="whose key it is, or"
+            "member_id",
+            sa.String(length=30, collation="utf8mb4_bin"),
+            nullable=True,
+            comment="the owner of a person's key",
         ),
         sa.Column(
-            "service_account_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=True, comment="of what it is"
+            "service_account_id",
+            sa.String(length=30, collation="utf8mb4_bin"),
+            nullable=True,
+            comment="the owner of a machine's key",
         ),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column(

@@ -40,7 +40,7 @@ def upgrade() -> None:
             "id",
             sa.String(length=64, collation="utf8mb4_bin"),
             nullable=False,
-            comment="of the crossing: it is told once",
+            comment="id of the crossing",
         ),
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column(
@@ -54,9 +54,9 @@ def upgrade() -> None:
             sa.String(length=30, collation="utf8mb4_bin"),
             server_default="",
             nullable=False,
-            comment="whose share of the budget; empty: all of it",
+            comment="subject of a share; empty: the whole budget",
         ),
-        sa.Column("name", sa.String(length=255), nullable=False, comment="of the budget, as people read it"),
+        sa.Column("name", sa.String(length=255), nullable=False, comment="the budget's name for people"),
         sa.Column("threshold", sa.Integer(), nullable=False, comment="percent"),
         sa.Column("unit", sa.Enum("cost", "requests", "tokens", name="unit"), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
@@ -64,7 +64,7 @@ def upgrade() -> None:
         sa.Column("window_start", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("resets_at", mysql.DATETIME(fsp=6), nullable=True),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
-        sa.Column("webhook_at", mysql.DATETIME(fsp=6), nullable=True, comment="when the webhook took it"),
+        sa.Column("webhook_at", mysql.DATETIME(fsp=6), nullable=True, comment="when the webhook accepted it"),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name=op.f("fk_budget_alerts_workspace_id"), ondelete="CASCADE"
         ),
@@ -81,7 +81,10 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column("url", sa.String(length=2048), nullable=False),
         sa.Column(
-            "generation", sa.Integer(), nullable=False, comment="of the signing secret, which is derived, not stored"
+            "generation",
+            sa.Integer(),
+            nullable=False,
+            comment="version of the derived signing secret",
         ),
         sa.Column("updated_by", sa.String(length=254), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
@@ -113,7 +116,7 @@ def upgrade() -> None:
         sa.Column("period", sa.Enum("minute", "hour", "day", "month", "total", name="period"), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False, comment="the limit: micro-cents, requests or tokens"),
         sa.Column("alerts", sa.Integer(), server_default="1", nullable=False),
-        sa.Column("version", sa.Integer(), server_default="1", nullable=False, comment="of the row: its ETag"),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False, comment="version of the row, its ETag"),
         sa.Column("created_by", sa.String(length=254), nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),
@@ -138,7 +141,10 @@ def upgrade() -> None:
         "usage_settings",
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column(
-            "metadata_days", sa.Integer(), nullable=False, comment="how long metadata of calls is kept; 0: it never is"
+            "metadata_days",
+            sa.Integer(),
+            nullable=False,
+            comment="days for which metadata of calls is kept; 0: not at all",
         ),
         sa.Column("updated_by", sa.String(length=254), nullable=False),
         sa.Column("updated_at", mysql.DATETIME(fsp=6), nullable=False),

@@ -42,12 +42,12 @@ def upgrade() -> None:
         sa.Column("charged", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("tokens", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("requests", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("last_at", mysql.DATETIME(fsp=6), nullable=False, comment="arrival of the latest call"),
+        sa.Column("last_at", mysql.DATETIME(fsp=6), nullable=False, comment="when the latest call arrived"),
         sa.Column(
             "reconciled_at",
             mysql.DATETIME(fsp=6),
             nullable=True,
-            comment="when it was compared with the counter, with no event since",
+            comment="when it was last compared with the counter, if no event came since",
         ),
         sa.PrimaryKeyConstraint("counter", name=op.f("pk_usage_counters")),
         mysql_charset="utf8mb4",
@@ -61,7 +61,7 @@ def upgrade() -> None:
     op.create_table(
         "usage_days",
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
-        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="of the hour or day, UTC"),
+        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="start of the hour or day, UTC"),
         sa.Column(
             "grouping", sa.BINARY(length=32), nullable=False, comment="SHA-256 of the columns that tell groups apart"
         ),
@@ -135,7 +135,7 @@ def upgrade() -> None:
             "batch",
             sa.String(length=30, collation="utf8mb4_bin"),
             nullable=False,
-            comment="names the transaction that wrote the row, which also counted it",
+            comment="id of the transaction that wrote the row and counted it",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_events")),
         mysql_charset="utf8mb4",
@@ -160,7 +160,7 @@ def upgrade() -> None:
     op.create_table(
         "usage_hours",
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
-        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="of the hour or day, UTC"),
+        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="start of the hour or day, UTC"),
         sa.Column(
             "grouping", sa.BINARY(length=32), nullable=False, comment="SHA-256 of the columns that tell groups apart"
         ),
@@ -207,7 +207,7 @@ def upgrade() -> None:
     op.create_table(
         "usage_sessions",
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
-        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="of the hour or day, UTC"),
+        sa.Column("start", mysql.DATETIME(fsp=6), nullable=False, comment="start of the hour or day, UTC"),
         sa.Column(
             "grouping", sa.BINARY(length=32), nullable=False, comment="SHA-256 of the columns that tell groups apart"
         ),
@@ -263,19 +263,21 @@ def upgrade() -> None:
             "period",
             sa.String(length=24, collation="utf8mb4_bin"),
             nullable=True,
-            comment="of a scheduled export, such as daily-2026-11-24",
+            comment="a scheduled export: daily-2026-11-24",
         ),
         sa.Column("since", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("until", mysql.DATETIME(fsp=6), nullable=False),
         sa.Column("format", sa.Enum("csv", "parquet", name="format"), nullable=False),
         sa.Column("state", sa.Enum("queued", "done", "failed", name="state"), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False, comment="list of name, events and bytes, in order"),
-        sa.Column("after_at", mysql.DATETIME(fsp=6), nullable=True, comment="where the next file begins: arrival"),
+        sa.Column(
+            "after_at", mysql.DATETIME(fsp=6), nullable=True, comment="arrival of the first event of the next file"
+        ),
         sa.Column(
             "after_id",
             sa.String(length=64, collation="utf8mb4_bin"),
             nullable=True,
-            comment="and id of the last event that was written",
+            comment="id of the last written event",
         ),
         sa.Column("created_by", sa.String(length=254), nullable=False),
         sa.Column("created_at", mysql.DATETIME(fsp=6), nullable=False),

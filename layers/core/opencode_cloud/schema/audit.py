@@ -9,7 +9,7 @@ from opencode_cloud.kit.sql import Moment, id_column, table
 audit_entries = table(
     "audit_entries",
     id_column(),
-    id_column("workspace_id", comment="no foreign key: entries outlive what they are about"),
+    id_column("workspace_id", comment="no foreign key: entries outlive their subjects"),
     Column("at", Moment, nullable=False),
     Column("actor_kind", String(32), nullable=False),
     id_column("actor_id", nullable=False, server_default=""),

@@ -21,7 +21,7 @@ budgets = table(
     Column("period", Enum(*_PERIODS, name="period"), nullable=False),
     Column("amount", BigInteger, nullable=False, comment="the limit: micro-cents, requests or tokens"),
     Column("alerts", Integer, nullable=False, server_default="1"),
-    Column("version", Integer, nullable=False, server_default="1", comment="of the row: its ETag"),
+    Column("version", Integer, nullable=False, server_default="1", comment="version of the row, its ETag"),
     Column("created_by", String(254), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -45,11 +45,16 @@ balance_grants = table(
 
 budget_alerts = table(
     "budget_alerts",
-    Column("id", String(64, collation="utf8mb4_bin"), primary_key=True, comment="of the crossing: it is told once"),
+    Column("id", String(64, collation="utf8mb4_bin"), primary_key=True, comment="id of the crossing"),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     id_column("budget_id", nullable=False, comment="no foreign key: the alert outlives the budget"),
-    id_column("subject_id", nullable=False, server_default="", comment="whose share of the budget; empty: all of it"),
-    Column("name", String(255), nullable=False, comment="of the budget, as people read it"),
+    id_column(
+        "subject_id",
+        nullable=False,
+        server_default="",
+        comment="subject of a share; empty: the whole budget",
+    ),
+    Column("name", String(255), nullable=False, comment="the budget's name for people"),
     Column("threshold", Integer, nullable=False, comment="percent"),
     Column("unit", Enum(*_UNITS, name="unit"), nullable=False),
     Column("used", BigInteger, nullable=False),
@@ -57,7 +62,7 @@ budget_alerts = table(
     Column("window_start", Moment, nullable=False),
     Column("resets_at", Moment),
     Column("created_at", Moment, nullable=False),
-    Column("webhook_at", Moment, comment="when the webhook took it"),
+    Column("webhook_at", Moment, comment="when the webhook accepted it"),
     Index(None, "workspace_id", "created_at"),
 )
 
@@ -70,7 +75,7 @@ budget_webhooks = table(
         primary_key=True,
     ),
     Column("url", String(2048), nullable=False),
-    Column("generation", Integer, nullable=False, comment="of the signing secret, which is derived, not stored"),
+    Column("generation", Integer, nullable=False, comment="version of the derived signing secret"),
     Column("updated_by", String(254), nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -83,7 +88,7 @@ usage_settings = table(
         ForeignKey("workspaces.id", ondelete="CASCADE"),
         primary_key=True,
     ),
-    Column("metadata_days", Integer, nullable=False, comment="how long metadata of calls is kept; 0: it never is"),
+    Column("metadata_days", Integer, nullable=False, comment="days for which metadata of calls is kept; 0: not at all"),
     Column("updated_by", String(254), nullable=False),
     Column("updated_at", Moment, nullable=False),
 )

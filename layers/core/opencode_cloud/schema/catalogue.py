@@ -19,11 +19,11 @@ catalogue_versions = table(
 
 catalogue_prices = table(
     "catalogue_prices",
-    Column("version", String(128, collation="utf8mb4_bin"), primary_key=True, comment="as usage events name it"),
+    Column("version", String(128, collation="utf8mb4_bin"), primary_key=True, comment="the name in usage events"),
     Column("model", String(80, collation="utf8mb4_bin"), nullable=False),
     Column("since", Moment, nullable=False),
     Column("price", JSON, nullable=False, comment="micro-cents per million tokens"),
-    Column("published_in", Integer, nullable=False, comment="the number of the first version that had it"),
+    Column("published_in", Integer, nullable=False, comment="the first version with this content"),
     Index(None, "model", "since"),
 )
 """A price that has begun is never changed or deleted. A future price is deleted when a version drops it."""

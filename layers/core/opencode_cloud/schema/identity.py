@@ -9,7 +9,7 @@ from opencode_cloud.kit.sql import Moment, id_column, table
 accounts = table(
     "accounts",
     id_column(),
-    Column("email", String(254), nullable=False, comment="verified, as its owner writes it"),
+    Column("email", String(254), nullable=False, comment="verified, in the owner's spelling"),
     Column("name", String(255), nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),

@@ -18,8 +18,16 @@ keys = table(
     "keys",
     id_column(),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
-    id_column("member_id", ForeignKey("members.id", ondelete="CASCADE"), comment="whose key it is, or"),
-    id_column("service_account_id", ForeignKey("service_accounts.id", ondelete="CASCADE"), comment="of what it is"),
+    id_column(
+        "member_id",
+        ForeignKey("members.id", ondelete="CASCADE"),
+        comment="the owner of a person's key",
+    ),
+    id_column(
+        "service_account_id",
+        ForeignKey("service_accounts.id", ondelete="CASCADE"),
+        comment="the owner of a machine's key",
+    ),
     Column("name", String(255), nullable=False),
     Column("hash", Digest, nullable=False, comment="SHA-256 of the key, which has 256 bits of entropy"),
     Column("prefix", String(16, collation="utf8mb4_bin"), nullable=False),

@@ -12,7 +12,7 @@ outbox = table(
     id_column("transaction_id", nullable=False),
     Column("topic", String(32, collation="utf8mb4_bin"), nullable=False, comment="workspace, member, key, ... or mail"),
     Column("subject", String(64, collation="utf8mb4_bin"), nullable=False, comment="id of the row to project"),
-    Column("payload", JSON, comment="what the row itself does not say, such as the workspace of a deleted key"),
+    Column("payload", JSON, comment="facts that the row does not hold, such as the workspace of a deleted key"),
     Column("created_at", Moment, nullable=False),
     Column("relayed_at", Moment),
     Index(None, "transaction_id"),
