@@ -70,22 +70,22 @@ class AlertNotifier:
         Raises :class:`WebhookRejected` when the webhook must be tried again.
         """
         with self._outbox.unit() as unit:
-            workspace = self._store.workspace_name(unit.connection, event.workspace_id)
-            if workspace is None:
+            workspace_name = self._store.workspace_name(unit.connection, event.workspace_id)
+            if workspace_name is None:
                 return
             if self._store.add_once(unit.connection, _row(event)):
-                self._mail(unit, event, WorkspaceId(workspace))
+                self._mail(unit, event, workspace_name)
             alert = self._store.get(unit.connection, event.id)
             hook = self._store.hook(unit.connection, event.workspace_id)
         # After the commit, because a webhook that fails raises an error and must not undo the mails.
         if hook is not None and alert is not None and alert.webhook_at is None:
-            self._post(hook, event, WorkspaceId(workspace))
+            self._post(hook, event, workspace_name)
 
-    def _mail(self, unit: UnitOfWork, event: ThresholdReached, workspace_id: WorkspaceId) -> None:
+    def _mail(self, unit: UnitOfWork, event: ThresholdReached, workspace_name: str) -> None:
         """Mail owners, admins, billing members, and the person whose budget or key it is."""
         budget, resets_at = event.budget, event.resets_at
         variables = {
-            "workspace": workspace_id,
+            "workspace": workspace_name,
             "budget": title(budget),
             "threshold": event.threshold,
             "used": amount(budget.unit, event.used),
@@ -96,8 +96,8 @@ class AlertNotifier:
         for recipient in self._store.recipients(unit.connection, event.workspace_id, budget.subject):
             self._mailer.queue(unit, Template.BUDGET_ALERT, recipient, variables, event.workspace_id)
 
-    def _post(self, hook: Hook, event: ThresholdReached, workspace_id: WorkspaceId) -> None:
-        body, now = msgspec.json.encode(_body(event, workspace_id)), now_seconds()
+    def _post(self, hook: Hook, event: ThresholdReached, workspace_name: str) -> None:
+        body, now = msgspec.json.encode(_body(event, workspace_name)), now_seconds()
         secret = signing_secret(self._deployment_key(), event.workspace_id, hook.generation)
         headers = {"content-type": "application/json", **signed_headers(secret, event.id, now, body)}
         if not self._hooks.post(hook.url, headers, body):
@@ -124,13 +124,13 @@ def _row(event: ThresholdReached) -> dict[str, Any]:
     }
 
 
-def _body(event: ThresholdReached, workspace_id: WorkspaceId) -> dict[str, Any]:
+def _body(event: ThresholdReached, workspace_name: str) -> dict[str, Any]:
     budget = event.budget
     return {
         "id": event.id,
         "type": EVENT,
         "created_at": rfc3339(event.at),
-        "workspace": {"id": event.workspace_id, "name": workspace_id},
+        "workspace": {"id": event.workspace_id, "name": workspace_name},
         "budget": {
             "id": budget.id,
             "name": title(budget),
