@@ -66,7 +66,7 @@ def main() -> None:
         person = VerifiedPerson(provider="email", subject=email, email=email, name=email.partition("@")[0].title())
         return signing_in.account_of(person, methods, "127.0.0.1", "demo")
 
-    if not plane.catalogue_publisher.present().number:
+    if not plane.catalogue_publisher.current().number:
         plane.catalogue_publisher.restore(_operator(), 0)
     owner = _actor(account(OWNER), OWNER)
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account_id)):

@@ -67,7 +67,7 @@ class Desk:
         self.messages.extend(messages)
 
     def publish(self, written: dict[str, Any], read: int | None = None) -> int:
-        present = self.publisher.present().number if read is None else read
+        present = self.publisher.current().number if read is None else read
         return self.publisher.publish(ACTOR, text(written), present)[0].number
 
     def in_force(self) -> Catalogue:
@@ -92,7 +92,7 @@ def prices(*of: tuple[int, str]) -> list[dict[str, str]]:
 
 
 def test_before_the_first_version_the_starting_catalogue_counts(desk: Desk) -> None:
-    assert desk.publisher.present().number == 0
+    assert desk.publisher.current().number == 0
     shelf: Any = Shelf()
     assert desk.publisher.project(shelf) == 0
     assert shelf.catalogue is None  # readers know version 0 themselves
@@ -109,7 +109,7 @@ def test_versions_count_up_are_all_kept_and_are_told_to_the_planes(desk: Desk) -
 
 def test_a_document_is_kept_in_the_order_in_which_it_was_written(desk: Desk) -> None:
     desk.publish(document())
-    assert text(json.loads(desk.publisher.present().document)) == text(document())
+    assert text(json.loads(desk.publisher.current().document)) == text(document())
 
 
 def test_what_says_the_same_makes_no_version(desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_it_is_on_record_who_changed_what(desk: Desk) -> None:
 def test_an_invalid_document_changes_nothing(desk: Desk) -> None:
     desk.publish(document())
     assert desk.refusal(document(small_model="none")) == ["/small_model: there is no model 'none'"]
-    assert desk.publisher.present().number == 1
+    assert desk.publisher.current().number == 1
     with pytest.raises(InvalidCatalogue, match="JSON"):
         desk.publisher.publish(ACTOR, "{", 1)
 
@@ -174,7 +174,7 @@ def test_a_price_of_the_past_cannot_be_changed_taken_away_or_put_in(desk: Desk) 
     assert desk.refusal(with_model("own", prices=earlier)) == [
         "/models/own/prices/2/from: it begins in the past, for which there is a price: let it begin now or later"
     ]
-    assert desk.publisher.present().number == 1
+    assert desk.publisher.current().number == 1
 
 
 def test_a_price_to_come_can_be_changed_until_it_begins(desk: Desk) -> None:
@@ -194,7 +194,7 @@ def test_a_price_from_now_is_dated_when_it_is_published(desk: Desk) -> None:
     now = [*prices((BEGAN - DAY, "1")), {"from": "now", "input": "2", "output": "2"}]
     desk.publish(with_model("own", prices=now))
     assert desk.in_force().models["own"].prices[1].since == BEGAN
-    assert '"now"' not in desk.publisher.present().document
+    assert '"now"' not in desk.publisher.current().document
 
 
 def test_a_model_that_comes_back_has_the_prices_that_it_had(desk: Desk) -> None:
@@ -258,7 +258,7 @@ def test_no_publication_changes_what_a_past_call_costs(
                 desk.publisher.restore(ACTOR, max(1, day - 1))
         except ServiceError:
             pass
-        if desk.publisher.present().number:
+        if desk.publisher.current().number:
             for at, (version, amount) in charged.items():
                 price = desk.in_force().models["own"].price(at)
                 assert (price.version, cost(price, tokens)) == (version, amount)
@@ -267,7 +267,7 @@ def test_no_publication_changes_what_a_past_call_costs(
 
 
 def known(desk: Desk) -> Sequence[Any]:
-    if not desk.publisher.present().number:
+    if not desk.publisher.current().number:
         return ()
     return desk.in_force().models["own"].prices
 

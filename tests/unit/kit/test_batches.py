@@ -161,7 +161,7 @@ class TestStreams:
             StreamBatch(lambda _: 1, fail).handle({"Records": [change("1", {})]})
 
 
-CROSSING = ThresholdReached(
+THRESHOLD_REACHED = ThresholdReached(
     id="crossing",
     workspace_id=WorkspaceId("wrk_1"),
     budget=KnownBudget(
@@ -193,12 +193,12 @@ ENTRY = AuditRecord(
     correlation_id="",
 )
 QUEUES: dict[str, tuple[Callable[[Any], Handle], object, str]] = {
-    "alerts": (lambda service: AlertDeliveries(service).handle, CROSSING, "deliver"),
+    "alerts": (lambda service: AlertDeliveries(service).handle, THRESHOLD_REACHED, "deliver"),
     "audit": (lambda service: AuditDeliveries(service).handle, ENTRY, "add_once"),
     "export": (
         lambda service: ExportDeliveries(service).handle,
         ExportRequest(export_id=ExportId("exp_1"), sent_at=0),
-        "go_on",
+        "resume",
     ),
     "mail": (lambda service: MailDeliveries(service, MagicMock()).handle, {"mail": "mail_1"}, "send"),
     "purge": (lambda service: Purges(service).handle, PurgeRequest(share_id=ShareId("share")), "purge"),

@@ -10,7 +10,7 @@ import pytest
 
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.operators import command
-from opencode_cloud.usage.commands import UsageCommand, carry_out
+from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 from opencode_cloud.usage.service.reconciling import ReplayProgress
 
 
@@ -40,7 +40,7 @@ def test_a_replay_is_asked_for_until_the_day_is_done(
 
         def call(self, command: dict[str, Any]) -> dict[str, Any]:
             # As the function does: every payload must be a valid command.
-            return {"result": carry_out(msgspec.convert(command, UsageCommand), told)}
+            return {"result": execute_usage_command(msgspec.convert(command, UsageCommand), told)}
 
     monkeypatch.setattr(command, "Deployed", Deployed)
     assert command.main(["--stage", "dev", "usage", "replay", "2026-11-25"]) == 0
@@ -51,7 +51,7 @@ def test_a_replay_is_asked_for_until_the_day_is_done(
 def test_a_day_is_reconciled_by_hand() -> None:
     told: Any = Told()
     command = {"type": "usage", "action": "reconcile", "day": "2026-11-25", "workspace_id": "wrk_1"}
-    assert carry_out(msgspec.convert(command, UsageCommand), told) == {"drifts": 2}
+    assert execute_usage_command(msgspec.convert(command, UsageCommand), told) == {"drifts": 2}
     assert told.asked == [("wrk_1", datetime(2026, 11, 25))]  # noqa: DTZ001 - UTC without a zone
 
 
@@ -59,7 +59,7 @@ def test_books_are_reconciled_of_a_named_workspace() -> None:
     told: Any = Told()
     command = {"type": "usage", "action": "reconcile", "day": "2026-11-25"}
     with pytest.raises(BadRequest) as refused:
-        carry_out(msgspec.convert(command, UsageCommand), told)
+        execute_usage_command(msgspec.convert(command, UsageCommand), told)
     assert (refused.value.code, told.asked) == ("invalid_command", [])
 
 

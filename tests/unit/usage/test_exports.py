@@ -124,7 +124,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 def test_every_event_of_the_period_is_in_one_file(office: Office) -> None:
     export = office.create()
     assert office.content(export) == [], "not before it is done"
-    assert office.exporting().go_on(office.inbox.sent[0])
+    assert office.exporting().resume(office.inbox.sent[0])
     files = office.content(export)
     assert [len(rows(file)) for file in files] == [3, 3, 1]
     found = [row for file in files for row in rows(file)]
@@ -138,7 +138,7 @@ def test_every_event_of_the_period_is_in_one_file(office: Office) -> None:
 
 def test_parquet_has_the_types_of_what_it_holds(office: Office) -> None:
     export = office.create(UsageExportFormat.PARQUET)
-    office.exporting(100).go_on(office.inbox.sent[0])
+    office.exporting(100).resume(office.inbox.sent[0])
     (file,) = office.content(export)
     found: Any = duckdb.read_parquet(str(file))
     types = dict(zip(found.columns, map(str, found.types), strict=True))
@@ -156,7 +156,7 @@ def test_parquet_has_the_types_of_what_it_holds(office: Office) -> None:
 @pytest.mark.parametrize("form", UsageExportFormat)
 def test_an_export_of_a_period_without_calls_is_one_empty_file(office: Office, form: UsageExportFormat) -> None:
     export = office.exports.create(office.ann, office.workspace, FIRST, FIRST + timedelta(hours=1), form)
-    office.exporting().go_on(office.inbox.sent[0])
+    office.exporting().resume(office.inbox.sent[0])
     (file,) = office.exports.get(office.workspace, export.id).files
     assert file.events == 0
     assert office.content(export)[0].exists()
@@ -187,7 +187,7 @@ def test_an_export_that_was_interrupted_goes_on_where_it_was(office: Office, mon
 def test_a_message_that_comes_twice_writes_nothing_twice(office: Office) -> None:
     export = office.create()
     for _ in range(2):
-        assert office.exporting().go_on(office.inbox.sent[0])
+        assert office.exporting().resume(office.inbox.sent[0])
     assert [file.events for file in office.exports.get(office.workspace, export.id).files] == [3, 3, 1]
 
 
@@ -202,15 +202,15 @@ def test_an_export_that_fails_again_and_again_is_given_up(office: Office, monkey
 
 def test_a_message_may_come_before_its_export_is_committed(office: Office) -> None:
     exporting = office.exporting()
-    assert not exporting.go_on(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds()))
-    assert exporting.go_on(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds() - 61)), (
+    assert not exporting.resume(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds()))
+    assert exporting.resume(ExportRequest(export_id=ExportId("exp_none"), sent_at=now_seconds() - 61)), (
         "it was rolled back"
     )
 
 
 def test_an_export_is_of_one_workspace_and_on_record(office: Office) -> None:
     export = office.create()
-    office.exporting().go_on(office.inbox.sent[0])
+    office.exporting().resume(office.inbox.sent[0])
     office.content(export)
     with pytest.raises(ServiceError) as refused:
         office.exports.get(OTHER, export.id)
@@ -243,7 +243,7 @@ class TestSchedule:
         exporting = office.exporting()
         night = datetime(2025, 11, 26, 2, 41)  # noqa: DTZ001
         assert [exporting.make_scheduled(night) for _ in range(3)] == [1, 0, 0]
-        exporting.go_on(office.inbox.sent[0])
+        exporting.resume(office.inbox.sent[0])
         (made,) = office.exports.of_workspace(office.workspace, None, 9)
         assert (made.period, made.state, made.since, made.until) == ("daily-2025-11-25", ExportState.DONE, FIRST, LAST)
         assert exporting.make_scheduled(night + timedelta(days=1)) == 1

@@ -27,24 +27,24 @@ class CatalogueCommand(msgspec.Struct, tag="catalogue"):
     comment: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
-def carry_out(command: CatalogueCommand, publisher: CataloguePublisher, actor: Actor) -> Any:
+def execute_catalogue_command(command: CatalogueCommand, publisher: CataloguePublisher, actor: Actor) -> Any:
     """Execute a command; return its result for the operator.
 
     Raises ``invalid_command`` (400), and the errors of the publisher.
     """
     match command.action:
         case "show":
-            return _summary(publisher.present())
+            return _summary(publisher.current())
         case "versions":
             return [_head(revision) for revision in publisher.versions()]
         case "export":
-            chosen = publisher.present() if command.version is None else publisher.revision(command.version)
+            chosen = publisher.current() if command.version is None else publisher.revision(command.version)
             return json.loads(chosen.document)
         case "check" | "diff":
             version, changes = publisher.check(command.document)
             return {"valid": True} if command.action == "check" else {"version": version, "changes": changes}
         case "publish":
-            read = publisher.present().number if command.version is None else command.version
+            read = publisher.current().number if command.version is None else command.version
             revision, changes = publisher.publish(actor, command.document, read, command.comment)
         case "restore":
             if command.version is None:

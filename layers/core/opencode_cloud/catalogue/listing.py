@@ -95,7 +95,7 @@ def _common(model: Model) -> Entry:
     return {
         "name": model.name,
         **({"family": model.family} if model.family else {}),
-        "limit": _present(msgspec.to_builtins(model.limits)),
+        "limit": _without_empty(msgspec.to_builtins(model.limits)),
         "provider": {"npm": model.format.client_library},
     }
 
@@ -118,5 +118,5 @@ def _rates(rates: Rates) -> Entry:
     return {kind: rate / DOLLAR for kind, rate in kinds.items() if rate is not None}
 
 
-def _present(entry: Entry) -> Entry:
+def _without_empty(entry: Entry) -> Entry:
     return {name: value for name, value in entry.items() if value is not None}

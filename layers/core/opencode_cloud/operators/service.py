@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from opencode_cloud.audit.service import Recorder
-from opencode_cloud.catalogue.commands import CatalogueCommand, carry_out
+from opencode_cloud.catalogue.commands import CatalogueCommand, execute_catalogue_command
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
@@ -24,8 +24,7 @@ from opencode_cloud.identity.models import Account, VerifiedPerson
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
 from opencode_cloud.kit.log import logger
-from opencode_cloud.usage.commands import UsageCommand
-from opencode_cloud.usage.commands import carry_out as keep_books
+from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.projection import Projection
@@ -213,9 +212,9 @@ class Operations:
             case PublishWellKnown():
                 return self._publish_well_known(command, actor)
             case CatalogueCommand():
-                return carry_out(command, self._catalogue, actor)
+                return execute_catalogue_command(command, self._catalogue, actor)
             case UsageCommand():
-                return keep_books(command, self._reconciliation)
+                return execute_usage_command(command, self._reconciliation)
 
     # ---------------------------------------------------------------------------------------- looking
 

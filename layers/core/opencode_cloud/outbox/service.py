@@ -106,10 +106,10 @@ class Outbox:
         Called after wake-ups, so that no schedule has to wake the database for it.
         """
         # Twice the time, so that no message is relayed here whose wake-up is still under way.
-        left = self._store.left_behind(older_than_seconds=2 * FATE_KNOWN_AFTER_SECONDS)
-        if left:
-            logger.warning("relaying what was left behind", extra={"messages": len(left)})
-            self._relay_pending(left)
+        overdue = self._store.overdue(older_than_seconds=2 * FATE_KNOWN_AFTER_SECONDS)
+        if overdue:
+            logger.warning("relaying overdue messages", extra={"messages": len(overdue)})
+            self._relay_pending(overdue)
         self._store.delete_relayed(KEPT_DAYS)
 
     def _relay_pending(self, messages: Sequence[OutboxMessage]) -> None:

@@ -26,7 +26,7 @@ class UsageCommand(msgspec.Struct, tag="usage"):
     """The position at which the previous replay stopped."""
 
 
-def carry_out(command: UsageCommand, reconciliation: Reconciliation) -> dict[str, Any]:
+def execute_usage_command(command: UsageCommand, reconciliation: Reconciliation) -> dict[str, Any]:
     """Execute a command; return its result for the operator. An unfinished replay returns where to continue.
 
     Raises ``invalid_command`` (400), and the errors of reconciliation.

@@ -19,17 +19,17 @@ MOST_ATTEMPTS = 4
 class ExportDeliveries:
     """Continues the exports of a batch."""
 
-    def __init__(self, exporting: ExportWriter) -> None:
-        self._exporting = exporting
-        self._batch = PartialBatch(ExportRequest, self._go_on, max_receives=MOST_ATTEMPTS, on_exhausted=self._give_up)
+    def __init__(self, writer: ExportWriter) -> None:
+        self._writer = writer
+        self._batch = PartialBatch(ExportRequest, self._resume, max_receives=MOST_ATTEMPTS, on_exhausted=self._fail)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Continue each export; return the messages that the queue must deliver again."""
         return self._batch.handle(event)
 
-    def _go_on(self, request: ExportRequest) -> None:
-        if not self._exporting.go_on(request):
+    def _resume(self, request: ExportRequest) -> None:
+        if not self._writer.resume(request):
             raise Redeliver("the export's row is not committed yet")
 
-    def _give_up(self, request: ExportRequest) -> None:
-        self._exporting.give_up(request)
+    def _fail(self, request: ExportRequest) -> None:
+        self._writer.fail(request)

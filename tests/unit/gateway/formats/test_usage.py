@@ -152,7 +152,11 @@ def test_reports_of_one_call_merge_to_the_higher_and_never_mix_prompts(one: Toke
     assert both is not None
     assert both.output == max(one.output, other.output)
     assert both.prompt == max(one.prompt, other.prompt)
-    assert both == merge(both, one)
+    if one.prompt == other.prompt:
+        # The later report counts: an earlier one may not say yet which part of the prompt came from a cache.
+        assert both.cache_read == other.cache_read
+    else:
+        assert both == merge(both, one)
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], "many", 3])

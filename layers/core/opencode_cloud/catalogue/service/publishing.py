@@ -55,10 +55,10 @@ class CataloguePublisher:
         self._outbox = outbox
         self._audit = audit
 
-    def present(self) -> CatalogueRevision:
+    def current(self) -> CatalogueRevision:
         """Return the current version; before the first one, version 0 with the starting catalogue."""
         with self._versions.transaction() as connection:
-            return self._present(connection)
+            return self._current(connection)
 
     def versions(self) -> Sequence[CatalogueRevision]:
         """Return the latest versions, without their documents."""
@@ -77,7 +77,7 @@ class CataloguePublisher:
         """
         now = now_seconds()
         with self._versions.transaction() as connection:
-            before = self._present(connection)
+            before = self._current(connection)
             written, _ = self._checked(connection, text, now, before.number + 1)
         return before.number, changes(load(before.document), written)
 
@@ -96,7 +96,7 @@ class CataloguePublisher:
         """
         until = now_seconds() + validation.SETTLED_SECONDS
         with self._versions.transaction() as connection:
-            before, older = self._present(connection), self._revision(connection, number)
+            before, older = self._current(connection), self._revision(connection, number)
             begun = self._versions.begun(connection, until)
         text = json.dumps(_with_begun(load(older.document), begun, until))
         return self._publish(actor, text, before.number, f"Back to version {number}", "catalogue.restored")
@@ -106,7 +106,7 @@ class CataloguePublisher:
 
         ``over``: also replace a later version, which a database restored from a backup does not have.
         """
-        latest = self.present()
+        latest = self.current()
         if latest.number:
             current.put(form_of(load(latest.document)).catalogue(latest.number), over=over)
         return latest.number
@@ -115,7 +115,7 @@ class CataloguePublisher:
         self, actor: Actor, text: str, read: int, comment: str, action: str
     ) -> tuple[CatalogueRevision, list[str]]:
         with self._outbox.unit() as unit:
-            before, now = self._present(unit.connection), now_seconds()
+            before, now = self._current(unit.connection), now_seconds()
             check_version(read, before.number)
             written, catalogue = self._checked(unit.connection, text, now, before.number + 1)
             differences = changes(load(before.document), written)
@@ -167,7 +167,7 @@ class CataloguePublisher:
             for fault in self._check_configuration(config)
         ]
 
-    def _present(self, connection: Connection) -> CatalogueRevision:
+    def _current(self, connection: Connection) -> CatalogueRevision:
         return self._versions.latest(connection) or _starting()
 
     def _revision(self, connection: Connection, number: int) -> CatalogueRevision:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Most transactions have committed by then, so that few wake-ups must be sent again.
 WAKE_AFTER_SECONDS = 1
 # Tidying follows a batch of wake-ups, so these two bound the time that it adds.
-LEFT_BEHIND_AT_ONCE = 100
+OVERDUE_AT_ONCE = 100
 DELETED_AT_ONCE = 500
 
 
@@ -69,11 +69,11 @@ class OutboxStore:
         """Return the messages of a transaction, in the order in which they were written."""
         return self._messages(select(outbox).where(outbox.c.transaction_id == transaction_id).order_by(outbox.c.id))
 
-    def left_behind(self, older_than_seconds: int) -> list[OutboxMessage]:
+    def overdue(self, older_than_seconds: int) -> list[OutboxMessage]:
         """Return unrelayed messages that are older than a number of seconds, the oldest first."""
         before = utc_now() - timedelta(seconds=older_than_seconds)
         unrelayed = select(outbox).where(outbox.c.relayed_at.is_(None), outbox.c.created_at < before)
-        return self._messages(unrelayed.order_by(outbox.c.id).limit(LEFT_BEHIND_AT_ONCE))
+        return self._messages(unrelayed.order_by(outbox.c.id).limit(OVERDUE_AT_ONCE))
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
         """Mark messages as relayed."""

@@ -86,7 +86,7 @@ class ExportService:
             self._store.add(unit.connection, export)
             after = {"from": str(since), "to": str(export.until), "format": form.value}
             self._audit.record(unit.connection, actor, "export.created", Target("export", export.id), after=after)
-            # Sent before the commit, so that no committed export lacks its message; `go_on` waits for the row.
+            # Sent before the commit, so that no committed export lacks its message; `resume` waits for the row.
             self._queue.send(continuation(export.id))
         return export
 
@@ -167,7 +167,7 @@ class ExportWriter:
         self._convert = convert
         self._events_a_file = events_a_file
 
-    def go_on(self, request: ExportRequest) -> bool:
+    def resume(self, request: ExportRequest) -> bool:
         """Write the next files of an export. Return False if its row may not be committed yet; the caller must retry.
 
         Concurrent calls are safe: if two write the same file, only one of them advances the export.
@@ -186,7 +186,7 @@ class ExportWriter:
             export = following
         return True
 
-    def give_up(self, request: ExportRequest) -> None:
+    def fail(self, request: ExportRequest) -> None:
         """Mark an export as failed after several failed attempts."""
         export = self._store.get(request.export_id)
         if export is not None and self._store.advance(export, {"state": ExportState.FAILED, "finished_at": utc_now()}):
@@ -213,10 +213,10 @@ class ExportWriter:
                 if self._store.add(unit.connection, export):
                     self._queue.send(continuation(export.id))
                     begun += 1
-        left = self._store.left_behind(now - timedelta(hours=1))
-        for left_behind in left:
-            self._queue.send(continuation(ExportId(left_behind)))
-        return begun + len(left)
+        stale = self._store.stale(now - timedelta(hours=1))
+        for export_id in stale:
+            self._queue.send(continuation(ExportId(export_id)))
+        return begun + len(stale)
 
     def purge(self) -> int:
         """Delete the rows of exports whose files have expired; return their number."""

@@ -71,7 +71,7 @@ class ExportStore:
         with self._database.transaction() as connection:
             return connection.execute(query.values(dict(values))).rowcount == 1
 
-    def left_behind(self, before: datetime) -> Sequence[str]:
+    def stale(self, before: datetime) -> Sequence[str]:
         """Return unfinished exports that were created before a time."""
         column = usage_exports.c
         query = select(column.id).where(column.state == ExportState.QUEUED, column.created_at < before)

@@ -195,7 +195,7 @@ class _Open:
         self.begun = False
 
     @property
-    def place(self) -> dict[str, Any]:
+    def location(self) -> dict[str, Any]:
         """Return the members that name the item of an event."""
         return {"item_id": self.id, "output_index": self.output}
 
@@ -267,17 +267,17 @@ class ResponsesWriter:
             case TextBlock():
                 if not item.begun:
                     part: dict[str, Any] = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-                    yield self._event("response.content_part.added", **item.place, content_index=0, part=part)
-                location = {**item.place, "content_index": 0}
+                    yield self._event("response.content_part.added", **item.location, content_index=0, part=part)
+                location = {**item.location, "content_index": 0}
                 yield self._event("response.output_text.delta", **location, delta=text, logprobs=[])
             case ReasoningBlock():
-                location = {**item.place, "summary_index": 0}
+                location = {**item.location, "summary_index": 0}
                 if not item.begun:
                     part = {"type": "summary_text", "text": ""}
                     yield self._event("response.reasoning_summary_part.added", **location, part=part)
                 yield self._event("response.reasoning_summary_text.delta", **location, delta=text)
             case ToolCall():
-                yield self._event("response.function_call_arguments.delta", **item.place, delta=text)
+                yield self._event("response.function_call_arguments.delta", **item.location, delta=text)
         item.begun = True
         item.texts.append(text)
 
@@ -286,11 +286,11 @@ class ResponsesWriter:
         done = write_item(block, item.id)
         match block:
             case TextBlock(text) if item.begun:
-                location = {**item.place, "content_index": 0}
+                location = {**item.location, "content_index": 0}
                 yield self._event("response.output_text.done", **location, text=text, logprobs=[])
                 yield self._event("response.content_part.done", **location, part=done["content"][0])
             case ReasoningBlock() if item.begun:
-                location = {**item.place, "summary_index": 0}
+                location = {**item.location, "summary_index": 0}
                 text = "".join(item.texts)
                 part = {"type": "summary_text", "text": text}
                 yield self._event("response.reasoning_summary_text.done", **location, text=text)
@@ -298,7 +298,7 @@ class ResponsesWriter:
                 done = {**done, "summary": [part]}
             case ToolCall():
                 call = {"name": block.name, "arguments": done["arguments"]}
-                yield self._event("response.function_call_arguments.done", **item.place, **call)
+                yield self._event("response.function_call_arguments.done", **item.location, **call)
             case _:
                 pass
         self._output[item.output] = done
