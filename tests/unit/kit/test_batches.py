@@ -224,7 +224,7 @@ STREAMS: dict[str, tuple[Callable[[Any], Handle], dict[str, Any], str]] = {
     "budgets": (
         lambda service: BudgetsKeeper(MagicMock(), service).follow,
         {"counters": {"L": [{"S": "budget#1"}]}},
-        "look_at",
+        "check",
     ),
     "shares": (
         lambda service: SharingStream(service).handle,
@@ -243,7 +243,7 @@ STREAMS: dict[str, tuple[Callable[[Any], Handle], dict[str, Any], str]] = {
 def test_of_every_stream_one_malformed_record_fails_alone(name: str) -> None:
     handle_of, image, verb = STREAMS[name]
     service = MagicMock()
-    service.look_at = AsyncMock()
+    service.check = AsyncMock()
     service.take.return_value = 1
     malformed = {"counters": {"L": [{"N": "1"}]}, "last": {"S": "x"}, "event": {"S": "{"}}
     assert failed(handle_of(service), change("1", image), change("2", malformed), change("3", image)) == ["2"]
