@@ -72,7 +72,7 @@ class Cloud:
         return self.post("/auth/device/code", {"client_id": "opencode-cli"}).json
 
     def settle(self, user_code: str, account: str, *, approved: bool = True) -> None:
-        self.identity.routes._oauth._parts.devices.settle(user_code, AccountId(account), approved=approved)
+        self.identity.routes._oauth._services.devices.settle(user_code, AccountId(account), approved=approved)
 
     def poll(self, device_code: str) -> Reply:
         asked = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": "opencode-cli"}

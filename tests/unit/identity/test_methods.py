@@ -15,7 +15,7 @@ def parse(settings: Any, secrets: Any = None) -> Methods:
 
 def test_only_configured_methods_are_offered_and_e_mail_comes_last() -> None:
     found = parse({"email": {}, "okta": {"issuer": "https://acme.okta.com", "client_id": "1", "label": "Okta"}})
-    assert [(each.shown, each.kind) for each in found.offered()] == [
+    assert [(each.shown, each.kind) for each in found.shown_methods()] == [
         ("Okta", MethodKind.OIDC),
         ("e-mail", MethodKind.EMAIL),
     ]
@@ -31,7 +31,7 @@ def test_the_secret_adds_to_the_stage_method_by_method() -> None:
     found = parse({"github": {"client_id": "1"}}, {"github": {"client_secret": "s"}, "google": {"client_id": "2"}})
     assert found.provider("github").client_secret == "s"
     assert found.provider("google").issuer == "https://accounts.google.com"
-    assert parse({"email": {}}, {"email": {"enabled": False}}).offered() == []
+    assert parse({"email": {}}, {"email": {"enabled": False}}).shown_methods() == []
 
 
 @pytest.mark.parametrize(

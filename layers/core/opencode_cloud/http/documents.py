@@ -58,10 +58,10 @@ def source() -> bytes:
 @lru_cache(maxsize=1)
 def reference_page() -> str:
     """Render the page that describes every operation and model."""
-    known = msgspec.json.decode(source())
+    schema_document = msgspec.json.decode(source())
     operations = [
         _operation(method, path, item[method])
-        for path, item in known["paths"].items()
+        for path, item in schema_document["paths"].items()
         for method in METHODS
         if method in item
     ]
@@ -71,31 +71,31 @@ def reference_page() -> str:
             "anchor": _anchor("tag", tag["name"]),
             "operations": [each for each in operations if each["tag"] == tag["name"]],
         }
-        for tag in known["tags"]
+        for tag in schema_document["tags"]
     ]
-    models = [_model(name, model) for name, model in known["components"]["schemas"].items()]
+    models = [_model(name, model) for name, model in schema_document["components"]["schemas"].items()]
     template = web_assets.environment().get_template("docs/api.html")
-    return template.render(description=known["info"]["description"], tags=tags, models=models)
+    return template.render(description=schema_document["info"]["description"], tags=tags, models=models)
 
 
 @lru_cache(maxsize=1)
 def problems_page() -> str:
     """Render the page that lists the stable error codes."""
-    known = msgspec.json.decode(source())[PROBLEMS]
-    listed = [{"code": code, **said} for code, said in known.items()]
+    problems = msgspec.json.decode(source())[PROBLEMS]
+    listed = [{"code": code, **problem} for code, problem in problems.items()]
     return web_assets.environment().get_template("docs/problems.html").render(problems=listed)
 
 
-def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
-    body = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     return {
-        "tag": said["tags"][0],
+        "tag": operation["tags"][0],
         "method": method.upper(),
         "path": path,
         "anchor": _anchor(method, path),
-        "summary": said["summary"],
-        "description": said.get("description", ""),
-        "permission": said[PERMISSION],
+        "summary": operation["summary"],
+        "description": operation.get("description", ""),
+        "permission": operation[PERMISSION],
         "parameters": [
             {
                 "name": each["name"],
@@ -104,11 +104,11 @@ def _operation(method: str, path: str, said: Mapping[str, Any]) -> dict[str, Any
                 "type": type_of(each.get("schema", {})),
                 "meaning": each.get("description") or each.get("schema", {}).get("description", ""),
             }
-            for each in said.get("parameters", [])
+            for each in operation.get("parameters", [])
         ],
         "body": _named(body) if body else None,
         "answers": [
-            {"status": status, **_named(_content(answer))} for status, answer in sorted(said["responses"].items())
+            {"status": status, **_named(_content(answer))} for status, answer in sorted(operation["responses"].items())
         ],
     }
 
@@ -139,10 +139,10 @@ def _model(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "name": field,
                 "required": field in required,
-                "type": type_of(said),
-                "meaning": said.get("description", ""),
+                "type": type_of(property_schema),
+                "meaning": property_schema.get("description", ""),
             }
-            for field, said in model.get("properties", {}).items()
+            for field, property_schema in model.get("properties", {}).items()
         ],
     }
 

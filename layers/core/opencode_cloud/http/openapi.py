@@ -146,11 +146,11 @@ def _merge(schemas: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[s
     return paths, models
 
 
-def _add(known: dict[str, Any], name: str, value: Any) -> None:
-    if name.startswith("/") and name in known and not known[name].keys() & value.keys():
-        known[name] = {**known[name], **value}
+def _add(definitions: dict[str, Any], name: str, value: Any) -> None:
+    if name.startswith("/") and name in definitions and not definitions[name].keys() & value.keys():
+        definitions[name] = {**definitions[name], **value}
         return
-    if known.setdefault(name, value) != value:
+    if definitions.setdefault(name, value) != value:
         raise Undocumented(f"{name} means two things")
 
 
@@ -162,24 +162,26 @@ def _complete(name: str, method: str, operation: dict[str, Any]) -> None:
     operation["security"] = [] if permission == "none" else _SECURITY
     if method == "post":
         operation.setdefault("parameters", []).append(_IDEMPOTENCY)
-    responses = {status: said for status, said in operation["responses"].items() if status not in ("422", "500")}
+    responses = {
+        status: response for status, response in operation["responses"].items() if status not in ("422", "500")
+    }
     for status in _refusals(method, name, operation):
         responses.setdefault(str(int(status)), _reference(status))
     operation["responses"] = dict(sorted(responses.items()))
 
 
 def _refusals(method: str, name: str, operation: Mapping[str, Any]) -> list[HTTPStatus]:
-    found = [HTTPStatus.BAD_REQUEST, HTTPStatus.TOO_MANY_REQUESTS]
+    statuses = [HTTPStatus.BAD_REQUEST, HTTPStatus.TOO_MANY_REQUESTS]
     permission = operation[PERMISSION]
     if permission != "none":
-        found += [HTTPStatus.UNAUTHORIZED]
+        statuses += [HTTPStatus.UNAUTHORIZED]
     if method != "get" or permission not in ("none", "account"):
-        found += [HTTPStatus.FORBIDDEN]
+        statuses += [HTTPStatus.FORBIDDEN]
     if "{" in name:
-        found += [HTTPStatus.NOT_FOUND]
+        statuses += [HTTPStatus.NOT_FOUND]
     if method != "get":
-        found += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
-    return found
+        statuses += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
+    return statuses
 
 
 def _name(status: HTTPStatus) -> str:

@@ -24,9 +24,9 @@ from opencode_cloud.kit.log import logger
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of the console's templates: filters ``moment``, ``date``, ``json`` and ``agent``."""
-    made = web_assets.environment()
-    made.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
-    return made
+    jinja = web_assets.environment()
+    jinja.filters.update(moment=moment, date=date, json=indented, agent=describe)  # pyright: ignore[reportUnknownMemberType]: untyped
+    return jinja
 
 
 def moment(seconds: int) -> str:

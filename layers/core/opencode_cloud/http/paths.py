@@ -10,21 +10,21 @@ _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 _NOT_BACK_TO = ("/login", "/logout", "/auth/callback")
 
 
-def safe_path(wanted: str) -> str:
+def safe_path(path_and_query: str) -> str:
     r"""Return ``wanted`` if it is a path of our host (with its query), else ``/``.
 
     Browsers take ``//host`` and ``/\\host`` for other hosts and drop tabs and line breaks, so none of these may occur.
     """
-    if len(wanted) > LONGEST or not _PATH.fullmatch(wanted):
+    if len(path_and_query) > LONGEST or not _PATH.fullmatch(path_and_query):
         return "/"
     try:
-        parts = urlsplit(wanted)
+        parts = urlsplit(path_and_query)
     except ValueError:
         return "/"
     path = parts.path
     if parts.scheme or parts.netloc or any(path == each or path.startswith(f"{each}/") for each in _NOT_BACK_TO):
         return "/"
-    return wanted
+    return path_and_query
 
 
 def login_path(proceed: str) -> str:

@@ -85,11 +85,11 @@ def cookie(event: http_events.Event, name: str) -> str:
     wanted = cookie_name(event, name)
     for line in event.get("cookies") or [http_events.header(event, "cookie")]:
         try:
-            found = SimpleCookie(line).get(wanted)
+            morsel = SimpleCookie(line).get(wanted)
         except CookieError:
             continue
-        if found:
-            return found.value
+        if morsel:
+            return morsel.value
     return ""
 
 

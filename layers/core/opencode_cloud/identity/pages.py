@@ -84,8 +84,8 @@ class IdentityServices:
 class IdentityPages:
     """The pages of identity. The server renders all of them, and none has a script."""
 
-    def __init__(self, parts: IdentityServices) -> None:
-        self._parts = parts
+    def __init__(self, services: IdentityServices) -> None:
+        self._services = services
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every page to ``app``."""
@@ -108,7 +108,7 @@ class IdentityPages:
 
     def note_use(self, session_id: SessionId) -> None:
         """Extend the session's lifetime. Also called for pages of other features."""
-        self._parts.sessions.note_use(session_id)
+        self._services.sessions.note_use(session_id)
 
     # --------------------------------------------------------------------------------------- signing in
 
@@ -118,7 +118,7 @@ class IdentityPages:
         base = self._base()
         if person is None:
             return page(render("identity/welcome.html", base_url=base))
-        workspaces = self._parts.access.memberships(person.account_id)
+        workspaces = self._services.access.memberships(person.account_id)
         return self._page("identity/home.html", {"person": person, "base_url": base, "workspaces": workspaces})
 
     def login(self) -> Response[str]:
@@ -131,28 +131,28 @@ class IdentityPages:
     def leave(self, name: str) -> Response[str]:
         """``GET /login/{name}``: redirect to the provider."""
         event = self._event()
-        self._parts.limiter.take(LOGINS, http_events.source_address(event))
-        method = self._parts.methods().provider(name)
+        self._services.limiter.take(LOGINS, http_events.source_address(event))
+        method = self._services.methods().provider(name)
         browser, cookies = self._browser()
         proceed = safe_path(http_events.query(event, "continue"))
-        return see(self._parts.logins.begin(method, self._callback(name), browser, proceed), cookies)
+        return see(self._services.logins.begin(method, self._callback(name), browser, proceed), cookies)
 
     def come_back(self, name: str) -> Response[str]:
         """``GET /auth/callback/{name}``: finish the sign-in after the return from the provider."""
         event = self._event()
-        self._parts.limiter.take(LOGINS, http_events.source_address(event))
-        method = self._parts.methods().provider(name)
+        self._services.limiter.take(LOGINS, http_events.source_address(event))
+        method = self._services.methods().provider(name)
         if http_events.query(event, "error"):
             return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
         browser = requests.cookie(event, requests.BROWSER)
         state, code = http_events.query(event, "state"), http_events.query(event, "code")
-        person, proceed = self._parts.logins.finish(method, self._callback(name), browser, state, code)
+        person, proceed = self._services.logins.finish(method, self._callback(name), browser, state, code)
         return self._begin_session(person, proceed)
 
     def send_code(self) -> Response[str]:
         """``POST /login/email``: send a one-time code to the address."""
-        parts, event, form = self._parts, self._event(), self._form("/login/email")
-        methods = parts.methods()
+        services, event, form = self._services, self._event(), self._form("/login/email")
+        methods = services.methods()
         methods.require_email()
         proceed = safe_path(form.get("continue", ""))
         try:
@@ -160,11 +160,11 @@ class IdentityPages:
             methods.check_domain(email)
         except ServiceError as error:
             return self._login_page(proceed, error.message, error.status, form.get("email", ""))
-        parts.limiter.take(MAILS_BY_ADDRESS, http_events.source_address(event))
-        parts.limiter.take(MAILS, email.casefold())
+        services.limiter.take(MAILS_BY_ADDRESS, http_events.source_address(event))
+        services.limiter.take(MAILS, email.casefold())
         origin = origin_of(event)
         browser = requests.cookie(event, requests.BROWSER)
-        challenge = parts.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
+        challenge = services.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
         return see(f"/login/code?challenge={challenge}")
 
     def ask_code(self) -> Response[str]:
@@ -174,31 +174,33 @@ class IdentityPages:
     def enter_code(self) -> Response[str]:
         """``POST /login/code``: sign the person in, or report that the code is wrong."""
         event, form = self._event(), self._form("/login/code")
-        self._parts.limiter.take(CODES_BY_ADDRESS, http_events.source_address(event))
+        self._services.limiter.take(CODES_BY_ADDRESS, http_events.source_address(event))
         challenge = form.get("challenge", "")
-        met = self._parts.challenges.meet(challenge, requests.cookie(event, requests.BROWSER), form.get("code", ""))
-        if met is None:
+        verified = self._services.challenges.verify(
+            challenge, requests.cookie(event, requests.BROWSER), form.get("code", "")
+        )
+        if verified is None:
             return self._code_page(challenge, "This is not the code that we sent. Compare it, and try again.")
-        return self._begin_session(*met)
+        return self._begin_session(*verified)
 
     def sign_out(self) -> Response[str]:
         """``POST /logout``: end the browser's session."""
         person = self._person()
         self._form("/logout")
-        self._parts.sessions.end(person.session_id)
+        self._services.sessions.end(person.session_id)
         return see("/", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
-        parts, event = self._parts, self._event()
+        services, event = self._services, self._event()
         correlation_id = logger.get_correlation_id() or ""
-        account = parts.signing_in.account_of(
-            person, parts.methods(), http_events.source_address(event), correlation_id
+        account = services.signing_in.account_of(
+            person, services.methods(), http_events.source_address(event), correlation_id
         )
         before = self._signed_in()
         if before:
-            parts.sessions.end(before.session_id)
+            services.sessions.end(before.session_id)
         cookie = secrets.token_urlsafe(32)
-        parts.sessions.begin_web(cookie, AccountId(account), origin_of(event))
+        services.sessions.begin_web(cookie, AccountId(account), origin_of(event))
         lines = [
             requests.set_cookie(event, requests.SESSION_COOKIE, cookie, WEB_SECONDS),
             requests.set_cookie(event, requests.BROWSER, "", 0),
@@ -207,15 +209,15 @@ class IdentityPages:
 
     def _login_page(self, proceed: str, words: str = "", status: int = HTTPStatus.OK, email: str = "") -> Response[str]:
         browser, cookies = self._browser()
-        token = requests.form_token(self._parts.key(), browser, "/login/email")
-        offered = self._parts.methods().offered()
+        token = requests.form_token(self._services.key(), browser, "/login/email")
+        offered = self._services.methods().shown_methods()
         body = render("identity/login.html", offered=offered, proceed=proceed, token=token, words=words, email=email)
         return page(body, status=status, cookies=cookies)
 
     def _code_page(self, challenge_id: str, words: str = "") -> Response[str]:
         browser = requests.cookie(self._event(), requests.BROWSER)
-        challenge = self._parts.challenges.open(challenge_id, browser)
-        token = requests.form_token(self._parts.key(), browser, "/login/code")
+        challenge = self._services.challenges.open(challenge_id, browser)
+        token = requests.form_token(self._services.key(), browser, "/login/code")
         body = render("identity/code.html", challenge=challenge, token=token, words=words)
         return page(body, status=HTTPStatus.FORBIDDEN if words else HTTPStatus.OK)
 
@@ -230,14 +232,14 @@ class IdentityPages:
             return self._page("identity/device.html", {"person": person, "waiting": None, "code": "", "words": ""})
         self._count_entry(person)
         try:
-            waiting = self._parts.devices.of_user_code(typed)
+            request = self._services.devices.of_user_code(typed)
         except NotFound as error:
             values = {"person": person, "waiting": None, "code": typed, "words": error.message}
             return self._page("identity/device.html", values, HTTPStatus.NOT_FOUND)
-        client = self._parts.clients.name(waiting.client)
+        client = self._services.clients.name(request.client)
         code = shown_user_code(typed)
-        here = waiting.address == http_events.source_address(event)
-        values = {"person": person, "waiting": waiting, "client": client, "code": code, "here": here, "words": ""}
+        here = request.address == http_events.source_address(event)
+        values = {"person": person, "waiting": request, "client": client, "code": code, "here": here, "words": ""}
         return self._page("identity/device.html", values)
 
     def settle_device(self) -> Response[str]:
@@ -246,19 +248,19 @@ class IdentityPages:
         form = self._form("/device")
         self._count_entry(person)
         approved = form.get("decision") == "approve"
-        waiting = self._parts.devices.settle(form.get("user_code", ""), person.account_id, approved=approved)
-        client = self._parts.clients.name(waiting.client)
+        request = self._services.devices.settle(form.get("user_code", ""), person.account_id, approved=approved)
+        client = self._services.clients.name(request.client)
         self._record(
             person,
             "device.approved" if approved else "device.denied",
-            Target("device", waiting.client, client),
-            {"address": waiting.address, "program": describe(waiting.user_agent)},
+            Target("device", request.client, client),
+            {"address": request.address, "program": describe(request.user_agent)},
         )
         return self._page("identity/settled.html", {"person": person, "client": client, "approved": approved})
 
     def _count_entry(self, person: Actor) -> None:
-        self._parts.limiter.take(ENTRIES_BY_ADDRESS, person.address)
-        self._parts.limiter.take(ENTRIES, person.account_id)
+        self._services.limiter.take(ENTRIES_BY_ADDRESS, person.address)
+        self._services.limiter.take(ENTRIES, person.account_id)
 
     # ----------------------------------------------------------------------------- authorization requests
 
@@ -268,9 +270,9 @@ class IdentityPages:
         pairs = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
         parameters = _single([(name, value) for name, value in pairs if name in AUTHORIZATION_PARAMETERS])
         request = oauth_request(event, self._base(), parameters)
-        client = self._parts.oauth.consent(request)
+        client = self._services.oauth.consent(request)
         if isinstance(client, OAuthResponse):
-            return self._refused(client)
+            return self._oauth_reply(client)
         person = self._person()
         redirect = urlsplit(parameters["redirect_uri"])
         values = {"person": person, "client": client.name, "destination": redirect.netloc, "parameters": parameters}
@@ -283,13 +285,13 @@ class IdentityPages:
         parameters = {name: value for name, value in form.items() if name in AUTHORIZATION_PARAMETERS}
         allowed = form.get("decision") == "approve"
         request = oauth_request(self._event(), self._base(), parameters)
-        answer = self._parts.oauth.authorize(request, person.account_id if allowed else None)
+        answer = self._services.oauth.authorize(request, person.account_id if allowed else None)
         if allowed and "error" not in answer.document:
             client = parameters.get("client_id", "")
-            self._record(person, "client.allowed", Target("client", client, self._parts.clients.name(client)), {})
-        return self._refused(answer)
+            self._record(person, "client.allowed", Target("client", client, self._services.clients.name(client)), {})
+        return self._oauth_reply(answer)
 
-    def _refused(self, answer: OAuthResponse) -> Response[str]:
+    def _oauth_reply(self, answer: OAuthResponse) -> Response[str]:
         """Redirect to the client with the answer, or show it to the person when no redirect address is safe."""
         if answer.location:
             return see(answer.location)
@@ -300,9 +302,9 @@ class IdentityPages:
     def account(self) -> Response[str]:
         """``GET /account``: workspaces, sessions and devices."""
         person = self._person()
-        sessions = self._parts.sessions.of_account(person.account_id)
-        names = {each.id: self._parts.clients.name(each.client) for each in sessions if each.client}
-        workspaces = self._parts.access.memberships(person.account_id)
+        sessions = self._services.sessions.of_account(person.account_id)
+        names = {each.id: self._services.clients.name(each.client) for each in sessions if each.client}
+        workspaces = self._services.access.memberships(person.account_id)
         values = {"person": person, "workspaces": workspaces, "sessions": sessions, "clients": names}
         return self._page("identity/account.html", values)
 
@@ -310,7 +312,7 @@ class IdentityPages:
         """``POST /account/sessions/{session_id}/end``: end the session of one of the person's browsers or devices."""
         person = self._person()
         self._form("/account")
-        if not self._parts.sessions.end_own(person.account_id, session_id):
+        if not self._services.sessions.end_own(person.account_id, session_id):
             raise NotFound("session_not_found", "You have no session with this id.")
         self._record(person, "session.ended", Target("session", session_id), {})
         return see("/account")
@@ -319,8 +321,8 @@ class IdentityPages:
         """``POST /account/sessions/end``: end all sessions of the person, including this one."""
         person = self._person()
         self._form("/account")
-        ended = self._parts.sessions.end_all(person.account_id)
-        self._parts.sessions.end(person.session_id)
+        ended = self._services.sessions.end_all(person.account_id)
+        self._services.sessions.end(person.session_id)
         self._record(person, "session.ended", Target("account", person.account_id, person.name), {"sessions": ended})
         return see("/login", [requests.set_cookie(self._event(), requests.SESSION_COOKIE, "", 0)])
 
@@ -338,8 +340,8 @@ class IdentityPages:
         if not request.cookie:
             raise login_required()
         by_cookie = AccessRequest(cookie=request.cookie, address=request.address, correlation_id=request.correlation_id)
-        person = self._parts.access.account(by_cookie)
-        self._parts.sessions.note_use(person.session_id)
+        person = self._services.access.account(by_cookie)
+        self._services.sessions.note_use(person.session_id)
         return person
 
     def _form(self, form: str) -> dict[str, str]:
@@ -349,23 +351,23 @@ class IdentityPages:
             raise Forbidden("cross_origin", "This form was not sent by a page of this site.")
         fields = _single(parse_qsl(http_events.raw_body(event).decode(errors="replace"), max_num_fields=64))
         binder = requests.cookie(event, requests.BROWSER if form.startswith("/login/") else requests.SESSION_COOKIE)
-        requests.check_form_token(self._parts.key(), binder, form, fields.get("token", ""))
+        requests.check_form_token(self._services.key(), binder, form, fields.get("token", ""))
         return fields
 
     def _browser(self) -> tuple[str, Sequence[str]]:
         """Return the id of this browser before sign-in, and the cookie lines that set it."""
         event = self._event()
-        known = requests.cookie(event, requests.BROWSER)
-        if known:
-            return known, []
-        made = secrets.token_urlsafe(32)
-        return made, [requests.set_cookie(event, requests.BROWSER, made, BROWSER_SECONDS)]
+        browser = requests.cookie(event, requests.BROWSER)
+        if browser:
+            return browser, []
+        new_browser = secrets.token_urlsafe(32)
+        return new_browser, [requests.set_cookie(event, requests.BROWSER, new_browser, BROWSER_SECONDS)]
 
     def _page(
         self, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK, forms: str = "'self'"
     ) -> Response[str]:
         """Answer with a page for a signed-in person. ``token(form)`` writes the tokens of its forms."""
-        binder, key = requests.cookie(self._event(), requests.SESSION_COOKIE), self._parts.key()
+        binder, key = requests.cookie(self._event(), requests.SESSION_COOKIE), self._services.key()
 
         def token(form: str) -> str:
             return requests.form_token(key, binder, form)
@@ -373,11 +375,11 @@ class IdentityPages:
         return page(render(template, token=token, **values), status=status, forms=forms)
 
     def _record(self, person: Actor, action: str, target: Target, after: Mapping[str, Any]) -> None:
-        with self._parts.outbox.unit() as unit:
-            self._parts.audit.record(unit.connection, person, action, target, after=dict(after))
+        with self._services.outbox.unit() as unit:
+            self._services.audit.record(unit.connection, person, action, target, after=dict(after))
 
     def _base(self) -> str:
-        return http_events.base_url(self._event(), self._parts.public_url)
+        return http_events.base_url(self._event(), self._services.public_url)
 
     def _callback(self, name: str) -> str:
         return f"{self._base()}/auth/callback/{name}"
@@ -385,7 +387,7 @@ class IdentityPages:
 
 def _single(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return fields by name; raises :class:`BadRequest` for a repeated field."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise BadRequest("repeated_field", "A field of this form came twice.")
-    return found
+    return fields

@@ -64,10 +64,10 @@ class Providers:
             raise ValueError("the ID token is for another sign-in")
         person: Mapping[str, Any] = claims
         if "email" not in person and "userinfo_endpoint" in metadata:
-            said = _json(session.get(metadata["userinfo_endpoint"], timeout=TIMEOUT_SECONDS))
-            if said.get("sub") != claims["sub"]:
+            user_info = _json(session.get(metadata["userinfo_endpoint"], timeout=TIMEOUT_SECONDS))
+            if user_info.get("sub") != claims["sub"]:
                 raise ValueError("the user info belongs to another person")
-            person = {**said, **person}
+            person = {**user_info, **person}
         verified = method.trust_email or person.get("email_verified") is True
         return _verified(method, str(claims["sub"]), person.get("email"), person.get("name"), verified=verified)
 
@@ -89,12 +89,12 @@ class Providers:
         """Return the issuer's discovery document, which must name this issuer."""
         address = f"{method.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
-            found = _json(requests.get(address, timeout=TIMEOUT_SECONDS))
+            metadata = _json(requests.get(address, timeout=TIMEOUT_SECONDS))
         except (requests.RequestException, ValueError) as error:
             raise _unavailable(method, error) from error
-        if found.get("issuer", "").rstrip("/") != method.issuer.rstrip("/"):
+        if metadata.get("issuer", "").rstrip("/") != method.issuer.rstrip("/"):
             raise _unavailable(method, ValueError("the discovery document names another issuer"))
-        return found
+        return metadata
 
 
 def _session(method: Method, redirect_uri: str) -> Any:

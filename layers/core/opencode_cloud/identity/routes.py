@@ -85,8 +85,8 @@ class IdentityRoutes:
     def organizations(self) -> Response[str]:
         """``GET /api/orgs`` -> ``[{id, name}]`` sorted by name; a client that logs in starts with the first."""
         actor = self._access.account(requests.request_of(self._event()))
-        found = self._access.memberships(actor.account_id)
-        return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in found])
+        memberships = self._access.memberships(actor.account_id)
+        return self._json([{"id": workspace.id, "name": workspace.name} for _, workspace in memberships])
 
     def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> Response[str]:
         event = self._event()

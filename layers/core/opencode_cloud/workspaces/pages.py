@@ -57,34 +57,34 @@ class InvitationPages:
         person = self._signed_in()
         if person is None:
             raise login_required()
-        found = self._invitations.mine(person.account_id)
-        return page(render("workspaces/invitations.html", person=person, invitations=found, token=self._token_of))
+        invitations = self._invitations.mine(person.account_id)
+        return page(render("workspaces/invitations.html", person=person, invitations=invitations, token=self._token_of))
 
     def show(self, token: str) -> Response[str]:
         """``GET /invitations/{token}``: show the inviter, the workspace and the possible answers."""
         self._limiter.take(LINKS, http_events.source_address(self._event()))
-        return self._page(token, self._found(token))
+        return self._page(token, self._invitation(token))
 
     def answer(self, token: str) -> Response[str]:
         """``POST /invitations/{token}``: accept or decline."""
         self._limiter.take(LINKS, http_events.source_address(self._event()))
         decision = self._decision(token)
         person = self._signed_in()
-        found = self._found(token)
+        invitation = self._invitation(token)
         if decision == "accept":
             if person is None:
                 return see(login_path(f"/invitations/{token}"))
-            self._invitations.accept(person, found.id)
+            self._invitations.accept(person, invitation.id)
             return see("/")
-        if person is not None and self._invitations.is_for(person, found):
-            self._invitations.decline(person, found.id)
+        if person is not None and self._invitations.is_for(person, invitation):
+            self._invitations.decline(person, invitation.id)
         elif _is_id(token):
             raise login_required()
         else:
             self._invitations.decline_by_token(token, person or ANONYMOUS)
-        return self._page(token, self._invitations.get(found.workspace_id, found.id))
+        return self._page(token, self._invitations.get(invitation.workspace_id, invitation.id))
 
-    def _found(self, token: str) -> Invitation:
+    def _invitation(self, token: str) -> Invitation:
         """Return the invitation of a link, or by id one to the signed-in person; raises ``invitation_not_found``."""
         if not _is_id(token):
             return self._invitations.by_token(token)

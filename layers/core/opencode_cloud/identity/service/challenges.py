@@ -59,7 +59,7 @@ class Challenges:
             raise _used_up()
         return challenge
 
-    def meet(self, challenge_id: str, browser: str, typed: str) -> tuple[VerifiedPerson, str] | None:
+    def verify(self, challenge_id: str, browser: str, typed: str) -> tuple[VerifiedPerson, str] | None:
         """Return the verified person and the path to redirect to; None for a wrong code while attempts remain.
 
         An attempt is counted before the code is checked, so parallel attempts gain nothing over sequential ones. Raises

@@ -82,17 +82,17 @@ class Clients:
     """The registered clients. ``redirects`` are further redirect addresses of ``opencode-web``."""
 
     def __init__(self, redirects: Sequence[str] = ()) -> None:
-        known = (
+        clients = (
             Client(CLI, "opencode", frozenset({DEVICE_CODE_GRANT_TYPE, "refresh_token"})),
             Client(WEB, "opencode web", frozenset({"authorization_code", "refresh_token"}), tuple(redirects)),
         )
-        self._known = {client.id: client for client in known}
+        self._clients = {client.id: client for client in clients}
 
     def get(self, client_id: str) -> Client | None:
         """Return a client by its id."""
-        return self._known.get(client_id)
+        return self._clients.get(client_id)
 
     def name(self, client_id: str) -> str:
         """Return the display name of a client."""
-        client = self._known.get(client_id)
+        client = self._clients.get(client_id)
         return client.name if client else client_id

@@ -33,14 +33,14 @@ class Logins:
     def begin(self, method: Method, redirect_uri: str, browser: str, proceed: str) -> str:
         """Return the address to redirect the browser to, which holds the cookie value ``browser``."""
         state = secrets.token_urlsafe(32)
-        kept = LoginState(
+        login = LoginState(
             id=hash_of(state),
             provider=method.name,
             browser=hash_of(browser),
             proceed=proceed,
             expires_at=now_seconds() + STATE_SECONDS,
         )
-        self._store.add_state(kept)
+        self._store.add_state(login)
         return self._providers.begin(method, redirect_uri, state, *self._secrets(state))
 
     def finish(
@@ -52,15 +52,15 @@ class Logins:
         provider, or was already used. Otherwise an attacker could sign a stranger in to the attacker's account.
         """
         # Take the state before checking it: a state is used once, whatever the result.
-        kept = self._store.take_state(hash_of(state)) if state else None
+        login = self._store.take_state(hash_of(state)) if state else None
         if (
-            kept is None
-            or kept.expires_at <= now_seconds()
-            or kept.provider != method.name
-            or not hmac.compare_digest(kept.browser, hash_of(browser))
+            login is None
+            or login.expires_at <= now_seconds()
+            or login.provider != method.name
+            or not hmac.compare_digest(login.browser, hash_of(browser))
         ):
             raise stale_login()
-        return self._providers.finish(method, redirect_uri, code, *self._secrets(state)), kept.proceed
+        return self._providers.finish(method, redirect_uri, code, *self._secrets(state)), login.proceed
 
     def _secrets(self, state: str) -> tuple[str, str]:
         """Return the nonce and the PKCE verifier of a sign-in. Both are derived, so that no table holds them."""

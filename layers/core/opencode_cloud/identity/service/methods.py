@@ -76,15 +76,17 @@ class Methods:
         try:
             base, over = (msgspec.json.decode(text or "{}", type=dict[str, Any]) for text in (settings, secrets))
             domains = [msgspec.convert(each.pop("domains", []), list[str]) for each in (base, over)]
-            found = {name: _method(name, {**base.get(name, {}), **over.get(name, {})}) for name in [*base, *over]}
+            methods = {name: _method(name, {**base.get(name, {}), **over.get(name, {})}) for name in [*base, *over]}
         except (msgspec.MsgspecError, TypeError) as error:
             raise InvalidMethods(f"login methods: {error}") from error
-        on = {name: method for name, method in found.items() if method.enabled}
-        return cls(on, frozenset(domain.lower().lstrip("@") for domain in chain(*domains)))
+        enabled = {name: method for name, method in methods.items() if method.enabled}
+        return cls(enabled, frozenset(domain.lower().lstrip("@") for domain in chain(*domains)))
 
-    def offered(self) -> list[Method]:
+    def shown_methods(self) -> list[Method]:
         """Return the methods to show. E-mail, which needs an input field, comes last."""
-        return sorted(self._methods.values(), key=lambda each: (each.kind is MethodKind.EMAIL, each.shown.casefold()))
+        return sorted(
+            self._methods.values(), key=lambda method: (method.kind is MethodKind.EMAIL, method.shown.casefold())
+        )
 
     def provider(self, name: str) -> Method:
         """Return the method at ``/login/{name}`` that redirects to a provider. Raises ``unknown_method`` (404)."""

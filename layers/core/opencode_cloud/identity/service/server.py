@@ -106,40 +106,40 @@ class OAuthServices:
 class OAuth:
     """The authorization server as the routes use it."""
 
-    def __init__(self, parts: OAuthServices) -> None:
-        self._parts = parts
+    def __init__(self, services: OAuthServices) -> None:
+        self._services = services
 
-    def token(self, asked: OAuthRequest) -> OAuthResponse:
+    def token(self, request: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/token`` (and ``/auth/device/token``): any grant."""
-        return self._checked(asked, lambda server: server.create_token_response(asked))
+        return self._checked(request, lambda server: server.create_token_response(request))
 
-    def device_code(self, asked: OAuthRequest) -> OAuthResponse:
+    def device_code(self, request: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/device/code``."""
-        return self._checked(asked, lambda server: server.create_endpoint_response("device_authorization", asked))
+        return self._checked(request, lambda server: server.create_endpoint_response("device_authorization", request))
 
-    def revoke(self, asked: OAuthRequest) -> OAuthResponse:
+    def revoke(self, request: OAuthRequest) -> OAuthResponse:
         """Answer ``POST /auth/revoke``: end the token's session. An unknown token is not an error (RFC 7009, 2.2)."""
-        return self._checked(asked, lambda server: server.create_endpoint_response("revocation", asked))
+        return self._checked(request, lambda server: server.create_endpoint_response("revocation", request))
 
-    def consent(self, asked: OAuthRequest) -> Client | OAuthResponse:
+    def consent(self, request: OAuthRequest) -> Client | OAuthResponse:
         """Return the client of a valid authorization request, for the consent page; else the refusal."""
-        wrong = _malformed(asked)
-        if wrong:
-            return wrong
-        server: Any = _Server(self._parts, asked)
+        refused = _malformed(request)
+        if refused:
+            return refused
+        server: Any = _Server(self._services, request)
         try:
-            return server.get_consent_grant(asked).request.client
+            return server.get_consent_grant(request).request.client
         except OAuth2Error as error:
             return server.handle_error_response(None, error)
 
-    def authorize(self, asked: OAuthRequest, account_id: AccountId | None) -> OAuthResponse:
+    def authorize(self, request: OAuthRequest, account_id: AccountId | None) -> OAuthResponse:
         """Answer an authorization request by the person's decision: ``account_id`` allows it, None denies it."""
-        wrong = _malformed(asked)
-        if wrong:
-            return wrong
-        server: Any = _Server(self._parts, asked)
+        refused = _malformed(request)
+        if refused:
+            return refused
+        server: Any = _Server(self._services, request)
         try:
-            grant = server.get_consent_grant(asked)
+            grant = server.get_consent_grant(request)
         except OAuth2Error as error:
             return server.handle_error_response(None, error)
         return server.create_authorization_response(grant.request, account_id, grant)
@@ -162,8 +162,8 @@ class OAuth:
             "authorization_response_iss_parameter_supported": True,
         }
 
-    def _checked(self, asked: OAuthRequest, answer: Callable[[Any], OAuthResponse]) -> OAuthResponse:
-        return _malformed(asked) or answer(_Server(self._parts, asked))
+    def _checked(self, request: OAuthRequest, answer: Callable[[Any], OAuthResponse]) -> OAuthResponse:
+        return _malformed(request) or answer(_Server(self._services, request))
 
 
 def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> OAuthResponse:
@@ -171,9 +171,9 @@ def refusal(error: str, description: str, status: int = HTTPStatus.BAD_REQUEST) 
     return OAuthResponse(status, {"error": error, "error_description": description})
 
 
-def _malformed(asked: OAuthRequest) -> OAuthResponse | None:
+def _malformed(request: OAuthRequest) -> OAuthResponse | None:
     """Refuse values that an OAuth error could not repeat, since Authlib would fail on them."""
-    for name, value in asked.parameters.items():
+    for name, value in request.parameters.items():
         if name in ("client_id", "redirect_uri", "response_type", "grant_type") and not PRINTABLE.fullmatch(value):
             return refusal("invalid_request", f"The parameter {name} contains invalid characters.")
     return None
@@ -182,25 +182,27 @@ def _malformed(asked: OAuthRequest) -> OAuthResponse | None:
 class _Request(OAuth2Request):
     """A request as Authlib reads it. All parameters are treated alike, whether they came as JSON, form or query."""
 
-    def __init__(self, asked: OAuthRequest) -> None:
-        super().__init__(asked.method, f"{asked.issuer}{asked.path}", headers=dict(asked.headers))
-        self._asked = asked
-        self.payload: Any = BasicOAuth2Payload(dict(asked.parameters))
+    def __init__(self, oauth_request: OAuthRequest) -> None:
+        super().__init__(
+            oauth_request.method, f"{oauth_request.issuer}{oauth_request.path}", headers=dict(oauth_request.headers)
+        )
+        self._oauth_request = oauth_request
+        self.payload: Any = BasicOAuth2Payload(dict(oauth_request.parameters))
 
     @property
     def form(self) -> dict[str, str]:
-        return dict(self._asked.parameters)
+        return dict(self._oauth_request.parameters)
 
     @property
     def args(self) -> dict[str, str]:
-        return dict(self._asked.parameters)
+        return dict(self._oauth_request.parameters)
 
 
 class _Server(AuthorizationServer):
-    def __init__(self, parts: OAuthServices, asked: OAuthRequest) -> None:
+    def __init__(self, services: OAuthServices, oauth_request: OAuthRequest) -> None:
         super().__init__()
-        self.parts = parts
-        self.asked = asked
+        self.services = services
+        self.oauth_request = oauth_request
         self.register_grant(_AuthorizationCode, [_S256(required=True)])
         self.register_grant(_Refresh)
         self.register_grant(_Device)
@@ -208,7 +210,7 @@ class _Server(AuthorizationServer):
         self.register_endpoint(_Revocation)
 
     def query_client(self, client_id: str) -> Client | None:
-        return self.parts.clients.get(client_id)
+        return self.services.clients.get(client_id)
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         return request if isinstance(request, OAuth2Request) else _Request(request)
@@ -230,7 +232,7 @@ class _Server(AuthorizationServer):
 
     def _with_issuer(self, location: str) -> str:
         """Add the issuer, so that a client of several servers cannot mix them up (RFC 9207)."""
-        return add_params_to_uri(location, [("iss", self.asked.issuer)])
+        return add_params_to_uri(location, [("iss", self.oauth_request.issuer)])
 
 
 class _Issuing:
@@ -251,12 +253,14 @@ class _Issuing:
         }
 
     def begin(self, account_id: AccountId, session_id: SessionId | None = None) -> dict[str, Any]:
-        asked, client = self.server.asked, self.request.client.get_client_id()
-        issued = self.server.parts.sessions.begin_device(asked.issuer, client, account_id, asked.origin, session_id)
+        oauth_request, client = self.server.oauth_request, self.request.client.get_client_id()
+        issued = self.server.services.sessions.begin_device(
+            oauth_request.issuer, client, account_id, oauth_request.origin, session_id
+        )
         return self.document(issued)
 
-    def known(self, account_id: AccountId) -> str | None:
-        return account_id if self.server.parts.may_sign_in(account_id) else None
+    def signed_in_account(self, account_id: AccountId) -> str | None:
+        return account_id if self.server.services.may_sign_in(account_id) else None
 
 
 class _S256(CodeChallenge):
@@ -293,7 +297,7 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
         return base64url(secrets.token_bytes(32))
 
     def save_authorization_code(self, code: str, request: Any) -> None:
-        kept = AuthorizationCode(
+        row = AuthorizationCode(
             id=hash_of(code),
             client=request.client.get_client_id(),
             redirect_uri=request.payload.redirect_uri,
@@ -301,27 +305,27 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
             account_id=request.user,
             expires_at=now_seconds() + CODE_SECONDS,
         )
-        self.server.parts.codes.add_code(kept)
+        self.server.services.codes.add_code(row)
 
     def query_authorization_code(self, code: str, client: Client) -> _Code | None:
-        kept = self.server.parts.codes.code(hash_of(code))
-        if kept is None or kept.client != client.id:
+        row = self.server.services.codes.code(hash_of(code))
+        if row is None or row.client != client.id:
             return None
-        if kept.session_id:  # used before: the holder of the first tokens may be an attacker
-            self.server.parts.sessions.end(kept.session_id)
+        if row.session_id:  # used before: the holder of the first tokens may be an attacker
+            self.server.services.sessions.end(row.session_id)
             return None
-        return _Code(kept) if kept.expires_at > now_seconds() else None
+        return _Code(row) if row.expires_at > now_seconds() else None
 
     def authenticate_user(self, authorization_code: _Code) -> str | None:
-        return self.known(authorization_code.code.account_id)
+        return self.signed_in_account(authorization_code.code.account_id)
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
         code, session_id = self.request.authorization_code.code, SessionId(new_id("sid"))
         # A concurrent exchange won. The code was used twice, so end the session of the first use as well.
-        if not self.server.parts.codes.exchange_code(code.id, session_id):
-            first = self.server.parts.codes.code(code.id)
+        if not self.server.services.codes.exchange_code(code.id, session_id):
+            first = self.server.services.codes.code(code.id)
             if first:
-                self.server.parts.sessions.end(first.session_id)
+                self.server.services.sessions.end(first.session_id)
             raise InvalidGrantError
         return self.begin(AccountId(user), session_id)
 
@@ -347,18 +351,20 @@ class _Refresh(_Issuing, RefreshTokenGrant):
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> _Token | None:
-        session = self.server.parts.sessions.of_refresh_token(refresh_token)
+        session = self.server.services.sessions.of_refresh_token(refresh_token)
         return _Token(refresh_token, session) if session else None
 
     def authenticate_user(self, refresh_token: _Token) -> str:
-        account = self.known(refresh_token.session.account_id)
+        account = self.signed_in_account(refresh_token.session.account_id)
         if account is None:
             raise InvalidGrantError
         return account
 
     def issue_token(self, user: str, refresh_token: _Token) -> dict[str, Any]:
         del user
-        return self.document(self.server.parts.sessions.refresh(self.server.asked.issuer, refresh_token.token))
+        return self.document(
+            self.server.services.sessions.refresh(self.server.oauth_request.issuer, refresh_token.token)
+        )
 
     def revoke_old_credential(self, refresh_token: _Token) -> None:
         """Do nothing: rotation has already revoked it."""
@@ -388,7 +394,7 @@ class _Credential:
 
 class _Device(_Issuing, DeviceCodeGrant):
     def query_device_credential(self, device_code: str) -> _Credential:
-        request = self.server.parts.devices.of_device_code(device_code)
+        request = self.server.services.devices.of_device_code(device_code)
         if request is None or request.state == DeviceState.USED:
             raise InvalidGrantError
         return _Credential(request)
@@ -396,14 +402,14 @@ class _Device(_Issuing, DeviceCodeGrant):
     def query_user_grant(self, user_code: DeviceRequest) -> tuple[str, bool] | None:
         if user_code.state == DeviceState.PENDING:
             return None
-        account = self.known(user_code.account_id) if user_code.state == DeviceState.APPROVED else None
+        account = self.signed_in_account(user_code.account_id) if user_code.state == DeviceState.APPROVED else None
         return (account or "", account is not None)
 
     def should_slow_down(self, credential: _Credential) -> bool:
-        return self.server.parts.devices.polls_too_fast(credential.request)
+        return self.server.services.devices.polls_too_fast(credential.request)
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
-        if not self.server.parts.devices.use(self.request.credential.request):
+        if not self.server.services.devices.use(self.request.credential.request):
             raise InvalidGrantError
         return self.begin(AccountId(user))
 
@@ -421,12 +427,12 @@ class _DeviceAuthorization(DeviceAuthorizationEndpoint):
         return base64url(secrets.token_bytes(32))
 
     def get_verification_uri(self) -> str:
-        return f"{self.server.asked.issuer}/device"
+        return f"{self.server.oauth_request.issuer}/device"
 
     def save_device_credential(self, client_id: str, scope: str | None, data: Mapping[str, Any]) -> None:
         del scope
-        origin = self.server.asked.origin
-        self.server.parts.devices.begin(client_id, data["device_code"], data["user_code"], origin)
+        origin = self.server.oauth_request.origin
+        self.server.services.devices.begin(client_id, data["device_code"], data["user_code"], origin)
 
 
 class _Revocation(RevocationEndpoint):
@@ -435,12 +441,12 @@ class _Revocation(RevocationEndpoint):
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> _Token | None:
         del token_type_hint
-        session = self.server.parts.sessions.find(token_string)
+        session = self.server.services.sessions.find(token_string)
         return _Token(token_string, session) if session else None
 
     def revoke_token(self, token: _Token, request: Any) -> None:
         del request
-        self.server.parts.sessions.end(token.session.id)
+        self.server.services.sessions.end(token.session.id)
 
 
 def parameters_of(body: bytes) -> dict[str, str]:
@@ -455,7 +461,7 @@ def parameters_of(body: bytes) -> dict[str, str]:
         except msgspec.DecodeError as error:
             raise ValueError("the body is no JSON object of texts") from error
     pairs = parse_qsl(body.decode(), keep_blank_values=False, max_num_fields=32)
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
         raise ValueError("a parameter comes twice")
-    return found
+    return parameters

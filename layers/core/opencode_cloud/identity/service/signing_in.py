@@ -68,20 +68,20 @@ class SigningIn:
         methods.check_domain(person.email)
         invited = bool(self._invitations.pending_for(person.email))
         with self._outbox.unit() as unit:
-            known = self._known(unit, person)
+            known_account = self._existing_account(unit, person)
             # The unique address lets only one of several concurrent sign-ins create the account. The others find it.
-            made = None if known else self._accounts.add(unit.connection, person)
-            found = known or made or self._known(unit, person)
+            new_account = None if known_account else self._accounts.add(unit.connection, person)
+            candidate = known_account or new_account or self._existing_account(unit, person)
             # Lock the account before writing its logins. All transactions use this order, else two could wait for each
             # other.
-            account = self._accounts.get(unit.connection, found.id) if found else None
+            account = self._accounts.get(unit.connection, candidate.id) if candidate else None
             if account is None:
                 raise _address_in_use()
             if account.blocked:
                 raise Forbidden("account_blocked", "This account is blocked. Ask the operator of this deployment.")
             self._accounts.note_login(unit.connection, account.id, person)
             joined = self._workspaces.auto_join(unit, account.id)
-            if made:
+            if new_account:
                 self._welcome(unit, account, alone=not joined and not invited)
             actor = Actor(
                 kind=ActorKind.ACCOUNT,
@@ -92,11 +92,11 @@ class SigningIn:
                 correlation_id=correlation_id,
             )
             target = Target("account", account.id, account.email)
-            after = {"method": person.provider, "new": made is not None}
+            after = {"method": person.provider, "new": new_account is not None}
             self._audit.record(unit.connection, actor, "account.signed_in", target, after=after)
         return account.id
 
-    def _known(self, unit: UnitOfWork, person: VerifiedPerson) -> Account | None:
+    def _existing_account(self, unit: UnitOfWork, person: VerifiedPerson) -> Account | None:
         account = self._accounts.by_login(unit.connection, person.provider, person.subject)
         if account:
             return account

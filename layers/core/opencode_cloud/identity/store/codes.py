@@ -35,8 +35,8 @@ class CodesStore:
 
     def device_of_user_code(self, digest: str) -> DeviceRequest | None:
         """Return the request with a user code."""
-        found = self._rows.get(f"user_code#{digest}", _UserCode)
-        return self.device(found.device) if found else None
+        user_code = self._rows.get(f"user_code#{digest}", _UserCode)
+        return self.device(user_code.device) if user_code else None
 
     def note_poll(self, device_id: str, at: int, interval: int) -> None:
         """Record the time of a device's poll (milliseconds) and its interval from now on (seconds)."""

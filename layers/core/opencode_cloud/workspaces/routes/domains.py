@@ -66,8 +66,8 @@ class DomainRoutes:
 
     def add(self, workspace_id: WorkspaceId, body: NewDomain) -> Response[Domain]:
         """Claim a mail domain. Publish the TXT record in the answer, then verify the domain."""
-        made = self._domains.add(self._gate.actor, workspace_id, body.domain, body.role, auto_join=body.auto_join)
-        return document(made, HTTPStatus.CREATED)
+        domain = self._domains.add(self._gate.actor, workspace_id, body.domain, body.role, auto_join=body.auto_join)
+        return document(domain, HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Response[Domain]:
         """Read a mail domain."""

@@ -60,8 +60,8 @@ class InvitationRoutes:
 
     def invite(self, workspace_id: WorkspaceId, body: NewInvitation) -> Response[Invitation]:
         """Invite an address by mail. The link in the mail is valid for seven days."""
-        made = self._invitations.invite(self._gate.actor, workspace_id, body.email, body.role, base=self._base())
-        return document(made, HTTPStatus.CREATED)
+        invitation = self._invitations.invite(self._gate.actor, workspace_id, body.email, body.role, base=self._base())
+        return document(invitation, HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Response[Invitation]:
         """Read an invitation."""
@@ -78,8 +78,8 @@ class InvitationRoutes:
 
     def mine(self) -> Response[Page[OwnInvitation]]:
         """List the open invitations to any of your verified addresses."""
-        found = self._invitations.mine(self._gate.actor.account_id)
-        return document(Page(data=[OwnInvitation.model_validate(each) for each in found], next_cursor=None))
+        invitations = self._invitations.mine(self._gate.actor.account_id)
+        return document(Page(data=[OwnInvitation.model_validate(each) for each in invitations], next_cursor=None))
 
     def accept(self, invitation_id: InvitationId) -> Response[OwnInvitation]:
         """Accept an invitation to one of your verified addresses: you become a member."""

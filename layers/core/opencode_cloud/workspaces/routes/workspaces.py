@@ -72,13 +72,13 @@ class WorkspaceRoutes:
 
     def create(self, body: NewWorkspace) -> Response[Workspace]:
         """Create a workspace. You become its owner."""
-        made = self._workspaces.create(self._gate.actor, body.name)
-        return document(made, HTTPStatus.CREATED, version=made.version)
+        workspace = self._workspaces.create(self._gate.actor, body.name)
+        return document(workspace, HTTPStatus.CREATED, version=workspace.version)
 
     def get(self, workspace_id: WorkspaceId) -> Response[Workspace]:
         """Read a workspace. A change must send the header `ETag` of the answer as `If-Match`."""
-        found = self._workspaces.get(workspace_id)
-        return document(found, version=found.version)
+        workspace = self._workspaces.get(workspace_id)
+        return document(workspace, version=workspace.version)
 
     def change(self, workspace_id: WorkspaceId, body: WorkspaceChange) -> Response[Workspace]:
         """Rename a workspace, or set how long its audit trail is kept. Needs `If-Match`."""
@@ -100,8 +100,8 @@ class WorkspaceRoutes:
 
     def transfer(self, workspace_id: WorkspaceId, body: Transfer) -> Response[Workspace]:
         """Make another member an owner in your place; you become an admin."""
-        found = self._workspaces.transfer(self._gate.actor, workspace_id, body.member_id)
-        return document(found, version=found.version)
+        workspace = self._workspaces.transfer(self._gate.actor, workspace_id, body.member_id)
+        return document(workspace, version=workspace.version)
 
     def leave(self, workspace_id: WorkspaceId) -> Response[None]:
         """Leave a workspace. Your keys in it end. The last owner cannot leave."""

@@ -59,7 +59,9 @@ class Domains:
     ) -> Sequence[Domain]:
         """Return domains of a workspace by id, each with the record that proves it."""
         with self._database.transaction() as connection:
-            return [_with_record(each) for each in self._domains.of_workspace(connection, workspace_id, after, limit)]
+            return [
+                _with_record(domain) for domain in self._domains.of_workspace(connection, workspace_id, after, limit)
+            ]
 
     def get(self, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
         """Return a domain of a workspace; raises ``domain_not_found``."""
@@ -94,12 +96,12 @@ class Domains:
             _check_role(values["role"])
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            present = self._of(unit.connection, workspace_id, domain_id)
-            before = {name: getattr(present, name) for name in values}
+            domain = self._of(unit.connection, workspace_id, domain_id)
+            before = {name: getattr(domain, name) for name in values}
             if before == values:
-                return present
+                return domain
             self._domains.change(unit.connection, domain_id, values)
-            self._record(unit, actor, "domain.updated", workspace_id, present, before=before, after=values)
+            self._record(unit, actor, "domain.updated", workspace_id, domain, before=before, after=values)
             return self._of(unit.connection, workspace_id, domain_id)
 
     def verify(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
@@ -109,38 +111,38 @@ class Domains:
             raise domain_not_verified(claimed.record_name, claimed.record_value)
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            present = self._of(unit.connection, workspace_id, domain_id)
+            domain = self._of(unit.connection, workspace_id, domain_id)
             self._domains.change(unit.connection, domain_id, {"verified_at": utc_now()})
-            if present.verified_at is None:
-                self._record(unit, actor, "domain.verified", workspace_id, present)
+            if domain.verified_at is None:
+                self._record(unit, actor, "domain.verified", workspace_id, domain)
             return self._of(unit.connection, workspace_id, domain_id)
 
     def remove(self, actor: Actor, workspace_id: WorkspaceId, domain_id: DomainId) -> None:
         """Give up a domain; people who joined by it stay members. Raises ``domain_not_found``."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            present = self._of(unit.connection, workspace_id, domain_id)
+            domain = self._of(unit.connection, workspace_id, domain_id)
             self._domains.delete(unit.connection, domain_id)
-            self._record(unit, actor, "domain.removed", workspace_id, present)
+            self._record(unit, actor, "domain.removed", workspace_id, domain)
 
     def verify_again(self) -> int:
         """Look up the proofs again and return how many were found. Called once a day."""
         with self._database.transaction() as connection:
             due = self._domains.to_verify(connection, utc_now() - LOOK_AGAIN_AFTER)
-        seen = [domain.id for domain in due if self._proved(_with_record(domain))]
+        proved = [domain_id.id for domain_id in due if self._proved(_with_record(domain_id))]
         with self._database.transaction() as connection:
-            for domain in seen:
+            for domain in proved:
                 self._domains.change(connection, domain, {"verified_at": utc_now()})
-        return len(seen)
+        return len(proved)
 
     def _proved(self, domain: Domain) -> bool:
         return domain.record_value in self._resolver.texts(domain.record_name)
 
     def _of(self, connection: Connection, workspace_id: WorkspaceId, domain_id: DomainId) -> Domain:
-        found = self._domains.get(connection, workspace_id, domain_id)
-        if found is None:
+        domain = self._domains.get(connection, workspace_id, domain_id)
+        if domain is None:
             raise domain_not_found()
-        return _with_record(found)
+        return _with_record(domain)
 
 
 def _check_role(role: Role) -> None:

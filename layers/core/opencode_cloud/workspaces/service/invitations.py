@@ -116,25 +116,25 @@ class Invitations:
         address = clean_address(email, check_domain=self._check_domains)
         now = utc_now()
         with self._outbox.unit() as unit:
-            place = locked(self._workspaces, unit.connection, workspace_id)
+            workspace = locked(self._workspaces, unit.connection, workspace_id)
             self._refuse_double(unit, actor, workspace_id, address, now)
             if self._invitations.count_open(unit.connection, workspace_id, now) >= MOST_OPEN:
                 raise too_many_invitations(MOST_OPEN)
-            invitation = new_id("inv")
+            invitation_id = new_id("inv")
             row = {
-                "id": invitation,
+                "id": invitation_id,
                 "workspace_id": workspace_id,
                 "email": address,
                 "role": role,
                 "invited_by": actor.name,
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, actor, place, InvitationId(invitation), 1, _Letter(address, role, base)),
+                **self._letter(unit, actor, workspace, InvitationId(invitation_id), 1, _Letter(address, role, base)),
             }
             self._invitations.add(unit.connection, row)
-            made = self._of(unit.connection, workspace_id, InvitationId(invitation))
-            self._record(unit, actor, "invitation.created", workspace_id, made, after={"role": role})
-            return made
+            invitation = self._of(unit.connection, workspace_id, InvitationId(invitation_id))
+            self._record(unit, actor, "invitation.created", workspace_id, invitation, after={"role": role})
+            return invitation
 
     def resend(
         self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId, *, base: str = ""
@@ -145,39 +145,39 @@ class Invitations:
         """
         now = utc_now()
         with self._outbox.unit() as unit:
-            place = locked(self._workspaces, unit.connection, workspace_id)
-            found = self._of(unit.connection, workspace_id, invitation_id)
-            require_owner_for(actor, found.role)
-            if found.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
-                raise invitation_settled(found.state)
+            workspace = locked(self._workspaces, unit.connection, workspace_id)
+            invitation = self._of(unit.connection, workspace_id, invitation_id)
+            require_owner_for(actor, invitation.role)
+            if invitation.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
+                raise invitation_settled(invitation.state)
             generation, sent_at = self._invitations.generation(unit.connection, invitation_id)
             wait = (sent_at + RESEND_AFTER - now).total_seconds()
             if wait > 0:
                 raise resent_too_soon(int(wait) + 1)
-            letter = _Letter(found.email, found.role, base)
-            values = self._letter(unit, actor, place, invitation_id, generation + 1, letter)
+            letter = _Letter(invitation.email, invitation.role, base)
+            values = self._letter(unit, actor, workspace, invitation_id, generation + 1, letter)
             self._invitations.change(unit.connection, invitation_id, values)
-            self._record(unit, actor, "invitation.resent", workspace_id, found)
+            self._record(unit, actor, "invitation.resent", workspace_id, invitation)
             return self._of(unit.connection, workspace_id, invitation_id)
 
     def revoke(self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId) -> None:
         """Withdraw an invitation; raises ``invitation_not_found``, ``owners_only`` or ``invitation_settled``."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            found = self._of(unit.connection, workspace_id, invitation_id)
-            require_owner_for(actor, found.role)
-            if found.state is InvitationState.REVOKED:
+            invitation = self._of(unit.connection, workspace_id, invitation_id)
+            require_owner_for(actor, invitation.role)
+            if invitation.state is InvitationState.REVOKED:
                 return
-            if found.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
-                raise invitation_settled(found.state)
-            self._settle(unit, actor, found, InvitationState.REVOKED)
+            if invitation.state not in {InvitationState.PENDING, InvitationState.EXPIRED}:
+                raise invitation_settled(invitation.state)
+            self._settle(unit, actor, invitation, InvitationState.REVOKED)
 
     def withdraw(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
         """Withdraw all open invitations of these addresses in ``unit``, which must hold the lock of the workspace."""
         now = utc_now()
         for address in addresses:
-            for found in self._invitations.open_of(unit.connection, workspace_id, address, now):
-                self._settle(unit, actor, found, InvitationState.REVOKED)
+            for invitation in self._invitations.open_of(unit.connection, workspace_id, address, now):
+                self._settle(unit, actor, invitation, InvitationState.REVOKED)
 
     # ------------------------------------------------------------------------------------- for invited people
 
@@ -195,18 +195,18 @@ class Invitations:
     def by_token(self, token: str) -> Invitation:
         """Return the invitation of a link, in any state; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
-            found = self._invitations.by_token(connection, hash_of_token(token), utc_now())
-        if found is None:
+            invitation = self._invitations.by_token(connection, hash_of_token(token), utc_now())
+        if invitation is None:
             raise invitation_not_found()
-        return found
+        return invitation
 
     def to(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
         """Return an invitation to the acting person, in any state; raises ``invitation_not_found``."""
         with self._database.transaction() as connection:
-            found = self._invitations.get(connection, invitation_id, utc_now())
-            if found is None or not self._has_address(connection, actor, found):
+            invitation = self._invitations.get(connection, invitation_id, utc_now())
+            if invitation is None or not self._has_address(connection, actor, invitation):
                 raise invitation_not_found()
-        return found
+        return invitation
 
     def is_for(self, actor: Actor, invitation: Invitation) -> bool:
         """Tell whether the acting person has the invited address."""
@@ -220,10 +220,12 @@ class Invitations:
         """
         require_person(actor)
         with self._outbox.unit() as unit:
-            found = self._open(unit, actor, invitation_id)
-            self._joining.join(unit, actor, found.workspace_id, actor.account_id, found.email, found.role, "invitation")
-            self._settle(unit, actor, found, InvitationState.ACCEPTED)
-            return self._of(unit.connection, found.workspace_id, invitation_id)
+            invitation = self._open(unit, actor, invitation_id)
+            self._joining.join(
+                unit, actor, invitation.workspace_id, actor.account_id, invitation.email, invitation.role, "invitation"
+            )
+            self._settle(unit, actor, invitation, InvitationState.ACCEPTED)
+            return self._of(unit.connection, invitation.workspace_id, invitation_id)
 
     def decline(self, actor: Actor, invitation_id: InvitationId) -> None:
         """Decline an invitation to an address of the acting person; raises as :meth:`accept` does."""
@@ -233,38 +235,38 @@ class Invitations:
 
     def decline_by_token(self, token: str, actor: Actor) -> Invitation:
         """Decline by the link alone, which proves access to the invited mailbox. Raises as :meth:`accept` does."""
-        found = self.by_token(token)
+        invitation = self.by_token(token)
         invited = Actor(
             kind=ActorKind.ANONYMOUS,
-            name=found.email,
+            name=invitation.email,
             address=actor.address,
             correlation_id=actor.correlation_id,
         )
         with self._outbox.unit() as unit:
-            self._settle(unit, invited, self._open(unit, None, found.id), InvitationState.DECLINED)
-        return found
+            self._settle(unit, invited, self._open(unit, None, invitation.id), InvitationState.DECLINED)
+        return invitation
 
     # ------------------------------------------------------------------------------------- internals
 
     def _of(self, connection: Connection, workspace_id: WorkspaceId, invitation_id: InvitationId) -> Invitation:
-        found = self._invitations.get(connection, invitation_id, utc_now())
-        if found is None or found.workspace_id != workspace_id:
+        invitation = self._invitations.get(connection, invitation_id, utc_now())
+        if invitation is None or invitation.workspace_id != workspace_id:
             raise invitation_not_found()
-        return found
+        return invitation
 
     def _open(self, unit: UnitOfWork, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
         """Lock the workspace and return an invitation that can be answered (by ``actor``, when given)."""
         connection = unit.connection
-        found = self._invitations.get(connection, invitation_id, utc_now())
-        if found is None or (actor is not None and not self._has_address(connection, actor, found)):
+        invitation = self._invitations.get(connection, invitation_id, utc_now())
+        if invitation is None or (actor is not None and not self._has_address(connection, actor, invitation)):
             raise invitation_not_found()
-        place = self._workspaces.lock(connection, found.workspace_id)
-        found = self._invitations.get(connection, invitation_id, utc_now())  # read again under the lock
-        if found is None or place is None or not place.alive:
+        workspace = self._workspaces.lock(connection, invitation.workspace_id)
+        invitation = self._invitations.get(connection, invitation_id, utc_now())  # read again under the lock
+        if invitation is None or workspace is None or not workspace.alive:
             raise invitation_not_found()
-        if found.state is not InvitationState.PENDING:
-            raise invitation_settled(found.state)
-        return found
+        if invitation.state is not InvitationState.PENDING:
+            raise invitation_settled(invitation.state)
+        return invitation
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
         addresses = self._members.addresses(connection, actor.account_id)
@@ -275,10 +277,10 @@ class Invitations:
     ) -> None:
         if self._members.by_address(unit.connection, workspace_id, email):
             raise already_member()
-        for found in self._invitations.open_of(unit.connection, workspace_id, email, now):
-            if found.state is InvitationState.PENDING:
+        for invitation in self._invitations.open_of(unit.connection, workspace_id, email, now):
+            if invitation.state is InvitationState.PENDING:
                 raise already_invited()
-            self._settle(unit, actor, found, InvitationState.REVOKED)  # expired: the new invitation replaces it
+            self._settle(unit, actor, invitation, InvitationState.REVOKED)  # expired: the new invitation replaces it
 
     def _letter(
         self,

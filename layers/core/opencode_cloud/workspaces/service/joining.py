@@ -40,24 +40,24 @@ class Joining:
         A present member keeps their role, since it may have been changed after the invitation.
         ``by`` names the way of joining: ``founding``, ``invitation``, ``domain`` or ``operator``.
         """
-        place = self._members.member_row(unit.connection, workspace_id, account_id)
-        if place and not place.removed:
-            return place.id
+        row = self._members.member_row(unit.connection, workspace_id, account_id)
+        if row and not row.removed:
+            return row.id
         now = utc_now()
-        member = place.id if place else new_id("mem")
-        if place:
+        member_id = row.id if row else new_id("mem")
+        if row:
             self._members.change(
-                unit.connection, MemberId(member), {"role": role, "removed_at": None, "created_at": now}, now
+                unit.connection, MemberId(member_id), {"role": role, "removed_at": None, "created_at": now}, now
             )
         else:
-            self._members.add(unit.connection, MemberId(member), workspace_id, account_id, role, now)
-        unit.emit(Topic.MEMBER, member, {"workspace": workspace_id, "account": account_id})
+            self._members.add(unit.connection, MemberId(member_id), workspace_id, account_id, role, now)
+        unit.emit(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": account_id})
         self._audit.record(
             unit.connection,
             actor,
             "member.joined",
-            Target("member", member, email),
+            Target("member", member_id, email),
             workspace_id=workspace_id,
             after={"role": role, "by": by},
         )
-        return member
+        return member_id

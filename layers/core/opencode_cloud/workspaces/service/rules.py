@@ -37,7 +37,7 @@ def clean_name(name: str) -> str:
 
 def locked(store: WorkspaceStore, connection: Connection, workspace_id: WorkspaceId) -> Workspace:
     """Lock and return a workspace until the end of the transaction; raises ``workspace_not_found``."""
-    found = store.lock(connection, workspace_id)
-    if found is None or not found.alive:
+    workspace = store.lock(connection, workspace_id)
+    if workspace is None or not workspace.alive:
         raise workspace_not_found()
-    return found
+    return workspace

@@ -87,35 +87,35 @@ class ServiceAccounts:
         """Rename, disable or enable a service account. Keys of a disabled one are refused until it is enabled."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            present = self._of(unit.connection, workspace_id, service_account_id)
+            account = self._of(unit.connection, workspace_id, service_account_id)
             now = utc_now()
-            if name is not None and clean_name(name) != present.name:
+            if name is not None and clean_name(name) != account.name:
                 self._set(unit, workspace_id, service_account_id, {"name": clean_name(name)})
-                names = ({"name": present.name}, {"name": clean_name(name)})
-                self._record(unit, actor, "service_account.updated", workspace_id, present, *names)
-            if disabled is not None and disabled is not (present.disabled_at is not None):
+                names = ({"name": account.name}, {"name": clean_name(name)})
+                self._record(unit, actor, "service_account.updated", workspace_id, account, *names)
+            if disabled is not None and disabled is not (account.disabled_at is not None):
                 self._set(unit, workspace_id, service_account_id, {"disabled_at": now if disabled else None})
                 action = "service_account.disabled" if disabled else "service_account.enabled"
-                self._record(unit, actor, action, workspace_id, present)
+                self._record(unit, actor, action, workspace_id, account)
             return self._of(unit.connection, workspace_id, service_account_id)
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, service_account_id: ServiceAccountId) -> None:
         """Delete a service account and revoke its keys."""
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            present = self._of(unit.connection, workspace_id, service_account_id)
+            account = self._of(unit.connection, workspace_id, service_account_id)
             self._set(unit, workspace_id, service_account_id, {"deleted_at": utc_now()})
             keys = self._keys.revoke_of_service_account(unit, workspace_id, service_account_id)
             self._budgets.forget(unit, [service_account_id])
-            self._record(unit, actor, "service_account.deleted", workspace_id, present, after={"revoked_keys": keys})
+            self._record(unit, actor, "service_account.deleted", workspace_id, account, after={"revoked_keys": keys})
 
     def _of(
         self, connection: Connection, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
     ) -> ServiceAccount:
-        found = self._accounts.get(connection, workspace_id, service_account_id)
-        if found is None:
+        account = self._accounts.get(connection, workspace_id, service_account_id)
+        if account is None:
             raise service_account_not_found()
-        return found
+        return account
 
     def _set(
         self, unit: UnitOfWork, workspace_id: WorkspaceId, service_account_id: ServiceAccountId, values: dict[str, Any]

@@ -96,8 +96,8 @@ class InvitationStore:
 
 
 def _of_addresses(rows: Any, emails: Sequence[str]) -> Sequence[Invitation]:
-    found = [Invitation.model_validate(row) for row in rows]
-    return [each for each in found if any(same_address(each.email, email) for email in emails)]
+    candidates = [Invitation.model_validate(row) for row in rows]
+    return [invitation for invitation in candidates if any(same_address(invitation.email, email) for email in emails)]
 
 
 def _state(now: datetime) -> Any:
