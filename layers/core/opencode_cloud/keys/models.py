@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId
+from opencode_cloud.contracts.ids import CredentialId, KeyId, MemberId, ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
@@ -93,7 +93,7 @@ class CheckResult(StrEnum):
 class ProviderCredential(ApiModel):
     """A workspace's key of a model provider. The secret can be written and tested, never read."""
 
-    id: str
+    id: CredentialId
     provider: Provider
     name: str
     base_url: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from opencode_cloud.contracts.ids import MailId
 from opencode_cloud.kit.batches import PartialBatch
 from opencode_cloud.mail.models import MAIL_TAG, MailState, SentEvent
 from opencode_cloud.mail.service.sending import pause_seconds
@@ -46,23 +47,24 @@ def read_event(event: Mapping[str, Any]) -> SentEvent | None:
     tags = event["mail"].get("tags", {}).get(MAIL_TAG)
     if not tags:
         return None
+    mail_id = MailId(tags[0])
     match event["eventType"]:
         case "Delivery":
-            return SentEvent(tags[0], MailState.DELIVERED)
+            return SentEvent(mail_id, MailState.DELIVERED)
         case "Bounce":
             bounce = event["bounce"]
             return SentEvent(
-                tags[0], MailState.BOUNCED, _bounce_reason(bounce), suppress=bounce["bounceType"] == "Permanent"
+                mail_id, MailState.BOUNCED, _bounce_reason(bounce), suppress=bounce["bounceType"] == "Permanent"
             )
         case "Complaint":
-            return SentEvent(tags[0], MailState.COMPLAINED, "The recipient marked the mail as spam.", suppress=True)
+            return SentEvent(mail_id, MailState.COMPLAINED, "The recipient marked the mail as spam.", suppress=True)
         case "Reject" | "Rendering Failure":
-            return SentEvent(tags[0], MailState.FAILED, f"The mail service refused it ({event['eventType']}).")
+            return SentEvent(mail_id, MailState.FAILED, f"The mail service refused it ({event['eventType']}).")
         case _:
             return None
 
 
 def _bounce_reason(bounce: Mapping[str, Any]) -> str:
     recipients: list[dict[str, str]] = bounce.get("bouncedRecipients") or [{}]
-    said = recipients[0].get("diagnosticCode", "")
-    return f"{bounce['bounceType']} bounce ({bounce.get('bounceSubType', '')}). {said}".strip()
+    diagnostic = recipients[0].get("diagnosticCode", "")
+    return f"{bounce['bounceType']} bounce ({bounce.get('bounceSubType', '')}). {diagnostic}".strip()

@@ -83,7 +83,7 @@ class NotYet(Redeliver):
 class SentEvent(msgspec.Struct, frozen=True):
     """An event of the mail service about a sent mail."""
 
-    mail: str
+    mail: MailId
     state: MailState
     reason: str = ""
     suppress: bool = False

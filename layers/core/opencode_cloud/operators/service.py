@@ -65,7 +65,7 @@ class FirstOwner(msgspec.Struct, tag="first-owner"):
 class CreateServiceAccountKey(msgspec.Struct, tag="create-key"):
     """Create a service account with a key."""
 
-    workspace: str
+    workspace: WorkspaceId
     name: str
     scopes: list[KeyScope]
 
@@ -80,7 +80,7 @@ class Block(msgspec.Struct, tag="block"):
 class GrantBalance(msgspec.Struct, tag="grant"):
     """Add money to a workspace's prepaid balance, or subtract some; once for each idempotency key."""
 
-    workspace: str
+    workspace: WorkspaceId
     micro_cents: int
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -193,9 +193,7 @@ class Operations:
             case Block():
                 return self._block(command, actor)
             case GrantBalance():
-                given = self._balance.grant(
-                    actor, WorkspaceId(command.workspace), command.micro_cents, command.reason, command.key
-                )
+                given = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
                 return given.model_dump(mode="json")
             case _:
                 return self._keep(command, actor)
@@ -278,9 +276,9 @@ class Operations:
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
     def _create_key(self, command: CreateServiceAccountKey, actor: Actor) -> dict[str, Any]:
-        machine = self._team.service_accounts.create(actor, WorkspaceId(command.workspace), command.name)
+        machine = self._team.service_accounts.create(actor, command.workspace, command.name)
         new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=machine.id)
-        made = self._team.keys.create(actor, WorkspaceId(command.workspace), new_key)
+        made = self._team.keys.create(actor, command.workspace, new_key)
         return {"service_account": machine.id, **made.model_dump(mode="json")}
 
     def _block(self, command: Block, actor: Actor) -> dict[str, Any]:

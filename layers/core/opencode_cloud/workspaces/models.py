@@ -110,7 +110,7 @@ class Invitation(ApiModel):
 class OwnInvitation(ApiModel):
     """An invitation as the invited person sees it."""
 
-    id: str
+    id: InvitationId
     workspace_id: WorkspaceId
     workspace_name: str
     email: str

@@ -71,16 +71,16 @@ class RefreshTokens:
             raise ValueError("this deployment did not issue the token, so it has no successor")
         return self._write(SessionId(f"sid_{match[1]}"), base64url(derive(self._key(), "refresh-successor", token)))
 
-    def session(self, token: str) -> str | None:
+    def session(self, token: str) -> SessionId | None:
         """Return the id of the session of ``token``; None for a token that this deployment did not write."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None
-        session = f"sid_{match[1]}"
-        return session if hmac.compare_digest(self._tag(session, match[2]), match[3]) else None
+        session_id = SessionId(f"sid_{match[1]}")
+        return session_id if hmac.compare_digest(self._tag(session_id, match[2]), match[3]) else None
 
     def _write(self, session_id: SessionId, secret: str) -> str:
         return f"oc_rt_{session_id.removeprefix('sid_')}_{secret}{self._tag(session_id, secret)}"
 
-    def _tag(self, session: str, secret: str) -> str:
-        return base64url(derive(self._key(), "refresh-tag", session, secret)[:16])
+    def _tag(self, session_id: SessionId, secret: str) -> str:
+        return base64url(derive(self._key(), "refresh-tag", session_id, secret)[:16])

@@ -259,7 +259,7 @@ class _Issuing:
         )
         return self.document(issued)
 
-    def signed_in_account(self, account_id: AccountId) -> str | None:
+    def signed_in_account(self, account_id: AccountId) -> AccountId | None:
         return account_id if self.server.services.may_sign_in(account_id) else None
 
 
@@ -316,7 +316,7 @@ class _AuthorizationCode(_Issuing, AuthorizationCodeGrant):
             return None
         return _Code(row) if row.expires_at > now_seconds() else None
 
-    def authenticate_user(self, authorization_code: _Code) -> str | None:
+    def authenticate_user(self, authorization_code: _Code) -> AccountId | None:
         return self.signed_in_account(authorization_code.code.account_id)
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
@@ -354,7 +354,7 @@ class _Refresh(_Issuing, RefreshTokenGrant):
         session = self.server.services.sessions.of_refresh_token(refresh_token)
         return _Token(refresh_token, session) if session else None
 
-    def authenticate_user(self, refresh_token: _Token) -> str:
+    def authenticate_user(self, refresh_token: _Token) -> AccountId:
         account = self.signed_in_account(refresh_token.session.account_id)
         if account is None:
             raise InvalidGrantError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.ids import AccountId
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.errors import Forbidden
 
@@ -24,7 +24,7 @@ PERSONAL = "Personal"
 class JoinableWorkspaces(Protocol):
     """The interface to workspaces."""
 
-    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
+    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[WorkspaceId]:
         """Add the account to the workspaces that admit its domain."""
         ...
 

@@ -63,7 +63,7 @@ class AccessTokens:
         signed = ".".join(base64url(msgspec.json.encode(part)) for part in (header, claims))
         return f"{signed}.{base64url(self._keys.sign(key, signed.encode()))}"
 
-    def session(self, token: str) -> str | None:
+    def session(self, token: str) -> SessionId | None:
         """Return the id of the session of ``token``; None for anything but a valid token of this deployment.
 
         This is a ``TokenSession`` of ``access.service``.

@@ -38,11 +38,11 @@ class AccountsStore:
 
     def add(self, connection: Connection, person: VerifiedPerson) -> Account | None:
         """Make an account; None when a concurrent transaction has made one with this address."""
-        now, account_id = utc_now(), new_id("acc")
+        now, account_id = utc_now(), AccountId(new_id("acc"))
         row = {"id": account_id, "email": person.email, "name": person.name, "created_at": now, "updated_at": now}
         statement = insert(accounts).values(row).on_duplicate_key_update(id=accounts.c.id)
         connection.execute(statement)
-        return self.get(connection, AccountId(account_id))
+        return self.get(connection, account_id)
 
     def note_login(self, connection: Connection, account_id: AccountId, person: VerifiedPerson) -> None:
         """Record a sign-in by a provider.

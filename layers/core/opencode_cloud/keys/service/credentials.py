@@ -67,9 +67,9 @@ class Credentials:
     ) -> ProviderCredential:
         """Store a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
         address = clean_base_url(provider, base_url, private=self._private)
-        credential, now = new_id("prv"), utc_now()
+        credential_id, now = CredentialId(new_id("prv")), utc_now()
         row = {
-            "id": credential,
+            "id": credential_id,
             "workspace_id": workspace_id,
             "provider": provider,
             "name": name,
@@ -77,14 +77,14 @@ class Credentials:
             "created_by": actor.name,
             "created_at": now,
             "updated_at": now,
-            **self._sealed(workspace_id, CredentialId(credential), secret),
+            **self._sealed(workspace_id, credential_id, secret),
         }
         with self._outbox.unit() as unit:
             if self._store.named(unit.connection, workspace_id, provider, name):
                 raise credential_exists()
             self._store.add(unit.connection, row)
             unit.emit(Topic.CREDENTIALS, workspace_id)
-            made = self._of(unit.connection, workspace_id, CredentialId(credential))
+            made = self._of(unit.connection, workspace_id, credential_id)
             after = {"provider": provider, "base_url": address}
             self._record(unit, actor, "provider.created", workspace_id, made, after=after)
         return made

@@ -45,9 +45,9 @@ class KeyStore:
         row = connection.execute(_KEY.where(keys.c.id == key_id, keys.c.workspace_id == workspace_id)).first()
         return Key.model_validate(row) if row else None
 
-    def stored(self, connection: Connection, key: str) -> StoredKey:
+    def stored(self, connection: Connection, key_id: KeyId) -> StoredKey:
         """Return the columns that locate a key's row in the projection."""
-        row = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.id == key)).one()
+        row = connection.execute(select(keys.c.id, keys.c.hash).where(keys.c.id == key_id)).one()
         return StoredKey(row.id, row.hash)
 
     def of_workspace(

@@ -31,7 +31,7 @@ class Mailer:
         workspace_id: WorkspaceId | None = None,
         *,
         again: bool = False,
-    ) -> str:
+    ) -> MailId:
         """Queue a mail in ``unit`` and return its id; its row records the result.
 
         ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for

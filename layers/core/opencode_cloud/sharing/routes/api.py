@@ -31,7 +31,7 @@ Owner = Annotated[Literal["me"] | None, Query(description="`me`: only your own, 
 class ShareView(BaseModel):
     """A share with an owner."""
 
-    id: str
+    id: ShareId
     url: str
     title: str = Field(description="The session's title; empty until the client has sent one.")
     owner: str = Field(description="Id of the account or service account that owns it.")
@@ -59,14 +59,14 @@ class Revocation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shares: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=MOST_REVOKED)
+    shares: list[Annotated[ShareId, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=MOST_REVOKED)
 
 
 class Revoked(BaseModel):
     """The outcome for each share."""
 
-    revoked: list[str]
-    missing: list[str] = Field(description="Ids of shares that do not exist or that you may not revoke.")
+    revoked: list[ShareId]
+    missing: list[ShareId] = Field(description="Ids of shares that do not exist or that you may not revoke.")
 
 
 class ShareApi:

@@ -203,7 +203,7 @@ class SharingRoutes:
         body = http_events.decode_body(event, _LegacySync)
         item = from_legacy(body.key, body.content)
         share_id = self._publishing.share_of(body.session_id)
-        self._publishing.sync(ShareId(share_id), body.secret, [item], http_events.arrival_ms(event))
+        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event))
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:
@@ -213,7 +213,7 @@ class SharingRoutes:
             share_id = self._publishing.share_of(body.session_id)
         except NotFound:
             return self._json({})
-        self._unshare(ShareId(share_id), body.secret)
+        self._unshare(share_id, body.secret)
         return self._json({})
 
     def legacy_delete_admin(self) -> Response[str]:

@@ -60,7 +60,7 @@ class ShareDeletion:
         while True:
             page, after = self._store.shares_in(workspace_id, None, PAGE, after)
             for share_id in page:
-                share = self._store.share(ShareId(share_id))
+                share = self._store.share(share_id)
                 if share is not None and share.state is State.ACTIVE:
                     self.delete(share, "workspace purged")
             if after is None:
@@ -82,7 +82,7 @@ class ShareDeletion:
         days = [day_of(now - back * DAY_SECONDS) for back in range(_DAYS_BACK)]
         swept = 0
         for share_id in self._store.expired(days, now):
-            share = self._store.share(ShareId(share_id))
+            share = self._store.share(share_id)
             if share is not None:
                 self.delete(share, "expired")
                 swept += 1

@@ -164,14 +164,16 @@ class Owning:
         deletion.delete(listed.share, "revoked")
         self._record(actor, "share.revoked", listed.share, before=_visible(listed.share))
 
-    def revoke(self, actor: Actor, share_ids: Sequence[str], deletion: ShareDeletion) -> tuple[list[str], list[str]]:
+    def revoke(
+        self, actor: Actor, share_ids: Sequence[ShareId], deletion: ShareDeletion
+    ) -> tuple[list[ShareId], list[ShareId]]:
         """Remove shares without their secrets. Return the ids of the removed shares, and of those not found."""
-        revoked: list[str] = []
-        missing: list[str] = []
+        revoked: list[ShareId] = []
+        missing: list[ShareId] = []
         # A repeated id must not count as missing after its first removal.
         for share_id in dict.fromkeys(share_ids):
             try:
-                self.revoke_one(actor, ShareId(share_id), deletion)
+                self.revoke_one(actor, share_id, deletion)
             except NotFound:
                 missing.append(share_id)
             else:

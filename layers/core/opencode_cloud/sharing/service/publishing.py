@@ -97,8 +97,8 @@ class Publishing:
         key = self._session_key()
         session_hash = capability.session_hash(key, session_id)
         for attempt in range(_CREATE_ATTEMPTS):
-            held = self._store.share_of(session_hash)
-            present = self._store.share(ShareId(held)) if held is not None else None
+            share_id = self._store.share_of(session_hash)
+            present = self._store.share(share_id) if share_id is not None else None
             if present is not None and not is_over(present):
                 self._go_on(present, terms)
                 return ShareCredentials(present.id, capability.share_secret(key, present.id, session_id))
@@ -109,7 +109,7 @@ class Publishing:
             if terms:
                 share = self._owning.owned(share, terms)
             # One of two concurrent calls creates it. The other one finds that share in its next round.
-            if self._store.create(share, replaces=held):
+            if self._store.create(share, replaces=share_id):
                 if terms:
                     self._owning.record_new(share, terms)
                 return ShareCredentials(share.id, secret)
@@ -132,7 +132,7 @@ class Publishing:
             raise anonymous_sharing_off()
         self._limit_creates(address)
 
-    def share_of(self, session_id: ClientSessionId) -> str:
+    def share_of(self, session_id: ClientSessionId) -> ShareId:
         """Return the id of a session's share, as the legacy protocol names it; raises ``share_not_found`` (404)."""
         share_id = self._store.share_of(capability.session_hash(self._session_key(), session_id))
         if share_id is None:

@@ -60,7 +60,7 @@ class Viewing:
     def leave(self, connection_id: ConnectionId) -> None:
         """Forget a closed socket."""
         parallel_map(
-            lambda share_id: self._store.remove_viewer(ShareId(share_id), connection_id),
+            lambda share_id: self._store.remove_viewer(share_id, connection_id),
             self._connections.forget(connection_id),
         )
 

@@ -29,9 +29,9 @@ class ConnectionStore:
             },
         )
 
-    def forget(self, connection_id: ConnectionId) -> list[str]:
+    def forget(self, connection_id: ConnectionId) -> list[ShareId]:
         """Forget ``connection_id`` and return the shares that it followed."""
         answer = self._dynamodb.delete_item(
             TableName=self._table, Key={"connection": {"S": connection_id}}, ReturnValues="ALL_OLD"
         )
-        return list(answer.get("Attributes", {}).get("shares", {}).get("SS", []))
+        return [ShareId(share_id) for share_id in answer.get("Attributes", {}).get("shares", {}).get("SS", [])]

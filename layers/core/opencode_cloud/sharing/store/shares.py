@@ -74,17 +74,17 @@ class ShareStore:
 
     # ------------------------------------------------------------------------------------------ shares
 
-    def share_of(self, session_hash: str) -> str | None:
+    def share_of(self, session_hash: str) -> ShareId | None:
         """Return the id of a session's share, which may have expired or be gone."""
         row = self._get(rows.session_key(session_hash))
-        return str(row["share_id"]["S"]) if row else None
+        return ShareId(row["share_id"]["S"]) if row else None
 
     def share(self, share_id: ShareId) -> Share | None:
         """Return a share's row."""
         row = self._get(rows.key(share_id, META))
         return rows.share_from(row) if row else None
 
-    def create(self, share: Share, replaces: str | None = None) -> bool:
+    def create(self, share: Share, replaces: ShareId | None = None) -> bool:
         """Store a new share as its session's; False if the session has a share other than ``replaces``, a dead one."""
         pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
@@ -147,7 +147,7 @@ class ShareStore:
     def _tombstone_row(self, tombstone: Tombstone) -> Row:
         return rows.tombstone_row(tombstone, now_seconds() + TOMBSTONE_DAYS * DAY_SECONDS)
 
-    def expired(self, days: Iterable[str], now: int) -> Iterator[str]:
+    def expired(self, days: Iterable[str], now: int) -> Iterator[ShareId]:
         """Yield the ids of the shares that expired before ``now`` (seconds since the epoch), on one of ``days``."""
         for day in days:
             pages = self._dynamodb.get_paginator("query").paginate(
@@ -157,7 +157,7 @@ class ShareStore:
                 ExpressionAttributeValues={":day": {"S": day}, ":now": {"N": str(now)}},
             )
             for page in pages:
-                yield from (row["pk"].get("S", "") for row in page["Items"])
+                yield from (ShareId(row["pk"].get("S", "")) for row in page["Items"])
 
     # ---------------------------------------------------------------------------------------- ownership
 
@@ -213,7 +213,7 @@ class ShareStore:
             ExpressionAttributeValues={":one": {"N": "1"}},
         )
 
-    def listed(self, share_ids: Sequence[str]) -> list[Listed]:
+    def listed(self, share_ids: Sequence[ShareId]) -> list[Listed]:
         """Return the existing shares with an owner among at most 50 ids, with their views, in the same order."""
         keys = [rows.key(share_id, sort) for share_id in share_ids for sort in (META, COUNTER)]
         read = batch_get(self._dynamodb, {self._table: keys})[self._table]
@@ -227,7 +227,7 @@ class ShareStore:
 
     def shares_in(
         self, workspace_id: WorkspaceId, owner: str | None, limit: int, after: ShareCursor | None
-    ) -> tuple[list[str], ShareCursor | None]:
+    ) -> tuple[list[ShareId], ShareCursor | None]:
         """Return the ids of a page of a workspace's shares, newest first, and the position of the next page.
 
         ``owner`` limits the page to that owner's shares. ``after`` is the position that the page before returned. The
@@ -251,7 +251,7 @@ class ShareStore:
         )
         last = answer.get("LastEvaluatedKey")
         following = ShareCursor(int(last["created_at"]["N"]), last["pk"]["S"]) if last else None
-        return [row["pk"]["S"] for row in answer["Items"]], following
+        return [ShareId(row["pk"]["S"]) for row in answer["Items"]], following
 
     def set_snapshot(self, share_id: ShareId, snapshot: Snapshot | None, hint: Position) -> bool:
         """Advance a share's snapshot and hint; False when the share is gone or has a newer snapshot."""

@@ -120,7 +120,7 @@ class Invitations:
             self._refuse_double(unit, actor, workspace_id, address, now)
             if self._invitations.count_open(unit.connection, workspace_id, now) >= MOST_OPEN:
                 raise too_many_invitations(MOST_OPEN)
-            invitation_id = new_id("inv")
+            invitation_id = InvitationId(new_id("inv"))
             row = {
                 "id": invitation_id,
                 "workspace_id": workspace_id,
@@ -129,10 +129,10 @@ class Invitations:
                 "invited_by": actor.name,
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, actor, workspace, InvitationId(invitation_id), 1, _Letter(address, role, base)),
+                **self._letter(unit, actor, workspace, invitation_id, 1, _Letter(address, role, base)),
             }
             self._invitations.add(unit.connection, row)
-            invitation = self._of(unit.connection, workspace_id, InvitationId(invitation_id))
+            invitation = self._of(unit.connection, workspace_id, invitation_id)
             self._record(unit, actor, "invitation.created", workspace_id, invitation, after={"role": role})
             return invitation
 

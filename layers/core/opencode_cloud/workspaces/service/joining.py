@@ -34,7 +34,7 @@ class Joining:
         email: str,
         role: Role,
         by: str,
-    ) -> str:
+    ) -> MemberId:
         """Add a person as a member and return the member's id. A former member gets their row back.
 
         A present member keeps their role, since it may have been changed after the invitation.
@@ -44,13 +44,11 @@ class Joining:
         if row and not row.removed:
             return row.id
         now = utc_now()
-        member_id = row.id if row else new_id("mem")
+        member_id = row.id if row else MemberId(new_id("mem"))
         if row:
-            self._members.change(
-                unit.connection, MemberId(member_id), {"role": role, "removed_at": None, "created_at": now}, now
-            )
+            self._members.change(unit.connection, member_id, {"role": role, "removed_at": None, "created_at": now}, now)
         else:
-            self._members.add(unit.connection, MemberId(member_id), workspace_id, account_id, role, now)
+            self._members.add(unit.connection, member_id, workspace_id, account_id, role, now)
         unit.emit(Topic.MEMBER, member_id, {"workspace": workspace_id, "account": account_id})
         self._audit.record(
             unit.connection,

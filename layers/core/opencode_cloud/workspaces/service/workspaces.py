@@ -202,7 +202,7 @@ class Workspaces:
 
     # ------------------------------------------------------------------------------------- for other features
 
-    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[str]:
+    def auto_join(self, unit: UnitOfWork, account_id: AccountId) -> Sequence[WorkspaceId]:
         """Make a person a member of each workspace that one of their mail domains opens; return these workspaces.
 
         A person who was removed from a workspace does not rejoin it this way.
@@ -210,7 +210,7 @@ class Workspaces:
         addresses = self._stores.members.addresses(unit.connection, account_id)
         by_domain = {domain_of(address): address for address in addresses}
         openings = self._stores.domains.open_to(unit.connection, [*by_domain], utc_now() - VERIFIED_FOR)
-        joined: list[str] = []
+        joined: list[WorkspaceId] = []
         for opening in openings:
             locked(self._stores.workspaces, unit.connection, opening.workspace_id)
             if self._stores.members.member_row(unit.connection, opening.workspace_id, account_id):
@@ -240,7 +240,7 @@ class Workspaces:
         """Purge the workspaces whose grace period is over and return how many. Called once a day."""
         with self._database.transaction() as connection:
             due = self._stores.workspaces.to_purge(connection, utc_now(), PURGED_AT_ONCE)
-        return sum(self._purge(WorkspaceId(workspace)) for workspace in due)
+        return sum(self._purge(workspace_id) for workspace_id in due)
 
     # ------------------------------------------------------------------------------------- internals
 

@@ -57,7 +57,7 @@ class ServiceAccountStore:
         rows = connection.execute(query.order_by(service_accounts.c.id).limit(limit))
         return [ServiceAccount.model_validate(row) for row in rows]
 
-    def all_ids(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[str]:
+    def all_ids(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[ServiceAccountId]:
         """Return the ids of all service accounts that a workspace has or had."""
         query = select(service_accounts.c.id).where(service_accounts.c.workspace_id == workspace_id)
         return connection.execute(query).scalars().all()

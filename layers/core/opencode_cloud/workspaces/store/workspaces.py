@@ -53,7 +53,7 @@ class WorkspaceStore:
         connection.execute(mails.delete().where(mails.c.workspace_id == workspace_id))
         connection.execute(workspaces.delete().where(workspaces.c.id == workspace_id))
 
-    def to_purge(self, connection: Connection, now: datetime, limit: int) -> Sequence[str]:
+    def to_purge(self, connection: Connection, now: datetime, limit: int) -> Sequence[WorkspaceId]:
         """Return deleted workspaces whose grace period is over."""
         query = select(workspaces.c.id).where(workspaces.c.purge_after <= now).order_by(workspaces.c.purge_after)
         return connection.execute(query.limit(limit)).scalars().all()
