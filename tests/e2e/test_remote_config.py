@@ -66,7 +66,7 @@ class Office:
 
     def publish(self, team: Team, kind: Versioned, document: dict[str, Any]) -> None:
         actor = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=team.member, name="ada@example.com")
-        read = self.publisher.present(kind, WorkspaceId(team.workspace)).version
+        read = self.publisher.current(kind, WorkspaceId(team.workspace)).version
         self.publisher.publish(actor, WorkspaceId(team.workspace), kind, document, read)
 
 

@@ -80,8 +80,8 @@ def new_workspace(database: Database) -> str:
 
 
 def test_before_the_first_version_nothing_is_said(desk: Desk) -> None:
-    assert desk.publisher.present(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
-    assert desk.publisher.present(POLICY, WorkspaceId(desk.workspace)).document["share"]["mode"] == "link"
+    assert desk.publisher.current(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
+    assert desk.publisher.current(POLICY, WorkspaceId(desk.workspace)).document["share"]["mode"] == "link"
     assert desk.compiled() == {}
     with desk.database.transaction() as connection:
         assert Compiler(desk.store).configuration(connection, WorkspaceId(desk.workspace)) is None
@@ -158,7 +158,7 @@ def test_an_invalid_document_is_refused_with_its_places_and_nothing_is_told(desk
         desk.publish(CONFIGURATION, {"share": "sometimes", "subagent_depth": -1}, 0)
     assert {each["field"] for each in refused.value.details["errors"]} == {"/share", "/subagent_depth"}
     assert desk.messages == []
-    assert desk.publisher.present(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
+    assert desk.publisher.current(CONFIGURATION, WorkspaceId(desk.workspace)).version == 0
 
 
 def test_what_would_not_fit_into_a_row_is_refused(desk: Desk) -> None:
@@ -172,7 +172,7 @@ def test_what_would_not_fit_into_a_row_is_refused(desk: Desk) -> None:
 def test_another_workspaces_versions_are_not_found(desk: Desk) -> None:
     other = Desk(desk.database, new_workspace(desk.database))
     desk.publish(CONFIGURATION, {"model": "a/b"}, 0)
-    assert other.publisher.present(CONFIGURATION, WorkspaceId(other.workspace)).version == 0
+    assert other.publisher.current(CONFIGURATION, WorkspaceId(other.workspace)).version == 0
     with pytest.raises(ServiceError, match="no version"):
         other.publisher.revision(CONFIGURATION, WorkspaceId(other.workspace), 1)
 

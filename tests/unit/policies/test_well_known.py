@@ -84,7 +84,7 @@ def well_known(public_url: str = "https://cloud.example") -> tuple[WellKnown, Sh
 def test_a_deployment_publishes_a_default_that_clients_accept() -> None:
     site, _ = well_known()
     site.ensure()
-    document = site.present()
+    document = site.published()
     assert document is not None
     assert document["config"] == {"enterprise": {"url": "https://cloud.example"}}
     assert faults_of(document["config"]) == []
@@ -101,9 +101,9 @@ def test_a_deployment_renews_its_default_and_leaves_an_operators_document_alone(
     assert b"cloud.example" in (shelf.kept or (b"", False))[0]
     moved.publish({"share": "manual"})
     moved.ensure()
-    assert (moved.present() or {})["config"] == {"share": "manual"}
+    assert (moved.published() or {})["config"] == {"share": "manual"}
     moved.publish_default()
-    assert (moved.present() or {})["config"] == {"enterprise": {"url": "https://cloud.example"}}
+    assert (moved.published() or {})["config"] == {"enterprise": {"url": "https://cloud.example"}}
 
 
 def test_what_clients_would_not_start_with_is_not_published() -> None:

@@ -149,8 +149,8 @@ class AuditRoutes:
         shown, more = rows[:LARGEST_EXPORT], len(rows) > LARGEST_EXPORT
         headers = {**http_events.PRIVATE, "Content-Disposition": f'attachment; filename="audit-{workspace_id}.{form}"'}
         if more:
-            asked: dict[str, str] = event.get("queryStringParameters") or {}
-            query = asked | {"cursor": encode_cursor(_key(shown[-1]))}
+            parameters: dict[str, str] = event.get("queryStringParameters") or {}
+            query = parameters | {"cursor": encode_cursor(_key(shown[-1]))}
             headers["Link"] = f'<{event["rawPath"]}?{urlencode(query)}>; rel="next"'
         if form is AuditExportFormat.CSV:
             body, kind = as_csv(shown, first=cursor is None), "text/csv; charset=utf-8"

@@ -131,7 +131,7 @@ def _clean(value: Any) -> Any:
                 logger.error("a secret was to be written to the audit trail and was withheld")
             return clean
         case dict():
-            return {key: _clean(each) for key, each in cast("dict[str, Any]", value).items()}
+            return {key: _clean(member) for key, member in cast("dict[str, Any]", value).items()}
         case list() | tuple():
             return [_clean(each) for each in cast("list[Any]", value)]
         case _:
@@ -145,10 +145,10 @@ class AuditReading:
         self._archive = archive
 
     def find(
-        self, workspace_id: WorkspaceId, wanted: AuditFilter, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, entry_filter: AuditFilter, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[AuditRecord]:
         """Return entries of a workspace, the newest first, that follow the key ``after`` (time, id)."""
-        return self._archive.find(workspace_id, wanted, after, limit)
+        return self._archive.find(workspace_id, entry_filter, after, limit)
 
     def purge(self) -> int:
         """Delete entries that are older than their workspace keeps them; return how many. For a daily schedule."""

@@ -144,9 +144,9 @@ class ConsoleApp:
 
     def person(self) -> Actor:
         """Return who is signed in, by cookie only; raises ``login_required`` (401)."""
-        found = self._access.account(self._credentials())
-        self._note_use(found.session_id)
-        return found
+        person = self._access.account(self._credentials())
+        self._note_use(person.session_id)
+        return person
 
     def page(self, request: PageRequest, template: str = "", **values: Any) -> Response[str]:
         """Answer with a page of the workspace. The default template is the one of the menu page."""
@@ -178,11 +178,11 @@ class ConsoleApp:
         if self.event["rawPath"].split("/")[_WORKSPACE] != workspace_id:
             raise workspace_not_found()
         actor = self._access.member(self._credentials(), workspace_id, permission)
-        known = self._access.workspace(workspace_id)
-        if known is None:
+        workspace = self._access.workspace(workspace_id)
+        if workspace is None:
             raise workspace_not_found()
         self._note_use(actor.session_id)
-        return PageRequest(actor, known, self.event, page)
+        return PageRequest(actor, workspace, self.event, page)
 
     def _form(self) -> Form:
         form = read(self.event)

@@ -44,8 +44,8 @@ class AuditPages:
             request.workspace.id, AuditFilter(action=action, actor=actor), after, DEFAULT_LIMIT + 1
         )
         shown = rows[:DEFAULT_LIMIT]
-        asked = {name: value for name, value in (("action", action), ("actor", actor)) if value}
-        more = {**asked, "cursor": encode_cursor((shown[-1].at, shown[-1].id))} if len(rows) > DEFAULT_LIMIT else None
+        query = {name: value for name, value in (("action", action), ("actor", actor)) if value}
+        more = {**query, "cursor": encode_cursor((shown[-1].at, shown[-1].id))} if len(rows) > DEFAULT_LIMIT else None
         return self._app.page(
             request,
             entries=shown,
@@ -53,5 +53,5 @@ class AuditPages:
             actor=actor,
             kinds=KINDS,
             more=urlencode(more) if more else "",
-            export=urlencode({**asked, "format": "csv"}),
+            export=urlencode({**query, "format": "csv"}),
         )

@@ -73,8 +73,8 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 
 def _fault(error: ErrorDetails) -> DocumentFault:
-    place, message = error["loc"], error["msg"].removeprefix("Value error, ")
+    location, message = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":  # a form's error must not show a regular expression
-        name = place[-1]
+        name = location[-1]
         message = "a pattern has no blanks, quotes or braces" if isinstance(name, int) else "write it as provider/model"
-    return DocumentFault(path="".join(f"/{part}" for part in place), message=message)
+    return DocumentFault(path="".join(f"/{part}" for part in location), message=message)

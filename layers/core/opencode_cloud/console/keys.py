@@ -99,13 +99,13 @@ class KeyPages:
             networks=body.networks,
             expires_at=body.expires_at,
         )
-        made = self._keys.create(request.actor, request.workspace.id, new_key)
-        return self._app.page(request, "new_key.html", key=made)
+        key = self._keys.create(request.actor, request.workspace.id, new_key)
+        return self._app.page(request, "new_key.html", key=key)
 
     def ask_revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``GET .../keys/{key_id}/revoke``: explain the effect of revoking and ask for confirmation."""
-        found = self._keys.get(request.actor, request.workspace.id, key_id)
-        return self._app.page(request, "revoke_key.html", key=found)
+        key = self._keys.get(request.actor, request.workspace.id, key_id)
+        return self._app.page(request, "revoke_key.html", key=key)
 
     def revoke(self, request: PageRequest, key_id: KeyId) -> Response[str]:
         """``POST .../keys/{key_id}/revoke``."""

@@ -49,10 +49,10 @@ class MemberPages:
 
     def show(self, request: PageRequest, **_ids: str) -> Response[str]:
         """``GET .../members?search=...``: members; also open invitations if the actor may invite."""
-        place, search = request.workspace.id, request.query("search")[:LONGEST_SEARCH]
+        workspace_id, search = request.workspace.id, request.query("search")[:LONGEST_SEARCH]
         after = decode_cursor(request.query("cursor"), tuple[str])
         rows = self._members.members_of(
-            place, search=search, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
+            workspace_id, search=search, after=after[0] if after else None, limit=DEFAULT_LIMIT + 1
         )
         owner = request.actor.role == Role.OWNER
         return self._app.page(
@@ -90,8 +90,8 @@ class MemberPages:
 
     def ask_remove(self, request: PageRequest, member_id: MemberId) -> Response[str]:
         """``GET .../members/{member_id}/remove``: explain the effect of removing and ask for confirmation."""
-        found = self._members.get(request.workspace.id, member_id)
-        return self._app.page(request, "remove_member.html", member=found)
+        member = self._members.get(request.workspace.id, member_id)
+        return self._app.page(request, "remove_member.html", member=member)
 
     def remove(self, request: PageRequest, member_id: MemberId) -> Response[str]:
         """``POST .../members/{member_id}/remove``."""

@@ -36,20 +36,20 @@ class Overview:
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every page."""
-        app.get(ROOT)(self.mine)
+        app.get(ROOT)(self.list_workspaces)
         self._app.add(self.PAGE, self.show)
 
-    def mine(self) -> Response[str]:
+    def list_workspaces(self) -> Response[str]:
         """``GET /console``: list the person's workspaces; with only one, redirect to it."""
         person = self._app.person()
-        found = self._access.memberships(person.account_id)
-        if len(found) == 1:
-            return see(f"{ROOT}/{found[0][1].id}")
-        return self._app.plain_page("workspaces.html", person, workspaces=found)
+        memberships = self._access.memberships(person.account_id)
+        if len(memberships) == 1:
+            return see(f"{ROOT}/{memberships[0][1].id}")
+        return self._app.plain_page("workspaces.html", person, workspaces=memberships)
 
     def show(self, request: PageRequest) -> Response[str]:
         """``GET /console/{workspace_id}``: counts of the workspace, and instructions for connecting a client."""
-        policy = self._publisher.present(Versioned.POLICY, request.workspace.id)
+        policy = self._publisher.current(Versioned.POLICY, request.workspace.id)
         return self._app.page(
             request,
             counts=self._counts(request),
@@ -60,27 +60,27 @@ class Overview:
 
     def _counts(self, request: PageRequest) -> list[tuple[str, str, str]]:
         """Return label, number and page for each kind of row that the actor may read."""
-        place, most = request.workspace.id, MOST_COUNTED + 1
+        workspace_id, most = request.workspace.id, MOST_COUNTED + 1
         pending = InvitationState.PENDING
         countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [
-            (Permission.MEMBER_READ, "Members", "members", lambda: self._team.members.members_of(place, limit=most)),
+            (Permission.MEMBER_READ, "Members", "members", lambda: self._team.members.members_of(workspace_id, limit=most)),
             (
                 Permission.MEMBER_INVITE,
                 "Open invitations",
                 "members",
-                lambda: self._team.invitations.of_workspace(place, state=pending, limit=most),
+                lambda: self._team.invitations.of_workspace(workspace_id, state=pending, limit=most),
             ),
             (
                 Permission.KEY_OWN,
                 "Keys" if request.may(Permission.KEY_MANAGE) else "Your keys",
                 "keys",
-                lambda: self._team.keys.of_workspace(request.actor, place, limit=most),
+                lambda: self._team.keys.of_workspace(request.actor, workspace_id, limit=most),
             ),
             (
                 Permission.SERVICE_ACCOUNT_READ,
                 "Service accounts",
                 "keys",
-                lambda: self._team.service_accounts.of_workspace(place, limit=most),
+                lambda: self._team.service_accounts.of_workspace(workspace_id, limit=most),
             ),
         ]
         return [(words, _number(read()), page) for needed, words, page, read in countable if request.may(needed)]

@@ -48,36 +48,36 @@ def positions(text: str) -> dict[str, int]:
 
     For an object's member it is the start of the name. ``text`` must be JSON.
     """
-    found = {"": _skip(text, 0)}
-    _walk(text, found[""], "", found)
-    return found
+    starts = {"": _skip(text, 0)}
+    _walk(text, starts[""], "", starts)
+    return starts
 
 
-def _walk(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+def _walk(text: str, at: int, pointer: str, starts: dict[str, int]) -> int:
     """Record the starts of all values inside the value at ``at``; return the end of that value."""
     if text[at] == "{":
-        return _members(text, at + 1, pointer, found)
+        return _members(text, at + 1, pointer, starts)
     if text[at] == "[":
-        return _elements(text, at + 1, pointer, found)
+        return _elements(text, at + 1, pointer, starts)
     return json.JSONDecoder().raw_decode(text, at)[1]
 
 
-def _members(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+def _members(text: str, at: int, pointer: str, starts: dict[str, int]) -> int:
     at = _skip(text, at)
     while text[at] != "}":
         name, after = cast("tuple[str, int]", json.JSONDecoder().raw_decode(text, at))
         inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
-        found[inner] = at
-        at = _next(text, _walk(text, _skip(text, _skip(text, after) + 1), inner, found))
+        starts[inner] = at
+        at = _next(text, _walk(text, _skip(text, _skip(text, after) + 1), inner, starts))
     return at + 1
 
 
-def _elements(text: str, at: int, pointer: str, found: dict[str, int]) -> int:
+def _elements(text: str, at: int, pointer: str, starts: dict[str, int]) -> int:
     at, index = _skip(text, at), 0
     while text[at] != "]":
         inner = f"{pointer}/{index}"
-        found[inner] = at
-        at, index = _next(text, _walk(text, at, inner, found)), index + 1
+        starts[inner] = at
+        at, index = _next(text, _walk(text, at, inner, starts)), index + 1
     return at + 1
 
 
@@ -100,9 +100,9 @@ def _line(text: str, starts: dict[str, int], pointer: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    value = dict(pairs)
+    if len(value) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"an object has the name {twice!r} twice")
-    return made
+    return value

@@ -63,16 +63,16 @@ class VersionPages(ABC):
     def show(self, request: PageRequest) -> Response[str]:
         """``GET .../{kind}``: the current version, as a form if the actor may change it, and the list of versions."""
         before = request.query("before")
-        found = self.publisher.versions(
+        versions = self.publisher.versions(
             self._kind, request.workspace.id, _number(before, self._kind) if before else None, DEFAULT_LIMIT + 1
         )
         return self._app.page(
             request,
             kind=self._kind,
             manages=request.may(_MANAGE[self._kind]),
-            versions=found[:DEFAULT_LIMIT],
-            more=found[DEFAULT_LIMIT - 1].version if len(found) > DEFAULT_LIMIT else 0,
-            **self.values(request, self.publisher.present(self._kind, request.workspace.id)),
+            versions=versions[:DEFAULT_LIMIT],
+            more=versions[DEFAULT_LIMIT - 1].version if len(versions) > DEFAULT_LIMIT else 0,
+            **self.values(request, self.publisher.current(self._kind, request.workspace.id)),
         )
 
     def publish(self, request: PageRequest) -> Response[str]:
@@ -84,16 +84,16 @@ class VersionPages(ABC):
     def version(self, request: PageRequest, version: str) -> Response[str]:
         """``GET .../{kind}/versions/{version}``: an older version, and the changes since then."""
         number = _number(version, self._kind)
-        present = self.publisher.present(self._kind, request.workspace.id)
-        found = self.publisher.revision(self._kind, request.workspace.id, number)
+        current = self.publisher.current(self._kind, request.workspace.id)
+        revision = self.publisher.revision(self._kind, request.workspace.id, number)
         return self._app.page(
             request,
             "version.html",
             kind=self._kind,
             manages=request.may(_MANAGE[self._kind]),
-            revision=found,
-            present=present,
-            changes=self.publisher.differences(self._kind, request.workspace.id, number, present.version),
+            revision=revision,
+            present=current,
+            changes=self.publisher.differences(self._kind, request.workspace.id, number, current.version),
         )
 
     def restore(self, request: PageRequest, version: str) -> Response[str]:
@@ -104,7 +104,7 @@ class VersionPages(ABC):
         return see(f"{request.base}/{self._kind}?done=restored")
 
     @abstractmethod
-    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
+    def values(self, request: PageRequest, current: DocumentRevision) -> dict[str, Any]:
         """Return the values that the form shows: the current version, or the submitted values after a refusal."""
 
     @abstractmethod
@@ -120,12 +120,12 @@ class PolicyPages(VersionPages):
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.POLICY)
 
-    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
+    def values(self, request: PageRequest, current: DocumentRevision) -> dict[str, Any]:
         """See the base class."""
-        filled = _fields(Policy.model_validate(present.document)) | {"version": str(present.version), "comment": ""}
+        filled = _fields(Policy.model_validate(current.document)) | {"version": str(current.version), "comment": ""}
         if request.failed:
             filled = {name: request.form.one(name) for name in filled}
-        return {"filled": filled, "present": present, "rules": RULES, "modes": MODES, "units": UNITS}
+        return {"filled": filled, "present": current, "rules": RULES, "modes": MODES, "units": UNITS}
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
@@ -148,13 +148,13 @@ class ConfigurationPages(VersionPages):
     def __init__(self, app: ConsoleApp, publisher: Publisher) -> None:
         super().__init__(app, publisher, Versioned.CONFIGURATION)
 
-    def values(self, request: PageRequest, present: DocumentRevision) -> dict[str, Any]:
+    def values(self, request: PageRequest, current: DocumentRevision) -> dict[str, Any]:
         """See the base class."""
-        text = json.dumps(present.document, indent=2, ensure_ascii=False)
-        filled = {"text": text, "version": str(present.version), "comment": ""}
+        text = json.dumps(current.document, indent=2, ensure_ascii=False)
+        filled = {"text": text, "version": str(current.version), "comment": ""}
         if request.failed:
             filled = {name: request.form.one(name) for name in filled}
-        return {"filled": filled, "present": present, "lines": _lines(filled["text"], request)}
+        return {"filled": filled, "present": current, "lines": _lines(filled["text"], request)}
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
@@ -164,8 +164,8 @@ class ConfigurationPages(VersionPages):
         try:
             document = parse(text)
         except json.JSONDecodeError as error:
-            place = f"line {error.lineno}, column {error.colno}"
-            raise InvalidForm([DocumentFault(path=f"/{place}", message=f"this is not JSON: {error.msg}")]) from error
+            position = f"line {error.lineno}, column {error.colno}"
+            raise InvalidForm([DocumentFault(path=f"/{position}", message=f"this is not JSON: {error.msg}")]) from error
         except (ValueError, RecursionError) as error:
             raise InvalidForm([DocumentFault(path="", message=f"this cannot be read: {error}")]) from error
         change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})

@@ -40,14 +40,14 @@ class GitHubApi:
         """Return the App's installation for ``repository``; None when it is not installed there."""
         with _translated(), self._as_app(app) as connection:
             try:
-                found = connection.get_repo_installation(repository.owner, repository.name)
+                installation = connection.get_repo_installation(repository.owner, repository.name)
             except UnknownObjectException:
                 return None
             return Installation(
-                id=found.id,
-                app_slug=found.app_slug,
-                repository_selection=found.repository_selection,
-                suspended=bool(found.suspended_at),
+                id=installation.id,
+                app_slug=installation.app_slug,
+                repository_selection=installation.repository_selection,
+                suspended=bool(installation.suspended_at),
             )
 
     def installation_token(self, app: AppCredentials, installation: Installation, repository: Repository) -> str:

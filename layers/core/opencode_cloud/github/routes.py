@@ -53,8 +53,8 @@ class GitHubRoutes:
     def installation(self) -> dict[str, Any]:
         """Answer ``GET /get_github_app_installation?owner=&repo=``: ``{installation}``, or ``{}`` without one."""
         event = self._event()
-        found = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
-        return {"installation": found} if found else {}
+        installation = self._exchange.installation(http_events.query(event, "owner"), http_events.query(event, "repo"))
+        return {"installation": installation} if installation else {}
 
     def _guarded(self, route: Callable[[], dict[str, Any]]) -> Callable[[], Response[str]]:
         @wraps(route)

@@ -33,15 +33,15 @@ def checked(
     )
 
 
-def wider(asked: KeyLimits, bound: KeyLimits) -> str | None:
+def wider(limits: KeyLimits, bound: KeyLimits) -> str | None:
     """Return the name of a limit by which ``asked`` exceeds ``bound``; None when it exceeds none."""
-    if not asked.scopes <= bound.scopes:
+    if not limits.scopes <= bound.scopes:
         return "scopes"
-    if bound.models is not None and not _each_covered(asked.models, bound.models, covers):
+    if bound.models is not None and not _each_covered(limits.models, bound.models, covers):
         return "models"
-    if bound.networks is not None and not _each_covered(asked.networks, bound.networks, contains):
+    if bound.networks is not None and not _each_covered(limits.networks, bound.networks, contains):
         return "networks"
-    if bound.expires_at is not None and (asked.expires_at is None or asked.expires_at > bound.expires_at):
+    if bound.expires_at is not None and (limits.expires_at is None or limits.expires_at > bound.expires_at):
         return "expires_at"
     return None
 
@@ -63,8 +63,8 @@ def contains(wide: str, narrow: str) -> bool:
     return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
-def _each_covered(asked: tuple[str, ...] | None, bound: tuple[str, ...], within: Callable[[str, str], bool]) -> bool:
-    return asked is not None and all(any(within(wide, narrow) for wide in bound) for narrow in asked)
+def _each_covered(entries: tuple[str, ...] | None, bound: tuple[str, ...], within: Callable[[str, str], bool]) -> bool:
+    return entries is not None and all(any(within(wide, narrow) for wide in bound) for narrow in entries)
 
 
 def _patterns(models: Sequence[str] | None) -> tuple[str, ...] | None:

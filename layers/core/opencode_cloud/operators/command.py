@@ -94,9 +94,9 @@ def _people(commands: Any) -> None:
     grant.add_argument("--key", help="idempotency key: a second grant with the same key changes nothing")
     project = add("project", help="rebuild the projections in DynamoDB from the database")
     project.add_argument("workspace", nargs="?", help="wrk_...; default: everything")
-    known = add("well-known", help="show or publish the initial configuration after `opencode auth login`")
-    known.add_argument("--config", type=Path, help="publish this configuration (JSON)")
-    known.add_argument("--default", action="store_true", help="publish the default configuration")
+    well_known = add("well-known", help="show or publish the initial configuration after `opencode auth login`")
+    well_known.add_argument("--config", type=Path, help="publish this configuration (JSON)")
+    well_known.add_argument("--default", action="store_true", help="publish the default configuration")
     add("rotate-signing-key", help="sign access tokens with the next key; existing tokens stay valid")
 
 
@@ -146,8 +146,8 @@ def command_of(options: argparse.Namespace) -> dict[str, Any]:
             return {"subject": options.subject, "blocked": options.command == "block"}
         case "grant":
             key = options.key or secrets.token_hex(16)
-            said = {"workspace": options.workspace, "micro_cents": options.usd, "reason": options.reason}
-            return {**said, "key": key}
+            grant = {"workspace": options.workspace, "micro_cents": options.usd, "reason": options.reason}
+            return {**grant, "key": key}
         case "project":
             return {"workspace": options.workspace}
         case "well-known":
@@ -206,12 +206,12 @@ def _invoke(options: argparse.Namespace) -> Any:
 
 def _call(options: argparse.Namespace, command: dict[str, Any]) -> Any:
     try:
-        said = Deployed(options.stage).call(command)
+        answer = Deployed(options.stage).call(command)
     except CallRejected as error:
         raise OperatorError(str(error)) from error
-    if "error" in said:
-        raise OperatorError(f"{said['error']}: {said['message']}")
-    return said["result"]
+    if "error" in answer:
+        raise OperatorError(f"{answer['error']}: {answer['message']}")
+    return answer["result"]
 
 
 def _call_shares(options: argparse.Namespace) -> Any:

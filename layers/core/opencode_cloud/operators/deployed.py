@@ -40,14 +40,14 @@ class Deployed:
             )
         except (BotoCoreError, ClientError) as error:
             raise CallRejected(f"AWS: {error}") from error
-        said = json.load(answer["Payload"])
+        answer_document = json.load(answer["Payload"])
         if "FunctionError" in answer:
-            raise CallRejected(f"The function failed: {said.get('errorMessage')}. Its log says more.")
-        return said
+            raise CallRejected(f"The function failed: {answer_document.get('errorMessage')}. Its log says more.")
+        return answer_document
 
     def _function(self) -> str:
-        found = self._session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"][0]
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        stack = self._session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"][0]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         if "OperateFunctionName" not in outputs:
             raise CallRejected(f"The stack {self._stack} has no function for operators. Deploy it again.")
         return outputs["OperateFunctionName"]

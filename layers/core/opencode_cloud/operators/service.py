@@ -164,18 +164,18 @@ class Operations:
     def handle(self, event: Mapping[str, Any], correlation_id: str) -> dict[str, Any]:
         """Execute one invocation; return ``{"result": ...}`` or ``{"error": code, "message": ...}``."""
         try:
-            asked = msgspec.convert(event, Invocation)
+            invocation = msgspec.convert(event, Invocation)
         except msgspec.ValidationError as error:
             return {"error": "invalid_command", "message": str(error)}
         actor = Actor(
             kind=ActorKind.OPERATOR,
             credential=CredentialKind.OPERATOR,
-            name=asked.operator,
+            name=invocation.operator,
             role=Role.OWNER,
             correlation_id=correlation_id,
         )
         try:
-            return {"result": self._carry_out(asked.command, actor)}
+            return {"result": self._carry_out(invocation.command, actor)}
         except ServiceError as error:
             return {"error": error.code, "message": error.message}
 
@@ -193,8 +193,8 @@ class Operations:
             case Block():
                 return self._block(command, actor)
             case GrantBalance():
-                given = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
-                return given.model_dump(mode="json")
+                grant = self._balance.grant(actor, command.workspace, command.micro_cents, command.reason, command.key)
+                return grant.model_dump(mode="json")
             case _:
                 return self._keep(command, actor)
 
@@ -228,10 +228,10 @@ class Operations:
         }
 
     def _show_workspace(self, workspace_id: WorkspaceId) -> dict[str, Any]:
-        found = self._team.workspaces.look_up(workspace_id)
+        workspace = self._team.workspaces.look_up(workspace_id)
         members = self._team.members.members_of(workspace_id, limit=MOST_SHOWN)
         return {
-            **found.model_dump(mode="json"),
+            **workspace.model_dump(mode="json"),
             "members": [{"id": each.id, "email": each.email, "role": each.role} for each in members],
         }
 
@@ -239,16 +239,16 @@ class Operations:
         find: Callable[..., Account | None] = (
             self._accounts.get if subject.startswith("acc_") else self._accounts.by_email
         )
-        found = find(unit.connection, subject)
-        if found is None:
+        account = find(unit.connection, subject)
+        if account is None:
             raise NotFound("account_not_found", "There is no account with this e-mail address or id.")
-        return found
+        return account
 
     # --------------------------------------------------------------------------------------- changing
 
     def _create_workspace(self, command: CreateWorkspace, actor: Actor) -> dict[str, Any]:
         with self._outbox.unit() as unit:
-            return self._made(unit, actor, command.owner, command.name)
+            return self._create_for(unit, actor, command.owner, command.name)
 
     def _first_owner(self, command: FirstOwner, actor: Actor) -> dict[str, Any]:
         with self._outbox.unit() as unit:
@@ -256,12 +256,12 @@ class Operations:
                 raise Conflict(
                     "not_fresh", "This deployment already has accounts. Use create-workspace with --owner instead."
                 )
-            made = self._made(unit, actor, command.email, command.workspace)
+            owner = self._create_for(unit, actor, command.email, command.workspace)
             variables = {"workspace": command.workspace, "base": command.base}
-            self._mailer.queue(unit, Template.WELCOME_OWNER, command.email, variables, made["workspace"])
-            return made
+            self._mailer.queue(unit, Template.WELCOME_OWNER, command.email, variables, owner["workspace"])
+            return owner
 
-    def _made(self, unit: UnitOfWork, actor: Actor, email: str, name: str) -> dict[str, Any]:
+    def _create_for(self, unit: UnitOfWork, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
         if "@" not in email:
             raise BadRequest("invalid_address", "This is not an e-mail address.")
@@ -278,8 +278,8 @@ class Operations:
     def _create_key(self, command: CreateServiceAccountKey, actor: Actor) -> dict[str, Any]:
         machine = self._team.service_accounts.create(actor, command.workspace, command.name)
         new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=machine.id)
-        made = self._team.keys.create(actor, command.workspace, new_key)
-        return {"service_account": machine.id, **made.model_dump(mode="json")}
+        key = self._team.keys.create(actor, command.workspace, new_key)
+        return {"service_account": machine.id, **key.model_dump(mode="json")}
 
     def _block(self, command: Block, actor: Actor) -> dict[str, Any]:
         if command.subject.startswith("wrk_"):
@@ -309,14 +309,14 @@ class Operations:
         return {"rows": rows}
 
     def _publish_well_known(self, command: PublishWellKnown, actor: Actor) -> Any:
-        before = self._well_known.present()
+        before = self._well_known.published()
         if command.config is not None:
             self._well_known.publish(command.config)
         elif command.default:
             self._well_known.publish_default()
         else:
             return before
-        after = self._well_known.present()
+        after = self._well_known.published()
         with self._outbox.unit() as unit:
             target = Target("well_known", ".well-known/opencode")
             configs = [{"config": (document or {}).get("config")} for document in (before, after)]
@@ -327,24 +327,24 @@ class Operations:
 
     def _rotate(self, actor: Actor) -> dict[str, Any]:
         before = self._signing_keys.active_now()
-        others = following(self._signing_keys.ids, before)
-        if not others:
+        other_keys = following(self._signing_keys.ids, before)
+        if not other_keys:
             raise Conflict("no_other_key", "This deployment has only one signing key. Add another one to the stack.")
         with self._outbox.unit() as unit:
-            target = Target("signing_key", others[0])
+            target = Target("signing_key", other_keys[0])
             self._audit.record(
                 unit.connection,
                 actor,
                 "signing_key.activated",
                 target,
                 before={"key": before},
-                after={"key": others[0]},
+                after={"key": other_keys[0]},
             )
-            self._signing_keys.activate(others[0])
-        return {"signs": others[0], "signed": before}
+            self._signing_keys.activate(other_keys[0])
+        return {"signs": other_keys[0], "signed": before}
 
 
-def following(keys: Sequence[str], present: str) -> list[str]:
+def following(keys: Sequence[str], current: str) -> list[str]:
     """Return the other keys in their order, starting after ``present``."""
-    place = list(keys).index(present)
-    return [*keys[place + 1 :], *keys[:place]]
+    position = list(keys).index(current)
+    return [*keys[position + 1 :], *keys[:position]]

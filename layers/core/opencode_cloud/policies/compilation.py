@@ -163,8 +163,8 @@ def _models_of(patterns: tuple[str, ...] | None, provider: str) -> list[str] | N
 def _restrict_tools(config: Document, rules: EnforcedRules) -> None:
     if rules.allow is None and not rules.deny:
         return
-    present = config.get("permission", {})
-    own: Document = {"*": present} if isinstance(present, str) else dict(present)
+    own_permission = config.get("permission", {})
+    own: Document = {"*": own_permission} if isinstance(own_permission, str) else dict(own_permission)
     for tool, on in config.pop("tools", {}).items():
         own.setdefault("edit" if tool in ("write", "patch") else tool, "allow" if on else "deny")
     permission: Document = dict(own)

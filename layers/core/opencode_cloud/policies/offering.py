@@ -32,15 +32,15 @@ def with_gateway(
     """
     name, providers = catalogue.provider, config.get("provider", {})
     # An entry that comes from a policy has only lists of models; a document's own entry has more members.
-    present = providers.get(name, {})
+    own_entry = providers.get(name, {})
     ours = listing.configured(catalogue, permits, base_url, at)
-    if not ours["models"] or set(present) - _OF_POLICIES or not _enabled(config, name):
+    if not ours["models"] or set(own_entry) - _OF_POLICIES or not _enabled(config, name):
         return config
     options = {**ours["options"], "apiKey": TOKEN, "headers": {WORKSPACE_HEADER: workspace_id}}
-    found = {**config, "provider": {**providers, name: {**ours, "options": options, **present}}}
+    offered = {**config, "provider": {**providers, name: {**ours, "options": options, **own_entry}}}
     if catalogue.small_model in ours["models"]:
-        found.setdefault("small_model", f"{name}/{catalogue.small_model}")
-    return found
+        offered.setdefault("small_model", f"{name}/{catalogue.small_model}")
+    return offered
 
 
 def _enabled(config: Document, provider: str) -> bool:

@@ -45,27 +45,27 @@ class RemoteConfigRoutes:
 
     def first_generation(self) -> Response[str]:
         """Answer ``GET /api/config``, with the workspace in ``x-org-id``: ``{config}``; 404 when there is none."""
-        config, _ = self._told()
+        config, _ = self._config_and_policy()
         return self._reply({"config": config})
 
     def providers(self) -> Response[str]:
         """Answer ``GET /api/v2/config``: ``{providers}``; 404 when there is none."""
-        config, policy = self._told()
+        config, policy = self._config_and_policy()
         return self._reply({"providers": second_generation.providers(config, policy)})
 
-    def _told(self) -> tuple[Document, EnforcedPolicy]:
+    def _config_and_policy(self) -> tuple[Document, EnforcedPolicy]:
         """Return the client's configuration, and the policy that it comes from."""
         event = self._event()
-        workspace = http_events.header(event, WORKSPACE_HEADER)
-        actor = self._access.member(request_of(event), WorkspaceId(workspace), Permission.REMOTE_CONFIG)
-        place, known = self._access.clients(actor.workspace_id)
-        policy = place.policy if place else EnforcedPolicy()
-        config: Document = msgspec.json.decode(known.config) if known else {}
+        workspace_id = http_events.header(event, WORKSPACE_HEADER)
+        actor = self._access.member(request_of(event), WorkspaceId(workspace_id), Permission.REMOTE_CONFIG)
+        workspace, configuration = self._access.clients(actor.workspace_id)
+        policy = workspace.policy if workspace else EnforcedPolicy()
+        config: Document = msgspec.json.decode(configuration.config) if configuration else {}
         # Until a catalogue is published, the operator has not decided to offer the gateway.
-        if place and (catalogue := self._catalogue.published()):
+        if workspace and (catalogue := self._catalogue.published()):
             permits = listing.bounded(policy, actor.models)
             base_url = http_events.base_url(event, self._public_url) + listing.GATEWAY
-            config = with_gateway(config, catalogue, permits, place.id, base_url, now_seconds())
+            config = with_gateway(config, catalogue, permits, workspace.id, base_url, now_seconds())
         if not config:
             raise NotFound(
                 "no_remote_config", "The workspace has neither a policy nor a configuration for its clients."

@@ -97,7 +97,7 @@ class PolicyRoutes:
 
         Version 0 means that none was published yet; it restricts nothing.
         """
-        return _policy_reply(self._publisher.present(Versioned.POLICY, workspace_id))
+        return _policy_reply(self._publisher.current(Versioned.POLICY, workspace_id))
 
     def publish_policy(self, workspace_id: WorkspaceParameter, change: PolicyChange) -> Response[PolicyRevision]:
         """Publish a policy as the next version. Within seconds it is enforced and served to clients."""
@@ -131,7 +131,7 @@ class PolicyRoutes:
 
         Version 0 means that none was published yet; it is empty.
         """
-        return _configuration_reply(self._publisher.present(Versioned.CONFIGURATION, workspace_id))
+        return _configuration_reply(self._publisher.current(Versioned.CONFIGURATION, workspace_id))
 
     def publish_configuration(
         self, workspace_id: WorkspaceParameter, change: ConfigurationChange

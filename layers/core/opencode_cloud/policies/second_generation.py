@@ -32,10 +32,10 @@ def _provider(provider: str, entry: Document, rules: EnforcedPolicy) -> Document
         name: _model(model, disabled=not rules.permits_model(provider, name) or name in entry.get("blacklist", []))
         for name, model in entry.get("models", {}).items()
     }
-    found: Document = {"name": entry.get("name"), "package": entry.get("npm"), "settings": options}
+    result: Document = {"name": entry.get("name"), "package": entry.get("npm"), "settings": options}
     if isinstance(headers, dict):
-        found["headers"] = headers
-    return _without_absent({**found, "models": models})
+        result["headers"] = headers
+    return _without_absent({**result, "models": models})
 
 
 def _model(model: Document, *, disabled: bool) -> Document:
@@ -47,7 +47,7 @@ def _model(model: Document, *, disabled: bool) -> Document:
             "input": modalities.get("input", []),
             "output": modalities.get("output", []),
         }
-    found = {
+    result = {
         "modelID": model.get("id"),
         "name": model.get("name"),
         "family": model.get("family"),
@@ -59,7 +59,7 @@ def _model(model: Document, *, disabled: bool) -> Document:
         "limit": model.get("limit"),
         "disabled": True if disabled or model.get("status") == "deprecated" else None,
     }
-    return _without_absent(found)
+    return _without_absent(result)
 
 
 def _costs(cost: Document) -> list[Document]:
@@ -75,5 +75,5 @@ def _prices(cost: Document) -> Document:
     return _without_absent({"input": cost["input"], "output": cost["output"], "cache": cache})
 
 
-def _without_absent(found: Document) -> Document:
-    return {key: value for key, value in found.items() if value is not None and value != {}}
+def _without_absent(document: Document) -> Document:
+    return {key: value for key, value in document.items() if value is not None and value != {}}

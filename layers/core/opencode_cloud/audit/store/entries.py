@@ -48,11 +48,11 @@ class AuditArchive:
                 raise
 
     def find(
-        self, workspace_id: WorkspaceId, wanted: AuditFilter, after: tuple[datetime, str] | None, limit: int
+        self, workspace_id: WorkspaceId, entry_filter: AuditFilter, after: tuple[datetime, str] | None, limit: int
     ) -> Sequence[AuditRecord]:
         """Return entries of a workspace, the newest first, that follow the key ``after``."""
         column = audit_entries.c
-        query = select(audit_entries).where(column.workspace_id == workspace_id, *_conditions(wanted))
+        query = select(audit_entries).where(column.workspace_id == workspace_id, *_conditions(entry_filter))
         if after is not None:
             at, entry_id = after
             query = query.where(or_(column.at < at, and_(column.at == at, column.id < entry_id)))
@@ -88,19 +88,19 @@ class AuditArchive:
         return len(ids)
 
 
-def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+def _conditions(entry_filter: AuditFilter) -> list[ColumnElement[bool]]:
     column = audit_entries.c
-    found: list[ColumnElement[bool]] = []
-    if wanted.actor:
-        found.append(or_(column.actor_id == wanted.actor, column.actor_name == wanted.actor))
-    if wanted.action:
-        prefix = wanted.action.removesuffix("*")
-        same = column.action.startswith(prefix, autoescape=True) if wanted.action != prefix else None
-        found.append(column.action == wanted.action if same is None else same)
-    if wanted.target:
-        found.append(or_(column.target_id == wanted.target, column.target_name == wanted.target))
-    if wanted.since:
-        found.append(column.at >= wanted.since)
-    if wanted.until:
-        found.append(column.at < wanted.until)
-    return found
+    conditions: list[ColumnElement[bool]] = []
+    if entry_filter.actor:
+        conditions.append(or_(column.actor_id == entry_filter.actor, column.actor_name == entry_filter.actor))
+    if entry_filter.action:
+        prefix = entry_filter.action.removesuffix("*")
+        same = column.action.startswith(prefix, autoescape=True) if entry_filter.action != prefix else None
+        conditions.append(column.action == entry_filter.action if same is None else same)
+    if entry_filter.target:
+        conditions.append(or_(column.target_id == entry_filter.target, column.target_name == entry_filter.target))
+    if entry_filter.since:
+        conditions.append(column.at >= entry_filter.since)
+    if entry_filter.until:
+        conditions.append(column.at < entry_filter.until)
+    return conditions

@@ -45,16 +45,16 @@ class LoginMethods:
 
     stage: str
     secret_arn: str
-    _known: Methods | None = field(default=None, init=False)
+    _methods: Methods | None = field(default=None, init=False)
     _read_at: int = field(default=0, init=False)
 
     def __call__(self) -> Methods:
         """Return the methods; read them again after ten seconds."""
         now = now_seconds()
-        if self._known is None or now - self._read_at >= METHODS_SECONDS:
+        if self._methods is None or now - self._read_at >= METHODS_SECONDS:
             laid_over = aws.secrets_manager().get_secret_value(SecretId=self.secret_arn)["SecretString"]
-            self._known, self._read_at = Methods.parse(self.stage, laid_over), now
-        return self._known
+            self._methods, self._read_at = Methods.parse(self.stage, laid_over), now
+        return self._methods
 
 
 def identity_pages(

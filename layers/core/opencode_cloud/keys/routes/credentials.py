@@ -78,10 +78,10 @@ class CredentialRoutes:
 
     def create(self, workspace_id: WorkspaceId, body: NewCredential) -> Response[ProviderCredential]:
         """Store a provider's key. It can be used, tested and replaced from then on, but not read."""
-        made = self._credentials.create(
+        credential = self._credentials.create(
             self._gate.actor, workspace_id, body.provider, body.name, body.secret, body.base_url
         )
-        return document(made, HTTPStatus.CREATED)
+        return document(credential, HTTPStatus.CREATED)
 
     def get(self, workspace_id: WorkspaceId, credential_id: CredentialId) -> Response[ProviderCredential]:
         """Read a provider credential, without the key."""

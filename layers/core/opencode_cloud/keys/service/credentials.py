@@ -84,17 +84,17 @@ class Credentials:
                 raise credential_exists()
             self._store.add(unit.connection, row)
             unit.emit(Topic.CREDENTIALS, workspace_id)
-            made = self._of(unit.connection, workspace_id, credential_id)
+            credential = self._of(unit.connection, workspace_id, credential_id)
             after = {"provider": provider, "base_url": address}
-            self._record(unit, actor, "provider.created", workspace_id, made, after=after)
-        return made
+            self._record(unit, actor, "provider.created", workspace_id, credential, after=after)
+        return credential
 
     def replace(
         self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str, base_url: str | None
     ) -> ProviderCredential:
         """Replace the stored key and clear the test result, which was about the old key."""
-        present = self.get(workspace_id, credential_id)
-        address = clean_base_url(present.provider, base_url, private=self._private)
+        credential = self.get(workspace_id, credential_id)
+        address = clean_base_url(credential.provider, base_url, private=self._private)
         values = {
             "base_url": address,
             "updated_at": utc_now(),
@@ -103,37 +103,37 @@ class Credentials:
             **self._sealed(workspace_id, credential_id, secret),
         }
         with self._outbox.unit() as unit:
-            present = self._of(unit.connection, workspace_id, credential_id)
+            credential = self._of(unit.connection, workspace_id, credential_id)
             self._store.change(unit.connection, credential_id, values)
             unit.emit(Topic.CREDENTIALS, workspace_id)
-            before, after = {"base_url": present.base_url}, {"base_url": address}
-            self._record(unit, actor, "provider.replaced", workspace_id, present, before=before, after=after)
+            before, after = {"base_url": credential.base_url}, {"base_url": address}
+            self._record(unit, actor, "provider.replaced", workspace_id, credential, before=before, after=after)
             return self._of(unit.connection, workspace_id, credential_id)
 
     def check(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
         """Ask the provider whether the key works; store the result and return the credential."""
         # No transaction is open during the call: it would hold a database connection until the provider answers.
         with self._database.transaction() as connection:
-            present = self._of(connection, workspace_id, credential_id)
+            credential = self._of(connection, workspace_id, credential_id)
             sealed = self._store.sealed(connection, workspace_id, credential_id)
         if sealed is None:
             raise credential_not_found()
         secret = self._vault.open(workspace_id, credential_id, sealed)
-        result = self._providers.check(present.provider, present.base_url, secret)
+        result = self._providers.check(credential.provider, credential.base_url, secret)
         with self._outbox.unit() as unit:
-            still = self._of(unit.connection, workspace_id, credential_id)
-            if still.updated_at == present.updated_at:  # otherwise the result is about a replaced key
+            latest = self._of(unit.connection, workspace_id, credential_id)
+            if latest.updated_at == credential.updated_at:  # otherwise the result is about a replaced key
                 self._store.change(unit.connection, credential_id, {"tested_at": utc_now(), "test_result": result})
-            self._record(unit, actor, "provider.tested", workspace_id, present, after={"result": result})
+            self._record(unit, actor, "provider.tested", workspace_id, credential, after={"result": result})
             return self._of(unit.connection, workspace_id, credential_id)
 
     def delete(self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId) -> None:
         """Delete a credential for good; raises ``credential_not_found``."""
         with self._outbox.unit() as unit:
-            present = self._of(unit.connection, workspace_id, credential_id)
+            credential = self._of(unit.connection, workspace_id, credential_id)
             self._store.delete(unit.connection, credential_id)
             unit.emit(Topic.CREDENTIALS, workspace_id)
-            self._record(unit, actor, "provider.deleted", workspace_id, present)
+            self._record(unit, actor, "provider.deleted", workspace_id, credential)
 
     def _sealed(self, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str) -> dict[str, Any]:
         sealed = self._vault.seal(workspace_id, credential_id, secret)
@@ -141,7 +141,7 @@ class Credentials:
         return {"sealed": sealed.ciphertext, "data_key": sealed.data_key, "suffix": suffix}
 
     def _of(self, connection: Connection, workspace_id: WorkspaceId, credential_id: CredentialId) -> ProviderCredential:
-        found = self._store.get(connection, workspace_id, credential_id)
-        if found is None:
+        credential = self._store.get(connection, workspace_id, credential_id)
+        if credential is None:
             raise credential_not_found()
-        return found
+        return credential

@@ -124,11 +124,11 @@ class KeyStore:
             query = query.where(keys.c.member_id == member_id)
         if service_account_id is not None:
             query = query.where(keys.c.service_account_id == service_account_id)
-        found = [StoredKey(row.id, row.hash) for row in connection.execute(query.with_for_update())]
-        if found:
-            ids = [each.id for each in found]
+        revoked = [StoredKey(row.id, row.hash) for row in connection.execute(query.with_for_update())]
+        if revoked:
+            ids = [key.id for key in revoked]
             connection.execute(keys.update().where(keys.c.id.in_(ids)).values(revoked_at=at))
-        return found
+        return revoked
 
     def all_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[StoredKey]:
         """Return all present and former keys of a workspace."""

@@ -42,10 +42,10 @@ class Publisher:
         self._outbox = outbox
         self._audit = audit
 
-    def present(self, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
+    def current(self, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
         """Return the current version; before the first one, version 0, which is empty."""
         with self._store.transaction() as connection:
-            return self._present(connection, kind, workspace_id)
+            return self._current(connection, kind, workspace_id)
 
     def revision(self, kind: Versioned, workspace_id: WorkspaceId, version: int) -> DocumentRevision:
         """Return one version. Raises ``version_not_found`` (404)."""
@@ -72,8 +72,8 @@ class Publisher:
     def compiled(self, workspace_id: WorkspaceId) -> Document:
         """Return the clients' configuration."""
         with self._store.transaction() as connection:
-            policy = self._present(connection, Versioned.POLICY, workspace_id).document
-            document = self._present(connection, Versioned.CONFIGURATION, workspace_id).document
+            policy = self._current(connection, Versioned.POLICY, workspace_id).document
+            document = self._current(connection, Versioned.CONFIGURATION, workspace_id).document
         return compilation.client_config(Policy.model_validate(policy), document, workspace_id)
 
     def publish(
@@ -111,13 +111,13 @@ class Publisher:
         read: int,
         comment: str,
         action: str,
-        noted: Document,
+        audited: Document,
     ) -> DocumentRevision:
         with self._outbox.unit() as unit:
             # Policy and document are validated together, so publications of a workspace must not run concurrently.
             if not self._store.lock(unit.connection, workspace_id):
                 raise workspace_not_found()
-            before = self._present(unit.connection, kind, workspace_id)
+            before = self._current(unit.connection, kind, workspace_id)
             check_version(read, before.version)
             self._compile(unit.connection, kind, workspace_id, document)
             changes = differences(before.document, document)
@@ -138,7 +138,7 @@ class Publisher:
                 Target(kind, workspace_id, f"version {after.version}"),
                 workspace_id=workspace_id,
                 before={"version": before.version},
-                after={"version": after.version, "comment": comment, "changes": _noted(changes), **noted},
+                after={"version": after.version, "comment": comment, "changes": _audited(changes), **audited},
             )
             unit.emit(_TOPICS[kind], workspace_id)
         return after
@@ -148,9 +148,9 @@ class Publisher:
     ) -> Document:
         """Return the configuration that clients would get, after validating that they accept it."""
         if kind is Versioned.POLICY:
-            policy, text = document, self._present(connection, Versioned.CONFIGURATION, workspace_id).document
+            policy, text = document, self._current(connection, Versioned.CONFIGURATION, workspace_id).document
         else:
-            policy, text = self._present(connection, Versioned.POLICY, workspace_id).document, document
+            policy, text = self._current(connection, Versioned.POLICY, workspace_id).document, document
             if faults := validation.faults_of(text):
                 raise InvalidDocument(faults)
         checked = Policy.model_validate(policy)
@@ -162,33 +162,33 @@ class Publisher:
                 for fault in faults
             ]
             raise InvalidDocument(named)
-        known = compilation.configuration(checked, text, workspace_id)
-        if known and len(bytes(known.config)) + len(bytes(known.providers)) > validation.MAX_COMPILED_BYTES:
+        compiled = compilation.configuration(checked, text, workspace_id)
+        if compiled and len(bytes(compiled.config)) + len(bytes(compiled.providers)) > validation.MAX_COMPILED_BYTES:
             raise InvalidDocument(
                 [DocumentFault(path="", message="policy and configuration document are too long together")]
             )
         return config
 
-    def _present(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
-        found = self._store.latest(connection, kind, workspace_id)
-        return found or DocumentRevision(version=0, document=_empty(kind))
+    def _current(self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId) -> DocumentRevision:
+        revision = self._store.latest(connection, kind, workspace_id)
+        return revision or DocumentRevision(version=0, document=_empty(kind))
 
     def _revision(
         self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, version: int
     ) -> DocumentRevision:
         if version == 0:
             return DocumentRevision(version=0, document=_empty(kind))
-        found = self._store.get(connection, kind, workspace_id, version)
-        if found is None:
+        revision = self._store.get(connection, kind, workspace_id, version)
+        if revision is None:
             raise version_not_found(kind)
-        return found
+        return revision
 
 
 def _empty(kind: Versioned) -> Document:
     return Policy().model_dump(mode="json") if kind is Versioned.POLICY else {}
 
 
-def _noted(changes: Sequence[Difference]) -> list[Document]:
+def _audited(changes: Sequence[Difference]) -> list[Document]:
     noted = [change.model_dump(exclude_unset=True) for change in changes[:AUDITED_DIFFERENCES]]
     if len(changes) > AUDITED_DIFFERENCES:
         noted.append({"path": "", "after": f"and {len(changes) - AUDITED_DIFFERENCES} more"})

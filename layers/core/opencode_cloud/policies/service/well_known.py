@@ -45,10 +45,10 @@ class WellKnown:
         self._store = store
         self._public_url = public_url
 
-    def present(self) -> dict[str, Any] | None:
+    def published(self) -> dict[str, Any] | None:
         """Return the published document; None when there is none."""
-        found = self._store.read()
-        return msgspec.json.decode(found[0]) if found else None
+        stored = self._store.read()
+        return msgspec.json.decode(stored[0]) if stored else None
 
     def publish(self, config: dict[str, Any]) -> None:
         """Publish ``config`` as the clients' default. Everything that users configure overrides it.
@@ -65,10 +65,10 @@ class WellKnown:
 
     def ensure(self) -> None:
         """Publish the default, unless an operator has published a document. Every deployment calls this."""
-        found = self._store.read()
-        wanted = _encoded(self._default())
-        if found is None or (not found[1] and found[0] != wanted):
-            self._store.write(wanted, by_operator=False)
+        stored = self._store.read()
+        default = _encoded(self._default())
+        if stored is None or (not stored[1] and stored[0] != default):
+            self._store.write(default, by_operator=False)
 
     def _default(self) -> dict[str, Any]:
         return document({"enterprise": {"url": self._public_url}} if self._public_url else {})

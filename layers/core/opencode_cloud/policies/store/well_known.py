@@ -21,13 +21,13 @@ class SiteStore:
     def read(self) -> tuple[bytes, bool] | None:
         """Return the document, and whether an operator has published it."""
         try:
-            found = aws.s3().get_object(Bucket=self._bucket, Key=KEY)
+            response = aws.s3().get_object(Bucket=self._bucket, Key=KEY)
         except ClientError as error:
             # S3 answers 403 for a missing object if the role may not list the bucket.
             if aws.error_code(error) in ("NoSuchKey", "AccessDenied", "403", "404"):
                 return None
             raise
-        return found["Body"].read(), found["Metadata"].get(_ORIGIN) == "operator"
+        return response["Body"].read(), response["Metadata"].get(_ORIGIN) == "operator"
 
     def write(self, document: bytes, *, by_operator: bool) -> None:
         """Publish a document."""

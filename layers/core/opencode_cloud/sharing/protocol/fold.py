@@ -18,8 +18,8 @@ class Fold:
         """Add ``items``. Each replaces the item with its key if it arrived later."""
         winners = self._winners
         for item in items:
-            held = winners.get(item.key)
-            if held is None or item.beats(held):
+            current = winners.get(item.key)
+            if current is None or item.beats(current):
                 winners[item.key] = item
 
     def add_records(self, records: Iterable[Record]) -> None:
