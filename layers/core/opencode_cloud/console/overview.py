@@ -63,7 +63,12 @@ class Overview:
         workspace_id, most = request.workspace.id, MOST_COUNTED + 1
         pending = InvitationState.PENDING
         countable: list[tuple[Permission, str, str, Callable[[], Sequence[Any]]]] = [
-            (Permission.MEMBER_READ, "Members", "members", lambda: self._team.members.members_of(workspace_id, limit=most)),
+            (
+                Permission.MEMBER_READ,
+                "Members",
+                "members",
+                lambda: self._team.members.members_of(workspace_id, limit=most),
+            ),
             (
                 Permission.MEMBER_INVITE,
                 "Open invitations",

@@ -23,7 +23,11 @@ class Compiler:
     def enforced_policy(self, connection: Connection, workspace_id: WorkspaceId) -> EnforcedPolicy:
         """Return the policy in the form that the data planes enforce; without a policy, it restricts nothing."""
         revision = self._store.latest(connection, Versioned.POLICY, workspace_id)
-        return compilation.enforced(Policy.model_validate(revision.document), revision.version) if revision else EnforcedPolicy()
+        return (
+            compilation.enforced(Policy.model_validate(revision.document), revision.version)
+            if revision
+            else EnforcedPolicy()
+        )
 
     def configuration(self, connection: Connection, workspace_id: WorkspaceId) -> KnownConfiguration | None:
         """Return the remote config of clients; None when policy and document are empty."""

@@ -45,25 +45,25 @@ def new_key() -> bytes:
 
 def write(key: bytes, share_id: ShareId, proof: str = "", seconds: int = VIEW_SECONDS) -> str:
     """Return a ticket for ``share_id`` that is valid for ``seconds``."""
-    said = msgspec.json.encode(Ticket(now_seconds() + seconds, proof))
-    return base64url(_mac(key, share_id, said) + said)
+    content = msgspec.json.encode(Ticket(now_seconds() + seconds, proof))
+    return base64url(_mac(key, share_id, content) + content)
 
 
 def read(key: bytes, share_id: ShareId, ticket: str, *, aged: bool = False) -> Ticket | None:
     """Return the content of a ticket; None for an invalid one. ``aged`` accepts expired tickets too."""
     try:
         whole = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
-        mac, said = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, _mac(key, share_id, said)):
+        mac, content = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, _mac(key, share_id, content)):
             return None
-        found = msgspec.json.decode(said, type=Ticket)
+        decoded = msgspec.json.decode(content, type=Ticket)
     except (binascii.Error, ValueError):
         return None
-    return found if aged or found.expires_at > now_seconds() else None
+    return decoded if aged or decoded.expires_at > now_seconds() else None
 
 
-def _mac(key: bytes, share_id: ShareId, said: bytes) -> bytes:
-    return hmac.digest(key, share_id.encode() + b"\x00" + said, "sha256")
+def _mac(key: bytes, share_id: ShareId, content: bytes) -> bytes:
+    return hmac.digest(key, share_id.encode() + b"\x00" + content, "sha256")
 
 
 def hash_password(password: str) -> str:

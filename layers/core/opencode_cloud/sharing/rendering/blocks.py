@@ -162,8 +162,8 @@ def file(part: JsonObject) -> File:
 
 def _tool(part: JsonObject) -> Tool:
     state = mapping(part.get("state"))
-    given = state.get("input")
-    arguments = mapping(given)
+    input_value = state.get("input")
+    arguments = mapping(input_value)
     patch = plain(text(mapping(state.get("metadata")).get("diff")))
     name = line(text(part.get("tool")), 100) or "tool"
     return Tool(
@@ -171,7 +171,7 @@ def _tool(part: JsonObject) -> Tool:
         status=line(text(state.get("status")), 20) or "unknown",
         title=line(text(state.get("title")) or next(filter(None, (text(arguments.get(k)) for k in _TELLING)), "")),
         duration=_duration(mapping(state.get("time"))),
-        input=plain(given if isinstance(given, str) else _arguments(name, arguments, patch)),
+        input=plain(input_value if isinstance(input_value, str) else _arguments(name, arguments, patch)),
         output=plain(text(state.get("output"))),
         error=plain(text(state.get("error"))),
         patch=patch,
@@ -205,12 +205,12 @@ def failure(error: object) -> str:
     """Describe an error of the client on one line; return an empty string without an error."""
     if isinstance(error, str):
         return line(error)
-    known = mapping(error)
-    name, message = text(known.get("name")), text(mapping(known.get("data")).get("message"))
+    fields = mapping(error)
+    name, message = text(fields.get("name")), text(mapping(fields.get("data")).get("message"))
     if name == "MessageAbortedError":
         return "Interrupted"
-    words = line(": ".join(filter(None, (name, message or text(known.get("message"))))))
-    return words or ("Error" if known else "")
+    words = line(": ".join(filter(None, (name, message or text(fields.get("message"))))))
+    return words or ("Error" if fields else "")
 
 
 def diffs(value: object) -> list[Diff]:

@@ -36,8 +36,8 @@ def render_markdown(share_id: ShareId, items: Iterable[TranscriptItem], base_url
         section = "\n\n".join(_message(position, message, names))
         length += len(section)
         if length > limit:
-            left = len(transcript.messages) - position + 1
-            written.append(f"*{left} more messages are left out here: the whole session is at <{address}.json>.*")
+            omitted = len(transcript.messages) - position + 1
+            written.append(f"*{omitted} more messages are left out here: the whole session is at <{address}.json>.*")
             return "\n\n".join(written) + "\n"
         written.append(section)
     changes = "\n\n".join(_changes(transcript.diffs))

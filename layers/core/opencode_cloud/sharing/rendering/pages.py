@@ -134,19 +134,19 @@ def _notice(title: str, words: str, link: str = "", label: str = "") -> str:
 
 
 def _within_budget(share_id: ShareId, transcript: Transcript) -> tuple[list[_Message], bool]:
-    left = BUDGET
+    remaining = BUDGET
     shown: list[_Message] = []
     for message in transcript.messages:
         parts: list[_Part] = []
-        left -= _cost(message.entry) if message.entry else _ENTRY
+        remaining -= _cost(message.entry) if message.entry else _ENTRY
         for entry in message.parts:
-            if left <= 0:
+            if remaining <= 0:
                 break
             parts.append(_part(share_id, entry))
-            left -= _cost(entry)
+            remaining -= _cost(entry)
         href = _later(share_id, message.entry)
         shown.append(_Message(message, parts, [] if href else message.diffs, href))
-        if left <= 0:
+        if remaining <= 0:
             return shown, False
     return shown, True
 

@@ -197,8 +197,8 @@ def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
     """Arrange folded items as a conversation. Among items with the same key the later arrival counts."""
     winners: dict[str, TranscriptItem] = {}
     for item in items:
-        held = winners.get(item.key)
-        if held is None or (item.at, item.seq) > (held.at, held.seq):
+        current = winners.get(item.key)
+        if current is None or (item.at, item.seq) > (current.at, current.seq):
             winners[item.key] = item
     single: dict[str, TranscriptEntry] = {}
     messages: dict[str, TranscriptMessage] = {}
@@ -207,10 +207,10 @@ def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
         if item.type in ("session", "model", "session_diff"):
             single[item.type] = TranscriptEntry(item.key, item.seq, item.at, item.data)
         elif item.type in ("message", "part"):
-            _place(messages, item.type, TranscriptEntry(item.key, item.seq, item.at, item.data))
+            _add_entry(messages, item.type, TranscriptEntry(item.key, item.seq, item.at, item.data))
         elif item.type == "messages":
             for kind, entry in _second_generation(item):
-                _place(messages, kind, entry)
+                _add_entry(messages, kind, entry)
         else:
             other.append(item)
     for message in messages.values():
@@ -219,7 +219,7 @@ def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
     return Transcript(single.get("session"), single.get("model"), single.get("session_diff"), ordered, other)
 
 
-def _place(messages: dict[str, TranscriptMessage], kind: str, entry: TranscriptEntry) -> None:
+def _add_entry(messages: dict[str, TranscriptMessage], kind: str, entry: TranscriptEntry) -> None:
     _, _, rest = entry.key.partition("/")
     name = rest if kind == "message" else rest.partition("/")[0]
     message = messages.setdefault(name, TranscriptMessage(name))
@@ -262,8 +262,8 @@ def _second_generation_parts(message: JsonObject) -> Iterator[JsonObject]:
 
 def model_id(model: object) -> str:
     """Return the id of a model that is given as an object."""
-    known = mapping(model)
-    return text(known.get("modelID")) or text(known.get("id"))
+    fields = mapping(model)
+    return text(fields.get("modelID")) or text(fields.get("id"))
 
 
 def model_names(models: Sequence[JsonObject]) -> dict[str, str]:
@@ -310,5 +310,5 @@ def _without_headers(value: JsonObject) -> Document:
     data = mapping(error.get("data"))
     if "responseHeaders" not in data:
         return dict(value)
-    kept = {name: each for name, each in data.items() if name != "responseHeaders"}
-    return {**value, "error": {**error, "data": kept}}
+    visible_data = {name: each for name, each in data.items() if name != "responseHeaders"}
+    return {**value, "error": {**error, "data": visible_data}}

@@ -99,9 +99,9 @@ class ShareApi:
         """
         key = decode_cursor(cursor, tuple[int, str])
         after = ShareCursor(key[0], ShareId(key[1])) if key else None
-        found, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
+        shares, following = self._owning.page(self._gate.actor, own=owner == "me", limit=limit, after=after)
         next_cursor = encode_cursor((following.created_at, following.share_id)) if following else None
-        return Page(data=[self._view(each) for each in found], next_cursor=next_cursor)
+        return Page(data=[self._view(listed) for listed in shares], next_cursor=next_cursor)
 
     def get(self, workspace_id: WorkspaceParameter, share_id: ShareParameter) -> ShareView:
         """Get a share of your own, or with `share:manage` any share of the workspace."""

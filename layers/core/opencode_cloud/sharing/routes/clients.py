@@ -101,9 +101,9 @@ class SharingRoutes:
     def _created(self, actor: Actor | None) -> Response[str]:
         event = self._event()
         session_id = http_events.decode_body(event, _Create).session_id
-        made = self._publishing.create(session_id, http_events.source_address(event), actor)
-        url = f"{http_events.base_url(event, self._public_url)}/share/{made.id}"
-        return self._json({"id": made.id, "url": url, "secret": made.secret})
+        credentials = self._publishing.create(session_id, http_events.source_address(event), actor)
+        url = f"{http_events.base_url(event, self._public_url)}/share/{credentials.id}"
+        return self._json({"id": credentials.id, "url": url, "secret": credentials.secret})
 
     def sync(self, share_id: ShareId) -> Response[str]:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
@@ -164,7 +164,7 @@ class SharingRoutes:
         event = self._event()
         secret = _secret(event)
         try:
-            self._unshare(share_id, secret, self._known(event) if secret else None)
+            self._unshare(share_id, secret, self._actor_or_none(event) if secret else None)
         except (Forbidden, Unauthorized) as refused:
             _, missing = self._owning.revoke(self._member(event, Permission.SHARE_OWN), [share_id], self._deletion)
             if missing:
@@ -174,7 +174,7 @@ class SharingRoutes:
                 self._member(event)
         return self._json({})
 
-    def _known(self, event: http_events.Event) -> Actor | None:
+    def _actor_or_none(self, event: http_events.Event) -> Actor | None:
         """Return the sender of a request whose secret suffices, for the audit trail; None if it cannot be verified."""
         try:
             return self._member(event)
@@ -230,10 +230,10 @@ class SharingRoutes:
         if not share_id:
             raise BadRequest("missing_id", "Name the share: /share_data?id=<share id>.")
         visitor = visitor_of(event, ShareId(share_id))
-        found = self._reading.document(
+        result = self._reading.document(
             ShareId(share_id), visitor, "legacy", "application/json", lambda state: legacy_data(state.items).decode()
         )
-        return document_reply(event, found)
+        return document_reply(event, result)
 
     def upgrade_required(self) -> Response[str]:
         """``GET /share_poll`` without an upgrade."""
@@ -251,19 +251,19 @@ class SharingRoutes:
     def look_up(self, share_id: ShareId) -> Response[str]:
         """``GET /api/admin/shares/{id}`` -> the metadata of a share, without its content."""
         self._check_admin(http_events.bearer(self._event()))
-        found = self._deletion.look_up(share_id)
-        if not isinstance(found, Share):
-            return self._json({**msgspec.to_builtins(found), "state": "gone"})
+        share = self._deletion.look_up(share_id)
+        if not isinstance(share, Share):
+            return self._json({**msgspec.to_builtins(share), "state": "gone"})
         return self._json(
             {
-                "share": found.id,
-                "state": found.state,
-                "created_at": found.created_at,
-                "expires_at": found.expires_at,
-                "snapshot_seq": found.snapshot.seq if found.snapshot else None,
-                "workspace": found.ownership.workspace_id if found.ownership else None,
-                "owner": found.ownership.owner if found.ownership else None,
-                "mode": found.ownership.mode if found.ownership else None,
+                "share": share.id,
+                "state": share.state,
+                "created_at": share.created_at,
+                "expires_at": share.expires_at,
+                "snapshot_seq": share.snapshot.seq if share.snapshot else None,
+                "workspace": share.ownership.workspace_id if share.ownership else None,
+                "owner": share.ownership.owner if share.ownership else None,
+                "mode": share.ownership.mode if share.ownership else None,
             }
         )
 

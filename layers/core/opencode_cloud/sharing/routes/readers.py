@@ -129,14 +129,14 @@ class ReaderRoutes:
         kind = suffix or _preferred(event)
         visitor = visitor_of(event, share_id)
         if kind == "json":
-            found = self._reading.document(share_id, visitor, "document", "application/json", _as_json)
-            return document_reply(event, found)
+            result = self._reading.document(share_id, visitor, "document", "application/json", _as_json)
+            return document_reply(event, result)
         if kind == "md":
             base = http_events.base_url(event, self._public_url)
-            found = self._reading.document(
+            result = self._reading.document(
                 share_id, visitor, "transcript", MARKDOWN, lambda s: render_markdown(s.share.id, s.items, base)
             )
-            return document_reply(event, found, MARKDOWN)
+            return document_reply(event, result, MARKDOWN)
         if suffix:
             raise share_not_found()
         return self._html(share_id, visitor)
@@ -176,11 +176,11 @@ class ReaderRoutes:
 
     def asset(self, name: str, version: str = "") -> Response[str]:
         """``GET /assets/{name}``, ``/assets/{version}/{name}``: the page's module and style."""
-        found = web_assets.static_asset(f"{version}/{name}" if version else name)
-        if found is None:
+        asset = web_assets.static_asset(f"{version}/{name}" if version else name)
+        if asset is None:
             raise NotFound("asset_not_found", "There is no such file.")
-        headers = {"Cache-Control": found.cache_control, "X-Content-Type-Options": "nosniff"}
-        return http_events.reply(self._event(), found.body, found.media_type, headers=headers)
+        headers = {"Cache-Control": asset.cache_control, "X-Content-Type-Options": "nosniff"}
+        return http_events.reply(self._event(), asset.body, asset.media_type, headers=headers)
 
     def _json(self, value: Any) -> Response[str]:
         return http_events.reply(self._event(), msgspec.json.encode(value))

@@ -94,15 +94,15 @@ class FanOut(ViewerSockets):
             allowed_ids = {viewer.connection_id for viewer in allowed}
             self.disconnect(share.id, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids])
         viewers = allowed
-        spoken = {viewer.protocol for viewer in viewers}
-        frames = {protocol: _frames(protocol, share, record, stale) for protocol in spoken}
+        protocols = {viewer.protocol for viewer in viewers}
+        frames = {protocol: _frames(protocol, share, record, stale) for protocol in protocols}
         self.send(share.id, [(viewer.connection_id, frames[viewer.protocol]) for viewer in viewers])
 
     def send(self, share_id: ShareId, messages: Sequence[tuple[str, Sequence[bytes]]]) -> None:
         """Send frames to connections, in order for each connection. Forget closed connections."""
         outcomes = self._sockets.post(messages)
-        left = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
-        parallel_map(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), left)
+        closed = {connection for (connection, _), outcome in zip(messages, outcomes, strict=True) if outcome == "gone"}
+        parallel_map(lambda connection: self._store.remove_viewer(share_id, ConnectionId(connection)), closed)
         if failed := outcomes.count("failed"):
             log.count("FailedPostCount", failed)
 

@@ -125,7 +125,7 @@ class Owning:
         owner = owner_of(actor) if own or not actor.may(Permission.SHARE_MANAGE) else None
         ids, following = self._store.shares_in(actor.workspace_id, owner, min(limit, PAGE), after)
         # An expired share stays in the index until the schedule has removed it.
-        return [each for each in self._store.listed(ids) if not is_over(each.share)], following
+        return [listed for listed in self._store.listed(ids) if not is_over(listed.share)], following
 
     def get(self, actor: Actor, share_id: ShareId) -> Listed:
         """Return a share that the actor owns or may manage; raises ``share_not_found`` for all others."""

@@ -98,10 +98,10 @@ class Publishing:
         session_hash = capability.session_hash(key, session_id)
         for attempt in range(_CREATE_ATTEMPTS):
             share_id = self._store.share_of(session_hash)
-            present = self._store.share(share_id) if share_id is not None else None
-            if present is not None and not is_over(present):
-                self._go_on(present, terms)
-                return ShareCredentials(present.id, capability.share_secret(key, present.id, session_id))
+            current = self._store.share(share_id) if share_id is not None else None
+            if current is not None and not is_over(current):
+                self._go_on(current, terms)
+                return ShareCredentials(current.id, capability.share_secret(key, current.id, session_id))
             # Count one creation against the limit, however often the loop retries.
             if attempt == 0:
                 self._check_new(address, terms)

@@ -84,7 +84,7 @@ class Snapshots:
         document = items_document(share.id, end.seq, encoded, more=True)
         base = share.snapshot
         packed = gzip.compress(document, GZIP_LEVEL, mtime=0)
-        taken = Snapshot(
+        snapshot = Snapshot(
             seq=end.seq,
             total=end.total,
             bytes=len(document),
@@ -93,18 +93,18 @@ class Snapshots:
             previous=base.object if base else None,
         )
         # Store the object before the row names it, so that no reader follows a name without an object.
-        self._objects.put(share.id, taken.object, packed)
-        if self._store.set_snapshot(share.id, taken, end):
+        self._objects.put(share.id, snapshot.object, packed)
+        if self._store.set_snapshot(share.id, snapshot, end):
             # A reader may just have been redirected to ``base``, so delete only the snapshot before it.
             if base is not None and base.previous is not None:
                 self._objects.delete(share.id, base.previous)
-            return taken
+            return snapshot
         # The row names another snapshot or is gone, so no reader can reach this object.
-        self._objects.delete(share.id, taken.object)
-        present = self._store.share(share.id)
-        if present is None or present.snapshot is None:
+        self._objects.delete(share.id, snapshot.object)
+        current = self._store.share(share.id)
+        if current is None or current.snapshot is None:
             raise share_gone()
-        return present.snapshot
+        return current.snapshot
 
     def fold(self, share: Share) -> tuple[Fold, int]:
         """Return the share's state and its last sequence number."""

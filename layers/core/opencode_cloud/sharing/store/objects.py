@@ -104,8 +104,8 @@ class ObjectStore:
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             # A delete marker is a version too. Deleting only the contents would leave it behind.
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in found]
+            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in entries]
             for start in range(0, len(versions), _LISTED):
                 yield versions[start : start + _LISTED]
 

@@ -122,9 +122,9 @@ def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
     return f"{workspace_id}#{owner}"
 
 
-def place_key(attribute: str, value: str, place: ShareCursor) -> Row:
+def cursor_key(attribute: str, value: str, cursor: ShareCursor) -> Row:
     """Return the key of ``place`` in the index whose partition is ``attribute``."""
-    return {**key(place.share_id, META), attribute: {"S": value}, "created_at": {"N": str(place.created_at)}}
+    return {**key(cursor.share_id, META), attribute: {"S": value}, "created_at": {"N": str(cursor.created_at)}}
 
 
 def share_from(row: Mapping[str, Any]) -> Share:

@@ -176,8 +176,8 @@ class ShareStore:
         values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
         removed = [] if expires_at is not None else ["expires_at", "expiry_day"]
         removed += [name for name in Ownership.__struct_fields__ if name not in values]
-        known = {":known": {"B": share.ownership.ticket_key}}
-        return self._set(share.id, values, "ticket_key = :known", known, removed)
+        compared = {":known": {"B": share.ownership.ticket_key}}
+        return self._set(share.id, values, "ticket_key = :known", compared, removed)
 
     def set_title(self, share_id: ShareId, title: str) -> None:
         """Store the session's title, for lists."""
@@ -217,10 +217,10 @@ class ShareStore:
         """Return the existing shares with an owner among at most 50 ids, with their views, in the same order."""
         keys = [rows.key(share_id, sort) for share_id in share_ids for sort in (META, COUNTER)]
         read = batch_get(self._dynamodb, {self._table: keys})[self._table]
-        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in read}
-        shares = [rows.share_from(found[name, META]) for name in share_ids if (name, META) in found]
+        row_by_key = {(row["pk"]["S"], row["sk"]["S"]): row for row in read}
+        shares = [rows.share_from(row_by_key[name, META]) for name in share_ids if (name, META) in row_by_key]
         return [
-            Listed(share=share, ownership=share.ownership, views=_views(found.get((share.id, COUNTER))))
+            Listed(share=share, ownership=share.ownership, views=_views(row_by_key.get((share.id, COUNTER))))
             for share in shares
             if share.ownership is not None and share.state is State.ACTIVE
         ]
@@ -238,7 +238,7 @@ class ShareStore:
             if owner
             else ("workspace", "workspace_id", workspace_id)
         )
-        begin: Any = {"ExclusiveStartKey": rows.place_key(attribute, value, after)} if after else {}
+        begin: Any = {"ExclusiveStartKey": rows.cursor_key(attribute, value, after)} if after else {}
         answer: Any = self._dynamodb.query(
             TableName=self._table,
             IndexName=index,
@@ -285,14 +285,14 @@ class ShareStore:
 
     # --------------------------------------------------------------------------------------------- log
 
-    def head(self, share_id: ShareId, known: Position | None) -> Head:
+    def head(self, share_id: ShareId, known_end: Position | None) -> Head:
         """Read what a commit needs in one query: from the ``known`` end of the log, else from the share's hint."""
-        start = rows.log_key(known.seq + 1) if known else META
-        found = list(self._query(share_id, start, VIEWER + "~"))
-        share = next((rows.share_from(row) for row in found if row["sk"]["S"] == META), None)
-        records = self._records([row for row in found if row["sk"]["S"].startswith(LOG)])
-        viewers = tuple(rows.viewer_from(row) for row in found if row["sk"]["S"].startswith(VIEWER))
-        tail = known or (share.hint if share else Position())
+        start = rows.log_key(known_end.seq + 1) if known_end else META
+        found_rows = list(self._query(share_id, start, VIEWER + "~"))
+        share = next((rows.share_from(row) for row in found_rows if row["sk"]["S"] == META), None)
+        records = self._records([row for row in found_rows if row["sk"]["S"].startswith(LOG)])
+        viewers = tuple(rows.viewer_from(row) for row in found_rows if row["sk"]["S"].startswith(VIEWER))
+        tail = known_end or (share.hint if share else Position())
         if records:
             tail = Position(records[-1].last, records[-1].total)
         return Head(share, records, viewers, tail)
@@ -330,11 +330,11 @@ class ShareStore:
     def page(self, share_id: ShareId, after: int) -> LogPage:
         """Return the share and the first page of its log after ``after``, which may lie within a record."""
         answer = self._query_page(share_id, rows.log_key(after + 1), META)
-        found = answer["Items"]
-        meta = next((row for row in found if row["sk"]["S"] == META), None)
+        found_rows = answer["Items"]
+        meta = next((row for row in found_rows if row["sk"]["S"] == META), None)
         if meta is None and "LastEvaluatedKey" in answer:
             return LogPage(self.share(share_id), (), complete=False)
-        records = self._records([row for row in found if row["sk"]["S"] != META])
+        records = self._records([row for row in found_rows if row["sk"]["S"] != META])
         if after and (not records or records[0].first > after + 1):
             records = (*self._around(share_id, after), *records)
         return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
@@ -342,19 +342,19 @@ class ShareStore:
     def end(self, share_id: ShareId) -> tuple[Share | None, int]:
         """Return a share and the number of its last item, by one query backwards from the share's row."""
         answer = self._query_page(share_id, LOG, META, ScanIndexForward=False, Limit=2)
-        found: dict[str, Row] = {row["sk"]["S"][:2]: row for row in answer["Items"]}
-        meta, last = found.get(META[:2]), found.get(LOG)
+        row_by_kind: dict[str, Row] = {row["sk"]["S"][:2]: row for row in answer["Items"]}
+        meta, last = row_by_kind.get(META[:2]), row_by_kind.get(LOG)
         return rows.share_from(meta) if meta else None, int(last["last"]["N"]) if last else 0
 
     def records(self, share_id: ShareId, after: int) -> Iterator[Record]:
         """Yield the records of a log with items after ``after``, which may lie within a record."""
         first = True
         for batch in _batches(self._query(share_id, rows.log_key(after + 1), LOG + "~")):
-            found = self._records(batch)
-            if first and after and found[0].first > after + 1:
+            records = self._records(batch)
+            if first and after and records[0].first > after + 1:
                 yield from self._around(share_id, after)
             first = False
-            yield from found
+            yield from records
         if first and after:
             yield from (record for record in self._around(share_id, after) if record.last > after)
 
@@ -367,10 +367,10 @@ class ShareStore:
         answer = self._query_page(share_id, LOG, rows.log_key(seq), ScanIndexForward=False, Limit=1)
         return self._records(answer["Items"])
 
-    def _records(self, found: Sequence[Row]) -> tuple[Record, ...]:
-        if any("claim" in row for row in found):
-            return tuple(parallel_map(self._record, found))
-        return tuple(map(self._record, found))
+    def _records(self, found_rows: Sequence[Row]) -> tuple[Record, ...]:
+        if any("claim" in row for row in found_rows):
+            return tuple(parallel_map(self._record, found_rows))
+        return tuple(map(self._record, found_rows))
 
     def _record(self, row: Row) -> Record:
         first, at = int(row["sk"]["S"][len(LOG) :]), int(row["at"]["N"])
@@ -440,8 +440,8 @@ class ShareStore:
         )
 
 
-def _batches(found: Iterator[Row]) -> Iterator[list[Row]]:
-    while batch := list(islice(found, _READ_AHEAD)):
+def _batches(row_iterator: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := list(islice(row_iterator, _READ_AHEAD)):
         yield batch
 
 
