@@ -285,7 +285,7 @@ class SharedSession:
     credentials: ShareCredentials
 
     @property
-    def id(self) -> str:
+    def id(self) -> ShareId:
         return self.credentials.id
 
     @property

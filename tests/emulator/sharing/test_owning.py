@@ -240,7 +240,7 @@ class TestListing:
 class TestRevoking:
     def test_those_that_were_there_and_ones_own_are_removed_and_the_others_named(self, team: Team) -> None:
         mine, theirs = team.cloud.share(actor=team.ada), team.cloud.share(actor=team.bob)
-        asked = [mine.id, theirs.id, "A" * 22, mine.id]
+        asked = [mine.id, theirs.id, ShareId("A" * 22), mine.id]
         assert team.cloud.owning.revoke(team.ada, asked, team.cloud.deletion) == ([mine.id], [theirs.id, "A" * 22])
         with pytest.raises(Gone):
             mine.sync(part("1"))

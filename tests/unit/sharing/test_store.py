@@ -90,9 +90,9 @@ class TestShares:
         assert store.create(SHARE)
         second = msgspec.structs.replace(SHARE, id="shr_2")
         assert not store.create(second)
-        assert not store.create(second, replaces="shr_0")
+        assert not store.create(second, replaces=ShareId("shr_0"))
         assert (store.share_of("session"), store.share(ShareId("shr_2"))) == ("shr_1", None)
-        assert store.create(second, replaces="shr_1")
+        assert store.create(second, replaces=ShareId("shr_1"))
         assert store.share_of("session") == "shr_2"
 
     def test_a_share_goes_once_and_frees_its_session(self, store: ShareStore) -> None:
@@ -109,7 +109,7 @@ class TestShares:
 
     def test_the_session_of_a_newer_share_is_not_freed(self, store: ShareStore) -> None:
         store.create(SHARE)
-        store.create(msgspec.structs.replace(SHARE, id="shr_2"), replaces="shr_1")
+        store.create(msgspec.structs.replace(SHARE, id="shr_2"), replaces=ShareId("shr_1"))
         assert store.mark_deleted(SHARE, TOMBSTONE)
         assert store.share_of("session") == "shr_2"
 
@@ -175,7 +175,7 @@ class TestOwnership:
         store.mark_deleted(owned(id="b", session_hash="b"), msgspec.structs.replace(TOMBSTONE, share_id="b"))
         store.count_view(ShareId("c"))
         store.count_view(ShareId("c"))
-        found = store.listed(["c", "unknown", "b", "anonymous", "a"])
+        found = store.listed([ShareId(name) for name in ("c", "unknown", "b", "anonymous", "a")])
         assert [(each.share.id, each.views) for each in found] == [("c", 2), ("a", 0)]
 
 
