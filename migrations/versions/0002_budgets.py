@@ -40,7 +40,7 @@ def upgrade() -> None:
             "id",
             sa.String(length=64, collation="utf8mb4_bin"),
             nullable=False,
-            comment="id of the crossing",
+            comment="id of the reached threshold",
         ),
         sa.Column("workspace_id", sa.String(length=30, collation="utf8mb4_bin"), nullable=False),
         sa.Column(

@@ -154,5 +154,5 @@ def test_a_key_is_no_person(access: Access) -> None:
 
 @pytest.mark.parametrize(("holder", "stands"), [("acc_1", True), ("svc_1", True), ("acc_2", False), ("svc_2", False)])
 def test_a_holder_stands_for_a_workspace_while_in_it(access: Access, holder: str, stands: bool) -> None:
-    assert (access.standing(holder, WorkspaceId("wrk_1"), Permission.SHARE_OWN) is not None) == stands
-    assert access.standing(holder, WorkspaceId("wrk_2"), Permission.SHARE_OWN) is None
+    assert (access.workspace_permitting(holder, WorkspaceId("wrk_1"), Permission.SHARE_OWN) is not None) == stands
+    assert access.workspace_permitting(holder, WorkspaceId("wrk_2"), Permission.SHARE_OWN) is None

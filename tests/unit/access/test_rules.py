@@ -213,7 +213,7 @@ class TestBySession:
     ],
 )
 def test_a_holder_stands_for_a_workspace_by_role(holder: Holder, permission: Permission, stands: bool) -> None:
-    assert rules.standing(holder, permission) == (WORKSPACE if stands else None)
+    assert rules.workspace_permitting(holder, permission) == (WORKSPACE if stands else None)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def row(spent: int, *alerted: str, refused: bool = False, **more: Any) -> Counte
     )
 
 
-def crossing(workspace: str, threshold: int = 80, **more: Any) -> ThresholdReached:
+def threshold_reached(workspace: str, threshold: int = 80, **more: Any) -> ThresholdReached:
     budget = known(name="Acme", **more)
     return ThresholdReached(
         id=threshold_id(f"budget#{budget.id}#2026-11", mark(budget, threshold)),
@@ -79,12 +79,11 @@ def crossing(workspace: str, threshold: int = 80, **more: Any) -> ThresholdReach
     )
 
 
-def deliver(office: Office, *crossings: ThresholdReached, attempt: int = 1) -> list[str]:
-    """Deliver crossings as their queue does; return those that must be delivered again."""
+def deliver(office: Office, *events: ThresholdReached, attempt: int = 1) -> list[str]:
+    """Deliver events as their queue does; return those that must be delivered again."""
     attributes = {"ApproximateReceiveCount": str(attempt)}
     records = [
-        {"messageId": each.id, "body": msgspec.json.encode(each).decode(), "attributes": attributes}
-        for each in crossings
+        {"messageId": each.id, "body": msgspec.json.encode(each).decode(), "attributes": attributes} for each in events
     ]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -150,7 +149,7 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
     for address, role in (("bill@example.com", "billing"), ("admin@example.com", "admin"), ("x@example.com", "member")):
         office.place.joined(owner, address, role)
     intern = office.place.joined(owner, "intern@example.com", "member")
-    told = crossing(owner.workspace_id, scope=BudgetScope.MEMBER, subject=intern.id)
+    told = threshold_reached(owner.workspace_id, scope=BudgetScope.MEMBER, subject=intern.id)
 
     assert [deliver(office, told, told), deliver(office, told)] == [[], []]
 
@@ -176,12 +175,12 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
 
 
 def test_nobody_is_told_of_a_workspace_that_is_gone(office: Office) -> None:
-    assert deliver(office, crossing("wrk_gone")) == []
+    assert deliver(office, threshold_reached("wrk_gone")) == []
     assert office.letters() == []
 
 
 def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: Actor) -> None:
-    told = crossing(owner.workspace_id)
+    told = threshold_reached(owner.workspace_id)
     records = [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": msgspec.json.encode(told).decode()}]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
@@ -193,7 +192,7 @@ def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: A
 
 def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: Actor) -> None:
     hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets?token=1")
-    told = crossing(owner.workspace_id)
+    told = threshold_reached(owner.workspace_id)
 
     office.takes = False
     assert deliver(office, told) == [told.id]
@@ -218,7 +217,7 @@ def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: A
 def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: Actor) -> None:
     office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.takes = False
-    told = crossing(owner.workspace_id)
+    told = threshold_reached(owner.workspace_id)
     assert deliver(office, told, attempt=MOST_ATTEMPTS - 1) == [told.id]
     assert deliver(office, told, attempt=MOST_ATTEMPTS) == []
 
@@ -226,7 +225,7 @@ def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: 
 def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
     office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.together = threading.Barrier(3, timeout=10)
-    told = [crossing(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
+    told = [threshold_reached(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
     assert deliver(office, *told) == []
     assert len(office.posts) == len(office.letters()) == 3
 

@@ -190,8 +190,8 @@ async def test_a_counter_outlives_its_window_and_then_expires(cloud: Cloud, stor
     assert ttl == NOON + 600 + rows.KEPT_DAYS * 86_400
 
 
-def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
-    crossing = ThresholdReached(
+def test_a_reached_threshold_arrives_whole(cloud: Cloud) -> None:
+    event = ThresholdReached(
         id="one",
         workspace_id=WorkspaceId("wrk_1"),
         budget=MONEY,
@@ -203,5 +203,5 @@ def test_a_crossing_arrives_whole(cloud: Cloud) -> None:
         at=NOON,
     )
     url = cloud.queue("alerts")
-    AlertQueue(url).send([crossing])
-    assert [msgspec.json.decode(each["Body"], type=ThresholdReached) for each in cloud.messages(url)] == [crossing]
+    AlertQueue(url).send([event])
+    assert [msgspec.json.decode(each["Body"], type=ThresholdReached) for each in cloud.messages(url)] == [event]

@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
     "no address": (
         put("upstreams", "vllm", "base_url", value=None),
         "/upstreams/vllm/base_url",
-        "an upstream of this kind has no address of its own",
+        "an upstream of this kind has no default URL",
     ),
     "address with a key": (
         put("upstreams", "openai", "base_url", value="https://x.example/v1?key=1"),

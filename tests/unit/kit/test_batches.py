@@ -162,7 +162,7 @@ class TestStreams:
 
 
 THRESHOLD_REACHED = ThresholdReached(
-    id="crossing",
+    id="threshold",
     workspace_id=WorkspaceId("wrk_1"),
     budget=KnownBudget(
         id=BudgetId("bud_1"), scope=BudgetScope.WORKSPACE, unit=BudgetUnit.COST, period=BudgetPeriod.DAY, limit=2

@@ -142,7 +142,7 @@ def require(actor: Actor, permissions: Iterable[Permission]) -> Actor:
     return actor
 
 
-def standing(holder: Holder, permission: Permission) -> KnownWorkspace | None:
+def workspace_permitting(holder: Holder, permission: Permission) -> KnownWorkspace | None:
     """Return the workspace of a holder who has ``permission`` there, regardless of any credential; else None."""
     role = Role.ADMIN if holder.service_account else holder.member.role if holder.member else ""
     return holder.workspace if allows(role, None, permission) else None

@@ -49,13 +49,13 @@ def api_app() -> APIGatewayHttpResolver:
 def limited_answer(
     app: APIGatewayHttpResolver, limiter: RateLimiter, event: dict[str, Any], context: Any
 ) -> dict[str, Any]:
-    """Answer one HTTP request within the rate limits; headers of every answer show the client's standing.
+    """Answer one HTTP request within the rate limits; headers of every answer show the client's usage.
 
     The limits are applied around the resolver and not by a middleware, because a resolver validates a request before
     its middlewares run, and invalid requests count too.
     """
     try:
-        standing = limiter.take(limiter.api, subject_of(event))
+        usage = limiter.take(limiter.api, subject_of(event))
         answered = answer(app, event, context)
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
             limiter.take(limiter.refused, http_events.source_address(event))
@@ -67,7 +67,7 @@ def limited_answer(
             "body": refusal.body,
             "isBase64Encoded": False,
         }
-    answered["headers"] = {**answered.get("headers", {}), **standing.headers}
+    answered["headers"] = {**answered.get("headers", {}), **usage.headers}
     return answered
 
 

@@ -23,7 +23,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitUsage:
-    """The standing of a subject within a limit."""
+    """The usage of a rate limit by a subject."""
 
     limit: int
     remaining: int
@@ -32,7 +32,7 @@ class RateLimitUsage:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the standing as headers of an answer."""
+        """Return the usage as headers of an answer."""
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -56,12 +56,12 @@ class RateLimiter:
         # Hashed, because subjects are credentials and addresses, which must not be stored.
         digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
         count = count_event(aws.dynamodb(), self._table, f"{limit.name}#{digest}", limit.seconds)
-        standing = RateLimitUsage(limit.requests, max(0, limit.requests - count.events), count.reset)
+        usage = RateLimitUsage(limit.requests, max(0, limit.requests - count.events), count.reset)
         if count.events > limit.requests:
             raise TooManyRequests(
                 "rate_limited",
                 f"At most {limit.requests} requests in {limit.seconds} seconds.",
                 count.reset,
-                standing.headers,
+                usage.headers,
             )
-        return standing
+        return usage

@@ -45,7 +45,7 @@ balance_grants = table(
 
 budget_alerts = table(
     "budget_alerts",
-    Column("id", String(64, collation="utf8mb4_bin"), primary_key=True, comment="id of the crossing"),
+    Column("id", String(64, collation="utf8mb4_bin"), primary_key=True, comment="id of the reached threshold"),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     id_column("budget_id", nullable=False, comment="no foreign key: the alert outlives the budget"),
     id_column(

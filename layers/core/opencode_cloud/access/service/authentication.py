@@ -62,7 +62,9 @@ class Access:
         """Return a workspace with the policy in force; None for a blocked or deleted one."""
         return self._store.workspace(workspace_id)
 
-    def standing(self, holder: str, workspace_id: WorkspaceId, permission: Permission) -> KnownWorkspace | None:
+    def workspace_permitting(
+        self, holder: str, workspace_id: WorkspaceId, permission: Permission
+    ) -> KnownWorkspace | None:
         """Return the workspace if ``holder`` (``acc_`` or ``svc_``) has ``permission`` there now, by one round trip.
 
         This serves work that goes on without its owner's credential, such as a share that is written by its secret.
@@ -76,7 +78,7 @@ class Access:
                 service_account_id=ServiceAccountId(holder if machine else ""),
             )
         )
-        return rules.standing(rows, permission)
+        return rules.workspace_permitting(rows, permission)
 
     def memberships(self, account_id: AccountId) -> list[tuple[KnownMember, KnownWorkspace]]:
         """Return the workspaces of a person and the person's membership in each, sorted by name."""

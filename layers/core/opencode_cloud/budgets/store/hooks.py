@@ -13,13 +13,13 @@ class HookClient:
 
     def __init__(self, *, private: bool) -> None:
         """Create a client. ``private``: whether addresses of private networks may be called."""
-        self._outward = OutboundConnections(private=private)
+        self._connections = OutboundConnections(private=private)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Post ``body``; return whether the webhook accepted it (2xx)."""
         try:
             # Read the status only, because the body might never end.
-            status, _ = self._outward.request("POST", url, headers, body, longest=0)
+            status, _ = self._connections.request("POST", url, headers, body, longest=0)
         except FAILURES as error:
             logger.info("webhook unreachable", extra={"reason": type(error).__name__})
             return False

@@ -20,14 +20,14 @@ class ProviderClient:
 
     def __init__(self, *, private: bool) -> None:
         """``private`` allows calls to addresses of private networks."""
-        self._outward = OutboundConnections(private=private)
+        self._connections = OutboundConnections(private=private)
 
     def check(self, provider: Provider, base_url: str | None, secret: str) -> CheckResult:
         """List the provider's models with ``secret`` and return the result."""
         url, headers = models_request(provider, base_url, secret)
         try:
             accepted = {**headers, "accept": "application/json"}
-            status, body = self._outward.request("GET", url, accepted, longest=LONGEST_ANSWER)
+            status, body = self._connections.request("GET", url, accepted, longest=LONGEST_ANSWER)
         except FAILURES as error:
             # The error's text is left out: it may quote headers, and so the key.
             logger.info("provider unreachable", extra={"provider": provider, "reason": type(error).__name__})

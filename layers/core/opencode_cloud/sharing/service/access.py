@@ -153,7 +153,7 @@ class ShareAccess:
         if ownership is None:
             return Mode.LINK
         # The secret outlives the request, so look up owner, membership and policy each time (docs/decisions/007).
-        workspace = self._access.standing(ownership.owner, ownership.workspace_id, Permission.SHARE_OWN)
+        workspace = self._access.workspace_permitting(ownership.owner, ownership.workspace_id, Permission.SHARE_OWN)
         if workspace is None:
             raise owner_has_left()
         mode = narrowed(ownership.mode, workspace)

@@ -29,7 +29,7 @@ MOST_POINTS = 1000
 
 GroupBy = Annotated[Dimension | None, Query(alias="group_by", description="The attribute to group by.")]
 Cost = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-Every = Annotated[Interval, Query(alias="interval", description="The length of each point, in UTC.")]
+SeriesInterval = Annotated[Interval, Query(alias="interval", description="The length of each point, in UTC.")]
 Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="The maximum number of points in a page.")]
 
 
@@ -96,7 +96,7 @@ class FigureRoutes:
         self,
         workspace_id: WorkspaceId,
         asked: Filters,
-        interval: Every = Interval.DAY,
+        interval: SeriesInterval = Interval.DAY,
         group_by: GroupBy = None,
         limit: Points = MOST_POINTS,
         cursor: Cursor = None,
@@ -113,7 +113,7 @@ class FigureRoutes:
         self,
         workspace_id: WorkspaceId,
         asked: Filters,
-        interval: Every = Interval.DAY,
+        interval: SeriesInterval = Interval.DAY,
         group_by: GroupBy = None,
         cursor: Cursor = None,
     ) -> Response[str]:

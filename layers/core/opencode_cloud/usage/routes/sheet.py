@@ -15,16 +15,16 @@ from opencode_cloud.usage.sheets import as_csv
 TAG = "Usage"
 MOST_ROWS = 5000
 """The maximum rows of one page: about 1 MB of sums or 2.5 MB of events. A function can return at most 6 MB."""
-Found = TypeVar("Found")
+Row = TypeVar("Row")
 
 
 def sheet(
     event: http_events.Event,
     name: str,
     columns: Sequence[str],
-    rows: Sequence[Found],
-    cells: Callable[[Found], Sequence[Any]],
-    position: Callable[[Found], tuple[Any, ...]],
+    rows: Sequence[Row],
+    cells: Callable[[Row], Sequence[Any]],
+    position: Callable[[Row], tuple[Any, ...]],
     cursor: str | None,
 ) -> Response[str]:
     """Answer with the first ``MOST_ROWS`` of ``rows`` as CSV.
