@@ -25,12 +25,12 @@ CATALOGUE = form_of(document()).catalogue(3)
 
 
 def offered(config: dict[str, Any], policy: EnforcedPolicy | None = None) -> dict[str, Any]:
-    permits = policy.permits_model if policy else listing.anything
+    permits = policy.permits_model if policy else listing.allow_all
     return with_gateway(config, CATALOGUE, permits, WorkspaceId("wrk_1"), BASE, NOW)
 
 
 def test_api_json_is_in_the_form_that_the_client_reads() -> None:
-    told = listing.listed(CATALOGUE, listing.anything, BASE, NOW)["acme"]
+    told = listing.listed(CATALOGUE, listing.allow_all, BASE, NOW)["acme"]
     assert {name: told[name] for name in ("id", "name", "npm", "api", "env")} == {
         "id": "acme",
         "name": "Acme",
@@ -63,7 +63,7 @@ def test_api_json_is_in_the_form_that_the_client_reads() -> None:
 
 
 def test_each_model_is_asked_by_the_library_of_its_format() -> None:
-    told = listing.listed(CATALOGUE, listing.anything, BASE, NOW)["acme"]["models"]
+    told = listing.listed(CATALOGUE, listing.allow_all, BASE, NOW)["acme"]["models"]
     libraries = {name: model["provider"]["npm"] for name, model in told.items()}
     assert libraries == {"big": "@ai-sdk/anthropic", "own": "@ai-sdk/openai-compatible", "tiny": "@ai-sdk/openai"}
 
@@ -73,7 +73,7 @@ def test_the_price_is_the_one_in_force() -> None:
     catalogue = form_of(with_model("own", prices=prices)).catalogue(1)
 
     def told(at: int) -> float:
-        return listing.configured(catalogue, listing.anything, BASE, at)["models"]["own"]["cost"]["input"]
+        return listing.configured(catalogue, listing.allow_all, BASE, at)["models"]["own"]["cost"]["input"]
 
     assert [told(NOW), told(NOW + DAY - 1), told(NOW + DAY)] == [1.0, 1.0, 2.0]
 
@@ -103,7 +103,7 @@ def test_what_is_listed_is_what_the_policy_permits(of_providers: EnforcedRules, 
 @given(documents())
 def test_the_client_starts_with_whatever_may_be_published(written: dict[str, Any]) -> None:
     catalogue = form_of(written).catalogue(1)
-    config = with_gateway({"username": "acme"}, catalogue, listing.anything, WorkspaceId("wrk_1"), BASE, NOW)
+    config = with_gateway({"username": "acme"}, catalogue, listing.allow_all, WorkspaceId("wrk_1"), BASE, NOW)
     assert form_faults(config) == []
 
 
@@ -179,7 +179,7 @@ def test_only_the_deployment_can_make_an_address_of_a_workspace(key: str, worksp
 
 
 def test_an_empty_catalogue_has_an_empty_list() -> None:
-    assert listing.listed(Catalogue(version=1), listing.anything, BASE, NOW)["opencode-cloud"]["models"] == {}
+    assert listing.listed(Catalogue(version=1), listing.allow_all, BASE, NOW)["opencode-cloud"]["models"] == {}
 
 
 def test_what_is_listed_is_within_the_policy_and_the_keys_own_patterns() -> None:

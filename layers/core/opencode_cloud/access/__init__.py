@@ -1,1 +1,1 @@
-"""Access: the projection of keys, members, workspaces and policies in DynamoDB, which the hot planes enforce."""
+"""Access: the projection of keys, members, workspaces and policies in DynamoDB, which the data planes enforce."""

@@ -1,4 +1,4 @@
-"""The models of access: sessions, keys, members and workspaces as the hot planes know them; and their errors."""
+"""The models of access: sessions, keys, members and workspaces as the data planes know them; and their errors."""
 
 from __future__ import annotations
 

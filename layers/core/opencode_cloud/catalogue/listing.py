@@ -38,7 +38,7 @@ def bounded(policy: EnforcedPolicy, patterns: tuple[str, ...] | None) -> Permits
     return lambda provider, model: policy.permits_model(provider, model) and by_key.permit(f"{provider}/{model}")
 
 
-def anything(_provider: str, _model: str) -> bool:
+def allow_all(_provider: str, _model: str) -> bool:
     """Permit every model."""
     return True
 

@@ -101,7 +101,7 @@ class EnforcedRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy as the hot planes enforce it, regardless of the client's configuration."""
+    """A policy as the data planes enforce it, regardless of the client's configuration."""
 
     version: int = 0
     """The version of the policy; 0: none was ever published, and nothing is restricted."""

@@ -33,27 +33,27 @@ class EdgeOnly:
         ``open_paths`` need no secret; they are for health checks.
         """
         self._application = application
-        self._ask = secret
+        self._fetch_secret = secret
         self._open = frozenset(open_paths)
         self._secret = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request, or answer 403."""
         if scope["type"] == "lifespan":
-            await self._learn()
+            await self._load_secret()
         if scope["type"] != "http" or scope["path"] in self._open:
             await self._application(scope, receive, send)
-        elif await self._knows(scope):
+        elif await self._has_secret(scope):
             await self._application({**scope, "headers": _from_viewer(scope["headers"])}, receive, send)
         else:
             await answer(send, 403, "forbidden", "Ask at the public address.")
 
-    async def _learn(self) -> None:
-        self._secret = (await asyncio.to_thread(self._ask)).encode()
+    async def _load_secret(self) -> None:
+        self._secret = (await asyncio.to_thread(self._fetch_secret)).encode()
 
-    async def _knows(self, scope: Scope) -> bool:
+    async def _has_secret(self, scope: Scope) -> bool:
         if not self._secret:
-            await self._learn()
+            await self._load_secret()
         given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
         return bool(self._secret) and hmac.compare_digest(given, self._secret)
 

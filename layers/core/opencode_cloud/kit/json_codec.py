@@ -24,11 +24,11 @@ def decode(body: bytes, form: type[Form]) -> Form:
     try:
         return msgspec.json.decode(body, type=form)
     except msgspec.DecodeError:
-        mended = _SURROGATES.sub(_mend, body)
-        if mended == body:
+        repaired = _SURROGATES.sub(_without_surrogate, body)
+        if repaired == body:
             raise
-        return msgspec.json.decode(mended, type=form)
+        return msgspec.json.decode(repaired, type=form)
 
 
-def _mend(match: re.Match[bytes]) -> bytes:
+def _without_surrogate(match: re.Match[bytes]) -> bytes:
     return match[0] if match[2] else match[1] + _REPLACEMENT

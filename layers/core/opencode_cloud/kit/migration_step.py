@@ -50,7 +50,7 @@ class MigrationStep:
         database = connect_as_owner(self._settings, WAIT_SECONDS)
         try:
             if self._settings.database_auth == "iam":
-                _let_in(database.engine, self._settings.database_user, self._settings.database_name)
+                _grant_access(database.engine, self._settings.database_user, self._settings.database_name)
             version = migration.upgrade(database.engine, self._folder, LOCK_SECONDS)
         finally:
             database.dispose()
@@ -58,7 +58,7 @@ class MigrationStep:
         return version
 
 
-def _let_in(engine: Engine, user: str, name: str) -> None:
+def _grant_access(engine: Engine, user: str, name: str) -> None:
     """Create the functions' database user: IAM tokens, TLS, rights on rows but not on the schema."""
     statements = (
         f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",

@@ -1,4 +1,4 @@
-"""Projection of MySQL into the rows that the hot planes read.
+"""Projection of MySQL into the rows that the data planes read.
 
 A projected row is a function of the present state in MySQL, never of a message: a message only triggers another look.
 Messages may therefore arrive twice, late or in any order. A state that was read earlier must not overwrite one that was

@@ -81,7 +81,7 @@ class ProjectionSource:
     def members_of(self, connection: Connection, workspace_id: WorkspaceId) -> Sequence[ProjectionKey]:
         """Return the keys of all present and former members of a workspace."""
         query = select(members.c.id, members.c.workspace_id, members.c.account_id)
-        return [_member_place(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
+        return [_member_key(row) for row in connection.execute(query.where(members.c.workspace_id == workspace_id))]
 
     def everything(
         self, connection: Connection, workspace_id: WorkspaceId | None = None
@@ -102,7 +102,7 @@ class ProjectionSource:
         for page in _pages(connection, of_workspaces, workspaces.c.id):
             yield [ProjectionKey(kind, row.id) for row in page for kind in OF_WORKSPACE]
         for page in _pages(connection, of_members, members.c.id):
-            yield [_member_place(row) for row in page]
+            yield [_member_key(row) for row in page]
         for page in _pages(connection, of_services, service_accounts.c.id):
             yield [ProjectionKey(ProjectionKind.SERVICE_ACCOUNT, row.id, row.workspace_id) for row in page]
         for page in _pages(connection, of_keys, keys.c.id):
@@ -237,7 +237,7 @@ def _successors(connection: Connection, key_id: KeyId, next_key: str | None) -> 
     return successors
 
 
-def _member_place(row: Any) -> ProjectionKey:
+def _member_key(row: Any) -> ProjectionKey:
     return ProjectionKey(ProjectionKind.MEMBER, row.id, row.workspace_id, row.account_id)
 
 

@@ -150,7 +150,7 @@ class BudgetService:
                 raise too_many_budgets(MOST_BUDGETS)
             self._store.add(unit.connection, row)
             budget = self._of(unit.connection, workspace_id, BudgetId(budget_id))
-            _tell(unit, subject)
+            _emit_changes(unit, subject)
             self._record(unit, actor, "budget.created", workspace_id, budget, after=_as_record(budget))
         return self._with_usage(actor, [budget])[0]
 
@@ -167,7 +167,7 @@ class BudgetService:
             check_version(version, budget.version)
             if columns:
                 self._store.change(unit.connection, budget_id, columns, utc_now())
-                _tell(unit, subject)
+                _emit_changes(unit, subject)
             changed = self._of(unit.connection, workspace_id, budget_id)
             before, after = _as_record(budget), _as_record(changed)
             self._record(unit, actor, "budget.updated", workspace_id, budget, before=before, after=after)
@@ -178,7 +178,7 @@ class BudgetService:
         with self._outbox.unit() as unit:
             budget, subject = self._changeable(unit, workspace_id, budget_id)
             self._store.delete(unit.connection, budget_id)
-            _tell(unit, subject)
+            _emit_changes(unit, subject)
             self._record(unit, actor, "budget.deleted", workspace_id, budget, before=_as_record(budget))
 
     # ------------------------------------------------------------------------------------- internals
@@ -251,7 +251,7 @@ def _check(request: CreateBudget) -> None:
         raise invalid_budget("limit", f"it lies between 0 and {LARGEST}")
 
 
-def _tell(unit: UnitOfWork, subject: Subject | None) -> None:
+def _emit_changes(unit: UnitOfWork, subject: Subject | None) -> None:
     # A removed subject has no row that a projection could update.
     if subject is not None:
         for row, payload in subject.rows:

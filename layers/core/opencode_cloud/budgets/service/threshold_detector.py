@@ -33,19 +33,19 @@ class ThresholdDetector:
 
     async def check(self, keys: Sequence[str], now: int) -> int:
         """Publish the newly reached thresholds of counters that calls were settled on; return their number."""
-        return sum([await self._tell(row, now) for row in await self._store.counters(keys)])
+        return sum([await self._publish(row, now) for row in await self._store.counters(keys)])
 
     async def check_refused(self, now: int) -> int:
         """Publish the thresholds of counters with a first refusal in their window; return their number."""
         keys = await self._store.refused(now, MOST_REFUSED)
         published = 0
         for row in await self._store.counters(keys):
-            published += await self._tell(row, now)
+            published += await self._publish(row, now)
             # Last, so that a crash before this line repeats the check in the next run.
             await self._store.forget_refusal(row.key)
         return published
 
-    async def _tell(self, row: CounterRow, now: int) -> int:
+    async def _publish(self, row: CounterRow, now: int) -> int:
         events = new_thresholds(row, now)
         if not events:
             return 0

@@ -159,7 +159,7 @@ class CataloguePublisher:
         size = len(packing.pack(catalogue))
         if size > packing.MAX_BYTES:
             return [CatalogueFault("", f"it has {size} bytes when compressed, and may have {packing.MAX_BYTES}")]
-        config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.anything, _GATEWAY, now)}}
+        config = {"provider": {catalogue.provider: listing.configured(catalogue, listing.allow_all, _GATEWAY, now)}}
         return [
             CatalogueFault(
                 fault.path.removeprefix(f"/provider/{catalogue.provider}"), f"clients would not start: {fault.message}"

@@ -28,14 +28,14 @@ class CatalogueReader:
 
     def __init__(self, store: AsyncCatalogueStore) -> None:
         self._store = store
-        self._known: Catalogue | None = None
-        self._looked = 0
+        self._catalogue: Catalogue | None = None
+        self._read_at = 0
         self._reader: asyncio.Task[Catalogue] | None = None
 
     async def current(self) -> Catalogue:
         """Return the catalogue. Raises ``store_unavailable`` (503) when it was never read and cannot be read now."""
-        age = _age(self._looked)
-        if self._known is None:
+        age = _age(self._read_at)
+        if self._catalogue is None:
             # Shielded, because callers share the read: one caller's cancellation must not end it.
             return await asyncio.shield(self._read())
         if age > FRESH_SECONDS:
@@ -43,23 +43,23 @@ class CatalogueReader:
             if age > ASLEEP_SECONDS:
                 # Bounded, because the cached catalogue is still served if DynamoDB cannot be reached.
                 await asyncio.wait([reading], timeout=FRESH_SECONDS)
-        return self._known
+        return self._catalogue
 
     def _read(self) -> asyncio.Task[Catalogue]:
         """Return the task that reads now. All callers share it."""
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._look())
+            self._reader = asyncio.create_task(self._refresh())
             self._reader.add_done_callback(_note)
         return self._reader
 
-    async def _look(self) -> Catalogue:
+    async def _refresh(self) -> Catalogue:
         version = await self._store.version()
         if version == 0:
-            self._known = starting_catalogue()
-        elif self._known is None or self._known.version != version:
-            self._known = await self._store.catalogue()
-        self._looked = now_ms()
-        return self._known
+            self._catalogue = starting_catalogue()
+        elif self._catalogue is None or self._catalogue.version != version:
+            self._catalogue = await self._store.catalogue()
+        self._read_at = now_ms()
+        return self._catalogue
 
 
 class CatalogueCache:
@@ -67,8 +67,8 @@ class CatalogueCache:
 
     def __init__(self, store: CatalogueStore) -> None:
         self._store = store
-        self._known: Catalogue | None = None
-        self._looked = 0
+        self._catalogue: Catalogue | None = None
+        self._read_at = 0
 
     def current(self) -> Catalogue:
         """Return the catalogue, at most ``FRESH_SECONDS`` old."""
@@ -76,19 +76,19 @@ class CatalogueCache:
 
     def published(self) -> Catalogue | None:
         """Return the published catalogue, at most ``FRESH_SECONDS`` old; None when none was published."""
-        if _age(self._looked) > FRESH_SECONDS:
+        if _age(self._read_at) > FRESH_SECONDS:
             version = self._store.version()
             if version == 0:
-                self._known = None
-            elif self._known is None or self._known.version != version:
-                self._known = self._store.catalogue()
-            self._looked = now_ms()
-        return self._known
+                self._catalogue = None
+            elif self._catalogue is None or self._catalogue.version != version:
+                self._catalogue = self._store.catalogue()
+            self._read_at = now_ms()
+        return self._catalogue
 
 
-def _age(looked: int) -> float:
-    """Return the seconds since ``looked``, by the wall clock: a monotonic clock may stop in a frozen process."""
-    return (now_ms() - looked) / 1000
+def _age(read_at: int) -> float:
+    """Return the seconds since ``read_at``, by the wall clock: a monotonic clock may stop in a frozen process."""
+    return (now_ms() - read_at) / 1000
 
 
 def _note(reading: asyncio.Task[Catalogue]) -> None:

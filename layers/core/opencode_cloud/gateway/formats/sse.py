@@ -82,7 +82,7 @@ def event(name: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
-def nameless(data: bytes) -> bytes:
+def unnamed_event(data: bytes) -> bytes:
     """Write an event of data alone."""
     return b"data: %b\n\n" % data
 

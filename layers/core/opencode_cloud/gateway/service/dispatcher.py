@@ -92,11 +92,11 @@ class UpstreamDispatcher:
         await self._sink.send(body)
 
     async def _attempt_whole(self, target: UpstreamTarget) -> tuple[bytes, UpstreamTarget]:
-        answer = await self._ask(target)
+        answer = await self._send_request(target)
         whole = False
         try:
             self._state.accepted = True
-            async with asyncio.timeout(self._left(target.upstream.timers)):
+            async with asyncio.timeout(self._remaining_seconds(target.upstream.timers)):
                 body = await answer.body()
             whole = True
             relayed = relay_answer(self._state.parsed, target.format, body)
@@ -130,13 +130,15 @@ class UpstreamDispatcher:
         self, target: UpstreamTarget
     ) -> tuple[UpstreamResponse, StreamRelay, bytes, UpstreamTarget]:
         """Return an answer that has begun: status and first events are valid."""
-        answer = await self._ask(target)
+        answer = await self._send_request(target)
         relay = relay_stream(self._state.parsed, target.format)
         fine = False
         try:
             if answer.content_type != EVENT_STREAM:
                 raise AttemptFailed(Failure.BROKEN, f"it answered `{answer.content_type}` instead of a stream")
-            async with asyncio.timeout(min(target.upstream.timers.first_byte, self._left(target.upstream.timers))):
+            async with asyncio.timeout(
+                min(target.upstream.timers.first_byte, self._remaining_seconds(target.upstream.timers))
+            ):
                 first = await self._first(answer, relay)
             fine = True
         except TimeoutError:
@@ -181,7 +183,7 @@ class UpstreamDispatcher:
         """Return the next chunk; send heartbeats to the client until it arrives."""
         silent = 0.0
         while True:
-            pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._left(timers))
+            pause = min(HEARTBEAT_SECONDS, timers.between_chunks - silent, self._remaining_seconds(timers))
             if relay.complete:
                 # The client has its whole answer: wait for late usage only briefly.
                 pause = min(pause, AFTER_END_SECONDS)
@@ -195,7 +197,7 @@ class UpstreamDispatcher:
                 if relay.complete:
                     return b""
                 silent += time.monotonic() - before
-            if self._left(timers) <= 0:
+            if self._remaining_seconds(timers) <= 0:
                 raise interrupted(self._target_id, f"the answer took longer than {timers.total:g} s")
             if silent >= timers.between_chunks:
                 raise interrupted(self._target_id, f"nothing came for {timers.between_chunks:g} s")
@@ -236,7 +238,7 @@ class UpstreamDispatcher:
                 raise error_of(state, failures)
             await asyncio.sleep(pause)
 
-    async def _ask(self, target: UpstreamTarget) -> UpstreamResponse:
+    async def _send_request(self, target: UpstreamTarget) -> UpstreamResponse:
         """Return an answer with status 200; raises :class:`AttemptFailed` for any other."""
         state = self._state
         # One upstream may be asked in several rounds; its body is written once.
@@ -252,7 +254,7 @@ class UpstreamDispatcher:
         if answer.status == _OK:
             return answer
         try:
-            async with asyncio.timeout(max(1.0, min(10.0, self._left(target.upstream.timers)))):
+            async with asyncio.timeout(max(1.0, min(10.0, self._remaining_seconds(target.upstream.timers)))):
                 body = await answer.body(LONGEST_ERROR)
         except (TimeoutError, AttemptFailed):
             body = b""
@@ -299,7 +301,7 @@ class UpstreamDispatcher:
     def _target_id(self) -> str:
         return self._state.target.id if self._state.target else ""
 
-    def _left(self, timers: Timers) -> float:
+    def _remaining_seconds(self, timers: Timers) -> float:
         """Return the seconds that are left for the call at an upstream with these timers."""
         return min(self._deadline, self._state.started + timers.total) - time.monotonic()
 

@@ -43,7 +43,7 @@ def transact(client: DynamoDBClient, actions: Sequence[Item], *, sleep: Callable
     # boto3 requires a list of its own typed dictionaries; stores build equal plain ones.
     write: Callable[..., Any] = client.transact_write_items
     try:
-        retry(lambda: write(TransactItems=actions), CONFLICTS, ClientError, when=_met_another, sleep=sleep)
+        retry(lambda: write(TransactItems=actions), CONFLICTS, ClientError, when=_lost_race, sleep=sleep)
     except ClientError as error:
         if REASON_CONDITION_FAILED not in _reasons(error):
             raise
@@ -51,7 +51,7 @@ def transact(client: DynamoDBClient, actions: Sequence[Item], *, sleep: Callable
     return True
 
 
-def _met_another(error: ClientError) -> bool:
+def _lost_race(error: ClientError) -> bool:
     return aws.error_code(error) == TRANSACTION_CANCELLED and REASON_CONDITION_FAILED not in _reasons(error)
 
 

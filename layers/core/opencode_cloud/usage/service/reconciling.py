@@ -147,7 +147,7 @@ class Reconciliation:
         expected = amount(spent, counter) if counter else None
         if counter is not None and counter.spent == expected:
             return 0
-        finding = Drift(
+        drift = Drift(
             workspace_id=spent.workspace_id,
             day=f"{utc_now():%Y-%m-%d}",
             kind="counter",
@@ -155,12 +155,12 @@ class Reconciliation:
             expected={"spent": expected, "cost": spent.cost, "requests": spent.requests},
             found={"spent": counter.spent if counter else None},
         )
-        return self._tell(finding)
+        return self._record(drift)
 
     def _report(
         self, workspace_id: WorkspaceId, day: str, kind: str, expected: Tally, stored: Tally, *, repaired: bool = False
     ) -> int:
-        finding = Drift(
+        drift = Drift(
             workspace_id=workspace_id,
             day=day,
             kind=kind,
@@ -168,11 +168,11 @@ class Reconciliation:
             found=msgspec.structs.asdict(stored),
             repaired=repaired,
         )
-        return self._tell(finding)
+        return self._record(drift)
 
-    def _tell(self, finding: Drift) -> int:
-        logger.error("the books drift", extra={"finding": msgspec.structs.asdict(finding)})
-        self._checks.record(finding)
+    def _record(self, drift: Drift) -> int:
+        logger.error("the books drift", extra={"finding": msgspec.structs.asdict(drift)})
+        self._checks.record(drift)
         return 1
 
 

@@ -34,15 +34,15 @@ class Retention:
     def run(self) -> int:
         """Delete expired rows; return their number."""
         now = utc_now()
-        alive = self._store.alive()
+        existing = self._store.existing()
         total = 0
         for workspace in self._store.users():
-            if workspace not in alive:
+            if workspace not in existing:
                 total += self._metadata(WorkspaceId(workspace), 0)
                 total += _batches(partial(self._store.purge_workspace, WorkspaceId(workspace)))
                 continue
             before = now - self._kept
-            total += self._metadata(WorkspaceId(workspace), min(alive[workspace], self._kept.days))
+            total += self._metadata(WorkspaceId(workspace), min(existing[workspace], self._kept.days))
             total += _batches(partial(self._store.purge_events, WorkspaceId(workspace), before))
             total += _batches(partial(self._store.purge_sessions, WorkspaceId(workspace), before))
             total += _batches(partial(self._store.purge_counters, WorkspaceId(workspace), now - COUNTERS))

@@ -41,7 +41,7 @@ class PurgeStore:
         with self._database.transaction() as connection:
             return connection.execute(query).scalars().all()
 
-    def alive(self) -> Mapping[str, int]:
+    def existing(self) -> Mapping[str, int]:
         """Return the workspaces that exist, with the days for which each keeps metadata of calls."""
         query = select(workspaces.c.id, usage_settings.c.metadata_days).outerjoin(
             usage_settings, usage_settings.c.workspace_id == workspaces.c.id

@@ -11,4 +11,4 @@ from opencode_cloud.gateway.formats.models import WireError
 
 def event(error: WireError, _sequence: int) -> bytes:
     """Write an error within a stream."""
-    return sse.nameless(msgspec.json.encode({"error": error_object(error), "type": "error"}))
+    return sse.unnamed_event(msgspec.json.encode({"error": error_object(error), "type": "error"}))

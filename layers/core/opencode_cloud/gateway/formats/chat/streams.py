@@ -190,9 +190,9 @@ class ChatWriter:
         report = b""
         if self._usage and tokens is not None:
             chunk: dict[str, Any] = {**self._frame, "choices": [], "usage": usage.write(tokens)}
-            report = sse.nameless(msgspec.json.encode(chunk))
-        return last + report + sse.nameless(_DONE)
+            report = sse.unnamed_event(msgspec.json.encode(chunk))
+        return last + report + sse.unnamed_event(_DONE)
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return sse.nameless(msgspec.json.encode({**self._frame, "choices": [choice]}))
+        return sse.unnamed_event(msgspec.json.encode({**self._frame, "choices": [choice]}))

@@ -42,7 +42,7 @@ def body(error: WireError) -> bytes:
 
 def event(error: WireError, _sequence: int) -> bytes:
     """Write an error within a stream. Google has no event for it, so it is the body of an HTTP error."""
-    return sse.nameless(with_finality(body, error))
+    return sse.unnamed_event(with_finality(body, error))
 
 
 def _status_name(status: int) -> str:

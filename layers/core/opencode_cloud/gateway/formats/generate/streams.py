@@ -154,4 +154,4 @@ class GenerateWriter:
 
     def _chunk(self, candidate: dict[str, Any], more: dict[str, Any] | None = None) -> bytes:
         chunk = {"candidates": [{**candidate, "index": 0}], **(more or {}), **self._frame}
-        return sse.nameless(msgspec.json.encode(chunk))
+        return sse.unnamed_event(msgspec.json.encode(chunk))

@@ -78,7 +78,7 @@ class ResponsesReader:
         elif kind == "response.output_item.added":
             yield from self._start(event.at("item"), output)
         elif kind == "response.reasoning_summary_part.added" and self._item(output).grown:
-            yield from self._think(output, "\n\n")
+            yield from self._grow_reasoning(output, "\n\n")
         elif kind == "response.output_item.done":
             yield from self._finish_item(event.at("item"), output)
         elif kind in _ENDS:
@@ -114,7 +114,7 @@ class ResponsesReader:
     def _grow(self, event: Node, kind: str, output: int) -> Iterator[Event]:
         text = event.text("delta")
         if kind == "reasoning":
-            yield from self._think(output, text)
+            yield from self._grow_reasoning(output, text)
             return
         self._refused = self._refused or kind == "refusal"
         part = 0 if kind == "call" else event.integer("content_index") or 0
@@ -125,7 +125,7 @@ class ResponsesReader:
             item.grown = True
             yield Grown(item.blocks[part], text)
 
-    def _think(self, output: int, text: str) -> Iterator[Event]:
+    def _grow_reasoning(self, output: int, text: str) -> Iterator[Event]:
         item = self._item(output)
         if text:
             yield from self._open(output, 0, ReasoningBlock(origin=Format.RESPONSES))
