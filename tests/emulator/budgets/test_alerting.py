@@ -31,7 +31,7 @@ class Queue:
         self.sent += events
 
     @property
-    def told(self) -> list[int]:
+    def thresholds(self) -> list[int]:
         return [each.threshold for each in self.sent]
 
 
@@ -72,10 +72,10 @@ def house(tables: Tables) -> Iterator[House]:
 
 
 def test_each_threshold_is_told_once_however_often_the_stream_repeats(house: House) -> None:
-    for cost, told in ((400, []), (150, [50]), (300, [50, 80]), (150, [50, 80, 100])):
+    for cost, thresholds in ((400, []), (150, [50]), (300, [50, 80]), (150, [50, 80, 100])):
         house.spend(cost)
         assert [house.stream(), house.stream()] == [{"batchItemFailures": []}] * 2
-        assert house.queue.told == told
+        assert house.queue.thresholds == thresholds
     first = house.queue.sent[0]
     assert (first.workspace_id, first.used, first.budget.limit, first.budget.name) == (
         house.caller.workspace.id,
@@ -96,7 +96,7 @@ def test_the_first_refusal_in_a_window_is_told_within_the_minute_and_once(house:
     assert [(each.threshold, each.refused, each.used) for each in house.queue.sent] == [(100, True, 400)]
     house.spend(600)
     house.stream()
-    assert house.queue.told == [100, 50, 80]
+    assert house.queue.thresholds == [100, 50, 80]
 
 
 def test_a_balance_that_is_raised_is_used_up_again_before_people_are_told_again(house: House) -> None:
@@ -106,13 +106,13 @@ def test_a_balance_that_is_raised_is_used_up_again_before_people_are_told_again(
     with pytest.raises(BudgetExhausted):
         house.spend(1)
     house.keeper.tick()
-    assert house.queue.told == [50, 80, 100]
+    assert house.queue.thresholds == [50, 80, 100]
 
     raised = msgspec.structs.replace(balance, limit=10 * LIMIT)
     house.caller.workspace = msgspec.structs.replace(house.caller.workspace, budgets=(raised,))
     house.spend(1)
     house.stream()
-    assert house.queue.told == [50, 80, 100]
+    assert house.queue.thresholds == [50, 80, 100]
     with pytest.raises(BudgetExhausted):
         house.spend(10 * LIMIT - 1)
     assert house.keeper.tick() == {"lost": 0, "alerts": 1}
@@ -128,7 +128,7 @@ def test_a_crossing_that_could_not_be_told_is_told_later(house: House) -> None:
         house.stream()
     house.queue.broken = False
     assert house.stream() == {"batchItemFailures": []}
-    assert house.queue.told == [50]
+    assert house.queue.thresholds == [50]
 
 
 def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_a_crossing_told_twice_has_one_id(house: House, monkeypatch: pytest.Monk
         with pytest.raises(ConnectionError):
             house.stream()
     house.stream()
-    assert house.queue.told == [50, 50]
+    assert house.queue.thresholds == [50, 50]
     assert len({each.id for each in house.queue.sent}) == 1
 
 
@@ -152,5 +152,5 @@ def test_a_new_window_is_told_of_anew(house: House) -> None:
     house.caller.at += 32 * 86_400
     house.spend(600)
     house.stream()
-    assert house.queue.told == [50, 50]
+    assert house.queue.thresholds == [50, 50]
     assert len({each.id for each in house.queue.sent}) == 2

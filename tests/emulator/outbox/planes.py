@@ -82,19 +82,19 @@ class Planes:
     def account_message(self, team: Team) -> OutboxMessage:
         return OutboxMessage(0, Topic.ACCOUNT, team.account, None, relayed=False)
 
-    def projected(self, place: ProjectionKey) -> bytes | None:
+    def projected(self, key: ProjectionKey) -> bytes | None:
         """Return the value that the hot planes read."""
-        pk, sk = place.row
+        pk, sk = key.row
         row: Any = aws.dynamodb().get_item(
             TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
         )
         item = row.get("Item", {})
         return item["value"]["S"].encode() if "value" in item else None
 
-    def true(self, place: ProjectionKey) -> bytes | None:
+    def true(self, key: ProjectionKey) -> bytes | None:
         """Return the value that they should read."""
         with self.database.transaction() as connection:
-            known: Known | None = self.truth.at(connection, place)
+            known: Known | None = self.truth.at(connection, key)
         return None if known is None else msgspec.json.encode(known)
 
     def received(self) -> list[dict[str, Any]]:

@@ -151,9 +151,9 @@ class Interleaving(RuleBasedStateMachine):
         messages = data.draw(st.lists(st.sampled_from(self.told), min_size=1, max_size=3))
         projection = self.planes.projection
         with self.planes.database.transaction() as connection:
-            places = {place for message in messages for place in projection._keys_of(connection, message)}
+            keys = {key for message in messages for key in projection._keys_of(connection, message)}
         topics = {message.topic for message in messages}
-        self.read.append((topics, projection._read(sorted(places))))
+        self.read.append((topics, projection._read(sorted(keys))))
 
     @precondition(lambda self: self.read)
     @rule(data=st.data(), again=st.booleans())
@@ -181,8 +181,8 @@ class Interleaving(RuleBasedStateMachine):
         for _, writes in late:
             for write in writes:
                 self.planes.projection._store.put(*write)
-        for place in places_of(self.team):
-            assert self.planes.projected(place) == self.planes.true(place)
+        for key in places_of(self.team):
+            assert self.planes.projected(key) == self.planes.true(key)
 
 
 @pytest.mark.parametrize("sequences", [20, pytest.param(150, marks=pytest.mark.slow)])
@@ -210,9 +210,9 @@ def test_many_who_change_and_relay_at_once_leave_the_truth(planes: Planes) -> No
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     for team in teams:
-        for place in places_of(team):
-            if planes.true(place) is not None or planes.projected(place) is not None:
-                assert planes.projected(place) == planes.true(place), place
+        for key in places_of(team):
+            if planes.true(key) is not None or planes.projected(key) is not None:
+                assert planes.projected(key) == planes.true(key), key
 
 
 def planes_lock(connection: Connection, team: Team) -> None:
@@ -221,17 +221,17 @@ def planes_lock(connection: Connection, team: Team) -> None:
 
 def test_what_is_absent_becomes_a_tombstone_that_nobody_can_write_over(planes: Planes) -> None:
     team = planes.found()
-    place = ProjectionKey(ProjectionKind.KEY, team.digest.hex())
-    old = planes.projection._read([place])
-    planes.projection.project([place])
-    assert planes.projected(place) is not None
+    key = ProjectionKey(ProjectionKind.KEY, team.digest.hex())
+    old = planes.projection._read([key])
+    planes.projection.project([key])
+    assert planes.projected(key) is not None
     with planes.database.transaction() as connection:
         connection.execute(delete(keys).where(keys.c.id == team.key))
-    planes.projection.project([place])
-    assert planes.projected(place) is None
+    planes.projection.project([key])
+    assert planes.projected(key) is None
     for write in old:
         assert not planes.projection._store.put(*write)
-    assert planes.projected(place) is None
+    assert planes.projected(key) is None
 
 
 @pytest.mark.parametrize("column", ["deleted_at", "blocked_at"])
@@ -242,8 +242,8 @@ def test_a_dead_workspace_takes_its_members_along(planes: Planes, column: str) -
     with planes.database.transaction() as connection:
         _set(connection, workspaces, team.workspace, **{column: utc_now()})
     planes.projection.relay([message_of(team, Topic.WORKSPACE)])
-    for place in places_of(team)[1:4]:
-        assert planes.projected(place) is None
+    for key in places_of(team)[1:4]:
+        assert planes.projected(key) is None
 
 
 def test_a_deleted_account_takes_its_memberships_along(planes: Planes) -> None:
@@ -272,16 +272,16 @@ def test_everything_is_projected_anew_or_one_workspace_only(planes: Planes) -> N
     assert planes.projected(ProjectionKey(ProjectionKind.WORKSPACE, second.workspace)) is None
     assert planes.projection.project_all() == 14
     for team in (first, second):
-        for place in places_of(team):
-            assert planes.projected(place) == planes.true(place)
+        for key in places_of(team):
+            assert planes.projected(key) == planes.true(key)
 
 
 def test_versions_grow_with_the_clock_so_a_restored_database_is_believed(planes: Planes) -> None:
     team = planes.found()
-    place = ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)
-    planes.projection.project([place])
+    key = ProjectionKey(ProjectionKind.WORKSPACE, team.workspace)
+    planes.projection.project([key])
     with planes.database.transaction() as connection:
         connection.execute(update(projection_versions).values(version=1))
         _set(connection, workspaces, team.workspace, name="Restored")
-    planes.projection.project([place])
-    assert planes.projected(place) == planes.true(place)
+    planes.projection.project([key])
+    assert planes.projected(key) == planes.true(key)

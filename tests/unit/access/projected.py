@@ -55,13 +55,13 @@ class Projected:
         no_database: Any = None  # the database would hold the versions, which tests pass here
         self.store = ProjectionStore(no_database, self.access)
         self._version = 0
-        for place, known in ROWS.items():
-            self.put(place, known)
+        for key, known in ROWS.items():
+            self.put(key, known)
 
-    def put(self, place: ProjectionKey, known: Known | None) -> None:
+    def put(self, key: ProjectionKey, known: Known | None) -> None:
         """Write the next version of a row. None writes a tombstone."""
         self._version += 1
-        assert self.store.put(place, known, self._version)
+        assert self.store.put(key, known, self._version)
 
     def session(self, session_id: str, expires_at: int, **more: Any) -> None:
         """Write a session of the person."""

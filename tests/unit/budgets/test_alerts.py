@@ -110,15 +110,15 @@ def test_what_was_told_is_not_told_again() -> None:
 
 @given(st.lists(st.integers(0, 150), min_size=1, max_size=20))
 def test_each_threshold_is_told_once_in_a_window_however_spending_goes_on(amounts: list[int]) -> None:
-    told: list[str] = []
+    ids: list[str] = []
     marks: list[str] = []
     spent = 0
     for amount in amounts:
         spent += amount
         found = new_thresholds(row(spent, *marks), DECEMBER)
-        told += [each.id for each in found]
+        ids += [each.id for each in found]
         marks += [mark(each.budget, each.threshold) for each in found]
-    assert len(told) == len(set(told)) == len([each for each in (50, 80, 100) if spent >= each])
+    assert len(ids) == len(set(ids)) == len([each for each in (50, 80, 100) if spent >= each])
 
 
 def test_nobody_is_told_of_rate_limits_of_limits_of_zero_or_against_their_wish() -> None:
@@ -149,9 +149,9 @@ def test_who_looks_after_budgets_and_the_person_concerned_get_one_mail_each(offi
     for address, role in (("bill@example.com", "billing"), ("admin@example.com", "admin"), ("x@example.com", "member")):
         office.place.joined(owner, address, role)
     intern = office.place.joined(owner, "intern@example.com", "member")
-    told = threshold_reached(owner.workspace_id, scope=BudgetScope.MEMBER, subject=intern.id)
+    event = threshold_reached(owner.workspace_id, scope=BudgetScope.MEMBER, subject=intern.id)
 
-    assert [deliver(office, told, told), deliver(office, told)] == [[], []]
+    assert [deliver(office, event, event), deliver(office, event)] == [[], []]
 
     letters = office.letters()
     assert {recipient for recipient, _ in letters} == {
@@ -180,8 +180,8 @@ def test_nobody_is_told_of_a_workspace_that_is_gone(office: Office) -> None:
 
 
 def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: Actor) -> None:
-    told = threshold_reached(owner.workspace_id)
-    records = [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": msgspec.json.encode(told).decode()}]
+    event = threshold_reached(owner.workspace_id)
+    records = [{"messageId": "bad", "body": "{}"}, {"messageId": "good", "body": msgspec.json.encode(event).decode()}]
     answer = AlertDeliveries(office.alerts).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert len(office.letters()) == 1
@@ -192,17 +192,17 @@ def test_an_alert_that_cannot_be_read_comes_again_alone(office: Office, owner: A
 
 def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: Actor) -> None:
     hook = office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets?token=1")
-    told = threshold_reached(owner.workspace_id)
+    event = threshold_reached(owner.workspace_id)
 
     office.takes = False
-    assert deliver(office, told) == [told.id]
+    assert deliver(office, event) == [event.id]
     office.takes = True
-    assert [deliver(office, told), deliver(office, told)] == [[], []]
+    assert [deliver(office, event), deliver(office, event)] == [[], []]
 
     assert len(office.posts) == 2
     url, headers, body = office.posts[-1]
     assert url == "https://hooks.example.com/budgets?token=1"
-    assert headers["webhook-id"] == told.id
+    assert headers["webhook-id"] == event.id
     said = StandardWebhook(hook.secret).verify(body, dict(headers))
     with pytest.raises(WebhookVerificationError):
         StandardWebhook(hook.secret).verify(body + b" ", dict(headers))
@@ -217,16 +217,16 @@ def test_a_webhook_gets_a_signed_alert_once_it_takes_it(office: Office, owner: A
 def test_a_webhook_that_never_takes_an_alert_is_given_up(office: Office, owner: Actor) -> None:
     office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.takes = False
-    told = threshold_reached(owner.workspace_id)
-    assert deliver(office, told, attempt=MOST_ATTEMPTS - 1) == [told.id]
-    assert deliver(office, told, attempt=MOST_ATTEMPTS) == []
+    event = threshold_reached(owner.workspace_id)
+    assert deliver(office, event, attempt=MOST_ATTEMPTS - 1) == [event.id]
+    assert deliver(office, event, attempt=MOST_ATTEMPTS) == []
 
 
 def test_no_alert_waits_for_the_webhook_of_another(office: Office, owner: Actor) -> None:
     office.webhooks.set(owner, owner.workspace_id, "https://hooks.example.com/budgets")
     office.together = threading.Barrier(3, timeout=10)
-    told = [threshold_reached(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
-    assert deliver(office, *told) == []
+    events = [threshold_reached(owner.workspace_id, threshold) for threshold in (50, 80, 100)]
+    assert deliver(office, *events) == []
     assert len(office.posts) == len(office.letters()) == 3
 
 
