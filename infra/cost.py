@@ -126,12 +126,12 @@ def idle(resources: Resources, prices: PriceList) -> list[Item]:
     kinds = {resource["Type"] for resource in resources.values()}
     if unknown := kinds - FREE - PRICED.keys():
         raise UnknownCost(f"infra/cost.py does not know what these cost: {', '.join(sorted(unknown))}")
-    found: dict[str, list[float]] = {}
+    costs: dict[str, list[float]] = {}
     for kind, price in PRICED.items():
         for properties in _of(resources, kind):
             for name, monthly in price(properties, prices, resources):
-                found.setdefault(name, []).append(monthly)
-    items = [Item(name, len(each), sum(each)) for name, each in found.items()]
+                costs.setdefault(name, []).append(monthly)
+    items = [Item(name, len(amounts), sum(amounts)) for name, amounts in costs.items()]
     return sorted((item for item in items if item.monthly), key=lambda item: -item.monthly)
 
 
@@ -177,8 +177,8 @@ def _cluster(properties: Properties, prices: PriceList, resources: Resources) ->
             yield f"database instance at {acus:g} ACU", acus * acu_hour * prices.hours
     else:
         wakes, acus = prices.assumptions["wakes_a_month"], prices.assumptions["woken_acus"]
-        kept = prices.assumptions["connection_seconds"]
-        awake_hours = wakes * (scaling["SecondsUntilAutoPause"] + kept) / 3600
+        connection_seconds = prices.assumptions["connection_seconds"]
+        awake_hours = wakes * (scaling["SecondsUntilAutoPause"] + connection_seconds) / 3600
         yield "database woken once a day", awake_hours * acus * acu_hour * instances
 
 
@@ -219,8 +219,8 @@ def _function(properties: Properties, prices: PriceList, _resources: Resources) 
 def _event_source(properties: Properties, prices: PriceList, _resources: Resources) -> Lines:
     if "StartingPosition" in properties:
         return  # a DynamoDB stream, which Lambda reads free of charge
-    known = prices.assumptions
-    polls = prices.hours * 3600 / known["queue_poll_seconds"] * known["queue_polls_at_once"]
+    assumptions = prices.assumptions
+    polls = prices.hours * 3600 / assumptions["queue_poll_seconds"] * assumptions["queue_polls_at_once"]
     yield "queue, polled by Lambda", polls / 1e6 * prices.prices["sqs_million_requests"]
 
 

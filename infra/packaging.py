@@ -90,8 +90,8 @@ def library(stage: Stage) -> lambda_.Code:
             raise PackagingError(f"{source.relative_to(ROOT)} is missing")
 
     def fill(output: Path) -> None:
-        for source, place in parts.items():
-            target = output / "python" / LIBRARY.name / place
+        for source, folder in parts.items():
+            target = output / "python" / LIBRARY.name / folder
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(*EXCLUDED), dirs_exist_ok=True)
         shutil.copy(API_DOCUMENT, output / "python" / LIBRARY.name / "_web")
         if certificates:
@@ -109,8 +109,8 @@ def rds_certificates() -> str:
         raise PackagingError(f"{CERTIFICATES.relative_to(ROOT)} is missing: make setup")
     # Strings of JavaScript, a line of the file each: 'MIID...\n' + 'MIIE...\n'.
     text = re.sub(r"'\s*\+\s*'", "", CERTIFICATES.read_text()).replace(r"\n", "\n")
-    found = re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", text)
-    return "".join(found)
+    certificates = re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", text)
+    return "".join(certificates)
 
 
 def function(name: str) -> lambda_.Code:
@@ -140,14 +140,14 @@ def image(name: str, stage: Stage) -> ecs.ContainerImage:
     Only the files that it copies are sent to Docker.
     """
     sent = (f"functions/{name}", "layers/dependencies", f"layers/core/{LIBRARY.name}")
-    kept = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]
+    patterns = [pattern for path in sent for pattern in (f"!{path}", f"!{path}/**")]
     parents = ["!functions", "!layers", "!layers/core"]
     return ecs.ContainerImage.from_asset(
         str(ROOT),
         file=f"functions/{name}/Dockerfile",
         build_args={"PYTHON": stage.python},
         platform=Platform.LINUX_ARM64 if stage.architecture == "arm64" else Platform.LINUX_AMD64,
-        exclude=["**", *parents, *kept, "**/__pycache__"],
+        exclude=["**", *parents, *patterns, "**/__pycache__"],
         ignore_mode=IgnoreMode.DOCKER,
     )
 
@@ -185,10 +185,10 @@ def install(folder: Path, target: list[str], locked: str) -> None:
 def _uv() -> str:
     """Return the path of uv: beside the running Python, else on PATH."""
     beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if not found:
+    program = str(beside) if beside.exists() else shutil.which("uv")
+    if not program:
         raise PackagingError("uv is missing: make setup")
-    return found
+    return program
 
 
 def content_hash(*folders: Path) -> str:

@@ -48,8 +48,8 @@ class Route:
         """Return the query string for the origin: the viewer's, with the route's protocol instead of theirs."""
         if not self.protocol:
             return query
-        kept = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != PROTOCOL_PARAMETER]
-        return urlencode([*kept, (PROTOCOL_PARAMETER, self.protocol)])
+        pairs = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != PROTOCOL_PARAMETER]
+        return urlencode([*pairs, (PROTOCOL_PARAMETER, self.protocol)])
 
 
 ROUTES = (

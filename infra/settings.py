@@ -16,12 +16,12 @@ class InvalidEnvironment(Exception):
     """A function would get a variable that it does not declare, or would miss one that it requires."""
 
 
-def environment(function: str, known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+def environment(function: str, shared: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of `function`.
 
     Args:
         function: Its name.
-        known: Values that many functions need; the function gets those that it declares.
+        shared: Values that many functions need; the function gets those that it declares.
         own: Values for this function only.
 
     Raises:
@@ -33,7 +33,7 @@ def environment(function: str, known: Mapping[str, str], own: Mapping[str, str])
             f"The function {function} does not declare {', '.join(unknown)}: "
             f"add it to the settings in composition/{function}.py and run `make settings`."
         )
-    values = {**known, **own}
+    values = {**shared, **own}
     if missing := sorted(name for name, it in declared.items() if it["required"] and name not in values):
         raise InvalidEnvironment(
             f"The function {function} requires {', '.join(missing)}: give it a value in infra, "

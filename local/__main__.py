@@ -46,10 +46,10 @@ def main() -> None:
     commands.add_parser("openapi", help="write docs/openapi.json")
     commands.add_parser("settings", help="write functions/settings.json")
     commands.add_parser("mail-preview", help="write every mail with made-up values to .local/mails")
-    given = parser.parse_args()
-    match given.command:
+    options = parser.parse_args()
+    match options.command:
         case "dev":
-            develop(given)
+            develop(options)
         case "clean":
             clean()
         case "openapi":
@@ -59,7 +59,7 @@ def main() -> None:
         case "mail-preview":
             preview_mails(ROOT / ".local" / "mails")
         case "migration":
-            write_revision(ROOT, given.name)
+            write_revision(ROOT, options.name)
         case _:
             write_locks(ROOT)
 
@@ -82,7 +82,7 @@ def preview_mails(folder: Path) -> None:
     Console(highlight=False).print(f"Written to {folder}")
 
 
-def develop(given: argparse.Namespace) -> None:
+def develop(options: argparse.Namespace) -> None:
     """Start the stack, print its URLs, wait for a signal, stop it."""
     console = Console(highlight=False)
     # A shell that starts this program in the background ignores SIGINT.
@@ -92,10 +92,10 @@ def develop(given: argparse.Namespace) -> None:
         stack = LocalStack(
             STATE,
             root=ROOT,
-            port=given.port,
-            emulator_port=given.emulator_port,
-            quotas=not (given.no_quotas or os.environ.get("NO_QUOTAS") == "1"),
-            trust_proxy=given.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
+            port=options.port,
+            emulator_port=options.emulator_port,
+            quotas=not (options.no_quotas or os.environ.get("NO_QUOTAS") == "1"),
+            trust_proxy=options.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
             stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
             report=lambda step: _report(console, status, step),
         )

@@ -104,16 +104,16 @@ class LocalDatabase:
         Raises:
             ProgramFailed: A statement failed, or the installation lacks the program.
         """
-        self._run(find(self._root).client, NAME, given=dump)
+        self._run(find(self._root).client, NAME, stdin=dump)
 
-    def _run(self, program: Path | None, *options: str, given: bytes = b"") -> bytes:
+    def _run(self, program: Path | None, *options: str, stdin: bytes = b"") -> bytes:
         if program is None:
             raise ProgramFailed("MariaDB's client programs are not installed beside its server")
         access = self.access
         command = [str(program), "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={access.port}"]
         environment = self._environment(find(self._root)) | {"MYSQL_PWD": access.owner_password}
         done = subprocess.run(
-            [*command, f"--user={OWNER}", *options], env=environment, input=given, capture_output=True, check=False
+            [*command, f"--user={OWNER}", *options], env=environment, input=stdin, capture_output=True, check=False
         )
         if done.returncode:
             raise ProgramFailed(done.stderr.decode(errors="replace"))
@@ -135,9 +135,9 @@ class LocalDatabase:
     def _choose(self) -> Access:
         """Keep port and passwords of the last start, which deployed functions use; choose a new port if it is taken."""
         if self._access.exists():
-            known = self.access
-            port = known.port if _becomes_free(known.port) else free_port()
-            chosen = Access(port, known.owner_password, known.password)
+            access = self.access
+            port = access.port if _becomes_free(access.port) else free_port()
+            chosen = Access(port, access.owner_password, access.password)
         else:
             chosen = Access(free_port(), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         _write_private(self._access, json.dumps(asdict(chosen)))

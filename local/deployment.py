@@ -134,8 +134,8 @@ class Deployment:
             yield self.stage_file
         for source in SOURCES:
             path = self.root / source
-            found = sorted(path.rglob("*")) if path.is_dir() else [path]
-            yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
     @property
     def _mark(self) -> Path:

@@ -75,7 +75,7 @@ def _on_path() -> MariaDB | None:
 def _unpacked(folder: Path) -> MariaDB | None:
     base = folder / "usr"
     client, dump = base / "bin" / "mariadb", base / "bin" / "mariadb-dump"
-    found = MariaDB(
+    server = MariaDB(
         server=base / "sbin" / "mariadbd",
         install=base / "bin" / "mariadb-install-db",
         client=client if client.exists() else None,
@@ -83,7 +83,7 @@ def _unpacked(folder: Path) -> MariaDB | None:
         base=base,
         libraries=tuple(sorted(path.parent for path in base.glob("lib/*/libmariadb.so.3"))),
     )
-    return found if found.server.exists() and found.libraries else None
+    return server if server.server.exists() and server.libraries else None
 
 
 def _fetched(folder: Path) -> MariaDB:
@@ -99,10 +99,10 @@ def _fetched(folder: Path) -> MariaDB:
             _run(["dpkg", "-x", str(archive), str(draft)], archives)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-    found = _unpacked(folder)
-    if found is None:
+    server = _unpacked(folder)
+    if server is None:
         raise NoServer(f"The packages {', '.join(PACKAGES)} hold no server. {ADVICE}")
-    return found
+    return server
 
 
 def _run(command: list[str], folder: Path) -> None:

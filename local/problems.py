@@ -16,16 +16,16 @@ STATUS: Mapping[str, HTTPStatus] = {
 
 def problems(library: Path) -> dict[str, dict[str, str | int]]:
     """Return every code with its status and its sentence. Variable parts become an ellipsis."""
-    found: dict[str, dict[str, str | int]] = {}
+    by_code: dict[str, dict[str, str | int]] = {}
     for path in sorted(library.rglob("*.py")):
         for call in _raised(ast.parse(path.read_text())):
             code, kind = call.args[0], call.func
             if isinstance(code, ast.Constant) and isinstance(code.value, str) and isinstance(kind, ast.Name):
                 sentence = _text(call.args[1]) if len(call.args) > 1 else ""
-                known = found.setdefault(code.value, {"status": int(STATUS[kind.id]), "detail": sentence})
-                known["detail"] = known["detail"] or sentence
-    found["internal_error"]["status"] = int(HTTPStatus.INTERNAL_SERVER_ERROR)
-    return dict(sorted(found.items()))
+                entry = by_code.setdefault(code.value, {"status": int(STATUS[kind.id]), "detail": sentence})
+                entry["detail"] = entry["detail"] or sentence
+    by_code["internal_error"]["status"] = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+    return dict(sorted(by_code.items()))
 
 
 def _raised(tree: ast.AST) -> Iterator[ast.Call]:

@@ -132,9 +132,9 @@ _LEFT_OUT = ("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE")
 
 def clean_environment(**settings: str) -> dict[str, str]:
     """Return the environment of a local program, without settings of the person's AWS account."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return kept | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
+    return inherited | nowhere | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | settings
 
 
 def free_port() -> int:

@@ -41,7 +41,7 @@ class Containers(Workload):
     """An ECS service of Fargate tasks behind an internal balancer. It scales with processor time and requests."""
 
     def __init__(
-        self, scope: Construct, name: str, *, stage: Stage, known: Mapping[str, str], own: Mapping[str, str]
+        self, scope: Construct, name: str, *, stage: Stage, shared: Mapping[str, str], own: Mapping[str, str]
     ) -> None:
         """Create the service of the function `name`. Its environment is built like that of a function."""
         super().__init__(scope, name.capitalize(), principal="ecs-tasks.amazonaws.com")
@@ -49,7 +49,7 @@ class Containers(Workload):
         self._stage = stage
         self.vpc = self._vpc()
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
-        self.service = self._service(self._task(self._environment(known, own)))
+        self.service = self._service(self._task(self._environment(shared, own)))
         self.balancer = self._balancer()
         self.targets = self._listen()
         self._grow()
@@ -75,10 +75,10 @@ class Containers(Workload):
         acknowledge(vpc, "Tasks accept only the balancer; a flow log would add nothing.", "VPC7")
         return vpc
 
-    def _environment(self, known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self, shared: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
         settings = self._stage.gateway
         streams = str(max(1, settings.streams_per_task // self._processes()))
-        declared = environment(self.name, known, {**own, "GATEWAY_STREAMS": streams})
+        declared = environment(self.name, shared, {**own, "GATEWAY_STREAMS": streams})
         return {**declared, **self._serving(), **common_environment(self.name, self._stage)}
 
     def _processes(self) -> int:
@@ -146,7 +146,7 @@ class Containers(Workload):
         group = ec2.SecurityGroup(self, "BalancerGroup", vpc=self.vpc, description="What the CDN sends.")
         group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "The CDN, by its VPC origin")
         acknowledge(group, "It is in subnets without a route to the internet. Only a VPC origin reaches it.", "EC23")
-        made = balancing.ApplicationLoadBalancer(
+        balancer = balancing.ApplicationLoadBalancer(
             self,
             "Balancer",
             vpc=self.vpc,
@@ -157,9 +157,9 @@ class Containers(Workload):
             drop_invalid_header_fields=True,
         )
         acknowledge(
-            made, "Its log would contain IP addresses of people. The gateway logs each call without them.", "ELB2"
+            balancer, "Its log would contain IP addresses of people. The gateway logs each call without them.", "ELB2"
         )
-        return made
+        return balancer
 
     def _listen(self) -> balancing.ApplicationTargetGroup:
         # TLS ends at the CDN. From there the traffic stays in AWS's network and this one.

@@ -69,7 +69,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Place:
+class Network:
     """The network and subnets of a function."""
 
     vpc: ec2.IVpc
@@ -95,24 +95,24 @@ class Function(Workload):
         stage: Stage,
         layers: Layers,
         size: Size,
-        known: Mapping[str, str],
+        shared: Mapping[str, str],
         own: Mapping[str, str] = NOTHING,
         runtime_environment: Mapping[str, str] = NOTHING,
-        place: Place | None = None,
+        network: Network | None = None,
         waited_for: bool = True,
         handler: str = "handler.handler",
         concurrency: int | None = None,
     ) -> None:
         """Create the function `name`.
 
-        Its environment has the variables that it declares (infra/settings.py), with values from `known` and `own`, and
+        Its environment has the variables that it declares (infra/settings.py), with values from `shared` and `own`, and
         `runtime_environment`, which other software in its process reads.
         """
         super().__init__(scope, name.capitalize(), principal="lambda.amazonaws.com")
         self.name = name
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(stage), removal_policy=RemovalPolicy.DESTROY)
         self.log_group.grant_write(self.role)
-        if place:
+        if network:
             self._allow_interfaces()
         self.function = lambda_.Function(
             self,
@@ -123,15 +123,15 @@ class Function(Workload):
             runtime=runtime(stage),
             architecture=architecture(stage),
             layers=layers.all,
-            vpc=place.vpc if place else None,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS) if place else None,
-            security_groups=[place.security_group] if place else None,
+            vpc=network.vpc if network else None,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS) if network else None,
+            security_groups=[network.security_group] if network else None,
             role=self.role,
             log_group=self.log_group,
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
             reserved_concurrent_executions=concurrency,
-            environment={**environment(name, known, own), **runtime_environment, **common_environment(name, stage)},
+            environment={**environment(name, shared, own), **runtime_environment, **common_environment(name, stage)},
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if stage.snap_start and waited_for else None,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)

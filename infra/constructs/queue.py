@@ -34,7 +34,7 @@ def queue(
     failed: sqs.DeadLetterQueue | None = None,
 ) -> sqs.Queue:
     """Create a queue that keeps messages for the longest time that SQS allows."""
-    made = sqs.Queue(
+    resource = sqs.Queue(
         scope,
         name,
         encryption=sqs.QueueEncryption.SQS_MANAGED,
@@ -44,8 +44,8 @@ def queue(
         dead_letter_queue=failed,
     )
     if stage.local:
-        acknowledge(made, PLAIN_HTTP, "SQS4")
-    return made
+        acknowledge(resource, PLAIN_HTTP, "SQS4")
+    return resource
 
 
 class Queues:
@@ -72,7 +72,7 @@ class Queues:
         }
 
     @property
-    def known(self) -> dict[str, str]:
+    def urls(self) -> dict[str, str]:
         """Values of environment variables: the queues' URLs."""
         return {it.variable: self.by_name[name].queue_url for name, it in self._declared.items()}
 

@@ -60,7 +60,7 @@ class ConsoleStack(Stack):
         self._data = data
         self._database = database
         self._queues = (data.queues, sharing.queues)
-        self._known = {**data.known, **sharing.queues.known, **database.environment}
+        self._shared_values = {**data.shared_values, **sharing.queues.urls, **database.environment}
         self._layers = Layers.build(self, stage, CONSOLE)
         self.migrate = self._migrate()
         self.migration = self._migration()
@@ -90,9 +90,9 @@ class ConsoleStack(Stack):
             stage=self._stage,
             layers=layers or self._layers,
             size=SIZES[name],
-            known=self._known,
+            shared=self._shared_values,
             own=own,
-            place=self._database.place if name in WITH_DATABASE else None,
+            network=self._database.network if name in WITH_DATABASE else None,
             # A snapshot has a monthly cost, which is justified only where a person waits for a start.
             waited_for=name in SERVED,
         )

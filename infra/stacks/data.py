@@ -69,7 +69,7 @@ class DataStack(Stack):
         self.failed = {name: dead_letter_queue(self, f"{name.capitalize()}Failed", stage) for name in CONSOLE_QUEUES}
         self.queues = Queues(self, stage, CONSOLE_QUEUES, self.failed)
         self.mail_settings = self._mail_settings(stage)
-        self.known = self._known(stage)
+        self.shared_values = self._shared_values(stage)
         """Values of environment variables; each function gets those that it declares."""
         outputs = {
             "SharesTableName": self.shares.table_name,
@@ -91,12 +91,12 @@ class DataStack(Stack):
             "CredentialsKeyArn": self.credentials_key.key_arn,
             **({"GitHubAppSecretArn": self.github_secret_arn} if stage.github else {}),
         }
-        outputs |= {f"{name.capitalize()}QueueUrl": made.queue_url for name, made in self.queues.by_name.items()}
+        outputs |= {f"{name.capitalize()}QueueUrl": queue.queue_url for name, queue in self.queues.by_name.items()}
         outputs |= {f"{name.capitalize()}FailedQueueUrl": made.queue_url for name, made in self.failed.items()}
         for key, value in outputs.items():
             CfnOutput(self, key, value=value)
 
-    def _known(self, stage: Stage) -> dict[str, str]:
+    def _shared_values(self, stage: Stage) -> dict[str, str]:
         """Return the values of environment variables for resources of this stack and for settings of the stage."""
         return {
             **of_stage(stage),
@@ -119,7 +119,7 @@ class DataStack(Stack):
             "SIGNING_KEYS": self.signing_key_arns,
             "CREDENTIALS_KEY": self.credentials_key.key_arn,
             "SES_CONFIGURATION_SET": self.mail_settings.configuration_set_name,
-            **self.queues.known,
+            **self.queues.urls,
         }
 
     def _table(self, name: str) -> dynamodb.TableV2:

@@ -13,7 +13,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from infra.constructs.function import Function, Place
+from infra.constructs.function import Function, Network
 from infra.constructs.nag import acknowledge
 from infra.constructs.zones import ZONES, ZonedStack
 from infra.stage import Stage
@@ -42,7 +42,7 @@ class DatabaseAccess:
     """Environment of functions that read and write rows."""
     owner_environment: Mapping[str, str]
     """Additional environment of the migrating function."""
-    place: Place | None = None
+    network: Network | None = None
     connect_arns: list[str] = field(default_factory=list[str])
     owner_secret_arn: str | None = None
     cluster: rds.DatabaseCluster | None = None
@@ -221,7 +221,7 @@ class DatabaseStack(ZonedStack):
             },
             # Not through the proxy, which accepts only IAM users.
             owner_environment={"DATABASE_OWNER_HOST": endpoint.hostname, "DATABASE_OWNER_SECRET": owner_secret},
-            place=Place(self.vpc, self._functions),
+            network=Network(self.vpc, self._functions),
             connect_arns=[self._connect_arn(self.proxy.db_proxy_arn if self.proxy else None)],
             owner_secret_arn=owner_secret,
             cluster=self.cluster,

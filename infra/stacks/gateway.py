@@ -65,7 +65,7 @@ class GatewayStack(ZonedStack):
 
     def _containers(self) -> Containers:
         own = {"LONGEST_BODY": str(LONGEST_BODY)}
-        containers = Containers(self, "gateway", stage=self._stage, known=self._data.known, own=own)
+        containers = Containers(self, "gateway", stage=self._stage, shared=self._data.shared_values, own=own)
         self._allow_gateway(containers)
         return containers
 
@@ -79,7 +79,7 @@ class GatewayStack(ZonedStack):
             stage=stage,
             layers=layers,
             size=Size(timeout=CALL_SECONDS, memory=stage.gateway.memory),
-            known=self._data.known,
+            shared=self._data.shared_values,
             runtime_environment={} if stage.local else ADAPTER_SETTINGS,
             # Snapshots of a process that serves HTTP were not tried (docs/deploy.md).
             waited_for=False,
@@ -116,11 +116,11 @@ class GatewayStack(ZonedStack):
     def _allow_gateway(self, workload: Workload) -> None:
         """Let the gateway read people, reserve and settle budgets, open providers' credentials, and invoke Bedrock."""
         data = self._data
-        known = [data.access.table_arn, data.sessions.table_arn]
-        workload.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+        readable = [data.access.table_arn, data.sessions.table_arn]
+        workload.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=readable)
         workload.allow_rows("UpdateItem", table=data.sessions.table_arn, keys=["key_use#*"])
-        held = ("BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
-        workload.allow(*(f"dynamodb:{action}" for action in held), on=[data.budgets.table_arn])
+        actions = ("BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        workload.allow(*(f"dynamodb:{action}" for action in actions), on=[data.budgets.table_arn])
         # It reads events of calls that it cannot settle, to see whether they were settled or swept.
         workload.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[data.usage.table_arn])
         workload.allow("kms:GetPublicKey", on=[key.key_arn for key in data.signing_keys])
@@ -145,7 +145,7 @@ class GatewayStack(ZonedStack):
             stage=self._stage,
             layers=self._layers,
             size=Size(timeout=60, memory=512),
-            known=data.known,
+            shared=data.shared_values,
             waited_for=False,
         )
         rows = ("GetItem", "BatchGetItem", "UpdateItem", "DeleteItem")

@@ -65,7 +65,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
     tokens = [written(name, "gateway") for name in ("TokensIn", "TokensOut")]
     first_byte = [written("FirstByte", "gateway", statistic) for statistic in ("p50", "p99")]
     trouble = [written(name, "gateway") for name in ("UpstreamFailures", "Failovers")]
-    held = [written("ReservationsOutstanding", "budgets", "Maximum")]
+    outstanding = [written("ReservationsOutstanding", "budgets", "Maximum")]
     unsettled = [written(name, "gateway") for name in ("SettleFailures", "LateSettles", "ClaimsExceeded")]
     ages = [f.function.metric("IteratorAge", statistic="Maximum") for f in (gateway.budgets, ledger)]
     drift = [written("LedgerDrift", "ledger"), written("BudgetAlerts", "budgets")]
@@ -78,7 +78,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
         ),
         graph("First byte, ms", first_byte),
         graph("Model calls in trouble", trouble, right=_answers(gateway) or ()),
-        graph("Reservations", held, right=[written("ReservationsLost", "budgets")]),
+        graph("Reservations", outstanding, right=[written("ReservationsLost", "budgets")]),
         graph("Settling", unsettled),
         graph("Usage behind, ms", ages),
         graph("Drift and alerts", drift),

@@ -96,9 +96,9 @@ class ObservabilityStack(Stack):
             failed = written("FailedPostCount", service)
             meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
             self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
-        left = written("PurgeLeftOverCount", "purge")
+        leftovers = written("PurgeLeftOverCount", "purge")
         self._alarm(
-            "PurgeLeftOvers", left, 0, "A verification found leftovers of a purge: a writer ran after the removal."
+            "PurgeLeftOvers", leftovers, 0, "A verification found leftovers of a purge: a writer ran after the removal."
         )
         age = self._sharing.snapshot.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
         self._alarm("StreamBehind", age, 60_000, "Snapshots are over a minute behind: first loads get slower.")
@@ -114,9 +114,9 @@ class ObservabilityStack(Stack):
 
     def _queue_alarms(self) -> None:
         for name, queue in self._failed.items():
-            waiting = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
+            visible = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
             meaning = f"A message of {name} failed for good: look into its queue, then redrive it."
-            self._alarm(f"{name.capitalize()}Failed", waiting, 0, meaning)
+            self._alarm(f"{name.capitalize()}Failed", visible, 0, meaning)
 
     def _console_alarms(self) -> None:
         age = self._queues["relay"].metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum")

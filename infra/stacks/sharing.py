@@ -61,8 +61,10 @@ class SharingStack(Stack):
         self._outputs()
 
     def _function(self, name: str, **own: str) -> Function:
-        known = {**self._data.known, **self.queues.known, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
-        function = Function(self, name, stage=self._stage, layers=self._layers, size=SIZES[name], known=known, own=own)
+        shared = {**self._data.shared_values, **self.queues.urls, "WEBSOCKET_ENDPOINT": self.websocket.endpoint}
+        function = Function(
+            self, name, stage=self._stage, layers=self._layers, size=SIZES[name], shared=shared, own=own
+        )
         for queues in (self._data.queues, self.queues):
             queues.connect(function)
         return function
@@ -149,8 +151,8 @@ class SharingStack(Stack):
         function.allow(*(f"dynamodb:{action}" for action in actions), on=[self._data.shares.table_arn])
 
     def _allow_known_people(self, function: Function) -> None:
-        known = [self._data.access.table_arn, self._data.sessions.table_arn]
-        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=known)
+        readable = [self._data.access.table_arn, self._data.sessions.table_arn]
+        function.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", on=readable)
 
     def _allow_counting(self, function: Function) -> None:
         """Let a function count requests and uses of keys beside the sessions, and keep answers of repeated requests.

@@ -58,10 +58,10 @@ def select_rows(dynamodb: Any, data: dict[str, Any]) -> tuple[dict[Any, Any], An
     The rows are None where the request is not of the common kind.
     """
     table = dynamodb._tables.get(dynamodb._normalize_table_name(data.get("TableName")))
-    asked = parse(data)
-    if not table or asked is None:
+    condition = parse(data)
+    if not table or condition is None:
         return {}, None, None
-    partition_name, partition, sort_name, inside = asked
+    partition_name, partition, sort_name, inside = condition
     rows = table["items"].get(partition)
     if not rows or (table["pk_name"], table["sk_name"]) != (partition_name, sort_name):
         return {}, None, None
@@ -70,33 +70,33 @@ def select_rows(dynamodb: Any, data: dict[str, Any]) -> tuple[dict[Any, Any], An
 
 def parse(data: dict[str, Any]) -> tuple[str, str, str, Test] | None:
     """Return partition key, its value, sort key and a test of sort values, or None for another kind of request."""
-    found = KEY_CONDITION.match(data.get("KeyConditionExpression") or "")
-    if not found or data.get("IndexName"):
+    match = KEY_CONDITION.match(data.get("KeyConditionExpression") or "")
+    if not match or data.get("IndexName"):
         return None
     names: dict[str, str] = data.get("ExpressionAttributeNames") or {}
     values: dict[str, dict[str, Any]] = data.get("ExpressionAttributeValues") or {}
 
     def text(group: str) -> Any:
-        return values.get(found[group], {}).get("S")
+        return values.get(match[group], {}).get("S")
 
-    sort_name = found["name"] or found["between"] or found["begins"]
-    test = test_of(found, text)
+    sort_name = match["name"] or match["between"] or match["begins"]
+    test = test_of(match, text)
     partition = text("partition_value")
     if test is None or not isinstance(partition, str):
         return None
-    return names.get(found["partition"], found["partition"]), partition, names.get(sort_name, sort_name), test
+    return names.get(match["partition"], match["partition"]), partition, names.get(sort_name, sort_name), test
 
 
-def test_of(found: "re.Match[str]", text: Callable[[str], Any]) -> Test | None:
+def test_of(match: "re.Match[str]", text: Callable[[str], Any]) -> Test | None:
     """Return the test of sort values in a key condition; None when its operands are not strings."""
-    groups = ("low", "high") if found["between"] else ("prefix",) if found["begins"] else ("value",)
+    groups = ("low", "high") if match["between"] else ("prefix",) if match["begins"] else ("value",)
     operands = [text(group) for group in groups]
     if not all(isinstance(operand, str) for operand in operands):
         return None
     first, last = operands[0], operands[-1]
-    if found["between"]:
+    if match["between"]:
         return lambda key: first <= key <= last
-    if found["begins"]:
+    if match["begins"]:
         return lambda key: key.startswith(first)
     tests: dict[str, Test] = {
         "<": lambda key: key < first,
@@ -105,7 +105,7 @@ def test_of(found: "re.Match[str]", text: Callable[[str], Any]) -> Test | None:
         ">": lambda key: key > first,
         ">=": lambda key: key >= first,
     }
-    return tests[found["operator"]]
+    return tests[match["operator"]]
 
 
 def first_page(rows: dict[str, Any], inside: Test, data: dict[str, Any], sort_name: str) -> dict[str, Any]:

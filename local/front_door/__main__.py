@@ -29,23 +29,23 @@ def main() -> None:
         "--trust-proxy", action="store_true", help="trust x-forwarded-* of a proxy in front of the door"
     )
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if given.with_parent:
+    if options.with_parent:
         end_with_parent()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     settings = Settings(
-        host=given.host,
-        port=given.port,
-        http_url=given.http_url,
-        websocket_url=given.websocket_url,
-        gateway_url=given.gateway_url,
+        host=options.host,
+        port=options.port,
+        http_url=options.http_url,
+        websocket_url=options.websocket_url,
+        gateway_url=options.gateway_url,
         origin_secret=os.environ.get("ORIGIN_SECRET", ""),
-        aws_endpoint=given.aws_endpoint,
-        site_bucket=given.site_bucket,
-        quotas=UNLIMITED if given.no_quotas else Quotas(),
-        trust_proxy=given.trust_proxy,
+        aws_endpoint=options.aws_endpoint,
+        site_bucket=options.site_bucket,
+        quotas=UNLIMITED if options.no_quotas else Quotas(),
+        trust_proxy=options.trust_proxy,
     )
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=2048)

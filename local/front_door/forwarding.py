@@ -22,15 +22,15 @@ HOP_BY_HOP = frozenset(
 """Headers that belong to one connection, and `Host`, which each hop sets itself (RFC 9110, 7.6.1)."""
 
 
-def forwarded(host: str, peer: str, given: Mapping[str, str], *, trust_proxy: bool) -> dict[str, str]:
-    """Return the forwarding headers for a request to `host` from `peer` that came with the headers `given`.
+def forwarded(host: str, peer: str, headers: Mapping[str, str], *, trust_proxy: bool) -> dict[str, str]:
+    """Return the forwarding headers for a request to `host` from `peer` that came with the headers `headers`.
 
     Forwarding headers from a viewer are dropped, unless only a trusted proxy can reach us.
     """
     ours = {"x-forwarded-for": peer, "x-forwarded-host": host, "x-forwarded-proto": "http"}
     if not trust_proxy:
         return ours
-    return {name: given.get(name) or value for name, value in ours.items()}
+    return {name: headers.get(name) or value for name, value in ours.items()}
 
 
 def passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -58,15 +58,15 @@ class HttpDoor:
             # A handler raised: the emulator shows the error's text, API Gateway does not.
             raise Refusal(500, "internal_error", "Something went wrong on our side. Try again.")
         self._check_answer(headers, content)
-        kept = [(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP]
-        return web.Response(status=status, headers=named(kept), body=content)
+        end_to_end = [(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP]
+        return web.Response(status=status, headers=named(end_to_end), body=content)
 
     async def _ask(self, request: web.BaseRequest, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         if self._client is None:
             raise RuntimeError("the door is used before it is open")
-        given = request.headers
-        ours = forwarded(request.host, request.remote or "", given, trust_proxy=self._settings.trust_proxy)
-        headers = [*passed_on(given.items()), *ours.items()]
+        client_headers = request.headers
+        ours = forwarded(request.host, request.remote or "", client_headers, trust_proxy=self._settings.trust_proxy)
+        headers = [*passed_on(client_headers.items()), *ours.items()]
         url = URL(self._settings.http_url + request.raw_path, encoded=True)
         try:
             async with self._client.request(
@@ -132,6 +132,6 @@ def is_text(headers: Mapping[str, str]) -> bool:
 
 def named(headers: list[tuple[str, str]]) -> CIMultiDict[str]:
     """Return an answer's headers, with our server name if the origin has none."""
-    kept = CIMultiDict(headers)
-    kept.setdefault("Server", "opencode-cloud")
-    return kept
+    named_headers = CIMultiDict(headers)
+    named_headers.setdefault("Server", "opencode-cloud")
+    return named_headers

@@ -22,8 +22,8 @@ class Refusal(Exception):
 
     def body_for_models(self) -> bytes:
         """Return the same in the shape that the SDKs of model providers look for, and log it."""
-        said = {"type": self.code, "code": self.code, "message": self.message}
-        return json.dumps({"type": "error", "error": said, "correlation_id": self._log()}).encode()
+        error = {"type": self.code, "code": self.code, "message": self.message}
+        return json.dumps({"type": "error", "error": error, "correlation_id": self._log()}).encode()
 
     def _log(self) -> str:
         correlation_id = str(uuid.uuid4())

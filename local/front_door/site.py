@@ -26,24 +26,24 @@ class SiteDoor:
         """
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             raise refusals.method_not_allowed()
-        found = await asyncio.to_thread(self._read, request.path.removeprefix("/"))
-        if found is None:
+        stored = await asyncio.to_thread(self._read, request.path.removeprefix("/"))
+        if stored is None:
             raise refusals.no_object()
-        body, kept = found
-        return web.Response(body=body, headers={**kept, "Access-Control-Allow-Origin": "*"})
+        body, headers = stored
+        return web.Response(body=body, headers={**headers, "Access-Control-Allow-Origin": "*"})
 
     def _read(self, key: str) -> tuple[bytes, dict[str, str]] | None:
         boto: Any = import_module("botocore.exceptions")
         try:
-            found = self._s3().get_object(Bucket=self._bucket, Key=key)
+            response = self._s3().get_object(Bucket=self._bucket, Key=key)
         except boto.ClientError:
             return None
         except boto.BotoCoreError:
             raise refusals.unavailable() from None
-        kept = {"Content-Type": found["ContentType"], "ETag": found["ETag"]}
-        if "CacheControl" in found:
-            kept["Cache-Control"] = found["CacheControl"]
-        return found["Body"].read(), kept
+        headers = {"Content-Type": response["ContentType"], "ETag": response["ETag"]}
+        if "CacheControl" in response:
+            headers["Cache-Control"] = response["CacheControl"]
+        return response["Body"].read(), headers
 
     def _s3(self) -> Any:
         if self._client is None:

@@ -56,8 +56,8 @@ class StreamDoor:
             async with self._client.request(
                 request.method, url, headers=self._headers(request), data=body or None, allow_redirects=False
             ) as answer:
-                kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
-                response = web.StreamResponse(status=answer.status, headers=named(kept))
+                end_to_end = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
+                response = web.StreamResponse(status=answer.status, headers=named(end_to_end))
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
@@ -71,11 +71,13 @@ class StreamDoor:
         return response
 
     def _headers(self, request: web.BaseRequest) -> list[tuple[str, str]]:
-        given = request.headers
-        ours = forwarded(request.host, request.remote or "", given, trust_proxy=self._settings.trust_proxy)
-        kept = [pair for pair in passed_on(given.items()) if pair[0].lower() not in (ORIGIN_HEADER, VIEWER_HEADER)]
-        told = {**ours, VIEWER_HEADER: ours["x-forwarded-for"], ORIGIN_HEADER: self._settings.origin_secret}
-        return [*kept, *told.items()]
+        client_headers = request.headers
+        ours = forwarded(request.host, request.remote or "", client_headers, trust_proxy=self._settings.trust_proxy)
+        passed = [
+            pair for pair in passed_on(client_headers.items()) if pair[0].lower() not in (ORIGIN_HEADER, VIEWER_HEADER)
+        ]
+        own = {**ours, VIEWER_HEADER: ours["x-forwarded-for"], ORIGIN_HEADER: self._settings.origin_secret}
+        return [*passed, *own.items()]
 
 
 def _cut(request: web.BaseRequest) -> None:

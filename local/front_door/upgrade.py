@@ -59,7 +59,7 @@ def handshake(request: web.BaseRequest, route: Route, settings: Settings) -> byt
     target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
     ours = forwarded(request.host, request.remote or "", request.headers, trust_proxy=settings.trust_proxy)
     raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
-    kept = [(name, value) for name, value in raw if name.lower() not in {"host", *FORWARDED}]
+    passed = [(name, value) for name, value in raw if name.lower() not in {"host", *FORWARDED}]
     lines = [f"GET {target} HTTP/1.1", f"Host: {origin.netloc}"]
-    lines += [f"{name}: {value}" for name, value in (*kept, *ours.items())]
+    lines += [f"{name}: {value}" for name, value in (*passed, *ours.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

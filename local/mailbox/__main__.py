@@ -14,11 +14,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="of the page")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if given.with_parent:
+    if options.with_parent:
         end_with_parent()
-    asyncio.run(serve(given.port, given.smtp_port))
+    asyncio.run(serve(options.port, options.smtp_port))
 
 
 if __name__ == "__main__":

@@ -35,14 +35,14 @@ class Letters:
     """The received mails, and the handler that aiosmtpd calls for each mail."""
 
     def __init__(self) -> None:
-        self._kept: deque[ReceivedMail] = deque(maxlen=KEPT)
+        self._mails: deque[ReceivedMail] = deque(maxlen=KEPT)
         self._count = 0
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Store a mail. aiosmtpd sends the answer to the client."""
         message = message_from_bytes(envelope.content, policy=policy.default)
         self._count += 1
-        self._kept.append(
+        self._mails.append(
             ReceivedMail(
                 number=self._count,
                 sender=envelope.mail_from,
@@ -57,11 +57,11 @@ class Letters:
 
     def after(self, number: int) -> list[ReceivedMail]:
         """Return the mails after the one with this number."""
-        return [mail for mail in self._kept if mail.number > number]
+        return [mail for mail in self._mails if mail.number > number]
 
     def get(self, number: int) -> ReceivedMail | None:
         """Return one mail."""
-        return next((mail for mail in self._kept if mail.number == number), None)
+        return next((mail for mail in self._mails if mail.number == number), None)
 
 
 class Pages:
