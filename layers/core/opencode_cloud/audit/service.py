@@ -133,7 +133,7 @@ def _clean(value: Any) -> Any:
         case dict():
             return {key: _clean(member) for key, member in cast("dict[str, Any]", value).items()}
         case list() | tuple():
-            return [_clean(each) for each in cast("list[Any]", value)]
+            return [_clean(member) for member in cast("list[Any]", value)]
         case _:
             return value
 

@@ -69,7 +69,7 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidForm([_fault(each) for each in error.errors()]) from error
+        raise InvalidForm([_fault(detail) for detail in error.errors()]) from error
 
 
 def _fault(error: ErrorDetails) -> DocumentFault:

@@ -13,7 +13,7 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.contracts.ids import KeyId, ServiceAccountId
 from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.http.pages import see
-from opencode_cloud.keys.requests import KeyWish
+from opencode_cloud.keys.requests import KeyRequest
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.json_documents import DocumentFault
@@ -81,7 +81,7 @@ class KeyPages:
         if days not in LIFETIMES:
             raise InvalidForm([DocumentFault(path="/days", message="choose one of the offered lifetimes")])
         body = checked(
-            KeyWish,
+            KeyRequest,
             {
                 "name": form.one("name"),
                 "scopes": form.many("scopes"),

@@ -39,7 +39,7 @@ def excerpt(text: str, faults: Sequence[DocumentFault]) -> list[ExcerptLine]:
     return [
         ExcerptLine(number, lines[number - 1], at.get(number, ()))
         for number in range(1, len(lines) + 1)
-        if any(abs(number - each) <= AROUND for each in at)
+        if any(abs(number - faulty) <= AROUND for faulty in at)
     ]
 
 

@@ -36,9 +36,10 @@ def api_app() -> APIGatewayHttpResolver:
     @app.exception_handler(RequestValidationError)
     def invalid(error: RequestValidationError) -> Response[str]:  # pyright: ignore[reportUnusedFunction]
         fields = [
-            {"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()
+            {"field": ".".join(str(part) for part in detail["loc"]), "message": detail["msg"]}
+            for detail in error.errors()
         ]
-        named = "; ".join(f"{each['field']}: {each['message']}" for each in fields)
+        named = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
         return problem(
             BadRequest("invalid_request", f"The request is not of the documented form: {named}."), {"errors": fields}
         )

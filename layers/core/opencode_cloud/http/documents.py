@@ -69,7 +69,7 @@ def reference_page() -> str:
         {
             "name": tag["name"],
             "anchor": _anchor("tag", tag["name"]),
-            "operations": [each for each in operations if each["tag"] == tag["name"]],
+            "operations": [operation for operation in operations if operation["tag"] == tag["name"]],
         }
         for tag in schema_document["tags"]
     ]
@@ -98,13 +98,13 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
         "permission": operation[PERMISSION],
         "parameters": [
             {
-                "name": each["name"],
-                "place": each["in"],
-                "required": each.get("required", False),
-                "type": type_of(each.get("schema", {})),
-                "meaning": each.get("description") or each.get("schema", {}).get("description", ""),
+                "name": parameter["name"],
+                "place": parameter["in"],
+                "required": parameter.get("required", False),
+                "type": type_of(parameter.get("schema", {})),
+                "meaning": parameter.get("description") or parameter.get("schema", {}).get("description", ""),
             }
-            for each in operation.get("parameters", [])
+            for parameter in operation.get("parameters", [])
         ],
         "body": _named(body) if body else None,
         "answers": [
@@ -157,7 +157,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
         return " | ".join(map(str, schema["enum"]))
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
-            return " | ".join(dict.fromkeys(type_of(each) for each in schema[choice]))
+            return " | ".join(dict.fromkeys(type_of(option) for option in schema[choice]))
     kind = schema.get("type", "any")
     if kind == "array":
         return f"list of {type_of(schema.get('items', {}))}"

@@ -66,7 +66,7 @@ def see(location: str, cookies: Sequence[str] = ()) -> Response[str]:
 
 
 def with_cookies(response: Response[str], lines: Sequence[str]) -> Response[str]:
-    """Add ``Set-Cookie`` lines (``identity.web.set_cookie``) to an answer."""
+    """Add ``Set-Cookie`` lines (``http.requests.set_cookie``) to an answer."""
     response.cookies.extend(_Line(line) for line in lines)  # pyright: ignore[reportArgumentType]
     return response
 

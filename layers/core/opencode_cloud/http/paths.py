@@ -11,7 +11,7 @@ _NOT_BACK_TO = ("/login", "/logout", "/auth/callback")
 
 
 def safe_path(path_and_query: str) -> str:
-    r"""Return ``wanted`` if it is a path of our host (with its query), else ``/``.
+    r"""Return ``path_and_query`` if it is a path of our host (with its query), else ``/``.
 
     Browsers take ``//host`` and ``/\\host`` for other hosts and drop tabs and line breaks, so none of these may occur.
     """
@@ -22,7 +22,7 @@ def safe_path(path_and_query: str) -> str:
     except ValueError:
         return "/"
     path = parts.path
-    if parts.scheme or parts.netloc or any(path == each or path.startswith(f"{each}/") for each in _NOT_BACK_TO):
+    if parts.scheme or parts.netloc or any(path == prefix or path.startswith(f"{prefix}/") for prefix in _NOT_BACK_TO):
         return "/"
     return path_and_query
 

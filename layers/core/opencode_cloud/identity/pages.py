@@ -303,7 +303,7 @@ class IdentityPages:
         """``GET /account``: workspaces, sessions and devices."""
         person = self._person()
         sessions = self._services.sessions.of_account(person.account_id)
-        names = {each.id: self._services.clients.name(each.client) for each in sessions if each.client}
+        names = {session.id: self._services.clients.name(session.client) for session in sessions if session.client}
         workspaces = self._services.access.memberships(person.account_id)
         values = {"person": person, "workspaces": workspaces, "sessions": sessions, "clients": names}
         return self._page("identity/account.html", values)

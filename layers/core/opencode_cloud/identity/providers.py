@@ -81,7 +81,7 @@ class Providers:
         )
         user = _json(session.get(f"{method.api_url}/user", timeout=TIMEOUT_SECONDS))
         emails = _json(session.get(f"{method.api_url}/user/emails", timeout=TIMEOUT_SECONDS))
-        primary = next((each for each in emails if each["primary"]), {})
+        primary = next((address for address in emails if address["primary"]), {})
         name = user.get("name") or user["login"]
         return _verified(method, str(user["id"]), primary.get("email"), name, verified=primary.get("verified") is True)
 

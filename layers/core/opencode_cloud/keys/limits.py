@@ -34,7 +34,7 @@ def checked(
 
 
 def wider(limits: KeyLimits, bound: KeyLimits) -> str | None:
-    """Return the name of a limit by which ``asked`` exceeds ``bound``; None when it exceeds none."""
+    """Return the name of a limit by which ``limits`` exceeds ``bound``; None when it exceeds none."""
     if not limits.scopes <= bound.scopes:
         return "scopes"
     if bound.models is not None and not _each_covered(limits.models, bound.models, covers):

@@ -25,7 +25,7 @@ Networks = Annotated[
 ]
 
 
-class KeyWish(BaseModel):
+class KeyRequest(BaseModel):
     """A key to create."""
 
     name: Name

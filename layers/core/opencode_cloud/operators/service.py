@@ -224,7 +224,9 @@ class Operations:
         memberships = self._team.workspaces.memberships(account.id)
         return {
             **msgspec.to_builtins(account),
-            "workspaces": [{"id": each.id, "name": each.name, "role": each.role} for each in memberships],
+            "workspaces": [
+                {"id": membership.id, "name": membership.name, "role": membership.role} for membership in memberships
+            ],
         }
 
     def _show_workspace(self, workspace_id: WorkspaceId) -> dict[str, Any]:
@@ -232,7 +234,7 @@ class Operations:
         members = self._team.members.members_of(workspace_id, limit=MOST_SHOWN)
         return {
             **workspace.model_dump(mode="json"),
-            "members": [{"id": each.id, "email": each.email, "role": each.role} for each in members],
+            "members": [{"id": member.id, "email": member.email, "role": member.role} for member in members],
         }
 
     def _account(self, unit: UnitOfWork, subject: str) -> Account:
@@ -345,6 +347,6 @@ class Operations:
 
 
 def following(keys: Sequence[str], current: str) -> list[str]:
-    """Return the other keys in their order, starting after ``present``."""
+    """Return the other keys in their order, starting after ``current``."""
     position = list(keys).index(current)
     return [*keys[position + 1 :], *keys[:position]]

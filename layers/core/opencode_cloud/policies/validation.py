@@ -91,16 +91,16 @@ def _closest(error: ValidationError) -> ValidationError:
     """Return the error of the alternative that the value most likely meant, if a choice has no match."""
     while error.context:
         alternatives: dict[Any, list[ValidationError]] = {}
-        for each in error.context:
-            alternatives.setdefault(each.relative_schema_path[0], []).append(each)
+        for suberror in error.context:
+            alternatives.setdefault(suberror.relative_schema_path[0], []).append(suberror)
         error = min(alternatives.values(), key=_distance)[0]
     return error
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, bool, int]:
     """Return the distance of an alternative: a wrong type counts most, then a wrong discriminating word."""
-    other_type = any(each.validator == "type" and not each.relative_path for each in errors)
-    other_word = any(each.validator == "enum" and len(each.relative_path) <= 1 for each in errors)
+    other_type = any(suberror.validator == "type" and not suberror.relative_path for suberror in errors)
+    other_word = any(suberror.validator == "enum" and len(suberror.relative_path) <= 1 for suberror in errors)
     return other_type, other_word, len(errors)
 
 

@@ -28,7 +28,7 @@ def document() -> str:
     for permission in Permission:
         granted = [permission in GRANTS[role] for role in Role]
         granted += [permission in SCOPES[scope] for scope in KeyScope]
-        lines.append(f"| `{permission}` | {' | '.join('yes' if each else '·' for each in granted)} |")
+        lines.append(f"| `{permission}` | {' | '.join('yes' if permitted else '·' for permitted in granted)} |")
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -68,7 +68,7 @@ class Challenges:
         challenge = self.open(challenge_id, browser)
         if not self._store.attempt(challenge, ATTEMPTS):
             raise _used_up()
-        digits = "".join(each for each in typed if each.isdigit())
+        digits = "".join(character for character in typed if character.isdigit())
         if not hmac.compare_digest(sign_in_code(self._key(), challenge_id).encode(), digits.encode()):
             return None
         # The row is taken once, so only one of two requests with the right code signs in.

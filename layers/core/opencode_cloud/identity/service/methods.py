@@ -75,7 +75,7 @@ class Methods:
         """
         try:
             base, over = (msgspec.json.decode(text or "{}", type=dict[str, Any]) for text in (settings, secrets))
-            domains = [msgspec.convert(each.pop("domains", []), list[str]) for each in (base, over)]
+            domains = [msgspec.convert(document.pop("domains", []), list[str]) for document in (base, over)]
             methods = {name: _method(name, {**base.get(name, {}), **over.get(name, {})}) for name in [*base, *over]}
         except (msgspec.MsgspecError, TypeError) as error:
             raise InvalidMethods(f"login methods: {error}") from error

@@ -49,7 +49,7 @@ class SessionsStore:
             if "LastEvaluatedKey" not in page:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-        return sorted((parsed(row, Session) for row in rows), key=lambda each: each.seen_at, reverse=True)
+        return sorted((parsed(row, Session) for row in rows), key=lambda session: session.seen_at, reverse=True)
 
     def end(self, session_id: SessionId) -> None:
         """End a session permanently. A session that was already ended stays unchanged."""

@@ -13,7 +13,7 @@ from opencode_cloud.contracts.ids import KeyId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.keys.models import Key, NewKey
-from opencode_cloud.keys.requests import KeyChange, KeyWish, Rotation
+from opencode_cloud.keys.requests import KeyChange, KeyRequest, Rotation
 from opencode_cloud.keys.service import CreateKey, UpdateKey
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
@@ -66,7 +66,7 @@ class KeyRoutes:
         )
         return document(page_of(rows, limit, lambda row: (row.id,), lambda row: row))
 
-    def create(self, workspace_id: WorkspaceId, body: KeyWish) -> Response[NewKey]:
+    def create(self, workspace_id: WorkspaceId, body: KeyRequest) -> Response[NewKey]:
         """Create a key. `secret` is the key itself. It is shown only once, and not stored."""
         new_key = CreateKey(
             name=body.name,

@@ -175,7 +175,7 @@ def _tool(part: JsonObject) -> Tool:
         output=plain(text(state.get("output"))),
         error=plain(text(state.get("error"))),
         patch=patch,
-        attachments=tuple(file(each) for each in mappings(state.get("attachments"))),
+        attachments=tuple(file(attachment) for attachment in mappings(state.get("attachments"))),
     )
 
 
@@ -217,14 +217,14 @@ def diffs(value: object) -> list[Diff]:
     """Read the file changes of a session or a message. Leave out objects without a file or a patch."""
     return [
         Diff(
-            file=line(text(each.get("file"))) or "unnamed file",
-            status=line(text(each.get("status")), 20) or "modified",
-            additions=count(each.get("additions")),
-            deletions=count(each.get("deletions")),
-            patch=plain(text(each.get("patch"))),
+            file=line(text(change.get("file"))) or "unnamed file",
+            status=line(text(change.get("status")), 20) or "modified",
+            additions=count(change.get("additions")),
+            deletions=count(change.get("deletions")),
+            patch=plain(text(change.get("patch"))),
         )
-        for each in mappings(value)
-        if text(each.get("file")) or text(each.get("patch"))
+        for change in mappings(value)
+        if text(change.get("file")) or text(change.get("patch"))
     ]
 
 

@@ -43,9 +43,9 @@ def _scrub(value: object) -> object:
         case float():
             return value if math.isfinite(value) else None
         case list():
-            return [_scrub(each) for each in cast("list[object]", value)]
+            return [_scrub(member) for member in cast("list[object]", value)]
         case dict():
-            return {str(_scrub(key)): _scrub(each) for key, each in cast("dict[str, object]", value).items()}
+            return {str(_scrub(key)): _scrub(member) for key, member in cast("dict[str, object]", value).items()}
         case _:
             return value
 
@@ -55,7 +55,7 @@ def _deeper(value: object, limit: int) -> bool:
         value = list(cast("dict[str, object]", value).values())
     if not isinstance(value, list):
         return False
-    return limit == 0 or any(_deeper(each, limit - 1) for each in cast("list[object]", value))
+    return limit == 0 or any(_deeper(member, limit - 1) for member in cast("list[object]", value))
 
 
 def mapping(value: object) -> JsonObject:
@@ -65,7 +65,7 @@ def mapping(value: object) -> JsonObject:
 
 def mappings(value: object) -> list[JsonObject]:
     """Return the objects of an array; return none for any other type."""
-    return [cast("JsonObject", each) for each in array(value) if isinstance(each, dict)]
+    return [cast("JsonObject", member) for member in array(value) if isinstance(member, dict)]
 
 
 def array(value: object) -> list[object]:

@@ -203,7 +203,7 @@ def transcribe(items: Iterable[TranscriptItem]) -> Transcript:
     single: dict[str, TranscriptEntry] = {}
     messages: dict[str, TranscriptMessage] = {}
     other: list[TranscriptItem] = []
-    for item in sorted(winners.values(), key=lambda each: each.seq):
+    for item in sorted(winners.values(), key=lambda winner: winner.seq):
         if item.type in ("session", "model", "session_diff"):
             single[item.type] = TranscriptEntry(item.key, item.seq, item.at, item.data)
         elif item.type in ("message", "part"):
@@ -251,7 +251,7 @@ def _second_generation_parts(message: JsonObject) -> Iterator[JsonObject]:
             yield part
             continue
         state = mapping(part.get("state"))
-        output = "\n".join(filter(None, (text(each.get("text")) for each in mappings(state.get("content")))))
+        output = "\n".join(filter(None, (text(content.get("text")) for content in mappings(state.get("content")))))
         error = text(mapping(state.get("error")).get("message"))
         yield {
             "type": "tool",

@@ -123,7 +123,7 @@ def owner_key(workspace_id: WorkspaceId, owner: str) -> str:
 
 
 def cursor_key(attribute: str, value: str, cursor: ShareCursor) -> Row:
-    """Return the key of ``place`` in the index whose partition is ``attribute``."""
+    """Return the key of ``cursor`` in the index whose partition is ``attribute``."""
     return {**key(cursor.share_id, META), attribute: {"S": value}, "created_at": {"N": str(cursor.created_at)}}
 
 

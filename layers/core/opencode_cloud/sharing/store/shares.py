@@ -286,7 +286,7 @@ class ShareStore:
     # --------------------------------------------------------------------------------------------- log
 
     def head(self, share_id: ShareId, known_end: Position | None) -> Head:
-        """Read what a commit needs in one query: from the ``known`` end of the log, else from the share's hint."""
+        """Read what a commit needs in one query: from the ``known_end`` of the log, else from the share's hint."""
         start = rows.log_key(known_end.seq + 1) if known_end else META
         found_rows = list(self._query(share_id, start, VIEWER + "~"))
         share = next((rows.share_from(row) for row in found_rows if row["sk"]["S"] == META), None)

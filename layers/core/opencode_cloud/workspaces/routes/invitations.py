@@ -79,7 +79,9 @@ class InvitationRoutes:
     def mine(self) -> Response[Page[OwnInvitation]]:
         """List the open invitations to any of your verified addresses."""
         invitations = self._invitations.mine(self._gate.actor.account_id)
-        return document(Page(data=[OwnInvitation.model_validate(each) for each in invitations], next_cursor=None))
+        return document(
+            Page(data=[OwnInvitation.model_validate(invitation) for invitation in invitations], next_cursor=None)
+        )
 
     def accept(self, invitation_id: InvitationId) -> Response[OwnInvitation]:
         """Accept an invitation to one of your verified addresses: you become a member."""
