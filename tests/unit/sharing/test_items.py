@@ -25,6 +25,9 @@ JSON_VALUES = st.recursive(
 )
 
 
+KINDS, NO_OBJECTS = (b"session", b"message", b"part"), (b"5", b'"x"', b"[1]", b"null")
+
+
 def raw(kind: str, data: object) -> bytes:
     return json.dumps({"type": kind, "data": data}).encode()
 
@@ -58,6 +61,7 @@ def test_a_body_keeps_every_byte_as_it_was_sent() -> None:
         (b'"text"', "must be an object"),
         (b'{"data":{}}', "must be an object"),
         (b'{"type":"","data":{}}', "type of 1 to 64"),
+        *((b'{"type":"%b","data":%b}' % (kind, data), "no object") for kind in KINDS for data in NO_OBJECTS),
         (b'{"type":"part","data":{"id":"p"}}', "without `id` and `messageID`"),
         (b'{"type":"message","data":{}}', "without `id`"),
         (raw("message", {"id": "x" * 600}), "too long"),
@@ -128,3 +132,9 @@ def test_a_legacy_key_outside_the_allowed_prefixes_is_refused(key: str) -> None:
 
 def test_types_unknown_to_the_legacy_protocol_have_no_legacy_key() -> None:
     assert to_legacy_key(Item(key="model", type="model"), SESSION) is None
+
+
+@pytest.mark.parametrize("content", [b"5", b'"x"', b"[1]", b"null"])
+def test_legacy_content_that_is_no_object_is_refused(content: bytes) -> None:
+    with pytest.raises(BadRequest, match="no object"):
+        from_legacy("session/message/ses_1/msg_1", msgspec.Raw(content))

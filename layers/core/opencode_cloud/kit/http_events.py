@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
-from opencode_cloud.kit import json_codec
+from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.errors import BadRequest, ServiceError
 from opencode_cloud.kit.http_headers import bearer_of, client_address
 
@@ -37,7 +37,8 @@ def query(event: Event, name: str, default: str = "") -> str:
 def raw_body(event: Event) -> bytes:
     """Return the request's body as bytes, for any Content-Type."""
     body = event.get("body") or ""
-    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    # A body that is no UTF-8 may come as text with lone surrogates. The decoder refuses the bytes that these become.
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
 
 
 def decode_body(event: Event, form: type[Body]) -> Body:
@@ -46,8 +47,8 @@ def decode_body(event: Event, form: type[Body]) -> Body:
     Raises :class:`BadRequest`, which names the error and its place.
     """
     try:
-        return json_codec.decode(raw_body(event), form)
-    except (msgspec.DecodeError, UnicodeError) as error:
+        return foreign_json.decode(raw_body(event), form)
+    except ValueError as error:
         raise BadRequest("invalid_body", f"The body must be JSON of the documented form: {error}.") from error
 
 

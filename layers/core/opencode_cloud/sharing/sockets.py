@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
-from opencode_cloud.kit import http_events, json_codec
+from opencode_cloud.kit import foreign_json, http_events
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError, unexpected
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Protocol
@@ -98,6 +98,6 @@ class SharingSockets:
 
 def _decode(body: bytes) -> _Message:
     try:
-        return json_codec.decode(body, _Message)
-    except (msgspec.DecodeError, UnicodeError) as error:
+        return foreign_json.decode(body, _Message)
+    except ValueError as error:
         raise BadRequest("invalid_message", f"A message must be JSON of the documented form: {error}.") from error

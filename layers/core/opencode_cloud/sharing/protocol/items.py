@@ -14,6 +14,8 @@ from opencode_cloud.sharing.models import Item, invalid_item
 
 MAXIMUM_TYPE = 64
 MAXIMUM_KEY = 512
+OBJECTS = ("session", "message", "part")
+"""Types whose data must be an object: readers put members into it, or read members of it."""
 _SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
 _ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([3-7][0-9A-Fa-f])")
 _LEGACY_KEY = re.compile(r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))")
@@ -55,7 +57,10 @@ def _parse_one(position: int, raw: bytes) -> Item:
 
 def _key(position: int, kind: str, data: bytes) -> str:
     """Derive the identity key by the rule of the clients' own queue. Clients send no key."""
-    if kind in ("session", "session_diff", "model") or not data.lstrip().startswith(b"{"):
+    is_object = data.lstrip().startswith(b"{")
+    if kind in OBJECTS and not is_object:
+        raise invalid_item(position, f"is a {kind} whose data is no object")
+    if kind in ("session", "session_diff", "model") or not is_object:
         return kind
     try:
         identity = _identity.decode(data)
@@ -75,7 +80,8 @@ def _key(position: int, kind: str, data: bytes) -> str:
 def from_legacy(key: str, content: msgspec.Raw) -> Item:
     """Read one ``share_sync`` of the legacy protocol.
 
-    Raises :class:`BadRequest` (``invalid_key``) for a key outside the prefixes that the protocol allows.
+    Raises :class:`BadRequest`: ``invalid_key`` for a key outside the prefixes that the protocol allows,
+    ``invalid_item`` for content that is no object.
     """
     match = _LEGACY_KEY.fullmatch(key)
     if match is None or len(key) > MAXIMUM_KEY:
@@ -86,6 +92,8 @@ def from_legacy(key: str, content: msgspec.Raw) -> Item:
         )
     info, message, message_id, _, part_message, part_id = match.groups()
     data = bytes(content)
+    if not data.lstrip().startswith(b"{"):
+        raise invalid_item(0, "has content that is no object")
     if info:
         return Item(key="session", type="session", data=data)
     if message:
