@@ -70,7 +70,13 @@ class Api:
     def __call__(
         self, bearer: str, route: str, body: Any = None, query: dict[str, str] | None = None, **headers: str
     ) -> Answer:
-        """Send ``route`` (``GET /api/v1/...``)."""
+        """Send ``route`` (``GET /api/v1/...``) with a body as JSON."""
+        return self.send(bearer, route, None if body is None else json.dumps(body), query, **headers)
+
+    def send(
+        self, bearer: str, route: str, body: str | None = None, query: dict[str, str] | None = None, **headers: str
+    ) -> Answer:
+        """Send ``route`` with a body as it is."""
         method, _, path = route.partition(" ")
         event = {
             "version": "2.0",
@@ -84,7 +90,7 @@ class Api:
                 "host": "test.example",
                 **{name.replace("_", "-"): value for name, value in headers.items()},
             },
-            "body": None if body is None else json.dumps(body),
+            "body": body,
             "isBase64Encoded": False,
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},

@@ -10,6 +10,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
+from opencode_cloud.http.entrance import Entrance
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
@@ -20,12 +21,21 @@ from opencode_cloud.kit.rate_limits import RateLimiter
 PROBLEM = "application/problem+json"
 
 
-def api_app() -> APIGatewayHttpResolver:
-    """Return a resolver that validates by annotations and answers every error with a problem document."""
-    # An answer that violates its schema is our error, not the caller's.
-    app = APIGatewayHttpResolver(
-        enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-    )
+class ApiApp(APIGatewayHttpResolver):
+    """A resolver that authenticates a request before it validates it by annotations."""
+
+    def __init__(self) -> None:
+        # An answer that violates its schema is our error, not the caller's.
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - Powertools leaves parts of its types unknown
+            enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        self.entrance = Entrance()
+        self._request_validation_middleware = self.entrance
+
+
+def api_app() -> ApiApp:
+    """Return a resolver that answers every error with a problem document."""
+    app = ApiApp()
 
     def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
         return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "", extra)

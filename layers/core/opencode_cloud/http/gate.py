@@ -71,11 +71,11 @@ class Gate:
             tags=[tag],
             status_code=status,
             openapi_extensions={EXTENSION: str(permission)},
-            middlewares=[self._entrance(permission)],
         )(handler)
+        self._app.entrance.guard(method, rule, self._enter(permission))
 
-    def _entrance(self, permission: Permission | str) -> Callable[..., Any]:
-        def enter(app: Any, next_middleware: Callable[[Any], Any]) -> Any:
+    def _enter(self, permission: Permission | str) -> Callable[[Any], None]:
+        def enter(app: Any) -> None:
             event = self.event
             check_same_origin(event)
             request = request_of(event)
@@ -85,7 +85,6 @@ class Gate:
                 app.append_context(actor=self._access.member(request, workspace, permission))
             else:
                 app.append_context(actor=self._access.account(request))
-            return next_middleware(app)
 
         return enter
 

@@ -86,6 +86,12 @@ class PayloadTooLarge(ServiceError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class UnsupportedMediaType(ServiceError):
+    """415: the body is of a type that the route does not take; the message says which it takes."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
 class Unprocessable(ServiceError):
     """422: the request is well-formed but violates a rule; the message says which."""
 

@@ -19,7 +19,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
@@ -38,6 +37,7 @@ from opencode_cloud.contracts.ids import AccountId, SessionId
 from opencode_cloud.identity.models import AuthorizationCode, DeviceState
 from opencode_cloud.identity.service import devices
 from opencode_cloud.identity.service.refresh import hash_of
+from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.ids import base64url, new_id
 
@@ -452,14 +452,13 @@ class _Revocation(RevocationEndpoint):
 def parameters_of(body: bytes) -> dict[str, str]:
     """Return the parameters in a body: JSON as opencode's client writes it, or a form as RFC 6749 requires.
 
-    The Content-Type is ignored: clients send any, or none. Raises :class:`ValueError` for a body of neither form, for a
-    parameter that is not text, and for a repeated parameter.
+    The Content-Type is ignored: clients send any, or none. Parameters that are not text are left out, since a server
+    ignores unknown parameters (RFC 6749 3.1), and every known one is text. Raises :class:`ValueError` for a body of
+    neither form, and for a repeated parameter.
     """
     if body.lstrip().startswith(b"{"):
-        try:
-            return msgspec.json.decode(body, type=dict[str, str])
-        except msgspec.DecodeError as error:
-            raise ValueError("the body is no JSON object of texts") from error
+        members = foreign_json.decode(body, dict[str, object])
+        return {name: value for name, value in members.items() if isinstance(value, str)}
     pairs = parse_qsl(body.decode(), keep_blank_values=False, max_num_fields=32)
     parameters = dict(pairs)
     if len(parameters) != len(pairs):
