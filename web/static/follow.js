@@ -12,6 +12,7 @@ const MAXIMUM_POLL = 30_000
 const STALLED = 300_000 // a fetch that takes longer has stalled
 const RENEW = 120_000 // time before its expiry when a ticket is exchanged for a new one
 const OVER = new Set(["share_gone", "share_not_found"])
+const AHEAD = "cursor_ahead"
 const REFUSED = new Set(["login_required", "password_required"])
 
 const jitter = (delay) => delay * (0.5 + Math.random() / 2)
@@ -167,6 +168,7 @@ export class Follower {
         throw new Gone()
       case "error":
         if (OVER.has(frame.code)) throw new Gone()
+        if (frame.code === AHEAD) return location.reload() // the log was restored from a backup
         if (REFUSED.has(frame.code)) this.#doubted = true // the next connection tries a new ticket
         throw new Error(`${frame.code}: ${frame.message}`)
       case undefined: // from the gateway in front of the server

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.errors import Conflict, NotFound
 from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible
@@ -95,6 +95,14 @@ class TestItems:
             with pytest.raises(NotFound) as missing:
                 cloud.reading.item(ShareId(share.id), ANYONE, seq)
             assert missing.value.code == "item_not_found"
+
+    def test_above_the_end_are_refused(self, cloud: Environment) -> None:
+        share = cloud.share()
+        share.sync(part("1"))
+        cloud.reading.items(ShareId(share.id), ANYONE, 1)
+        for after in (2, 5000, 10**30):
+            with pytest.raises(Conflict, match="above the end"):
+                cloud.reading.items(ShareId(share.id), ANYONE, after)
 
 
 class TestState:

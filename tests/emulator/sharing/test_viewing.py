@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
-from opencode_cloud.kit.errors import Gone, NotFound, Unauthorized
+from opencode_cloud.kit.errors import Conflict, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Mode, Protocol
 from opencode_cloud.sharing.service import fan_out, viewing
 from opencode_cloud.sharing.store import ShareStore
@@ -53,10 +53,19 @@ class TestResuming:
         share.sync(part("1"))
         assert resume(cloud, share, 1).frames == [{"type": "ready", "seq": 1}]
 
-    def test_behind_the_end_leaves_the_cursor_where_it_is(self, cloud: Environment) -> None:
+    @pytest.mark.parametrize("after", [2, 5000, 10**12, 10**30])
+    def test_above_the_end_is_refused_and_follows_nothing(self, cloud: Environment, after: int) -> None:
         share = cloud.share()
         share.sync(part("1"))
-        assert resume(cloud, share, 5).frames == [{"type": "ready", "seq": 5}]
+        with pytest.raises(Conflict, match="above the end"):
+            resume(cloud, share, after)
+        assert viewers(cloud, share) == []
+
+    def test_of_an_empty_log_has_one_cursor(self, cloud: Environment) -> None:
+        share = cloud.share()
+        assert resume(cloud, share).frames == [{"type": "ready", "seq": 0}]
+        with pytest.raises(Conflict):
+            resume(cloud, share, 1)
 
     def test_sends_of_each_key_the_last_arrival_and_covers_what_it_leaves_out(self, cloud: Environment) -> None:
         share = cloud.share()

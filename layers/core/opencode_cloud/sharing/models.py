@@ -8,8 +8,18 @@ from enum import StrEnum
 import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
-from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, TooManyRequests, Unauthorized, Unavailable
+from opencode_cloud.kit.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Gone,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 
+LAST_SEQ = 10**12 - 1  # sort keys of the log have twelve digits
 SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"
 SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # all forms that clients have used
 
@@ -200,6 +210,11 @@ def share_not_found() -> NotFound:
 def item_not_found() -> NotFound:
     """Return the error for a sequence number that no item of the share has."""
     return NotFound("item_not_found", "The share has no item with this number.")
+
+
+def cursor_ahead() -> Conflict:
+    """Return the error for a cursor above the log's end, as after a restore from a backup."""
+    return Conflict("cursor_ahead", "The cursor is above the end of the log. Drop the state and resume after 0.")
 
 
 def share_gone() -> Gone:

@@ -10,7 +10,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
-from opencode_cloud.sharing.models import Item, Share, item_not_found
+from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, cursor_ahead, item_not_found
 from opencode_cloud.sharing.protocol.frames import encode_item
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
@@ -89,9 +89,12 @@ class ShareReader:
         """Return the items after ``after`` as the document of ``GET /share/{id}/items``.
 
         The document's own ``seq`` is the last number that it covers. A long gap yields its first part (``more``), or a
-        redirect to the share's snapshot.
+        redirect to the share's snapshot. Raises ``cursor_ahead`` (409) for a number above the log's end.
         """
         share = self.admit(share_id, visitor).share
+        # The hint is a lower bound of the end, so most readers cost no second look.
+        if after > share.hint.seq and (after > LAST_SEQ or after > self._store.end(share_id)[1]):
+            raise cursor_ahead()
         snapshot = share.snapshot
         # A state that no answer can hold is redirected before anything is folded (docs/decisions/004).
         if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:

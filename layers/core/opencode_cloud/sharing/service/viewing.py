@@ -8,7 +8,7 @@ from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import parallel_map
-from opencode_cloud.sharing.models import Item, Protocol, Share, Viewer
+from opencode_cloud.sharing.models import LAST_SEQ, Item, Protocol, Share, Viewer, cursor_ahead
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.protocol.frames import (
     legacy_frame,
@@ -68,13 +68,18 @@ class Viewing:
         """Send all items after ``after``, and have every later commit pushed.
 
         The viewer is stored before the log is read, so each commit is either read here or pushed by its writer. The
-        writer verifies the ticket again. Raises as :meth:`ShareAccess.admit` does.
+        writer verifies the ticket again. Raises as :meth:`ShareAccess.admit` does, and ``cursor_ahead`` (409).
         """
+        if after > LAST_SEQ:
+            raise cursor_ahead()
         log.count("ResumeCount")
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
         page = self._store.page(share_id, after)
         try:
             self._gate.admit(share_id, page.share, Visitor(ticket=ticket))
+            # A log that was restored from a backup may end before what a viewer has seen.
+            if page.complete and after > (page.records[-1].last if page.records else 0):
+                raise cursor_ahead()
         except ServiceError:
             self._store.remove_viewer(share_id, connection_id)
             raise
