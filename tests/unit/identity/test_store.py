@@ -21,7 +21,7 @@ from opencode_cloud.identity.models import (
 )
 from opencode_cloud.identity.store.codes import CodesStore
 from opencode_cloud.identity.store.keys import SigningKeys, key_id
-from opencode_cloud.identity.store.rows import KEPT_SECONDS
+from opencode_cloud.identity.store.rows import KEPT_SECONDS, SessionRows
 from opencode_cloud.identity.store.sessions import SessionsStore
 from opencode_cloud.kit import aws, kms_signing
 from opencode_cloud.kit.clock import now_seconds
@@ -238,3 +238,14 @@ class TestSigningKeys:
         assert isinstance(public, rsa.RSAPublicKey)
         assert keys.public(key_id(arns[1])) != keys.public(key_id(arns[0]))
         assert keys.public("unknown") is None
+
+
+@pytest.mark.parametrize("model", [SESSION, DEVICE, CODE, STATE, CHALLENGE], ids=lambda model: type(model).__name__)
+def test_an_empty_text_is_read_as_it_was_written(cloud: Cloud, model: msgspec.Struct) -> None:
+    """Clients may leave out a header, such as User-Agent, and what is stored must be readable all the same."""
+    texts = {field: "" for field, value in msgspec.structs.asdict(model).items() if isinstance(value, str)}
+    texts.pop("account_id", None)  # the key of an index
+    blank = msgspec.structs.replace(model, **texts | {"id": "hash"})
+    rows = SessionRows(cloud.table("sessions"))
+    rows.put("row#hash", blank, SOON)
+    assert rows.get("row#hash", type(blank)) == blank

@@ -84,6 +84,23 @@ def test_only_a_person_with_the_invited_address_answers(place: Place) -> None:
         assert code_of(caught) == "invitation_not_found"
 
 
+def test_a_repeated_acceptance_is_answered_like_the_first_while_the_person_is_a_member(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
+    bob, eve = place.person("bob@example.com"), place.person("eve@example.com")
+    first = place.team.invitations.accept(bob, invitation)
+    entries, messages = len(place.actions()), len(place.messages)
+    assert place.team.invitations.accept(bob, invitation) == first
+    assert (len(place.actions()), len(place.messages)) == (entries, messages)
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.accept(eve, invitation)
+    assert code_of(caught) == "invitation_not_found"
+    place.team.members.remove(owner, owner.workspace_id, MemberId(place.member(bob, owner.workspace_id).id))
+    with pytest.raises(ServiceError) as caught:
+        place.team.invitations.accept(bob, invitation)
+    assert code_of(caught) == "invitation_settled"
+
+
 def test_an_address_of_any_login_counts(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     bob = place.person("bob@home.example")

@@ -31,8 +31,11 @@ class SessionRows:
         self._dynamodb = aws.dynamodb()
 
     def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
-        """Write a new item. Its ``id`` is part of its key."""
-        fields = {name: each for name, each in msgspec.to_builtins(value).items() if name != "id" and each != ""}
+        """Write a new item. Its ``id`` is part of its key. An empty text is left out where the model has a default."""
+        plain = msgspec.to_builtins(value)
+        # An attribute that is the key of an index must not be empty.
+        optional = {field.name for field in msgspec.structs.fields(value) if field.default is not msgspec.NODEFAULT}
+        fields = {name: each for name, each in plain.items() if name != "id" and (each != "" or name not in optional)}
         item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **encode(fields)}
         self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
 

@@ -216,10 +216,13 @@ class Invitations:
     def accept(self, actor: Actor, invitation_id: InvitationId) -> Invitation:
         """Add the acting person as a member. Their verified address must be the invited one.
 
-        Raises ``invitation_not_found`` or ``invitation_settled``.
+        A repeated request is answered like the first, as long as the person is a member. Raises
+        ``invitation_not_found`` or ``invitation_settled``.
         """
         require_person(actor)
         with self._outbox.unit() as unit:
+            if accepted := self._accepted(unit.connection, actor, invitation_id):
+                return accepted
             invitation = self._open(unit, actor, invitation_id)
             self._joining.join(
                 unit, actor, invitation.workspace_id, actor.account_id, invitation.email, invitation.role, "invitation"
@@ -267,6 +270,15 @@ class Invitations:
         if invitation.state is not InvitationState.PENDING:
             raise invitation_settled(invitation.state)
         return invitation
+
+    def _accepted(self, connection: Connection, actor: Actor, invitation_id: InvitationId) -> Invitation | None:
+        """Return an invitation that the acting person has accepted, if that made them a member who has not left."""
+        invitation = self._invitations.get(connection, invitation_id, utc_now())
+        if invitation is None or invitation.state is not InvitationState.ACCEPTED:
+            return None
+        row = self._members.member_row(connection, invitation.workspace_id, actor.account_id)
+        is_member = row is not None and not row.removed
+        return invitation if is_member and self._has_address(connection, actor, invitation) else None
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
         addresses = self._members.addresses(connection, actor.account_id)
