@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from aiohttp.web import BaseRequest
+
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 
 HOP_BY_HOP = frozenset(
@@ -39,3 +41,16 @@ def passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         lower = name.lower()
         if lower not in HOP_BY_HOP and lower not in FORWARDED:
             yield name, value
+
+
+def target_of(request: BaseRequest) -> str:
+    """Return path and query of a request as the client wrote them.
+
+    A request line may name the whole address (absolute form, RFC 9112, 3.2.2). An origin is asked for its path only.
+    """
+    target = request.raw_path
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    path = rest[len(rest.partition("/")[0].partition("?")[0]) :]
+    return path if path.startswith("/") else f"/{path}"

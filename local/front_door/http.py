@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from local.front_door import refusals
-from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
+from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on, target_of
 from local.front_door.refusals import Refusal
 from local.front_door.settings import Quotas, Settings
 
@@ -67,7 +67,7 @@ class HttpDoor:
         client_headers = request.headers
         ours = forwarded(request.host, request.remote or "", client_headers, trust_proxy=self._settings.trust_proxy)
         headers = [*passed_on(client_headers.items()), *ours.items()]
-        url = URL(self._settings.http_url + request.raw_path, encoded=True)
+        url = URL(self._settings.http_url + target_of(request), encoded=True)
         try:
             async with self._client.request(
                 request.method, url, headers=headers, data=body or None, allow_redirects=False

@@ -50,7 +50,8 @@ class FrontDoor:
         A viewer's disconnect cancels this handler, and with it a stream from the gateway. Functions run to the end, as
         behind API Gateway.
         """
-        route = match(request.path)
+        # An absolute form without a path, and the asterisk of OPTIONS, have none that starts with a slash.
+        route = match(request.path if request.path.startswith("/") else "/")
         if route.target is Target.STREAM:
             return await self._stream_from_gateway(request)
         return await asyncio.shield(self._answer(request, route))
@@ -97,6 +98,8 @@ async def serve_until(stopping: asyncio.Event, settings: Settings, listener: soc
     http = web.Server(
         door,
         access_log=None,
+        # Packed bodies pass unchanged, as through CloudFront: an unpacked one would not have the length of its header.
+        auto_decompress=False,
         handler_cancellation=True,
         keepalive_timeout=75,
         max_field_size=LONGEST_LINE,

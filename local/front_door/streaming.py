@@ -6,7 +6,7 @@ from yarl import URL
 
 from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door import refusals
-from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on
+from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on, target_of
 from local.front_door.http import SKIPPED, named, read_event
 from local.front_door.settings import Settings
 
@@ -50,7 +50,7 @@ class StreamDoor:
         if self._client is None:
             raise RuntimeError("the door is used before it is open")
         body = await read_event(request, self._quotas)
-        url = URL(self._settings.gateway_url + request.raw_path, encoded=True)
+        url = URL(self._settings.gateway_url + target_of(request), encoded=True)
         response: web.StreamResponse | None = None
         try:
             async with self._client.request(

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,8 +76,15 @@ class Door:
 async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[Door]:
     origin = Origin(free_port())
     base = f"127.0.0.1:{origin.port}/_aws"
-    settings = Settings(free_port(), f"http://{base}/http", f"ws://{base}/v1", quotas=quotas, trust_proxy=trust_proxy)
-    async with behind(origin.http, origin.port), front_door(settings) as url:
+    settings = Settings(
+        free_port(),
+        f"http://{base}/http",
+        f"ws://{base}/v1",
+        gateway_url=f"http://127.0.0.1:{origin.port}",
+        quotas=quotas,
+        trust_proxy=trust_proxy,
+    )
+    async with behind(origin.http, origin.port, auto_decompress=False), front_door(settings) as url:
         yield Door(url, origin)
 
 
@@ -105,6 +114,57 @@ async def test_a_request_arrives_as_it_was_sent(door: Door, client: aiohttp.Clie
     assert sent.getall("X-Forwarded-For") == ["127.0.0.1"]
     assert sent["X-Forwarded-Host"] == door.url.removeprefix("http://")
     assert sent["X-Forwarded-Proto"] == "http"
+
+
+async def exchange(door: Door, request: bytes) -> bytes:
+    """Send bytes on a connection of their own, and return all bytes of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(door.url).port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/api/share", "/zen/v1/messages"])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(b"")),
+        ("gzip", gzip.compress(b"x" * 40)),
+        ("deflate", zlib.compress(b"")),
+        ("br", b"x"),
+        ("gzip", b"not packed at all"),
+    ],
+)
+async def test_a_packed_body_arrives_as_it_was_sent_and_owes_no_bytes(
+    door: Door, client: aiohttp.ClientSession, path: str, encoding: str, body: bytes
+) -> None:
+    """An unpacked body under the header of the packed one leaves its connection out of step (RFC 9112, 11.2)."""
+    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Encoding: {encoding}\r\n"
+    for _ in range(3):
+        answer = await exchange(door, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert (door.origin.requests[-1]["body"], door.origin.requests[-1]["headers"]["Content-Encoding"]) == (
+            body,
+            encoding,
+        )
+        async with client.get(f"{door.url}{path}") as other:
+            assert (other.status, door.origin.requests[-1]["body"]) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://here/zen/v1/models?a=%20", "/zen/v1/models?a=%20"),
+        ("http://evil.example/api/share/x%2Fy", "/api/share/x%2Fy"),
+        ("http://here", "/"),
+        ("http://here?x=/y", "/?x=/y"),
+    ],
+)
+async def test_a_request_line_may_name_the_whole_address(door: Door, target: str, path: str) -> None:
+    answer = await exchange(door, f"GET {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert door.origin.requests[-1]["target"].endswith(path)
 
 
 async def test_a_trusted_proxy_says_who_asked(client: aiohttp.ClientSession) -> None:
