@@ -249,3 +249,11 @@ def test_an_empty_text_is_read_as_it_was_written(cloud: Cloud, model: msgspec.St
     rows = SessionRows(cloud.table("sessions"))
     rows.put("row#hash", blank, SOON)
     assert rows.get("row#hash", type(blank)) == blank
+
+
+def test_a_key_that_no_row_can_have_is_not_found(cloud: Cloud) -> None:
+    rows = SessionRows(cloud.table("sessions"))
+    for key in ("challenge#" + "A" * 3000, "challenge#" + "ä" * 1500):
+        assert rows.get(key, Challenge) is None
+        assert rows.take(key, Challenge) is None
+        assert not rows.update(key, {"attempts": 1}, "")

@@ -11,6 +11,7 @@ import pytest
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws, rate_counters
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
+from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.rate_counters import Count
 from opencode_cloud.sharing.models import (
     Item,
@@ -342,3 +343,20 @@ def test_rates_count_by_window(store: ShareStore, monkeypatch: pytest.MonkeyPatc
     assert store.count("creates#192.0.2.2", 60) == Count(1, 10)
     monkeypatch.setattr(rate_counters, "now_seconds", lambda: 8 * 60)
     assert store.count("creates#192.0.2.1", 60) == Count(1, 60)
+
+
+@pytest.mark.parametrize("share_id", ["A" * 3000, "ä" * 600])
+def test_an_id_that_no_share_can_have_is_not_found(store: ShareStore, share_id: str) -> None:
+    unknown = ShareId(share_id)
+    reads = (
+        lambda: store.share(unknown),
+        lambda: store.head(unknown, Position()),
+        lambda: store.page(unknown, 0),
+        lambda: store.end(unknown),
+        lambda: store.record_with(unknown, 1),
+        lambda: store.tombstone(unknown),
+        lambda: store.add_viewer(unknown, Viewer(ConnectionId("c"), Protocol.LIVE, "")),
+    )
+    for read in reads:
+        with pytest.raises(NotFound):
+            read()

@@ -19,6 +19,7 @@ from opencode_cloud.kit.errors import (
     Unavailable,
 )
 
+LONGEST_SHARE_ID = 64  # in characters; ours have 22
 LAST_SEQ = 10**12 - 1  # sort keys of the log have twelve digits
 SCHEMA = 1  # version of the documents for readers; see docs/protocol.md, "Versions"
 SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # all forms that clients have used

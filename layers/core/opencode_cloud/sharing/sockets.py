@@ -12,7 +12,7 @@ from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import foreign_json, http_events
 from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError, unexpected
 from opencode_cloud.kit.log import logger
-from opencode_cloud.sharing.models import Protocol
+from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Protocol, share_not_found
 from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
 from opencode_cloud.sharing.protocol.items import parse
 from opencode_cloud.sharing.service import Publishing, Viewing
@@ -85,6 +85,8 @@ class SharingSockets:
             raise BadRequest("unknown_action", "The field `action` must be resume, ping or sync.")
         if not message.share:
             raise BadRequest("missing_share", "Name the share in the field `share`.")
+        if len(message.share) > LONGEST_SHARE_ID:
+            raise share_not_found()
         match message.action:
             case "resume":
                 self._viewing.resume(connection_id, ShareId(message.share), max(message.after or 0, 0), message.ticket)

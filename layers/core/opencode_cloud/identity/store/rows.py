@@ -18,6 +18,8 @@ from opencode_cloud.kit.dynamodb import conditional_write, decode, encode, prima
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 Values = Mapping[str, str | int]
+LONGEST_KEY = 2048
+"""Bytes that DynamoDB takes as a partition key. No item has a longer one."""
 KEPT_SECONDS = 7 * DAY_SECONDS
 """How long a row outlives its expiry, in seconds: long enough to explain past events, and to recognize codes that
 return."""
@@ -41,6 +43,8 @@ class SessionRows:
 
     def get(self, pk: str, model: type[Model]) -> Model | None:
         """Return an item by a consistent read; None when it does not exist or has been ended."""
+        if not _is_key(pk):
+            return None
         row: Any = self._dynamodb.get_item(TableName=self.table, Key=primary_key(pk), ConsistentRead=True).get("Item")
         return parsed(row, model) if row and "ended_at" not in row else None
 
@@ -52,6 +56,8 @@ class SessionRows:
         names = {f"#{name}": name for name in values}
         bound = {f":set_{name}": value for name, value in values.items()}
         bound |= {f":{name}": value for name, value in (expected or {}).items()}
+        if not _is_key(pk):
+            return False
         alive = "attribute_exists(pk) AND attribute_not_exists(ended_at)"
         return conditional_write(
             self._dynamodb.update_item,
@@ -65,10 +71,16 @@ class SessionRows:
 
     def take(self, pk: str, model: type[Model]) -> Model | None:
         """Remove an item and return it. Exactly one of several concurrent calls gets it."""
+        if not _is_key(pk):
+            return None
         row: Any = self._dynamodb.delete_item(TableName=self.table, Key=primary_key(pk), ReturnValues="ALL_OLD").get(
             "Attributes"
         )
         return parsed(row, model) if row else None
+
+
+def _is_key(pk: str) -> bool:
+    return len(pk.encode("utf-8", "replace")) <= LONGEST_KEY
 
 
 def parsed(row: Mapping[str, Any], model: type[Model]) -> Model:

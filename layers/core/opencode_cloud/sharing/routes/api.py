@@ -18,13 +18,13 @@ from opencode_cloud.http.gate import WORKSPACE, Gate
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.api_responses import nothing
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from opencode_cloud.sharing.models import Listed, Mode, Ownership, ShareCursor, ShareUpdate
+from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Listed, Mode, Ownership, ShareCursor, ShareUpdate
 from opencode_cloud.sharing.service import Owning, ShareDeletion
 
 TAG = "Shares"
 MOST_REVOKED = 50
 WorkspaceParameter = Annotated[WorkspaceId, Path(description="Id of the workspace.")]
-ShareParameter = Annotated[ShareId, Path(description="Id of the share.", max_length=64)]
+ShareParameter = Annotated[ShareId, Path(description="Id of the share.", max_length=LONGEST_SHARE_ID)]
 Owner = Annotated[Literal["me"] | None, Query(description="`me`: only your own, even if you may manage all.")]
 
 
@@ -59,7 +59,9 @@ class Revocation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shares: list[Annotated[ShareId, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=MOST_REVOKED)
+    shares: list[Annotated[ShareId, Field(min_length=1, max_length=LONGEST_SHARE_ID)]] = Field(
+        min_length=1, max_length=MOST_REVOKED
+    )
 
 
 class Revoked(BaseModel):

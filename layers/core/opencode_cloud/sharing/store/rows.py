@@ -21,6 +21,7 @@ from opencode_cloud.sharing.models import (
     Snapshot,
     Tombstone,
     Viewer,
+    share_not_found,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ META = "META"
 LOG = "L#"
 COUNTER = "C#VIEWS"  # sorts before the log, outside the range of queries by commits and viewers
 VIEWER = "V#"
+LONGEST_KEY = 1024
+"""Longest accepted key in bytes. DynamoDB takes 2,048 for a partition and 1,024 for a sort key; ours have some 80."""
 Row = dict[str, Any]
 
 
@@ -56,8 +59,15 @@ def viewer_key(connection_id: ConnectionId) -> str:
 
 
 def key(partition: str, sort: str) -> Row:
-    """Return a primary key."""
-    return primary_key(partition, sort)
+    """Return a primary key. Raises ``share_not_found`` (404) for an id that is longer than any key."""
+    return primary_key(within_limit(partition), sort)
+
+
+def within_limit(partition: str) -> str:
+    """Return a partition key that DynamoDB takes. Raises ``share_not_found`` for any other, since it has no rows."""
+    if not 0 < len(partition.encode("utf-8", "replace")) <= LONGEST_KEY:
+        raise share_not_found()
+    return partition
 
 
 def session_key(session_hash: str) -> Row:

@@ -434,7 +434,11 @@ class ShareStore:
         return self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-            ExpressionAttributeValues={":pk": {"S": share_id}, ":low": {"S": low}, ":high": {"S": high}},
+            ExpressionAttributeValues={
+                ":pk": {"S": rows.within_limit(share_id)},
+                ":low": {"S": low},
+                ":high": {"S": high},
+            },
             ConsistentRead=True,
             **options,
         )
