@@ -32,7 +32,7 @@ class SessionRows:
 
     def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
         """Write a new item. Its ``id`` is part of its key."""
-        fields = {name: each for name, each in msgspec.to_builtins(value).items() if name != "id" and each != ""}
+        fields = {name: field for name, field in msgspec.to_builtins(value).items() if name != "id" and field != ""}
         item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **encode(fields)}
         self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
 
