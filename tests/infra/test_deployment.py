@@ -24,7 +24,7 @@ from opencode_cloud.kit.sql import Database
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 EMULATOR = ROOT / ".tools" / "ministack" / "bin" / "python"
-COPIED = ("app.py", "cdk.json", "infra", "functions", "layers", "migrations", "web")
+COPIED = ("app.py", "cdk.json", "docs", "infra", "functions", "layers", "migrations", "web")
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
 CONSOLE = ("Identity", "Console", "Relay", "Mail", "Ledger", "Operate", "Github", "Migrate")
 GATEWAY = ("Gateway", "Budgets")

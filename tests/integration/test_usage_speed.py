@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import create_engine
 
 from benchmarks import usage
+from benchmarks.noise import others_share
 from local.database import OWNER, LocalDatabase
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database
 
 ROOT = Path(__file__).parents[2]
+MOST_OTHERS = 0.6
+"""The share of all cores that other programs may use. The other process of a test run uses up to half."""
 
 
 @pytest.mark.slow
@@ -23,7 +26,10 @@ def test_a_months_dashboard_is_there_within_two_seconds(tmp_path: Path) -> None:
         owner = create_engine(server.access.url(OWNER))
         migration.upgrade(owner, ROOT / "migrations")
         usage.fill(owner, 500_000)
-        figures = usage.measure(Database(server.access.url()))
+        with others_share() as others:
+            figures = usage.measure(Database(server.access.url()))
     finally:
         server.stop()
+    if others[0] > MOST_OTHERS:
+        pytest.skip(f"other programs used {others[0]:.0%} of the machine, so its speed tells nothing about ours")
     assert figures[usage.DASHBOARD]["first"] < usage.GOAL_SECONDS, figures

@@ -64,7 +64,7 @@ def test_an_expired_invitation_is_not_accepted_and_a_new_one_takes_its_place(pla
     bob = place.person("bob@example.com")
     old = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.ADMIN).id
     age(place, old, timedelta(days=7, seconds=1))
-    assert place.team.invitations.mine(bob.account_id) == []
+    assert place.team.invitations.of_account(bob.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(bob, old)
     assert code_of(caught) == "invitation_settled"
@@ -116,7 +116,7 @@ def test_an_address_of_any_login_counts(place: Place) -> None:
     with place.database.transaction() as connection:
         connection.execute(logins.insert(), login)
     invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@work.example", Role.MEMBER)
-    assert [each.id for each in place.team.invitations.mine(bob.account_id)] == [invitation.id]
+    assert [each.id for each in place.team.invitations.of_account(bob.account_id)] == [invitation.id]
     place.team.invitations.accept(bob, invitation.id)
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.invite(owner, owner.workspace_id, "bob@work.example", Role.MEMBER)
@@ -135,7 +135,7 @@ def test_nobody_joins_a_workspace_that_is_blocked_or_deleted(place: Place) -> No
     bob = place.person("bob@example.com")
     invitation = place.team.invitations.invite(owner, owner.workspace_id, "bob@example.com", Role.MEMBER).id
     place.team.workspaces.block(owner, owner.workspace_id)
-    assert place.team.invitations.mine(bob.account_id) == []
+    assert place.team.invitations.of_account(bob.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(bob, invitation)
     assert code_of(caught) == "invitation_not_found"
@@ -166,7 +166,7 @@ def test_an_accent_makes_another_person(place: Place) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
     jose, josé = place.person("jose@example.com"), "josé@example.com"
     invitation = place.team.invitations.invite(owner, owner.workspace_id, josé, Role.MEMBER)
-    assert place.team.invitations.mine(jose.account_id) == []
+    assert place.team.invitations.of_account(jose.account_id) == []
     with pytest.raises(ServiceError) as caught:
         place.team.invitations.accept(jose, invitation.id)
     assert code_of(caught) == "invitation_not_found"

@@ -278,10 +278,10 @@ class Operations:
         return {"account": account.id, "email": account.email, "workspace": workspace.id, "name": workspace.name}
 
     def _create_key(self, command: CreateServiceAccountKey, actor: Actor) -> dict[str, Any]:
-        machine = self._team.service_accounts.create(actor, command.workspace, command.name)
-        new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=machine.id)
+        service_account = self._team.service_accounts.create(actor, command.workspace, command.name)
+        new_key = CreateKey(name=command.name, scopes=command.scopes, service_account_id=service_account.id)
         key = self._team.keys.create(actor, command.workspace, new_key)
-        return {"service_account": machine.id, **key.model_dump(mode="json")}
+        return {"service_account": service_account.id, **key.model_dump(mode="json")}
 
     def _block(self, command: Block, actor: Actor) -> dict[str, Any]:
         if command.subject.startswith("wrk_"):

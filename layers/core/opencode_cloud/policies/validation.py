@@ -113,14 +113,14 @@ def _oddities(value: Any, path: Path_) -> Iterator[DocumentFault]:
     if len(path) > MAX_DEPTH:
         yield DocumentFault(path=pointer(path[:3]), message=f"it is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, dict):
-        for key, each in cast("dict[Any, Any]", value).items():
+        for key, member in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str) or key == "__proto__" or _has_surrogate(key):
                 yield DocumentFault(path=pointer(path), message=f"it has a key that cannot be used: {key!r}")
             else:
-                yield from _oddities(each, (*path, key))
+                yield from _oddities(member, (*path, key))
     elif isinstance(value, list):
-        for index, each in enumerate(cast("list[Any]", value)):
-            yield from _oddities(each, (*path, index))
+        for index, member in enumerate(cast("list[Any]", value)):
+            yield from _oddities(member, (*path, index))
     elif problem := _odd_value(value):
         yield DocumentFault(path=pointer(path), message=problem)
 
@@ -142,12 +142,12 @@ def _has_surrogate(text: str) -> bool:
 
 def _secrets(value: Any, path: Path_) -> Iterator[DocumentFault]:
     if isinstance(value, dict):
-        for key, each in cast("dict[str, Any]", value).items():
+        for key, member in cast("dict[str, Any]", value).items():
             yield from _secrets(key, (*path, key))
-            yield from _secrets(each, (*path, key))
+            yield from _secrets(member, (*path, key))
     elif isinstance(value, list):
-        for index, each in enumerate(cast("list[Any]", value)):
-            yield from _secrets(each, (*path, index))
+        for index, member in enumerate(cast("list[Any]", value)):
+            yield from _secrets(member, (*path, index))
     elif isinstance(value, str) and (problem := _secret(path, value)):
         yield DocumentFault(path=pointer(path), message=problem)
 

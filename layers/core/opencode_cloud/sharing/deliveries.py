@@ -20,12 +20,17 @@ class Deliveries:
     """Carries out the deliveries that :class:`~opencode_cloud.sharing.store.Tasks` handed over."""
 
     def __init__(
-        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: ShareAccess
+        self,
+        store: ShareStore,
+        connections: ConnectionStore,
+        fan_out: FanOut,
+        snapshots: Snapshots,
+        share_access: ShareAccess,
     ) -> None:
         self._store = store
         self._fan_out = fan_out
-        self._gate = gate
-        self._replay = Replay(store, connections, fan_out, snapshots, gate)
+        self._share_access = share_access
+        self._replay = Replay(store, connections, fan_out, snapshots, share_access)
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Carry out one delivery. Do nothing for a share that was removed meanwhile."""
@@ -40,4 +45,4 @@ class Deliveries:
             logger.info("share went before its delivery", extra={"share": delivery.share_id})
             return
         viewers = [Viewer(ConnectionId(viewer[0]), *viewer[1:]) for viewer in delivery.viewers]
-        self._fan_out.push(share, record, viewers, mode=self._gate.audience(share))
+        self._fan_out.push(share, record, viewers, mode=self._share_access.audience(share))

@@ -48,16 +48,16 @@ class InvitationPages:
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every page to ``app``."""
         self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
-        app.get("/invitations")(self.mine)
+        app.get("/invitations")(self.list_own)
         app.get("/invitations/<token>")(self.show)
         app.post("/invitations/<token>")(self.answer)
 
-    def mine(self) -> Response[str]:
+    def list_own(self) -> Response[str]:
         """``GET /invitations``: show the open invitations to any address of the signed-in person, with their forms."""
         person = self._signed_in()
         if person is None:
             raise login_required()
-        invitations = self._invitations.mine(person.account_id)
+        invitations = self._invitations.of_account(person.account_id)
         return page(render("workspaces/invitations.html", person=person, invitations=invitations, token=self._token_of))
 
     def show(self, token: str) -> Response[str]:

@@ -310,5 +310,5 @@ def _without_headers(value: JsonObject) -> Document:
     data = mapping(error.get("data"))
     if "responseHeaders" not in data:
         return dict(value)
-    visible_data = {name: each for name, each in data.items() if name != "responseHeaders"}
+    visible_data = {name: member for name, member in data.items() if name != "responseHeaders"}
     return {**value, "error": {**error, "data": visible_data}}

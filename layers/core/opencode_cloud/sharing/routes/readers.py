@@ -61,9 +61,9 @@ def document_reply(
 class ReaderRoutes:
     """The routes of readers."""
 
-    def __init__(self, reading: ShareReader, gate: ShareAccess, *, public_url: str) -> None:
+    def __init__(self, reading: ShareReader, share_access: ShareAccess, *, public_url: str) -> None:
         self._reading = reading
-        self._gate = gate
+        self._share_access = share_access
         self._public_url = public_url
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
@@ -107,11 +107,11 @@ class ReaderRoutes:
         event = self._event()
         if not http_events.header(event, "content-type").startswith(FORM):
             password = http_events.decode_body(event, _Unlock).password
-            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
+            ticket = self._share_access.unlock(share_id, password, http_events.source_address(event))
             return self._json({"ticket": ticket or None, "expires_in": UNLOCK_SECONDS if ticket else None})
         password = dict(parse_qsl(http_events.raw_body(event).decode(errors="replace"))).get("password", "")
         try:
-            ticket = self._gate.unlock(share_id, password, http_events.source_address(event))
+            ticket = self._share_access.unlock(share_id, password, http_events.source_address(event))
         except (Forbidden, TooManyRequests) as error:
             return self._notice(pages.render_password(share_id, error.message), error)
         except (NotFound, Gone) as error:

@@ -52,10 +52,10 @@ class ViewerSockets:
 class FanOut(ViewerSockets):
     """Sends frames to viewers and forgets closed connections."""
 
-    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, gate: ShareAccess) -> None:
+    def __init__(self, store: ShareStore, sockets: Sockets, tasks: Tasks, share_access: ShareAccess) -> None:
         super().__init__(store, sockets)
         self._tasks = tasks
-        self._gate = gate
+        self._share_access = share_access
 
     def commit(
         self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str], mode: Mode = Mode.LINK
@@ -89,7 +89,7 @@ class FanOut(ViewerSockets):
         mode: Mode | None = Mode.LINK,
     ) -> None:
         """Push one record in parallel to those ``viewers`` who still have access. Close the sockets of the others."""
-        allowed = self._gate.watching(share, viewers, mode)
+        allowed = self._share_access.watching(share, viewers, mode)
         if len(allowed) < len(viewers):
             allowed_ids = {viewer.connection_id for viewer in allowed}
             self.disconnect(share.id, [viewer for viewer in viewers if viewer.connection_id not in allowed_ids])

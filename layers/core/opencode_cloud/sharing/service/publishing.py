@@ -65,7 +65,7 @@ class Publishing:
         self,
         store: ShareStore,
         fan_out: FanOut,
-        gate: ShareAccess,
+        share_access: ShareAccess,
         owning: Owning,
         session_key: Callable[[], str],
         *,
@@ -75,7 +75,7 @@ class Publishing:
     ) -> None:
         self._store = store
         self._fan_out = fan_out
-        self._gate = gate
+        self._share_access = share_access
         self._owning = owning
         self._session_key = session_key
         self._lifetime_seconds = lifetime_seconds
@@ -125,7 +125,7 @@ class Publishing:
         elif share.ownership is None and not self._anonymous:
             raise anonymous_sharing_off()
         else:
-            self._gate.publishing_mode(share)
+            self._share_access.publishing_mode(share)
 
     def _check_new(self, address: str, terms: Terms | None) -> None:
         if not terms and not self._anonymous:
@@ -161,7 +161,7 @@ class Publishing:
         share = writable(self._store, share_id, head.share, secret)
         if publisher and share.ownership is None:
             share = self._owning.claim(share, self._owning.terms(publisher))
-        mode = self._gate.publishing_mode(share)
+        mode = self._share_access.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
         # Conceal before anything is stored, so that no row or object contains the session id (docs/decisions/005).

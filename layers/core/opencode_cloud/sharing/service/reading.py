@@ -49,15 +49,17 @@ class Redirect(msgspec.Struct, frozen=True):
 class ShareReader:
     """Reads for everyone whom the gate admits: mostly anyone who knows a share's id."""
 
-    def __init__(self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, gate: ShareAccess) -> None:
+    def __init__(
+        self, store: ShareStore, objects: ObjectStore, snapshots: Snapshots, share_access: ShareAccess
+    ) -> None:
         self._store = store
         self._objects = objects
         self._snapshots = snapshots
-        self._gate = gate
+        self._share_access = share_access
 
     def admit(self, share_id: ShareId, visitor: Visitor) -> Admission:
         """Return a share that ``visitor`` may read; raises as :meth:`ShareAccess.admit` does."""
-        return self._gate.admit(share_id, self._store.share(share_id), visitor)
+        return self._share_access.admit(share_id, self._store.share(share_id), visitor)
 
     def bodies_origin(self) -> str:
         """Return the origin to which large answers are redirected."""

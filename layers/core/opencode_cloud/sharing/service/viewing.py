@@ -40,13 +40,13 @@ class Viewing:
         connections: ConnectionStore,
         fan_out: FanOut,
         tasks: Tasks,
-        gate: ShareAccess,
+        share_access: ShareAccess,
     ) -> None:
         self._store = store
         self._connections = connections
         self._fan_out = fan_out
         self._tasks = tasks
-        self._gate = gate
+        self._share_access = share_access
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Admit a legacy socket.
@@ -54,7 +54,7 @@ class Viewing:
         It never sends a message, so its replay begins without one when the socket is open. Raises ``share_not_found``
         or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
-        self._gate.admit(share_id, self._store.share(share_id), Visitor())
+        self._share_access.admit(share_id, self._store.share(share_id), Visitor())
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
     def leave(self, connection_id: ConnectionId) -> None:
@@ -76,7 +76,7 @@ class Viewing:
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
         page = self._store.page(share_id, after)
         try:
-            self._gate.admit(share_id, page.share, Visitor(ticket=ticket))
+            self._share_access.admit(share_id, page.share, Visitor(ticket=ticket))
             # A log that was restored from a backup may end before what a viewer has seen.
             if page.complete and after > (page.records[-1].last if page.records else 0):
                 raise cursor_ahead()
@@ -88,7 +88,7 @@ class Viewing:
     def ping(self, share_id: ShareId, ticket: str = "") -> bytes:
         """Return the frame with the log's end, from which a viewer detects a lost push."""
         share, end = self._store.end(share_id)
-        self._gate.admit(share_id, share, Visitor(ticket=ticket))
+        self._share_access.admit(share_id, share, Visitor(ticket=ticket))
         return pong_frame(end)
 
 
@@ -96,13 +96,18 @@ class Replay:
     """Sends the state to legacy sockets, which cannot ask for it."""
 
     def __init__(
-        self, store: ShareStore, connections: ConnectionStore, fan_out: FanOut, snapshots: Snapshots, gate: ShareAccess
+        self,
+        store: ShareStore,
+        connections: ConnectionStore,
+        fan_out: FanOut,
+        snapshots: Snapshots,
+        share_access: ShareAccess,
     ) -> None:
         self._store = store
         self._connections = connections
         self._fan_out = fan_out
         self._snapshots = snapshots
-        self._gate = gate
+        self._share_access = share_access
 
     def run(self, share_id: ShareId, connection_id: ConnectionId) -> None:
         """Have a legacy socket follow a share, and send it the whole state: session, messages, parts.
@@ -118,7 +123,7 @@ class Replay:
         # Register before reading the log: each commit is then read here or pushed by its writer.
         join(self._store, self._connections, share_id, viewer)
         try:
-            share = self._gate.admit(share_id, self._store.share(share_id), Visitor()).share
+            share = self._share_access.admit(share_id, self._store.share(share_id), Visitor()).share
         except (Gone, NotFound, Unauthorized):
             self._store.remove_viewer(share_id, connection_id)
             self._fan_out.disconnect_deleted(share_id, [viewer])

@@ -78,7 +78,7 @@ class InvitationRoutes:
 
     def mine(self) -> Response[Page[OwnInvitation]]:
         """List the open invitations to any of your verified addresses."""
-        invitations = self._invitations.mine(self._gate.actor.account_id)
+        invitations = self._invitations.of_account(self._gate.actor.account_id)
         return document(
             Page(data=[OwnInvitation.model_validate(invitation) for invitation in invitations], next_cursor=None)
         )

@@ -181,7 +181,7 @@ class Invitations:
 
     # ------------------------------------------------------------------------------------- for invited people
 
-    def mine(self, account_id: AccountId) -> Sequence[Invitation]:
+    def of_account(self, account_id: AccountId) -> Sequence[Invitation]:
         """Return the acceptable invitations to any verified address of a person."""
         with self._database.transaction() as connection:
             addresses = self._members.addresses(connection, account_id)
