@@ -37,7 +37,9 @@ class SessionRows:
         plain = msgspec.to_builtins(value)
         # An attribute that is the key of an index must not be empty.
         optional = {field.name for field in msgspec.structs.fields(value) if field.default is not msgspec.NODEFAULT}
-        fields = {name: field for name, field in plain.items() if name != "id" and (field != "" or name not in optional)}
+        fields = {
+            name: field for name, field in plain.items() if name != "id" and (field != "" or name not in optional)
+        }
         item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **encode(fields)}
         self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
 
