@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.service.inference import Caller
@@ -12,14 +11,13 @@ from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import ANONYMOUS
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, KnownBudget
 from opencode_cloud.contracts.ids import BudgetId, WorkspaceId
+from opencode_cloud.kit.networks import network_of
 
 if TYPE_CHECKING:
     from opencode_cloud.gateway.models import Incoming
 
 WORKSPACE = "anonymous"
 """The workspace id in usage events of anonymous calls. No real workspace id has this form."""
-IPV6_NETWORK = 64
-"""Prefix bits of an IPv6 network that counts as one caller: providers assign at least a /64 to each customer."""
 
 
 class Anonymous:
@@ -37,7 +35,7 @@ class Anonymous:
 
     def counters(self, incoming: Incoming, at: int) -> list[Counter]:
         """Return the counter that limits the calls of an address. The address is stored as a hash only."""
-        network = _network(incoming.request.address)
+        network = network_of(incoming.request.address)
         budget = KnownBudget(
             id=BudgetId("anonymous"),
             scope=BudgetScope.KEY,
@@ -48,13 +46,3 @@ class Anonymous:
             alerts=False,
         )
         return [counter(budget, at, hashlib.sha256(network.encode()).hexdigest()[:24])]
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
-    return str(parsed)
