@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from opencode_cloud.catalogue.models import Route, Timers, TokenLimits, UpstreamKind
+from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.usage import Outcome, UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, BrokenOff, Failure, UpstreamTarget
 from opencode_cloud.gateway.service import calls, dispatcher
@@ -18,6 +20,7 @@ from opencode_cloud.kit.errors import ServiceError
 from tests.unit.gateway.calling import COMPLETION, WHOLE, Connection, Rig, Scripted, delta, sse
 from tests.unit.gateway.catalogues import catalogue, model, upstream
 
+SESSION, OTHER = "ses_dfa12facaffe9CT4lEoCRhKTNh", "ses_dfa12facaffe9CT4lEoCRhKTNi"
 QUICK = Timers(connect=0.2, first_byte=0.2, between_chunks=0.3, total=5)
 REFUSAL = b'{"error":{"message":"no such parameter","type":"invalid_request_error","code":"bad"}}'
 Script = Callable[[UpstreamTarget], Scripted | AttemptFailed]
@@ -57,6 +60,22 @@ def only(found: Rig) -> UsageEvent:
     [event] = found.ledger.events
     assert found.told == [(event, True)]
     return event
+
+
+class TestIdentities:
+    async def test_a_session_has_one_name_at_the_providers_and_another_in_another_workspace(self) -> None:
+        found, elsewhere = rig(lambda _: Scripted()), rig(lambda _: Scripted())
+        workspace = msgspec.structs.replace(elsewhere.caller.workspace, id=WorkspaceId("wrk_2"))
+        elsewhere.caller = replace(elsewhere.caller, workspace=workspace)
+        for calling, session in ((found, SESSION), (found, SESSION), (found, OTHER), (elsewhere, SESSION)):
+            await calling.call(prompt_cache_key=session, user=f"user_1_session_{session}")
+        sent = [json.loads(body) for _, body in (*found.asked, *elsewhere.asked)]
+        for name in ("prompt_cache_key", "user"):
+            first, again, other, away = (body[name] for body in sent)
+            assert first == again
+            assert len({first, other, away}) == 3
+            assert len(first) <= 64
+            assert SESSION not in first
 
 
 class TestStream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,11 @@ def encode(document: object) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def forwarded(asked: ParsedRequest, target: Format, model: str = "upstream-model") -> dict[str, Any]:
-    """Return the request to the upstream."""
-    return json.loads(forward_request(asked, target, model))
+def forwarded(
+    asked: ParsedRequest, target: Format, model: str = "upstream-model", pseudonym: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Return the request to the upstream. Ids of sessions and users stay as they are, unless ``pseudonym`` is given."""
+    return json.loads(forward_request(asked, target, model, pseudonym))
 
 
 def understood(format_: Format, document: dict[str, Any]) -> ModelRequest:

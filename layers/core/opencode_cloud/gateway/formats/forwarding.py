@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.identities import pseudonymous
 from opencode_cloud.gateway.formats.models import InvalidRequest, Malformed, ParsedRequest
 from opencode_cloud.gateway.formats.registry import wire_format
 from opencode_cloud.gateway.formats.sealing import MARK, without_sealed
@@ -16,17 +18,24 @@ _mark = MARK.encode()
 
 
 def forward_request(
-    parsed: ParsedRequest, target: Format, upstream_model: str, *, most_output: int | None = None
+    parsed: ParsedRequest,
+    target: Format,
+    upstream_model: str,
+    pseudonym: Callable[[str], str],
+    *,
+    most_output: int | None = None,
 ) -> bytes:
     """Return the body for an upstream that speaks ``target`` and calls the model ``upstream_model``.
 
     In the client's own format every member keeps its bytes, except for the format's ``overrides`` (such as the model's
-    name) and for what this gateway had sealed for another upstream. ``most_output`` (tokens) is the limit for formats
-    that require one, where the client set none.
+    name), for what this gateway had sealed for another upstream, and for ids of sessions and users, which become their
+    ``pseudonym`` in every format. ``most_output`` (tokens) is the limit for formats that require one, where the client
+    set none.
     Raises :class:`InvalidRequest` that names what cannot be carried over.
     """
+    identities = pseudonymous(parsed.document, pseudonym)
     if parsed.format is target:
-        return _same(parsed, upstream_model)
+        return _same(parsed, {**wire_format(target).overrides(parsed, upstream_model), **identities})
     if parsed.answers > 1:
         raise InvalidRequest("More than one answer cannot be carried over to the format of this model's upstream.")
     if parsed.hosted_tools:
@@ -34,7 +43,7 @@ def forward_request(
         raise InvalidRequest(f"Tools of the provider ({tools}) cannot be carried over to the format of this upstream.")
     source, wire = wire_format(parsed.format), wire_format(target)
     try:
-        request = source.read_request(source.node(parsed.document))
+        request = source.read_request(source.node({**parsed.document, **identities}))
         request = msgspec.structs.replace(request, stream=parsed.stream)
         if wire.requires_output_limit and request.max_output is None:
             request = msgspec.structs.replace(request, max_output=most_output)
@@ -43,8 +52,7 @@ def forward_request(
         raise InvalidRequest(f"{error}.") from error
 
 
-def _same(parsed: ParsedRequest, upstream_model: str) -> bytes:
-    overrides = wire_format(parsed.format).overrides(parsed, upstream_model)
+def _same(parsed: ParsedRequest, overrides: Mapping[str, Any]) -> bytes:
     sealed = _mark in parsed.body
     if not overrides and not sealed:
         return parsed.body

@@ -15,6 +15,7 @@ from opencode_cloud.contracts.ids import CallId, MemberId, ServiceAccountId, Wor
 from opencode_cloud.contracts.usage import Outcome, Tokens, UsageEvent
 from opencode_cloud.gateway.models import Incoming, UpstreamRefused, UpstreamTarget
 from opencode_cloud.gateway.service import token_bounds
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class CallState:
     def id(self) -> str:
         """The call's id."""
         return self.reservation.id
+
+    def pseudonym(self, identity: str) -> str:
+        """Return what the model provider gets in place of a session's or a user's id."""
+        return provider_pseudonym(self.caller.workspace.id, identity)
 
     def elapsed(self) -> float:
         """Return the seconds since the call was admitted."""
@@ -140,10 +145,19 @@ class CallState:
         return bool(self.targets) and self.targets[0].byok
 
 
+def provider_pseudonym(workspace_id: WorkspaceId, identity: str) -> str:
+    """Return the pseudonym of a session's or a user's id for model providers: the same for the same workspace and id.
+
+    It has 35 characters; the strictest provider allows 64. The workspace's id is the key: 80 random bits that no
+    provider is told, so that a short id cannot be found by trial either.
+    """
+    return "id_" + derive(workspace_id, "provider-pseudonym", identity).hex()[:32]
+
+
 def pseudonym(workspace_id: WorkspaceId, session: str) -> str:
     """Return the pseudonym of a client's session for usage events.
 
-    The id itself is a secret: anyone who knows it can take over a share. A hash suffices, since a session id has 83
+    Usage is kept for years and read by many, who need not learn the id. A hash suffices, since a session id has 83
     random bits (docs/protocol.md, "Identifiers").
     """
     if not session:

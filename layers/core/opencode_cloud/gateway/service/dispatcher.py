@@ -245,7 +245,9 @@ class UpstreamDispatcher:
         if target not in self._bodies:
             try:
                 most = state.model.limits.output
-                self._bodies[target] = forward_request(state.parsed, target.format, target.model, most_output=most)
+                self._bodies[target] = forward_request(
+                    state.parsed, target.format, target.model, state.pseudonym, most_output=most
+                )
             except InvalidRequest as error:
                 raise AttemptFailed(Failure.INCONVERTIBLE, error.message, status=400) from error
         same = target.format is state.incoming.format

@@ -1,0 +1,70 @@
+"""Model providers get pseudonyms of sessions and users, in every member that names one and in every format."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opencode_cloud.catalogue.models import Format
+from opencode_cloud.gateway.formats.identities import IDENTITIES, pseudonymous
+from tests.unit.gateway.formats.speaking import FORMATS, ask, forwarded
+
+SESSION = "ses_dfa12facaffe9CT4lEoCRhKTNh"
+NAMED: dict[str, Any] = {
+    "prompt_cache_key": SESSION,
+    "promptCacheKey": SESSION,
+    "safety_identifier": f"person of {SESSION}",
+    "user": f"user_x_session_{SESSION}",
+    "metadata": {"user_id": f"user_x_session_{SESSION}", "session_id": SESSION, "team": "red"},
+}
+USED = [format_ for format_ in FORMATS if format_ is not Format.GENERATE]
+
+
+def named(identity: str) -> str:
+    return f"id_{sum(identity.encode())}"
+
+
+@pytest.mark.parametrize("source", USED)
+@pytest.mark.parametrize("target", FORMATS)
+def test_no_upstream_of_any_format_gets_the_session_id(source: Format, target: Format) -> None:
+    sent = forwarded(ask(source, **NAMED), target, pseudonym=named)
+    assert SESSION not in json.dumps(sent)
+
+
+@pytest.mark.parametrize("format_", USED)
+def test_an_upstream_of_the_same_format_gets_each_member_as_a_pseudonym(format_: Format) -> None:
+    sent = forwarded(ask(format_, **NAMED), format_, pseudonym=named)
+    for name in ("prompt_cache_key", "promptCacheKey", "safety_identifier", "user"):
+        assert sent[name] == named(NAMED[name])
+    user, session = NAMED["metadata"]["user_id"], NAMED["metadata"]["session_id"]
+    assert sent["metadata"] == {"user_id": named(user), "session_id": named(session), "team": "red"}
+
+
+def test_a_converted_request_keeps_the_cache_key_and_the_user_as_pseudonyms() -> None:
+    chat = ask(Format.CHAT, prompt_cache_key=SESSION, safety_identifier="ada")
+    assert forwarded(chat, Format.RESPONSES, pseudonym=named)["prompt_cache_key"] == named(SESSION)
+    assert forwarded(chat, Format.MESSAGES, pseudonym=named)["metadata"] == {"user_id": named("ada")}
+    messages = ask(Format.MESSAGES, metadata={"user_id": "ada"})
+    assert forwarded(messages, Format.RESPONSES, pseudonym=named)["safety_identifier"] == named("ada")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(IDENTITIES)) | st.just("metadata") | st.text(max_size=3),
+        st.none() | st.integers() | st.text() | st.dictionaries(st.sampled_from(sorted(IDENTITIES)), st.text()),
+    )
+)
+def test_only_texts_that_name_somebody_change(document: dict[str, Any]) -> None:
+    changed = {**document, **pseudonymous(document, named)}
+    assert changed.keys() == document.keys()
+    for name, value in document.items():
+        if isinstance(value, str) and name in IDENTITIES:
+            assert changed[name] == (named(value) if value else "")
+        elif isinstance(value, dict) and name == "metadata":
+            assert changed[name] == {key: named(text) if text else "" for key, text in value.items()}
+        else:
+            assert changed[name] == value
