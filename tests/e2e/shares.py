@@ -1,6 +1,7 @@
 """A share as readers see it: its public URLs, and the comparison with a whole session."""
 
 import json
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,11 +62,22 @@ class Share:
         return response.json()
 
     def items(self) -> dict[str, Any]:
-        """Return the data of each item by its identity key; fails for a repeated key."""
-        items = self.data()
-        keyed = {key_of(item): item["data"] for item in items}
-        assert len(keyed) == len(items), f"keys that come twice: {sorted(key_of(item) for item in items)}"
-        return keyed
+        """Return the data of each item by its identity key, as viewers get it."""
+        newest: dict[str, JsonObject] = {}
+        cursor, more = 0, True
+        while more:
+            response = self.get(f"/share/{self.id}/items?after={cursor}")
+            assert response.status_code == 200, f"items: {response.status_code} {response.text[:500]}"
+            document = response.json()
+            for item in document["items"]:
+                present = newest.get(item["key"], item)
+                newest[item["key"]] = max(present, item, key=lambda each: (each["at"], each["seq"]))
+            cursor, more = document["seq"], document["more"]
+        return {key: item["data"] if "data" in item else self._referenced(item) for key, item in newest.items()}
+
+    def _referenced(self, item: JsonObject) -> Any:
+        """Return the data of an item that is too large for the document."""
+        return self.get(item["href"]).json()["data"]
 
     def sync(self, secret: str, items: list[JsonObject]) -> httpx.Response:
         return self._request("POST", f"/api/share/{self.id}/sync", {"secret": secret, "data": items})
@@ -199,6 +211,15 @@ def legacy_key(key: str, session_id: str) -> str:
 def with_id(value: Any, old: str, new: str) -> Any:
     """Return the same JSON value with one session id replaced by another everywhere."""
     return json.loads(json.dumps(value).replace(old, new))
+
+
+def without_ids(value: Any) -> Any:
+    """Return the same JSON value with each id of a session, message or part replaced by its number of appearance."""
+    numbers: dict[str, str] = {}
+    id_form = r"(ses|msg|prt)_[0-9a-f]{12}[0-9A-Za-z]{14}"
+    return json.loads(
+        re.sub(id_form, lambda match: numbers.setdefault(match[0], f"{match[1]}_{len(numbers)}"), json.dumps(value))
+    )
 
 
 def check_complete_copy(session: Session, share: Share) -> dict[str, Any]:

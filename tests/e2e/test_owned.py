@@ -76,6 +76,7 @@ def test_a_session_shared_before_login_goes_on_under_its_owner(make_home: MakeHo
         session.prompt(script(say="After login."))
         eventually(lambda: check_for_members_only(share, owner, workspace))
         assert "After login." in share.read_as(owner.client(workspace)).text
+        assert Share.at(session.share()).id == share.id, "sharing again brings a new secret"
 
         home.become(owner.account, owner.token, None)
         session.prompt(script(say="After logout."))
@@ -84,7 +85,6 @@ def test_a_session_shared_before_login_goes_on_under_its_owner(make_home: MakeHo
             assert "After logout." in share.read_as(owner.client(workspace)).text
 
         eventually(arrived)
-        assert Share.at(session.share()).id == share.id
         check_for_members_only(share, owner, workspace)
         session.unshare()
         assert share.read_as(owner.client(workspace)).status_code == 410

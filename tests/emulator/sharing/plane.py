@@ -256,10 +256,10 @@ class Environment:
         """Change the audience of a share, or its end."""
         self.owning.change(by, ShareId(share_id), ShareUpdate(**change))
 
-    def share(self, session_id: str | None = None, actor: Actor | None = None) -> SharedSession:
+    def share(self, session_id: str | None = None, actor: Actor | None = None, address: str = ADDRESS) -> SharedSession:
         """Share a session, or continue one that is shared."""
         session_id = new_session_id() if session_id is None else session_id
-        return SharedSession(self, session_id, self.publishing.create(ClientSessionId(session_id), ADDRESS, actor))
+        return SharedSession(self, session_id, self.publishing.create(ClientSessionId(session_id), address, actor))
 
     def actor(self, person: Person, workspace: str) -> Actor:
         return self.access.member(person.browser, WorkspaceId(workspace))
@@ -292,11 +292,18 @@ class SharedSession:
     def secret(self) -> str:
         return self.credentials.secret
 
-    def sync(self, *published: Published, at: int | None = None, secret: str | None = None) -> int:
+    def sync(
+        self,
+        *published: Published,
+        at: int | None = None,
+        secret: str | None = None,
+        actor: Actor | None = None,
+    ) -> int:
         """Publish items and return the last sequence number."""
         secret = self.secret if secret is None else secret
-        items = items_of(*published)
-        return self.environment.publishing.sync(ShareId(self.id), secret, items, now_ms() if at is None else at).seq
+        items, arrived = items_of(*published), now_ms() if at is None else at
+        sender = (lambda: actor) if actor else None
+        return self.environment.publishing.sync(ShareId(self.id), secret, items, arrived, sender).seq
 
     def from_elsewhere(self) -> SharedSession:
         """Return the same share in another execution environment."""

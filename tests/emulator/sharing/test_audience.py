@@ -185,8 +185,9 @@ class TestPublishers:
         with pytest.raises(Forbidden) as refused:
             scene.share.sync(part("1"))
         assert refused.value.code == "sharing_off"
+        owner = scene.cloud.actor(scene.owner, scene.workspace)
         with pytest.raises(Forbidden):
-            scene.cloud.share(scene.share.session_id)
+            scene.cloud.share(scene.share.session_id, owner)
 
 
 class TestPushes:

@@ -14,7 +14,7 @@ import pytest
 from tests.emulator.functions import Reply, event, invoke, load
 from tests.emulator.sharing.gateway import Gateway, Socket
 from tests.emulator.sharing.plane import Plane
-from tests.integration.publisher import message, new_session_id, part
+from tests.integration.publisher import message, new_session_id, part, session
 from tests.ministack import Emulator, pointed_at
 
 ADMIN = "a" * 43
@@ -101,7 +101,7 @@ class TestHttp:
         assert "1" in refused.json["message"]
         assert functions.http("GET", f"/api/share/{share['id']}/data").json == []
 
-    def test_legacy_clients_name_the_session_instead_of_the_share(self, functions: Functions) -> None:
+    def test_legacy_clients_send_the_secret_without_the_shares_id(self, functions: Functions) -> None:
         session_id = new_session_id()
         share = functions.http("POST", "/share_create", {"sessionID": session_id}).json
         body = {"sessionID": session_id, "secret": share["secret"], "key": f"session/message/{session_id}/msg_1"}
@@ -110,9 +110,61 @@ class TestHttp:
         assert list(found["messages"]) == ["msg_1"]
         wrong = functions.http("POST", "/share_sync", {**body, "key": "elsewhere", "content": {}})
         assert (wrong.status, wrong.json["error"]) == (400, "invalid_key")
+        for secret, status in (("", 401), ("wrong", 403)):
+            for path in ("/share_sync", "/share_delete"):
+                refused = functions.http("POST", path, {**body, "content": {}, "secret": secret})
+                assert refused.status == status
         deleted = {"sessionID": session_id, "secret": share["secret"]}
         assert [functions.http("POST", "/share_delete", deleted).status for _ in range(2)] == [200, 200]
         assert functions.http("GET", f"/share_data?id={share['id']}").status == 410
+
+    def test_an_owned_share_is_neither_found_nor_removed_by_its_session_id(self, functions: Functions) -> None:
+        people, session_id = functions.plane.people, new_session_id()
+        owner, other = ({"authorization": f"Bearer {people.member(people.workspace()).key}"} for _ in range(2))
+        created = {"sessionID": session_id}
+        share = functions.http("POST", "/api/shares", created, **owner).json
+        functions.sync(share, part("1", "mine"))
+        asked = [
+            functions.http("POST", "/api/share", created).json,
+            functions.http("POST", "/share_create", created).json,
+            functions.http("POST", "/api/shares", created, **other).json,
+        ]
+        for answer in asked:
+            assert answer["id"] != share["id"]
+            assert answer["secret"] != share["secret"]
+            content = {"key": f"session/message/{session_id}/msg_x", "content": message("x")["data"]}
+            functions.http("POST", "/share_sync", {**created, **content, "secret": answer["secret"]})
+            for path in (f"/api/share/{share['id']}", f"/api/shares/{share['id']}"):
+                assert functions.http("DELETE", path, {"secret": answer["secret"]}, **other).status in (403, 404)
+                refused = functions.http("POST", f"{path}/sync", {"secret": answer["secret"], "data": []}, **other)
+                assert (refused.status, refused.json["error"]) == (403, "wrong_secret")
+        assert functions.http("POST", "/api/shares", created, **owner).json == share
+        texts = [item["data"].get("text") for item in functions.http("GET", f"/api/share/{share['id']}/data").json]
+        assert texts == ["mine"]
+
+    def test_after_a_claim_the_owner_unshares_with_a_login_and_nobody_by_the_old_secret(
+        self, functions: Functions
+    ) -> None:
+        people, share = functions.plane.people, functions.create()
+        owner, other = ({"authorization": f"Bearer {people.member(people.workspace()).key}"} for _ in range(2))
+        secret = {"secret": share["secret"]}
+        claim = functions.http("POST", f"/api/shares/{share['id']}/sync", {**secret, "data": [part("1")]}, **owner)
+        assert claim.json == {"seq": 1}
+        assert functions.http("DELETE", f"/api/share/{share['id']}", secret).status == 403
+        assert functions.http("DELETE", f"/api/shares/{share['id']}", secret, **other).status == 404
+        assert functions.http("DELETE", f"/api/shares/{share['id']}", secret, **owner).json == {}
+        assert functions.http("GET", f"/api/share/{share['id']}/data").status == 410
+
+    def test_each_import_gets_ids_of_its_own(self, functions: Functions) -> None:
+        share = functions.create()
+        functions.sync(share, session(new_session_id()), message("1"), part("1"))
+        copies = [functions.http("GET", f"/api/share/{share['id']}/data").json for _ in range(2)]
+        ids = [{item["data"]["id"] for item in copy} for copy in copies]
+        assert not ids[0] & ids[1]
+        for path in (f"/share/{share['id']}/items", f"/share/{share['id']}.json", f"/share_data?id={share['id']}"):
+            assert functions.http("GET", path).json == functions.http("GET", path).json, (
+                "documents of viewers are equal"
+            )
 
     def test_a_sync_with_an_account_needs_a_credential(self, functions: Functions) -> None:
         people = functions.plane.people

@@ -9,12 +9,12 @@ import pytest
 
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import ShareId
-from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unavailable
 from opencode_cloud.sharing.models import Mode, Ownership
 from opencode_cloud.sharing.store import ShareStore
-from tests.emulator.sharing.plane import Environment, People, SharedSession, items_of
-from tests.integration.publisher import part, session
+from tests.emulator.sharing.plane import Environment, People, SharedSession
+from tests.integration.publisher import new_session_id, part, session
 
 
 @dataclass
@@ -63,10 +63,33 @@ class TestBeginning:
         (entry,) = team.recorded()
         assert (entry["action"], entry["target_id"]) == ("share.created", share.id)
 
-    def test_a_share_keeps_its_owner_whoever_asks_for_it(self, team: Team) -> None:
-        share = team.cloud.share(actor=team.ada)
-        assert team.cloud.share(share.session_id, team.bob).credentials == share.credentials
-        assert team.ownership(share).owner == team.ada.account_id
+    def test_each_who_shares_a_session_has_a_share_of_their_own(self, team: Team) -> None:
+        elsewhere = team.people.workspace()
+        stranger = team.cloud.actor(team.people.member(elsewhere), elsewhere)
+        session_id = new_session_id()
+        actors = (None, team.ada, team.bob, stranger)
+        shares = [team.cloud.share(session_id, actor) for actor in actors]
+        assert len({share.id for share in shares}) == len({share.secret for share in shares}) == 4
+        assert [team.cloud.share(session_id, actor).credentials for actor in actors] == [
+            share.credentials for share in shares
+        ]
+        for share in shares:
+            share.sync(part("1", share.id))
+            assert team.cloud.texts(share.id) == [share.id]
+            for other in shares:
+                if other is not share:
+                    with pytest.raises(Forbidden):
+                        share.sync(part("2"), secret=other.secret)
+                    with pytest.raises(Forbidden):
+                        team.cloud.deletion.unshare(share.id, other.secret)
+
+    def test_a_person_has_a_share_of_a_session_in_each_workspace(self, team: Team) -> None:
+        person = team.people.member(team.workspace)
+        elsewhere = team.people.workspace(share_mode="workspace")
+        team.people.join(person, elsewhere, "member")
+        here = team.cloud.share(actor=team.cloud.actor(person, team.workspace))
+        there = team.cloud.share(here.session_id, team.cloud.actor(person, elsewhere))
+        assert (team.ownership(here).mode, team.ownership(there).mode) == (Mode.LINK, Mode.WORKSPACE)
 
     def test_a_new_share_is_as_wide_and_lives_as_long_as_the_policy_allows(self, team: Team) -> None:
         team.people.policy(team.workspace, share_mode="workspace", share_lifetime_seconds=60)
@@ -82,33 +105,78 @@ class TestBeginning:
 
 
 class TestClaiming:
-    def test_an_anonymous_share_belongs_to_the_first_who_is_signed_in(self, team: Team) -> None:
+    def test_create_with_a_login_leaves_an_anonymous_share_alone(self, team: Team) -> None:
+        """The session id proves nothing: neither who asks first nor who has an account gains anything by it."""
+        claimed = team.cloud.share()
+        own = team.cloud.share(claimed.session_id, team.ada)
+        assert own.id != claimed.id
+        assert team.cloud.row(claimed.id).ownership is None
+        own.sync(part("1", "merger"))
+        assert team.cloud.texts(claimed.id) == []
+
+    def test_a_sync_by_somebody_signed_in_claims_it(self, team: Team) -> None:
         share = team.cloud.share()
-        team.cloud.share(share.session_id, team.ada)
-        team.cloud.share(share.session_id, team.bob)
+        share.sync(part("1"), actor=team.ada)
         assert team.ownership(share).owner == team.ada.account_id
         (entry,) = team.recorded()
         assert (entry["action"], entry["before"]) == ("share.claimed", {"owner": None})
 
-    def test_a_sync_by_somebody_signed_in_claims_it_too(self, team: Team) -> None:
+    def test_after_a_claim_the_session_id_leads_its_owner_there_and_nobody_else(self, team: Team) -> None:
         share = team.cloud.share()
-        team.cloud.publishing.sync(ShareId(share.id), share.secret, items_of(part("1")), now_ms(), lambda: team.ada)
-        assert team.ownership(share).owner == team.ada.account_id
+        share.sync(part("1"), actor=team.ada)
+        assert team.cloud.share(share.session_id, team.ada).id == share.id
+        for other in (None, team.bob):
+            assert team.cloud.share(share.session_id, other).id != share.id
+
+    def test_after_a_claim_the_old_secret_counts_for_the_owner_alone(self, team: Team) -> None:
+        share = team.cloud.share()
+        share.sync(part("1"), actor=team.ada)
+        assert share.sync(part("2"), actor=team.ada) == 2, "the client kept the secret and learns no other"
+        for other in (None, team.bob):
+            with pytest.raises(Forbidden) as refused:
+                share.sync(part("3"), actor=other)
+            assert refused.value.code == "wrong_secret"
+        with pytest.raises(Forbidden):
+            team.cloud.deletion.unshare(share.id, share.secret)
+        assert team.cloud.owning.revoke(team.ada, [share.id], team.cloud.deletion) == ([share.id], [])
+
+    def test_when_the_owner_shares_again_the_secret_is_made_anew(self, team: Team) -> None:
+        share = team.cloud.share()
+        share.sync(part("1"), actor=team.ada)
+        again = team.cloud.share(share.session_id, team.ada)
+        assert again.id == share.id
+        assert team.cloud.share(share.session_id, team.ada).credentials == again.credentials
+        for actor in (None, team.ada):
+            with pytest.raises(Forbidden):
+                share.sync(part("2"), actor=actor)
+        assert again.sync(part("3", again.session_id)) == 2, "without a login too, as after a logout"
+        assert team.cloud.texts(share.id)[-1] == team.cloud.row(share.id).pseudonym
+
+    def test_two_who_share_again_at_once_get_the_same_new_secret(self, team: Team) -> None:
+        share, elsewhere = team.cloud.share(), Environment(team.cloud.plane)
+        share.sync(part("1"), actor=team.ada)
+        others: list[SharedSession] = []
+        team.cloud.steering.before(
+            ShareStore.renew_secret, lambda: others.append(elsewhere.share(share.session_id, team.ada))
+        )
+        assert team.cloud.share(share.session_id, team.ada).credentials == others[0].credentials
 
     def test_nobody_claims_a_share_without_its_secret(self, team: Team) -> None:
         share = team.cloud.share()
-        with pytest.raises(Forbidden):
-            team.cloud.publishing.sync(ShareId(share.id), "wrong", items_of(part("1")), now_ms(), lambda: team.ada)
+        for secret in ("wrong", team.cloud.share(share.session_id, team.ada).secret):
+            with pytest.raises(Forbidden):
+                share.sync(part("1"), secret=secret, actor=team.ada)
         assert team.cloud.row(share.id).ownership is None
 
-    def test_of_two_at_once_the_first_gets_it_and_the_other_goes_on(self, team: Team) -> None:
-        share, elsewhere = team.cloud.share(), Environment(team.cloud.plane)
-        team.cloud.steering.before(ShareStore.claim, lambda: elsewhere.share(share.session_id, team.bob))
-        commit = team.cloud.publishing.sync(
-            ShareId(share.id), share.secret, items_of(part("1")), now_ms(), lambda: team.ada
-        )
-        assert commit.seq == 1
+    def test_of_two_at_once_the_first_gets_it_and_the_other_is_refused(self, team: Team) -> None:
+        share = team.cloud.share()
+        other = share.from_elsewhere()
+        team.cloud.steering.before(ShareStore.claim, lambda: other.sync(part("1", "Bob's"), actor=team.bob))
+        with pytest.raises(Forbidden) as refused:
+            share.sync(part("1", "Ada's"), actor=team.ada)
+        assert refused.value.code == "wrong_secret"
         assert team.ownership(share).owner == team.bob.account_id
+        assert team.cloud.texts(share.id) == ["Bob's"]
         assert [entry["action"] for entry in team.recorded()] == ["share.claimed"]
 
     def test_a_share_that_goes_meanwhile_is_not_claimed(self, team: Team) -> None:
@@ -117,13 +185,13 @@ class TestClaiming:
             ShareStore.claim, lambda: team.cloud.deletion.unshare(ShareId(share.id), share.secret)
         )
         with pytest.raises(Gone):
-            team.cloud.share(share.session_id, team.ada)
+            share.sync(part("1"), actor=team.ada)
 
     def test_viewers_who_may_not_watch_it_any_more_are_sent_away(self, team: Team) -> None:
         share = team.cloud.share()
         viewer = team.cloud.follow(share.id)
         team.people.policy(team.workspace, share_mode="workspace")
-        team.cloud.share(share.session_id, team.ada)
+        share.sync(part("1"), actor=team.ada)
         assert not viewer.open
         assert team.cloud.store.viewers(ShareId(share.id)) == []
 
@@ -226,15 +294,16 @@ class TestListing:
         share.sync({"type": "session", "data": {"title": 7}})
         assert team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title == title
 
-    def test_a_title_does_not_tell_the_session_id(self, team: Team) -> None:
-        share = team.cloud.share(actor=team.ada)
-        share.sync(session(share.session_id, f"about {share.session_id}"))
-        core = share.session_id.removeprefix("ses_")
-        assert (
-            team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title
-            == f"about {team.cloud.row(share.id).pseudonym}"
-        )
-        assert not [body for body in team.cloud.plane.stored() if core.encode() in body]
+    def test_a_title_tells_no_session_id_in_lists_and_the_audit_trail(self, team: Team) -> None:
+        share, other = team.cloud.share(actor=team.ada), team.cloud.share()
+        share.sync(session(share.session_id, f"Fix {share.session_id} after {other.session_id}"))
+        title = team.cloud.owning.get(team.ada, ShareId(share.id)).ownership.title
+        assert title == f"Fix {team.cloud.row(share.id).pseudonym} after {team.cloud.row(other.id).pseudonym}"
+        team.cloud.owning.revoke_one(team.ada, share.id, team.cloud.deletion)
+        kept = [str(team.recorded()).encode(), *team.cloud.plane.stored()]
+        for session_id in (share.session_id, other.session_id):
+            core = session_id.removeprefix("ses_").encode()
+            assert not [body for body in kept if core in body]
 
 
 class TestRevoking:

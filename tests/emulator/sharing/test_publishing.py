@@ -91,6 +91,22 @@ class TestCreating:
         monkeypatch.setattr(rate_counters, "now_seconds", lambda: 1_800_000_061)
         limited.share()
 
+    def test_another_network_that_knows_the_session_id_gets_a_share_of_its_own(self, cloud: Environment) -> None:
+        share = cloud.share()
+        other = cloud.share(share.session_id, address="192.0.2.2")
+        assert (other.id, other.secret) != (share.id, share.secret)
+        share.sync(part("1", "mine"))
+        with pytest.raises(Forbidden):
+            share.sync(part("2", "theirs"), secret=other.secret)
+        cloud.deletion.unshare(other.id, other.secret)
+        assert cloud.texts(share.id) == ["mine"]
+        assert cloud.share(share.session_id).credentials == share.credentials
+
+    def test_a_client_whose_address_changes_within_its_network_gets_its_share_again(self, cloud: Environment) -> None:
+        share = cloud.share(address="2001:db8:1:2::9")
+        again = cloud.share(share.session_id, address="2001:db8:1:2:3:4:5:6")
+        assert again.credentials == share.credentials
+
     def test_a_stage_may_want_every_share_to_have_an_owner(self, plane: Plane) -> None:
         before = Environment(plane).share()
         strict = Environment(plane, anonymous=False)
@@ -99,17 +115,12 @@ class TestCreating:
                 strict.share(session_id)
             assert refused.value.code == "login_to_share"
 
-    def test_the_legacy_protocol_finds_the_share_by_its_session(self, cloud: Environment) -> None:
-        share = cloud.share()
-        assert cloud.publishing.share_of(ClientSessionId(share.session_id)) == share.id
-        with pytest.raises(NotFound):
-            cloud.publishing.share_of(ClientSessionId(new_session_id()))
-
 
 class TestSecrets:
     def test_a_batch_without_the_secret_is_refused_and_not_stored(self, cloud: Environment) -> None:
         share, other = cloud.share(), cloud.share()
-        for secret, error in {"": Unauthorized, "wrong": Forbidden, other.secret: Forbidden}.items():
+        mixed = share.secret[:-43] + other.secret[-43:]
+        for secret, error in {"": Unauthorized, "wrong": Forbidden, other.secret: Forbidden, mixed: Forbidden}.items():
             with pytest.raises(error):
                 share.sync(part("1"), secret=secret)
             with pytest.raises(error):
@@ -124,8 +135,11 @@ class TestSecrets:
         share = cloud.share()
         core = share.session_id.removeprefix("ses_")
         escaped = core[0] + f"\\u{ord(core[1]):04x}" + core[2:]
+        parent, child, core_of_secret = new_session_id(), new_session_id(), share.secret[-43:]
         share.sync(
             session(share.session_id, f"about {share.session_id}"),
+            part("3", f"{parent} {share.secret} {core_of_secret}", sessionID=share.session_id, parentID=parent),
+            {"type": "todo", "data": {child: [parent * 20_000]}},
             message("1", share.session_id),
             part("1", f"/tmp/{share.session_id}/x, bare {core} and {escaped}", sessionID=share.session_id),
             part("2", share.session_id * 20_000),
@@ -134,8 +148,17 @@ class TestSecrets:
         cloud.viewing.resume(ConnectionId(cloud.plane.gateway.connect().id), ShareId(share.id), 0)
         stored = list(cloud.plane.stored())
         assert any(share.id.encode() in body for body in stored)
-        for needle in (core, share.secret):
+        for needle in (core, core_of_secret, parent, child):
             assert not [body for body in stored if needle.encode() in body]
+
+    def test_the_share_of_a_parent_names_its_sub_agent_as_the_sub_agents_own_share_does(
+        self, cloud: Environment
+    ) -> None:
+        parent, child = cloud.share(), cloud.share()
+        parent.sync(part("1", child.session_id))
+        child.sync(part("1", child.session_id), part("2", parent.session_id))
+        assert cloud.texts(parent.id) == [cloud.row(child.id).pseudonym]
+        assert cloud.texts(child.id) == [cloud.row(each.id).pseudonym for each in (child, parent)]
 
     def test_readers_see_one_pseudonym_in_place_of_the_session_id(self, cloud: Environment) -> None:
         share = cloud.share()

@@ -1,27 +1,43 @@
-"""The session id is the capability: the secret derives from it, and stored data yields neither."""
+"""A share belongs to its publisher and its session: its secret proves both, and stored data yields neither."""
 
 from __future__ import annotations
+
+import itertools
 
 import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from opencode_cloud.contracts.ids import ClientSessionId, ShareId
+from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
+from opencode_cloud.kit.errors import Forbidden, Unauthorized
 from opencode_cloud.sharing.models import Position, Share, State
 from opencode_cloud.sharing.protocol import capability
+from opencode_cloud.sharing.protocol.capability import SealedSession, network_publisher, owner_publisher
+from opencode_cloud.sharing.protocol.ids import new_share_id
 
 KEY = "deployment key"
 SESSION = ClientSessionId("ses_dfa12facaffe9CT4lEoCRhKTNh")
+SHARE = ShareId("s" * 22)
+ADA = owner_publisher(WorkspaceId("wrk_1"), "acc_ada")
+PUBLISHERS = [
+    ADA,
+    owner_publisher(WorkspaceId("wrk_1"), "acc_bob"),
+    owner_publisher(WorkspaceId("wrk_2"), "acc_ada"),
+    network_publisher("192.0.2.1"),
+    network_publisher("192.0.2.2"),
+    network_publisher("unknown"),
+]
+SEALED = SealedSession(SESSION, capability.pseudonym_key(KEY))
 
 
-def share(share_id: str = "s" * 22) -> tuple[Share, str]:
-    secret = capability.share_secret(KEY, ShareId(share_id), SESSION)
+def share(share_id: ShareId = SHARE) -> tuple[Share, str]:
+    secret = capability.share_secret(KEY, ADA, share_id, SESSION)
     row = Share(
-        id=ShareId(share_id),
+        id=share_id,
         state=State.ACTIVE,
-        session_hash=capability.session_hash(KEY, SESSION),
+        session_hash=capability.session_hash(KEY, ADA, SESSION),
         secret_hash=capability.secret_hash(secret),
-        sealed_session=capability.seal(secret, ShareId(share_id), SESSION),
+        sealed_session=capability.seal(secret, share_id, SEALED),
         pseudonym="ses_x",
         created_at=1,
         hint=Position(),
@@ -29,12 +45,35 @@ def share(share_id: str = "s" * 22) -> tuple[Share, str]:
     return row, secret
 
 
-def test_the_same_session_and_share_have_the_same_secret_every_time() -> None:
+def test_a_publisher_gets_the_same_secret_every_time() -> None:
     assert share()[1] == share()[1]
 
 
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(PUBLISHERS, 2)))
+def test_two_publishers_of_a_session_share_neither_its_name_nor_its_secret(
+    one: capability.Publisher, other: capability.Publisher
+) -> None:
+    assert capability.session_hash(KEY, one, SESSION) != capability.session_hash(KEY, other, SESSION)
+    secrets = [capability.share_secret(KEY, each, SHARE, SESSION) for each in (one, other)]
+    assert secrets[0] != secrets[1]
+
+
 def test_another_share_of_the_session_has_another_secret() -> None:
-    assert share("a" * 22)[1] != share("b" * 22)[1]
+    assert share(ShareId("a" * 22))[1] != share(ShareId("b" * 22))[1]
+
+
+def test_a_secret_names_its_share() -> None:
+    share_id = ShareId(new_share_id())
+    assert capability.share_of(share(share_id)[1]) == share_id
+
+
+@pytest.mark.parametrize(
+    ("secret", "error"),
+    [("", Unauthorized), ("wrong", Forbidden), ("shs_" + "x" * 66, Forbidden), ("x" * 69, Forbidden)],
+)
+def test_a_text_of_another_form_is_no_secret(secret: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        capability.share_of(secret)
 
 
 def test_only_the_secret_opens_the_share() -> None:
@@ -44,19 +83,19 @@ def test_only_the_secret_opens_the_share() -> None:
     assert not capability.is_secret_of(row, "")
 
 
-def test_the_secret_unseals_the_session_id() -> None:
+def test_the_secret_unseals_the_session_id_and_the_key_of_pseudonyms() -> None:
     row, secret = share()
-    assert capability.unseal(secret, row) == SESSION
+    assert capability.unseal(secret, row) == SEALED
 
 
-def test_a_sealed_session_id_cannot_be_moved_to_another_share() -> None:
+def test_a_sealed_session_cannot_be_moved_to_another_share() -> None:
     row, secret = share()
     with pytest.raises(InvalidTag):
         capability.unseal(secret, msgspec.structs.replace(row, id="z" * 22))
 
 
-def test_a_row_contains_neither_session_id_nor_secret() -> None:
+def test_a_row_contains_neither_session_id_nor_secret_nor_the_key_of_pseudonyms() -> None:
     row, secret = share()
     stored = repr(msgspec.to_builtins(row)).encode() + row.secret_hash + row.sealed_session
-    assert SESSION.encode() not in stored
-    assert secret.encode() not in stored
+    for needle in (SESSION.encode(), secret.encode(), SEALED.pseudonym_key):
+        assert needle not in stored

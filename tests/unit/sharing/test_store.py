@@ -129,11 +129,29 @@ class TestShares:
 
 
 class TestOwnership:
-    def test_a_share_is_claimed_once(self, store: ShareStore) -> None:
+    def test_a_share_is_claimed_once_and_found_by_its_owners_session_alone(self, store: ShareStore) -> None:
         store.create(SHARE)
-        assert store.claim(SHARE, OWNERSHIP, 9)
-        assert not store.claim(SHARE, msgspec.structs.replace(OWNERSHIP, owner="acc_2"), None)
-        assert store.share(ShareId("shr_1")) == owned(expires_at=9)
+        claimed = owned(expires_at=9, session_hash="owner's session", needs_login=True)
+        assert store.claim(SHARE, claimed)
+        second = msgspec.structs.replace(OWNERSHIP, owner="acc_2")
+        assert not store.claim(SHARE, owned(ownership=second, session_hash="second's session"))
+        assert store.share(ShareId("shr_1")) == claimed
+        found = [store.share_of(each) for each in ("session", "owner's session", "second's session")]
+        assert found == [None, "shr_1", None]
+
+    def test_a_claimed_share_replaces_the_one_that_its_owners_session_had(self, store: ShareStore) -> None:
+        store.create(owned(id="shr_2", session_hash="owner's session"))
+        store.create(SHARE)
+        assert store.claim(SHARE, owned(session_hash="owner's session"))
+        assert store.share_of("owner's session") == "shr_1"
+
+    def test_a_secret_is_renewed_once(self, store: ShareStore) -> None:
+        share = owned(needs_login=True)
+        store.create(share)
+        renewed = owned(secret_hash=b"new", sealed_session=b"sealed anew")
+        assert store.renew_secret(share, renewed)
+        assert not store.renew_secret(share, owned(secret_hash=b"other"))
+        assert store.share(ShareId("shr_1")) == renewed
 
     def test_of_two_changes_of_one_state_the_first_counts(self, store: ShareStore) -> None:
         share = owned(expires_at=9)
@@ -148,7 +166,8 @@ class TestOwnership:
         store.create(owned())
         store.mark_deleted(owned(), TOMBSTONE)
         assert not store.change(owned(), OWNERSHIP, None)
-        assert not store.claim(SHARE, OWNERSHIP, None)
+        assert not store.claim(SHARE, owned())
+        assert not store.renew_secret(SHARE, owned(secret_hash=b"new"))
 
     def test_only_a_share_with_an_owner_gets_a_title(self, store: ShareStore) -> None:
         store.create(owned())

@@ -28,7 +28,7 @@ SESSION_ID = re.compile(r"ses_[A-Za-z0-9]{1,128}")  # all forms that clients hav
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a share, as committed.
 
-    ``data`` is the item's ``data`` as raw JSON bytes, exactly as published except for the session id's pseudonym. A
+    ``data`` is the item's ``data`` as raw JSON bytes, exactly as published except for the pseudonyms of session ids. A
     body too large to travel with its record is claim-checked: ``data`` is empty and ``body`` names its object.
     """
 
@@ -130,6 +130,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     hint: Position
     snapshot: Snapshot | None = None
     ownership: Ownership | None = None
+    needs_login: bool = False
+    """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""
 
 
 class Position(msgspec.Struct, frozen=True):

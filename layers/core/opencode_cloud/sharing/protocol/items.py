@@ -1,14 +1,13 @@
-"""Conversion of published data to items: identity keys, the session id's pseudonym, byte-faithful bodies."""
+"""Conversion of published data to items: identity keys, byte-faithful bodies."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit.errors import BadRequest
 from opencode_cloud.sharing.models import Item, invalid_item
 
@@ -16,8 +15,6 @@ MAXIMUM_TYPE = 64
 MAXIMUM_KEY = 512
 OBJECTS = ("session", "message", "part")
 """Types whose data must be an object: readers put members into it, or read members of it."""
-_SHORT_CORE = 16  # a shorter core could occur in other text by accident, so only the full id is replaced
-_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([3-7][0-9A-Fa-f])")
 _LEGACY_KEY = re.compile(r"session/(?:(info)/.+|(message)/[^/]+/([^/]+)|(part)/[^/]+/([^/]+)/([^/]+))")
 
 
@@ -109,30 +106,3 @@ def to_legacy_key(item: Item, pseudonym: str) -> str | None:
         kind, _, rest = item.key.partition("/")
         return f"session/{kind}/{pseudonym}/{rest}"
     return None
-
-
-def conceal(items: Sequence[Item], session_id: ClientSessionId, pseudonym: str) -> list[Item]:
-    """Replace the session id by the pseudonym in all keys and bodies (docs/decisions/005, invariant I4)."""
-    old, new = session_id, pseudonym
-    if len(session_id) - len("ses_") >= _SHORT_CORE:
-        old, new = session_id.partition("_")[2], pseudonym.partition("_")[2]
-    raw_old, raw_new = old.encode(), new.encode()
-    return [
-        msgspec.structs.replace(
-            item,
-            key=item.key.replace(old, new),
-            type=item.type.replace(old, new),
-            data=_plain(item.data).replace(raw_old, raw_new),
-        )
-        for item in items
-    ]
-
-
-def _plain(raw: bytes) -> bytes:
-    """Unescape JSON's needless escapes of letters, digits and ``_``, so that an id cannot hide in them."""
-    return _ESCAPE.sub(_unescape, raw) if b"\\u00" in raw else raw
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    character = bytes.fromhex(match[2].decode())
-    return match[1] + character if character.isalnum() or character == b"_" else match[0]

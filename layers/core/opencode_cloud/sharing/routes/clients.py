@@ -17,9 +17,10 @@ from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.requests import request_of
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.errors import BadRequest, Forbidden, ServiceError, Unauthorized
 from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Share, share_not_found
+from opencode_cloud.sharing.protocol.capability import share_of
 from opencode_cloud.sharing.protocol.items import from_legacy, parse
 from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
 from opencode_cloud.sharing.service import Owning, Publishing, ShareDeletion, ShareReader
@@ -40,14 +41,8 @@ class _Delete(msgspec.Struct):
 
 
 class _LegacySync(msgspec.Struct):
-    session_id: ClientSessionId = msgspec.field(name="sessionID")
     key: str
     content: msgspec.Raw
-    secret: str = ""
-
-
-class _LegacyDelete(msgspec.Struct):
-    session_id: ClientSessionId = msgspec.field(name="sessionID")
     secret: str = ""
 
 
@@ -189,6 +184,8 @@ class SharingRoutes:
 
     # -------------------------------------------------------------------------------- legacy protocol
 
+    # These clients name their session; the share is found by the secret (docs/protocol.md, "Legacy protocol").
+
     def _legacy(self, router: APIGatewayHttpRouter) -> None:
         router.post("/share_create")(self.create)
         router.post("/share_sync")(self.legacy_sync)
@@ -202,18 +199,13 @@ class SharingRoutes:
         event = self._event()
         body = http_events.decode_body(event, _LegacySync)
         item = from_legacy(body.key, body.content)
-        share_id = self._publishing.share_of(body.session_id)
-        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event))
+        self._publishing.sync(share_of(body.secret), body.secret, [item], http_events.arrival_ms(event))
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:
         """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when the share is already gone."""
-        body = http_events.decode_body(self._event(), _LegacyDelete)
-        try:
-            share_id = self._publishing.share_of(body.session_id)
-        except NotFound:
-            return self._json({})
-        self._unshare(share_id, body.secret)
+        body = http_events.decode_body(self._event(), _Delete)
+        self._unshare(share_of(body.secret), body.secret)
         return self._json({})
 
     def legacy_delete_admin(self) -> Response[str]:

@@ -60,18 +60,23 @@ def existing(store: ShareStore, share_id: ShareId, share: Share | None) -> Share
     return share
 
 
-def writable(store: ShareStore, share_id: ShareId, share: Share | None, secret: str) -> Share:
+def writable(store: ShareStore, share_id: ShareId, share: Share | None, secret: str, sender: str = "") -> Share:
     """Return the share if ``secret`` may write it. Raise as :func:`existing` and :func:`check_secret` do."""
     share = existing(store, share_id, share)
-    check_secret(share, secret)
+    check_secret(share, secret, sender)
     return share
 
 
-def check_secret(share: Share, secret: str) -> None:
-    """Raise :class:`~opencode_cloud.kit.errors.Unauthorized` without a secret, ``Forbidden`` for a wrong one."""
+def check_secret(share: Share, secret: str, sender: str = "") -> None:
+    """Raise :class:`~opencode_cloud.kit.errors.Unauthorized` without a secret, ``Forbidden`` for a wrong one.
+
+    ``sender`` is the signed-in owner id, empty without a login. A secret from before a claim counts for the owner only.
+    """
     if not secret:
         raise missing_secret()
     if not is_secret_of(share, secret):
+        raise wrong_secret()
+    if share.needs_login and (share.ownership is None or share.ownership.owner != sender):
         raise wrong_secret()
 
 

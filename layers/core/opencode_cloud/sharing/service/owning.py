@@ -29,6 +29,7 @@ from opencode_cloud.sharing.models import (
     sharing_off,
 )
 from opencode_cloud.sharing.protocol import tickets
+from opencode_cloud.sharing.protocol.capability import Publisher, owner_publisher
 from opencode_cloud.sharing.service.access import existing, is_over, narrowed
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Terms:
     def owner(self) -> str:
         """Return the id of the person or the service account."""
         return owner_of(self.actor)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Return the publisher under which the owner's shares of sessions are found."""
+        return owner_publisher(self.workspace.id, self.owner)
 
     def latest_end(self, begin: int) -> int | None:
         """Return the latest permitted end of a share that begins at ``begin`` (seconds since the epoch)."""
@@ -95,20 +101,22 @@ class Owning:
         """Record the creation of a share in the audit trail."""
         self._record(terms.actor, "share.created", share, after=_visible(share))
 
-    def claim(self, share: Share, terms: Terms) -> Share:
+    def claim(self, share: Share, terms: Terms, session_hash: str) -> Share:
         """Give a share without an owner its owner, and return it. The first of two concurrent claims wins.
 
-        Viewers who lose access are disconnected.
+        The caller must have checked the share's secret. The claim moves the share to the owner's ``session_hash``. The
+        secret needs a login until create has replaced it. Viewers who lose access are disconnected.
         """
-        claimed = self.owned(share, terms)
-        if claimed.ownership is None:
+        owned = self.owned(share, terms)
+        if owned.ownership is None:
             raise ValueError("terms give an owner")
-        if not self._store.claim(share, claimed.ownership, claimed.expires_at):
+        claimed = msgspec.structs.replace(owned, session_hash=session_hash, needs_login=True)
+        if not self._store.claim(share, claimed):
             current = existing(self._store, share.id, self._store.share(share.id))
             if current.ownership is None:
                 raise contended()
             return current
-        if claimed.ownership.mode is not Mode.LINK:
+        if owned.ownership.mode is not Mode.LINK:
             self._fan_out.disconnect(share.id, self._store.viewers(share.id))
         self._record(terms.actor, "share.claimed", claimed, before={"owner": None}, after=_visible(claimed))
         return claimed

@@ -11,6 +11,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.networks import network_of
 from opencode_cloud.kit.retry import Backoff
 from opencode_cloud.sharing.models import (
     SESSION_ID,
@@ -24,13 +25,14 @@ from opencode_cloud.sharing.models import (
     anonymous_sharing_off,
     contended,
     invalid_session_id,
-    share_not_found,
     too_many_creates,
 )
 from opencode_cloud.sharing.protocol import capability
+from opencode_cloud.sharing.protocol.capability import SealedSession
+from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
-from opencode_cloud.sharing.protocol.items import conceal
-from opencode_cloud.sharing.service.access import existing, is_over, writable
+from opencode_cloud.sharing.service.access import check_secret, existing, is_over, writable
+from opencode_cloud.sharing.service.owning import owner_of
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.sharing.service.access import ShareAccess
     from opencode_cloud.sharing.service.fan_out import FanOut
-    from opencode_cloud.sharing.service.owning import Owning, Terms
+    from opencode_cloud.sharing.service.owning import Owning
     from opencode_cloud.sharing.store import Head, ShareStore
 
 CREATE_WINDOW_SECONDS = 60
@@ -53,12 +55,35 @@ class _Titled(msgspec.Struct):
     title: str = ""
 
 
+class _Naming:
+    """The derivations of one publisher's share of a session."""
+
+    def __init__(self, key: str, publisher: capability.Publisher, session_id: ClientSessionId) -> None:
+        self._key = key
+        self._publisher = publisher
+        self.session = capability.SealedSession(session_id, capability.pseudonym_key(key))
+        self.session_hash = capability.session_hash(key, publisher, session_id)
+
+    def secret(self, share_id: ShareId) -> str:
+        """Return the secret of a share of this session."""
+        return capability.share_secret(self._key, self._publisher, share_id, self.session.session_id)
+
+    def sealed(self, share: Share, secret: str) -> Share:
+        """Return ``share`` with a new secret, which counts without a login."""
+        return msgspec.structs.replace(
+            share,
+            secret_hash=capability.secret_hash(secret),
+            sealed_session=capability.seal(secret, share.id, self.session),
+            needs_login=False,
+        )
+
+
 class Publishing:
     """The operations of publishers.
 
-    ``session_key`` returns the deployment's key for session hashes and secrets. ``lifetime_seconds`` is the lifetime of
-    a new share (0 = until it is removed). ``creates_per_minute`` limits one address (0 = no limit). ``anonymous`` says
-    whether shares may have no owner.
+    ``session_key`` returns the deployment's key for session hashes and secrets. A sync needs it only to give a share an
+    owner. ``lifetime_seconds`` is the lifetime of a new share (0 = until it is removed). ``creates_per_minute`` limits
+    one address (0 = no limit). ``anonymous`` says whether shares may have no owner.
     """
 
     def __init__(
@@ -84,28 +109,32 @@ class Publishing:
         self._tails = Tails()
 
     def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> ShareCredentials:
-        """Return the session's share; create it if the session has none.
+        """Return the publisher's share of the session; create it if the publisher has none.
 
-        Idempotent, also for two concurrent calls (docs/decisions/005). With an ``actor`` the actor owns a new share and
-        becomes the owner of a share without one. A share keeps an owner that it has, regardless of the caller. Raises
+        The publisher is the ``actor`` or, without one, the network of ``address``. Another publisher's share of the
+        session is never found. Idempotent, also for two concurrent calls (docs/decisions/005). Raises
         ``invalid_session_id`` (400); ``too_many_creates`` (429, for new shares only); ``login_to_share``,
         ``sharing_off`` or ``owner_has_left`` (403).
         """
         if not SESSION_ID.fullmatch(session_id):
             raise invalid_session_id()
         terms = self._owning.terms(actor) if actor else None
-        key = self._session_key()
-        session_hash = capability.session_hash(key, session_id)
+        if not terms and not self._anonymous:
+            raise anonymous_sharing_off()
+        publisher = terms.publisher if terms else capability.network_publisher(network_of(address))
+        naming = _Naming(self._session_key(), publisher, session_id)
         for attempt in range(_CREATE_ATTEMPTS):
-            share_id = self._store.share_of(session_hash)
+            share_id = self._store.share_of(naming.session_hash)
             current = self._store.share(share_id) if share_id is not None else None
-            if current is not None and not is_over(current):
-                self._go_on(current, terms)
-                return ShareCredentials(current.id, capability.share_secret(key, current.id, session_id))
+            # A share that was claimed has another hash: it belongs to the session of its owner alone.
+            if current is not None and current.session_hash == naming.session_hash and not is_over(current):
+                if (credentials := self._continued(current, naming)) is not None:
+                    return credentials
+                continue
             # Count one creation against the limit, however often the loop retries.
             if attempt == 0:
-                self._check_new(address, terms)
-            share, secret = self._new_share(key, session_id, session_hash)
+                self._limit_creates(address)
+            share, secret = self._new_share(naming)
             if terms:
                 share = self._owning.owned(share, terms)
             # One of two concurrent calls creates it. The other one finds that share in its next round.
@@ -115,29 +144,16 @@ class Publishing:
                 return ShareCredentials(share.id, secret)
         raise contended()
 
-    def _go_on(self, share: Share, terms: Terms | None) -> None:
-        """Check that a session's present share can be published to.
+    def _continued(self, share: Share, naming: _Naming) -> ShareCredentials | None:
+        """Return the credentials of a session's present share; None if it changed meanwhile.
 
-        Assign an owner if it has none and ``terms`` name one.
+        After a claim this replaces the secret, since the client stores this answer. Earlier holders are then refused.
         """
-        if terms and share.ownership is None:
-            self._owning.claim(share, terms)
-        elif share.ownership is None and not self._anonymous:
-            raise anonymous_sharing_off()
-        else:
-            self._share_access.publishing_mode(share)
-
-    def _check_new(self, address: str, terms: Terms | None) -> None:
-        if not terms and not self._anonymous:
-            raise anonymous_sharing_off()
-        self._limit_creates(address)
-
-    def share_of(self, session_id: ClientSessionId) -> ShareId:
-        """Return the id of a session's share, as the legacy protocol names it; raises ``share_not_found`` (404)."""
-        share_id = self._store.share_of(capability.session_hash(self._session_key(), session_id))
-        if share_id is None:
-            raise share_not_found()
-        return share_id
+        self._share_access.publishing_mode(share)
+        secret = naming.secret(share.id)
+        if share.needs_login and not self._store.renew_secret(share, naming.sealed(share, secret)):
+            return None
+        return ShareCredentials(share.id, secret)
 
     def sync(
         self,
@@ -151,22 +167,19 @@ class Publishing:
 
         ``at`` is the time at which the gateway received the batch (milliseconds). On return the batch is durable and
         visible to every later read (invariant I1). An empty batch commits nothing. ``actor`` waits for the
-        authenticated publisher, if there is one, who becomes the owner of a share without one. Raises
+        authenticated sender, if there is one, who becomes the owner of a share without one. Raises
         ``share_not_found``, ``share_gone``, ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``,
         the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
         head = self._store.head(share_id, self._tails.position(share_id))
         # Wait for authentication only now, since it runs while the log is read.
-        publisher = actor() if actor else None
-        share = writable(self._store, share_id, head.share, secret)
-        if publisher and share.ownership is None:
-            share = self._owning.claim(share, self._owning.terms(publisher))
+        share, session = self._opened(share_id, head.share, secret, actor() if actor else None)
         mode = self._share_access.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
-        # Conceal before anything is stored, so that no row or object contains the session id (docs/decisions/005).
-        items = conceal(items, ClientSessionId(capability.unseal(secret, share)), share.pseudonym)
-        self._note_title(share, items)  # uses the concealed items: a title may contain the session id
+        # Conceal before anything reads or stores the items: no row, title or object holds a session id.
+        items = conceal(items, session, secret)
+        self._note_title(share, items)
         head, tail, end = self._append(share, head, items, at)
         numbered = tuple(
             msgspec.structs.replace(item, seq=tail.seq + 1 + offset, at=at) for offset, item in enumerate(items)
@@ -178,6 +191,21 @@ class Publishing:
         log.size("ByteCount", sum(len(item.data) for item in items))
         self._fan_out.commit(share, record, head.viewers, stale, mode)
         return Commit(end.seq, len(items))
+
+    def _opened(
+        self, share_id: ShareId, share: Share | None, secret: str, sender: Actor | None
+    ) -> tuple[Share, SealedSession]:
+        """Return a share that ``sender`` may write, and its sealed session. A share without an owner is claimed."""
+        sender_id = owner_of(sender) if sender else ""
+        share = writable(self._store, share_id, share, secret, sender_id)
+        session = capability.unseal(secret, share)
+        if sender and share.ownership is None:
+            terms = self._owning.terms(sender)
+            hashed = capability.session_hash(self._session_key(), terms.publisher, session.session_id)
+            share = self._owning.claim(share, terms, hashed)
+            # Another sender may have claimed it first.
+            check_secret(share, secret, sender_id)
+        return share, session
 
     def _append(self, share: Share, head: Head, items: Sequence[Item], at: int) -> tuple[Head, Position, Position]:
         """Append at the end of the log, and retry when another writer won. Return the end before and after."""
@@ -216,16 +244,16 @@ class Publishing:
         if head.share is not None:
             self._tails.advance(head.share.id, head.tail, (item for record in head.records for item in record.items))
 
-    def _new_share(self, key: str, session_id: ClientSessionId, session_hash: str) -> tuple[Share, str]:
-        share_id = new_share_id()
-        secret = capability.share_secret(key, ShareId(share_id), session_id)
+    def _new_share(self, naming: _Naming) -> tuple[Share, str]:
+        share_id = ShareId(new_share_id())
+        secret = naming.secret(share_id)
         share = Share(
-            id=ShareId(share_id),
+            id=share_id,
             state=State.ACTIVE,
-            session_hash=session_hash,
+            session_hash=naming.session_hash,
             secret_hash=capability.secret_hash(secret),
-            sealed_session=capability.seal(secret, ShareId(share_id), session_id),
-            pseudonym=pseudonym_of(session_id),
+            sealed_session=capability.seal(secret, share_id, naming.session),
+            pseudonym=pseudonym_of(naming.session.pseudonym_key, naming.session.session_id),
             created_at=now_ms(),
             expires_at=now_seconds() + self._lifetime_seconds if self._lifetime_seconds else None,
             hint=Position(),

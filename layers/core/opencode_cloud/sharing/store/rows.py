@@ -75,6 +75,11 @@ def session_key(session_hash: str) -> Row:
     return key(f"session#{session_hash}", "SHARE")
 
 
+def session_row(share: Share) -> Row:
+    """Return the row that maps the share's session to it."""
+    return {**session_key(share.session_hash), "share_id": {"S": share.id}}
+
+
 def tombstone_key(share_id: ShareId) -> Row:
     """Return the key of a tombstone. It has its own partition, so that the share's can become empty."""
     return key(f"gone#{share_id}", "GONE")

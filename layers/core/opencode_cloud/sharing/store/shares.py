@@ -14,7 +14,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
-from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, transact
+from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, encode, transact
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Count, count_event
@@ -86,11 +86,10 @@ class ShareStore:
 
     def create(self, share: Share, replaces: ShareId | None = None) -> bool:
         """Store a new share as its session's; False if the session has a share other than ``replaces``, a dead one."""
-        pointer: Row = {**rows.session_key(share.session_hash), "share_id": {"S": share.id}}
         meta = rows.share_row(share)
         point = {
             "TableName": self._table,
-            "Item": pointer,
+            "Item": rows.session_row(share),
             # Exactly one of several concurrent creates gets the session's pointer.
             "ConditionExpression": "attribute_not_exists(pk) OR share_id = :dead",
             "ExpressionAttributeValues": {":dead": {"S": replaces or ""}},
@@ -161,10 +160,34 @@ class ShareStore:
 
     # ---------------------------------------------------------------------------------------- ownership
 
-    def claim(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
-        """Give a share without an owner its owner, and an expiry; False when it already has an owner or is gone."""
-        values = rows.ownership_values(ownership) | (rows.expiry(expires_at) if expires_at is not None else {})
-        return self._set(share.id, values, "attribute_not_exists(workspace_id)")
+    def claim(self, share: Share, claimed: Share) -> bool:
+        """Replace a share without an owner by the same share with one; False when it has an owner already or is gone.
+
+        The owner's session points to the share from then on, and the anonymous one does not.
+        """
+        if claimed.ownership is None:
+            raise ValueError("a claimed share has an owner")
+        values = rows.ownership_values(claimed.ownership)
+        values |= rows.expiry(claimed.expires_at) if claimed.expires_at is not None else {}
+        values |= encode({"session_hash": claimed.session_hash, "needs_login": claimed.needs_login})
+        update = self._update(share.id, values, "attribute_not_exists(workspace_id)")
+        point = {"TableName": self._table, "Item": rows.session_row(claimed)}
+        if not transact(self._dynamodb, [{"Update": update}, {"Put": point}]):
+            return False
+        # A pointer that outlives an interruption is harmless: create compares the hash with the share's.
+        self._free_session(share)
+        return True
+
+    def renew_secret(self, share: Share, renewed: Share) -> bool:
+        """Replace the secret's hash and the sealed session; False when they were replaced meanwhile, or it is gone."""
+        values = encode(
+            {
+                "secret_hash": renewed.secret_hash,
+                "sealed_session": renewed.sealed_session,
+                "needs_login": renewed.needs_login,
+            }
+        )
+        return self._set(share.id, values, "secret_hash = :known", {":known": {"B": share.secret_hash}})
 
     def change(self, share: Share, ownership: Ownership, expires_at: int | None) -> bool:
         """Replace the ownership and the expiry; False when the audience was changed meanwhile or the share is gone.
@@ -187,21 +210,27 @@ class ShareStore:
         self, share_id: ShareId, values: Row, condition: str, compared: Row | None = None, removed: Sequence[str] = ()
     ) -> bool:
         """Set attributes of an active share's row; False when the condition does not hold."""
+        update = self._update(share_id, values, condition, compared, removed)
+        return conditional_write(self._dynamodb.update_item, **update)
+
+    def _update(
+        self, share_id: ShareId, values: Row, condition: str, compared: Row | None = None, removed: Sequence[str] = ()
+    ) -> Row:
+        """Return the parameters of an update of an active share's row."""
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
         update += " REMOVE " + ", ".join(f"#{name}" for name in removed) if removed else ""
-        return conditional_write(
-            self._dynamodb.update_item,
-            TableName=self._table,
-            Key=rows.key(share_id, META),
-            UpdateExpression=update,
-            ConditionExpression=f"#state = :active AND {condition}",
-            ExpressionAttributeNames={f"#{name}": name for name in (*values, *removed, "state")},
-            ExpressionAttributeValues={
+        return {
+            "TableName": self._table,
+            "Key": rows.key(share_id, META),
+            "UpdateExpression": update,
+            "ConditionExpression": f"#state = :active AND {condition}",
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *removed, "state")},
+            "ExpressionAttributeValues": {
                 **{f":{name}": value for name, value in values.items()},
                 ":active": {"S": State.ACTIVE.value},
                 **(compared or {}),
             },
-        )
+        }
 
     def count_view(self, share_id: ShareId) -> None:
         """Count one view of a share."""
