@@ -1,14 +1,15 @@
 """opencode 1.18.33, as commands: `run --share`, automatic sharing, and `import` of our links."""
 
 import json
+import re
 
 import pytest
 
 from .conftest import MakeHome
 from .images import image_part
 from .model import bash, read, script, write
-from .opencode import Client, Home, Session
-from .shares import Share, legacy_key, wait_for_complete_copy, with_id
+from .opencode import Client, Home, JsonObject, Session
+from .shares import Share, legacy_key, wait_for_complete_copy, without_ids
 
 pytestmark = pytest.mark.e2e
 
@@ -52,14 +53,47 @@ def test_import_of_a_link_reproduces_messages_and_parts(client: Client, make_hom
     session.prompt(script(write("imported.txt", "one\n"), read("imported.txt"), bash("cat imported.txt")))
     session.prompt("And a second turn.")
     share = Share.at(session.share())
-    pseudonym = wait_for_complete_copy(session, share)["session"]["id"]
+    wait_for_complete_copy(session, share)
 
     stranger = make_home()
-    stranger.run("import", share.url)
-
-    imported = json.loads(stranger.run("export", pseudonym))
+    imported = exported(stranger, import_of(stranger, share))
     assert imported["info"]["title"] == "To be imported"
-    assert imported["messages"] == with_id(session.messages(), session.id, pseudonym)
+    assert without_ids(imported["messages"]) == without_ids(session.messages())
+
+
+@pytest.mark.slow
+def test_every_import_is_a_session_of_its_own_with_all_messages(client: Client, make_home: MakeHome) -> None:
+    """Ann shares, Bob imports, goes on and shares, Ann imports; and Ann imports her own link."""
+    session = client.start_session("There and back")
+    session.prompt("First.")
+    session.prompt("Second.")
+    share = Share.at(session.share())
+    wait_for_complete_copy(session, share)
+    ann, bob = make_home(), make_home()
+    first, second = import_of(ann, share), import_of(ann, share)
+    assert len({session.id, first, second}) == 3
+    for name in (first, second):
+        assert len(exported(ann, name)["messages"]) == 4
+    copied = import_of(bob, share)
+    with bob.serve() as theirs:
+        continued = Session(theirs, copied)
+        continued.prompt("Third.")
+        back = Share.at(continued.share())
+        assert back.id != share.id
+        wait_for_complete_copy(continued, back)
+    assert len(exported(ann, import_of(ann, back))["messages"]) == 6
+    assert len(exported(ann, first)["messages"]) == 4
+
+
+def import_of(home: Home, share: Share) -> str:
+    """Import a link and return the id of the new session."""
+    found = re.search(r"ses_[0-9a-f]{12}[0-9A-Za-z]{14}", home.run("import", share.url))
+    assert found, "import does not tell the session's id"
+    return found[0]
+
+
+def exported(home: Home, session_id: str) -> JsonObject:
+    return json.loads(home.run("export", session_id))
 
 
 def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:

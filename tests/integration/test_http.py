@@ -42,12 +42,20 @@ def test_the_link_is_of_the_form_that_import_accepts(stack: Stack, share: Publis
     assert share.url == f"{stack.url}/share/{share.id}"
 
 
-def test_data_is_what_was_published_but_for_the_session_id(share: Publisher) -> None:
+def test_data_is_what_was_published_but_for_the_ids(share: Publisher) -> None:
     data = {item["type"]: item["data"] for item in share.data()}
-    assert data["part"] == part("1", "hello")["data"]
-    pseudonym = data["session"]["id"]
-    assert pseudonym == data["message"]["sessionID"] != share.session_id
-    assert data["session"] == {**session(share.session_id)["data"], "id": pseudonym}
+    session_id, message_id = data["session"]["id"], data["message"]["id"]
+    assert session_id == data["message"]["sessionID"] != share.session_id
+    assert data["session"] == {**session(share.session_id)["data"], "id": session_id}
+    expected = part("1", "hello")["data"]
+    assert data["part"] == {**expected, "id": data["part"]["id"], "messageID": message_id}
+
+
+def test_two_imports_have_no_id_in_common_and_none_of_the_share(share: Publisher) -> None:
+    copies = [{item["data"]["id"] for item in share.data()} for _ in range(2)]
+    shown = {item["data"]["id"] for item in share.all_items().values()}
+    assert [len(ids) for ids in (*copies, shown)] == [3, 3, 3]
+    assert len(shown.union(*copies)) == 9
 
 
 def test_unknown_types_and_fields_are_kept(stack: Stack) -> None:
@@ -57,7 +65,8 @@ def test_unknown_types_and_fields_are_kept(stack: Stack) -> None:
         part("1", beam=2),
     ]
     share.must_sync(*items)
-    assert sorted(share.data(), key=str) == sorted(items, key=str)
+    shown = [{"type": item["type"], "data": item["data"]} for item in share.all_items().values()]
+    assert sorted(shown, key=str) == sorted(items, key=str)
 
 
 def test_bodies_are_json_whatever_the_content_type(stack: Stack) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Conflict, NotFound
-from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading
-from opencode_cloud.sharing.store import ShareStore
+from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading, snapshots
+from opencode_cloud.sharing.store import ShareStore, objects
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible
 from tests.integration.publisher import message, part, session
 
@@ -83,6 +84,20 @@ class TestItems:
         share.sync(part("1", "x" * 1000))
         assert [item["seq"] for item in fetch(cloud.reading.items(ShareId(share.id), ANYONE))["items"]] == [1]
         assert fetch(cloud.reading.data(ShareId(share.id), ANYONE))[0]["data"]["text"] == "x" * 1000
+
+    def test_large_imports_have_ids_of_their_own_and_are_not_kept(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "ANSWER_BYTES", 500)
+        share = cloud.share()
+        share.sync(session(share.session_id), message("1"), part("1", "x" * 1000))
+        copies = [fetch(cloud.reading.data(ShareId(share.id), ANYONE)) for _ in range(3)]
+        assert len({item["data"]["id"] for copy in copies for item in copy}) == 9
+        assert len(cloud.plane.objects(share.id, "copies/")) == 3
+        later = now_seconds() + snapshots.COPY_SECONDS + 2
+        monkeypatch.setattr(objects, "now_seconds", lambda: later)
+        cloud.reading.data(ShareId(share.id), ANYONE)
+        assert len(cloud.plane.objects(share.id, "copies/")) == 1
 
     def test_one_item_is_read_by_its_number_from_within_its_batch(self, cloud: Environment) -> None:
         share, text = cloud.share(), incompressible(400_000)

@@ -84,7 +84,7 @@ class Share:
                 raise ProtocolError("the answer to sync has no seq")
 
     async def data(self) -> list[NewItem]:
-        """Return the share's state, as opencode's `import` reads it."""
+        """Return the share's state, as opencode's `import` reads it: a copy with new ids in every answer."""
         answer = decode(await self._http.get(f"/api/share/{self.id}/data"))
         if not isinstance(answer, list):
             raise ProtocolError("the share's data is not a list")

@@ -12,6 +12,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
 from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, cursor_ahead, item_not_found
 from opencode_cloud.sharing.protocol.frames import encode_item
+from opencode_cloud.sharing.protocol.imports import renamed
 from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
 
 if TYPE_CHECKING:
@@ -121,11 +122,13 @@ class ShareReader:
         )
 
     def data(self, share_id: ShareId, visitor: Visitor) -> ShareDocument | Redirect:
-        """Return the flat array of items that the clients import (docs/protocol.md, "Data")."""
+        """Return the flat array of items that the clients import, as a copy of its own (docs/protocol.md, "Data")."""
         state = self.state(share_id, visitor)
-        return self._document(
-            share_id, f"data-{state.seq:012d}", lambda: flat_array(self.inline(share_id, state.items))
-        )
+        copied = renamed(self.inline(share_id, state.items), state.share.pseudonym)
+        body = flat_array(copied)
+        if len(body) <= ANSWER_BYTES:
+            return ShareDocument(body)
+        return Redirect(self._snapshots.publish_copy(share_id, body))
 
     def document(
         self, share_id: ShareId, visitor: Visitor, name: str, content_type: str, render: Callable[[SharedState], str]

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.clock import now_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,14 @@ class ObjectStore:
     def delete(self, share_id: ShareId, name: str) -> None:
         """Delete all versions of one object."""
         self._delete_versions(_key(share_id, name))
+
+    def delete_older(self, share_id: ShareId, folder: str, seconds: int) -> None:
+        """Delete all versions of the objects in ``folder`` that were stored more than ``seconds`` ago."""
+        stored = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=_key(share_id, folder)).get("Contents", [])
+        oldest = now_seconds() - seconds
+        for entry in stored:
+            if "Key" in entry and "LastModified" in entry and entry["LastModified"].timestamp() < oldest:
+                self._delete_versions(entry["Key"])
 
     def address(self, share_id: ShareId, name: str) -> str:
         """Return an address from which anyone can read the object for :data:`PRESIGNED_SECONDS`."""
