@@ -34,6 +34,27 @@ def test_a_ticket_ends_but_says_who_it_was_for() -> None:
     assert aged.proof == "session#sid_1"
 
 
+@pytest.mark.parametrize(
+    ("kept", "typed"),
+    [
+        ("Gr\u00fc\u00dfe 42 caf\u00e9", "Gru\u0308\u00dfe 42 cafe\u0301"),
+        ("Gru\u0308\u00dfe 42 cafe\u0301", "Gr\u00fc\u00dfe 42 caf\u00e9"),
+        ("one two three", "one\u00a0two\u3000three"),
+    ],
+)
+def test_a_password_is_the_same_in_each_normal_form(kept: str, typed: str) -> None:
+    hashed = tickets.hash_password(kept)
+    assert tickets.is_password(typed, hashed)
+    assert not tickets.is_password(typed.upper(), hashed)
+    assert not tickets.is_password(typed + " ", hashed)
+
+
+def test_a_password_keeps_letters_that_only_look_alike_apart() -> None:
+    hashed = tickets.hash_password("stra\u00dfe \ufb01x")
+    assert not tickets.is_password("strasse \ufb01x", hashed)
+    assert not tickets.is_password("stra\u00dfe fix", hashed)
+
+
 @given(st.text(max_size=200))
 def test_nothing_else_is_a_ticket(text: str) -> None:
     assert tickets.read(KEY, SHARE, text, aged=True) is None

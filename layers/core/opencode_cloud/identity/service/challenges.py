@@ -13,6 +13,8 @@ from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden
 from opencode_cloud.kit.ids import new_object_id
+from opencode_cloud.kit.mail_addresses import canonical_address
+from opencode_cloud.kit.typed_codes import typed_code
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.store.codes import CodesStore
@@ -68,14 +70,14 @@ class Challenges:
         challenge = self.open(challenge_id, browser)
         if not self._store.attempt(challenge, ATTEMPTS):
             raise _used_up()
-        digits = "".join(character for character in typed if character.isdigit())
+        digits = "".join(character for character in typed_code(typed) if character.isdigit())
         if not hmac.compare_digest(sign_in_code(self._key(), challenge_id).encode(), digits.encode()):
             return None
         # The row is taken once, so only one of two requests with the right code signs in.
         if self._store.take_challenge(challenge_id) is None:
             raise _used_up()
         email = challenge.email
-        return VerifiedPerson(provider="email", subject=email.casefold(), email=email), challenge.proceed
+        return VerifiedPerson(provider="email", subject=canonical_address(email), email=email), challenge.proceed
 
 
 def _used_up() -> Forbidden:

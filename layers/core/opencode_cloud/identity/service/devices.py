@@ -14,6 +14,7 @@ from opencode_cloud.kit.clock import now_ms, now_seconds
 from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.ids import base64url
+from opencode_cloud.kit.typed_codes import typed_code
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.store.codes import CodesStore
@@ -100,7 +101,7 @@ def new_user_code() -> str:
 
 def normal_user_code(typed: str) -> str:
     """Return the letters of a code, regardless of how a person typed it."""
-    return "".join(letter for letter in typed.upper() if letter.isalnum())[: 4 * CODE_LETTERS]
+    return typed_code(typed)[: 4 * CODE_LETTERS]
 
 
 def shown_user_code(typed: str) -> str:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 import os
+import unicodedata
 
 import msgspec
 from cryptography.exceptions import InvalidKey
@@ -71,13 +72,22 @@ def hash_password(password: str) -> str:
     kdf = Argon2id(
         salt=os.urandom(_SALT_BYTES), length=_HASH_BYTES, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB
     )
-    return kdf.derive_phc_encoded(password.encode())
+    return kdf.derive_phc_encoded(_prepared(password))
 
 
 def is_password(password: str, hashed: str) -> bool:
     """Tell whether ``hashed`` is a hash of ``password``."""
     try:
-        Argon2id.verify_phc_encoded(password.encode(), hashed)
+        Argon2id.verify_phc_encoded(_prepared(password), hashed)
     except InvalidKey:
         return False
     return True
+
+
+def _prepared(password: str) -> bytes:
+    """Return a password in the form that is compared (RFC 8265, 4.2.1: OpaqueString).
+
+    The same password has other bytes on other systems: blanks of other widths, and letters with separate accents.
+    """
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced).encode(errors="surrogatepass")
