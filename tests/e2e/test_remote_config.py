@@ -19,6 +19,7 @@ from local.stack import LocalStack
 from opencode_cloud.access.models import ProjectionKey, ProjectionKind
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.models import Versioned
 from opencode_cloud.policies.service import WellKnown
@@ -35,11 +36,12 @@ from .conftest import MakeHome
 from .opencode import Client, Home
 
 POLICY, CONFIGURATION = Versioned.POLICY, Versioned.CONFIGURATION
+HERE = "http://127.0.0.1:9"
 GATEWAY: dict[str, Any] = {
     "acme": {
         "name": "Acme",
         "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": "http://127.0.0.1:9/v1", "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}"},
+        "options": {"baseURL": f"{HERE}/v1", "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}"},
         "models": {
             "m1": {"name": "M1", "tool_call": True, "limit": {"context": 200_000, "output": 32_000}},
             "m2": {"name": "M2", "cost": {"input": 1, "output": 2}},
@@ -65,9 +67,15 @@ class Office:
         return team
 
     def publish(self, team: Team, kind: Versioned, document: dict[str, Any]) -> None:
-        actor = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id=team.member, name="ada@example.com")
+        actor = Actor(
+            kind=ActorKind.MEMBER,
+            credential=CredentialKind.SESSION,
+            id=team.member,
+            name="ada@example.com",
+            role=Role.OWNER,
+        )
         read = self.publisher.current(kind, WorkspaceId(team.workspace)).version
-        self.publisher.publish(actor, WorkspaceId(team.workspace), kind, document, read)
+        self.publisher.publish(actor, WorkspaceId(team.workspace), kind, document, read, here=HERE)
 
 
 @pytest.fixture(scope="module")

@@ -379,6 +379,24 @@ def test_a_configuration_is_published_and_its_faults_are_shown_at_their_lines(of
     assert compiled.json()["configuration"]["username"] == "the </textarea><b>team"
 
 
+def test_programs_are_listed_and_confirmed_by_an_owner_before_they_are_published(office: Office) -> None:
+    action = f"{office.base}/configuration"
+    text = '{"username": "team", "plugin": ["<b>acme"]}'
+    admin, page = office.open(Role.ADMIN, "/configuration")
+    refused = admin.submit(page, action, text=text)
+    assert (refused.status, "Only an owner" in refused.text) == (403, True)
+    owner, page = office.open(Role.OWNER, "/configuration")
+    listed = owner.submit(page, action, text=text)
+    assert (listed.status, "/plugin" in listed.text, "<b>acme" in listed.answer.text) == (422, True, False)
+    other = owner.submit(listed, action, text=text.replace("acme", "evil"))
+    assert (other.status, "Publish with these programs" in other.text) == (422, True)
+    assert "Published" in owner.submit(other, action, text=text.replace("acme", "evil")).text
+    _, page = office.open(Role.OWNER, "/configuration")
+    assert "/plugin" in page.text
+    left = owner.submit(page, action, text='{"username": "team"}')
+    assert "Published" in owner.submit(left, action, text='{"username": "team"}').text
+
+
 def test_versions_that_are_not_there_are_not_found(office: Office) -> None:
     browser = office.browser(Role.ADMIN)
     for version in ("999", "x", "-1", "9" * 40):

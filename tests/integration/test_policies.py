@@ -56,14 +56,15 @@ def test_what_is_published_is_served_at_once_and_what_is_unchanged_is_not_sent_a
 
 
 def test_clients_of_the_second_generation_are_told_the_providers(shop: Shop) -> None:
-    options = {"baseURL": "https://gw.example/v1", "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}"}
+    gateway = f"{shop.owner.http.base_url}/zen/v1"
+    options = {"baseURL": gateway, "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}"}
     provider = {"acme": {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"m1": {"name": "M1"}}}}
     assert shop.publish("configuration", {"provider": provider}, 0).status_code == 200
     told = shop.client.get("/api/v2/config").json()
     assert own_providers(told["providers"]) == {
         "acme": {
             "package": "@ai-sdk/openai-compatible",
-            "settings": {"baseURL": "https://gw.example/v1"},
+            "settings": {"baseURL": gateway},
             "headers": {"x-org-id": shop.workspace},
             "models": {"m1": {"name": "M1"}},
         }
@@ -106,6 +107,19 @@ def test_roles_decide_who_reads_and_who_publishes(shop: Shop) -> None:
         assert person.http.get(address).status_code == reads
         assert shop.publish("configuration", {"username": "acme"}, 0, person).status_code == publishes
         assert person.http.get(f"/api/v1/workspaces/{shop.workspace}/policy").status_code == 200
+
+
+def test_no_key_publishes_and_only_an_owner_publishes_programs(shop: Shop) -> None:
+    address = f"/api/v1/workspaces/{shop.workspace}/configuration"
+    programs = {"plugin": ["acme-plugin"]}
+    with shop.people.with_key(shop.owner.key(shop.workspace, scopes=["admin"])) as client:
+        wish = {"configuration": {"username": "acme"}}
+        assert client.put(address, json=wish, headers={"If-Match": '"0"'}).json()["code"] == "not_permitted"
+        assert client.post(f"{address}/check", json={"configuration": programs}).json()["programs"]
+    admin = shop.people.joined(shop.owner, shop.workspace, Role.ADMIN)
+    assert shop.publish("configuration", programs, 0, admin).json()["code"] == "owner_required"
+    assert shop.publish("configuration", programs, 0).status_code == 200
+    assert own_config(shop.fetch()) == programs
 
 
 def test_an_invalid_document_names_its_places_and_changes_nothing(shop: Shop) -> None:

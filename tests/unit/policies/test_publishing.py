@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,13 +16,14 @@ from opencode_cloud.audit.store import AuditStore
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.outbox import OutboxMessage, Topic
+from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import PreconditionFailed, ServiceError
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.outbox.service import Outbox, WakeUp
 from opencode_cloud.outbox.store import OutboxStore
-from opencode_cloud.policies.models import InvalidDocument, Versioned
+from opencode_cloud.policies.models import InvalidDocument, OwnerRequired, Versioned
 from opencode_cloud.policies.service import Compiler, Publisher
 from opencode_cloud.policies.store import DocumentStore
 from opencode_cloud.policies.validation import form_faults
@@ -30,7 +31,10 @@ from opencode_cloud.schema.audit import audit_entries
 from opencode_cloud.schema.workspaces import workspaces
 
 POLICY, CONFIGURATION = Versioned.POLICY, Versioned.CONFIGURATION
-ACTOR = Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", name="ada@example.com")
+ACTOR = Actor(
+    kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", name="ada@example.com", role=Role.OWNER
+)
+ADMIN = replace(ACTOR, role=Role.ADMIN)
 
 
 class QuietStore(OutboxStore):
@@ -175,6 +179,43 @@ def test_another_workspaces_versions_are_not_found(desk: Desk) -> None:
     assert other.publisher.current(CONFIGURATION, WorkspaceId(other.workspace)).version == 0
     with pytest.raises(ServiceError, match="no version"):
         other.publisher.revision(CONFIGURATION, WorkspaceId(other.workspace), 1)
+
+
+PROGRAMS: list[dict[str, Any]] = [
+    {"plugin": ["file:///opt/x.js"]},
+    {"mcp": {"x": {"type": "local", "command": ["sh"]}}},
+    {"formatter": {"x": {"command": ["sh"], "extensions": [".py"]}}},
+    {"lsp": {"x": {"command": ["sh"], "extensions": [".py"]}}},
+    {"command": {"x": {"template": "!`id`"}}},
+    {"permission": {"bash": "allow"}},
+    {"agent": {"build": {"permission": {"bash": "allow"}}}},
+    {"provider": {"acme": {"npm": "acme"}}},
+    {"provider": {"openai": {"options": {"baseURL": "https://a.example"}}}},
+]
+
+
+@pytest.mark.parametrize("programs", PROGRAMS)
+def test_only_an_owner_adds_changes_removes_or_restores_programs(desk: Desk, programs: dict[str, Any]) -> None:
+    def publish(actor: Actor, document: dict[str, Any], read: int) -> int:
+        return desk.publisher.publish(actor, WorkspaceId(desk.workspace), CONFIGURATION, document, read).version
+
+    with pytest.raises(OwnerRequired) as refused:
+        publish(ADMIN, programs, 0)
+    assert [each["field"].split("/")[1] for each in refused.value.details["errors"]] == list(programs)
+    assert publish(ACTOR, programs, 0) == 1
+    assert publish(ADMIN, {**programs, "username": "acme"}, 1) == 2
+    with pytest.raises(OwnerRequired):
+        publish(ADMIN, {"username": "acme"}, 2)
+    assert publish(ACTOR, {"username": "acme"}, 2) == 3
+    with pytest.raises(OwnerRequired):
+        desk.publisher.restore(ADMIN, WorkspaceId(desk.workspace), CONFIGURATION, 1, 3)
+    assert desk.publisher.restore(ADMIN, WorkspaceId(desk.workspace), CONFIGURATION, 3, 3).version == 3
+
+
+def test_a_comment_is_one_line(desk: Desk) -> None:
+    for comment in ("two\nlines", "turned \u202e", "\x00"):
+        with pytest.raises(ServiceError, match="cannot be a name or a comment"):
+            desk.publisher.publish(ACTOR, WorkspaceId(desk.workspace), CONFIGURATION, {}, 0, comment)
 
 
 NAMES = st.sampled_from(["acme", "openai", "o*", "*", "m1"])

@@ -1,15 +1,22 @@
 """The API of policies and configuration documents: statuses, entity tags, pages, problem documents."""
 
+from dataclasses import replace
+
 import pytest
 
 from opencode_cloud.audit.service import AuditTrail
 from opencode_cloud.audit.store import AuditStore
+from opencode_cloud.contracts.actor import CredentialKind
+from opencode_cloud.contracts.ids import KeyId
+from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.policies.routes import PolicyRoutes
 from opencode_cloud.policies.service import Publisher
 from opencode_cloud.policies.store import DocumentStore
 from tests.unit.workspaces.calls import Api
 from tests.unit.workspaces.team import Place
+
+HERE = "https://cloud.example"
 
 
 class Desk:
@@ -22,9 +29,12 @@ class Desk:
         self.api = Api(place)
         self.owner = self.api.knows(ada)
         self.member = self.api.knows(place.joined(owner, "bob@example.com", "member"))
+        self.admin = self.api.knows(place.joined(owner, "carol@example.com", "admin"))
+        key = replace(owner, credential=CredentialKind.KEY, key_id=KeyId("key_1"), scopes=frozenset(KeyScope))
+        self.key = self.api.knows(key)
         self.stranger = self.api.knows(place.person("eve@example.com"))
         publisher = Publisher(DocumentStore(database), place.outbox, AuditTrail(AuditStore()))
-        PolicyRoutes(publisher, self.api.access).mount(self.api.app)
+        PolicyRoutes(publisher, self.api.access, HERE).mount(self.api.app)
         self.policy = f"/api/v1/workspaces/{owner.workspace_id}/policy"
         self.configuration = f"/api/v1/workspaces/{owner.workspace_id}/configuration"
 
@@ -68,11 +78,45 @@ def test_a_configuration_is_checked_published_and_seen_compiled(desk: Desk) -> N
         assert (refused.status, refused.body["code"]) == (422, "invalid_document")
         assert {each["field"] for each in refused.body["errors"]} == {"/share", "/provider/acme/options/apiKey"}
     right = {"configuration": {"model": "acme/m1", "share": "auto"}}
-    assert call(desk.owner, f"POST {configuration}/check", right).body == {"config": right["configuration"]}
+    checked = call(desk.owner, f"POST {configuration}/check", right).body
+    assert checked == {"config": right["configuration"], "programs": []}
     assert call(desk.owner, f"PUT {configuration}", right, if_match='"0"').headers["etag"] == '"1"'
     call(desk.owner, f"PUT {desk.policy}", {"policy": {"share": {"mode": "off"}}}, if_match='"0"')
     compiled = call(desk.owner, f"GET {configuration}/compiled").body
     assert compiled == {"config": {"model": "acme/m1", "share": "disabled"}}
+
+
+def test_no_key_publishes_or_restores_but_it_may_check(desk: Desk) -> None:
+    wishes = {
+        f"PUT {desk.policy}": {"policy": {}},
+        f"POST {desk.policy}/versions/0/restore": {},
+        f"PUT {desk.configuration}": {"configuration": {}},
+        f"POST {desk.configuration}/versions/0/restore": {},
+    }
+    for route, wish in wishes.items():
+        assert desk.api(desk.key, route, wish, if_match='"0"').body["code"] == "not_permitted", route
+    programs = {"configuration": {"plugin": ["x"], "mcp": {"y": {"type": "local", "command": ["sh"]}}}}
+    checked = desk.api(desk.key, f"POST {desk.configuration}/check", programs)
+    assert [each["path"] for each in checked.body["programs"]] == ["/plugin", "/mcp/y"]
+
+
+def test_an_admin_is_told_which_programs_need_an_owner(desk: Desk) -> None:
+    wish = {"configuration": {"username": "acme", "plugin": ["x"], "lsp": {"y": {"command": ["sh"]}}}}
+    refused = desk.api(desk.admin, f"PUT {desk.configuration}", wish, if_match='"0"')
+    assert (refused.status, refused.body["code"]) == (403, "owner_required")
+    assert [each["field"] for each in refused.body["errors"]] == ["/plugin", "/lsp/y"]
+    assert desk.api(desk.owner, f"PUT {desk.configuration}", wish, if_match='"0"').status == 200
+
+
+def test_the_token_goes_to_this_deployment_only(desk: Desk) -> None:
+    def wish(address: str) -> dict[str, object]:
+        options = {"baseURL": address, "apiKey": "{env:OPENCODE_CONSOLE_TOKEN}"}
+        return {"configuration": {"provider": {"acme": {"npm": "acme", "options": options}}}}
+
+    refused = desk.api(desk.owner, f"PUT {desk.configuration}", wish("https://evil.example/v1"), if_match='"0"')
+    assert (refused.status, refused.body["code"]) == (422, "invalid_document")
+    assert [each["field"] for each in refused.body["errors"]] == ["/provider/acme/options/apiKey"]
+    assert desk.api(desk.owner, f"PUT {desk.configuration}", wish(f"{HERE}/v1"), if_match='"0"').status == 200
 
 
 def test_a_policy_that_contradicts_itself_is_a_problem_that_says_so(desk: Desk) -> None:

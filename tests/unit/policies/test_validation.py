@@ -24,7 +24,7 @@ def paths(document: Any) -> list[str]:
 
 
 def test_a_configuration_with_a_gateway_may_be_published() -> None:
-    assert faults_of({"provider": {"acme": GATEWAY}, "model": "acme/m1", "share": "manual"}) == []
+    assert faults_of({"provider": {"acme": GATEWAY}, "model": "acme/m1", "share": "manual"}, "https://gw.example") == []
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class ConsoleApps:
         app.use([only_once(allowed, settings.sessions_table, plane.deployment_key)])
         TeamRoutes(team, allowed).mount(app)
         KeysRoutes(team.keys, team.credentials, allowed).mount(app)
-        PolicyRoutes(plane.publisher, allowed).mount(app)
+        PolicyRoutes(plane.publisher, allowed, settings.public_url).mount(app)
         AuditRoutes(plane.audit_reading, allowed).mount(app)
         BudgetsRoutes(budgets, allowed).mount(app)
         catalogue = CatalogueCache(plane.current_catalogue)

@@ -62,6 +62,8 @@ class PageRequest:
     """The message of a failed form; else empty."""
     status: int = HTTPStatus.OK
     faults: Sequence[DocumentFault] = ()
+    error: ServiceError | None = None
+    """The error for which a form was refused."""
 
     @property
     def base(self) -> str:
@@ -138,7 +140,8 @@ class ConsoleApp:
                 return handler(request, **ids)
             except ServiceError as error:
                 faults = error.faults if isinstance(error, InvalidForm | InvalidDocument) else ()
-                return back(replace(request, words=error.message, status=error.status, faults=faults), **ids)
+                refused = replace(request, words=error.message, status=error.status, faults=faults, error=error)
+                return back(refused, **ids)
 
         self._resolver.post(WORKSPACE + path)(enter)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,12 +15,16 @@ from opencode_cloud.console.page import ConsolePage
 from opencode_cloud.console.places import ExcerptLine, excerpt, parse
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.http.pages import see
+from opencode_cloud.kit.errors import Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT
 from opencode_cloud.policies.models import Policy, PolicyRules, ShareMode, Versioned, version_not_found
+from opencode_cloud.policies.programs import Program, changed_programs, programs_of
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opencode_cloud.policies.models import DocumentRevision
     from opencode_cloud.policies.service import Publisher
 
@@ -78,7 +83,8 @@ class VersionPages(ABC):
     def publish(self, request: PageRequest) -> Response[str]:
         """``POST .../{kind}``: publish the next version."""
         read, (document, comment) = request.form.version(), self.typed(request.form)
-        self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment)
+        here = self._app.base_url()
+        self.publisher.publish(request.actor, request.workspace.id, self._kind, document, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=published")
 
     def version(self, request: PageRequest, version: str) -> Response[str]:
@@ -93,6 +99,7 @@ class VersionPages(ABC):
             manages=request.may(_MANAGE[self._kind]),
             revision=revision,
             present=current,
+            programs=programs_of(revision.document) if self._kind is Versioned.CONFIGURATION else [],
             changes=self.publisher.differences(self._kind, request.workspace.id, number, current.version),
         )
 
@@ -100,7 +107,8 @@ class VersionPages(ABC):
         """``POST .../{kind}/versions/{version}/restore``: publish its contents as the next version."""
         comment = checked(Restoration, {"comment": request.form.one("comment")}).comment
         number, read = _number(version, self._kind), request.form.version()
-        self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment)
+        here = self._app.base_url()
+        self.publisher.restore(request.actor, request.workspace.id, self._kind, number, read, comment, here=here)
         return see(f"{request.base}/{self._kind}?done=restored")
 
     @abstractmethod
@@ -152,9 +160,31 @@ class ConfigurationPages(VersionPages):
         """See the base class."""
         text = json.dumps(current.document, indent=2, ensure_ascii=False)
         filled = {"text": text, "version": str(current.version), "comment": ""}
+        programs, confirmation = programs_of(current.document), ""
         if request.failed:
             filled = {name: request.form.one(name) for name in filled}
-        return {"filled": filled, "present": current, "lines": _lines(filled["text"], request)}
+        if isinstance(request.error, UnconfirmedPrograms):
+            programs, confirmation = request.error.programs, request.error.confirmation
+        lines = _lines(filled["text"], request)
+        return {
+            "filled": filled,
+            "present": current,
+            "lines": lines,
+            "programs": programs,
+            "confirmation": confirmation,
+        }
+
+    def publish(self, request: PageRequest) -> Response[str]:
+        """``POST .../configuration``: publish the next version; first show the programs that it changes."""
+        document, _ = self.typed(request.form)
+        workspace_id = request.workspace.id
+        self.publisher.preview(workspace_id, document, here=self._app.base_url())
+        changed = changed_programs(self.publisher.current(self._kind, workspace_id).document, document)
+        if changed and request.may(Permission.CONFIGURATION_PROGRAMS):
+            unconfirmed = UnconfirmedPrograms(changed)
+            if request.form.one("confirmation") != unconfirmed.confirmation:
+                raise unconfirmed
+        return super().publish(request)
 
     def typed(self, form: Form) -> tuple[dict[str, Any], str]:
         """See the base class."""
@@ -170,6 +200,21 @@ class ConfigurationPages(VersionPages):
             raise InvalidForm([DocumentFault(path="", message=f"this cannot be read: {error}")]) from error
         change = checked(ConfigurationChange, {"configuration": document, "comment": form.one("comment")})
         return change.configuration, change.comment
+
+
+class UnconfirmedPrograms(Unprocessable):
+    """The form changes programs on members' machines, and the person has not seen them listed yet."""
+
+    def __init__(self, programs: Sequence[Program]) -> None:
+        super().__init__(
+            "unconfirmed_programs",
+            "Nothing was published yet. This version changes what runs on members' machines. Read the list, and "
+            "publish again to confirm it.",
+        )
+        self.programs = programs
+        listed = json.dumps([program.model_dump() for program in programs], sort_keys=True)
+        self.confirmation = hashlib.sha256(listed.encode()).hexdigest()
+        """The value that the form sends back. It confirms exactly these programs."""
 
 
 def _lines(text: str, request: PageRequest) -> list[ExcerptLine]:

@@ -50,6 +50,8 @@ class Permission(StrEnum):
     POLICY_MANAGE = "policy:manage"
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_MANAGE = "configuration:manage"
+    CONFIGURATION_PROGRAMS = "configuration:programs"
+    """Publish the members of a configuration that run programs on members' machines, or grant rights to them."""
     REMOTE_CONFIG = "remote_config:read"
     """Fetch the configuration of one's own client."""
     INFERENCE = "inference:use"
@@ -60,6 +62,8 @@ class Permission(StrEnum):
     SHARE_MANAGE = "share:manage"
     """List and revoke all shares of the workspace."""
     AUDIT_READ = "audit:read"
+    AUDIT_RETENTION = "audit:retention"
+    """Set how long audit entries are kept."""
     USAGE_OWN = "usage:own"
     USAGE_READ = "usage:read"
     BUDGET_OWN = "budget:own"
@@ -93,16 +97,74 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 """The permissions of each role."""
 
+
+class Reach(StrEnum):
+    """The most that a holder of a permission can reach with it, directly or by a detour."""
+
+    OWN = "concerns the holder alone"
+    KNOWLEDGE = "reads what the workspace keeps"
+    MONEY = "spends money, or decides about it"
+    SERVICE = "changes or ends what members use"
+    CREDENTIALS = "makes credentials, none wider or longer-lived than its own"
+    PEOPLE = "lets people in, out or up"
+    MACHINES = "decides what runs on members' machines, with their tokens"
+    TRACE = "decides how long the record of all this is kept"
+
+
+LEADS_TO: Mapping[Permission, Reach] = MappingProxyType(
+    {
+        _P.WORKSPACE_READ: Reach.KNOWLEDGE,
+        _P.WORKSPACE_UPDATE: Reach.SERVICE,
+        _P.WORKSPACE_TRANSFER: Reach.PEOPLE,
+        _P.WORKSPACE_DELETE: Reach.PEOPLE,
+        _P.DOMAIN_READ: Reach.KNOWLEDGE,
+        # People of a domain join by themselves.
+        _P.DOMAIN_MANAGE: Reach.PEOPLE,
+        _P.MEMBER_READ: Reach.KNOWLEDGE,
+        _P.MEMBER_INVITE: Reach.PEOPLE,
+        _P.MEMBER_UPDATE: Reach.PEOPLE,
+        _P.MEMBER_REMOVE: Reach.PEOPLE,
+        _P.SERVICE_ACCOUNT_READ: Reach.KNOWLEDGE,
+        _P.SERVICE_ACCOUNT_MANAGE: Reach.CREDENTIALS,
+        _P.KEY_OWN: Reach.CREDENTIALS,
+        _P.KEY_MANAGE: Reach.CREDENTIALS,
+        _P.PROVIDER_READ: Reach.KNOWLEDGE,
+        # The address of a provider is reserved to people: its answers call tools on members' machines.
+        _P.PROVIDER_MANAGE: Reach.SERVICE,
+        _P.POLICY_READ: Reach.KNOWLEDGE,
+        # A policy decides which tools run, and which providers answer.
+        _P.POLICY_MANAGE: Reach.MACHINES,
+        _P.CONFIGURATION_READ: Reach.KNOWLEDGE,
+        _P.CONFIGURATION_MANAGE: Reach.MACHINES,
+        _P.CONFIGURATION_PROGRAMS: Reach.MACHINES,
+        _P.REMOTE_CONFIG: Reach.OWN,
+        _P.INFERENCE: Reach.MONEY,
+        _P.SHARE_OWN: Reach.OWN,
+        _P.SHARE_VIEW: Reach.KNOWLEDGE,
+        _P.SHARE_MANAGE: Reach.SERVICE,
+        _P.AUDIT_READ: Reach.KNOWLEDGE,
+        _P.AUDIT_RETENTION: Reach.TRACE,
+        _P.USAGE_OWN: Reach.OWN,
+        _P.USAGE_READ: Reach.KNOWLEDGE,
+        _P.BUDGET_OWN: Reach.OWN,
+        _P.BUDGET_READ: Reach.KNOWLEDGE,
+        _P.BUDGET_MANAGE: Reach.MONEY,
+        _P.BILLING_READ: Reach.KNOWLEDGE,
+        _P.BILLING_MANAGE: Reach.MONEY,
+    }
+)
+"""The reach of each permission."""
+
+PERSONS_ONLY = frozenset({Reach.PEOPLE, Reach.MACHINES, Reach.TRACE})
+"""Reaches that need a person who is signed in. No scope of a key includes a permission that leads to one of them."""
+
 SCOPES: Mapping[KeyScope, frozenset[Permission]] = MappingProxyType(
     {
         KeyScope.INFERENCE: frozenset({_P.INFERENCE, _P.REMOTE_CONFIG}),
         KeyScope.USAGE: frozenset(
             {_P.USAGE_OWN, _P.USAGE_READ, _P.BUDGET_OWN, _P.BUDGET_READ, _P.WORKSPACE_READ, _P.MEMBER_READ}
         ),
-        KeyScope.ADMIN: frozenset(Permission)
-        # Admitting, removing and promoting people requires a person, and so does giving the workspace away.
-        - {_P.MEMBER_INVITE, _P.MEMBER_UPDATE, _P.MEMBER_REMOVE, _P.WORKSPACE_TRANSFER, _P.WORKSPACE_DELETE}
-        - {_P.INFERENCE},
+        KeyScope.ADMIN: frozenset(each for each in Permission if LEADS_TO[each] not in PERSONS_ONLY) - {_P.INFERENCE},
     }
 )
 """The most that a key may do. Its holder's role also limits it. A service account has the role admin."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opencode_cloud.contracts.access import EnforcedRules
-from opencode_cloud.kit.errors import NotFound, Unprocessable
+from opencode_cloud.kit.errors import Forbidden, NotFound, Unprocessable
 from opencode_cloud.kit.json_documents import DocumentFault
 from opencode_cloud.kit.timestamps import Instant
 
@@ -121,6 +122,20 @@ class InvalidDocument(Unprocessable):
         super().__init__("invalid_document", f"Clients would not start with this. {named}{more}.")
         self.faults = faults
         self.details = {"errors": [{"field": fault.path, "message": fault.message} for fault in faults]}
+
+
+class OwnerRequired(Forbidden):
+    """The error for programs on members' machines that the actor may not publish; ``errors`` lists each place."""
+
+    def __init__(self, places: Sequence[str]) -> None:
+        named, more = ", ".join(places[:5]), f" and {len(places) - 5} more" if len(places) > 5 else ""
+        super().__init__(
+            "owner_required",
+            f"Only an owner of the workspace publishes what runs on members' machines: {named}{more}. "
+            "Ask an owner to publish this version.",
+        )
+        message = "it runs on members' machines, or leads there"
+        self.details = {"errors": [{"field": place, "message": message} for place in places]}
 
 
 def version_not_found(document: Versioned) -> NotFound:

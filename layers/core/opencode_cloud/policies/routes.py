@@ -18,6 +18,7 @@ from opencode_cloud.kit.etags import etag, version_of_request
 from opencode_cloud.kit.json_documents import Difference
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from opencode_cloud.policies.models import DocumentRevision, Policy, Version, Versioned
+from opencode_cloud.policies.programs import Program
 from opencode_cloud.policies.requests import ConfigurationChange, PolicyChange, Restoration
 from opencode_cloud.policies.service import Publisher
 
@@ -54,12 +55,22 @@ class Compiled(BaseModel):
 TAG = "Policies and configuration"
 
 
+class CheckedConfiguration(Compiled):
+    """The clients' configuration that a document would make, and the programs in the document."""
+
+    programs: list[Program] = Field(
+        description="The programs that would run on members' machines. Only an owner publishes a change of these."
+    )
+
+
 class PolicyRoutes:
     """The routes of both documents."""
 
-    def __init__(self, publisher: Publisher, access: Access) -> None:
+    def __init__(self, publisher: Publisher, access: Access, public_url: str) -> None:
+        """``public_url`` is the deployment's address; empty: each request's own."""
         self._publisher = publisher
         self._access = access
+        self._public_url = public_url
 
     def mount(self, app: APIGatewayHttpResolver) -> None:
         """Add every route to ``app``."""
@@ -88,7 +99,7 @@ class PolicyRoutes:
         add(f"GET {root}/differences", self.configuration_differences, read, f"Compare versions of {name}", TAG)
         add(f"POST {one}/restore", self.restore_configuration, manage, f"Go back to a version of {name}", TAG)
         add(f"GET {root}/compiled", self.compiled, read, "Get the compiled configuration of clients", TAG)
-        add(f"POST {root}/check", self.check, manage, "Check a configuration document without publishing it", TAG)
+        add(f"POST {root}/check", self.check, read, "Check a configuration document without publishing it", TAG)
 
     # ----------------------------------------------------------------------------------------- policy
 
@@ -139,8 +150,8 @@ class PolicyRoutes:
         """Publish a configuration document as the next version.
 
         It is validated with the client's own schema first, because a client does not start with a configuration that it
-        finds invalid. `errors` lists each invalid place. A document is as powerful as code on the members'
-        machines, because it may name plugins and commands.
+        finds invalid. `errors` lists each invalid place. Plugins, commands, servers, permissions and providers run on
+        the members' machines, or lead there: only an owner publishes a change of these (`owner_required`).
         """
         published = self._publish(workspace_id, Versioned.CONFIGURATION, change.configuration, change.comment)
         return _configuration_reply(published)
@@ -171,9 +182,13 @@ class PolicyRoutes:
         """Get the clients' configuration: the document with the policy applied to it."""
         return Compiled(config=self._publisher.compiled(workspace_id))
 
-    def check(self, workspace_id: WorkspaceParameter, change: ConfigurationChange) -> Compiled:
-        """Preview the clients' configuration, or get the errors that prevent publishing a document."""
-        return Compiled(config=self._publisher.preview(workspace_id, Versioned.CONFIGURATION, change.configuration))
+    def check(self, workspace_id: WorkspaceParameter, change: ConfigurationChange) -> CheckedConfiguration:
+        """Preview the clients' configuration, or get the errors that prevent publishing a document.
+
+        `programs` lists what would run on members' machines, or leads there.
+        """
+        config, programs = self._publisher.preview(workspace_id, change.configuration, here=self._here())
+        return CheckedConfiguration(config=config, programs=programs)
 
     # -------------------------------------------------------------------------------------- internals
 
@@ -181,11 +196,15 @@ class PolicyRoutes:
         self, workspace_id: WorkspaceId, kind: Versioned, document: dict[str, Any], comment: str
     ) -> DocumentRevision:
         read = version_of_request(self._gate.event)
-        return self._publisher.publish(self._gate.actor, workspace_id, kind, document, read, comment)
+        return self._publisher.publish(self._gate.actor, workspace_id, kind, document, read, comment, here=self._here())
 
     def _restore(self, workspace_id: WorkspaceId, kind: Versioned, version: int, comment: str) -> DocumentRevision:
         read = version_of_request(self._gate.event)
-        return self._publisher.restore(self._gate.actor, workspace_id, kind, version, read, comment)
+        return self._publisher.restore(self._gate.actor, workspace_id, kind, version, read, comment, here=self._here())
+
+    def _here(self) -> str:
+        """Return this deployment's address."""
+        return http_events.base_url(self._gate.event, self._public_url)
 
     def _versions(self, workspace_id: WorkspaceId, kind: Versioned, limit: int, cursor: str | None) -> Page[Version]:
         before = decode_cursor(cursor, tuple[int])

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from opencode_cloud.kit.json_documents import DocumentFault, pointer
+from opencode_cloud.policies.token_destinations import token_faults
 
 Path_ = tuple[str | int, ...]
 SCHEMA = Path(__file__).parent / "client_schema.json"
@@ -44,8 +45,11 @@ _URL_SECRET = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@{]+@|[?&](ap
 _SCHEME = re.compile(r"(?i)^\s*(bearer|basic|token|apikey)\s+")
 
 
-def faults_of(document: Any) -> list[DocumentFault]:
-    """Return the faults that prevent publishing ``document``; empty: it can be published."""
+def faults_of(document: Any, here: str = "") -> list[DocumentFault]:
+    """Return the faults that prevent publishing ``document``; empty: it can be published.
+
+    ``here`` is this deployment's address, to which alone the members' token may be sent; empty: nowhere.
+    """
     if not isinstance(document, dict):
         return [DocumentFault(path="", message="a configuration is a JSON object")]
     faults = list(_oddities(document, ()))
@@ -53,8 +57,10 @@ def faults_of(document: Any) -> list[DocumentFault]:
         return faults[:MAX_FAULTS]
     if len(json.dumps(document, ensure_ascii=False).encode()) > MAX_BYTES:
         return [DocumentFault(path="", message=f"it is longer than {MAX_BYTES} bytes")]
-    faults = [*form_faults(cast("dict[str, Any]", document)), *_secrets(document, ())]
-    return faults[:MAX_FAULTS]
+    config = cast("dict[str, Any]", document)
+    faults = [*form_faults(config), *_secrets(config, ())]
+    # The destinations can be read only where the document has the right form.
+    return (faults or list(token_faults(config, here)))[:MAX_FAULTS]
 
 
 def form_faults(document: Mapping[str, Any]) -> list[DocumentFault]:

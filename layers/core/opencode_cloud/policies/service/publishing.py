@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from opencode_cloud.contracts.access import workspace_not_found
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.names import clean_text
 from opencode_cloud.contracts.outbox import Topic
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.json_documents import Difference, DocumentFault, differences
@@ -16,11 +18,13 @@ from opencode_cloud.policies import compilation, validation
 from opencode_cloud.policies.models import (
     DocumentRevision,
     InvalidDocument,
+    OwnerRequired,
     Policy,
     Version,
     Versioned,
     version_not_found,
 )
+from opencode_cloud.policies.programs import Program, changed_programs, programs_of
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -64,10 +68,16 @@ class Publisher:
             after = self._revision(connection, kind, workspace_id, second)
         return differences(before.document, after.document)
 
-    def preview(self, workspace_id: WorkspaceId, kind: Versioned, document: Document) -> Document:
-        """Return the configuration that clients would get. Raises :class:`InvalidDocument` (422)."""
+    def preview(
+        self, workspace_id: WorkspaceId, document: Document, *, here: str = ""
+    ) -> tuple[Document, list[Program]]:
+        """Return the configuration that clients would get from a document, and the document's programs.
+
+        ``here`` is this deployment's address. Raises :class:`InvalidDocument` (422).
+        """
         with self._store.transaction() as connection:
-            return self._compile(connection, kind, workspace_id, document)
+            compiled = self._compile(connection, Versioned.CONFIGURATION, workspace_id, document, here)
+        return compiled, programs_of(document)
 
     def compiled(self, workspace_id: WorkspaceId) -> Document:
         """Return the clients' configuration."""
@@ -77,17 +87,34 @@ class Publisher:
         return compilation.client_config(Policy.model_validate(policy), document, workspace_id)
 
     def publish(
-        self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, document: Document, read: int, comment: str = ""
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        kind: Versioned,
+        document: Document,
+        read: int,
+        comment: str = "",
+        *,
+        here: str = "",
     ) -> DocumentRevision:
         """Publish ``document`` as the next version after ``read``, the version that the caller has seen.
 
-        A document without changes publishes nothing. Raises :class:`InvalidDocument` (422) or
-        ``stale_version`` (412).
+        ``here`` is this deployment's address. A document without changes publishes nothing. Raises
+        :class:`InvalidDocument` (422), ``stale_version`` (412), or :class:`OwnerRequired` (403) when it changes
+        programs that the actor may not publish.
         """
-        return self._publish(actor, workspace_id, kind, document, read, comment, f"{kind}.published", {})
+        return self._publish(actor, workspace_id, kind, document, read, comment, f"{kind}.published", {}, here)
 
     def restore(
-        self, actor: Actor, workspace_id: WorkspaceId, kind: Versioned, version: int, read: int, comment: str = ""
+        self,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        kind: Versioned,
+        version: int,
+        read: int,
+        comment: str = "",
+        *,
+        here: str = "",
     ) -> DocumentRevision:
         """Publish an older version again, like :meth:`publish`. Also raises ``version_not_found`` (404)."""
         older = self.revision(kind, workspace_id, version)
@@ -100,6 +127,7 @@ class Publisher:
             comment or f"Back to version {version}",
             f"{kind}.restored",
             {"restored": version},
+            here,
         )
 
     def _publish(
@@ -112,14 +140,18 @@ class Publisher:
         comment: str,
         action: str,
         audited: Document,
+        here: str,
     ) -> DocumentRevision:
+        comment = clean_text(comment)
         with self._outbox.unit() as unit:
             # Policy and document are validated together, so publications of a workspace must not run concurrently.
             if not self._store.lock(unit.connection, workspace_id):
                 raise workspace_not_found()
             before = self._current(unit.connection, kind, workspace_id)
             check_version(read, before.version)
-            self._compile(unit.connection, kind, workspace_id, document)
+            if kind is Versioned.CONFIGURATION:
+                _require_owner_for_programs(actor, before.document, document)
+            self._compile(unit.connection, kind, workspace_id, document, here)
             changes = differences(before.document, document)
             if before.version and not changes:
                 return before
@@ -144,14 +176,14 @@ class Publisher:
         return after
 
     def _compile(
-        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, document: Document
+        self, connection: Connection, kind: Versioned, workspace_id: WorkspaceId, document: Document, here: str
     ) -> Document:
         """Return the configuration that clients would get, after validating that they accept it."""
         if kind is Versioned.POLICY:
             policy, text = document, self._current(connection, Versioned.CONFIGURATION, workspace_id).document
         else:
             policy, text = self._current(connection, Versioned.POLICY, workspace_id).document, document
-            if faults := validation.faults_of(text):
+            if faults := validation.faults_of(text, here):
                 raise InvalidDocument(faults)
         checked = Policy.model_validate(policy)
         config = compilation.client_config(checked, text, workspace_id)
@@ -182,6 +214,11 @@ class Publisher:
         if revision is None:
             raise version_not_found(kind)
         return revision
+
+
+def _require_owner_for_programs(actor: Actor, before: Document, after: Document) -> None:
+    if not actor.may(Permission.CONFIGURATION_PROGRAMS) and (changed := changed_programs(before, after)):
+        raise OwnerRequired([program.path for program in changed])
 
 
 def _empty(kind: Versioned) -> Document:

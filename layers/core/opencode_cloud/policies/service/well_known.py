@@ -55,7 +55,7 @@ class WellKnown:
 
         Raises :class:`InvalidDocument` (422), because no client would start with it.
         """
-        if faults := faults_of(config):
+        if faults := faults_of(config, self._public_url):
             raise InvalidDocument(faults)
         self._store.write(_encoded(document(config)), by_operator=True)
 
