@@ -13,6 +13,7 @@ import oidc_provider_mock
 import pytest
 
 from local.stack import LocalStack
+from opencode_cloud.kit.mail_addresses import canonical_domain
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.identity import accounts, logins
 from tests.browsing import Browser, Page
@@ -134,9 +135,25 @@ def test_an_address_that_differs_by_an_accent_is_not_linked(stack: LocalStack, b
     name = secrets.token_hex(6)
     sign_in_by_mail(stack, browser, f"jose{name}@example.com")
     thief = Browser(stack.url, "127.0.77.3")
-    page = sign_in_by_mail(stack, thief, f"josé{name}@example.com")
-    assert page.status == 403
-    assert "very similar address" in page.text
+    refused = thief.submit(thief.open("/login"), "/login/email", email=f"josé{name}@example.com")
+    assert refused.status == 422
+    assert "unaccented letters" in refused.text
+
+
+def test_a_domain_that_differs_by_an_accent_is_another_person_and_is_mailed(
+    stack: LocalStack, browser: Browser
+) -> None:
+    name = secrets.token_hex(6)
+    sign_in_by_mail(stack, browser, f"ada@bucher{name}.example")
+    first = browser.http.get("/api/user").json()["id"]
+    other = Browser(stack.url, "127.0.77.3")
+    page = other.submit(other.open("/login"), "/login/email", email=f"ada@bücher{name}.example")
+    recipient = f"ada@{canonical_domain(f'bücher{name}.example')}"
+    found = re.search(r"\b(\d{4})\s?(\d{4})\b", stack.mailbox.wait(recipient).text)
+    assert found
+    full_width = found[0].translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
+    assert other.submit(page, "/login/code", code=full_width).path == "/"
+    assert other.http.get("/api/user").json()["id"] != first
 
 
 def test_a_wrong_code_may_be_corrected_four_times_and_then_even_the_right_one_is_refused(

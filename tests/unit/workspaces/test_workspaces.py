@@ -1,10 +1,15 @@
 """Workspaces: grace period, purge, and joining by domain."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
+from opencode_cloud.audit.service import SHORTER_AFTER
+from opencode_cloud.audit.store import AuditArchive
+from opencode_cloud.contracts.actor import CredentialKind
 from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import KeyScope, Role
@@ -127,3 +132,30 @@ def test_changes_are_on_record_with_before_and_after(place: Place) -> None:
         entry = connection.execute(select(audit_entries).where(audit_entries.c.action == "workspace.updated")).one()
     assert (entry.before, entry.after) == ({"name": "Acme"}, {"name": "Ajax"})
     assert (entry.workspace_id, entry.actor_id) == (owner.workspace_id, owner.id)
+
+
+def test_only_an_owner_in_person_sets_the_life_of_the_audit_trail(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    admin = place.joined(owner, "bob@example.com", "admin")
+    key = replace(owner, credential=CredentialKind.KEY, scopes=frozenset(KeyScope))
+    for actor in (admin, key):
+        with pytest.raises(ServiceError) as caught:
+            place.team.workspaces.change(actor, owner.workspace_id, 1, {"audit_retention_days": 30, "name": "x"})
+        assert code_of(caught) == "not_permitted"
+    changed = place.team.workspaces.change(owner, owner.workspace_id, 1, {"audit_retention_days": 30})
+    assert (changed.audit_retention_days, changed.name) == (30, "Acme")
+    assert place.actions()[-1] == "workspace.updated"
+
+
+def test_a_shorter_life_of_the_audit_trail_takes_effect_after_a_week(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    archive, now = AuditArchive(place.database), utc_now()
+
+    def due(at: datetime) -> Sequence[tuple[str, int]]:
+        return archive.retentions(at - SHORTER_AFTER)
+
+    place.team.workspaces.change(owner, owner.workspace_id, 1, {"audit_retention_days": 3650})
+    assert due(now) == [(owner.workspace_id, 3650)]
+    place.team.workspaces.change(owner, owner.workspace_id, 2, {"audit_retention_days": 30})
+    assert due(now + timedelta(days=6)) == []
+    assert due(now + timedelta(days=8)) == [(owner.workspace_id, 30)]

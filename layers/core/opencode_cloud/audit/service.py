@@ -29,6 +29,9 @@ _SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+
 HOMELESS_DAYS = 365
 """Retention of entries of accounts, of operators and of deleted workspaces, which no workspace's setting covers."""
 
+SHORTER_AFTER = timedelta(days=7)
+"""Time from the shortening of a workspace's retention until entries are deleted by it."""
+
 
 class AuditTrail:
     """Writes entries. Entries cannot be changed."""
@@ -151,10 +154,13 @@ class AuditReading:
         return self._archive.find(workspace_id, entry_filter, after, limit)
 
     def purge(self) -> int:
-        """Delete entries that are older than their workspace keeps them; return how many. For a daily schedule."""
+        """Delete entries that are older than their workspace keeps them; return how many. For a daily schedule.
+
+        A shorter retention takes effect after ``SHORTER_AFTER``, so that owners can undo it.
+        """
         now = utc_now()
         total = 0
-        for workspace, days in self._archive.retentions():
+        for workspace, days in self._archive.retentions(now - SHORTER_AFTER):
             before = now - timedelta(days=days)
             while purged := self._archive.purge(WorkspaceId(workspace), before):
                 total += purged

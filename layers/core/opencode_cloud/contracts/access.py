@@ -188,6 +188,11 @@ def not_permitted(permission: str) -> Forbidden:
     )
 
 
+def person_required(reason: str = "A key cannot do it.") -> Forbidden:
+    """Return the error for a key that attempted an action that only a person may do."""
+    return Forbidden("person_required", f"This needs a person who is signed in. {reason}")
+
+
 def workspace_not_found() -> NotFound:
     """Return the error for a workspace that does not exist or does not include the actor: both get the same answer."""
     return NotFound("workspace_not_found", "There is no workspace with this id, or you are not a member of it.")

@@ -26,6 +26,7 @@ from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
 from opencode_cloud.workspaces.addresses import clean_address
 
@@ -157,11 +158,12 @@ class IdentityPages:
         proceed = safe_path(form.get("continue", ""))
         try:
             email = clean_address(form.get("email", ""), check_domain=False)
-            methods.check_domain(email)
+            address = canonical_address(email)
+            methods.check_domain(address)
         except ServiceError as error:
             return self._login_page(proceed, error.message, error.status, form.get("email", ""))
         services.limiter.take(MAILS_BY_ADDRESS, http_events.source_address(event))
-        services.limiter.take(MAILS, email.casefold())
+        services.limiter.take(MAILS, address)
         origin = origin_of(event)
         browser = requests.cookie(event, requests.BROWSER)
         challenge = services.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))

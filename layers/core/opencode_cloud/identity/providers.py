@@ -13,6 +13,7 @@ import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
+from opencode_cloud.contracts.names import shown_name
 from opencode_cloud.identity.id_tokens import claims_of
 from opencode_cloud.identity.models import VerifiedPerson
 from opencode_cloud.identity.service.methods import Method, MethodKind
@@ -120,7 +121,7 @@ def _verified(method: Method, subject: str, email: Any, name: Any, *, verified: 
         raise Forbidden(
             "address_not_verified", f"{method.shown} has no verified address of yours. Verify it there, and try again."
         )
-    return VerifiedPerson(provider=method.name, subject=subject, email=email, name=str(name or "")[:255])
+    return VerifiedPerson(provider=method.name, subject=subject, email=email, name=shown_name(str(name or "")))
 
 
 def _unavailable(method: Method, error: Exception) -> Unavailable:

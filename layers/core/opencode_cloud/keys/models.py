@@ -34,6 +34,10 @@ class Key(ApiModel):
     networks: list[str] | None
     """IP ranges from which the key may be used; null: any."""
     created_by: str
+    creator_left: bool = False
+    """True when the person who created the key, or the first of a chain of keys, is no longer a member."""
+    made_by_key_id: KeyId | None = None
+    """The key that made this one, or null if a person made it. It ends with that key."""
     created_at: Instant
     expires_at: Instant | None
     last_used_at: Instant | None = None
@@ -65,6 +69,14 @@ class StoredKey:
 
     id: KeyId
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOrigin:
+    """The person behind a new key, and the key that makes it."""
+
+    member_id: MemberId | None
+    key_id: KeyId | None
 
 
 class Provider(StrEnum):

@@ -26,6 +26,7 @@ from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.settings import variables
 
 CERTIFICATES = Path(__file__).parent.parent / "_certificates" / "rds.pem"
@@ -60,6 +61,7 @@ __all__ = [
     "Engine",
     "Id",
     "Moment",
+    "address_column",
     "connect",
     "connect_as_owner",
     "id_column",
@@ -100,6 +102,19 @@ def table(name: str, *contents: SchemaItem) -> Table:
 def id_column(name: str = "id", *rest: Any, **options: Any) -> Column[str]:
     """Return a column for our ids, the primary key if it is named ``id``."""
     return Column(name, Id, *rest, primary_key=name == "id", **options)
+
+
+def address_column() -> Column[str]:
+    """Return a column for the canonical form of the mail address in the column ``email``, compared byte by byte.
+
+    Every insert computes it, so that no row has another form (``kit/mail_addresses.py``).
+    """
+
+    def canonical(context: Any) -> str:
+        return canonical_address(context.get_current_parameters()["email"])
+
+    kind = String(254, collation="utf8mb4_bin")
+    return Column("address", kind, nullable=False, default=canonical, comment="canonical form of email")
 
 
 class Database:

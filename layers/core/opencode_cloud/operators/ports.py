@@ -19,7 +19,7 @@ class AccountDirectory(Protocol):
         """Return an account by id, and lock it until the transaction ends."""
         ...
 
-    def by_email(self, connection: Connection, email: str, /) -> Account | None:
+    def by_address(self, connection: Connection, address: str, /) -> Account | None:
         """Return an account by address."""
         ...
 

@@ -16,7 +16,7 @@ from opencode_cloud.audit.service import Recorder
 from opencode_cloud.catalogue.commands import CatalogueCommand, execute_catalogue_command
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import KeyScope, Role
@@ -24,6 +24,7 @@ from opencode_cloud.identity.models import Account, VerifiedPerson
 from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import BadRequest, Conflict, NotFound, ServiceError
 from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 from opencode_cloud.usage.commands import UsageCommand, execute_usage_command
 
 if TYPE_CHECKING:
@@ -238,10 +239,11 @@ class Operations:
         }
 
     def _account(self, unit: UnitOfWork, subject: str) -> Account:
-        find: Callable[..., Account | None] = (
-            self._accounts.get if subject.startswith("acc_") else self._accounts.by_email
+        account = (
+            self._accounts.get(unit.connection, AccountId(subject))
+            if subject.startswith("acc_")
+            else self._accounts.by_address(unit.connection, _canonical(subject))
         )
-        account = find(unit.connection, subject)
         if account is None:
             raise NotFound("account_not_found", "There is no account with this e-mail address or id.")
         return account
@@ -265,9 +267,7 @@ class Operations:
 
     def _create_for(self, unit: UnitOfWork, actor: Actor, email: str, name: str) -> dict[str, Any]:
         """Create a workspace for ``email``, and an account if there is none. A sign-in with this address uses it."""
-        if "@" not in email:
-            raise BadRequest("invalid_address", "This is not an e-mail address.")
-        account = self._accounts.by_email(unit.connection, email)
+        account = self._accounts.by_address(unit.connection, _canonical(email))
         if account is None:
             account = self._accounts.add(unit.connection, VerifiedPerson(provider="", subject="", email=email))
             if account is None:
@@ -350,3 +350,12 @@ def following(keys: Sequence[str], current: str) -> list[str]:
     """Return the other keys in their order, starting after ``current``."""
     position = list(keys).index(current)
     return [*keys[position + 1 :], *keys[:position]]
+
+
+def _canonical(email: str) -> str:
+    try:
+        return canonical_address(email)
+    except InvalidMailAddress as error:
+        raise BadRequest(
+            "invalid_address", f"This is not an e-mail address that mail can be sent to. {error}"
+        ) from error

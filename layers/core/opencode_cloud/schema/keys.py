@@ -38,6 +38,8 @@ keys = table(
     ),
     Column("networks", JSON(none_as_null=True), comment="list of IP ranges in CIDR notation, or null for any address"),
     Column("created_by", String(254), nullable=False),
+    id_column("created_by_member_id", comment="the person behind the actor; null for operators"),
+    id_column("made_by_key_id", comment="the key that made this one, which ends with it"),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
@@ -47,6 +49,7 @@ keys = table(
     Index(None, "workspace_id", "created_at"),
     Index(None, "member_id"),
     Index(None, "service_account_id"),
+    Index(None, "made_by_key_id"),
 )
 
 provider_credentials = table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, String, UniqueConstraint
 
-from opencode_cloud.kit.sql import Digest, Moment, id_column, table
+from opencode_cloud.kit.sql import Digest, Moment, address_column, id_column, table
 
 ROLES = ("owner", "admin", "billing", "member", "viewer")
 
@@ -14,6 +14,7 @@ workspaces = table(
     Column("name", String(255), nullable=False),
     Column("version", Integer, nullable=False, server_default="1", comment="version of the row, its ETag"),
     Column("audit_retention_days", Integer, nullable=False, server_default="365"),
+    Column("audit_retention_shortened_at", Moment, comment="the shorter retention takes effect a week later"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("blocked_at", Moment),
@@ -50,6 +51,7 @@ domains = table(
     Column("auto_join", Integer, nullable=False, server_default="0"),
     Column("created_at", Moment, nullable=False),
     Column("verified_at", Moment, comment="when the DNS record was last seen"),
+    id_column("vouched_by_member_id", comment="the member who last claimed, changed or verified it"),
     UniqueConstraint("workspace_id", "domain"),
     Index(None, "domain"),
 )
@@ -60,8 +62,10 @@ invitations = table(
     id_column(),
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     Column("email", String(254), nullable=False),
+    address_column(),
     Column("role", Enum(*ROLES, name="role", native_enum=True), nullable=False),
     Column("invited_by", String(254), nullable=False, comment="name of the actor"),
+    id_column("invited_by_member_id", comment="their right to invite is looked up at acceptance; null for operators"),
     Column("state", Enum("pending", "accepted", "declined", "revoked", name="state"), nullable=False),
     Column(
         "generation", Integer, nullable=False, server_default="1", comment="counts mails; the link holds only the last"
@@ -73,7 +77,7 @@ invitations = table(
     id_column("mail_id", comment="the last mail; its state tells whether it was delivered"),
     UniqueConstraint("token_hash"),
     Index(None, "workspace_id", "state"),
-    Index(None, "email"),
+    Index(None, "address"),
 )
 
 service_accounts = table(
@@ -82,6 +86,7 @@ service_accounts = table(
     id_column("workspace_id", ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_by", String(254), nullable=False),
+    id_column("created_by_member_id", comment="the person behind the actor; null for operators"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("disabled_at", Moment),

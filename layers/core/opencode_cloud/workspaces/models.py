@@ -8,7 +8,6 @@ from opencode_cloud.contracts.ids import AccountId, DomainId, InvitationId, Memb
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.kit.api_models import ApiModel
 from opencode_cloud.kit.errors import (
-    BadRequest,
     Conflict,
     Forbidden,
     Gone,
@@ -17,6 +16,9 @@ from opencode_cloud.kit.errors import (
     Unprocessable,
 )
 from opencode_cloud.kit.timestamps import Instant
+
+LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS = 30, 3650
+"""Limits of the retention of audit entries. A month lets owners notice what happened while they were away."""
 
 
 class Workspace(ApiModel):
@@ -129,6 +131,11 @@ class Domain(ApiModel):
     auto_join: bool
     created_at: Instant
     verified_at: Instant | None = None
+    paused: bool = False
+    """True when the member who last claimed, changed or verified it may no longer manage domains.
+
+    Then no one joins by it until another member verifies it.
+    """
     record_name: str = ""
     """Name of the TXT record that proves ownership."""
     record_value: str = ""
@@ -141,14 +148,11 @@ class ServiceAccount(ApiModel):
     id: ServiceAccountId
     name: str
     created_by: str
+    creator_left: bool = False
+    """True when the person who created it is no longer a member."""
     created_at: Instant
     updated_at: Instant
     disabled_at: Instant | None = None
-
-
-def name_required() -> BadRequest:
-    """A name is blank."""
-    return BadRequest("name_required", "The name must hold at least one visible character.")
 
 
 def too_many_workspaces(limit: int) -> Conflict:
@@ -181,11 +185,6 @@ def last_owner() -> Conflict:
 def owners_only() -> Forbidden:
     """Only owners may appoint, change, invite and remove owners."""
     return Forbidden("owners_only", "Only an owner may make, change, invite or remove owners.")
-
-
-def person_required() -> Forbidden:
-    """A key attempted an action that only a person may do."""
-    return Forbidden("person_required", "This needs a person who is signed in; a key cannot do it.")
 
 
 def invalid_address(reason: str) -> Unprocessable:

@@ -60,9 +60,14 @@ class AuditArchive:
         with self._database.transaction() as connection:
             return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
-    def retentions(self) -> Sequence[tuple[str, int]]:
-        """Return the ids of all workspaces, each with the retention of its entries in days."""
+    def retentions(self, shortened_before: datetime) -> Sequence[tuple[str, int]]:
+        """Return workspaces with the retention of their entries in days.
+
+        Left out are workspaces whose retention was shortened since ``shortened_before``.
+        """
+        shortened = workspaces.c.audit_retention_shortened_at
         query = select(workspaces.c.id, workspaces.c.audit_retention_days)
+        query = query.where(or_(shortened.is_(None), shortened < shortened_before))
         with self._database.transaction() as connection:
             return [(row.id, row.audit_retention_days) for row in connection.execute(query)]
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from opencode_cloud.kit.errors import Forbidden, NotFound
+from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_domain, domain_of
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -80,7 +81,7 @@ class Methods:
         except (msgspec.MsgspecError, TypeError) as error:
             raise InvalidMethods(f"login methods: {error}") from error
         enabled = {name: method for name, method in methods.items() if method.enabled}
-        return cls(enabled, frozenset(domain.lower().lstrip("@") for domain in chain(*domains)))
+        return cls(enabled, frozenset(_domain(domain) for domain in chain(*domains)))
 
     def shown_methods(self) -> list[Method]:
         """Return the methods to show. E-mail, which needs an input field, comes last."""
@@ -101,10 +102,16 @@ class Methods:
             raise NotFound("unknown_method", "There is no such way to sign in here.")
 
     def check_domain(self, address: str) -> None:
-        """Raise ``domain_not_allowed`` (403) unless addresses of this domain may sign in."""
-        _, separator, domain = address.rpartition("@")
-        if self._domains and (not separator or domain.lower() not in self._domains):
+        """Raise ``domain_not_allowed`` (403) unless canonical addresses of this domain may sign in."""
+        if self._domains and domain_of(address) not in self._domains:
             raise Forbidden("domain_not_allowed", "Addresses of this domain cannot sign in here.")
+
+
+def _domain(domain: str) -> str:
+    try:
+        return canonical_domain(domain.lstrip("@"))
+    except InvalidMailAddress as error:
+        raise InvalidMethods(f"login methods: {domain!r} in `domains` is no domain") from error
 
 
 def _method(name: str, fields: Mapping[str, Any]) -> Method:

@@ -9,7 +9,8 @@ from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.kit.errors import Forbidden
+from opencode_cloud.kit.errors import Conflict, Forbidden
+from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_address
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -36,8 +37,8 @@ class JoinableWorkspaces(Protocol):
 class PendingInvitations(Protocol):
     """The interface to invitations."""
 
-    def pending_for(self, email: str) -> Sequence[Any]:
-        """Return the pending invitations of an address."""
+    def pending_for(self, address: str) -> Sequence[Any]:
+        """Return the pending invitations of a canonical address."""
         ...
 
 
@@ -61,22 +62,23 @@ class SigningIn:
     def account_of(self, person: VerifiedPerson, methods: Methods, address: str, correlation_id: str) -> AccountId:
         """Return the id of the account that ``person`` signs in to. The first sign-in makes it.
 
-        An account is found by the login, else by the verified address without regard to case. A new person without an
-        invitation who joins no workspace by their domain gets their own workspace. Raises ``domain_not_allowed`` (403),
-        ``account_blocked`` (403), ``address_in_use`` (403).
+        An account is found by the login, else by the canonical form of the verified address. A new person without an
+        invitation who joins no workspace by their domain gets their own workspace. Raises ``address_not_usable`` (403),
+        ``domain_not_allowed`` (403), ``account_blocked`` (403), ``account_changed`` (409).
         """
-        methods.check_domain(person.email)
-        invited = bool(self._invitations.pending_for(person.email))
+        address_of_person = _usable_address(person)
+        methods.check_domain(address_of_person)
+        invited = bool(self._invitations.pending_for(address_of_person))
         with self._outbox.unit() as unit:
-            known_account = self._existing_account(unit, person)
+            known_account = self._existing_account(unit, person, address_of_person)
             # The unique address lets only one of several concurrent sign-ins create the account. The others find it.
             new_account = None if known_account else self._accounts.add(unit.connection, person)
-            candidate = known_account or new_account or self._existing_account(unit, person)
+            candidate = known_account or new_account or self._existing_account(unit, person, address_of_person)
             # Lock the account before writing its logins. All transactions use this order, else two could wait for each
             # other.
             account = self._accounts.get(unit.connection, candidate.id) if candidate else None
             if account is None:
-                raise _address_in_use()
+                raise Conflict("account_changed", "Your account was changed at the same time. Sign in again.")
             if account.blocked:
                 raise Forbidden("account_blocked", "This account is blocked. Ask the operator of this deployment.")
             self._accounts.note_login(unit.connection, account.id, person)
@@ -96,16 +98,9 @@ class SigningIn:
             self._audit.record(unit.connection, actor, "account.signed_in", target, after=after)
         return account.id
 
-    def _existing_account(self, unit: UnitOfWork, person: VerifiedPerson) -> Account | None:
-        account = self._accounts.by_login(unit.connection, person.provider, person.subject)
-        if account:
-            return account
-        account = self._accounts.by_email(unit.connection, person.email)
-        if account and account.email.casefold() != person.email.casefold():
-            # The database treats é and e as equal, but they are two people. Linking them would give one's account to
-            # the other.
-            raise _address_in_use()
-        return account
+    def _existing_account(self, unit: UnitOfWork, person: VerifiedPerson, address: str) -> Account | None:
+        known_account = self._accounts.by_login(unit.connection, person.provider, person.subject)
+        return known_account or self._accounts.by_address(unit.connection, address)
 
     def _welcome(self, unit: UnitOfWork, account: Account, *, alone: bool) -> None:
         unit.emit(Topic.ACCOUNT, account.id)
@@ -113,5 +108,9 @@ class SigningIn:
             self._workspaces.create_in_unit(unit, account.id, account.email, PERSONAL)
 
 
-def _address_in_use() -> Forbidden:
-    return Forbidden("address_in_use", "An account with a very similar address exists. Ask this deployment's operator.")
+def _usable_address(person: VerifiedPerson) -> str:
+    """Return the canonical form of the address that a login method has verified."""
+    try:
+        return canonical_address(person.email)
+    except InvalidMailAddress as error:
+        raise Forbidden("address_not_usable", f"Your address cannot be used here. {error}") from error

@@ -28,9 +28,9 @@ class AccountsStore:
         query = select(*_COLUMNS).join(logins, logins.c.account_id == accounts.c.id)
         return self._one(connection, query.where(logins.c.provider == provider, logins.c.subject == subject))
 
-    def by_email(self, connection: Connection, email: str) -> Account | None:
-        """Return the account with this address by the database's comparison, which ignores case and accents."""
-        return self._one(connection, select(*_COLUMNS).where(accounts.c.email == email))
+    def by_address(self, connection: Connection, address: str) -> Account | None:
+        """Return the account with this canonical address."""
+        return self._one(connection, select(*_COLUMNS).where(accounts.c.address == address))
 
     def get(self, connection: Connection, account_id: AccountId) -> Account | None:
         """Return an account and lock it: other sign-ins to it wait until the transaction ends."""
@@ -60,7 +60,9 @@ class AccountsStore:
             "last_used_at": now,
         }
         noted = insert(logins).values(row)
-        connection.execute(noted.on_duplicate_key_update(email=noted.inserted.email, last_used_at=now))
+        connection.execute(
+            noted.on_duplicate_key_update(email=noted.inserted.email, address=noted.inserted.address, last_used_at=now)
+        )
 
     def block(self, connection: Connection, account_id: AccountId, *, blocked: bool) -> None:
         """Block or unblock a person."""

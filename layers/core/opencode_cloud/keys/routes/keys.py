@@ -49,6 +49,9 @@ class KeyRoutes:
         service_account_id: Annotated[
             ServiceAccountId | None, Query(max_length=30, description="Only keys of this service account.")
         ] = None,
+        creator_left: Annotated[
+            bool, Query(description="Only keys whose creator is no longer a member, for an owner to decide on.")
+        ] = False,
         ended: Annotated[bool, Query(description="Also revoked and expired keys.")] = False,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
@@ -60,6 +63,7 @@ class KeyRoutes:
             workspace_id,
             own=own,
             service_account_id=service_account_id,
+            creator_left=creator_left,
             ended=ended,
             after=after[0] if after else None,
             limit=limit + 1,
@@ -94,11 +98,14 @@ class KeyRoutes:
         return document(self._keys.narrow(self._gate.actor, workspace_id, key_id, update))
 
     def rotate(self, workspace_id: WorkspaceId, key_id: KeyId, body: Rotation) -> Response[NewKey]:
-        """Create a key with the same limits. The old key ends after the overlap. `secret` is shown only once."""
+        """Create a key with the same limits. The old key, and keys that were made with it, end after the overlap.
+
+        `secret` is shown only once.
+        """
         overlap = timedelta(seconds=body.overlap_seconds)
         return document(self._keys.rotate(self._gate.actor, workspace_id, key_id, overlap), HTTPStatus.CREATED)
 
     def revoke(self, workspace_id: WorkspaceId, key_id: KeyId) -> Response[None]:
-        """Revoke a key. It ends within seconds and cannot be restored."""
+        """Revoke a key, and all keys that were made with it. They end within seconds and cannot be restored."""
         self._keys.revoke(self._gate.actor, workspace_id, key_id)
         return nothing()

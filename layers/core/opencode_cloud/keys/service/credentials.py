@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
+from opencode_cloud.contracts.access import person_required
+from opencode_cloud.contracts.actor import CredentialKind
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
+from opencode_cloud.contracts.names import clean_name
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.keys.endpoints import clean_base_url
 from opencode_cloud.keys.models import Provider, ProviderCredential, credential_exists, credential_not_found
@@ -65,8 +68,13 @@ class Credentials:
     def create(
         self, actor: Actor, workspace_id: WorkspaceId, provider: Provider, name: str, secret: str, base_url: str | None
     ) -> ProviderCredential:
-        """Store a provider's key; raises ``invalid_base_url``, ``credential_exists`` or ``sealing_unavailable``."""
-        address = clean_base_url(provider, base_url, private=self._private)
+        """Store a provider's key.
+
+        Raises ``invalid_name``, ``invalid_base_url``, ``credential_exists``, ``sealing_unavailable``, or
+        ``person_required`` for a key that names an address.
+        """
+        name, address = clean_name(name), clean_base_url(provider, base_url, private=self._private)
+        _require_person_for(actor, None, address)
         credential_id, now = CredentialId(new_id("prv")), utc_now()
         row = {
             "id": credential_id,
@@ -92,9 +100,13 @@ class Credentials:
     def replace(
         self, actor: Actor, workspace_id: WorkspaceId, credential_id: CredentialId, secret: str, base_url: str | None
     ) -> ProviderCredential:
-        """Replace the stored key and clear the test result, which was about the old key."""
+        """Replace the stored key and clear the test result, which was about the old key.
+
+        Raises ``person_required`` for a key that names another address.
+        """
         credential = self.get(workspace_id, credential_id)
         address = clean_base_url(credential.provider, base_url, private=self._private)
+        _require_person_for(actor, credential.base_url, address)
         values = {
             "base_url": address,
             "updated_at": utc_now(),
@@ -145,3 +157,12 @@ class Credentials:
         if credential is None:
             raise credential_not_found()
         return credential
+
+
+def _require_person_for(actor: Actor, before: str | None, after: str | None) -> None:
+    """Raise ``person_required`` when a key sets a provider's address.
+
+    That server would get the members' prompts, and its answers would call tools on their machines.
+    """
+    if actor.credential is CredentialKind.KEY and after is not None and after != before:
+        raise person_required("A key cannot set the address of a provider.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import KeyId, MemberId, ServiceAccountId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
+from opencode_cloud.contracts.names import clean_name
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.contracts.permissions import KeyScope, Permission
 from opencode_cloud.keys.limits import checked, wider
 from opencode_cloud.keys.models import (
     Key,
     KeyLimits,
+    KeyOrigin,
     NewKey,
     StoredKey,
     holder_not_found,
@@ -106,11 +108,15 @@ class Keys:
         *,
         own: bool = False,
         service_account_id: ServiceAccountId | None = None,
+        creator_left: bool = False,
         ended: bool = False,
         after: str | None = None,
         limit: int | None = None,
     ) -> Sequence[Key]:
-        """Return keys, the newest first: all keys of the workspace to key managers, else the actor's own."""
+        """Return keys, the newest first: all keys of the workspace to key managers, else the actor's own.
+
+        ``creator_left`` returns only keys whose creator is no longer a member.
+        """
         member = None
         if own or not actor.may(Permission.KEY_MANAGE):
             if service_account_id is not None and service_account_id != actor.id:
@@ -122,6 +128,7 @@ class Keys:
                 workspace_id,
                 member_id=member,
                 service_account_id=service_account_id,
+                creator_left=creator_left,
                 ended=ended,
                 now=utc_now(),
                 after=after,
@@ -138,10 +145,11 @@ class Keys:
     def create(self, actor: Actor, workspace_id: WorkspaceId, new_key: CreateKey) -> NewKey:
         """Create a key and return it with its secret, which is not stored.
 
-        Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``wider_than_yourself`` or
-        ``too_many_keys``.
+        Raises ``not_permitted``, ``service_account_not_found``, ``invalid_limit``, ``invalid_name``,
+        ``wider_than_yourself`` or ``too_many_keys``.
         """
         limits = checked(new_key.scopes, new_key.models, new_key.networks, new_key.expires_at, utc_now())
+        name = clean_name(new_key.name)
         member, service_account = _holder(actor)
         if new_key.service_account_id is not None and new_key.service_account_id != actor.id:
             if not actor.may(Permission.KEY_MANAGE):
@@ -152,19 +160,20 @@ class Keys:
             self._require_within(unit.connection, actor, workspace_id, limits)
             if self._store.count(unit.connection, workspace_id, utc_now()) >= MOST_KEYS:
                 raise too_many_keys(MOST_KEYS)
-            key = self._make(unit, actor, workspace_id, new_key.name, limits, member, service_account)
+            key = self._make(unit, actor, workspace_id, name, limits, member, service_account)
             self._record(unit, actor, "key.created", workspace_id, key, after=_as_record(limits))
             self._notify(unit, Template.KEY_CREATED, actor, workspace_id, key)
         return key
 
     def rotate(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, overlap: timedelta) -> NewKey:
-        """Create a key with the same limits and lifetime. The old key ends after ``overlap``.
+        """Create a key with the same limits and lifetime. The old key and the keys that it made end after ``overlap``.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked`` or ``wider_than_yourself``.
         """
         with self._outbox.unit() as unit:
             shown = self._visible(unit.connection, actor, workspace_id, key_id)
             self._lock_holder(unit, workspace_id, shown.member_id, shown.service_account_id)
+            made = self._store.made_by(unit.connection, workspace_id, [key_id])
             old = self._changeable(unit, actor, workspace_id, key_id)
             now = utc_now()
             lifetime = old.expires_at - old.created_at if old.expires_at else None
@@ -174,17 +183,19 @@ class Keys:
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             self._set(unit, old.id, {"expires_at": ends, "replaced_by": new_key.id})
             self._budgets.hand_over(unit, old.id, new_key.id)
+            self._bound(unit, actor, workspace_id, old.id, made, replace(limits, expires_at=ends))
             after = {"replaced_by": new_key.id, "ends_in_seconds": int((ends - now).total_seconds())}
             self._record(unit, actor, "key.rotated", workspace_id, old, after=after)
             self._notify(unit, Template.KEY_ROTATED, actor, workspace_id, new_key, until=f"{ends:%-d %B %Y, %H:%M} UTC")
         return new_key
 
     def narrow(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId, update: UpdateKey) -> Key:
-        """Rename a key, or set narrower limits.
+        """Rename a key, or set narrower limits. They also bound the keys that it made; wider ones are revoked.
 
         Raises ``key_not_found``, ``not_your_key``, ``key_revoked``, ``invalid_limit`` or ``only_narrower``.
         """
         with self._outbox.unit() as unit:
+            self._store.lock_workspace(unit.connection, workspace_id)
             key = self._changeable(unit, actor, workspace_id, key_id)
             limits = checked(
                 key.scopes if update.scopes is None else update.scopes,
@@ -196,37 +207,43 @@ class Keys:
             field = wider(limits, _limits_of(key, expires_at=key.expires_at))
             if field:
                 raise only_narrower(field)
-            name = update.name or key.name
+            name = key.name if update.name is None else clean_name(update.name)
             self._set(unit, key_id, {"name": name, **_columns(limits)})
             before = {"name": key.name, **_as_record(_limits_of(key, expires_at=key.expires_at))}
             after = {"name": name, **_as_record(limits)}
             self._record(unit, actor, "key.updated", workspace_id, key, before=before, after=after)
+            made = self._store.made_by(unit.connection, workspace_id, [key_id])
+            self._bound(unit, actor, workspace_id, key_id, made, limits)
             return self._visible(unit.connection, actor, workspace_id, key_id)
 
     def revoke(self, actor: Actor, workspace_id: WorkspaceId, key_id: KeyId) -> None:
-        """Revoke a key at once and for good; a revoked key stays as it is. Raises ``key_not_found``."""
+        """Revoke a key at once and for good, and all keys that it made, and that those made.
+
+        A revoked key stays as it is. Raises ``key_not_found``.
+        """
         with self._outbox.unit() as unit:
+            self._store.lock_workspace(unit.connection, workspace_id)
             key = self._visible(unit.connection, actor, workspace_id, key_id, lock=True)
             if key.revoked_at is not None:
                 return
-            self._set(unit, key_id, {"revoked_at": utc_now()})
-            self._budgets.forget(unit, [key_id])
-            self._record(unit, actor, "key.revoked", workspace_id, key)
+            made = self._store.made_by(unit.connection, workspace_id, [key_id])
+            ended = self._end(unit, [key_id, *made])
+            self._record(unit, actor, "key.revoked", workspace_id, key, after={"revoked_keys": ended})
 
     # ------------------------------------------------------------------------------------- for other features
 
     def revoke_of_member(self, unit: UnitOfWork, workspace_id: WorkspaceId, member_id: MemberId) -> int:
-        """Revoke all keys of a member, in ``unit``; return how many."""
-        return self._ended(unit, self._store.revoke_all(unit.connection, workspace_id, utc_now(), member_id=member_id))
+        """Revoke all keys of a member, and the keys that those made, in ``unit``; return how many."""
+        return self._end_of(
+            unit, workspace_id, self._store.of_holder(unit.connection, workspace_id, member_id=member_id)
+        )
 
     def revoke_of_service_account(
         self, unit: UnitOfWork, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
     ) -> int:
-        """Revoke all keys of a service account, in ``unit``; return how many."""
-        revoked = self._store.revoke_all(
-            unit.connection, workspace_id, utc_now(), service_account_id=service_account_id
-        )
-        return self._ended(unit, revoked)
+        """Revoke all keys of a service account, and the keys that those made, in ``unit``; return how many."""
+        held = self._store.of_holder(unit.connection, workspace_id, service_account_id=service_account_id)
+        return self._end_of(unit, workspace_id, held)
 
     def emit_all(self, unit: UnitOfWork, workspace_id: WorkspaceId) -> None:
         """Have every key of a workspace projected again, in ``unit``. Called before the workspace is purged."""
@@ -266,7 +283,8 @@ class Keys:
         member_id: MemberId | None,
         service_account_id: ServiceAccountId | None,
     ) -> None:
-        if not self._store.lock_holder(unit.connection, workspace_id, member_id, service_account_id):
+        self._store.lock_workspace(unit.connection, workspace_id)
+        if not self._store.has_holder(unit.connection, workspace_id, member_id, service_account_id):
             raise workspace_not_found() if service_account_id is None else holder_not_found()
 
     def _require_within(
@@ -301,6 +319,7 @@ class Keys:
     ) -> NewKey:
         secret = KEY_PREFIX + base64url(secrets.token_bytes(KEY_BYTES))
         key_id, digest = KeyId(new_id("key")), hash_of_key(secret)
+        origin = self._origin(unit.connection, actor)
         row = {
             "id": key_id,
             "workspace_id": workspace_id,
@@ -311,6 +330,8 @@ class Keys:
             "prefix": secret[:VISIBLE_FIRST],
             "suffix": secret[-VISIBLE_LAST:],
             "created_by": actor.name,
+            "created_by_member_id": origin.member_id,
+            "made_by_key_id": origin.key_id,
             "created_at": utc_now(),
             **_columns(limits),
         }
@@ -341,9 +362,42 @@ class Keys:
         self._store.change(unit.connection, key_id, values)
         self._emit(unit, [self._store.stored(unit.connection, key_id)])
 
-    def _ended(self, unit: UnitOfWork, keys: Sequence[StoredKey]) -> int:
-        self._budgets.forget(unit, [key.id for key in keys])
-        return self._emit(unit, keys)
+    def _origin(self, connection: Connection, actor: Actor) -> KeyOrigin:
+        by_key = actor.credential is CredentialKind.KEY
+        if actor.kind is ActorKind.MEMBER:
+            return KeyOrigin(MemberId(actor.id), actor.key_id if by_key else None)
+        return self._store.origin(connection, actor.key_id) if by_key else KeyOrigin(None, None)
+
+    def _bound(
+        self,
+        unit: UnitOfWork,
+        actor: Actor,
+        workspace_id: WorkspaceId,
+        maker_id: KeyId,
+        made: Sequence[KeyId],
+        limits: KeyLimits,
+    ) -> None:
+        """Keep the keys that a key made within its ``limits``: shorten those that outlive it, revoke wider ones."""
+        ends, lasting = limits.expires_at, replace(limits, expires_at=None)
+        for key_id in made:
+            key = self._store.get(unit.connection, workspace_id, key_id, lock=True)
+            if key is None or key.revoked_at is not None:
+                continue
+            if wider(_limits_of(key, expires_at=None), lasting):
+                self._end(unit, [key_id])
+                self._record(unit, actor, "key.revoked", workspace_id, key, after={"made_by_key_id": maker_id})
+            elif ends is not None and (key.expires_at is None or key.expires_at > ends):
+                self._set(unit, key_id, {"expires_at": ends})
+                before, after = _as_record(_limits_of(key, expires_at=key.expires_at)), {"expires_at": ends.isoformat()}
+                self._record(unit, actor, "key.updated", workspace_id, key, before=before, after=after)
+
+    def _end_of(self, unit: UnitOfWork, workspace_id: WorkspaceId, held: Sequence[KeyId]) -> int:
+        return self._end(unit, [*held, *self._store.made_by(unit.connection, workspace_id, held)])
+
+    def _end(self, unit: UnitOfWork, key_ids: Sequence[KeyId]) -> int:
+        revoked = self._store.revoke(unit.connection, key_ids, utc_now())
+        self._budgets.forget(unit, [key.id for key in revoked])
+        return self._emit(unit, revoked)
 
     def _emit(self, unit: UnitOfWork, keys: Sequence[StoredKey]) -> int:
         for key in keys:

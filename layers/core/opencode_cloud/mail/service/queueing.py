@@ -9,6 +9,7 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
+from opencode_cloud.kit.mail_addresses import mailable_address
 from opencode_cloud.mail.models import Mail
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class Mailer:
 
         ``variables`` are those that :class:`Template` names. None may be a secret: rows and queues are no place for
         one, so links and codes are derived when the mail is sent (``kit/derived_secrets.py``). ``again``: somebody
-        asked for it to be sent once more, so it is tried although an earlier one bounced.
+        asked for it to be sent once more, so it is tried although an earlier one bounced. The mail goes to the A-label
+        of the recipient's domain; raises :class:`InvalidMailAddress` for an address that cannot be mailed.
         """
-        now = utc_now()
+        now, recipient = utc_now(), mailable_address(recipient)
         mail = Mail(
             id=MailId(new_id("mai")),
             template=template,

@@ -19,7 +19,7 @@ from opencode_cloud.workspaces.models import (
     domain_not_verified,
     invalid_domain_role,
 )
-from opencode_cloud.workspaces.service.rules import locked
+from opencode_cloud.workspaces.service.rules import locked, member_behind
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -85,7 +85,7 @@ class Domains:
             locked(self._workspaces, unit.connection, workspace_id)
             if self._domains.named(unit.connection, workspace_id, new.domain):
                 raise domain_exists()
-            self._domains.add(unit.connection, new, workspace_id)
+            self._domains.add(unit.connection, new, workspace_id, member_behind(actor))
             after = {"role": role, "auto_join": auto_join}
             self._record(unit, actor, "domain.added", workspace_id, new, after=after)
         return _with_record(new)
@@ -100,7 +100,7 @@ class Domains:
             before = {name: getattr(domain, name) for name in values}
             if before == values:
                 return domain
-            self._domains.change(unit.connection, domain_id, values)
+            self._domains.change(unit.connection, domain_id, {**values, "vouched_by_member_id": member_behind(actor)})
             self._record(unit, actor, "domain.updated", workspace_id, domain, before=before, after=values)
             return self._of(unit.connection, workspace_id, domain_id)
 
@@ -112,8 +112,9 @@ class Domains:
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
             domain = self._of(unit.connection, workspace_id, domain_id)
-            self._domains.change(unit.connection, domain_id, {"verified_at": utc_now()})
-            if domain.verified_at is None:
+            vouched = {"verified_at": utc_now(), "vouched_by_member_id": member_behind(actor)}
+            self._domains.change(unit.connection, domain_id, vouched)
+            if domain.verified_at is None or domain.paused:
                 self._record(unit, actor, "domain.verified", workspace_id, domain)
             return self._of(unit.connection, workspace_id, domain_id)
 

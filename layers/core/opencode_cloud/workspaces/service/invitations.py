@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.actor import Actor, ActorKind
-from opencode_cloud.contracts.ids import AccountId, InvitationId, WorkspaceId
+from opencode_cloud.contracts.ids import AccountId, InvitationId, MemberId, WorkspaceId
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.mail_secrets import invitation_token
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.derived_secrets import hash_of_token
 from opencode_cloud.kit.ids import new_id
-from opencode_cloud.workspaces.addresses import clean_address, same_address
+from opencode_cloud.kit.mail_addresses import canonical_address
+from opencode_cloud.workspaces.addresses import clean_address
 from opencode_cloud.workspaces.models import (
     Invitation,
     InvitationState,
@@ -30,7 +31,7 @@ from opencode_cloud.workspaces.models import (
     resent_too_soon,
     too_many_invitations,
 )
-from opencode_cloud.workspaces.service.rules import locked, require_owner_for, require_person
+from opencode_cloud.workspaces.service.rules import locked, member_behind, require_owner_for, require_person
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -113,23 +114,24 @@ class Invitations:
         ``too_many_invitations``.
         """
         require_owner_for(actor, role)
-        address = clean_address(email, check_domain=self._check_domains)
+        email = clean_address(email, check_domain=self._check_domains)
         now = utc_now()
         with self._outbox.unit() as unit:
             workspace = locked(self._workspaces, unit.connection, workspace_id)
-            self._refuse_double(unit, actor, workspace_id, address, now)
+            self._refuse_double(unit, actor, workspace_id, canonical_address(email), now)
             if self._invitations.count_open(unit.connection, workspace_id, now) >= MOST_OPEN:
                 raise too_many_invitations(MOST_OPEN)
             invitation_id = InvitationId(new_id("inv"))
             row = {
                 "id": invitation_id,
                 "workspace_id": workspace_id,
-                "email": address,
+                "email": email,
                 "role": role,
                 "invited_by": actor.name,
+                "invited_by_member_id": member_behind(actor),
                 "state": InvitationState.PENDING,
                 "created_at": now,
-                **self._letter(unit, actor, workspace, invitation_id, 1, _Letter(address, role, base)),
+                **self._letter(unit, actor, workspace, invitation_id, 1, _Letter(email, role, base)),
             }
             self._invitations.add(unit.connection, row)
             invitation = self._of(unit.connection, workspace_id, invitation_id)
@@ -139,7 +141,7 @@ class Invitations:
     def resend(
         self, actor: Actor, workspace_id: WorkspaceId, invitation_id: InvitationId, *, base: str = ""
     ) -> Invitation:
-        """Mail a new link. The old link becomes invalid, and the time to answer restarts.
+        """Mail a new link. The old link becomes invalid, the time to answer restarts, and the actor is its inviter.
 
         Raises ``invitation_not_found``, ``owners_only``, ``invitation_settled`` or ``resent_too_soon``.
         """
@@ -156,6 +158,7 @@ class Invitations:
                 raise resent_too_soon(int(wait) + 1)
             letter = _Letter(invitation.email, invitation.role, base)
             values = self._letter(unit, actor, workspace, invitation_id, generation + 1, letter)
+            values |= {"invited_by": actor.name, "invited_by_member_id": member_behind(actor)}
             self._invitations.change(unit.connection, invitation_id, values)
             self._record(unit, actor, "invitation.resent", workspace_id, invitation)
             return self._of(unit.connection, workspace_id, invitation_id)
@@ -173,10 +176,24 @@ class Invitations:
             self._settle(unit, actor, invitation, InvitationState.REVOKED)
 
     def withdraw(self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, addresses: Sequence[str]) -> None:
-        """Withdraw all open invitations of these addresses in ``unit``, which must hold the lock of the workspace."""
+        """Withdraw all open invitations of these canonical addresses in ``unit``.
+
+        The unit must hold the lock of the workspace.
+        """
         now = utc_now()
         for address in addresses:
             for invitation in self._invitations.open_of(unit.connection, workspace_id, address, now):
+                self._settle(unit, actor, invitation, InvitationState.REVOKED)
+
+    def withdraw_unfounded(
+        self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, inviter_id: MemberId
+    ) -> None:
+        """Withdraw the open invitations that a member sent and may not send any more, in ``unit``.
+
+        The unit must hold the lock of the workspace. Without this they would come back with the member's right.
+        """
+        for invitation in self._invitations.open_by(unit.connection, workspace_id, inviter_id, utc_now()):
+            if invitation.state is InvitationState.REVOKED:
                 self._settle(unit, actor, invitation, InvitationState.REVOKED)
 
     # ------------------------------------------------------------------------------------- for invited people
@@ -187,10 +204,10 @@ class Invitations:
             addresses = self._members.addresses(connection, account_id)
             return self._invitations.pending_for(connection, addresses, utc_now())
 
-    def pending_for(self, email: str) -> Sequence[Invitation]:
-        """Return the acceptable invitations to a verified address."""
+    def pending_for(self, address: str) -> Sequence[Invitation]:
+        """Return the acceptable invitations to a verified address in its canonical form."""
         with self._database.transaction() as connection:
-            return self._invitations.pending_for(connection, [email], utc_now())
+            return self._invitations.pending_for(connection, [address], utc_now())
 
     def by_token(self, token: str) -> Invitation:
         """Return the invitation of a link, in any state; raises ``invitation_not_found``."""
@@ -282,17 +299,18 @@ class Invitations:
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
         addresses = self._members.addresses(connection, actor.account_id)
-        return any(same_address(invitation.email, address) for address in addresses)
+        return self._invitations.is_to(connection, invitation.id, addresses)
 
     def _refuse_double(
-        self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, email: str, now: datetime
+        self, unit: UnitOfWork, actor: Actor, workspace_id: WorkspaceId, address: str, now: datetime
     ) -> None:
-        if self._members.by_address(unit.connection, workspace_id, email):
+        if self._members.by_address(unit.connection, workspace_id, address):
             raise already_member()
-        for invitation in self._invitations.open_of(unit.connection, workspace_id, email, now):
+        for invitation in self._invitations.open_of(unit.connection, workspace_id, address, now):
             if invitation.state is InvitationState.PENDING:
                 raise already_invited()
-            self._settle(unit, actor, invitation, InvitationState.REVOKED)  # expired: the new invitation replaces it
+            # It has expired, or its inviter has lost the right: the new invitation replaces it.
+            self._settle(unit, actor, invitation, InvitationState.REVOKED)
 
     def _letter(
         self,

@@ -93,6 +93,7 @@ class Members:
                 before={"role": member.role},
                 after={"role": role},
             )
+            self._invitations.withdraw_unfounded(unit, actor, workspace_id, member_id)
             changed = self._members.get(unit.connection, workspace_id, member_id)
         return changed or member
 
@@ -141,6 +142,7 @@ class Members:
         # A removed person must not be able to return by an older invitation.
         addresses = self._members.addresses(unit.connection, member.account_id)
         self._invitations.withdraw(unit, actor, workspace.id, addresses)
+        self._invitations.withdraw_unfounded(unit, actor, workspace.id, member.id)
         self._audit.record(
             unit.connection,
             actor,

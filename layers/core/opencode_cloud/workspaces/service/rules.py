@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.access import person_required, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.workspaces.models import Workspace, name_required, owners_only, person_required
+from opencode_cloud.workspaces.models import Workspace, owners_only
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
@@ -27,12 +27,9 @@ def require_person(actor: Actor) -> None:
         raise person_required()
 
 
-def clean_name(name: str) -> str:
-    """Return a name without blanks around it; raises ``name_required``."""
-    cleaned = name.strip()
-    if not cleaned:
-        raise name_required()
-    return cleaned
+def member_behind(actor: Actor) -> MemberId | None:
+    """Return the id of the acting member, also one who acts by a key; None for all other actors."""
+    return MemberId(actor.id) if actor.kind is ActorKind.MEMBER else None
 
 
 def locked(store: WorkspaceStore, connection: Connection, workspace_id: WorkspaceId) -> Workspace:

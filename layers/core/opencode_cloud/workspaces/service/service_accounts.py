@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
 from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
+from opencode_cloud.contracts.names import clean_name
 from opencode_cloud.contracts.outbox import Topic
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.workspaces.models import ServiceAccount, service_account_not_found
-from opencode_cloud.workspaces.service.rules import clean_name, locked
+from opencode_cloud.workspaces.service.rules import locked, member_behind
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -70,7 +71,7 @@ class ServiceAccounts:
         )
         with self._outbox.unit() as unit:
             locked(self._workspaces, unit.connection, workspace_id)
-            self._accounts.add(unit.connection, new, workspace_id)
+            self._accounts.add(unit.connection, new, workspace_id, member_behind(actor))
             unit.emit(Topic.SERVICE_ACCOUNT, new.id, {"workspace": workspace_id})
             self._record(unit, actor, "service_account.created", workspace_id, new, after={"name": new.name})
         return new

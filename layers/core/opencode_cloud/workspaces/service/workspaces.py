@@ -8,16 +8,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.audit.service import Recorder
-from opencode_cloud.contracts.access import workspace_not_found
+from opencode_cloud.contracts.access import not_permitted, workspace_not_found
 from opencode_cloud.contracts.actor import Actor, ActorKind
 from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
+from opencode_cloud.contracts.names import clean_name
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.contracts.permissions import Permission, Role
 from opencode_cloud.kit.clock import utc_now
 from opencode_cloud.kit.etags import check_version
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
-from opencode_cloud.workspaces.addresses import domain_of
+from opencode_cloud.kit.mail_addresses import domain_of
 from opencode_cloud.workspaces.models import (
     Membership,
     Workspace,
@@ -28,7 +29,7 @@ from opencode_cloud.workspaces.models import (
     transfer_to_self,
 )
 from opencode_cloud.workspaces.service.domains import VERIFIED_FOR
-from opencode_cloud.workspaces.service.rules import clean_name, locked, require_person
+from opencode_cloud.workspaces.service.rules import locked, require_person
 
 if TYPE_CHECKING:
     from opencode_cloud.audit.service import AuditTrail
@@ -128,7 +129,13 @@ class Workspaces:
             return self._stores.workspaces.memberships(connection, account_id, after, limit)
 
     def change(self, actor: Actor, workspace_id: WorkspaceId, version: int, values: dict[str, Any]) -> Workspace:
-        """Set name or retention of the audit trail; raises ``stale_version`` when ``version`` is outdated."""
+        """Set name or retention of the audit trail.
+
+        Raises ``not_permitted`` for a retention without that permission, ``stale_version`` when ``version`` is
+        outdated.
+        """
+        if "audit_retention_days" in values and not actor.may(Permission.AUDIT_RETENTION):
+            raise not_permitted(Permission.AUDIT_RETENTION)
         if "name" in values:
             values = {**values, "name": clean_name(values["name"])}
         with self._outbox.unit() as unit:
@@ -136,7 +143,12 @@ class Workspaces:
             before = {name: getattr(workspace, name) for name in values}
             if before == values:
                 return workspace
-            self._stores.workspaces.change(unit.connection, workspace_id, values, utc_now())
+            now = utc_now()
+            shorter = (
+                values.get("audit_retention_days", workspace.audit_retention_days) < workspace.audit_retention_days
+            )
+            noted = {"audit_retention_shortened_at": now} if shorter else {}
+            self._stores.workspaces.change(unit.connection, workspace_id, values | noted, now)
             unit.emit(Topic.WORKSPACE, workspace_id)
             self._record(unit, actor, "workspace.updated", workspace.id, workspace, before=before, after=values)
             return self._read(unit.connection, workspace_id)

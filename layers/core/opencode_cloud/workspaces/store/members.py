@@ -12,7 +12,6 @@ from opencode_cloud.contracts.ids import AccountId, MemberId, WorkspaceId
 from opencode_cloud.contracts.permissions import Role
 from opencode_cloud.schema.identity import accounts, logins
 from opencode_cloud.schema.workspaces import members
-from opencode_cloud.workspaces.addresses import same_address
 from opencode_cloud.workspaces.models import Member
 
 if TYPE_CHECKING:
@@ -123,21 +122,20 @@ class MemberStore:
         )
         return connection.execute(query).scalar_one()
 
-    def by_address(self, connection: Connection, workspace_id: WorkspaceId, email: str) -> Member | None:
-        """Return the member one of whose logins has this address."""
-        candidates = union(
-            select(accounts.c.id, accounts.c.email).where(accounts.c.email == email),
-            select(logins.c.account_id, logins.c.email).where(logins.c.email == email),
+    def by_address(self, connection: Connection, workspace_id: WorkspaceId, address: str) -> Member | None:
+        """Return the member one of whose logins has this canonical address."""
+        people = union(
+            select(accounts.c.id).where(accounts.c.address == address),
+            select(logins.c.account_id).where(logins.c.address == address),
         )
-        people = [row.id for row in connection.execute(candidates) if same_address(row.email, email)]
         query = _MEMBER.where(members.c.workspace_id == workspace_id, members.c.removed_at.is_(None))
         row = connection.execute(query.where(members.c.account_id.in_(people))).first()
         return Member.model_validate(row) if row else None
 
     def addresses(self, connection: Connection, account_id: AccountId) -> Sequence[str]:
-        """Return all verified addresses of a person."""
+        """Return all verified addresses of a person in their canonical form."""
         query = union(
-            select(accounts.c.email).where(accounts.c.id == account_id),
-            select(logins.c.email).where(logins.c.account_id == account_id),
+            select(accounts.c.address).where(accounts.c.id == account_id),
+            select(logins.c.address).where(logins.c.account_id == account_id),
         )
         return connection.execute(query).scalars().all()

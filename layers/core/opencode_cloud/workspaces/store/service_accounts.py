@@ -8,20 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from opencode_cloud.contracts.ids import ServiceAccountId, WorkspaceId
-from opencode_cloud.schema.workspaces import service_accounts
+from opencode_cloud.contracts.ids import MemberId, ServiceAccountId, WorkspaceId
+from opencode_cloud.schema.workspaces import members, service_accounts
 from opencode_cloud.workspaces.models import ServiceAccount
 
 if TYPE_CHECKING:
     from opencode_cloud.kit.sql import Connection
 
+_creators = members.alias("creators")
+_ACCOUNT = select(service_accounts, _creators.c.removed_at.is_not(None).label("creator_left")).outerjoin(
+    _creators, _creators.c.id == service_accounts.c.created_by_member_id
+)
+
 
 class ServiceAccountStore:
     """The table ``service_accounts``."""
 
-    def add(self, connection: Connection, account: ServiceAccount, workspace_id: WorkspaceId) -> None:
+    def add(
+        self,
+        connection: Connection,
+        account: ServiceAccount,
+        workspace_id: WorkspaceId,
+        created_by_member_id: MemberId | None,
+    ) -> None:
         """Write a new service account of a workspace."""
-        connection.execute(service_accounts.insert(), {**account.model_dump(), "workspace_id": workspace_id})
+        row = account.model_dump(exclude={"creator_left"})
+        row |= {"workspace_id": workspace_id, "created_by_member_id": created_by_member_id}
+        connection.execute(service_accounts.insert(), row)
 
     def change(
         self, connection: Connection, service_account_id: ServiceAccountId, values: Mapping[str, Any], at: datetime
@@ -37,7 +50,7 @@ class ServiceAccountStore:
         self, connection: Connection, workspace_id: WorkspaceId, service_account_id: ServiceAccountId
     ) -> ServiceAccount | None:
         """Return a service account of a workspace that is not deleted."""
-        query = select(service_accounts).where(
+        query = _ACCOUNT.where(
             service_accounts.c.id == service_account_id,
             service_accounts.c.workspace_id == workspace_id,
             service_accounts.c.deleted_at.is_(None),
@@ -49,9 +62,7 @@ class ServiceAccountStore:
         self, connection: Connection, workspace_id: WorkspaceId, after: str | None = None, limit: int | None = None
     ) -> Sequence[ServiceAccount]:
         """Return service accounts of a workspace by id."""
-        query = select(service_accounts).where(
-            service_accounts.c.workspace_id == workspace_id, service_accounts.c.deleted_at.is_(None)
-        )
+        query = _ACCOUNT.where(service_accounts.c.workspace_id == workspace_id, service_accounts.c.deleted_at.is_(None))
         if after is not None:
             query = query.where(service_accounts.c.id > after)
         rows = connection.execute(query.order_by(service_accounts.c.id).limit(limit))
