@@ -1,8 +1,16 @@
 """Fixtures of the gateway's tests."""
 
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
 import pytest
 
+from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.kit import log
+from opencode_cloud.kit.event_loop import LONGEST_STEP_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +18,26 @@ def named_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the namespace of metrics, as a deployed function does."""
     monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
     monkeypatch.setattr(log.metrics.provider, "service", "test")
+
+
+@pytest.fixture(scope="session")
+def _warm() -> None:
+    token_bounds.warm_up()
+
+
+@pytest.fixture(autouse=True)
+def swift_steps(_warm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which one step of an event loop holds up the others. Only processor time counts."""
+    slow: list[str] = []
+    run = asyncio.Handle._run  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+    def timed(handle: asyncio.Handle) -> None:
+        began = time.thread_time()
+        run(handle)
+        took = time.thread_time() - began
+        if took > LONGEST_STEP_SECONDS:
+            slow.append(f"{took * 1000:.0f} ms: {handle!r}")
+
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    yield
+    assert slow == []

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Subject = TypeVar("Subject")
 WITHHELD = "[withheld]"
-_SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-"""Pattern of our keys and access tokens."""
+_SECRET = re.compile(r"oc_sk_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]{1,500}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Pattern of our keys and access tokens. The header of a token is bounded, so that the search is too."""
 
 HOMELESS_DAYS = 365
 """Retention of entries of accounts, of operators and of deleted workspaces, which no workspace's setting covers."""

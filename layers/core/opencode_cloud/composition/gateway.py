@@ -25,13 +25,13 @@ from opencode_cloud.composition.settings import (
     UsageTable,
 )
 from opencode_cloud.contracts.ids import KeyId
-from opencode_cloud.gateway.observing import observe
+from opencode_cloud.gateway.observing import observe, stood_still
 from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
 from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
-from opencode_cloud.kit import aws
+from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
 from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.log import logger
@@ -136,9 +136,11 @@ def application(settings: GatewaySettings) -> ASGIApp:
         # Freeze all present objects. Otherwise the garbage collector scans them repeatedly while streams wait.
         gc.collect()
         gc.freeze()
+        watching = asyncio.create_task(event_loop.watch(stood_still))
         try:
             yield
         finally:
+            watching.cancel()
             await warming
             await calls.settled()
             await upstreams.close()

@@ -19,6 +19,7 @@ from opencode_cloud.contracts.ids import (
 )
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
+_STARS = re.compile(r"\*+")
 WORKSPACE_HEADER = "x-org-id"
 """The header in which a person's client names the workspace."""
 
@@ -167,8 +168,17 @@ def matches(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
-    return re.compile("".join(parts), re.DOTALL)
+    """Return an expression that never goes back over a star: one workspace's pattern must not hold up the others."""
+    first, *others = (_fixed(part) for part in _STARS.split(pattern))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *middle, last = others
+    # If a part between two stars fits anywhere, then a match exists with its first place too.
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last, re.DOTALL)
+
+
+def _fixed(part: str) -> str:
+    return "".join("." if character == "?" else re.escape(character) for character in part)
 
 
 def login_required() -> Unauthorized:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from opencode_cloud.contracts.access import matches
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.keys.models import KeyLimits, invalid_limit
 
@@ -51,8 +52,7 @@ def covers(wide: str, narrow: str) -> bool:
 
     Only a star of ``wide`` can match a star of ``narrow``, since names of models contain no star.
     """
-    expression = ".*".join(re.escape(part) for part in wide.split("*"))
-    return re.fullmatch(expression, narrow) is not None
+    return matches(wide, narrow)
 
 
 def contains(wide: str, narrow: str) -> bool:

@@ -20,8 +20,9 @@ DEEPEST = 200
 LONGEST_NUMBER = 300
 """Most digits in a row. Python refuses integers of more than 4,300 digits."""
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_DIGITS = re.compile(rb"[0-9]{%d}" % (LONGEST_NUMBER + 1))
+# Both patterns are linear: a string without an end counts up to the end of the body, and a run of digits is tried once.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (LONGEST_NUMBER + 1))
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LEVELS = [0] * 256
 _LEVELS[ord("[")] = _LEVELS[ord("{")] = 1

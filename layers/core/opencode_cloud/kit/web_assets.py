@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 _VERSION = re.compile(r"([0-9a-f]{12})/(.+)")
+_CODE = re.compile(r"(?<!`)`++([^`]+)`+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def environment() -> Environment:
 
 def words(text: str) -> Markup:
     """Format a sentence as HTML, with text between backticks as code."""
-    parts = re.split(r"`+([^`]+)`+", text)
+    parts = _CODE.split(text)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)
     )

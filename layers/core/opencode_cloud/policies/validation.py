@@ -39,7 +39,7 @@ _SECRET_HEADER = re.compile(r"(?i)^(x-)?(api|goog-api|auth)[-_]?(key|token)$")
 _SECRET_VALUE = re.compile(
     r"(?i:\b(sk-(ant|proj|or|live|test)?[-_a-z0-9]{16,}|oc_sk_[-_a-z0-9]{20,}|gh[pousr]_[a-z0-9]{20,}"
     r"|github_pat_[a-z0-9_]{20,}|glpat-[-_a-z0-9]{16,}|xox[abprs]-[-a-z0-9]{10,}|AIza[-_a-z0-9]{30,}))"
-    r"|\bA[KS]IA[A-Z0-9]{16}\b|\beyJ[-_A-Za-z0-9]{10,}\.eyJ[-_A-Za-z0-9]{10,}\.|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\bA[KS]IA[A-Z0-9]{16}\b|\beyJ[-_A-Za-z0-9]{10,500}\.eyJ[-_A-Za-z0-9]{10,}\.|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 _URL_SECRET = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@{]+@|[?&](api[-_]?key|key|token|secret)=[^&{\s]+")
 _SCHEME = re.compile(r"(?i)^\s*(bearer|basic|token|apikey)\s+")

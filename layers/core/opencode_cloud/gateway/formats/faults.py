@@ -12,7 +12,10 @@ from opencode_cloud.gateway.formats.models import UpstreamFault
 MAXIMUM_MESSAGE = 500
 """Number of characters of an upstream's message that are passed on."""
 
-_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+LONGEST_READ = MAXIMUM_MESSAGE * 40
+"""Number of bytes of an error page that are searched for a message."""
+_HIDDEN = ("script", "style")
+"""Elements whose text a browser does not show."""
 _HTTP = re.compile(r"[1-5][0-9]{2}")
 _STATUS = {  # for errors within a stream, which have no HTTP status
     "authentication_error": 401,
@@ -79,7 +82,20 @@ def bounded(message: str) -> str:
 
 
 def _plain(body: bytes) -> str:
-    return _TAG.sub(" ", body[: MAXIMUM_MESSAGE * 40].decode("utf-8", "replace"))
+    """Return the text between the tags of an error page, in one pass and so in linear time."""
+    page = body[:LONGEST_READ]
+    text, lowered = page.decode("utf-8", "replace"), page.lower().decode("utf-8", "replace")
+    last = {name: lowered.rfind(f"</{name}>") for name in _HIDDEN}
+    shown: list[str] = []
+    end = 0
+    while (start := text.find("<", end)) >= 0:
+        shown.append(text[end:start])
+        hidden = next((name for name in _HIDDEN if lowered.startswith(name, start + 1) and last[name] > start), None)
+        close = lowered.find(f"</{hidden}>", start) if hidden else start
+        end = text.find(">", close) + 1
+        if not end:
+            return " ".join([*shown, text[start:]])
+    return " ".join([*shown, text[end:]])
 
 
 def _members(value: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _MIDDLE = r"(?<=4)2(?=9)|(?<=5)0(?=[0234])|(?<=5)2(?=4)"
 """The second digit of each sequence."""
 _IN_TEXT = re.compile(_MIDDLE)
 _IN_STRING = re.compile(rb"\\u[0-9a-fA-F]{4}|" + _MIDDLE.encode())
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9][0-9.eE+-]*')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[0-9][0-9.eE+-]*')
 PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which a client may repeat a call."""
 

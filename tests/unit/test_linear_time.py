@@ -1,0 +1,100 @@
+"""Foreign bytes are read in linear time: 64 KB of any metacharacter cost about as much as 64 KB of plain text."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+import opencode_cloud
+from opencode_cloud.contracts.access import matches
+from opencode_cloud.gateway.formats import sse, upstream_fault
+from opencode_cloud.gateway.formats.final import final_json, final_text
+from opencode_cloud.http.agents import describe
+from opencode_cloud.keys.limits import covers
+from opencode_cloud.kit import foreign_json
+from opencode_cloud.kit.web_assets import words
+
+SIZE = 64 * 1024
+ALLOWANCE_SECONDS = 0.15
+"""Processor time beyond that of plain text. A quadratic search of 64 KB takes seconds."""
+PIECES = (
+    *"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \n\r\t\x1b0aA",
+    *("<script ", "</script", "<>", '\\"', '"\\', "\\\\u00", "eyJ", "eyJ-", "eyJa.", "ses_", "oc_sk_", "sk-", "data:"),
+    *("\x1b[0", "\x1b]0", "--- ", "-----BEGIN ", "a-", "a.", "/a", "?key=", "claude-", "9" * 300 + "a", "session/"),
+)
+
+
+def repeated(piece: str) -> str:
+    return (piece * (SIZE // len(piece) + 1))[:SIZE]
+
+
+HOSTILE = {piece[:12]: repeated(piece) for piece in PIECES}
+PLAIN = repeated("plain text ")
+
+
+def processor_time(read: Callable[[str], object], text: str) -> float:
+    began = time.thread_time()
+    with suppress(ValueError):
+        read(text)
+    return time.thread_time() - began
+
+
+def too_slow(read: Callable[[str], object]) -> list[str]:
+    """Return the pieces that take too long, each measured again before it counts."""
+    bound = processor_time(read, PLAIN) + ALLOWANCE_SECONDS
+    return [name for name, text in HOSTILE.items() if all(processor_time(read, text) > bound for _ in "ab")]
+
+
+def modules() -> Iterator[Any]:
+    for found in pkgutil.walk_packages(opencode_cloud.__path__, "opencode_cloud."):
+        if not found.name.endswith("__main__"):
+            yield importlib.import_module(found.name)
+
+
+def test_no_pattern_of_the_library_is_quadratic() -> None:
+    patterns = {
+        f"{module.__name__}.{name}": value
+        for module in modules()
+        for name, value in vars(module).items()
+        if isinstance(value, re.Pattern)
+    }
+    assert len(patterns) > 30
+    slow: dict[str, list[str]] = {}
+    for name, pattern in patterns.items():
+        text_of: Callable[[str], Any] = str.encode if isinstance(pattern.pattern, bytes) else str
+        if pieces := too_slow(lambda text, p=pattern, of=text_of: p.sub(of(""), of(text))):
+            slow[name] = pieces
+    assert slow == {}
+
+
+def events(text: str) -> list[bytes | None]:
+    splitter = sse.Splitter()
+    found = [event for at in range(0, SIZE, 1000) for event in splitter.feed(text[at : at + 1000].encode())]
+    return [sse.data_of(event) for event in [*found, splitter.rest()]]
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "an upstream's error": lambda text: upstream_fault(500, text.encode()),
+    "an upstream's error in JSON": lambda text: upstream_fault(500, b'{"error": "' + text.encode()),
+    "a message": final_text,
+    "a document": lambda text: final_json(text.encode()),
+    "an event stream": events,
+    "a client's JSON": lambda text: foreign_json.decode(b"[" * 201 + text.encode(), object),
+    "a client's text": lambda text: foreign_json.decode(b"[" * 201 + b'"' + text.encode(), object),
+    "a user agent": describe,
+    "a sentence of a page": words,
+    "a tool's name": lambda text: matches("*a*a*a*a*b", text),
+    "a limit of a key": lambda text: covers("*a*a*a*a*b", text),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_reader_of_foreign_text_is_quadratic(reader: str) -> None:
+    assert too_slow(READERS[reader]) == []
