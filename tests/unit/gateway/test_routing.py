@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opencode_cloud.catalogue.models import Format, Model, Route, UpstreamKind
 from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, KnownCredentials
 from opencode_cloud.contracts.ids import CredentialId
-from opencode_cloud.gateway.models import Failure, UpstreamTarget
+from opencode_cloud.gateway.models import PLATFORM, Circuit, Failure, UpstreamTarget
 from opencode_cloud.gateway.service.health import FAILURES, Health
 from opencode_cloud.gateway.service.routing import order, own_credential, targets
 from tests.unit.gateway.catalogues import catalogue, model, upstream
@@ -43,7 +43,7 @@ class TestOrder:
         health = Health()
         before = names(order(ways(THREE), session, health))
         for _ in range(FAILURES):
-            health.failed(before[0], "m", Failure.SLOW)
+            health.failed(Circuit(PLATFORM, before[0], "m"), Failure.SLOW)
         assert names(order(ways(THREE), session, health)) == [*before[1:], before[0]]
 
     @given(SESSIONS)
@@ -67,7 +67,7 @@ class TestOrder:
         found = model(Route(upstream="a", model="m"), Route(upstream="b", model="m", priority=2))
         health = Health()
         for _ in range(FAILURES):
-            health.failed("a", "m", Failure.UNREACHABLE)
+            health.failed(Circuit(PLATFORM, "a", "m"), Failure.UNREACHABLE)
         assert names(order(ways(found), session, health)) == ["b", "a"]
 
 

@@ -96,7 +96,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
     """Return the gateway as an ASGI application."""
     dynamodb = DynamoDB()
     tokens = access_tokens(settings)
-    shared = SharedHealth(dynamodb, settings.budgets_table, lambda rests: health.update_shared(rests))
+    shared = SharedHealth(dynamodb, settings.budgets_table, lambda owner, rests: health.update_shared(owner, rests))
     health = Health(publish=shared.publish)
     upstreams = Upstreams(private=settings.private_providers)
     catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.access_table))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opencode_cloud.catalogue.models import Format, Upstream
-from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unavailable
 
 if TYPE_CHECKING:
@@ -42,6 +42,23 @@ class Incoming:
     """Time of arrival, in milliseconds since the epoch."""
 
 
+PLATFORM = "platform"
+"""The owner of a circuit over the platform's own credential."""
+
+
+class Circuit(NamedTuple):
+    """What rests together after failures. A workspace's own credential may lead to another server than the platform's.
+
+    So the failures of one workspace's server never count for another workspace.
+    """
+
+    owner: str
+    """``platform``, or the id of a workspace's credential."""
+    upstream: str
+    model: str
+    """The upstream's name for the model."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTarget:
     """One upstream that may serve a call, with everything that a request to it needs."""
@@ -56,8 +73,18 @@ class UpstreamTarget:
     base_url: str
     secret: str
     """The key to send. Empty: the server needs none, or (Bedrock) the gateway's role signs the request."""
-    byok: bool = False
-    """True if the credential is the workspace's own; then the workspace pays the provider directly."""
+    credential_id: CredentialId | None = None
+    """The workspace's own credential; None for the platform's."""
+
+    @property
+    def byok(self) -> bool:
+        """True if the credential is the workspace's own; then the workspace pays the provider directly."""
+        return self.credential_id is not None
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit that failures of this target count for."""
+        return Circuit(self.credential_id or PLATFORM, self.id, self.model)
 
 
 class Failure(StrEnum):

@@ -43,9 +43,9 @@ class CallAdmission:
         keys: UpstreamKeys,
         health: Health,
         anonymous: Anonymous,
-        refresh_health: Callable[[], None] = lambda: None,
+        refresh_health: Callable[[str], None] = lambda _owner: None,
     ) -> None:
-        """``refresh_health`` starts reading the shared health of upstreams in the background."""
+        """``refresh_health`` starts reading the shared health of an owner's circuits in the background."""
         self._access = access
         self._catalogue = catalogue
         self._keys = keys
@@ -61,7 +61,6 @@ class CallAdmission:
 
     async def admit(self, incoming: Incoming) -> CallState:
         """Return the call, ready for its reservation; raises the error for its client."""
-        self._refresh_health()
         caller = await self._caller(incoming)
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
         catalogue = await self._catalogue.current()
@@ -125,6 +124,8 @@ class CallAdmission:
             candidates = routing.targets(catalogue, model, incoming.format, providers, own, platform)
         if not candidates:
             raise models.upstream_not_configured(model.id)
+        for owner in {target.circuit.owner for _, target in candidates}:
+            self._refresh_health(owner)
         # A random key spreads calls without a session over the upstreams by their weights.
         stick_to = incoming.session if model.sticky and incoming.session else new_id("call")
         return routing.order(candidates, stick_to, self._health)

@@ -231,7 +231,7 @@ class UpstreamDispatcher:
                     if error.failure is Failure.REFUSED:
                         raise error_of(state, failures) from error
                 else:
-                    self._health.succeeded(target.id, target.model)
+                    self._health.succeeded(target.circuit)
                     return answered
             pause = _pause(next(pauses, None), [_last_of(failures, target) for target in state.targets])
             if pause is None or time.monotonic() + pause >= self._deadline:
@@ -316,7 +316,7 @@ class UpstreamDispatcher:
             self._state.first_byte = self._state.elapsed()
 
     def _note_failure(self, target: UpstreamTarget, error: AttemptFailed) -> None:
-        self._health.failed(target.id, target.model, error.failure)
+        self._health.failed(target.circuit, error.failure)
         logger.info(
             "an upstream failed",
             extra={

@@ -1,4 +1,4 @@
-"""A circuit breaker for each upstream: after several failures in a row it rests for a while, then it is tried again.
+"""A circuit breaker for each way to an upstream: after several failures in a row it rests, then it is tried again.
 
 A process sees its own failures at once, and those of other processes a second later. Sharing matters because a function
 serves one call at a time: alone it would wait for many first bytes before its circuit opened. The breaker only orders
@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from opencode_cloud.gateway.models import Failure
+from opencode_cloud.gateway.models import Circuit, Failure
 
 FAILURES = 3
 """Failures in a row after which an upstream rests."""
 FIRST_REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 60.0
 _COUNTED = frozenset({Failure.UNREACHABLE, Failure.SLOW, Failure.BROKEN, Failure.BUSY})
-
-Circuit = tuple[str, str]
-"""An upstream's id, and its name for a model."""
 
 
 @dataclass(slots=True)
@@ -31,7 +28,7 @@ class _CircuitState:
 
 
 class Health:
-    """Circuits as this process knows them, one for each upstream and model."""
+    """Circuits as this process knows them, one for each owner of a credential, upstream and model."""
 
     def __init__(
         self,
@@ -42,39 +39,45 @@ class Health:
         self._clock = clock
         self._publish = publish
         self._circuits: dict[Circuit, _CircuitState] = {}
-        self._shared: Mapping[Circuit, float] = {}
+        self._shared: dict[str, Mapping[Circuit, float]] = {}
 
-    def is_well(self, upstream: str, model: str) -> bool:
+    def is_well(self, circuit: Circuit) -> bool:
         """Tell whether an upstream may be asked first.
 
         When its rest is over, the next caller tries it. For all others it keeps resting meanwhile.
         """
         now = self._clock()
-        if self._shared.get((upstream, model), 0.0) > now:
+        if self._shared.get(circuit.owner, {}).get(circuit, 0.0) > now:
             return False
-        circuit = self._circuits.get((upstream, model))
-        if circuit is None or circuit.failures < FAILURES:
+        state = self._circuits.get(circuit)
+        if state is None or state.failures < FAILURES:
             return True
-        if now < circuit.closed_until:
+        if now < state.closed_until:
             return False
-        circuit.closed_until = now + circuit.rest
+        state.closed_until = now + state.rest
         return True
 
-    def succeeded(self, upstream: str, model: str) -> None:
+    def succeeded(self, circuit: Circuit) -> None:
         """Record that an upstream began an answer."""
-        self._circuits.pop((upstream, model), None)
+        self._circuits.pop(circuit, None)
 
-    def failed(self, upstream: str, model: str, failure: Failure) -> None:
+    def failed(self, circuit: Circuit, failure: Failure) -> None:
         """Record a failed attempt. Failures by the request itself or by a credential do not count."""
         if failure not in _COUNTED:
             return
-        self._publish((upstream, model))
-        circuit = self._circuits.setdefault((upstream, model), _CircuitState())
-        circuit.failures += 1
-        if circuit.failures >= FAILURES:
-            circuit.closed_until = self._clock() + circuit.rest
-            circuit.rest = min(circuit.rest * 2, LONGEST_REST_SECONDS)
+        self._publish(circuit)
+        state = self._circuits.setdefault(circuit, _CircuitState())
+        state.failures += 1
+        if state.failures >= FAILURES:
+            state.closed_until = self._clock() + state.rest
+            state.rest = min(state.rest * 2, LONGEST_REST_SECONDS)
 
-    def update_shared(self, rests: Mapping[Circuit, float]) -> None:
-        """Apply the ends of rests (seconds since the epoch) that result from failures of all processes."""
-        self._shared = rests
+    def update_shared(self, owner: str, rests: Mapping[Circuit, float]) -> None:
+        """Apply the ends of rests (seconds since the epoch) that result from failures of all processes.
+
+        ``rests`` are all the circuits of one owner that rest.
+        """
+        if rests:
+            self._shared[owner] = rests
+        else:
+            self._shared.pop(owner, None)

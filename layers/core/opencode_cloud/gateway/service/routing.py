@@ -77,7 +77,7 @@ def targets(
             format=client_format if client_format in spoken else spoken[0],
             base_url=(base_url or DEFAULT_URLS.get(upstream.kind, "")).rstrip("/"),
             secret=secret,
-            byok=credential is not None,
+            credential_id=credential[0].id if credential else None,
         )
         candidates.append((route, target))
     own_only = [candidate for candidate in candidates if candidate[1].byok]
@@ -89,7 +89,7 @@ def order(candidates: Sequence[tuple[Route, UpstreamTarget]], stick_to: str, hea
     ranked = sorted(
         candidates,
         key=lambda candidate: (
-            not health.is_well(candidate[1].id, candidate[1].model),
+            not health.is_well(candidate[1].circuit),
             candidate[0].priority,
             _distance(stick_to, candidate[1], candidate[0].weight),
         ),

@@ -1,7 +1,9 @@
 """Failures of upstreams that all processes of the gateway share.
 
-Rows ``health`` / ``<upstream>/<model>`` of table ``budgets``: ``failures`` in a ``window`` of some seconds, and
-``rests_until``. Rows are written when an attempt fails and read in the background, so that calls never wait for them.
+Rows ``health`` / ``<upstream>/<model>`` of table ``budgets`` are about the platform's own credentials, and rows
+``health#<credential>`` / ``<upstream>/<model>`` about one workspace's: ``failures`` in a ``window`` of some seconds,
+and ``rests_until``. Rows are written when an attempt fails and read in the background, so that calls never wait for
+them. A process reads the rows of an owner when a call uses that owner's credential.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from opencode_cloud.gateway.models import PLATFORM, Circuit
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import ConditionFailed, DynamoDBError, primary_key
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
-    from opencode_cloud.gateway.service.health import Circuit
     from opencode_cloud.kit.dynamodb import DynamoDB, Item
 
 PARTITION = "health"
@@ -27,6 +29,8 @@ FAILURES = 5
 """Failures in one window, over all processes, after which an upstream rests."""
 REST_SECONDS = 15
 READ_EVERY_SECONDS = 1.0
+MOST_OWNERS = 1000
+"""Owners whose last reading is remembered. Beyond, all are forgotten, and their rows are read again."""
 KEPT_SECONDS = 3600
 """Time to live of a row after its last failure."""
 
@@ -34,23 +38,26 @@ KEPT_SECONDS = 3600
 class SharedHealth:
     """Publishes failures to other processes, and reads theirs."""
 
-    def __init__(self, dynamodb: DynamoDB, table: str, update: Callable[[Mapping[Circuit, float]], None]) -> None:
-        """``update`` gets the ends of rests (seconds since the epoch) whenever they were read."""
+    def __init__(self, dynamodb: DynamoDB, table: str, update: Callable[[str, Mapping[Circuit, float]], None]) -> None:
+        """``update`` gets an owner and the ends of its rests (seconds since the epoch) whenever they were read."""
         self._dynamodb = dynamodb
         self._table = table
         self._update = update
-        self._read_at = 0.0
+        self._read_at: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def publish(self, circuit: Circuit) -> None:
         """Count a failure, in the background."""
         self._start(self._count(circuit))
 
-    def refresh(self) -> None:
-        """Read the failures of other processes, in the background, at most once a second."""
-        if time.monotonic() - self._read_at >= READ_EVERY_SECONDS:
-            self._read_at = time.monotonic()
-            self._start(self._read())
+    def refresh(self, owner: str) -> None:
+        """Read an owner's failures in other processes, in the background, at most once a second."""
+        now = time.monotonic()
+        if now - self._read_at.get(owner, -READ_EVERY_SECONDS) >= READ_EVERY_SECONDS:
+            if len(self._read_at) >= MOST_OWNERS:
+                self._read_at.clear()
+            self._read_at[owner] = now
+            self._start(self._read(owner))
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.create_task(self._logging_errors(work))
@@ -69,7 +76,7 @@ class SharedHealth:
         values = {":window": {"N": str(window)}, ":one": {"N": "1"}, ":ttl": {"N": str(now_seconds() + KEPT_SECONDS)}}
         request: Item = {
             "TableName": self._table,
-            "Key": primary_key(PARTITION, "/".join(circuit)),
+            "Key": _key(circuit),
             "ExpressionAttributeNames": {"#window": "window", "#ttl": "ttl"},
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
@@ -95,24 +102,34 @@ class SharedHealth:
             "UpdateItem",
             {
                 "TableName": self._table,
-                "Key": primary_key(PARTITION, "/".join(circuit)),
+                "Key": _key(circuit),
                 "UpdateExpression": "SET rests_until = :until",
                 "ExpressionAttributeValues": {":until": {"N": str(now + REST_SECONDS)}},
             },
         )
 
-    async def _read(self) -> None:
+    async def _read(self, owner: str) -> None:
         answer = await self._dynamodb.call(
             "Query",
             {
                 "TableName": self._table,
                 "KeyConditionExpression": "pk = :pk",
-                "ExpressionAttributeValues": {":pk": {"S": PARTITION}},
+                "ExpressionAttributeValues": {":pk": {"S": _partition(owner)}},
             },
         )
-        self._update({_circuit(row): float(row["rests_until"]["N"]) for row in answer["Items"] if "rests_until" in row})
+        now = now_seconds()
+        rests = {_circuit(owner, row): float(row.get("rests_until", {"N": "0"})["N"]) for row in answer["Items"]}
+        self._update(owner, {circuit: until for circuit, until in rests.items() if until > now})
 
 
-def _circuit(row: Item) -> Circuit:
+def _partition(owner: str) -> str:
+    return PARTITION if owner == PLATFORM else f"{PARTITION}#{owner}"
+
+
+def _key(circuit: Circuit) -> Item:
+    return primary_key(_partition(circuit.owner), f"{circuit.upstream}/{circuit.model}")
+
+
+def _circuit(owner: str, row: Item) -> Circuit:
     upstream, _, model = row["sk"]["S"].partition("/")
-    return upstream, model
+    return Circuit(owner, upstream, model)
