@@ -12,10 +12,10 @@ PROTOCOL_PARAMETER = "protocol"
 """The query parameter that tells `functions/live` the protocol of a WebSocket, because API Gateway drops the path."""
 
 ORIGIN_HEADER = "x-opencode-origin"
-"""The header in which the CDN sends its secret to the gateway."""
+"""The header in which the CDN sends its secret to the APIs and the gateway, which believe nothing without it."""
 
 VIEWER_HEADER = "x-opencode-viewer"
-"""The header with the viewer's address. A function URL passes on only the forgeable part of `x-forwarded-for`."""
+"""The header with the viewer's address. Viewers can forge `x-forwarded-for`."""
 
 
 class Target(StrEnum):

@@ -132,7 +132,7 @@ class ConsoleStack(Stack):
         function = self._function("identity")
         self._allow_known(function)
         self._allow_sessions(function)
-        function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn])
+        function.allow("secretsmanager:GetSecretValue", on=[self._data.console_key_arn, self._data.origin_secret_arn])
         function.allow("kms:Sign", on=[key.key_arn for key in self._data.signing_keys])
         return function
 
@@ -145,7 +145,8 @@ class ConsoleStack(Stack):
         function.allow("dynamodb:BatchGetItem", on=[data.budgets.table_arn])
         # It signs URLs of exports with its own rights.
         self._allow_exports(function, "s3:GetObject")
-        function.allow("secretsmanager:GetSecretValue", on=[data.console_key_arn, data.login_secrets_arn])
+        secrets = [data.console_key_arn, data.login_secrets_arn, data.origin_secret_arn]
+        function.allow("secretsmanager:GetSecretValue", on=secrets)
         function.allow("kms:GenerateDataKey", "kms:Decrypt", on=[data.credentials_key.key_arn])
         return function
 
@@ -209,11 +210,11 @@ class ConsoleStack(Stack):
         return function
 
     def _github(self) -> Function:
-        secret_arn = self._data.github_secret_arn
+        secret_arn, origin_arn = self._data.github_secret_arn, self._data.origin_secret_arn
         function = self._function("github")
         function.allow("dynamodb:UpdateItem", on=[self._data.sessions.table_arn])
-        if secret_arn:
-            function.allow("secretsmanager:GetSecretValue", on=[secret_arn])
+        secrets = [secret_arn, origin_arn] if secret_arn else [origin_arn]
+        function.allow("secretsmanager:GetSecretValue", on=secrets)
         return function
 
     def _allow_known(self, function: Function) -> None:

@@ -62,7 +62,7 @@ class DataStack(Stack):
             "UpstreamKeys", "The deployment's own keys at model providers, by upstream (docs/operate.md).", initial="{}"
         )
         self.origin_secret_arn = self._secret(
-            "Origin", "The secret that proves to the gateway that a request came through the CDN."
+            "Origin", "The secret that proves to the functions that a request came through the CDN."
         )
         self.signing_keys = [self._signing_key(name) for name in stage.signing_keys]
         self.credentials_key = self._credentials_key()

@@ -48,15 +48,22 @@ class EdgeStack(Stack):
     ) -> None:
         super().__init__(scope, name, **options)
         self._sharing = sharing
-        self._stream_origin = self._gateway_origin(stage, data, gateway)
+        self._proof = {ORIGIN_HEADER: SecretValue.secrets_manager(data.origin_secret_arn).unsafe_unwrap()}
+        """The header by which origins know that the CDN sent a request."""
+        self._stream_origin = gateway.origin(
+            custom_headers=self._proof,
+            keepalive_timeout=KEPT_OPEN,
+            read_timeout=Duration.seconds(stage.gateway.read_seconds),
+        )
         # By its name only: the bucket's own stack grants access to CloudFront, which avoids a cycle between the stacks.
         self._site = s3.Bucket.from_bucket_name(self, "Site", data.site.bucket_name)
         self._headers = self._security_headers()
+        domain = stage.domain.name if stage.domain else ""
         self._rewrite = cloudfront.Function(
             self,
             "Rewrite",
             comment="Adds the host and the viewer's address; rewrites WebSocket paths to the stage of their API.",
-            code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE)),
+            code=cloudfront.FunctionCode.from_inline(viewer_request_code(ROUTES, WEBSOCKET_STAGE, domain)),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
         zone = self._zone(stage.domain) if stage.domain else None
@@ -95,15 +102,6 @@ class EdgeStack(Stack):
             return self._site_behavior()
         return self._stream_behavior() if route.target is Target.STREAM else self._api_behavior(route)
 
-    def _gateway_origin(self, stage: Stage, data: DataStack, gateway: GatewayStack) -> cloudfront.IOrigin:
-        """Return the origin of the gateway, with the CDN's secret."""
-        secret = SecretValue.secrets_manager(data.origin_secret_arn).unsafe_unwrap()
-        return gateway.origin(
-            custom_headers={ORIGIN_HEADER: secret},
-            keepalive_timeout=KEPT_OPEN,
-            read_timeout=Duration.seconds(stage.gateway.read_seconds),
-        )
-
     def _stream_behavior(self) -> cloudfront.BehaviorOptions:
         """Pass everything on unchanged, in both directions, without caching, buffering or compression."""
         return cloudfront.BehaviorOptions(
@@ -141,6 +139,7 @@ class EdgeStack(Stack):
         return cloudfront.BehaviorOptions(
             origin=origins.HttpOrigin(
                 f"{api.api_id}.execute-api.{self.region}.{self.url_suffix}",
+                custom_headers=self._proof,
                 protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
                 origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
                 read_timeout=ORIGIN_TIMEOUT,
@@ -190,8 +189,10 @@ class EdgeStack(Stack):
             kind(self, kind.__name__, zone=zone, record_name=f"{domain.name}.", target=target)
 
 
-def viewer_request_code(routes: Sequence[Route], websocket_stage: str) -> str:
+def viewer_request_code(routes: Sequence[Route], websocket_stage: str, domain: str) -> str:
     """Return the JavaScript that CloudFront runs on each request, generated from the table of routes.
+
+    It names our host to the origin: ``domain``, or the distribution's own name. No header of a viewer decides it.
 
     Raises:
         ValueError: for a WebSocket route that is not one exact path, since API Gateway takes no other.
@@ -201,10 +202,11 @@ def viewer_request_code(routes: Sequence[Route], websocket_stage: str) -> str:
         raise ValueError(f"WebSocket routes must be exact paths: {', '.join(inexact)}")
     protocols = {route.pattern: route.protocol for route in sockets}
     return f"""const PROTOCOLS = {json.dumps(protocols)};
+const DOMAIN = {json.dumps(domain)};
 
 function handler(event) {{
   const request = event.request;
-  request.headers['x-forwarded-host'] = {{ value: request.headers.host.value }};
+  request.headers['x-forwarded-host'] = {{ value: DOMAIN || event.context.distributionDomainName }};
   request.headers['{VIEWER_HEADER}'] = {{ value: event.viewer.ip }};
   const protocol = PROTOCOLS[request.uri];
   if (protocol) {{

@@ -77,7 +77,7 @@ class SharingStack(Stack):
         self._allow_objects(function, "GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion")
         # With the right to list, a missing object answers 404 instead of 403.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self._data.bucket.bucket_arn])
-        secrets = [self._data.session_key_arn, self._data.admin_secret_arn]
+        secrets = [self._data.session_key_arn, self._data.admin_secret_arn, self._data.origin_secret_arn]
         function.allow("secretsmanager:GetSecretValue", on=secrets)
         self._allow_known_people(function)
         self._allow_counting(function)
@@ -91,6 +91,7 @@ class SharingStack(Stack):
         # A client can publish over its socket, which updates titles in the rows of shares.
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_known_people(function)
+        function.allow("secretsmanager:GetSecretValue", on=[self._data.origin_secret_arn])
         self._allow_objects(function, "GetObject", "PutObject")
         connections = self._data.connections.table_arn
         function.allow("dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[connections])

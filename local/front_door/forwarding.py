@@ -4,7 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from aiohttp.web import BaseRequest
 
-FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
+from local.front_door.settings import Settings
+
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", ORIGIN_HEADER, VIEWER_HEADER)
+"""Headers that only the front door may set."""
 
 HOP_BY_HOP = frozenset(
     {
@@ -24,15 +28,21 @@ HOP_BY_HOP = frozenset(
 """Headers that belong to one connection, and `Host`, which each hop sets itself (RFC 9110, 7.6.1)."""
 
 
-def forwarded(host: str, peer: str, headers: Mapping[str, str], *, trust_proxy: bool) -> dict[str, str]:
+def forwarded(host: str, peer: str, headers: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Return the forwarding headers for a request to `host` from `peer` that came with the headers `headers`.
 
-    Forwarding headers from a viewer are dropped, unless only a trusted proxy can reach us.
+    Forwarding headers from a viewer are dropped, unless only a trusted proxy can reach us. A proxy appends the address
+    that it saw to what the viewer sent, so only the last one is taken.
     """
-    ours = {"x-forwarded-for": peer, "x-forwarded-host": host, "x-forwarded-proto": "http"}
-    if not trust_proxy:
-        return ours
-    return {name: headers.get(name) or value for name, value in ours.items()}
+    said = headers if settings.trust_proxy else {}
+    viewer = said.get("x-forwarded-for", "").rpartition(",")[2].strip() or peer
+    return {
+        "x-forwarded-for": viewer,
+        "x-forwarded-host": said.get("x-forwarded-host") or host,
+        "x-forwarded-proto": said.get("x-forwarded-proto") or "http",
+        VIEWER_HEADER: viewer,
+        ORIGIN_HEADER: settings.origin_secret,
+    }
 
 
 def passed_on(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ class HttpDoor:
         if self._client is None:
             raise RuntimeError("the door is used before it is open")
         client_headers = request.headers
-        ours = forwarded(request.host, request.remote or "", client_headers, trust_proxy=self._settings.trust_proxy)
+        ours = forwarded(request.host, request.remote or "", client_headers, self._settings)
         headers = [*passed_on(client_headers.items()), *ours.items()]
         url = URL(self._settings.http_url + target_of(request), encoded=True)
         try:

@@ -51,7 +51,7 @@ class Settings:
     gateway_url: str = ""
     """The gateway, without a slash at the end."""
     origin_secret: str = field(default="", repr=False)
-    """The secret that the front door sends to the gateway."""
+    """The secret that the front door sends to the APIs and the gateway."""
     host: str = "127.0.0.1"
     aws_endpoint: str = ""
     """The emulator, for documents that CloudFront would read from S3."""

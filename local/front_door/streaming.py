@@ -4,7 +4,6 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door import refusals
 from local.front_door.forwarding import HOP_BY_HOP, forwarded, passed_on, target_of
 from local.front_door.http import SKIPPED, named, read_event
@@ -72,12 +71,8 @@ class StreamDoor:
 
     def _headers(self, request: web.BaseRequest) -> list[tuple[str, str]]:
         client_headers = request.headers
-        ours = forwarded(request.host, request.remote or "", client_headers, trust_proxy=self._settings.trust_proxy)
-        passed = [
-            pair for pair in passed_on(client_headers.items()) if pair[0].lower() not in (ORIGIN_HEADER, VIEWER_HEADER)
-        ]
-        own = {**ours, VIEWER_HEADER: ours["x-forwarded-for"], ORIGIN_HEADER: self._settings.origin_secret}
-        return [*passed, *own.items()]
+        ours = forwarded(request.host, request.remote or "", client_headers, self._settings)
+        return [*passed_on(client_headers.items()), *ours.items()]
 
 
 def _cut(request: web.BaseRequest) -> None:

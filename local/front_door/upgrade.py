@@ -57,7 +57,7 @@ def handshake(request: web.BaseRequest, route: Route, settings: Settings) -> byt
     """Return the viewer's handshake for the API, with the API's path and the viewer's address."""
     origin = urlsplit(settings.websocket_url)
     target = f"{origin.path}?{route.rewrite_query(request.raw_path.partition('?')[2])}"
-    ours = forwarded(request.host, request.remote or "", request.headers, trust_proxy=settings.trust_proxy)
+    ours = forwarded(request.host, request.remote or "", request.headers, settings)
     raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
     passed = [(name, value) for name, value in raw if name.lower() not in {"host", *FORWARDED}]
     lines = [f"GET {target} HTTP/1.1", f"Host: {origin.netloc}"]

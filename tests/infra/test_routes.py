@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.constructs.apis import WEBSOCKET_STAGE
-from infra.routes import ROUTES, VIEWER_HEADER, Route, Target, match
+from infra.routes import ORIGIN_HEADER, ROUTES, VIEWER_HEADER, Route, Target, match
 from infra.stacks.edge import viewer_request_code
 from tests.infra.synthesis import Synthesis
 
@@ -59,7 +59,7 @@ def test_other_queries_stay_as_they_are() -> None:
 
 
 def _viewer_requests(code: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    event = "{request, viewer: {ip: '192.0.2.1'}}"
+    event = "{request, viewer: {ip: '192.0.2.1'}, context: {distributionDomainName: 'd1.cloudfront.example'}}"
     script = f"{code}\nconsole.log(JSON.stringify({json.dumps(requests)}.map(request => handler({event}))))"
     return json.loads(subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout)
 
@@ -72,10 +72,28 @@ def test_cloudfront_rewrites_as_the_front_door(syntheses: dict[str, Synthesis], 
     (sent,) = _viewer_requests(code, [request])
     route = match(path)
     expected = dict(parse_qsl(route.rewrite_query("id=abc&protocol=theirs")))
-    assert sent["headers"]["x-forwarded-host"] == {"value": "share.example.com"}
+    assert sent["headers"]["x-forwarded-host"] == {"value": "d1.cloudfront.example"}
     assert sent["headers"][VIEWER_HEADER] == {"value": "192.0.2.1"}
     assert sent["uri"] == (f"/{WEBSOCKET_STAGE}" if route.target is Target.WEBSOCKET else path)
     assert {key: value["value"] for key, value in sent["querystring"].items()} == expected
+
+
+def test_the_cdn_says_our_domain_whatever_the_viewer_asked_for() -> None:
+    request = {"uri": "/", "querystring": {}, "headers": {"host": {"value": "evil.example"}}}
+    (sent,) = _viewer_requests(viewer_request_code(ROUTES, "v1", "share.example.com"), [request])
+    assert sent["headers"]["x-forwarded-host"] == {"value": "share.example.com"}
+
+
+@pytest.mark.parametrize("stage", ["dev", "production"])
+def test_every_origin_but_the_bucket_gets_the_proof_of_the_cdn(syntheses: dict[str, Synthesis], stage: str) -> None:
+    config = syntheses[stage].one("edge", "AWS::CloudFront::Distribution")["DistributionConfig"]
+    proofs = {
+        json.dumps(origin.get("DomainName")): [each["HeaderName"] for each in origin.get("OriginCustomHeaders", [])]
+        for origin in config["Origins"]
+        if "S3OriginConfig" not in origin
+    }
+    assert len(proofs) >= 3
+    assert set(map(tuple, proofs.values())) == {(ORIGIN_HEADER,)}
 
 
 def test_distribution_has_one_behavior_a_route(syntheses: dict[str, Synthesis]) -> None:
@@ -86,4 +104,4 @@ def test_distribution_has_one_behavior_a_route(syntheses: dict[str, Synthesis]) 
 
 def test_a_socket_route_must_be_exact() -> None:
     with pytest.raises(ValueError, match="exact"):
-        viewer_request_code([Route("/live/*", Target.WEBSOCKET, protocol="live")], "v1")
+        viewer_request_code([Route("/live/*", Target.WEBSOCKET, protocol="live")], "v1", "")

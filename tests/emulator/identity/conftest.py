@@ -137,8 +137,12 @@ def asked_of(parameters: Mapping[str, str]) -> Any:
     return OAuthRequest(method="GET", issuer=ISSUER, path="/auth/authorize", parameters=parameters, origin=origin)
 
 
+PROOF = "proof of the CDN"
+
+
 def forwarded(address: str) -> dict[str, str]:
-    return {"x_forwarded_for": address} if address else {}
+    """Return the headers of a request that the CDN forwards for a viewer."""
+    return {"x_opencode_viewer": address, "x_opencode_origin": PROOF} if address else {}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +155,7 @@ def cloud(emulator: Emulator) -> Iterator[Cloud]:
         for _ in range(2)
     ]
     secret = emulator.client("secretsmanager").create_secret(Name=f"key-{mark}", SecretString=secrets.token_hex(32))
+    proof = emulator.client("secretsmanager").create_secret(Name=f"origin-{mark}", SecretString=PROOF)
     queue = emulator.client("sqs").create_queue(QueueName=f"audit-{mark}")["QueueUrl"]
     settings = {
         "AUDIT_QUEUE_URL": queue,
@@ -158,6 +163,7 @@ def cloud(emulator: Emulator) -> Iterator[Cloud]:
         "SESSIONS_TABLE": tables["sessions"],
         "SIGNING_KEYS": ",".join(keys),
         "DEPLOYMENT_KEY_SECRET": secret["ARN"],
+        "ORIGIN_SECRET": proof["ARN"],
         "POWERTOOLS_SERVICE_NAME": "identity",
     }
     with pointed_at(emulator.url, **settings):

@@ -17,6 +17,7 @@ from tests.emulator.sharing.plane import Plane
 from tests.integration.publisher import message, new_session_id, part, session
 from tests.ministack import Emulator, pointed_at
 
+PROOF = "proof of the CDN"
 ADMIN = "a" * 43
 
 
@@ -65,6 +66,7 @@ def functions(emulator: Emulator, gateway: Gateway) -> Iterator[Functions]:
         "ACCESS_TABLE": plane.access,
         "SESSIONS_TABLE": plane.sessions,
         "SESSION_KEY_SECRET": secret(Name=f"session-key-{mark}", SecretString="k" * 43)["ARN"],
+        "ORIGIN_SECRET": secret(Name=f"origin-{mark}", SecretString=PROOF)["ARN"],
         "ADMIN_SECRET": secret(Name=f"admin-{mark}", SecretString=ADMIN)["ARN"],
         "SIGNING_KEYS": "arn:aws:kms:us-east-1:000000000000:key/none",
         "WEBSOCKET_ENDPOINT": gateway.endpoint,

@@ -96,7 +96,7 @@ async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncCl
         "x-opencode-session": "ses_1",
         "x-opencode-request": "msg_1",
         "x-opencode-client": "cli",
-        "x-forwarded-for": "203.0.113.9, 192.0.2.1",
+        "x-forwarded-for": "203.0.113.9",
         "traceparent": trace,
         "cookie": "secret",
     }

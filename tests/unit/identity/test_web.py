@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 
 from opencode_cloud.http import requests
+from opencode_cloud.kit.edge import EDGE, ORIGIN_HEADER, Forwarded
 from opencode_cloud.kit.errors import Forbidden
 
 
 def event(method: str = "POST", cookies: list[str] | None = None, **headers: str) -> dict[str, Any]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {ORIGIN_HEADER: "proof", "x-forwarded-host": "cloud.example", **named}
     return {
-        "headers": {"host": "cloud.example", **named},
+        "headers": sent,
         "cookies": cookies or [],
-        "requestContext": {"http": {"method": method, "sourceIp": "198.51.100.7"}},
+        "requestContext": {"http": {"method": method, "sourceIp": "198.51.100.7"}, "domainName": "api.example"},
+        EDGE: Forwarded(sent, lambda: "proof"),
     }
 
 

@@ -23,6 +23,7 @@ from opencode_cloud.composition.settings import (
     CredentialsKey,
     ExportsBucket,
     ExportsQueueUrl,
+    OriginSecret,
     PublicUrl,
     RedirectUris,
     RequestsPerMinute,
@@ -34,6 +35,8 @@ from opencode_cloud.http.gate import only_once
 from opencode_cloud.http.pages import pages_app
 from opencode_cloud.identity.pages import IdentityPages
 from opencode_cloud.keys.routes import KeysRoutes
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, answer, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
@@ -54,6 +57,7 @@ class ConsoleSettings(WorkspaceSettings, AccessSettings):
     exports_queue_url: ExportsQueueUrl
     login_methods: Annotated[str, "the login methods of the stage, as JSON"]
     login_secrets: Annotated[str, "the ARN of the secret with the client secrets of login methods"]
+    origin_secret: OriginSecret
     redirect_uris: RedirectUris = ()
     public_url: PublicUrl = ""
     requests_per_minute: RequestsPerMinute = REQUESTS_PER_MINUTE
@@ -127,10 +131,9 @@ def build(settings: ConsoleSettings) -> Handler:
     api, pages = console.api(), console.pages()
     limiter = RateLimiter(settings.sessions_table, settings.requests_per_minute)
 
-    @frame
     def handle(event: dict[str, Any], context: Any) -> Any:
         if event["rawPath"].startswith(API):
             return limited_answer(api, limiter, event, context)
         return answer(pages, event, context)
 
-    return handle
+    return frame(behind_edge(handle, lambda: aws.secret(settings.origin_secret)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from opencode_cloud.composition.settings import SessionsTable
+from opencode_cloud.composition.settings import OriginSecret, SessionsTable
 from opencode_cloud.github.api import GitHubApi
 from opencode_cloud.github.routes import GitHubRoutes
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
 from opencode_cloud.kit.rate_limits import RateLimiter
 
@@ -20,6 +21,7 @@ class GithubSettings:
     """Environment variables of the function."""
 
     sessions_table: SessionsTable
+    origin_secret: OriginSecret
     github_api_url: Annotated[str, "the URL of the GitHub API"]
     github_oidc_issuer: Annotated[str, "the issuer of the identity tokens of workflows"]
     github_app_secret: Annotated[str, "the ARN of the secret of the GitHub App; empty without an app"] = ""
@@ -36,4 +38,6 @@ def build(settings: GithubSettings) -> Handler:
     )
     app = http_app()
     GitHubRoutes(exchange, RateLimiter(settings.sessions_table)).mount(app)
-    return frame(lambda event, context: answer(app, event, context))
+    return frame(
+        behind_edge(lambda event, context: answer(app, event, context), lambda: aws.secret(settings.origin_secret))
+    )

@@ -15,10 +15,12 @@ from opencode_cloud.composition.settings import (
     AccessSettings,
     AuditQueueUrl,
     DeploymentKeySecret,
+    OriginSecret,
     PublicUrl,
     RedirectUris,
 )
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
 from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
@@ -30,6 +32,7 @@ class IdentitySettings(AccessSettings):
 
     audit_queue_url: AuditQueueUrl
     deployment_key_secret: DeploymentKeySecret
+    origin_secret: OriginSecret
     redirect_uris: RedirectUris = ()
     public_url: PublicUrl = ""
 
@@ -66,4 +69,4 @@ class IdentityApp:
 
 def build(settings: IdentitySettings) -> Handler:
     """Return the handler."""
-    return frame(IdentityApp(settings).answer)
+    return frame(behind_edge(IdentityApp(settings).answer, lambda: aws.secret(settings.origin_secret)))

@@ -11,9 +11,12 @@ from opencode_cloud.composition.settings import (
     ConnectionsTable,
     DeliverFunction,
     KnownPeopleSettings,
+    OriginSecret,
     SharesSettings,
     WebSocketEndpoint,
 )
+from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess, Viewing
@@ -26,6 +29,7 @@ class LiveSettings(SharesSettings, KnownPeopleSettings):
     """Environment variables of the function."""
 
     connections_table: ConnectionsTable
+    origin_secret: OriginSecret
     websocket_endpoint: WebSocketEndpoint
     deliver_function: DeliverFunction
 
@@ -41,7 +45,7 @@ def build(settings: LiveSettings) -> Handler:
     # Shares change owners over HTTP only, so this function has nothing to record in the audit log.
     owning = Owning(store, access, fan_out, AuditQueue(""))
     routes = SharingSockets(viewing, Publishing(store, fan_out, gate, owning, _no_session_key))
-    return frame(lambda event, _context: routes.handle(event))
+    return frame(behind_edge(lambda event, _context: routes.handle(event), lambda: aws.secret(settings.origin_secret)))
 
 
 def _no_session_key() -> str:

@@ -12,6 +12,7 @@ from opencode_cloud.composition.settings import (
     AccessSettings,
     AuditQueueUrl,
     DeliverFunction,
+    OriginSecret,
     PublicUrl,
     PurgeQueueUrl,
     RequestsPerMinute,
@@ -20,6 +21,7 @@ from opencode_cloud.composition.settings import (
     WebSocketEndpoint,
 )
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
@@ -44,6 +46,7 @@ class ShareSettings(SharesSettings, AccessSettings):
     """Environment variables of the function."""
 
     session_key_secret: SessionKeySecret
+    origin_secret: OriginSecret
     admin_secret: Annotated[str, "the ARN of the secret of the operators' API"]
     websocket_endpoint: WebSocketEndpoint
     deliver_function: DeliverFunction
@@ -81,7 +84,11 @@ def build(settings: ShareSettings) -> Handler:
         public_url=url,
         requests_per_minute=settings.requests_per_minute,
     )
-    return frame(lambda event, context: api.answer(event, context) or answer(app, event, context))
+    handler = behind_edge(
+        lambda event, context: api.answer(event, context) or answer(app, event, context),
+        lambda: aws.secret(settings.origin_secret),
+    )
+    return frame(handler)
 
 
 def _publishing(

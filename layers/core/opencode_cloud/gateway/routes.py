@@ -33,7 +33,7 @@ from opencode_cloud.kit.errors import (
     route_not_found,
     unexpected,
 )
-from opencode_cloud.kit.http_headers import bearer_of, client_address
+from opencode_cloud.kit.http_headers import bearer_of
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.lambda_handlers import trace_of
 from opencode_cloud.kit.log import logger
@@ -262,8 +262,8 @@ def _credential(headers: Mapping[str, str]) -> str:
 
 
 def _address(request: Request) -> str:
-    peer = request.client.host if request.client else ""
-    return client_address(request.headers.get("x-forwarded-for", ""), peer)
+    # `EdgeOnly` has replaced the header by the viewer's address.
+    return request.headers.get("x-forwarded-for") or (request.client.host if request.client else "")
 
 
 def _metadata(request: Request, address: str) -> dict[str, str]:

@@ -66,13 +66,12 @@ def same_origin(event: http_events.Event) -> bool:
     if site:
         return site == "same-origin"
     origin = http_events.header(event, "origin")
-    host = http_events.header(event, "x-forwarded-host") or http_events.header(event, "host")
-    return bool(origin) and urlsplit(origin).netloc == host
+    return bool(origin) and urlsplit(origin).netloc == http_events.host(event)
 
 
 def is_secure(event: http_events.Event) -> bool:
-    """Tell whether the browser uses https to the edge. Only the local stage uses http."""
-    return http_events.header(event, "x-forwarded-proto", "https") == "https"
+    """Tell whether the browser uses https to the edge."""
+    return http_events.scheme(event) == "https"
 
 
 def cookie_name(event: http_events.Event, name: str) -> str:

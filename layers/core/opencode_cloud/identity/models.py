@@ -64,6 +64,8 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     user_agent: str = ""
     """The client's User-Agent; empty if it sends none. A row omits empty texts, so both fields need a default."""
+    through_edge: bool = False
+    """True if the request came through the CDN. The page never vouches for the address of one that did not."""
     account_id: AccountId = AccountId("")
 
 

@@ -240,7 +240,7 @@ class IdentityPages:
             return self._page("identity/device.html", values, HTTPStatus.NOT_FOUND)
         client = self._services.clients.name(request.client)
         code = shown_user_code(typed)
-        here = request.address == http_events.source_address(event)
+        here = request.through_edge and request.address == http_events.source_address(event)
         values = {"person": person, "waiting": request, "client": client, "code": code, "here": here, "words": ""}
         return self._page("identity/device.html", values)
 

@@ -122,7 +122,9 @@ def oauth_request(event: http_events.Event, issuer: str, parameters: Mapping[str
 
 def origin_of(event: http_events.Event) -> Origin:
     """Return the origin of a request, as people are shown it."""
-    return Origin(http_events.source_address(event), http_events.header(event, "user-agent"))
+    return Origin(
+        http_events.source_address(event), http_events.header(event, "user-agent"), http_events.is_from_edge(event)
+    )
 
 
 def reply(event: http_events.Event, answer: OAuthResponse, headers: Mapping[str, str] | None = None) -> Response[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
+
+from opencode_cloud.kit import edge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,8 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ORIGIN_HEADER = b"x-opencode-origin"
-VIEWER_HEADER = b"x-opencode-viewer"
+ORIGIN_HEADER = edge.ORIGIN_HEADER.encode()
+VIEWER_HEADER = edge.VIEWER_HEADER.encode()
 FORWARDED_FOR = b"x-forwarded-for"
 
 
@@ -55,7 +56,7 @@ class EdgeOnly:
         if not self._secret:
             await self._load_secret()
         given = next((value for name, value in scope["headers"] if name == ORIGIN_HEADER), b"")
-        return bool(self._secret) and hmac.compare_digest(given, self._secret)
+        return edge.is_secret(given, self._secret)
 
 
 def _from_viewer(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

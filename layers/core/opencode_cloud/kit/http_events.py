@@ -12,8 +12,9 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import foreign_json
+from opencode_cloud.kit.edge import EDGE, VIEWER_HEADER, Forwarded
 from opencode_cloud.kit.errors import BadRequest, ServiceError
-from opencode_cloud.kit.http_headers import bearer_of, client_address
+from opencode_cloud.kit.http_headers import bearer_of
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
@@ -52,12 +53,31 @@ def decode_body(event: Event, form: type[Body]) -> Body:
         raise BadRequest("invalid_body", f"The body must be JSON of the documented form: {error}.") from error
 
 
+def forwarded(event: Event, name: str) -> str:
+    """Return a header that the CDN set; empty for a request that did not come through it."""
+    edge: Forwarded | None = event.get(EDGE)
+    return edge.header(name) if edge else ""
+
+
+def is_from_edge(event: Event) -> bool:
+    """Tell whether a request came through the CDN."""
+    edge: Forwarded | None = event.get(EDGE)
+    return edge is not None and edge.proven
+
+
+def host(event: Event) -> str:
+    """Return our own name: the CDN's, or else the API's. Never one that only the client says."""
+    return forwarded(event, "x-forwarded-host") or str(event["requestContext"].get("domainName", ""))
+
+
+def scheme(event: Event) -> str:
+    """Return the scheme that the viewer used. Only the local stage uses http."""
+    return forwarded(event, "x-forwarded-proto") or "https"
+
+
 def base_url(event: Event, configured: str) -> str:
-    """Return the configured base address, or else the one that the client used, as the edge forwards it."""
-    if configured:
-        return configured.rstrip("/")
-    host = header(event, "x-forwarded-host") or header(event, "host") or event["requestContext"]["domainName"]
-    return f"{header(event, 'x-forwarded-proto', 'https')}://{host}"
+    """Return the configured base address, or else the CDN's own."""
+    return configured.rstrip("/") if configured else f"{scheme(event)}://{host(event)}"
 
 
 def arrival_ms(event: Event) -> int:
@@ -67,8 +87,9 @@ def arrival_ms(event: Event) -> int:
 
 
 def source_address(event: Event) -> str:
-    """Return the client's address."""
-    return client_address(header(event, "x-forwarded-for"), event["requestContext"]["http"]["sourceIp"])
+    """Return the client's address: the viewer's if the CDN sent the request, else the one that the API saw."""
+    context = event["requestContext"]
+    return forwarded(event, VIEWER_HEADER) or (context.get("http") or context["identity"])["sourceIp"]
 
 
 def bearer(event: Event) -> str:

@@ -55,6 +55,7 @@ class Devices:
             expires_at=now + EXPIRES_SECONDS,
             address=origin.address,
             user_agent=origin.user_agent[:_SHOWN],
+            through_edge=origin.through_edge,
         )
         self._store.add_device(request, self._digest(user_code))
 

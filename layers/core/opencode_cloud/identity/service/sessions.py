@@ -36,6 +36,8 @@ class Origin:
 
     address: str
     user_agent: str
+    through_edge: bool = False
+    """True if the CDN named the address."""
 
 
 @dataclass(frozen=True, slots=True)
