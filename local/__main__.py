@@ -39,6 +39,7 @@ def main() -> None:
     dev.add_argument("--emulator-port", type=int, default=_port("EMULATOR_PORT", None), help="default: a free one")
     dev.add_argument("--no-quotas", action="store_true", help="disable AWS's limits (also NO_QUOTAS=1)")
     dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
+    dev.add_argument("--allowed-hosts", default=os.environ.get("ALLOWED_HOSTS", ""), help="more names (ALLOWED_HOSTS)")
     commands.add_parser("clean", help="stop everything and delete all data")
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")
     migration = commands.add_parser("migration", help="write a new version of the database's schema")
@@ -96,6 +97,7 @@ def develop(options: argparse.Namespace) -> None:
             emulator_port=options.emulator_port,
             quotas=not (options.no_quotas or os.environ.get("NO_QUOTAS") == "1"),
             trust_proxy=options.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
+            allowed_hosts=tuple(options.allowed_hosts.split()),
             stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
             report=lambda step: _report(console, status, step),
         )

@@ -49,6 +49,7 @@ class LocalStack:
         emulator_port: int | None = None,
         quotas: bool = True,
         trust_proxy: bool = False,
+        allowed_hosts: tuple[str, ...] = (),
         template: Path | None = None,
         stage_file: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
@@ -62,6 +63,7 @@ class LocalStack:
             emulator_port: None takes the one of the last time, or a free one.
             quotas: Whether the front door keeps AWS's limits.
             trust_proxy: Whether `x-forwarded-*` headers of requests are believed.
+            allowed_hosts: Names by which clients reach the front door, beside those of the loopback interface.
             template: Folder that keeps the stage as it was deployed, without data: an empty `state` begins as a copy.
             stage_file: Settings of the stage in place of `infra/stages/local.toml`.
             report: Gets a few words at the start of each step.
@@ -73,6 +75,7 @@ class LocalStack:
         self._report = report
         self._quotas = quotas
         self._trust_proxy = trust_proxy
+        self._allowed_hosts = allowed_hosts
         self._template = template
         self._stage_file = stage_file
         self._wanted = (port, emulator_port)
@@ -263,6 +266,7 @@ class LocalStack:
         command += ["--aws-endpoint", self.emulator_url, "--site-bucket", outputs["SiteBucketName"]]
         command += [] if self._quotas else ["--no-quotas"]
         command += ["--trust-proxy"] if self._trust_proxy else []
+        command += [option for name in self._allowed_hosts for option in ("--allow-host", name)]
         read_secret = self.client("secretsmanager").get_secret_value
         origin = {"ORIGIN_SECRET": read_secret(SecretId=outputs["OriginSecretArn"])["SecretString"]}
         environment = clean_environment(**CREDENTIALS, **origin, AWS_DEFAULT_REGION=REGION)

@@ -86,7 +86,7 @@ def raise_file_limit() -> None:
 
 def prepare(state: Path) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
-    from local.emulator import functions, queries, queues, sockets
+    from local.emulator import admission, functions, queries, queues, sockets
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
@@ -95,6 +95,7 @@ def prepare(state: Path) -> Any:
     sockets.install()
     queries.install()
     queues.install()
+    admission.install()
     ministack: Any = import_module("ministack.app")
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -105,7 +106,7 @@ def prepare(state: Path) -> Any:
             return
         await ministack.app(scope, receive, send)
 
-    return application
+    return admission.guarded(application)
 
 
 def bind(port: int) -> socket.socket:

@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--trust-proxy", action="store_true", help="trust x-forwarded-* of a proxy in front of the door"
     )
+    parser.add_argument("--allow-host", action="append", default=[], help="a name beside those of this machine")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -46,6 +47,7 @@ def main() -> None:
         site_bucket=options.site_bucket,
         quotas=UNLIMITED if options.no_quotas else Quotas(),
         trust_proxy=options.trust_proxy,
+        allowed_hosts=tuple(options.allow_host),
     )
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=2048)

@@ -51,6 +51,11 @@ def headers_too_large(limit: int) -> Refusal:
     return Refusal(431, "headers_too_large", f"Request line and headers may have {limit:,} bytes together.")
 
 
+def other_host() -> Refusal:
+    """Refuse a request to a name that is not ours (RFC 9110, 15.5.20)."""
+    return Refusal(421, "misdirected_request", "This server does not serve that host. Ask at the address it printed.")
+
+
 def not_a_websocket(path: str) -> Refusal:
     """Refuse a plain request to a path of the WebSocket API."""
     return Refusal(426, "upgrade_required", f"{path} speaks WebSocket: connect with ws:// or wss:// over HTTP/1.1.")

@@ -77,6 +77,8 @@ class FrontDoor:
             return _response(refusal.status, refusal.body())
 
     def _check_headers(self, request: web.BaseRequest) -> None:
+        if not self._settings.allows(request.headers.get("Host", "")):
+            raise refusals.other_host()
         size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
         if size > self._settings.quotas.http_headers:
             raise refusals.headers_too_large(self._settings.quotas.http_headers)

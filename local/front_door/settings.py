@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from local.browsers import is_ours
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -59,3 +61,12 @@ class Settings:
     quotas: Quotas = Quotas()
     trust_proxy: bool = False
     """True if a proxy in front of the door (one that ends TLS) names the viewer in `x-forwarded-*`."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which clients reach the door, beside those of this machine."""
+
+    def allows(self, host: str) -> bool:
+        """Tell whether the door answers a header `Host`. A page that rebinds its own name to us is not answered.
+
+        A trusted proxy decides about names itself, unless some are configured.
+        """
+        return (self.trust_proxy and not self.allowed_hosts) or is_ours(host, self.allowed_hosts)

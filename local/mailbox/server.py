@@ -12,8 +12,10 @@ from html import escape
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from aiosmtpd.smtp import SMTP
 
+from local.browsers import is_foreign, is_ours
 from local.mailbox.client import ReceivedMail
 from opencode_cloud.contracts.mail import Template
 from opencode_cloud.mail.preview import preview
@@ -64,6 +66,18 @@ class Letters:
         return next((mail for mail in self._mails if mail.number == number), None)
 
 
+@web.middleware
+async def only_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse other names of this machine, and pages of other sites: mails contain codes and links to sign in."""
+    headers = request.headers
+    if not is_ours(headers.get("Host", "")):
+        raise web.HTTPMisdirectedRequest(text="The mailbox answers names of the loopback interface only.")
+    origin, site, mode = (headers.get(name, "") for name in ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode"))
+    if is_foreign(origin, site, mode):
+        raise web.HTTPForbidden(text="The mailbox answers no page of another site.")
+    return await handler(request)
+
+
 class Pages:
     """The mailbox in a browser."""
 
@@ -72,7 +86,7 @@ class Pages:
 
     def application(self) -> web.Application:
         """Return the web application."""
-        made = web.Application()
+        made = web.Application(middlewares=[only_this_machine])
         made.add_routes(
             [
                 web.get("/", self.overview),

@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from yarl import URL
 
+from infra.routes import ORIGIN_HEADER, VIEWER_HEADER
 from local.front_door.http import embedded_size
 from local.front_door.settings import LARGEST_BACKLOG, UNLIMITED, Quotas, Settings
 from local.front_door.websocket import FrameMeter, TooBig, close_frame
@@ -62,6 +63,9 @@ class Origin:
         return socket
 
 
+SECRET = "the door's secret"
+
+
 @dataclass
 class Door:
     url: str
@@ -83,6 +87,7 @@ async def opened(quotas: Quotas, *, trust_proxy: bool = False) -> AsyncIterator[
         gateway_url=f"http://127.0.0.1:{origin.port}",
         quotas=quotas,
         trust_proxy=trust_proxy,
+        origin_secret=SECRET,
     )
     async with behind(origin.http, origin.port, auto_decompress=False), front_door(settings) as url:
         yield Door(url, origin)
@@ -173,6 +178,29 @@ async def test_a_trusted_proxy_says_who_asked(client: aiohttp.ClientSession) -> 
         await client.get(door.url, headers=told)
         await (await client.ws_connect(f"{door.url}/live", headers=told)).close()
     assert all(request["headers"][name] == told[name] for request in door.origin.requests for name in told)
+
+
+async def test_the_last_address_that_a_proxy_says_is_the_viewers(client: aiohttp.ClientSession) -> None:
+    async with opened(Quotas(), trust_proxy=True) as door:
+        await client.get(door.url, headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.1"})
+    (request,) = door.origin.requests
+    assert request["headers"].getall("X-Forwarded-For") == request["headers"].getall(VIEWER_HEADER) == ["192.0.2.1"]
+
+
+async def test_only_the_door_proves_that_it_forwarded(door: Door, client: aiohttp.ClientSession) -> None:
+    told = {ORIGIN_HEADER: "a guess", VIEWER_HEADER: "7.7.7.7"}
+    await client.get(door.url, headers=told)
+    await (await client.ws_connect(f"{door.url}/live", headers=told)).close()
+    for request in door.origin.requests:
+        assert request["headers"].getall(ORIGIN_HEADER) == [SECRET]
+        assert request["headers"].getall(VIEWER_HEADER) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/zen/v1/models", "/.well-known/opencode"])
+async def test_another_host_is_not_answered(door: Door, client: aiohttp.ClientSession, path: str) -> None:
+    async with client.get(f"{door.url}{path}", headers={"Host": "rebind.evil.example"}) as answer:
+        assert answer.status == 421
+    assert door.origin.requests == []
 
 
 async def test_answers_come_back_as_they_were_given(door: Door, client: aiohttp.ClientSession) -> None:
