@@ -126,6 +126,8 @@ class GatewayStack(ZonedStack):
         workload.allow("kms:GetPublicKey", on=[key.key_arn for key in data.signing_keys])
         workload.allow("kms:Decrypt", on=[data.credentials_key.key_arn])
         workload.allow("secretsmanager:GetSecretValue", on=[data.upstream_keys_arn, data.origin_secret_arn])
+        # It keeps refusals of calls in the audit trail.
+        workload.allow("sqs:SendMessage", on=[data.queues.by_name["audit"].queue_arn])
         own = f"arn:{self.partition}:bedrock:*:{self.account}"
         workload.allow_any(
             *BEDROCK_ACTIONS,

@@ -12,6 +12,7 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unavailable
 from opencode_cloud.sharing.models import Mode, Ownership
+from opencode_cloud.sharing.service.owning import REFUSALS_A_MINUTE
 from opencode_cloud.sharing.store import ShareStore
 from tests.emulator.sharing.plane import Environment, People, SharedSession
 from tests.integration.publisher import new_session_id, part, session
@@ -102,6 +103,20 @@ class TestBeginning:
         with pytest.raises(Forbidden) as refused:
             team.cloud.share(actor=team.ada)
         assert refused.value.code == "sharing_off"
+
+    def test_a_refusal_is_kept_for_the_workspaces_admins_but_not_each_repetition(self, team: Team) -> None:
+        share = team.cloud.share(actor=team.ada)
+        team.recorded()
+        refusal = Forbidden("sharing_off", "Sharing is off.")
+        team.cloud.owning.record_refused(refusal, team.ada, None)
+        for _ in range(REFUSALS_A_MINUTE + 2):
+            team.cloud.owning.record_refused(refusal, None, ShareId(share.id), "192.0.2.1")
+        team.cloud.owning.record_refused(refusal, None, ShareId("unknown"))
+        entries = team.recorded()
+        assert {(entry["action"], entry["workspace_id"]) for entry in entries} == {("share.refused", team.workspace)}
+        assert [entry["actor_id"] for entry in entries] == [team.ada.id, *[""] * REFUSALS_A_MINUTE]
+        assert entries[1]["target_id"] == share.id
+        assert entries[1]["after"] == {"rule": "sharing_off", "status": 403, "reason": "Sharing is off."}
 
 
 class TestClaiming:

@@ -84,7 +84,7 @@ def by_key(address: str = "192.0.2.1") -> AccessRequest:
 
 async def code(access: InferenceAccess, request: AccessRequest, workspace: str = "") -> str:
     with pytest.raises(ServiceError) as raised:
-        await access.caller(request, WorkspaceId(workspace))
+        access.check(await access.caller(request, WorkspaceId(workspace)))
     return raised.value.code
 
 

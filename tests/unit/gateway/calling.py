@@ -8,18 +8,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opencode_cloud.access import rules
 from opencode_cloud.access.service import AccessRequest
 from opencode_cloud.access.service.inference import Caller
 from opencode_cloud.catalogue.models import Catalogue, Format, Model
 from opencode_cloud.contracts.access import KnownCredentials, KnownWorkspace
 from opencode_cloud.contracts.actor import Actor, ActorKind
+from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.budgets import Reservation
 from opencode_cloud.contracts.ids import WorkspaceId
+from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.gateway.models import AttemptFailed, Incoming, UpstreamTarget
 from opencode_cloud.gateway.service import Calls, Health
 from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
+from opencode_cloud.gateway.service.refusals import Refusals
 from opencode_cloud.kit.clock import now_ms
 from opencode_cloud.kit.errors import Unavailable
 
@@ -150,6 +154,9 @@ class _Access:
     async def caller(self, _request: AccessRequest, _workspace: str) -> Caller:
         return self._rig.caller
 
+    def check(self, caller: Caller) -> None:
+        rules.require(caller.actor, [Permission.INFERENCE])
+
 
 class Rig:
     """Calls against one catalogue. ``script`` defines the answers to attempts by upstream."""
@@ -171,9 +178,12 @@ class Rig:
         self.caller = Caller(actor=actor, workspace=workspace, credentials=KnownCredentials())
         rig: Any = self
         access: Any = _Access(self)
-        admission = CallAdmission(access, rig, rig, self.health, Anonymous(allowed=False, requests_a_day=0))
+        self.refused: list[tuple[Actor, Target, dict[str, Any]]] = []
+        refusals = Refusals(self.refuse)
+        anonymous = Anonymous(allowed=False, requests_a_day=0)
+        admission = CallAdmission(access, rig, rig, self.health, anonymous, refusals)
         ledger: Any = self.ledger
-        self.calls = Calls(admission, ledger, self.health, self.open, self.tell)
+        self.calls = Calls(admission, ledger, self.health, self.open, self.tell, refusals)
 
     # Stand-ins for the catalogue and the store of keys, for admission.
     async def current(self) -> Catalogue:
@@ -196,6 +206,10 @@ class Rig:
             raise answer
         self.answers.append(answer)
         return answer
+
+    async def refuse(self, actor: Actor, action: str, target: Target, facts: dict[str, Any]) -> None:
+        assert action == "call.refused"
+        self.refused.append((actor, target, facts))
 
     def tell(self, event: UsageEvent, *, settled: bool) -> None:
         self.told.append((event, settled))

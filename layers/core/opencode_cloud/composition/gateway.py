@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from opencode_cloud.access.service.inference import InferenceAccess
 from opencode_cloud.access.store import KeyUses
 from opencode_cloud.access.store.inference import InferenceStore
+from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore
 from opencode_cloud.catalogue.service import CatalogueReader
@@ -19,6 +20,7 @@ from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 from opencode_cloud.composition.services.access import access_tokens
 from opencode_cloud.composition.settings import (
     AccessSettings,
+    AuditQueueUrl,
     BudgetsTable,
     CredentialsKey,
     PrivateProviders,
@@ -30,6 +32,7 @@ from opencode_cloud.gateway.routes import Gateway
 from opencode_cloud.gateway.service import Calls, Health, token_bounds
 from opencode_cloud.gateway.service.admission import CallAdmission
 from opencode_cloud.gateway.service.anonymous import Anonymous
+from opencode_cloud.gateway.service.refusals import Refusals
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
 from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
@@ -39,6 +42,8 @@ from opencode_cloud.kit.log import logger
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from opencode_cloud.contracts.actor import Actor
+    from opencode_cloud.contracts.audit import Target
     from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.gateway.models import UpstreamTarget
     from opencode_cloud.gateway.service.calls import UpstreamResponse
@@ -55,6 +60,7 @@ class GatewaySettings(AccessSettings):
 
     budgets_table: BudgetsTable
     usage_table: UsageTable
+    audit_queue_url: AuditQueueUrl
     credentials_key: CredentialsKey
     upstream_keys_secret: Annotated[str, "the ARN of the secret of the deployment's own provider keys"]
     origin_secret: Annotated[str, "the ARN of the secret that the CDN sends"]
@@ -101,6 +107,12 @@ def application(settings: GatewaySettings) -> ASGIApp:
     upstreams = Upstreams(private=settings.private_providers)
     catalogue = CatalogueReader(AsyncCatalogueStore(dynamodb, settings.access_table))
     keys = UpstreamKeys(settings.upstream_keys_secret, settings.credentials_key)
+    audit = AuditQueue(settings.audit_queue_url)
+
+    async def record(actor: Actor, action: str, target: Target, facts: dict[str, Any]) -> None:
+        await asyncio.to_thread(audit.record, actor, action, target, after=facts)
+
+    refusals = Refusals(record)
     admission = CallAdmission(
         InferenceAccess(InferenceStore(dynamodb, settings.access_table, settings.sessions_table), tokens.verify),
         catalogue,
@@ -110,6 +122,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
             allowed=settings.anonymous_models,
             requests_a_day=settings.anonymous_requests_per_day,
         ),
+        refusals,
         shared.refresh,
     )
     uses = _Uses(KeyUses(settings.sessions_table))
@@ -125,7 +138,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
             uses.note(event.key_id)
 
     budgets = Reservations(CounterStore(dynamodb, settings.budgets_table, settings.usage_table))
-    calls = Calls(admission, budgets, health, open_, observer)
+    calls = Calls(admission, budgets, health, open_, observer, refusals)
     gateway = Gateway(calls, admission, longest_body=settings.longest_body)
 
     @asynccontextmanager

@@ -66,15 +66,16 @@ class InferenceAccess:
     async def caller(self, request: AccessRequest, workspace_id: WorkspaceId) -> Caller:
         """Return the sender of ``request``. The client names ``workspace_id``; empty means a key's own.
 
-        Raises ``login_required`` (401), ``workspace_required`` (401), ``workspace_not_found`` (404) for non-members, or
-        ``not_permitted`` (403) for an actor who may not use models.
+        Raises ``login_required`` (401), ``workspace_required`` (401), or ``workspace_not_found`` (404) for non-members.
+        :meth:`check` tells whether the caller may use models.
         """
         if request.bearer.startswith(KEY_PREFIX):
-            caller = await self._by_key(request, workspace_id)
-        else:
-            caller = await self._by_token(request, workspace_id)
+            return await self._by_key(request, workspace_id)
+        return await self._by_token(request, workspace_id)
+
+    def check(self, caller: Caller) -> None:
+        """Raise ``not_permitted`` (403) for a caller who may not use models, by their role or the key's scopes."""
         rules.require(caller.actor, [Permission.INFERENCE])
-        return caller
 
     async def _by_token(self, request: AccessRequest, workspace_id: WorkspaceId) -> Caller:
         claims = self._claims(request.bearer) if request.bearer else None

@@ -24,7 +24,9 @@ from opencode_cloud.kit.log import logger
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller, InferenceAccess
     from opencode_cloud.catalogue.service import CatalogueReader
+    from opencode_cloud.gateway.formats import ParsedRequest
     from opencode_cloud.gateway.service.health import Health
+    from opencode_cloud.gateway.service.refusals import Refusals
     from opencode_cloud.gateway.store import UpstreamKeys
 
 LEASE_SECONDS = 120
@@ -43,6 +45,7 @@ class CallAdmission:
         keys: UpstreamKeys,
         health: Health,
         anonymous: Anonymous,
+        refusals: Refusals,
         refresh_health: Callable[[str], None] = lambda _owner: None,
     ) -> None:
         """``refresh_health`` starts reading the shared health of an owner's circuits in the background."""
@@ -51,18 +54,31 @@ class CallAdmission:
         self._keys = keys
         self._health = health
         self._anonymous = anonymous
+        self._refusals = refusals
         self._refresh_health = refresh_health
 
     async def models(self, incoming: Incoming) -> tuple[Catalogue, list[Model]]:
         """Return the models that a caller may use, by id."""
         caller, catalogue = await self._caller(incoming), await self._catalogue.current()
+        self._check(caller)
         by_id = sorted(catalogue.models.items())
         return catalogue, [model for _, model in by_id if _refusal(caller, catalogue, model) is None]
 
     async def admit(self, incoming: Incoming) -> CallState:
-        """Return the call, ready for its reservation; raises the error for its client."""
+        """Return the call, ready for its reservation; raises the error for its client.
+
+        A refusal by the caller's rights, the policy, the key or the catalogue is kept.
+        """
         caller = await self._caller(incoming)
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
+        try:
+            return await self._admitted(incoming, caller, parsed)
+        except ServiceError as error:
+            await self._refusals.note(caller, parsed.model, error)
+            raise
+
+    async def _admitted(self, incoming: Incoming, caller: Caller, parsed: ParsedRequest) -> CallState:
+        self._check(caller)
         catalogue = await self._catalogue.current()
         model = catalogue.find(parsed.model)
         if model is None:
@@ -110,6 +126,10 @@ class CallAdmission:
                 raise login_required()
             return self._anonymous.caller()
         return await self._access.caller(incoming.request, incoming.workspace_id)
+
+    def _check(self, caller: Caller) -> None:
+        if caller.actor.id:
+            self._access.check(caller)
 
     async def _targets(
         self, caller: Caller, catalogue: Catalogue, model: Model, incoming: Incoming

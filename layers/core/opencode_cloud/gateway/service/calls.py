@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opencode_cloud.contracts.usage import UsageEvent
     from opencode_cloud.gateway.service.admission import CallAdmission
     from opencode_cloud.gateway.service.health import Health
+    from opencode_cloud.gateway.service.refusals import Refusals
 
 
 SETTLEMENT = Backoff(first=1.0, longest=8.0, attempts=5)
@@ -86,6 +87,7 @@ class Calls:
         health: Health,
         open_: Callable[[UpstreamTarget, bytes, Mapping[str, str], bool], Awaitable[UpstreamResponse]],
         observer: CallObserver,
+        refusals: Refusals,
     ) -> None:
         """Serve calls. ``open_`` sends body and headers to an upstream, streamed or not."""
         self._admission = admission
@@ -93,6 +95,7 @@ class Calls:
         self._health = health
         self._open = open_
         self._observer = observer
+        self._refusals = refusals
         self._settling: set[asyncio.Task[None]] = set()
 
     async def serve(self, incoming: Incoming, sink: Sink) -> None:
@@ -103,7 +106,11 @@ class Calls:
         """
         state = await self._admission.admit(incoming)
         # Reserve before any request to an upstream: the worst-case cost must fit every budget first.
-        await self._budgets.reserve(state.reservation, state.event())
+        try:
+            await self._budgets.reserve(state.reservation, state.event())
+        except ServiceError as error:
+            await self._refusals.note(state.caller, state.model.id, error)
+            raise
         try:
             await self._answer(state, sink)
         finally:

@@ -26,6 +26,9 @@ from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
 from opencode_cloud.sharing.service import Owning, Publishing, ShareDeletion, ShareReader
 from opencode_cloud.sharing.service.reading import legacy_data
 
+REFUSALS = frozenset({"not_permitted", "owner_has_left", "sharing_off"})
+"""Codes of refusals by a policy or a permission, which admins can look up."""
+
 
 class _Create(msgspec.Struct):
     session_id: ClientSessionId = msgspec.field(name="sessionID")
@@ -93,6 +96,17 @@ class SharingRoutes:
         """``POST /api/share {sessionID}`` -> ``{id, url, secret}``."""
         return self._created(None)
 
+    def _noting_refusals(self, work: Callable[[], Response[str]], share_id: ShareId | None = None) -> Response[str]:
+        """Do ``work``; if a policy or a permission refuses it, record that for the admins of the workspace."""
+        try:
+            return work()
+        except Forbidden as error:
+            if error.code in REFUSALS:
+                event = self._event()
+                actor = self._actor_or_none(event) if http_events.bearer(event) else None
+                self._owning.record_refused(error, actor, share_id, http_events.source_address(event))
+            raise
+
     def _created(self, actor: Actor | None) -> Response[str]:
         event = self._event()
         session_id = http_events.decode_body(event, _Create).session_id
@@ -104,8 +118,13 @@ class SharingRoutes:
         """``POST /api/share/{id}/sync {secret, data}`` -> ``{seq}``."""
         event = self._event()
         body = http_events.decode_body(event, _Sync)
-        commit = self._publishing.sync(share_id, body.secret, parse(body.data), http_events.arrival_ms(event))
-        return self._json({"seq": commit.seq})
+        items = parse(body.data)
+
+        def commit() -> Response[str]:
+            done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event))
+            return self._json({"seq": done.seq})
+
+        return self._noting_refusals(commit, share_id)
 
     def delete(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/share/{id} {secret}`` -> ``{}``, also when the share is already gone."""
@@ -137,7 +156,7 @@ class SharingRoutes:
 
     def create_owned(self) -> Response[str]:
         """``POST /api/shares {sessionID}`` -> ``{id, url, secret}`` of a share that belongs to the sender."""
-        return self._created(self._member(self._event(), Permission.SHARE_OWN))
+        return self._noting_refusals(lambda: self._created(self._member(self._event(), Permission.SHARE_OWN)))
 
     def sync_owned(self, share_id: ShareId) -> Response[str]:
         """``POST /api/shares/{id}/sync {secret, data}`` -> ``{seq}``; the sender becomes owner of a share without one.
@@ -148,8 +167,12 @@ class SharingRoutes:
         actor = pool().submit(self._member, event, Permission.SHARE_OWN)
         body = http_events.decode_body(event, _Sync)
         items = parse(body.data)
-        commit = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
-        return self._json({"seq": commit.seq})
+
+        def commit() -> Response[str]:
+            done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), actor.result)
+            return self._json({"seq": done.seq})
+
+        return self._noting_refusals(commit, share_id)
 
     def delete_owned(self, share_id: ShareId) -> Response[str]:
         """``DELETE /api/shares/{id} {secret?}`` -> ``{}``, also when the share is already gone.

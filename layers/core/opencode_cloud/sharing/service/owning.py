@@ -12,7 +12,9 @@ from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.errors import NotFound
+from opencode_cloud.kit.errors import NotFound, ServiceError
+from opencode_cloud.kit.log import logger
+from opencode_cloud.kit.throttle import Throttle
 from opencode_cloud.sharing.models import (
     Listed,
     Mode,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.store import ShareStore
 
+REFUSALS_A_MINUTE = 5
+"""Refusals of one share by one rule that a process keeps in a minute."""
 PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
 
 
@@ -81,6 +85,7 @@ class Owning:
         self._access = access
         self._fan_out = fan_out
         self._audit = audit
+        self._throttle = Throttle(REFUSALS_A_MINUTE)
 
     # ---------------------------------------------------------------------------------------- beginning
 
@@ -193,6 +198,36 @@ class Owning:
         if share.ownership is not None:
             recorded_actor = actor or Actor(kind=ActorKind.ANONYMOUS, credential=CredentialKind.NONE, address=address)
             self._record(recorded_actor, "share.revoked", share, before=_visible(share))
+
+    def record_refused(
+        self, error: ServiceError, actor: Actor | None, share_id: ShareId | None, address: str = ""
+    ) -> None:
+        """Log, and record in the audit trail, that a policy or a permission refused to share.
+
+        ``actor`` is the sender if known. Without one, the workspace is that of the share.
+        """
+        share = self._store.share(share_id) if share_id is not None else None
+        ownership = share.ownership if share else None
+        workspace_id = actor.workspace_id if actor else ownership.workspace_id if ownership else None
+        if workspace_id is None:
+            return
+        correlation_id = logger.get_correlation_id() or ""
+        sender = actor or Actor(kind=ActorKind.ANONYMOUS, address=address, correlation_id=correlation_id)
+        logger.info(
+            "a share is refused",
+            extra={
+                "workspace": workspace_id,
+                "key": sender.key_id,
+                "member": sender.id,
+                "rule": error.code,
+                "status": int(error.status),
+            },
+        )
+        # Clients sync every second, so only some refusals of a minute are kept.
+        if self._throttle.admits(f"{workspace_id}/{share_id or sender.id}/{error.code}"):
+            target = Target("share", share_id or "", ownership.title if ownership else "")
+            facts = {"rule": error.code, "status": int(error.status), "reason": error.message}
+            self._audit.record(sender, "share.refused", target, workspace_id=workspace_id, after=facts)
 
     def _record(
         self,
