@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from opencode_cloud.composition.identity import IdentityApp, IdentitySettings
-from opencode_cloud.contracts.ids import AccountId
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
+from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.lambda_handlers import frame
 from opencode_cloud.kit.settings import load
@@ -37,9 +38,9 @@ class Cloud:
         self.identity = IdentityApp(load(IdentitySettings))
 
     def call(self, method: str, path: str, body: str = "", **headers: str) -> Reply:
-        return invoke(frame(self.identity.answer), event(method, path, body, headers))
+        return invoke(frame(behind_edge(self.identity.answer, lambda: PROOF)), event(method, path, body, headers))
 
-    def post(self, path: str, document: Mapping[str, str], address: str = "") -> Reply:
+    def post(self, path: str, document: Mapping[str, Any], address: str = "") -> Reply:
         return self.call("POST", path, json.dumps(document), **forwarded(address))
 
     def form(self, path: str, document: Mapping[str, str]) -> Reply:
@@ -68,11 +69,13 @@ class Cloud:
 
     # ----------------------------------------------------------------------------------------- devices
 
-    def begin(self) -> dict[str, Any]:
-        return self.post("/auth/device/code", {"client_id": "opencode-cli"}).json
+    def begin(self, **more: Any) -> dict[str, Any]:
+        return self.post("/auth/device/code", {"client_id": "opencode-cli", **more}).json
 
-    def settle(self, user_code: str, account: str, *, approved: bool = True) -> None:
-        self.identity.routes._oauth._services.devices.settle(user_code, AccountId(account), approved=approved)
+    def settle(self, user_code: str, account: str, *, approved: bool = True, workspace: str = "") -> None:
+        self.identity.routes._oauth._services.devices.settle(
+            user_code, AccountId(account), approved=approved, workspace_id=WorkspaceId(workspace)
+        )
 
     def poll(self, device_code: str) -> Reply:
         asked = {"grant_type": DEVICE_GRANT, "device_code": device_code, "client_id": "opencode-cli"}

@@ -163,3 +163,33 @@ def test_neither_code_is_in_the_table(cloud: Cloud) -> None:
     codes = [begun["device_code"], begun["user_code"], begun["user_code"].replace("-", "")]
     for secret in (*codes, tokens["access_token"], tokens["refresh_token"]):
         assert secret not in dump
+
+
+class TestWorkspaceOfAToken:
+    """A person chooses the workspace of a client that can follow (`supports_org_scope`)."""
+
+    @pytest.mark.parametrize("supported", [True, "true"])
+    def test_the_chosen_workspace_is_in_each_token_answer(self, cloud: Cloud, supported: Any) -> None:
+        account = cloud.person()
+        begun = cloud.begin(supports_org_scope=supported)
+        devices = cloud.identity.routes._oauth._services.devices
+        assert devices.of_user_code(begun["user_code"]).wants_workspace
+        cloud.settle(begun["user_code"], account, workspace="wrk_chosen")
+        got = cloud.poll(begun["device_code"]).json
+        assert got["org_id"] == "wrk_chosen"
+        assert cloud.refresh(got["refresh_token"]).json["org_id"] == "wrk_chosen"
+
+    @pytest.mark.parametrize("more", [{}, {"supports_org_scope": False}, {"supports_org_scope": {"a": 1}}])
+    def test_other_clients_are_offered_no_choice(self, cloud: Cloud, more: dict[str, Any]) -> None:
+        begun = cloud.begin(**more)
+        devices = cloud.identity.routes._oauth._services.devices
+        assert not devices.of_user_code(begun["user_code"]).wants_workspace
+        cloud.settle(begun["user_code"], cloud.person())
+        assert "org_id" not in cloud.poll(begun["device_code"]).json
+
+
+@pytest.mark.parametrize(("address", "through_edge"), [("192.0.2.77", True), ("", False)])
+def test_a_request_past_the_cdn_is_marked(cloud: Cloud, address: str, through_edge: bool) -> None:
+    begun = cloud.post("/auth/device/code", {"client_id": "opencode-cli"}, address).json
+    request = cloud.identity.routes._oauth._services.devices.of_user_code(begun["user_code"])
+    assert (request.address, request.through_edge) == (address or "198.51.100.7", through_edge)

@@ -115,3 +115,32 @@ def test_tools_in_groups_and_in_the_middle_of_an_input_are_found_too() -> None:
         "tools": [{"type": "namespace", "name": "group", "tools": [{"type": "function", "name": "inner"}]}],
     }
     assert list(tool_names(read_request(Format.RESPONSES, json.dumps(body).encode()))) == ["group", "inner", "late"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        *(("bash", name) for name in ("bash", "Bash", "BASH", "shell", "local_shell", "exec_command")),
+        *(("webfetch", name) for name in ("WebFetch", "web_fetch", "web-fetch")),
+        *(("edit", name) for name in ("Edit", "MultiEdit", "Write", "write", "apply_patch", "str_replace_editor")),
+        *((pattern, "bash") for pattern in ("Bash", "shell", "Shell", "sh*")),
+        ("write", "write_file"),
+        ("MCP_*", "mcp_github_search"),
+    ],
+)
+def test_a_rule_means_a_tool_however_an_agent_spells_it(pattern: str, name: str) -> None:
+    assert not EnforcedRules(deny=(pattern,)).permit_tool(name)
+    assert EnforcedRules(allow=(pattern,)).permit_tool(name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("bash", "bash_history"), ("write", "edit"), ("read", "write"), ("web", "webfetch")]
+)
+def test_a_rule_means_no_other_tool(pattern: str, name: str) -> None:
+    assert EnforcedRules(deny=(pattern,)).permit_tool(name)
+    assert not EnforcedRules(allow=(pattern,)).permit_tool(name)
+
+
+async def test_the_gateway_refuses_another_agents_spelling() -> None:
+    tools = [{"type": "function", "function": {"name": "Bash", "parameters": {}}}]
+    assert await refusal(rig(EnforcedPolicy(tools=EnforcedRules(deny=("bash",)))), tools=tools) == "tool_not_permitted"

@@ -168,4 +168,4 @@ def test_tools_are_denied_as_the_policy_says(policy: dict[str, Any], tool: str) 
     permission = compiled(**policy).get("permission", {})
     verdicts = [value for pattern, value in permission.items() if matches(pattern, tool)]
     denied = bool(verdicts) and verdicts[-1] == "deny"
-    assert denied != enforced(Policy.model_validate(policy), 1).tools.permit(tool)
+    assert denied != enforced(Policy.model_validate(policy), 1).tools.permit_tool(tool)

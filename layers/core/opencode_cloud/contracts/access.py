@@ -17,6 +17,7 @@ from opencode_cloud.contracts.ids import (
     SessionId,
     WorkspaceId,
 )
+from opencode_cloud.contracts.tools import spellings
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
 
 _STARS = re.compile(r"\*+")
@@ -99,6 +100,15 @@ class EnforcedRules(msgspec.Struct, frozen=True, kw_only=True):
         if any(matches(pattern, name) for pattern in self.deny):
             return False
         return self.allow is None or any(matches(pattern, name) for pattern in self.allow)
+
+    def permit_tool(self, name: str) -> bool:
+        """Tell whether the tool ``name`` is allowed, whichever agent spells it. Letter case does not count."""
+        names = spellings(name)
+
+        def matched(patterns: tuple[str, ...]) -> bool:
+            return any(matches(pattern.lower(), each) for pattern in patterns for each in names)
+
+        return not matched(self.deny) and (self.allow is None or matched(self.allow))
 
 
 class EnforcedPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 
 
 class SessionKind(StrEnum):
@@ -37,6 +37,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     previous: str = ""
     """SHA-256 of the previous refresh token."""
     rotated_at: int = 0
+    workspace_id: WorkspaceId = WorkspaceId("")
+    """The workspace that a person chose for a client of the second generation; empty without a choice."""
 
 
 class DeviceState(StrEnum):
@@ -64,6 +66,10 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     user_agent: str = ""
     """The client's User-Agent; empty if it sends none. A row omits empty texts, so both fields need a default."""
+    wants_workspace: bool = False
+    """True if the client can act in the one workspace that the person chooses."""
+    workspace_id: WorkspaceId = WorkspaceId("")
+    """The chosen workspace; empty without a choice."""
     through_edge: bool = False
     """True if the request came through the CDN. The page never vouches for the address of one that did not."""
     account_id: AccountId = AccountId("")

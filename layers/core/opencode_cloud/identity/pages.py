@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from opencode_cloud.access.service import AccessRequest
-from opencode_cloud.contracts.access import login_required
+from opencode_cloud.contracts.access import login_required, workspace_not_found
 from opencode_cloud.contracts.audit import Target
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.http import requests
 from opencode_cloud.http.agents import describe
 from opencode_cloud.http.pages import page, problem, render, see
@@ -241,7 +241,9 @@ class IdentityPages:
         client = self._services.clients.name(request.client)
         code = shown_user_code(typed)
         here = request.through_edge and request.address == http_events.source_address(event)
+        known = self._services.access.memberships(person.account_id) if request.wants_workspace else []
         values = {"person": person, "waiting": request, "client": client, "code": code, "here": here, "words": ""}
+        values["workspaces"] = [workspace for _, workspace in known]
         return self._page("identity/device.html", values)
 
     def settle_device(self) -> Response[str]:
@@ -250,7 +252,12 @@ class IdentityPages:
         form = self._form("/device")
         self._count_entry(person)
         approved = form.get("decision") == "approve"
-        request = self._services.devices.settle(form.get("user_code", ""), person.account_id, approved=approved)
+        request = self._services.devices.settle(
+            form.get("user_code", ""),
+            person.account_id,
+            approved=approved,
+            workspace_id=self._chosen(person, form) if approved else WorkspaceId(""),
+        )
         client = self._services.clients.name(request.client)
         self._record(
             person,
@@ -259,6 +266,17 @@ class IdentityPages:
             {"address": request.address, "program": describe(request.user_agent)},
         )
         return self._page("identity/settled.html", {"person": person, "client": client, "approved": approved})
+
+    def _chosen(self, person: Actor, form: Mapping[str, str]) -> WorkspaceId:
+        """Return the workspace that a person chose for a device; empty if the form offered none.
+
+        Raises ``workspace_not_found`` (404) for one that the person is not a member of.
+        """
+        chosen = WorkspaceId(form.get("workspace", ""))
+        known = self._services.access.memberships(person.account_id) if chosen else []
+        if chosen and chosen not in {workspace.id for _, workspace in known}:
+            raise workspace_not_found()
+        return chosen
 
     def _count_entry(self, person: Actor) -> None:
         self._services.limiter.take(ENTRIES_BY_ADDRESS, person.address)

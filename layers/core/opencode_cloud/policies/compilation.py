@@ -103,16 +103,9 @@ def _restrict_providers(config: Document, policy: Policy) -> None:
     denied = (named | _exact(rules.deny)) - permitted
     if denied:
         config["disabled_providers"] = sorted({*config.get("disabled_providers", []), *denied})
-    config.setdefault("experimental", {})["policies"] = _statements(rules)
-
-
-def _statements(rules: EnforcedRules) -> list[Document]:
-    """Return the rules for clients of the second generation, in which the last matching statement wins."""
-    allowed = [] if rules.allow is None else [("deny", "*"), *(("allow", pattern) for pattern in rules.allow)]
-    return [
-        {"action": "provider.use", "effect": effect, "resource": pattern}
-        for effect, pattern in [*allowed, *(("deny", pattern) for pattern in rules.deny)]
-    ]
+    experimental = config.setdefault("experimental", {})
+    # The last matching statement wins, so the policy's follow the document's own.
+    experimental["policies"] = [*experimental.get("policies", []), *second_generation.of_providers(rules)]
 
 
 def _has_models(models: EnforcedRules, provider: str) -> bool:
@@ -173,8 +166,11 @@ def _restrict_tools(config: Document, rules: EnforcedRules) -> None:
         permission = {"*": "deny", **NO_TOOLS, **{name: own[name] for name in NO_TOOLS if name in own}}
         for name in rules.allow:
             permission[name] = own.get(name, own.get("*", DEFAULT_PERMISSIONS.get(name, "allow")))
-        permission |= {name: value for name, value in own.items() if name != "*" and rules.permit(name)}
-    denied = [n for n in (*own, *TOOLS) if n not in NO_TOOLS and n != "*" and not rules.permit(n)]
+        # Tools that a pattern allows by another agent's spelling.
+        for name in (tool for tool in TOOLS if rules.permit_tool(tool) and not rules.permit(tool)):
+            permission[name] = own.get(name, own.get("*", DEFAULT_PERMISSIONS.get(name, "allow")))
+        permission |= {name: value for name, value in own.items() if name != "*" and rules.permit_tool(name)}
+    denied = [n for n in (*own, *TOOLS) if n not in NO_TOOLS and n != "*" and not rules.permit_tool(n)]
     for name in (*denied, *rules.deny):
         # Last, so that no earlier key can grant it.
         permission.pop(name, None)

@@ -41,17 +41,17 @@ class RemoteConfigRoutes:
         """Add every route to ``app``."""
         self._event: Callable[[], dict[str, Any]] = lambda: app.current_event.raw_event
         app.get("/api/config")(self.first_generation)
-        app.get("/api/v2/config")(self.providers)
+        app.get("/api/v2/config")(self.second_generation)
 
     def first_generation(self) -> Response[str]:
         """Answer ``GET /api/config``, with the workspace in ``x-org-id``: ``{config}``; 404 when there is none."""
         config, _ = self._config_and_policy()
         return self._reply({"config": config})
 
-    def providers(self) -> Response[str]:
-        """Answer ``GET /api/v2/config``: ``{providers}``; 404 when there is none."""
+    def second_generation(self) -> Response[str]:
+        """Answer ``GET /api/v2/config``: ``{providers, experimental}``; 404 when there is none."""
         config, policy = self._config_and_policy()
-        return self._reply({"providers": second_generation.providers(config, policy)})
+        return self._reply(second_generation.config_of(config, policy))
 
     def _config_and_policy(self) -> tuple[Document, EnforcedPolicy]:
         """Return the client's configuration, and the policy that it comes from."""

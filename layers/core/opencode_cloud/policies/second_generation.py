@@ -5,9 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opencode_cloud.contracts.access import EnforcedPolicy
+    from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
 
 Document = dict[str, Any]
+TOOLS = (
+    *("codesearch", "edit", "glob", "grep", "list", "lsp", "question", "read", "shell", "skill", "subagent"),
+    *("todowrite", "webfetch", "websearch"),
+)
+"""The names of built-in tools in the permissions of clients 2.x."""
+OTHER_PERMISSIONS = ("external_directory", "doom_loop")
+"""Permissions that do not concern a single tool."""
+ANY = "*"
+
+
+def config_of(config: Document, rules: EnforcedPolicy) -> Document:
+    """Return ``config`` in the format of clients 2.x: providers, and the policy that the gateway enforces.
+
+    Search is not offered, so there is no member ``websearch``.
+    """
+    compiled: Document = {"providers": providers(config, rules)}
+    statements = [*config.get("experimental", {}).get("policies", []), *_of_tools(rules.tools)]
+    return {**compiled, "experimental": {"policies": statements}} if statements else compiled
+
+
+def of_providers(rules: EnforcedRules) -> list[Document]:
+    """Return statements about providers. The last matching statement wins."""
+    allowed = [] if rules.allow is None else [("deny", ANY), *(("allow", pattern) for pattern in rules.allow)]
+    denied = (("deny", pattern) for pattern in rules.deny)
+    return [_statement("provider.use", effect, pattern) for effect, pattern in [*allowed, *denied]]
+
+
+def _of_tools(rules: EnforcedRules) -> list[Document]:
+    """Return statements about tools, as permissions of any use: ``webfetch:*``."""
+    if rules.allow is None and not rules.deny:
+        return []
+    statements: list[tuple[str, str]] = []
+    if rules.allow is not None:
+        # An allow-list denies all else first, but for permissions that are no tools.
+        allowed = [*rules.allow, *(name for name in TOOLS if rules.permit_tool(name)), *OTHER_PERMISSIONS]
+        statements = [("deny", ANY), *(("allow", name) for name in dict.fromkeys(allowed))]
+    denied = dict.fromkeys([*rules.deny, *(name for name in TOOLS if not rules.permit_tool(name))])
+    statements += [("deny", name) for name in denied]
+    return [_statement("permission", effect, f"{pattern}:*") for effect, pattern in statements]
+
+
+def _statement(action: str, effect: str, resource: str) -> Document:
+    return {"action": action, "effect": effect, "resource": resource}
 
 
 def providers(config: Document, rules: EnforcedPolicy) -> Document:

@@ -85,7 +85,7 @@ class CallAdmission:
             raise models.model_not_found(parsed.model, "/zen/v1/models")
         if refusal := _refusal(caller, catalogue, model):
             raise refusal
-        permits = caller.workspace.policy.tools.permit
+        permits = caller.workspace.policy.tools.permit_tool
         if denied := next((name for name in tool_names(parsed) if not permits(name)), None):
             raise models.tool_not_permitted(denied)
         if parsed.hosted_tools:

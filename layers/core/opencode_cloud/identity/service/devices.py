@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from opencode_cloud.contracts.ids import AccountId
+from opencode_cloud.contracts.ids import AccountId, WorkspaceId
 from opencode_cloud.identity.models import DeviceRequest, DeviceState
 from opencode_cloud.identity.service.refresh import hash_of
 from opencode_cloud.identity.service.sessions import Origin
@@ -43,8 +43,13 @@ class Devices:
         self._store = store
         self._key = key
 
-    def begin(self, client: str, device_code: str, user_code: str, origin: Origin) -> None:
-        """Store a client's request until a person settles it."""
+    def begin(
+        self, client: str, device_code: str, user_code: str, origin: Origin, *, wants_workspace: bool = False
+    ) -> None:
+        """Store a client's request until a person settles it.
+
+        ``wants_workspace``: the client understands that the person chooses a workspace for it.
+        """
         now = now_seconds()
         request = DeviceRequest(
             id=hash_of(device_code),
@@ -55,6 +60,7 @@ class Devices:
             expires_at=now + EXPIRES_SECONDS,
             address=origin.address,
             user_agent=origin.user_agent[:_SHOWN],
+            wants_workspace=wants_workspace,
             through_edge=origin.through_edge,
         )
         self._store.add_device(request, self._digest(user_code))
@@ -70,11 +76,16 @@ class Devices:
             raise unknown_code()
         return request
 
-    def settle(self, user_code: str, account_id: AccountId, *, approved: bool) -> DeviceRequest:
-        """Approve or deny the request with this code, once. Raises ``unknown_code`` (404)."""
+    def settle(
+        self, user_code: str, account_id: AccountId, *, approved: bool, workspace_id: WorkspaceId = WorkspaceId("")
+    ) -> DeviceRequest:
+        """Approve or deny the request with this code, once. Raises ``unknown_code`` (404).
+
+        ``workspace_id`` is a workspace of the person, chosen for a client that wants one.
+        """
         request = self.of_user_code(user_code)
         state = DeviceState.APPROVED if approved else DeviceState.DENIED
-        if not self._store.settle_device(request.id, state, account_id):
+        if not self._store.settle_device(request.id, state, account_id, workspace_id):
             raise unknown_code()
         return request
 

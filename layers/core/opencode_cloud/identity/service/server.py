@@ -33,7 +33,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE, DeviceAuthorizationEndpoint, DeviceCodeGrant
 
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.identity.models import AuthorizationCode, DeviceState
 from opencode_cloud.identity.service import devices
 from opencode_cloud.identity.service.refresh import hash_of
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 CODE_SECONDS = 60
 """Lifetime of an authorization code in seconds. The browser carries it straight to the client."""
+WORKSPACE_PARAMETER = "supports_org_scope"
+"""The parameter of clients that act in the one workspace that a person chooses while approving them."""
+TRUE = "true"
 PRINTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 """The characters that an OAuth error may repeat (RFC 6749, 5.2)."""
 DESCRIPTIONS: Mapping[str, str] = {
@@ -250,12 +253,18 @@ class _Issuing:
             "token_type": "Bearer",
             "expires_in": issued.expires_in,
             "refresh_token": issued.refresh_token,
+            **({"org_id": issued.workspace_id} if issued.workspace_id else {}),
         }
 
-    def begin(self, account_id: AccountId, session_id: SessionId | None = None) -> dict[str, Any]:
+    def begin(
+        self,
+        account_id: AccountId,
+        session_id: SessionId | None = None,
+        workspace_id: WorkspaceId = WorkspaceId(""),
+    ) -> dict[str, Any]:
         oauth_request, client = self.server.oauth_request, self.request.client.get_client_id()
         issued = self.server.services.sessions.begin_device(
-            oauth_request.issuer, client, account_id, oauth_request.origin, session_id
+            oauth_request.issuer, client, account_id, oauth_request.origin, session_id, workspace_id
         )
         return self.document(issued)
 
@@ -409,9 +418,10 @@ class _Device(_Issuing, DeviceCodeGrant):
         return self.server.services.devices.polls_too_fast(credential.request)
 
     def generate_token(self, user: str, **_options: Any) -> dict[str, Any]:
-        if not self.server.services.devices.use(self.request.credential.request):
+        approved: DeviceRequest = self.request.credential.request
+        if not self.server.services.devices.use(approved):
             raise InvalidGrantError
-        return self.begin(AccountId(user))
+        return self.begin(AccountId(user), workspace_id=approved.workspace_id)
 
 
 class _DeviceAuthorization(DeviceAuthorizationEndpoint):
@@ -431,8 +441,14 @@ class _DeviceAuthorization(DeviceAuthorizationEndpoint):
 
     def save_device_credential(self, client_id: str, scope: str | None, data: Mapping[str, Any]) -> None:
         del scope
-        origin = self.server.oauth_request.origin
-        self.server.services.devices.begin(client_id, data["device_code"], data["user_code"], origin)
+        oauth_request = self.server.oauth_request
+        self.server.services.devices.begin(
+            client_id,
+            data["device_code"],
+            data["user_code"],
+            oauth_request.origin,
+            wants_workspace=oauth_request.parameters.get(WORKSPACE_PARAMETER, "") == TRUE,
+        )
 
 
 class _Revocation(RevocationEndpoint):
@@ -453,11 +469,13 @@ def parameters_of(body: bytes) -> dict[str, str]:
     """Return the parameters in a body: JSON as opencode's client writes it, or a form as RFC 6749 requires.
 
     The Content-Type is ignored: clients send any, or none. Parameters that are not text are left out, since a server
-    ignores unknown parameters (RFC 6749 3.1), and every known one is text. Raises :class:`ValueError` for a body of
-    neither form, and for a repeated parameter.
+    ignores unknown parameters (RFC 6749 3.1), and every known one is text, but for ``supports_org_scope``. Raises
+    :class:`ValueError` for a body of neither form, and for a repeated parameter.
     """
     if body.lstrip().startswith(b"{"):
         members = foreign_json.decode(body, dict[str, object])
+        if members.get(WORKSPACE_PARAMETER) is True:
+            members[WORKSPACE_PARAMETER] = TRUE
         return {name: value for name, value in members.items() if isinstance(value, str)}
     pairs = parse_qsl(body.decode(), keep_blank_values=False, max_num_fields=32)
     parameters = dict(pairs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_cloud.access.credentials import session_of_cookie
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.identity.models import Session, SessionKind
 from opencode_cloud.identity.service.refresh import RefreshTokens, Verdict, hash_of, judge
 from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
@@ -48,6 +48,8 @@ class Issued:
     access_token: str
     refresh_token: str
     expires_in: int
+    workspace_id: WorkspaceId
+    """The workspace that the person chose for the device; empty without a choice."""
 
 
 class Sessions:
@@ -90,9 +92,15 @@ class Sessions:
             self._store.note_use(session, ends)
 
     def begin_device(
-        self, issuer: str, client: str, account_id: AccountId, origin: Origin, session_id: SessionId | None = None
+        self,
+        issuer: str,
+        client: str,
+        account_id: AccountId,
+        origin: Origin,
+        session_id: SessionId | None = None,
+        workspace_id: WorkspaceId = WorkspaceId(""),
     ) -> Issued:
-        """Begin the session of a device and issue its tokens."""
+        """Begin the session of a device, with the workspace chosen for it, and issue its tokens."""
         now = now_seconds()
         session_id = session_id or SessionId(new_id("sid"))
         refresh_token = self._refresh.first(session_id)
@@ -108,6 +116,7 @@ class Sessions:
             user_agent=origin.user_agent[:_SHOWN],
             refresh=hash_of(refresh_token),
             rotated_at=now,
+            workspace_id=workspace_id,
         )
         self._store.add(session)
         return self._issue(issuer, session, refresh_token)
@@ -168,7 +177,7 @@ class Sessions:
 
     def _issue(self, issuer: str, session: Session, refresh_token: str) -> Issued:
         access = self._tokens.issue(issuer, session.account_id, session.id, session.client)
-        return Issued(session.id, access, refresh_token, ACCESS_TOKEN_SECONDS)
+        return Issued(session.id, access, refresh_token, ACCESS_TOKEN_SECONDS, session.workspace_id)
 
     def _end_replayed(self, session: Session) -> None:
         logger.warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.identity.models import AuthorizationCode, Challenge, DeviceRequest, DeviceState, LoginState
 from opencode_cloud.identity.store.rows import SessionRows
 
@@ -42,9 +42,11 @@ class CodesStore:
         """Record the time of a device's poll (milliseconds) and its interval from now on (seconds)."""
         self._rows.update(f"device#{device_id}", {"polled_at": at, "interval": interval}, "")
 
-    def settle_device(self, device_id: str, state: DeviceState, account_id: AccountId) -> bool:
+    def settle_device(
+        self, device_id: str, state: DeviceState, account_id: AccountId, workspace_id: WorkspaceId
+    ) -> bool:
         """Settle a pending request; False when it is already settled."""
-        values = {"state": state.value, "account_id": account_id}
+        values = {"state": state.value, "account_id": account_id, "workspace_id": workspace_id}
         return self._rows.update(f"device#{device_id}", values, "#state = :was", {"was": DeviceState.PENDING.value})
 
     def use_device(self, device_id: str) -> bool:
