@@ -145,7 +145,7 @@ async def test_a_packed_body_arrives_as_it_was_sent_and_owes_no_bytes(
     door: Door, client: aiohttp.ClientSession, path: str, encoding: str, body: bytes
 ) -> None:
     """An unpacked body under the header of the packed one leaves its connection out of step (RFC 9112, 11.2)."""
-    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Encoding: {encoding}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: {encoding}\r\n"
     for _ in range(3):
         answer = await exchange(door, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         assert answer.startswith(b"HTTP/1.1 200")
@@ -167,7 +167,7 @@ async def test_a_packed_body_arrives_as_it_was_sent_and_owes_no_bytes(
     ],
 )
 async def test_a_request_line_may_name_the_whole_address(door: Door, target: str, path: str) -> None:
-    answer = await exchange(door, f"GET {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+    answer = await exchange(door, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200")
     assert door.origin.requests[-1]["target"].endswith(path)
 
@@ -365,7 +365,7 @@ async def test_a_reader_that_stalls_is_cut_off(door: Door) -> None:
     host, port = door.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port), limit=1)
     writer.write(
-        b"GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     await until_async(lambda: bool(door.origin.closed_with))

@@ -61,7 +61,7 @@ class GitHubRoutes:
         def answer() -> Response[str]:
             event = self._event()
             try:
-                self._limiter.take(LIMIT, http_events.source_address(event))
+                self._limiter.take(LIMIT, http_events.source_network(event))
                 return http_events.reply(event, msgspec.json.encode(route()))
             except ServiceError as error:
                 headers = dict(http_events.PRIVATE)

@@ -69,7 +69,7 @@ def limited_answer(
         usage = limiter.take(limiter.api, subject_of(event))
         answered = answer(app, event, context)
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
-            limiter.take(limiter.refused, http_events.source_address(event))
+            limiter.take(limiter.refused, http_events.source_network(event))
     except TooManyRequests as error:
         refusal = problem_reply(event, error, logger.get_correlation_id() or "")
         return {

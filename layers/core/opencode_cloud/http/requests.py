@@ -44,7 +44,7 @@ def subject_of(event: http_events.Event) -> str:
             return value
     lines: list[str] = [*(event.get("cookies") or ()), *http_events.header(event, "cookie").split(";")]
     sessions = [line.strip() for line in lines if line.partition("=")[0].strip().endswith(SESSION_COOKIE)]
-    return sessions[0] if sessions else http_events.source_address(event)
+    return sessions[0] if sessions else http_events.source_network(event)
 
 
 def check_same_origin(event: http_events.Event) -> None:

@@ -112,6 +112,13 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class KnownNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """A network from which a person signed in by a mailed code. ``id`` is a keyed hash of both."""
+
+    id: str
+    expires_at: int
+
+
 class VerifiedPerson(msgspec.Struct, frozen=True, kw_only=True):
     """A person as a login method reports them. The method has verified the address."""
 

@@ -24,7 +24,7 @@ from opencode_cloud.identity.service.devices import shown_user_code
 from opencode_cloud.identity.service.server import OAuthResponse
 from opencode_cloud.identity.service.sessions import WEB_SECONDS
 from opencode_cloud.kit import http_events
-from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.errors import BadRequest, Forbidden, NotFound, ServiceError, TooManyRequests, Unauthorized
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter
@@ -48,8 +48,10 @@ if TYPE_CHECKING:
 ENTRIES = RateLimit("user-codes", 20, 600)
 """The limit of device codes that each person may look up or settle in ten minutes."""
 ENTRIES_BY_ADDRESS = RateLimit("user-codes-by-address", 100, 600)
-MAILS = RateLimit("sign-in-mails", 5, 3600)
-"""The limit of mails to each address in an hour."""
+MAILS_BY_ASKER = RateLimit("sign-in-mails-by-asker", 5, 3600)
+"""The limit of mails to one address in an hour that each network may request. A stranger uses up only their own."""
+MAILS = RateLimit("sign-in-mails", 20, 3600)
+"""The limit of mails to each address in an hour, whoever requests them, but for networks of earlier sign-ins."""
 MAILS_BY_ADDRESS = RateLimit("sign-in-mails-by-address", 60, 3600)
 """The limit of mails that each IP address may request in an hour."""
 CODES_BY_ADDRESS = RateLimit("sign-in-codes-by-address", 120, 3600)
@@ -132,7 +134,7 @@ class IdentityPages:
     def leave(self, name: str) -> Response[str]:
         """``GET /login/{name}``: redirect to the provider."""
         event = self._event()
-        self._services.limiter.take(LOGINS, http_events.source_address(event))
+        self._services.limiter.take(LOGINS, http_events.source_network(event))
         method = self._services.methods().provider(name)
         browser, cookies = self._browser()
         proceed = safe_path(http_events.query(event, "continue"))
@@ -141,7 +143,7 @@ class IdentityPages:
     def come_back(self, name: str) -> Response[str]:
         """``GET /auth/callback/{name}``: finish the sign-in after the return from the provider."""
         event = self._event()
-        self._services.limiter.take(LOGINS, http_events.source_address(event))
+        self._services.limiter.take(LOGINS, http_events.source_network(event))
         method = self._services.methods().provider(name)
         if http_events.query(event, "error"):
             return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
@@ -162,12 +164,26 @@ class IdentityPages:
             methods.check_domain(address)
         except ServiceError as error:
             return self._login_page(proceed, error.message, error.status, form.get("email", ""))
-        services.limiter.take(MAILS_BY_ADDRESS, http_events.source_address(event))
-        services.limiter.take(MAILS, address)
+        self._limit_mails(address, http_events.source_network(event))
         origin = origin_of(event)
         browser = requests.cookie(event, requests.BROWSER)
         challenge = services.challenges.begin(email, browser, proceed, origin.address, describe(origin.user_agent))
         return see(f"/login/code?challenge={challenge}")
+
+    def _limit_mails(self, recipient: str, network: str) -> None:
+        """Count a mail to an address in its canonical form. Raises ``rate_limited`` (429).
+
+        Strangers on many networks can use up the cap on mails to an address. The person still gets in: by a code that
+        was sent, and by a new one from a network on which they signed in before.
+        """
+        services = self._services
+        services.limiter.take(MAILS_BY_ADDRESS, network)
+        services.limiter.take(MAILS_BY_ASKER, f"{recipient}\0{network}")
+        try:
+            services.limiter.take(MAILS, recipient)
+        except TooManyRequests:
+            if not services.challenges.is_known(recipient, network):
+                raise
 
     def ask_code(self) -> Response[str]:
         """``GET /login/code?challenge=...``: the form for the code."""
@@ -176,13 +192,14 @@ class IdentityPages:
     def enter_code(self) -> Response[str]:
         """``POST /login/code``: sign the person in, or report that the code is wrong."""
         event, form = self._event(), self._form("/login/code")
-        self._services.limiter.take(CODES_BY_ADDRESS, http_events.source_address(event))
+        self._services.limiter.take(CODES_BY_ADDRESS, http_events.source_network(event))
         challenge = form.get("challenge", "")
         verified = self._services.challenges.verify(
             challenge, requests.cookie(event, requests.BROWSER), form.get("code", "")
         )
         if verified is None:
             return self._code_page(challenge, "This is not the code that we sent. Compare it, and try again.")
+        self._services.challenges.note_network(verified[0].email, http_events.source_network(event))
         return self._begin_session(*verified)
 
     def sign_out(self) -> Response[str]:

@@ -91,7 +91,7 @@ class IdentityRoutes:
     def _oauth_reply(self, answer: Callable[[OAuthRequest], OAuthResponse], limit: RateLimit) -> Response[str]:
         event = self._event()
         try:
-            self._limiter.take(limit, http_events.source_address(event))
+            self._limiter.take(limit, http_events.source_network(event))
         except TooManyRequests as error:
             slow = refusal("slow_down", error.message, HTTPStatus.TOO_MANY_REQUESTS)
             return reply(event, slow, {"Retry-After": str(error.retry_after)})

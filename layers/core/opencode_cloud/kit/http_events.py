@@ -15,6 +15,7 @@ from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.edge import EDGE, VIEWER_HEADER, Forwarded
 from opencode_cloud.kit.errors import BadRequest, ServiceError
 from opencode_cloud.kit.http_headers import bearer_of
+from opencode_cloud.kit.networks import network_of
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
@@ -90,6 +91,11 @@ def source_address(event: Event) -> str:
     """Return the client's address: the viewer's if the CDN sent the request, else the one that the API saw."""
     context = event["requestContext"]
     return forwarded(event, VIEWER_HEADER) or (context.get("http") or context["identity"])["sourceIp"]
+
+
+def source_network(event: Event) -> str:
+    """Return the client's network, the subject of limits by address."""
+    return network_of(source_address(event))
 
 
 def bearer(event: Event) -> str:

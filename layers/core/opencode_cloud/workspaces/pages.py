@@ -62,12 +62,12 @@ class InvitationPages:
 
     def show(self, token: str) -> Response[str]:
         """``GET /invitations/{token}``: show the inviter, the workspace and the possible answers."""
-        self._limiter.take(LINKS, http_events.source_address(self._event()))
+        self._limiter.take(LINKS, http_events.source_network(self._event()))
         return self._page(token, self._invitation(token))
 
     def answer(self, token: str) -> Response[str]:
         """``POST /invitations/{token}``: accept or decline."""
-        self._limiter.take(LINKS, http_events.source_address(self._event()))
+        self._limiter.take(LINKS, http_events.source_network(self._event()))
         decision = self._decision(token)
         person = self._signed_in()
         invitation = self._invitation(token)

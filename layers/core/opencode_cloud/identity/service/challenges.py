@@ -10,9 +10,10 @@ from opencode_cloud.contracts.mail import Template
 from opencode_cloud.contracts.mail_secrets import sign_in_code
 from opencode_cloud.identity.models import Challenge, VerifiedPerson
 from opencode_cloud.identity.service.refresh import hash_of
-from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
+from opencode_cloud.kit.derived_secrets import derive
 from opencode_cloud.kit.errors import Forbidden
-from opencode_cloud.kit.ids import new_object_id
+from opencode_cloud.kit.ids import base64url, new_object_id
 from opencode_cloud.kit.mail_addresses import canonical_address
 from opencode_cloud.kit.typed_codes import typed_code
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
 
 MINUTES = 10
+KNOWN_SECONDS = 90 * DAY_SECONDS
+"""Seconds for which the network of a sign-in is remembered."""
 ATTEMPTS = 5
 """The attempts for one code of eight digits. A guess succeeds once in twenty million challenges, and mails are limited.
 """
@@ -52,6 +55,19 @@ class Challenges:
         with self._outbox.unit() as unit:
             self._mailer.queue(unit, Template.SIGN_IN_CODE, email, words)
         return challenge.id
+
+    def note_network(self, email: str, network: str) -> None:
+        """Remember that a code for ``email`` was entered from ``network``."""
+        self._store.note_network(self._network(email, network), now_seconds() + KNOWN_SECONDS)
+
+    def is_known(self, email: str, network: str) -> bool:
+        """Tell whether a code for ``email`` was entered from ``network`` before."""
+        known = self._store.network(self._network(email, network))
+        return known is not None and known.expires_at > now_seconds()
+
+    def _network(self, email: str, network: str) -> str:
+        """Return the id of the row. It is keyed, since addresses are too few for a plain hash."""
+        return base64url(derive(self._key(), "known-network", canonical_address(email), network))
 
     def open(self, challenge_id: str, browser: str) -> Challenge:
         """Return a challenge of this browser that can still be answered. Raises ``wrong_code`` (403)."""

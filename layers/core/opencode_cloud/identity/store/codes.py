@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
-from opencode_cloud.identity.models import AuthorizationCode, Challenge, DeviceRequest, DeviceState, LoginState
+from opencode_cloud.identity.models import (
+    AuthorizationCode,
+    Challenge,
+    DeviceRequest,
+    DeviceState,
+    KnownNetwork,
+    LoginState,
+)
 from opencode_cloud.identity.store.rows import SessionRows
 
 
@@ -15,7 +22,7 @@ class _UserCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CodesStore:
-    """Rows ``device#``, ``user_code#``, ``code#``, ``state#`` and ``challenge#`` of the table ``sessions``."""
+    """Rows of pending codes, and of known networks, in the table ``sessions``."""
 
     def __init__(self, table: str) -> None:
         self._rows = SessionRows(table)
@@ -92,6 +99,15 @@ class CodesStore:
         # Only one of several parallel attempts can raise the same count.
         expected = {"was": challenge.attempts, "limit": limit}
         return self._rows.update(f"challenge#{challenge.id}", values, "#attempts = :was AND :was < :limit", expected)
+
+    def note_network(self, network_id: str, expires_at: int) -> None:
+        """Remember the network of a sign-in, or remember it for longer."""
+        known = KnownNetwork(id=network_id, expires_at=expires_at)
+        self._rows.put(f"network#{network_id}", known, expires_at, new=False)
+
+    def network(self, network_id: str) -> KnownNetwork | None:
+        """Return a remembered network."""
+        return self._rows.get(f"network#{network_id}", KnownNetwork)
 
     def take_challenge(self, challenge_id: str) -> Challenge | None:
         """Return and remove an answered challenge, so that it is found once."""

@@ -1,7 +1,8 @@
 """Rows of the table ``sessions``: the short-lived data of identity, one item each, read by its key.
 
 ``pk`` is one of ``session#<sid>``, ``device#<hash>``, ``user_code#<hmac>``, ``code#<hash>``, ``state#<hash>``,
-``challenge#<id>``, ``signing``. DynamoDB removes items long after their expiry, by ``ttl`` (seconds since the epoch).
+``challenge#<id>``, ``network#<hmac>``, ``signing``. DynamoDB removes items long after their expiry, by ``ttl`` (seconds
+since the epoch).
 Index ``account``: the sessions of a person.
 """
 
@@ -32,16 +33,19 @@ class SessionRows:
         self.table = table
         self._dynamodb = aws.dynamodb()
 
-    def put(self, pk: str, value: msgspec.Struct, expires_at: int) -> None:
-        """Write a new item. Its ``id`` is part of its key. An empty text is left out where the model has a default."""
+    def put(self, pk: str, value: msgspec.Struct, expires_at: int, *, new: bool = True) -> None:
+        """Write an item. Its ``id`` is part of its key. If it must be ``new``, an item with this key is an error.
+
+        An empty text is left out where the model has a default.
+        """
         plain = msgspec.to_builtins(value)
-        # An attribute that is the key of an index must not be empty.
         optional = {field.name for field in msgspec.structs.fields(value) if field.default is not msgspec.NODEFAULT}
         fields = {
             name: field for name, field in plain.items() if name != "id" and (field != "" or name not in optional)
         }
         item: Any = {"pk": {"S": pk}, "ttl": {"N": str(expires_at + KEPT_SECONDS)}, **encode(fields)}
-        self._dynamodb.put_item(TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        condition: Any = {"ConditionExpression": "attribute_not_exists(pk)"} if new else {}
+        self._dynamodb.put_item(TableName=self.table, Item=item, **condition)
 
     def get(self, pk: str, model: type[Model]) -> Model | None:
         """Return an item by a consistent read; None when it does not exist or has been ended."""
