@@ -39,6 +39,7 @@ class SessionRows:
         An empty text is left out where the model has a default.
         """
         plain = msgspec.to_builtins(value)
+        # An attribute that is the key of an index must not be empty.
         optional = {field.name for field in msgspec.structs.fields(value) if field.default is not msgspec.NODEFAULT}
         fields = {
             name: field for name, field in plain.items() if name != "id" and (field != "" or name not in optional)
