@@ -138,6 +138,14 @@ class Stage(_Settings):
     share_lifetime_seconds: int = Field(default=0, ge=0, description="0: shares do not expire by themselves")
     creates_per_minute: int = Field(default=30, gt=0, description="new shares per source address")
     anonymous_sharing: bool = Field(default=True, description="whether shares may be made without an account")
+    anonymous_share_megabytes: int = Field(
+        default=100, ge=0, description="a day for a share without an owner; 0: no end"
+    )
+    anonymous_share_items: int = Field(default=200_000, ge=0, description="a day for a share without an owner")
+    anonymous_network_megabytes: int = Field(default=1000, ge=0, description="a day for all such shares of an address")
+    anonymous_network_items: int = Field(default=1_000_000, ge=0, description="a day for all such shares of an address")
+    anonymous_syncs_per_second: int = Field(default=20, ge=0, description="of one share without an owner")
+    viewers_per_share: int = Field(default=1000, gt=0, description="sockets that may follow one share")
     requests_per_minute: int = Field(default=600, gt=0, description="to /api/v1, per credential")
     architecture: Literal["arm64", "x86_64"] = "arm64"
     python: str = Field(default="3.13", pattern=r"^3\.\d+$")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.composition.services.access import access_without_tokens
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
+    AnonymousSharingSettings,
     ConnectionsTable,
     DeliverFunction,
     KnownPeopleSettings,
@@ -20,18 +22,20 @@ from opencode_cloud.kit.edge import behind_edge
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.service import FanOut, Owning, Publishing, ShareAccess, Viewing
+from opencode_cloud.sharing.service.viewing import MOST_VIEWERS
 from opencode_cloud.sharing.sockets import SharingSockets
 from opencode_cloud.sharing.store import ConnectionStore, Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveSettings(SharesSettings, KnownPeopleSettings):
+class LiveSettings(SharesSettings, KnownPeopleSettings, AnonymousSharingSettings):
     """Environment variables of the function."""
 
     connections_table: ConnectionsTable
     origin_secret: OriginSecret
     websocket_endpoint: WebSocketEndpoint
     deliver_function: DeliverFunction
+    viewers_per_share: Annotated[int, "the number of sockets that may follow one share"] = MOST_VIEWERS
 
 
 def build(settings: LiveSettings) -> Handler:
@@ -41,10 +45,12 @@ def build(settings: LiveSettings) -> Handler:
     access = access_without_tokens(settings)
     gate = ShareAccess(store, access)
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
-    viewing = Viewing(store, ConnectionStore(settings.connections_table), fan_out, tasks, gate)
+    connections = ConnectionStore(settings.connections_table)
+    viewing = Viewing(store, connections, fan_out, tasks, gate, most_viewers=settings.viewers_per_share)
     # Shares change owners over HTTP only, so this function has nothing to record in the audit log.
     owning = Owning(store, access, fan_out, AuditQueue(""))
-    routes = SharingSockets(viewing, Publishing(store, fan_out, gate, owning, _no_session_key))
+    publishing = Publishing(store, fan_out, gate, owning, _no_session_key, limits=settings.limits)
+    routes = SharingSockets(viewing, publishing)
     return frame(behind_edge(lambda event, _context: routes.handle(event), lambda: aws.secret(settings.origin_secret)))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from opencode_cloud.kit.settings import Separator
+from opencode_cloud.sharing.service.quotas import MEGABYTE, AnonymousLimits
 
 AccessTable = Annotated[str, "the name of the DynamoDB table that projections are written to"]
 SessionsTable = Annotated[str, "the name of the DynamoDB table of sessions, sign-in codes and rate limits"]
@@ -54,3 +55,25 @@ class SharesSettings:
 
     shares_table: Annotated[str, "the name of the DynamoDB table of shares"]
     shares_bucket: Annotated[str, "the name of the S3 bucket of large share records and snapshots"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnonymousSharingSettings:
+    """Limits of shares without an owner; 0 stands for no limit."""
+
+    anonymous_share_megabytes: Annotated[int, "the number of MB that a share without an owner takes in a day"] = 0
+    anonymous_share_items: Annotated[int, "the number of items that a share without an owner takes in a day"] = 0
+    anonymous_network_megabytes: Annotated[int, "the number of MB a day for all of an address's shares"] = 0
+    anonymous_network_items: Annotated[int, "the number of items a day for all of an address's shares"] = 0
+    anonymous_syncs_per_second: Annotated[int, "the number of syncs a second of a share without an owner"] = 0
+
+    @property
+    def limits(self) -> AnonymousLimits:
+        """The limits as the rules read them."""
+        return AnonymousLimits(
+            share_bytes=self.anonymous_share_megabytes * MEGABYTE,
+            share_items=self.anonymous_share_items,
+            network_bytes=self.anonymous_network_megabytes * MEGABYTE,
+            network_items=self.anonymous_network_items,
+            syncs_per_second=self.anonymous_syncs_per_second,
+        )

@@ -10,6 +10,7 @@ from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
     AccessSettings,
+    AnonymousSharingSettings,
     AuditQueueUrl,
     DeliverFunction,
     OriginSecret,
@@ -42,7 +43,7 @@ from opencode_cloud.sharing.store import Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShareSettings(SharesSettings, AccessSettings):
+class ShareSettings(SharesSettings, AccessSettings, AnonymousSharingSettings):
     """Environment variables of the function."""
 
     session_key_secret: SessionKeySecret
@@ -103,4 +104,5 @@ def _publishing(
         lifetime_seconds=settings.share_lifetime_seconds,
         creates_per_minute=settings.create_limit_per_minute,
         anonymous=settings.anonymous_sharing,
+        limits=settings.limits,
     )

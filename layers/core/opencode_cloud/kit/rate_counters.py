@@ -6,7 +6,7 @@ suffices at the cost of one atomic write for each event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,19 @@ class Count:
     """Seconds until the window ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of a window so far, including the amounts just added."""
+
+    amounts: Mapping[str, int]
+    reset: int
+    """Seconds until the window ends."""
+
+    def of(self, name: str) -> int:
+        """Return one sum."""
+        return self.amounts[name]
+
+
 def count_event(
     client: DynamoDBClient,
     table: str,
@@ -33,7 +46,20 @@ def count_event(
     seconds: int,
     key: Callable[[str], Item] = primary_key,
 ) -> Count:
-    """Count one event of ``subject`` in the present window of ``seconds``.
+    """Count one event of ``subject`` in the present window of ``seconds``, as :func:`add_amounts` does."""
+    totals = add_amounts(client, table, subject, seconds, {"count": 1}, key)
+    return Count(totals.of("count"), totals.reset)
+
+
+def add_amounts(
+    client: DynamoDBClient,
+    table: str,
+    subject: str,
+    seconds: int,
+    amounts: Mapping[str, int],
+    key: Callable[[str], Item] = primary_key,
+) -> Totals:
+    """Add ``amounts`` of ``subject`` to the sums of the present window of ``seconds``.
 
     The row is ``rate#<subject>#<window>``, under the primary key that ``key`` returns for this text. It expires (TTL)
     one window after its own.
@@ -42,9 +68,12 @@ def count_event(
     answer: Any = client.update_item(
         TableName=table,
         Key=key(f"rate#{subject}#{window}"),
-        UpdateExpression="SET #ttl = :ttl ADD #count :one",
-        ExpressionAttributeNames={"#ttl": "ttl", "#count": "count"},
-        ExpressionAttributeValues={":ttl": {"N": str((window + 2) * seconds)}, ":one": {"N": "1"}},
+        UpdateExpression="SET #ttl = :ttl ADD " + ", ".join(f"#{name} :{name}" for name in amounts),
+        ExpressionAttributeNames={"#ttl": "ttl", **{f"#{name}": name for name in amounts}},
+        ExpressionAttributeValues={
+            ":ttl": {"N": str((window + 2) * seconds)},
+            **{f":{name}": {"N": str(amount)} for name, amount in amounts.items()},
+        },
         ReturnValues="UPDATED_NEW",
     )
-    return Count(int(answer["Attributes"]["count"]["N"]), seconds - passed)
+    return Totals({name: int(answer["Attributes"][name]["N"]) for name in amounts}, seconds - passed)

@@ -14,6 +14,7 @@ from opencode_cloud.kit.errors import (
     Forbidden,
     Gone,
     NotFound,
+    PayloadTooLarge,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -250,6 +251,36 @@ def too_many_creates(retry_after: int) -> TooManyRequests:
     return TooManyRequests(
         "too_many_creates", f"Too many shares from this address. Try again in {retry_after} s.", retry_after
     )
+
+
+def share_full(megabytes: int, items: int) -> PayloadTooLarge:
+    """Return the error for a share without an owner that has taken what one may take in a day."""
+    return PayloadTooLarge(
+        "share_full",
+        f"A share without an account takes {megabytes} MB and {items} items a day. Log in to share more.",
+    )
+
+
+def stored_too_much(retry_after: int) -> TooManyRequests:
+    """Return the error for a network from which too much was shared today without an account."""
+    return TooManyRequests(
+        "stored_too_much", "Your network has shared too much today. Log in to share more.", retry_after
+    )
+
+
+def too_many_syncs(syncs: int, retry_after: int) -> TooManyRequests:
+    """Return the error for a share without an owner that is synced too often."""
+    return TooManyRequests("too_many_syncs", f"A share without an account takes {syncs} syncs a second.", retry_after)
+
+
+def too_many_viewers(viewers: int) -> TooManyRequests:
+    """Return the error for a viewer of a share that has as many as it may have."""
+    return TooManyRequests("too_many_viewers", f"This share has {viewers} viewers already. Try again later.", 60)
+
+
+def too_many_follows(shares: int) -> TooManyRequests:
+    """Return the error for a socket that follows as many shares as it may follow."""
+    return TooManyRequests("too_many_follows", f"A socket follows at most {shares} shares. Open another one.", 60)
 
 
 def contended() -> Unavailable:

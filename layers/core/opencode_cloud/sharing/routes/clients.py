@@ -121,7 +121,8 @@ class SharingRoutes:
         items = parse(body.data)
 
         def commit() -> Response[str]:
-            done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event))
+            address = http_events.source_address(event)
+            done = self._publishing.sync(share_id, body.secret, items, http_events.arrival_ms(event), address=address)
             return self._json({"seq": done.seq})
 
         return self._noting_refusals(commit, share_id)
@@ -222,7 +223,9 @@ class SharingRoutes:
         event = self._event()
         body = http_events.decode_body(event, _LegacySync)
         item = from_legacy(body.key, body.content)
-        self._publishing.sync(share_of(body.secret), body.secret, [item], http_events.arrival_ms(event))
+        address = http_events.source_address(event)
+        share_id = share_of(body.secret)
+        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event), address=address)
         return self._json({})
 
     def legacy_delete(self) -> Response[str]:

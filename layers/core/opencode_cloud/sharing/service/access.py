@@ -11,6 +11,7 @@ from opencode_cloud.contracts.ids import ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound, ServiceError, Unauthorized
+from opencode_cloud.kit.networks import network_of
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import (
     Mode,
@@ -208,7 +209,8 @@ class ShareAccess:
         return tickets.write(share.ownership.ticket_key, share_id, seconds=tickets.UNLOCK_SECONDS)
 
     def _limit_attempts(self, share_id: ShareId, address: str) -> None:
-        limits = {f"unlock#{share_id}#{address}": ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
+        of_network = f"unlock#{share_id}#{network_of(address)}"
+        limits = {of_network: ATTEMPTS_OF_ADDRESS, f"unlock#{share_id}": ATTEMPTS_OF_ALL}
         for what, limit in limits.items():
             count = self._store.count(what, ATTEMPT_SECONDS)
             if count.events > limit:

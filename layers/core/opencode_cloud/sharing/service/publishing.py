@@ -33,6 +33,7 @@ from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.protocol.ids import new_share_id, pseudonym_of
 from opencode_cloud.sharing.service.access import check_secret, existing, is_over, writable
 from opencode_cloud.sharing.service.owning import owner_of
+from opencode_cloud.sharing.service.quotas import AnonymousLimits, AnonymousQuotas
 from opencode_cloud.sharing.service.tails import Tails
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ CREATE_WINDOW_SECONDS = 60
 CONTENTION = Backoff(first=0.002, longest=0.04, seconds=12)
 """Attempts of an append while other writers win, within the gateway's timeout of 29 s."""
 TITLE_CHARACTERS = 200
+NO_LIMITS = AnonymousLimits()
 _CREATE_ATTEMPTS = 5
 
 
@@ -83,7 +85,7 @@ class Publishing:
 
     ``session_key`` returns the deployment's key for session hashes and secrets. A sync needs it only to give a share an
     owner. ``lifetime_seconds`` is the lifetime of a new share (0 = until it is removed). ``creates_per_minute`` limits
-    one address (0 = no limit). ``anonymous`` says whether shares may have no owner.
+    one address (0 = no limit). ``anonymous`` says whether shares may have no owner, and ``limits`` what these may take.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Publishing:
         lifetime_seconds: int = 0,
         creates_per_minute: int = 0,
         anonymous: bool = True,
+        limits: AnonymousLimits = NO_LIMITS,
     ) -> None:
         self._store = store
         self._fan_out = fan_out
@@ -106,6 +109,7 @@ class Publishing:
         self._lifetime_seconds = lifetime_seconds
         self._creates_per_minute = creates_per_minute
         self._anonymous = anonymous
+        self._quotas = AnonymousQuotas(store, limits)
         self._tails = Tails()
 
     def create(self, session_id: ClientSessionId, address: str, actor: Actor | None = None) -> ShareCredentials:
@@ -162,12 +166,14 @@ class Publishing:
         items: Sequence[Item],
         at: int,
         actor: Callable[[], Actor] | None = None,
+        address: str = "",
     ) -> Commit:
         """Commit a batch as the next record of the share's log and push it to its viewers.
 
         ``at`` is the time at which the gateway received the batch (milliseconds). On return the batch is durable and
         visible to every later read (invariant I1). An empty batch commits nothing. ``actor`` waits for the
-        authenticated sender, if there is one, who becomes the owner of a share without one. Raises
+        authenticated sender, if there is one, who becomes the owner of a share without one. ``address`` is the
+        sender's, for the limits of shares without an owner. Raises the errors of :meth:`AnonymousQuotas.take`;
         ``share_not_found``, ``share_gone``, ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``,
         the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
@@ -177,6 +183,8 @@ class Publishing:
         mode = self._share_access.publishing_mode(share)
         if not items:
             return Commit(head.tail.seq, 0)
+        if share.ownership is None:
+            self._quotas.take(share_id, address, items)
         # Conceal before anything reads or stores the items: no row, title or object holds a session id.
         items = conceal(items, session, secret)
         self._note_title(share, items)
@@ -263,6 +271,6 @@ class Publishing:
     def _limit_creates(self, address: str) -> None:
         if not self._creates_per_minute:
             return
-        count = self._store.count(f"create#{address}", CREATE_WINDOW_SECONDS)
+        count = self._store.count(f"create#{network_of(address)}", CREATE_WINDOW_SECONDS)
         if count.events > self._creates_per_minute:
             raise too_many_creates(count.reset)

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import Gone, NotFound, ServiceError, Unauthorized
-from opencode_cloud.kit.parallel import parallel_map
-from opencode_cloud.sharing.models import LAST_SEQ, Item, Protocol, Share, Viewer, cursor_ahead
+from opencode_cloud.kit.parallel import parallel_map, pool
+from opencode_cloud.sharing.models import (
+    LAST_SEQ,
+    Item,
+    Protocol,
+    Share,
+    Viewer,
+    cursor_ahead,
+    too_many_follows,
+    too_many_viewers,
+)
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.protocol.frames import (
     legacy_frame,
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.snapshots import Snapshots
     from opencode_cloud.sharing.store import ConnectionStore, LogPage, ShareStore, Tasks
 
+MOST_VIEWERS = 1000
+MOST_SHARES = 100
+"""Shares that one socket follows. It may name shares that do not exist, so it needs a bound."""
 REPLAY_BYTES = 512 * 1024  # a viewer fetches a larger gap as one object instead of receiving frames
 
 
@@ -41,12 +53,16 @@ class Viewing:
         fan_out: FanOut,
         tasks: Tasks,
         share_access: ShareAccess,
+        *,
+        most_viewers: int = MOST_VIEWERS,
     ) -> None:
+        """``most_viewers`` is the number of sockets that may follow one share."""
         self._store = store
         self._connections = connections
         self._fan_out = fan_out
         self._tasks = tasks
         self._share_access = share_access
+        self._most_viewers = most_viewers
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Admit a legacy socket.
@@ -55,6 +71,8 @@ class Viewing:
         or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
         self._share_access.admit(share_id, self._store.share(share_id), Visitor())
+        if len(self._store.viewers(share_id)) >= self._most_viewers:
+            raise too_many_viewers(self._most_viewers)
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
     def leave(self, connection_id: ConnectionId) -> None:
@@ -68,14 +86,18 @@ class Viewing:
         """Send all items after ``after``, and have every later commit pushed.
 
         The viewer is stored before the log is read, so each commit is either read here or pushed by its writer. The
-        writer verifies the ticket again. Raises as :meth:`ShareAccess.admit` does, and ``cursor_ahead`` (409).
+        writer verifies the ticket again. Raises as :meth:`ShareAccess.admit` does, ``cursor_ahead`` (409), and
+        ``too_many_viewers`` or ``too_many_follows`` (429).
         """
         if after > LAST_SEQ:
             raise cursor_ahead()
         log.count("ResumeCount")
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
+        viewers = pool().submit(self._store.viewers, share_id)
         page = self._store.page(share_id, after)
         try:
+            if len(viewers.result()) > self._most_viewers:
+                raise too_many_viewers(self._most_viewers)
             self._share_access.admit(share_id, page.share, Visitor(ticket=ticket))
             # A log that was restored from a backup may end before what a viewer has seen.
             if page.complete and after > (page.records[-1].last if page.records else 0):
@@ -142,14 +164,12 @@ class Replay:
 
 
 def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
-    """Have every later commit pushed to ``viewer`` until it leaves."""
-    parallel_map(
-        lambda note: note(),
-        [
-            lambda: store.add_viewer(share_id, viewer),
-            lambda: connections.follow(viewer.connection_id, share_id),
-        ],
-    )
+    """Have every later commit pushed to ``viewer`` until it leaves. Raises ``too_many_follows`` (429)."""
+    followed = pool().submit(connections.follow, viewer.connection_id, share_id, MOST_SHARES)
+    store.add_viewer(share_id, viewer)
+    if not followed.result():
+        store.remove_viewer(share_id, viewer.connection_id)
+        raise too_many_follows(MOST_SHARES)
 
 
 def _resumption(share_id: ShareId, after: int, page: LogPage) -> list[bytes]:

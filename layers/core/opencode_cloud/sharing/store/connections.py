@@ -5,6 +5,7 @@ from __future__ import annotations
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.dynamodb import conditional_write
 
 CONNECTION_SECONDS = 3 * 3600  # API Gateway ends a connection after 2 hours
 
@@ -16,15 +17,19 @@ class ConnectionStore:
         self._table = table
         self._dynamodb = aws.dynamodb()
 
-    def follow(self, connection_id: ConnectionId, share_id: ShareId) -> None:
-        """Record that ``connection_id`` follows a share."""
-        self._dynamodb.update_item(
+    def follow(self, connection_id: ConnectionId, share_id: ShareId, most: int) -> bool:
+        """Record that ``connection_id`` follows a share; False if it follows ``most`` others already."""
+        return conditional_write(
+            self._dynamodb.update_item,
             TableName=self._table,
             Key={"connection": {"S": connection_id}},
             UpdateExpression="ADD shares :share SET #ttl = :ttl",
+            ConditionExpression="attribute_not_exists(shares) OR contains(shares, :id) OR size(shares) < :most",
             ExpressionAttributeNames={"#ttl": "ttl"},
             ExpressionAttributeValues={
                 ":share": {"SS": [share_id]},
+                ":id": {"S": share_id},
+                ":most": {"N": str(most)},
                 ":ttl": {"N": str(now_seconds() + CONNECTION_SECONDS)},
             },
         )

@@ -6,6 +6,7 @@ commit needs, in one round trip: the records after it (``L#``), the share (``MET
 
 from __future__ import annotations
 
+import hashlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, encode, transact
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import parallel_map
-from opencode_cloud.kit.rate_counters import Count, count_event
+from opencode_cloud.kit.rate_counters import Count, Totals, add_amounts, count_event
 from opencode_cloud.sharing.models import (
     Item,
     Listed,
@@ -36,7 +37,7 @@ from opencode_cloud.sharing.store import rows
 from opencode_cloud.sharing.store.rows import COUNTER, LOG, META, VIEWER, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opencode_cloud.sharing.store.objects import ObjectStore
 
@@ -311,6 +312,16 @@ class ShareStore:
     def count(self, what: str, seconds: int) -> Count:
         """Increment the counter ``what`` in its present window of ``seconds``. Return the count so far."""
         return count_event(self._dynamodb, self._table, what, seconds, lambda partition: rows.key(partition, "RATE"))
+
+    def spend(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
+        """Add ``amounts`` to the sums of ``subject`` in the present window of ``seconds``. Return the sums.
+
+        The subject is hashed, so that the row of a removed share does not name it.
+        """
+        digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
+        return add_amounts(
+            self._dynamodb, self._table, f"spent#{digest}", seconds, amounts, lambda pk: rows.key(pk, "RATE")
+        )
 
     # --------------------------------------------------------------------------------------------- log
 
