@@ -91,7 +91,6 @@ class SharingStack(Stack):
         # A client can publish over its socket, which updates titles in the rows of shares.
         self._allow_rows(function, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         self._allow_known_people(function)
-        function.allow("secretsmanager:GetSecretValue", on=[self._data.origin_secret_arn])
         self._allow_objects(function, "GetObject", "PutObject")
         connections = self._data.connections.table_arn
         function.allow("dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[connections])

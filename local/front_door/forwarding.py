@@ -34,7 +34,7 @@ def forwarded(host: str, peer: str, headers: Mapping[str, str], settings: Settin
     Forwarding headers from a viewer are dropped, unless only a trusted proxy can reach us. A proxy appends the address
     that it saw to what the viewer sent, so only the last one is taken.
     """
-    said = headers if settings.trust_proxy else {}
+    said: Mapping[str, str] = headers if settings.trust_proxy else {}
     viewer = said.get("x-forwarded-for", "").rpartition(",")[2].strip() or peer
     return {
         "x-forwarded-for": viewer,

@@ -49,7 +49,7 @@ MAY = {
     },
     "mail": {"access": set[str](), "sessions": set[str](), "other": {"ses:SendEmail"}},
     "migrate": {"access": set[str](), "sessions": set[str](), "other": {"s3:GetObject", "s3:PutObject"}},
-    "github": {"access": set[str](), "sessions": {"UpdateItem"}, "other": set[str]()},
+    "github": {"access": set[str](), "sessions": {"UpdateItem"}, "other": {"secretsmanager:GetSecretValue"}},
 }
 QUEUE = {"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:DeleteMessage"}
 QUEUE |= {"sqs:GetQueueAttributes", "sqs:SendMessage"}

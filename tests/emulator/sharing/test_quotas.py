@@ -40,7 +40,7 @@ def test_a_share_takes_so_many_items_a_day(plane: Plane, monkeypatch: pytest.Mon
     with pytest.raises(PayloadTooLarge) as refused:
         sync(cloud, share, part("4"))
     assert refused.value.code == "share_full"
-    assert cloud.store.end(ShareId(share.id))[1].seq == 3, "nothing of it was stored"
+    assert cloud.store.end(ShareId(share.id))[1] == 3, "nothing of it was stored"
     assert sync(cloud, other, part("1")) == 1
     monkeypatch.setattr(rate_counters, "now_seconds", lambda: NOW + DAY_SECONDS)
     assert sync(cloud, share, part("4")) == 4

@@ -27,7 +27,7 @@ TOOLS = [{"type": "function", "function": {"name": "webfetch", "parameters": {}}
 MESSAGES = [{"role": "user", "content": CANARY}]
 
 
-def rig(answer: Scripted | AttemptFailed | None = None, **policy: EnforcedRules) -> Rig:
+def rig(answer: Scripted | AttemptFailed | None = None, **policy: Any) -> Rig:
     found = Rig(catalogue(model(Route(upstream="a", model="m")), a=upstream()), lambda _: answer or Scripted())
     workspace = msgspec.structs.replace(found.caller.workspace, policy=EnforcedPolicy(**policy))
     found.caller = replace(found.caller, workspace=workspace)
@@ -62,7 +62,7 @@ async def test_a_refusal_by_a_rule_is_kept(rule: str, policy: dict[str, Enforced
 async def test_a_refusal_by_a_keys_scopes_is_kept_with_the_key() -> None:
     found = rig()
     actor = replace(
-        found.caller.actor, credential=CredentialKind.KEY, key_id=KeyId("key_1"), scopes=frozenset({"read"})
+        found.caller.actor, credential=CredentialKind.KEY, key_id=KeyId("key_1"), scopes=frozenset({"usage"})
     )
     found.caller = replace(found.caller, actor=actor)
     told, _, facts = await refused(found)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from opencode_cloud.contracts.ids import AccountId, SessionId
+from opencode_cloud.contracts.ids import AccountId, SessionId, WorkspaceId
 from opencode_cloud.identity.models import (
     AuthorizationCode,
     Challenge,
@@ -157,8 +157,8 @@ class TestCodes:
     def test_a_device_is_settled_once_and_used_once(self, codes: CodesStore) -> None:
         codes.add_device(DEVICE, "digest")
         assert not codes.use_device("hash")
-        assert codes.settle_device("hash", DeviceState.APPROVED, AccountId("acc_1"))
-        assert not codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_2"))
+        assert codes.settle_device("hash", DeviceState.APPROVED, AccountId("acc_1"), WorkspaceId("wrk_1"))
+        assert not codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_2"), WorkspaceId(""))
         assert codes.use_device("hash")
         assert not codes.use_device("hash")
         found = codes.device("hash")
@@ -167,7 +167,7 @@ class TestCodes:
 
     def test_a_denied_device_is_never_used(self, codes: CodesStore) -> None:
         codes.add_device(DEVICE, "digest")
-        assert codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_1"))
+        assert codes.settle_device("hash", DeviceState.DENIED, AccountId("acc_1"), WorkspaceId(""))
         assert not codes.use_device("hash")
 
     def test_polls_are_noted(self, codes: CodesStore) -> None:

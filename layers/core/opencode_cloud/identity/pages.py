@@ -259,9 +259,10 @@ class IdentityPages:
         code = shown_user_code(typed)
         here = request.through_edge and request.address == http_events.source_address(event)
         known = self._services.access.memberships(person.account_id) if request.wants_workspace else []
-        values = {"person": person, "waiting": request, "client": client, "code": code, "here": here, "words": ""}
-        values["workspaces"] = [workspace for _, workspace in known]
-        return self._page("identity/device.html", values)
+        values: dict[str, Any] = {"person": person, "waiting": request, "client": client, "code": code, "here": here}
+        return self._page(
+            "identity/device.html", {**values, "words": "", "workspaces": [workspace for _, workspace in known]}
+        )
 
     def settle_device(self) -> Response[str]:
         """``POST /device``: approve or deny the device."""
