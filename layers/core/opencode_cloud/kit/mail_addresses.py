@@ -50,7 +50,7 @@ def mailable_address(address: str) -> str:
 def canonical_domain(domain: str) -> str:
     """Return a domain as A-label in small letters; raises :class:`InvalidMailAddress`."""
     try:
-        label = idna.encode(domain.strip().rstrip("."), uts46=True, transitional=False).decode()
+        label = idna.encode(domain.strip().rstrip("."), uts46=True).decode()
     except UnicodeError as error:
         raise InvalidMailAddress("The part after the @-sign is no domain.") from error
     return label.lower()
