@@ -337,7 +337,10 @@ class LocalStack:
         self.database.note_schema()
         shutil.copytree(self.state, draft, ignore=shutil.ignore_patterns("run", "logs", LOCK))
         shutil.rmtree(self._template, ignore_errors=True)
-        draft.rename(self._template)
+        try:
+            draft.rename(self._template)
+        except OSError:  # another run has just made the same template
+            shutil.rmtree(draft)
         self.database.start()
 
     def _choose_ports(self) -> None:

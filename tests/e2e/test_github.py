@@ -59,6 +59,9 @@ def test_the_agent_tells_its_user_what_is_missing(
     github: GitHubStandIn, stack: LocalStack, make_home: MakeHome
 ) -> None:
     github.installed.discard("acme/shop")
-    said = run_agent(make_home(), stack, "acme/shop")
+    try:
+        said = run_agent(make_home(), stack, "acme/shop")
+    finally:
+        github.installed.add("acme/shop")
     assert "App token exchange failed: 401" in said
     assert "has no write access to acme/shop" in said

@@ -193,6 +193,6 @@ def test_a_migration_that_fails_stops_the_deployment_before_new_code(deployment:
 
 NEW_CODE = """
 
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event, context):
     return {"statusCode": 200, "body": '{"status":"updated"}'}
 """

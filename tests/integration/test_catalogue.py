@@ -89,10 +89,16 @@ class Shop:
 
 
 @pytest.fixture
-def shop(stack: LocalStack) -> Shop:
+def shop(stack: LocalStack, shelf: Shelf) -> Shop:
+    """A new workspace, once every function has read the catalogue that the test before this one left behind."""
     people = People(stack)
     owner = people.somebody()
-    return Shop(people, owner, owner.found())
+    shop = Shop(people, owner, owner.found())
+    models = sorted(shelf.document()["models"])
+    until(lambda: shop.models() == models)
+    until(lambda: sorted(shop.config().json()["config"]["provider"][PROVIDER]["models"]) == models)
+    until(lambda: sorted(httpx.get(f"{stack.url}/api.json", timeout=PATIENCE).json()[PROVIDER]["models"]) == models)
+    return shop
 
 
 # --------------------------------------------------------------------------------------------- operators
