@@ -47,7 +47,7 @@ PLATFORM = "platform"
 
 
 class Circuit(NamedTuple):
-    """What rests together after failures. A workspace's own credential may lead to another server than the platform's.
+    """The unit that rests after failures. A workspace's own credential may lead to another server than the platform's.
 
     So the failures of one workspace's server never count for another workspace.
     """

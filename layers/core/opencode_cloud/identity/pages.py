@@ -51,7 +51,7 @@ ENTRIES_BY_ADDRESS = RateLimit("user-codes-by-address", 100, 600)
 MAILS_BY_ASKER = RateLimit("sign-in-mails-by-asker", 5, 3600)
 """The limit of mails to one address in an hour that each network may request. A stranger uses up only their own."""
 MAILS = RateLimit("sign-in-mails", 20, 3600)
-"""The limit of mails to each address in an hour, whoever requests them, but for networks of earlier sign-ins."""
+"""The limit of mails to each address in an hour, from all networks but those of earlier sign-ins."""
 MAILS_BY_ADDRESS = RateLimit("sign-in-mails-by-address", 60, 3600)
 """The limit of mails that each IP address may request in an hour."""
 CODES_BY_ADDRESS = RateLimit("sign-in-codes-by-address", 120, 3600)
