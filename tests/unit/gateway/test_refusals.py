@@ -52,7 +52,7 @@ async def refused(found: Rig, **body: Any) -> tuple[Actor, Target, dict[str, Any
         ("model_not_found", {}, {"model": "no-such-model"}),
     ],
 )
-async def test_a_refusal_by_a_rule_is_kept(rule: str, policy: dict[str, EnforcedRules], body: dict[str, Any]) -> None:
+async def test_a_refusal_by_a_rule_is_kept(rule: str, policy: dict[str, Any], body: dict[str, Any]) -> None:
     found = rig(**policy)
     _, target, facts = await refused(found, **body)
     assert facts["rule"] == rule

@@ -319,7 +319,8 @@ class TestViewers:
     def test_a_connection_ends_with_all_that_it_followed(self, cloud: Cloud) -> None:
         connections = ConnectionStore(cloud.table("connections"))
         for share_id in ("shr_1", "shr_2", "shr_1"):
-            connections.follow(ConnectionId("con_1"), ShareId(share_id))
+            assert connections.follow(ConnectionId("con_1"), ShareId(share_id), 2)
+        assert not connections.follow(ConnectionId("con_1"), ShareId("shr_3"), 2)
         assert sorted(connections.forget(ConnectionId("con_1"))) == ["shr_1", "shr_2"]
         assert connections.forget(ConnectionId("con_1")) == []
 

@@ -225,8 +225,12 @@ class SharingRoutes:
         item = from_legacy(body.key, body.content)
         address = http_events.source_address(event)
         share_id = share_of(body.secret)
-        self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event), address=address)
-        return self._json({})
+
+        def commit() -> Response[str]:
+            self._publishing.sync(share_id, body.secret, [item], http_events.arrival_ms(event), address=address)
+            return self._json({})
+
+        return self._noting_refusals(commit, share_id)
 
     def legacy_delete(self) -> Response[str]:
         """``POST /share_delete {sessionID, secret}`` -> ``{}``, also when the share is already gone."""
