@@ -64,6 +64,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
     """Return the dashboard's graphs of model calls."""
     tokens = [written(name, "gateway") for name in ("TokensIn", "TokensOut")]
     first_byte = [written("FirstByte", "gateway", statistic) for statistic in ("p50", "p99")]
+    stops = [written("LoopStoodStill", "gateway", "Maximum")]
     trouble = [written(name, "gateway") for name in ("UpstreamFailures", "Failovers")]
     outstanding = [written("ReservationsOutstanding", "budgets", "Maximum")]
     unsettled = [written(name, "gateway") for name in ("SettleFailures", "LateSettles", "ClaimsExceeded")]
@@ -76,7 +77,7 @@ def widgets(gateway: GatewayStack, ledger: Function) -> list[cloudwatch.IWidget]
             [written("CostMicroCents", "gateway")],
             right=_at_one_time(gateway),
         ),
-        graph("First byte, ms", first_byte),
+        graph("First byte, and longest stop of all streams, ms", first_byte, right=stops),
         graph("Model calls in trouble", trouble, right=_answers(gateway) or ()),
         graph("Reservations", outstanding, right=[written("ReservationsLost", "budgets")]),
         graph("Settling", unsettled),

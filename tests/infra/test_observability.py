@@ -30,6 +30,7 @@ def test_the_dashboard_shows_every_metric_of_ours(watched: Synthesis) -> None:
     counted = ("CommitCount", "ItemCount", "ByteCount", "FailedPostCount", "ResumeCount", "PurgeLeftOverCount")
     assert all(name in body for name in (*counted, "FanOutLatency", "BodyTooLargeCount"))
     calls = ("Requests", "TokensIn", "TokensOut", "CostMicroCents", "FirstByte", "Failovers", "UpstreamFailures")
+    calls = (*calls, "LoopStoodStill")
     money = ("ReservationsOutstanding", "ReservationsLost", "SettleFailures", "LateSettles", "LedgerDrift")
     assert all(name in body for name in (*calls, *money, "BudgetAlerts"))
 
