@@ -125,3 +125,14 @@ class TestOwnCredentials:
         own = {"b": (self.credential("b", "openai-compatible"), "own-key")}
         [(_, only)] = targets(every, found, Format.CHAT, EnforcedRules(), own, KEYS)
         assert (only.id, only.secret, only.byok) == ("b", "own-key", True)
+
+    def test_with_an_own_key_the_circuit_is_the_credentials(self) -> None:
+        found = model(Route(upstream="b", model="m"))
+        own = {"b": (self.credential("b", "openai-compatible"), "own-key")}
+        circuits = [
+            targets(catalogue(found, b=upstream()), found, Format.CHAT, EnforcedRules(), credentials, KEYS)[0][
+                1
+            ].circuit
+            for credentials in ({}, own)
+        ]
+        assert circuits == [Circuit(PLATFORM, "b", "m"), Circuit("b", "b", "m")]
