@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 from local.stack import LocalStack
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
@@ -72,7 +73,8 @@ def main() -> None:
     if any(each.name == NAME for each in team.workspaces.memberships(owner.account_id)):
         return
     workspace = team.workspaces.create(owner, NAME).id
-    acting = _actor(owner.account_id, OWNER, workspace)
+    mine = next(each for each in team.workspaces.memberships(owner.account_id) if each.id == workspace)
+    acting = replace(_actor(owner.account_id, OWNER, workspace), id=mine.member_id)
     for email, role in PEOPLE.items():
         invitation = team.invitations.invite(acting, workspace, email, Role(role))
         team.invitations.accept(_actor(account(email), email), invitation.id)

@@ -77,14 +77,18 @@ def test_the_console_may_change_rows_and_not_the_schema(database: Database) -> N
         connection.execute(text("CREATE TABLE mine (id INT)"))
 
 
-def test_addresses_are_compared_without_regard_to_case(database: Database) -> None:
-    insert = text("INSERT INTO accounts (id, email, created_at, updated_at) VALUES (:id, :email, :now, :now)")
+def test_addresses_are_compared_byte_by_byte(database: Database) -> None:
+    """The column has one canonical form, so no collation may fold letters: ß and ss are different people."""
+    insert = text(
+        "INSERT INTO accounts (id, email, address, created_at, updated_at) VALUES (:id, :email, :address, :now, :now)"
+    )
     with database.transaction() as connection:
-        connection.execute(insert, {"id": "acc_1", "email": "Ann.Lee@Example.com", "now": utc_now()})
-        found = connection.execute(text("SELECT id FROM accounts WHERE email = 'ann.lee@example.com'")).scalar()
-    assert found == "acc_1"
+        for number, address in enumerate(("strasse@example.com", "straße@example.com", "Strasse@example.com")):
+            row = {"id": f"acc_{number}", "email": address, "address": address, "now": utc_now()}
+            connection.execute(insert, row)
+    twin = {"id": "acc_9", "email": "x", "address": "strasse@example.com", "now": utc_now()}
     with pytest.raises(IntegrityError), database.transaction() as connection:
-        connection.execute(insert, {"id": "acc_2", "email": "ANN.LEE@example.com", "now": utc_now()})
+        connection.execute(insert, twin)
 
 
 def test_foreign_keys_are_kept(database: Database) -> None:

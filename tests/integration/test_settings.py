@@ -48,7 +48,8 @@ def test_one_address_can_make_only_so_many_shares_a_minute(
     publishing: Callable[..., Publishing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = publishing(creates_per_minute=3)
-    address = f"192.0.2.{secrets.randbits(64)}"
+    # Limits count a network of IPv6 as one caller.
+    address, another = (f"2001:db8:{secrets.randbits(16):x}:{secrets.randbits(16):x}::1" for _ in range(2))
     present = now_seconds()
     monkeypatch.setattr(rate_counters, "now_seconds", lambda: present)
     known = [new_session_id() for _ in range(3)]
@@ -60,7 +61,7 @@ def test_one_address_can_make_only_so_many_shares_a_minute(
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= 60
     assert service.create(ClientSessionId(known[0]), address), "a session that has a share gets it, whatever the limit"
-    assert service.create(ClientSessionId(new_session_id()), "another address")
+    assert service.create(ClientSessionId(new_session_id()), another)
 
 
 def test_a_share_lives_as_long_as_the_stage_says(
