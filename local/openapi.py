@@ -26,7 +26,7 @@ CLIENTS: Mapping[str, str] = {
 SETTINGS: Mapping[str, str] = {"DATABASE_AUTH": "password", "DATABASE_PORT": "1", "LOGIN_METHODS": "{}"}
 """Settings of the console with a required form. The others can have any text."""
 
-WORKSPACE = f"{openapi.PREFIX}workspaces/{{workspace_id}}"
+WORKSPACE = f"{openapi.PREFIX}workspaces/{{workspace}}"
 VERSIONED = frozenset(
     f"{method} {WORKSPACE}{part}"
     for method, part in (
@@ -34,7 +34,7 @@ VERSIONED = frozenset(
         ("DELETE", ""),
         ("PUT", "/policy"),
         ("PUT", "/configuration"),
-        ("PATCH", "/budgets/{budget_id}"),
+        ("PATCH", "/budgets/{budget}"),
     )
 )
 """Operations that require `If-Match`."""

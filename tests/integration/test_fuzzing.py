@@ -39,8 +39,8 @@ def world(stack: Any) -> World:
 def try_out(world: World, operation: Operation, mode: GenerationMode, examples: int) -> None:
     """Send `examples` requests as the workspace's owner; raise an error for a wrong answer."""
     names = [parameter.name for parameter in operation.path_parameters]
-    all_known = {name: world.ids[name.removesuffix("_id")] for name in names}
-    some_known = {name: value for name, value in all_known.items() if name == "workspace_id"}
+    all_known = {name: world.ids[name] for name in names}
+    some_known = {name: value for name, value in all_known.items() if name == "workspace"}
     cases = [operation.as_strategy(mode, path_parameters=known) for known in (all_known, some_known)]
 
     @settings(

@@ -232,7 +232,7 @@ def test_every_operation_says_whom_it_admits() -> None:
     for operation in OPERATIONS:
         assert operation.permission in {"none", "account", *Permission}, str(operation)
         if operation.permission in set(Permission):
-            assert "{workspace_id}" in operation.path, str(operation)
+            assert "{workspace}" in operation.path, str(operation)
 
 
 CLIENTS = {
@@ -287,7 +287,7 @@ def test_what_is_another_workspaces_is_not_found_in_ones_own(world: World) -> No
     ids, before = {**world.ids, "workspace": own}, state(world)
     named = {"member_id": world.ids["member"], "service_account_id": world.ids["service_account"]}
     for operation in OPERATIONS:
-        others = set(re.findall(r"\{(\w+)\}", operation.path)) - {"workspace_id", "version"}
+        others = set(re.findall(r"\{(\w+)\}", operation.path)) - {"workspace", "version"}
         references = {
             name: value for name, value in named.items() if name in (operation.body or {}).get("properties", {})
         }

@@ -106,7 +106,8 @@ def document(
         Undocumented: an operation lacks summary, tag or permission, two apps define one name differently, or no
             operation has a name in ``versioned``.
     """
-    paths, models = _merge(schemas)
+    merged, models = _merge(schemas)
+    paths = {_public(path): _named(item) for path, item in merged.items()}
     operations = {f"{method.upper()} {path}": (method, item[method]) for path, item in paths.items() for method in item}
     if unknown := set(versioned) - operations.keys():
         raise Undocumented(f"no operation has the name {min(unknown)}")
@@ -130,6 +131,22 @@ def document(
         },
         PROBLEMS: dict(sorted(problems.items())),
     }
+
+
+def _public(path: str) -> str:
+    """Return a path with the API's names of its parameters: ``{workspace}``. Handlers call the same ``workspace_id``.
+
+    Clients generate arguments from these names, so they stay whatever the handlers' arguments are called.
+    """
+    return path.replace("_id}", "}")
+
+
+def _named(item: dict[str, Any]) -> dict[str, Any]:
+    for operation in item.values():
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path":
+                parameter["name"] = parameter["name"].removesuffix("_id")
+    return item
 
 
 def _merge(schemas: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -257,3 +257,8 @@ def domain_not_verified(name: str, value: str) -> Unprocessable:
 def service_account_not_found() -> NotFound:
     """The workspace has no such service account."""
     return NotFound("service_account_not_found", "The workspace has no service account with this id.")
+
+
+def retention_too_short() -> Unprocessable:
+    """Return the error for a retention of the audit trail below the floor."""
+    return Unprocessable("retention_too_short", f"Keep the audit trail for at least {LEAST_AUDIT_DAYS} days.")

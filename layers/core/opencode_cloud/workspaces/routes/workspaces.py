@@ -14,7 +14,7 @@ from opencode_cloud.http.gate import ACCOUNT, WORKSPACE, Gate
 from opencode_cloud.kit.api_responses import document, nothing
 from opencode_cloud.kit.etags import version_of_request
 from opencode_cloud.kit.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
-from opencode_cloud.workspaces.models import LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS, Membership, Workspace
+from opencode_cloud.workspaces.models import MOST_AUDIT_DAYS, Membership, Workspace
 
 if TYPE_CHECKING:
     from opencode_cloud.workspaces.service import Members, Workspaces
@@ -33,8 +33,8 @@ class WorkspaceChange(BaseModel):
     """Changes of a workspace; omitted members stay unchanged."""
 
     name: Name | None = None
-    audit_retention_days: Annotated[int, Field(ge=LEAST_AUDIT_DAYS, le=MOST_AUDIT_DAYS)] | None = Field(
-        default=None, description="Needs `audit:retention`. A shorter time takes effect after a week."
+    audit_retention_days: Annotated[int, Field(ge=1, le=MOST_AUDIT_DAYS)] | None = Field(
+        default=None, description="At least 30. Needs `audit:retention`. A shorter time takes effect after a week."
     )
 
 

@@ -20,11 +20,13 @@ from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.mail_addresses import domain_of
 from opencode_cloud.workspaces.models import (
+    LEAST_AUDIT_DAYS,
     Membership,
     Workspace,
     member_not_found,
     not_deleted,
     owners_only,
+    retention_too_short,
     too_many_workspaces,
     transfer_to_self,
 )
@@ -131,11 +133,13 @@ class Workspaces:
     def change(self, actor: Actor, workspace_id: WorkspaceId, version: int, values: dict[str, Any]) -> Workspace:
         """Set name or retention of the audit trail.
 
-        Raises ``not_permitted`` for a retention without that permission, ``stale_version`` when ``version`` is
-        outdated.
+        Raises ``not_permitted`` for a retention without that permission, ``retention_too_short`` (422) below the floor,
+        ``stale_version`` when ``version`` is outdated.
         """
         if "audit_retention_days" in values and not actor.may(Permission.AUDIT_RETENTION):
             raise not_permitted(Permission.AUDIT_RETENTION)
+        if values.get("audit_retention_days", LEAST_AUDIT_DAYS) < LEAST_AUDIT_DAYS:
+            raise retention_too_short()
         if "name" in values:
             values = {**values, "name": clean_name(values["name"])}
         with self._outbox.unit() as unit:
