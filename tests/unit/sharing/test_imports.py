@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +115,11 @@ def test_items_without_an_id_are_left_alone() -> None:
         ("model", [{"id": "m"}]),
     ]
     assert copy_of(published) == [data for _, data in published]
+
+
+@pytest.mark.parametrize("value", ["1e999", "-9" + "9" * 250, r'"ses_\u0000"', "[]", "true"])
+@pytest.mark.parametrize("kind", ["session", "message", "part"])
+def test_an_id_of_any_json_leaves_the_share_readable(kind: str, value: str) -> None:
+    data = f'{{"id": {value}, "messageID": "{USER}"}}'.encode()
+    (item,) = renamed([Item(key="x", type=kind, data=data)], SESSION)
+    assert value.encode() in item.data

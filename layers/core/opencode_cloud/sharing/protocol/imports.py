@@ -10,7 +10,6 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,8 @@ _TEXT = re.compile(rb'"((?:ses|msg|prt)[^"\\]*)"')
 
 
 class _Named(msgspec.Struct):
-    id: Any = None
+    # Raw, because another program may send an id of any JSON, such as a number that no decoder takes.
+    id: msgspec.Raw = msgspec.Raw()
 
 
 def renamed(items: Sequence[Item], session_id: str) -> list[Item]:
@@ -48,9 +48,9 @@ def _own_ids(items: Iterable[Item], *types: str) -> Iterator[bytes]:
     """Yield the ids of the items of ``types``, which a program may choose itself, in any form."""
     for item in items:
         if item.type in types:
-            named = msgspec.json.decode(item.data, type=_Named)
-            if isinstance(named.id, str):
-                yield named.id.encode()
+            text = _TEXT.fullmatch(bytes(msgspec.json.decode(item.data, type=_Named).id))
+            if text:
+                yield text[1]
 
 
 def _usual_ids(items: Iterable[Item]) -> Iterator[bytes]:
