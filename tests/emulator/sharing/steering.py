@@ -48,5 +48,6 @@ class _Steered:
         value = getattr(self._target, name)
         if not callable(value):
             return value
-        qualified = f"{type(self._target).__name__}.{name}"
+        # The class that defines the method, which may be a parent of the target's.
+        qualified = value.__qualname__
         return lambda *arguments, **options: self._steering.call(qualified, value, *arguments, **options)

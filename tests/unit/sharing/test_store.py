@@ -27,7 +27,7 @@ from opencode_cloud.sharing.models import (
     Viewer,
 )
 from opencode_cloud.sharing.store import ConnectionStore, LogPage, ObjectStore, ShareStore
-from opencode_cloud.sharing.store.shares import ITEM_BODY_BYTES, ROW_PAYLOAD_BYTES
+from opencode_cloud.sharing.store.log import ITEM_BODY_BYTES, ROW_PAYLOAD_BYTES
 from tests.unit.aws import Cloud
 
 SHARE = Share(

@@ -15,8 +15,8 @@ from opencode_cloud.kit.json_documents import DocumentFault, pointer
 Path_ = tuple[str | int, ...]
 TOKEN_VARIABLE = "OPENCODE_CONSOLE_TOKEN"  # noqa: S105 - the name of a variable
 _PORTS = {"http": 80, "https": 443}
-# Stricter than a browser's parser, which removes blanks and reads a backslash as a slash: what it could read in another
-# way is no origin here. A user's part (`https://our.name@other.example`) is none either.
+# Stricter than a browser's parser, which removes blanks and reads a backslash as a slash. An ambiguous address has no
+# origin here, nor has one with a user's part (`https://our.name@other.example`).
 _ADDRESS = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?=[/?#]|\Z)", re.IGNORECASE)
 
 

@@ -25,7 +25,7 @@ _LONGEST_ID = 64
 _LONGEST_REASON = 500
 
 Record = Callable[["Actor", str, Target, dict[str, Any]], Awaitable[None]]
-"""Keeps an entry of an actor's workspace: actor, action, target, and what there is to say."""
+"""Keeps an entry of an actor's workspace: actor, action, target and facts."""
 
 
 class Refusals:

@@ -71,7 +71,7 @@ class Viewing:
         or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
         self._share_access.admit(share_id, self._store.share(share_id), Visitor())
-        if len(self._store.viewers(share_id)) >= self._most_viewers:
+        if self._store.count_viewers(share_id) >= self._most_viewers:
             raise too_many_viewers(self._most_viewers)
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
@@ -93,10 +93,10 @@ class Viewing:
             raise cursor_ahead()
         log.count("ResumeCount")
         join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
-        viewers = pool().submit(self._store.viewers, share_id)
+        viewers = pool().submit(self._store.count_viewers, share_id)
         page = self._store.page(share_id, after)
         try:
-            if len(viewers.result()) > self._most_viewers:
+            if viewers.result() > self._most_viewers:
                 raise too_many_viewers(self._most_viewers)
             self._share_access.admit(share_id, page.share, Visitor(ticket=ticket))
             # A log that was restored from a backup may end before what a viewer has seen.
