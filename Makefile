@@ -8,8 +8,10 @@ export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY ALLOWED_HOSTS DEMO
 unexport PYTHONDONTWRITEBYTECODE
 STAGE ?= dev
 BIN := .venv/bin
-# A process for each core, and the tests of a module in one of them. More processes than four would wait for one stage.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# A process more than cores, because tests also wait; the tests of a module run in one of them. More processes than four
+# would wait for one stage.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 CDK := PATH="$(CURDIR)/$(BIN):$$PATH" STAGE=$(STAGE) node_modules/.bin/cdk
 
 .PHONY: help
@@ -35,9 +37,19 @@ test: setup style ## Check everything and run all tests but the slow ones (ARGS:
 test-fast: setup ## Run the tests that need no deployed stage
 	$(PYTEST) -m "not slow and not stage" $(ARGS)
 
+.PHONY: clients
+clients: ## Build the environments, and install the clients that only the slow tests drive
+	@$(PYTHON) local/setup.py clients
+
 .PHONY: test-slow
-test-slow: setup ## Run the slow tests only
+test-slow: clients ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
+
+SDK ?= latest
+.PHONY: contract
+contract: clients ## Decode our answers with the published SDK (SDK=1.19.3: with that release, else the newest)
+	npm install --prefix .local/sdk --no-package-lock --no-save --loglevel=error @opencode-ai/sdk@$(SDK)
+	OPENCODE_SDK=$(CURDIR)/.local/sdk/node_modules/@opencode-ai/sdk $(PYTEST) -m slow tests/e2e/test_contract.py
 
 .PHONY: mutants
 mutants: setup ## Break one rule at a time; the tests named for it must fail (NAME=I4: only some)

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 MINISTACK = ROOT / ".tools" / "ministack"
 NODE_MODULES = ROOT / "node_modules"
+CLIENTS = ROOT / "tests" / "clients"
+"""The npm packages that only the slow tests need."""
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 SEARCH_PATH = ("layers/core", "clients/python/src")
@@ -23,7 +25,7 @@ SEARCH_PATH = ("layers/core", "clients/python/src")
 
 
 def main() -> None:
-    """Bring the three environments up to date."""
+    """Bring the three environments up to date, and with the argument `clients` also the clients of the slow tests."""
     if sys.version_info < OLDEST_PYTHON:
         fail(
             "Python %d.%d or newer is needed, this is %s (%s). Install one and run `make PYTHON=python3.13 ...`."
@@ -33,6 +35,8 @@ def main() -> None:
     build_venv()
     build_ministack()
     build_node_modules()
+    if "clients" in sys.argv[1:]:
+        build_clients()
 
 
 def build_venv() -> None:
@@ -68,15 +72,26 @@ def build_ministack() -> None:
 
 def build_node_modules() -> None:
     """Install the CDK CLI, the type checker and the opencode clients."""
-    locks = [ROOT / "package.json", ROOT / "package-lock.json"]
-    if is_current(NODE_MODULES, locks):
+    install_npm_packages(ROOT)
+
+
+def build_clients() -> None:
+    """Install the clients of further generations, and the newest published SDK."""
+    install_npm_packages(CLIENTS)
+
+
+def install_npm_packages(folder: Path) -> None:
+    """Install exactly the packages of the lock file in `folder`, and check each archive's hash."""
+    locks = [folder / "package.json", folder / "package-lock.json"]
+    if is_current(folder / "node_modules", locks):
         return
-    say("Building node_modules")
+    say("Building %s" % (folder / "node_modules").relative_to(ROOT))
     run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
         "npm could not install the Node tools. Is an npm registry reachable (npm config get registry)?",
+        folder,
     )
-    mark_current(NODE_MODULES, locks)
+    mark_current(folder / "node_modules", locks)
 
 
 def check_node() -> None:
@@ -106,11 +121,11 @@ def sync(environment: Path, lock: Path) -> None:
     )
 
 
-def run(command: Sequence[str], advice: str) -> None:
-    """Run a step in the checkout. If it fails, exit with its output and `advice`."""
+def run(command: Sequence[str], advice: str, folder: Path = ROOT) -> None:
+    """Run a step in `folder`. If it fails, exit with its output and `advice`."""
     environment = {"UV_SYSTEM_CERTS": "true", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ}
     try:
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        subprocess.run(command, cwd=folder, env=environment, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         fail("%s\n(%s)" % (advice, error))
 

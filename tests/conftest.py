@@ -14,7 +14,7 @@ from local.database import OWNER, LocalDatabase
 from local.stack import LocalStack
 from opencode_cloud.kit import migration
 from opencode_cloud.kit.sql import Database, metadata
-from tests import sharing_stage
+from tests import certificates, sharing_stage
 from tests.scheduling import GroupScheduling
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+certificates.share()
 settings.register_profile("quick", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -122,7 +123,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         report.nodeid = report.nodeid.rpartition("@")[0]
 
 
-LONGEST = ("gateway",)
+LONGEST = ("gateway", "client")
 """The longest groups begin first, so that none of them runs alone at the end."""
 
 

@@ -1,20 +1,23 @@
 """Drive the unmodified opencode clients: separate homes, a server over HTTP, and one-shot commands.
 
-Requirements of 1.18.33 and 1.0.61 without a terminal: stdin must be /dev/null; a request before the server's
+Requirements of all generations without a terminal: stdin must be /dev/null; a request before the server's
 "listening" line never gets an answer; the directories below separate the state of clients.
 """
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
@@ -27,7 +30,15 @@ from .model import MODEL, PACKAGE, PROVIDER, ScriptedModel
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
+Sharing = Literal["manual", "auto"]
 
+QUIET = {
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0.61 would install them from npm
+}
+"""Settings that keep a client off the internet."""
 LISTENING = "opencode server listening on "
 CALL_TIMEOUT = 120.0  # seconds; a turn against the scripted model takes under one
 
@@ -42,7 +53,9 @@ class Home:
     share_url: str
 
     @classmethod
-    def create(cls, root: Path, generation: Generation, model: ScriptedModel, share_url: str) -> "Home":
+    def create(
+        cls, root: Path, generation: Generation, model: ScriptedModel, share_url: str, share: Sharing = "manual"
+    ) -> "Home":
         """Create the home of a client that shares at `share_url`."""
         home = cls(root, binaries.find(generation), model, share_url)
         home.project.mkdir(parents=True)
@@ -52,8 +65,9 @@ class Home:
             "small_model": f"{PROVIDER}/{MODEL}",
             "provider": model.provider(),
             "permission": {"edit": "allow", "bash": "allow"},
+            "share": share,
         }
-        if generation == "current":  # 1.0.61 does not start with an unknown key
+        if generation != "legacy":  # 1.0.61 does not start with an unknown key
             settings["enterprise"] = {"url": share_url}
         path = root / "config" / "opencode" / "opencode.json"
         path.parent.mkdir(parents=True)
@@ -83,10 +97,7 @@ class Home:
             "XDG_DATA_HOME": str(self.root / "data"),
             "XDG_STATE_HOME": str(self.root / "state"),
             "XDG_CACHE_HOME": str(self.root / "cache"),
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0.61 would install them from npm
+            **QUIET,
             "OPENCODE_API": self.share_url,  # the share URL of 1.0.61; 1.18.33 does not read it
             "npm_config_registry": self.model.url,
             "NO_PROXY": "127.0.0.1,localhost",
@@ -122,18 +133,34 @@ class Home:
             )
         return ended.returncode, output.read_text(), output.with_suffix(".err").read_text()
 
+    def import_link(self, url: str) -> str:
+        """Run `opencode import <url>` and return the id of the new session."""
+        output = self.run("import", url)
+        found = re.search(r"ses_[0-9a-f]{12}[0-9A-Za-z]{14}", output)
+        assert found, f"import does not tell the session's id: {output}"
+        return found[0]
+
+    def export(self, session_id: str) -> JsonObject:
+        """Return `{"info", "messages"}` of a session of this home."""
+        return json.loads(self.run("export", session_id))
+
+    def database(self) -> Path:
+        """Return the client's database, after creating its tables as the client's first run does."""
+        path = self.root / "data" / "opencode" / "opencode.db"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_empty_database(self.binary))
+        return path
+
     def known_shares(self) -> dict[str, JsonObject]:
         """Return the shares in the database of 1.18.33, by session id: `{"id", "secret", "url"}`."""
-        database = self.root / "data" / "opencode" / "opencode.db"
-        with closing(sqlite3.connect(database)) as connection:
+        with closing(sqlite3.connect(self.database())) as connection:
             rows = connection.execute("SELECT session_id, id, secret, url FROM session_share").fetchall()
         return {session: {"id": share, "secret": secret, "url": url} for session, share, secret, url in rows}
 
     def become(self, account: str, token: str, workspace: str | None) -> None:
         """Write the state of `console login` and `console switch`; without a workspace, that of `console logout`."""
-        database = self.root / "data" / "opencode" / "opencode.db"
-        if not database.exists():
-            self.run("session", "list")  # the client's first run creates the tables
+        database = self.database()
         later = (int(time.time()) + 86_400) * 1000
         row = (account, f"{account}@example.com", self.share_url, token, "none", later, 1, 1)
         with closing(sqlite3.connect(database)) as connection, connection:
@@ -194,6 +221,21 @@ class Home:
         author = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
         for command in (["init", "--quiet"], [*author, "commit", "--quiet", "--allow-empty", "--message", "start"]):
             subprocess.run([git, *command], cwd=self.project, env=self.environment(), check=True, timeout=20)
+
+
+@cache
+def _empty_database(binary: Path) -> bytes:
+    """Return the database after a client's first run, which takes two seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"PATH": os.environ["PATH"], "HOME": folder, "XDG_DATA_HOME": folder, **QUIET}
+        command = [binary, "session", "list"]
+        subprocess.run(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True
+        )
+        path = Path(folder) / "opencode" / "opencode.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
 
 
 def _listening_url(process: subprocess.Popen[bytes], output: Path) -> str:

@@ -1,17 +1,14 @@
 """opencode 1.18.33, as commands: `run --share`, automatic sharing, and `import` of our links."""
 
-import json
-import re
-
 import pytest
 
 from .conftest import MakeHome
 from .images import image_part
 from .model import bash, read, script, write
-from .opencode import Client, Home, JsonObject, Session
+from .opencode import Client, Home, Session
 from .shares import Share, legacy_key, wait_for_complete_copy, without_ids
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("client")]
 
 
 def the_only_share(home: Home) -> tuple[str, Share]:
@@ -56,7 +53,7 @@ def test_import_of_a_link_reproduces_messages_and_parts(client: Client, make_hom
     wait_for_complete_copy(session, share)
 
     stranger = make_home()
-    imported = exported(stranger, import_of(stranger, share))
+    imported = stranger.export(stranger.import_link(share.url))
     assert imported["info"]["title"] == "To be imported"
     assert without_ids(imported["messages"]) == without_ids(session.messages())
 
@@ -70,30 +67,19 @@ def test_every_import_is_a_session_of_its_own_with_all_messages(client: Client, 
     share = Share.at(session.share())
     wait_for_complete_copy(session, share)
     ann, bob = make_home(), make_home()
-    first, second = import_of(ann, share), import_of(ann, share)
+    first, second = ann.import_link(share.url), ann.import_link(share.url)
     assert len({session.id, first, second}) == 3
     for name in (first, second):
-        assert len(exported(ann, name)["messages"]) == 4
-    copied = import_of(bob, share)
+        assert len(ann.export(name)["messages"]) == 4
+    copied = bob.import_link(share.url)
     with bob.serve() as theirs:
         continued = Session(theirs, copied)
         continued.prompt("Third.")
         back = Share.at(continued.share())
         assert back.id != share.id
         wait_for_complete_copy(continued, back)
-    assert len(exported(ann, import_of(ann, back))["messages"]) == 6
-    assert len(exported(ann, first)["messages"]) == 4
-
-
-def import_of(home: Home, share: Share) -> str:
-    """Import a link and return the id of the new session."""
-    found = re.search(r"ses_[0-9a-f]{12}[0-9A-Za-z]{14}", home.run("import", share.url))
-    assert found, "import does not tell the session's id"
-    return found[0]
-
-
-def exported(home: Home, session_id: str) -> JsonObject:
-    return json.loads(home.run("export", session_id))
+    assert len(ann.export(ann.import_link(back.url))["messages"]) == 6
+    assert len(ann.export(first)["messages"]) == 4
 
 
 def test_an_attached_image_arrives_byte_for_byte(client: Client) -> None:

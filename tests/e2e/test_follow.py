@@ -11,7 +11,7 @@ from .model import bash, script, write
 from .opencode import Client, Session
 from .shares import Share, key_of, wait_for_complete_copy
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("client")]
 
 TURNS = 4
 

@@ -201,6 +201,7 @@ def test_a_rate_limit_is_waited_for(world: World, make_home: MakeHome) -> None:
     assert second // 60 > first // 60
 
 
+@pytest.mark.slow
 def test_a_tool_that_the_policy_denies_is_off_in_a_client_that_is_logged_in_and_refused_of_others(
     world: World, make_home: MakeHome
 ) -> None:

@@ -55,6 +55,7 @@ def test_the_agent_gets_a_token_and_goes_on_to_github(
     assert "exchange failed" not in said
 
 
+@pytest.mark.slow
 def test_the_agent_tells_its_user_what_is_missing(
     github: GitHubStandIn, stack: LocalStack, make_home: MakeHome
 ) -> None:

@@ -105,12 +105,14 @@ def test_unshare_removes_the_share_everywhere(shared: Shared) -> None:
     assert refuses_viewers(shared.share)
 
 
+@pytest.mark.slow
 def test_deleting_the_session_removes_the_share(shared: Shared) -> None:
     shared.session.delete()
 
     eventually(lambda: check_gone(shared.share))
 
 
+@pytest.mark.slow
 def test_a_session_shared_again_after_unshare_is_complete_and_lives_on(shared: Shared, recorder: Recorder) -> None:
     shared.session.unshare()
     shared.session.prompt("Unheard.")

@@ -115,6 +115,7 @@ def test_a_person_approves_the_client_and_it_knows_their_workspaces(
     assert stored(home) == []
 
 
+@pytest.mark.slow
 def test_a_person_denies_the_client(stack: LocalStack, make_home: MakeHome, page: Page) -> None:
     home = make_home()
     said = log_in(home, stack, page, "Deny")
@@ -147,6 +148,7 @@ def test_two_processes_that_refresh_at_once_both_go_on(stack: LocalStack, make_h
     assert "Personal" in workspaces(home)
 
 
+@pytest.mark.slow
 def test_a_device_that_its_owner_signs_out_is_out_at_once(stack: LocalStack, make_home: MakeHome, page: Page) -> None:
     home = make_home()
     log_in(home, stack, page)

@@ -8,7 +8,7 @@ from .model import bash, script
 from .opencode import Client, Session
 from .shares import Share, check_complete_copy, wait_for_complete_copy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("client")]
 
 
 def test_five_megabytes_go_in_one_request(client: Client) -> None:

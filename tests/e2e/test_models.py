@@ -35,6 +35,7 @@ def restrict(shop: Shop) -> None:
     assert shop.owner.http.put(f"{shop.path}/policy", json=body, headers={"If-Match": '"0"'}).is_success
 
 
+@pytest.mark.slow
 def test_a_client_that_is_pointed_to_a_workspaces_address_lists_what_it_may_use(
     world: World, make_home: MakeHome
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_client_that_is_pointed_to_a_workspaces_address_lists_what_it_may_use(
     assert found == permitted(shop) < set(world.catalogue()["models"])
 
 
+@pytest.mark.slow
 def test_a_client_that_is_pointed_to_the_stage_lists_every_model(world: World, make_home: MakeHome) -> None:
     shop = world.shop()
     found = listed(
@@ -71,6 +73,7 @@ def test_a_client_that_has_logged_in_lists_what_it_may_use_without_any_setting(
     assert listed(home) == permitted(shop) < set(world.catalogue()["models"])
 
 
+@pytest.mark.slow
 def test_the_client_asks_each_model_in_its_own_format(world: World, make_home: MakeHome) -> None:
     shop, home = world.shop(), make_home()
     home.become(shop.owner.account, access_token(world.stack, shop.owner), shop.workspace)

@@ -94,10 +94,9 @@ def office(stack: LocalStack) -> Iterator[Office]:
 
 def log_in(home: Home, url: str, team: Team) -> None:
     """Write the state of `opencode console login`, with a key in place of an access token: both identify the caller."""
-    home.run("session", "list")  # creates the database
     now = int(time.time() * 1000)
     account = (team.account, f"{team.account}@example.com", url, KEY + team.key, "none", now + 86_400_000, now, now)
-    with closing(sqlite3.connect(home.root / "data" / "opencode" / "opencode.db")) as connection, connection:
+    with closing(sqlite3.connect(home.database())) as connection, connection:
         connection.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)", account)
         connection.execute("INSERT OR REPLACE INTO account_state VALUES (1, ?, ?)", (team.account, team.workspace))
 
@@ -127,6 +126,7 @@ def test_the_workspaces_config_arrives_and_beats_the_projects(office: Office, ma
         assert list(known["acme"]["models"]) == ["m1"]
 
 
+@pytest.mark.slow
 def test_a_client_of_a_workspace_without_config_goes_on_with_its_own(office: Office, make_home: MakeHome) -> None:
     team, home = office.team(), make_home()
     (home.project / "opencode.json").write_text(json.dumps({"username": "project"}))
@@ -134,6 +134,7 @@ def test_a_client_of_a_workspace_without_config_goes_on_with_its_own(office: Off
         assert client.call("GET", "/config")["username"] == "project"
 
 
+@pytest.mark.slow
 def test_tools_that_the_policy_denies_are_denied_to_every_agent(office: Office, make_home: MakeHome) -> None:
     team, home = office.team(), make_home()
     (home.project / "opencode.json").write_text(json.dumps({"permission": {"bash": "allow", "webfetch": "allow"}}))
@@ -209,6 +210,7 @@ def test_the_client_starts_with_whatever_was_published(
         assert config["command"]["test"]["template"] == "Run the tests"
 
 
+@pytest.mark.slow
 def test_a_client_would_not_start_with_what_we_refuse(office: Office, make_home: MakeHome) -> None:
     """This shows that the tests before it can fail."""
     team, home = office.team(), make_home()
@@ -226,6 +228,7 @@ def test_a_client_would_not_start_with_what_we_refuse(office: Office, make_home:
 # ------------------------------------------------------------------------------------------------ the schema
 
 
+@pytest.mark.xdist_group("client")
 def test_our_copy_of_the_clients_schema_is_what_the_client_says(client: Client) -> None:
     assert encode(configuration_schema(client.call("GET", "/doc"))) == COPY.read_text()
 
@@ -331,6 +334,7 @@ def test_auth_login_stores_the_key_and_the_config_is_the_lowest_layer(office: Of
         site.publish_default()
 
 
+@pytest.mark.slow
 def test_auth_login_without_key_or_terminal_says_what_to_do(office: Office, make_home: MakeHome) -> None:
     home = make_home()
     done = subprocess.run(

@@ -15,7 +15,7 @@ from .model import MODEL, bash, read, script, write
 from .opencode import Client
 from .shares import GONE, Share, check_gone, legacy_keys, local_items, refuses_viewers, wait_for_complete_copy
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("client")]
 
 TURNS = 20
 
@@ -141,6 +141,7 @@ def test_unshare_removes_the_share_everywhere_and_the_clients_own_record(client:
     check_gone(share)
 
 
+@pytest.mark.slow
 def test_deleting_the_session_removes_the_share(client: Client) -> None:
     session = client.start_session()
     session.prompt("Hello.")
@@ -165,6 +166,7 @@ def test_unsharing_a_share_that_is_already_gone_succeeds(client: Client) -> None
     assert session.secret() is None
 
 
+@pytest.mark.slow
 def test_a_session_shared_again_after_unshare_is_complete_and_lives_on(client: Client) -> None:
     session = client.start_session()
     session.prompt("First.")
@@ -182,6 +184,7 @@ def test_a_session_shared_again_after_unshare_is_complete_and_lives_on(client: C
         check_gone(first)
 
 
+@pytest.mark.slow
 def test_messages_the_client_took_back_stay_and_the_session_says_so(client: Client) -> None:
     """The client never sends removals. A viewer detects them only by `session.revert`."""
     session = client.start_session()

@@ -84,6 +84,11 @@ class Shop:
     def models(self, http: httpx.Client | None = None) -> list[str]:
         return [each["id"] for each in (http or self.owner.http).get(f"{self.base}/models").json()["data"]]
 
+    def configured(self) -> list[str]:
+        """Return the models of the published configuration; none until there is one."""
+        provider = self.config().json().get("config", {}).get("provider", {})
+        return sorted(provider.get(PROVIDER, {}).get("models", {}))
+
     def config(self, **headers: str) -> httpx.Response:
         return self.owner.http.get("/api/config", headers={"x-org-id": self.workspace, **headers})
 
@@ -96,7 +101,7 @@ def shop(stack: LocalStack, shelf: Shelf) -> Shop:
     shop = Shop(people, owner, owner.found())
     models = sorted(shelf.document()["models"])
     until(lambda: shop.models() == models)
-    until(lambda: sorted(shop.config().json()["config"]["provider"][PROVIDER]["models"]) == models)
+    until(lambda: shop.configured() == models)
     until(lambda: sorted(httpx.get(f"{stack.url}/api.json", timeout=PATIENCE).json()[PROVIDER]["models"]) == models)
     return shop
 

@@ -20,7 +20,7 @@ from tests.integration.publisher import Publisher, part
 from tests.sharing_stage import TEMPLATE
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,6 @@ def test_killing_functions_mid_publish_loses_no_acknowledged_item(mortal: LocalS
     assert_nothing_lost(share, acknowledged)
 
 
-@pytest.mark.slow
 def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     share.must_sync(part("before"))
@@ -105,7 +104,6 @@ def test_after_a_restart_the_stream_goes_on_and_logs_are_folded(mortal: LocalSta
     assert len(share.all_items()) == 201
 
 
-@pytest.mark.slow
 def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> None:
     share = Publisher.create(mortal.url)
     acknowledged: dict[str, str] = {}

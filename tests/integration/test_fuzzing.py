@@ -27,7 +27,7 @@ Operation = APIOperation[Any, Any, Any, Any]
 SCHEMA = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
 OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
-QUICK, THOROUGH = 4, 100
+QUICK, THOROUGH = 2, 100
 """Numbers of requests for each operation, valid and invalid."""
 
 
