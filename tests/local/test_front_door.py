@@ -244,6 +244,10 @@ async def test_only_the_door_proves_that_it_forwarded(door: Door, client: aiohtt
         assert request["headers"].getall(VIEWER_HEADER) == ["127.0.0.1"]
 
 
+def test_it_listens_to_this_machine_only_unless_it_is_told_otherwise() -> None:
+    assert Settings(1, "", "").host == "127.0.0.1"
+
+
 @pytest.mark.parametrize("path", ["/health", "/zen/v1/models", "/.well-known/opencode"])
 async def test_another_host_is_not_answered(door: Door, client: aiohttp.ClientSession, path: str) -> None:
     async with client.get(f"{door.url}{path}", headers={"Host": "rebind.evil.example"}) as answer:

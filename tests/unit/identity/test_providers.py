@@ -16,6 +16,8 @@ from opencode_cloud.kit.errors import Forbidden
 from tests.integration.github_sign_in import GitHubSignIn, github_sign_in
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.filterwarnings("ignore:get_jwt_config")  # in the provider's own code
+
 BACK = "http://127.0.0.1:9/back"
 NONCE, VERIFIER = "n" * 43, "v" * 43
 OTHER_NONCE, OTHER_VERIFIER = "m" * 43, "w" * 43
@@ -23,11 +25,12 @@ OTHER_NONCE, OTHER_VERIFIER = "m" * 43, "w" * 43
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """Run an OpenID provider that knows one person."""
+    """Run an OpenID provider that has verified the address of Ada, and not that of Bob."""
     with oidc_provider_mock.run_server_in_thread() as server:
         address = f"http://localhost:{server.server_port}"
-        claims = {"email": "ada@example.com", "email_verified": True, "name": "Ada"}
-        assert httpx.put(f"{address}/users/ada", json=claims, timeout=PATIENCE).status_code == 204
+        for name, verified in (("ada", True), ("bob", False)):
+            claims = {"email": f"{name}@example.com", "email_verified": verified}
+            assert httpx.put(f"{address}/users/{name}", json=claims, timeout=PATIENCE).status_code == 204
         yield address
 
 
@@ -55,6 +58,20 @@ def test_an_id_token_that_names_another_nonce_signs_nobody_in(issuer: str) -> No
         with pytest.raises(Forbidden) as refused:
             finished(wrong)
         assert refused.value.code == "provider_refused"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_address_counts_as_verified_where_the_operator_trusts_its_provider(issuer: str, trusted: bool) -> None:
+    method = Method(name="acme", issuer=issuer, client_id="cloud", client_secret="s", trust_email=trusted)
+    providers = Providers()
+    address = providers.begin(method, BACK, "state", NONCE, VERIFIER)
+    code = code_from(httpx.post(address, data={"sub": "bob"}, timeout=PATIENCE))
+    if trusted:
+        assert providers.finish(method, BACK, code, NONCE, VERIFIER).email == "bob@example.com"
+        return
+    with pytest.raises(Forbidden) as refused:
+        providers.finish(method, BACK, code, NONCE, VERIFIER)
+    assert refused.value.code == "address_not_verified"
 
 
 def test_a_code_is_exchanged_with_the_verifier_of_its_request_only(github: GitHubSignIn) -> None:
