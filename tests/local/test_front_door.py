@@ -179,7 +179,8 @@ async def test_a_body_with_two_ends_smuggles_no_request(
     """A second request inside the body must not reach the server behind the door (RFC 9112, 11.2)."""
     smuggled = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n\r\n"
-    await exchange(door, head.encode() + smuggled)
+    answer = await exchange(door, head.encode() + smuggled)
+    assert b" 400 " in answer.splitlines()[0]
     async with client.get(f"{door.url}{path}") as other:
         assert other.status == 200
     assert not [request for request in door.origin.requests if "smuggled" in request["target"]]
