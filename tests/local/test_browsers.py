@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,12 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
     box.start()
     yield box
     box.program.stop()
+
+
+def test_the_mailbox_listens_to_this_machine_only(mailbox: Mailbox) -> None:
+    listening = [c for c in psutil.Process(mailbox.program.pid).net_connections() if c.status == psutil.CONN_LISTEN]
+    assert len(listening) == 2, "one for mails, one for readers"
+    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize(

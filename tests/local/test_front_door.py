@@ -157,6 +157,55 @@ async def test_a_packed_body_arrives_as_it_was_sent_and_owes_no_bytes(
             assert (other.status, door.origin.requests[-1]["body"]) == (200, b"")
 
 
+@pytest.mark.parametrize("path", ["/api/share", "/zen/v1/messages"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+        "Content-Length: 5\r\nContent-Length: 0",
+        "Content-Length: 5, 0",
+        "Content-Length: +5",
+        "Content-Length: -5",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity\r\nContent-Length: 5",
+        "Transfer-Encoding : chunked",
+    ],
+)
+async def test_a_body_with_two_ends_smuggles_no_request(
+    door: Door, client: aiohttp.ClientSession, path: str, fields: str
+) -> None:
+    """A second request inside the body must not reach the server behind the door (RFC 9112, 11.2)."""
+    smuggled = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n\r\n"
+    answer = await exchange(door, head.encode() + smuggled)
+    assert b" 400 " in answer.splitlines()[0]
+    async with client.get(f"{door.url}{path}") as other:
+        assert other.status == 200
+    assert not [request for request in door.origin.requests if "smuggled" in request["target"]]
+    assert (door.origin.requests[-1]["method"], door.origin.requests[-1]["body"]) == ("GET", b"")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/assets/../api/share",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets/..%2f..%2fetc/passwd",
+        "/.well-known/../state/secrets",
+        "/.well-known/opencode/../../x",
+        "/zen/../state/secrets",
+    ],
+)
+async def test_dots_in_a_path_lead_to_no_file(door: Door, target: str) -> None:
+    answer = await exchange(door, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert b"root:" not in answer
+    for request in door.origin.requests:
+        assert request["target"].removeprefix("/_aws/http").startswith("/")
+    assert len(door.origin.requests) <= 1, "the functions answer, which have no file of such a name"
+
+
 @pytest.mark.parametrize(
     ("target", "path"),
     [
@@ -194,6 +243,10 @@ async def test_only_the_door_proves_that_it_forwarded(door: Door, client: aiohtt
     for request in door.origin.requests:
         assert request["headers"].getall(ORIGIN_HEADER) == [SECRET]
         assert request["headers"].getall(VIEWER_HEADER) == ["127.0.0.1"]
+
+
+def test_it_listens_to_this_machine_only_unless_it_is_told_otherwise() -> None:
+    assert Settings(1, "", "").host == "127.0.0.1"
 
 
 @pytest.mark.parametrize("path", ["/health", "/zen/v1/models", "/.well-known/opencode"])

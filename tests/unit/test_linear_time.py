@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 import time
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 
 import opencode_cloud
+from opencode_cloud.catalogue.models import Format
 from opencode_cloud.contracts.access import matches
-from opencode_cloud.gateway.formats import sse, upstream_fault
+from opencode_cloud.gateway.formats import read_request, sse, text_of, upstream_fault
 from opencode_cloud.gateway.formats.final import final_json, final_text
+from opencode_cloud.gateway.service import token_bounds
 from opencode_cloud.http.agents import describe
 from opencode_cloud.keys.limits import covers
 from opencode_cloud.kit import foreign_json
@@ -80,6 +83,12 @@ def events(text: str) -> list[bytes | None]:
     return [sse.data_of(event) for event in [*found, splitter.rest()]]
 
 
+def prompt(text: str) -> int:
+    """Read a model call with this prompt, and count its tokens."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
+    return token_bounds.count(text_of(read_request(Format.CHAT, body)), token_bounds.DEFAULT_TOKENIZER)
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "an upstream's error": lambda text: upstream_fault(500, text.encode()),
     "an upstream's error in JSON": lambda text: upstream_fault(500, b'{"error": "' + text.encode()),
@@ -88,6 +97,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "an event stream": events,
     "a client's JSON": lambda text: foreign_json.decode(b"[" * 201 + text.encode(), object),
     "a client's text": lambda text: foreign_json.decode(b"[" * 201 + b'"' + text.encode(), object),
+    "a prompt": prompt,
     "a user agent": describe,
     "a sentence of a page": words,
     "a tool's name": lambda text: matches("*a*a*a*a*b", text),

@@ -2,6 +2,7 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -42,6 +43,16 @@ def test_a_device_waits_until_it_is_approved_and_then_gets_tokens_once(cloud: Cl
     assert user.json == {"id": account, "email": "ada@example.com"}
     orgs = cloud.get("/api/orgs", got.json["access_token"])
     assert [each["name"] for each in orgs.json] == ["Apple", "mango", "zebra"]
+
+
+def test_of_polls_at_once_one_gets_the_tokens(cloud: Cloud) -> None:
+    begun = cloud.begin()
+    cloud.settle(begun["user_code"], cloud.person())
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda _: cloud.poll(begun["device_code"]), range(6)))
+    assert sorted(reply.status for reply in replies) == [200] + [400] * 5
+    assert {reply.json["error"] for reply in replies if reply.status == 400} <= {"invalid_grant", "slow_down"}
+    assert cloud.poll(begun["device_code"]).status == 400
 
 
 def test_the_form_encoding_of_the_standard_works_on_either_address(cloud: Cloud) -> None:

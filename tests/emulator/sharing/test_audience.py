@@ -118,6 +118,18 @@ class TestReaders:
         with pytest.raises(Unauthorized):
             scene.admit(Visitor(ticket=ticket))
 
+    def test_a_change_of_the_password_makes_every_ticket_void(self, scene: Scene) -> None:
+        scene.narrow(Mode.PASSWORD)
+        tickets_before = scene.unlock(), scene.ticket(scene.reader)
+        owner = scene.cloud.actor(scene.owner, scene.workspace)
+        scene.cloud.change(scene.share.id, owner, password="another password")
+        for ticket in tickets_before:
+            with pytest.raises(Unauthorized):
+                scene.admit(Visitor(ticket=ticket))
+        with pytest.raises(Forbidden):
+            scene.unlock(PASSWORD)
+        assert scene.admit(Visitor(ticket=scene.unlock("another password")))
+
     @pytest.mark.parametrize("mode", Mode)
     def test_where_the_policy_allows_no_shares_nobody_reads(self, scene: Scene, mode: Mode) -> None:
         if mode is not Mode.LINK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.kit.log import logger
+from opencode_cloud.sharing.models import Mode
+from opencode_cloud.sharing.service import Visitor
 from tests.emulator.functions import Reply, event, invoke, load
 from tests.emulator.sharing.gateway import Gateway, Socket
-from tests.emulator.sharing.plane import Plane
+from tests.emulator.sharing.plane import Environment, Person, Plane, SharedSession
 from tests.integration.publisher import message, new_session_id, part, session
 from tests.ministack import Emulator, pointed_at
 
@@ -187,6 +191,146 @@ class TestHttp:
         assert functions.http("GET", path, authorization=f"Bearer {ADMIN}").json["state"] == "active"
         assert functions.http("DELETE", path, authorization=f"Bearer {ADMIN}").status == 200
         assert functions.http("GET", path, authorization=f"Bearer {ADMIN}").json["state"] == "gone"
+
+
+MISTYPED = ("A" * 21, "A" * 23, "A" * 22, "\u0410" * 22, "x" * 64, "-", "0")
+"""Ids that no share has: some are of the right form, some are not."""
+
+
+class TestReaders:
+    def test_a_mistyped_link_is_answered_like_an_unknown_one(self, functions: Functions) -> None:
+        pages = [functions.http("GET", f"/share/{each}", accept="text/html") for each in MISTYPED]
+        assert {(page.status, page.body) for page in pages} == {(404, pages[0].body)}
+        for path in ("/share/{}.md", "/share/{}/items", "/share/{}/items/1", "/api/share/{}/data", "/share_data?id={}"):
+            answers = [functions.http("GET", path.format(each)) for each in MISTYPED]
+            assert {(answer.status, answer.json["error"]) for answer in answers} == {(404, "share_not_found")}, path
+
+    @pytest.mark.parametrize("mode", [Mode.WORKSPACE, Mode.PASSWORD])
+    def test_no_wrong_credential_and_no_spelling_of_an_address_shows_a_restricted_share(
+        self, functions: Functions, mode: Mode
+    ) -> None:
+        restricted = Restricted(functions, mode)
+        shown = functions.http("GET", f"/api/share/{restricted.id}/data", **restricted.of_reader())
+        assert WORDS in shown.body
+        for name, credential in restricted.wrong_credentials().items():
+            for path in SPELLINGS:
+                for method in ("GET", "HEAD", "OPTIONS", "POST"):
+                    answer = functions.http(method, path.format(restricted.id), **credential)
+                    told = f"{answer.body} {answer.headers}"
+                    assert WORDS not in told, (name, method, path)
+                    assert restricted.title not in told, (name, method, path)
+                    leads_to_page = answer.status == 302 and answer.location == f"/share/{restricted.id}"
+                    assert answer.status >= 400 or leads_to_page or method == "OPTIONS", (name, method, path)
+            resumed = functions.say(
+                functions.plane.gateway.connect(),
+                action="resume",
+                share=restricted.id,
+                after=0,
+                ticket=credential.get("x_share_ticket", ""),
+            )
+            assert resumed is not None
+            assert (resumed["type"], resumed["status"]) == ("error", 401), name
+
+
+WORDS, PASSWORD, COOKIE = "words of the session", "correct horse", "__Host-opencode_session"
+SPELLINGS = (
+    *("/share/{}", "/share/{}.json", "/share/{}.md", "/s/{}", "/share/{}/items", "/share/{}/items/1"),
+    *("/api/share/{}/data", "/api/shares/{}/data", "/share_data?id={}", "/share/{}/ticket"),
+    *("/share/{}/", "//share/{}", "/share//{}", "/share/./{}", "/share/x/../{}", "/share/{}%2Fitems", "/share/%2e/{}"),
+    *("/share%2F{}", "/SHARE/{}", "/share/{}.JSON", "/share/{}.html", "/share/{}?format=json", "/share/{}.json?x=1"),
+    *("/share_data?id=x&id={}", "/share/{}/items?after=0&ticket=x", "/share/{};x=1", "/api/v1/../share/{}/data"),
+)
+
+
+class Restricted:
+    """A share that is not for everybody, and readers."""
+
+    def __init__(self, functions: Functions, mode: Mode) -> None:
+        self._functions, self._people = functions, functions.plane.people
+        self._cloud = Environment(functions.plane)
+        self.workspace = self._people.workspace()
+        self._owner, self._reader = self._people.member(self.workspace), self._people.member(self.workspace)
+        self.title = f"title {secrets.token_hex(4)}"
+        self._share = self._made(mode)
+        self.id = self._share.id
+
+    def _made(self, mode: Mode) -> SharedSession:
+        actor = self._cloud.actor(self._owner, self.workspace)
+        share = self._cloud.share(actor=actor)
+        share.sync(session(share.session_id, self.title), message("1"), part("1", WORDS))
+        self._cloud.change(share.id, actor, mode=mode, password=PASSWORD if mode is Mode.PASSWORD else None)
+        return share
+
+    def of_reader(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._reader.key}"}
+
+    def _ticket(self, share: SharedSession, by: Person) -> str:
+        return self._cloud.reading.admit(share.id, Visitor(by.browser)).ticket()
+
+    def wrong_credentials(self) -> dict[str, dict[str, str]]:
+        """Return headers that prove no right to read the share, by what they hold."""
+        others, stranger = self._people.workspace(), self._people.member(self._people.workspace())
+        removed, signed_out = self._people.member(self.workspace), self._people.member(self.workspace)
+        tickets = {"a removed member": self._ticket(self._share, removed)}
+        tickets["a person who has signed out"] = self._ticket(self._share, signed_out)
+        twin = self._made(Mode.PASSWORD)
+        tickets["another share with the same password"] = self._cloud.gate.unlock(twin.id, PASSWORD, "192.0.2.1")
+        tickets["a member, for another share"] = self._ticket(self._made(Mode.WORKSPACE), self._reader)
+        tickets["a member, with another end"] = self._ticket(self._share, self._reader)[:-4] + "AAAA"
+        self._people.remove(removed, self.workspace)
+        self._people.sign_out(signed_out)
+        cookies = {"a stranger": stranger, "a removed member": removed, "a person who has signed out": signed_out}
+        bearers = {
+            "the share's secret": self._share.secret,
+            "a stranger's key": stranger.key,
+            "a removed member's key": removed.key,
+            "a made-up key": "oc_sk_" + secrets.token_urlsafe(32),
+            "a forged token": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY2NfMSJ9.",
+        }
+        wrong = {"nothing": {}, "another workspace": {"x_org_id": others}}
+        wrong |= {f"cookie of {who}": {"cookie": f"{COOKIE}={each.cookie}"} for who, each in cookies.items()}
+        wrong |= {f"bearer: {name}": {"authorization": f"Bearer {bearer}"} for name, bearer in bearers.items()}
+        wrong |= {f"ticket of {who}": {"x_share_ticket": ticket} for who, ticket in tickets.items()}
+        return {name: {"x_org_id": self.workspace, **headers} for name, headers in wrong.items()}
+
+
+class TestLogs:
+    def test_failing_requests_leave_nothing_secret_in_the_logs(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lines = io.StringIO()
+        monkeypatch.setattr(logger.registered_handler, "stream", lines)
+        monkeypatch.setattr("builtins.print", lambda *words, **_: lines.write(" ".join(map(str, words)) + "\n"))
+        session_id, title, password = new_session_id(), f"title {secrets.token_hex(8)}", f"pass {secrets.token_hex(8)}"
+        share = functions.http("POST", "/api/share", {"sessionID": session_id}).json
+        bearer, cookie, ticket = (secrets.token_urlsafe(24) for _ in range(3))
+        item = {"type": "part", "data": {"id": title, "text": f"{session_id} {share['secret']}"}}
+        failing = [
+            ("POST", "/api/share", {"sessionID": f"{session_id}!"}),
+            ("POST", "/api/share", {"sessionID": [session_id, share["secret"]]}),
+            ("POST", f"/api/share/{share['id']}/sync", {"secret": share["secret"], "data": [item]}),
+            ("POST", f"/api/share/{share['id']}/sync", {"secret": share["secret"][:-1], "data": []}),
+            ("POST", f"/api/share/{share['id']}/sync", {"secret": [share["secret"]], "data": title}),
+            ("POST", f"/api/shares/{share['id']}/sync", {"secret": share["secret"], "data": [item]}),
+            ("POST", "/share_sync", {"sessionID": session_id, "secret": share["secret"], "key": title, "content": 1}),
+            ("POST", "/share_delete", {"sessionID": session_id, "secret": f"x{share['secret']}"}),
+            ("POST", f"/share/{share['id']}x/unlock", {"password": password}),
+            ("POST", f"/share/{share['id']}/unlock", {"password": [password]}),
+            ("POST", f"/share/{share['id']}x/ticket", {"password": password}),
+            ("DELETE", f"/api/share/{share['id']}", {"secret": f"{share['secret']}x"}),
+            ("DELETE", f"/api/admin/shares/{share['id']}", {"secret": share["secret"]}),
+            ("GET", f"/share/{share['id']}/items?after={title}", None),
+            ("GET", f"/api/shares/{share['id']}/data", None),
+        ]
+        proofs = {"authorization": f"Bearer {bearer}", "cookie": f"{COOKIE}={cookie}"}
+        proofs["x_share_ticket"] = ticket
+        for method, path, body in failing:
+            assert functions.http(method, path, body, **proofs).status in range(400, 500), path
+        functions.sync(share, part("1", title))
+        written = lines.getvalue()
+        assert "CommitCount" in written, "what the functions write is read here"
+        hidden = [session_id.removeprefix("ses_"), share["secret"][-43:], title, password, bearer, cookie, ticket]
+        assert [secret for secret in hidden if secret in written] == []
 
 
 class TestSockets:

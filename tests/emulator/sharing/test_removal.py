@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, NotFound, Unauthorized
 from opencode_cloud.sharing.models import Protocol, Tombstone
-from opencode_cloud.sharing.service import Visitor, deletion
+from opencode_cloud.sharing.service import Redirect, Visitor, deletion, reading
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession, incompressible, items_of
 from tests.integration.publisher import part
+from tests.waiting import PATIENCE
 
 LARGE = 400_000
 
@@ -135,6 +137,19 @@ class TestPurging:
         unshare(cloud, share)
         cloud.deletion.purge(ShareId(share.id), 1)
         assert left(cloud, share) == (0, 0)
+
+    def test_ends_the_addresses_of_documents_that_were_given_out_before(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "ANSWER_BYTES", 500)
+        share = cloud.share()
+        share.sync(part("1", "x" * 1000))
+        given = cloud.reading.items(ShareId(share.id), Visitor())
+        assert isinstance(given, Redirect)
+        assert httpx.get(given.address, timeout=PATIENCE).status_code == 200
+        unshare(cloud, share)
+        cloud.deletion.purge(ShareId(share.id), 1)
+        assert httpx.get(given.address, timeout=PATIENCE).status_code == 404
 
     def test_is_asked_for_when_a_share_is_removed_and_again_to_verify_it(self, cloud: Environment) -> None:
         share = cloud.share()

@@ -102,6 +102,21 @@ class TestResuming:
         assert seqs(socket) == [1, 2, 3]
         assert viewers(cloud, share) == [socket.id]
 
+    def test_several_times_on_one_socket_gets_each_commit_once(self, cloud: Environment) -> None:
+        share, socket = cloud.share(), cloud.plane.gateway.connect()
+        for _ in range(3):
+            resume(cloud, share, socket=socket)
+        share.sync(part("1"))
+        assert seqs(socket) == [1]
+        assert viewers(cloud, share) == [socket.id]
+
+    def test_of_two_shares_on_one_socket_the_removed_one_is_named(self, cloud: Environment) -> None:
+        removed, stays, socket = cloud.share(), cloud.share(), cloud.plane.gateway.connect()
+        for share in (removed, stays):
+            resume(cloud, share, socket=socket)
+        cloud.deletion.unshare(removed.id, removed.secret)
+        assert [frame for frame in socket.frames if frame["type"] == "gone"] == [{"type": "gone", "share": removed.id}]
+
     def test_over_a_large_gap_points_to_the_state(self, cloud: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(viewing, "REPLAY_BYTES", 1000)
         share = cloud.share()

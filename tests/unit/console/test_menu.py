@@ -1,5 +1,6 @@
 """A declaration defines a page of the console: path, menu entry, title, template and permission check."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from opencode_cloud.console.app import ConsoleApp, PageRequest
 from opencode_cloud.console.page import ConsolePage
@@ -29,6 +31,8 @@ class Reader:
     """A gate that admits a member with a role."""
 
     role: Role
+    name: str = "Acme"
+    """The name of the workspace."""
 
     def member(self, _request: Any, _workspace: str, permission: Permission) -> Actor:
         if not allows(self.role, None, permission):
@@ -36,7 +40,7 @@ class Reader:
         return Actor(kind=ActorKind.MEMBER, credential=CredentialKind.SESSION, id="mem_1", name="Ada", role=self.role)
 
     def workspace(self, _workspace: str) -> KnownWorkspace:
-        return KnownWorkspace(id=WORKSPACE, name="Acme")
+        return KnownWorkspace(id=WORKSPACE, name=self.name)
 
 
 def event_of(path: str) -> dict[str, Any]:
@@ -50,9 +54,9 @@ def event_of(path: str) -> dict[str, Any]:
     }
 
 
-def open_page(role: Role, path: str) -> Mapping[str, Any]:
+def open_page(role: Role, path: str, name: str = "Acme") -> Mapping[str, Any]:
     """Open a page of a console whose only pages are an overview and a made-up one."""
-    access: Any = Reader(role)
+    access: Any = Reader(role, name)
     app = ConsoleApp(access, lambda: "key", lambda _session: None, "")
     resolver = pages_app()
     app.mount(resolver)
@@ -83,3 +87,29 @@ def test_every_page_of_the_menu_has_a_template_and_an_address_and_name_of_its_ow
         assert len(names) == len(menu)
     for page in menu:
         assert (TEMPLATES / page.template).is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "</title><svg onload=alert(1)>",
+        '"><img src=x onerror=alert(1)>',
+        "' autofocus onfocus='alert(1)",
+        "{{ 7 * 7 }}{% include 'x' %}",
+    ],
+)
+def test_a_hostile_name_of_a_workspace_is_text(name: str) -> None:
+    answer = open_page(Role.OWNER, "/invoices", name)
+    assert "script-src 'none'" in str(answer)
+    assert f"<title>Invoices of {escape(name)}" in answer["body"]
+    assert "<script" not in answer["body"]
+    assert name not in answer["body"] or name == escape(name)
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES.parent.rglob("*.html")), ids=lambda path: path.name)
+def test_no_template_turns_escaping_off_or_has_a_script_of_its_own(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"\|\s*safe\b|\bautoescape\b|\bMarkup\b", text)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+    assert not re.search(r"\son[a-z]+\s*=|javascript:", text)

@@ -89,6 +89,15 @@ async def test_a_key_may_come_in_any_header_that_clients_use(
     assert seen.incoming[0].request.bearer == "secret"
 
 
+@pytest.mark.parametrize("name", ["key", "api_key", "api-key", "x-api-key", "access_token", "authorization"])
+async def test_a_key_in_the_query_is_no_credential(client: httpx.AsyncClient, seen: Seen, name: str) -> None:
+    await client.post("/zen/v1/chat/completions", params={name: "oc_sk_x"}, json=BODY)
+    [incoming] = seen.incoming
+    assert incoming.request.bearer == ""
+    assert "oc_sk_x" not in repr(incoming)
+    assert (await client.get("/zen/v1/models", params={name: "oc_sk_x"})).status_code == 401
+
+
 async def test_what_a_client_says_of_itself_is_taken_along(client: httpx.AsyncClient, seen: Seen) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     headers = {

@@ -1,5 +1,7 @@
 """Keys: permissions to create them, their rights, and their end."""
 
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -37,7 +39,8 @@ def test_only_the_hash_of_a_key_is_kept(place: Place, owner: Actor) -> None:
     made = place.team.keys.create(owner, owner.workspace_id, CreateKey(name="k", scopes=[KeyScope.INFERENCE]))
     with place.database.transaction() as connection:
         row = connection.execute(select(keys)).one()
-    assert row.hash == hash_of_key(made.secret)
+    assert row.hash == hash_of_key(made.secret) == hashlib.sha256(made.secret.encode()).digest()
+    assert len(base64.urlsafe_b64decode(made.secret.removeprefix("oc_sk_") + "=")) == 32
     assert made.secret not in str(row)
     assert made.secret.startswith(row.prefix)
     assert len(row.prefix) + len(row.suffix) <= 14

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
+import secrets
 
 import msgspec
 import pytest
@@ -10,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.kit.errors import Forbidden, Unauthorized
+from opencode_cloud.kit.ids import base64url
 from opencode_cloud.sharing.models import Position, Share, State
 from opencode_cloud.sharing.protocol import capability
 from opencode_cloud.sharing.protocol.capability import SealedSession, network_publisher, owner_publisher
@@ -54,12 +58,32 @@ def test_two_publishers_of_a_session_share_neither_its_name_nor_its_secret(
     one: capability.Publisher, other: capability.Publisher
 ) -> None:
     assert capability.session_hash(KEY, one, SESSION) != capability.session_hash(KEY, other, SESSION)
-    secrets = [capability.share_secret(KEY, each, SHARE, SESSION) for each in (one, other)]
-    assert secrets[0] != secrets[1]
+    first, second = (capability.share_secret(KEY, each, SHARE, SESSION) for each in (one, other))
+    assert first != second
 
 
 def test_another_share_of_the_session_has_another_secret() -> None:
     assert share(ShareId("a" * 22))[1] != share(ShareId("b" * 22))[1]
+
+
+def test_a_link_is_128_random_bits_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def token_bytes(count: int) -> bytes:
+        asked.append(count)
+        return bytes(range(count))
+
+    assert new_share_id() != new_share_id()
+    monkeypatch.setattr(secrets, "token_bytes", token_bytes)
+    assert new_share_id() == base64url(bytes(range(16)))
+    assert asked == [16]
+
+
+def test_a_secret_has_256_bits_and_is_stored_as_its_hash() -> None:
+    row, secret = share()
+    proof = base64.urlsafe_b64decode(secret.removeprefix(f"shs_{SHARE}") + "=")
+    assert len(proof) == 32
+    assert row.secret_hash == hashlib.sha256(secret.encode()).digest()
 
 
 def test_a_secret_names_its_share() -> None:

@@ -71,6 +71,7 @@ def test_a_ticket_changed_in_any_byte_is_none(position: int, difference: int) ->
 
 def test_a_password_is_told_by_its_hash_only() -> None:
     hashed = tickets.hash_password("correct horse")
+    assert hashed.startswith("$argon2id$")
     assert "correct horse" not in hashed
     assert hashed != tickets.hash_password("correct horse")
     assert tickets.is_password("correct horse", hashed)

@@ -4,7 +4,8 @@ import pytest
 
 from opencode_cloud.contracts.ids import MemberId
 from opencode_cloud.contracts.outbox import Topic
-from opencode_cloud.contracts.permissions import Role
+from opencode_cloud.contracts.permissions import KeyScope, Role
+from opencode_cloud.keys.service import CreateKey
 from opencode_cloud.kit.errors import ServiceError
 from tests.unit.workspaces.team import Place, code_of
 
@@ -82,6 +83,28 @@ def test_a_transfer_makes_one_owner_of_another(place: Place) -> None:
     place.team.workspaces.transfer(owner, owner.workspace_id, MemberId(bob.id))
     roles = {each.email: each.role for each in place.team.members.members_of(owner.workspace_id)}
     assert roles == {"ada@example.com": Role.ADMIN, "bob@example.com": Role.OWNER}
+
+
+def test_a_viewer_who_was_given_a_workspace_owns_it_and_the_old_owner_may_leave(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "viewer")
+    place.team.workspaces.transfer(owner, owner.workspace_id, MemberId(bob.id))
+    with pytest.raises(ServiceError) as caught:
+        place.team.workspaces.transfer(owner, owner.workspace_id, MemberId(owner.id))
+    assert code_of(caught) == "transfer_to_self"
+    place.team.members.leave(place.member(ada, owner.workspace_id), owner.workspace_id)
+    assert place.member(bob, owner.workspace_id).role == Role.OWNER
+    assert [each.email for each in place.team.members.members_of(owner.workspace_id)] == ["bob@example.com"]
+
+
+def test_keys_of_a_removed_member_stay_ended_when_the_person_comes_back(place: Place) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    bob = place.joined(owner, "bob@example.com", "member")
+    key = place.team.keys.create(bob, owner.workspace_id, CreateKey(name="k", scopes=[KeyScope.INFERENCE]))
+    place.team.members.remove(owner, owner.workspace_id, MemberId(bob.id))
+    place.joined_again(owner, bob)
+    assert place.team.keys.get(owner, owner.workspace_id, key.id).revoked_at
+    assert place.team.keys.of_workspace(owner, owner.workspace_id) == []
 
 
 def test_members_are_found_by_text_role_and_page(place: Place) -> None:

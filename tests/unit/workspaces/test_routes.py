@@ -140,6 +140,27 @@ def test_the_documents_name_each_routes_permission(api: Api) -> None:
     assert all(each["x-permission"] for each in operations)
 
 
+def test_cursors_and_filters_of_another_workspace_show_nothing_of_it(place: Place, api: Api) -> None:
+    owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)
+    for name in ("bob", "cyd"):
+        place.joined(owner, f"{name}@example.com", "member")
+    machine = place.team.service_accounts.create(owner, owner.workspace_id, "ci")
+    wish = {"name": "ci", "service_account_id": machine.id}
+    bearer, one = api.knows(ada), f"/api/v1/workspaces/{owner.workspace_id}"
+    assert api(bearer, f"POST {one}/keys", wish).status == 201
+    cursor = api(bearer, f"GET {one}/members", query={"limit": "1"}).body["next_cursor"]
+    assert cursor
+
+    stranger = api.knows(eve := place.person("eve@example.com"))
+    own = f"/api/v1/workspaces/{place.founded(eve).id}"
+    listed = api(stranger, f"GET {own}/members", query={"cursor": cursor}).body["data"]
+    assert {each["email"] for each in listed} <= {"eve@example.com"}
+    for query in ({"search": "bob"}, {"search": owner.id}, {"role": "member"}):
+        assert api(stranger, f"GET {own}/members", query=query).body["data"] == []
+    assert api(stranger, f"GET {own}/keys", query={"service_account_id": machine.id}).body["data"] == []
+    assert api(stranger, f"GET {own}/members", query={"cursor": cursor[:-2]}).body["code"] == "invalid_cursor"
+
+
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2020-01-01T00:00:00Z"])
 def test_times_at_the_ends_of_time_are_refused(place: Place, api: Api, moment: str) -> None:
     owner = place.member(ada := place.person("ada@example.com"), place.founded(ada).id)

@@ -17,6 +17,8 @@ from opencode_cloud.gateway.formats import ParsedRequest, overhead_of, prompt_by
 BYTES_PER_TOKEN = 4
 """An average for text and code; used to estimate usage that an upstream did not report."""
 DEFAULT_TOKENIZER = "o200k_base"
+PIECE_CHARACTERS = 500_000
+"""A longer text is counted in pieces, because the tokenizer refuses texts of a million characters."""
 TOKENS_OF_IMAGE = 1600
 """Tokens of a large picture at most vendors; used for estimates."""
 TOKENS_OF_DOCUMENT = 10_000
@@ -57,8 +59,13 @@ def estimated_output(generated: int) -> int:
 
 
 def count(text: str, tokenizer: str) -> int:
-    """Return the number of tokens that ``text`` has in an encoding, which is one of OpenAI's."""
-    return len(_encoding(tokenizer).encode_ordinary(text))
+    """Return the number of tokens that ``text`` has in an encoding, which is one of OpenAI's.
+
+    Each cut between pieces of a long text can change the number by a few tokens.
+    """
+    encode = _encoding(tokenizer).encode_ordinary
+    pieces = (text[at : at + PIECE_CHARACTERS] for at in range(0, len(text), PIECE_CHARACTERS))
+    return sum(len(encode(piece)) for piece in pieces)
 
 
 def warm_up() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -16,7 +17,7 @@ from opencode_cloud.gateway.models import AttemptFailed, Failure, UpstreamTarget
 from opencode_cloud.gateway.store import requests
 from opencode_cloud.gateway.store.bedrock import EVENT_STREAM, Bedrock, EventStreamDecoder
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.outbound_http import is_private
+from opencode_cloud.kit.outbound_http import is_private, is_private_host
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_ANSWER = 64 * 1024 * 1024
@@ -55,6 +56,9 @@ class Upstreams:
         else:
             url = requests.address(target, stream=stream)
             headers = requests.headers(target, passed_on, stream=stream)
+        # The connector asks no resolver about an IP address.
+        if target.byok and not self._private and is_private_host(urlsplit(url).hostname or ""):
+            raise AttemptFailed(Failure.UNREACHABLE, "a private address")
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
         try:
             async with asyncio.timeout(timers.connect + patience):

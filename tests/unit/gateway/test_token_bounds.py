@@ -1,0 +1,36 @@
+"""Bounds on tokens hold for prompts of any length."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opencode_cloud.catalogue.models import Format, Route, TokenLimits
+from opencode_cloud.gateway.formats import read_request
+from opencode_cloud.gateway.service import token_bounds
+from opencode_cloud.gateway.service.token_bounds import DEFAULT_TOKENIZER, PIECE_CHARACTERS, count
+from tests.unit.gateway.catalogues import model, price
+
+WORDS = "some words "
+
+
+@pytest.mark.parametrize("length", [0, 1, PIECE_CHARACTERS, 1_000_000, 5_000_000])
+def test_a_text_of_any_length_is_counted(length: int) -> None:
+    text = (WORDS * (length // len(WORDS) + 1))[:length]
+    words = len(text.split())  # each is one token
+    assert count(text, DEFAULT_TOKENIZER) == pytest.approx(words, abs=30)
+
+
+def test_a_prompt_of_five_megabytes_is_reserved_for_and_estimated() -> None:
+    body = {"model": "m1", "messages": [{"role": "user", "content": WORDS * 460_000}]}
+    parsed = read_request(Format.CHAT, json.dumps(body).encode())
+    wide = model(
+        Route(upstream="a", model="m"),
+        tokenizer=DEFAULT_TOKENIZER,
+        limits=TokenLimits(context=2_000_000, output=1),
+    )
+    cost, tokens = token_bounds.worst(parsed, wide, price())
+    assert 900_000 < tokens < 1_000_000
+    assert cost == pytest.approx(tokens * 300, rel=0.01)
+    assert token_bounds.estimated_prompt(parsed, wide) == pytest.approx(tokens, abs=100)
