@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import pkgutil
@@ -86,7 +87,8 @@ def events(text: str) -> list[bytes | None]:
 def prompt(text: str) -> int:
     """Read a model call with this prompt, and count its tokens."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
-    return token_bounds.count(text_of(read_request(Format.CHAT, body)), token_bounds.DEFAULT_TOKENIZER)
+    counted = token_bounds.count(text_of(read_request(Format.CHAT, body)), token_bounds.DEFAULT_TOKENIZER)
+    return asyncio.run(counted)
 
 
 READERS: dict[str, Callable[[str], object]] = {

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.contracts.access import KeyRefused, KnownKey
 from opencode_cloud.contracts.actor import Actor
-from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.contracts.ids import KeyId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, NotFound, Unavailable
 from opencode_cloud.sharing.models import Mode, Ownership
@@ -117,6 +118,18 @@ class TestBeginning:
         assert [entry["actor_id"] for entry in entries] == [team.ada.id, *[""] * REFUSALS_A_MINUTE]
         assert entries[1]["target_id"] == share.id
         assert entries[1]["after"] == {"rule": "sharing_off", "status": 403, "reason": "Sharing is off."}
+
+    def test_the_refusal_of_a_key_is_kept_with_its_rule(self, team: Team) -> None:
+        key = KnownKey(id=KeyId("key_1"), workspace_id=WorkspaceId(team.workspace), name="laptop")
+        refused = KeyRefused(team.ada, key, "key_expired", "The key has expired.")
+        for _ in range(REFUSALS_A_MINUTE + 2):
+            team.cloud.owning.record_refused_key(refused)
+        entries = team.recorded()
+        assert {(entry["action"], entry["target_kind"], entry["target_id"]) for entry in entries} == {
+            ("share.refused", "key", "key_1")
+        }
+        assert len(entries) == REFUSALS_A_MINUTE
+        assert entries[0]["after"] == {"rule": "key_expired", "status": 401, "reason": "The key has expired."}
 
 
 class TestClaiming:

@@ -12,12 +12,14 @@ from opencode_cloud.access import rules
 from opencode_cloud.access.credentials import AccessRequest
 from opencode_cloud.access.rules import Holder
 from opencode_cloud.contracts.access import (
+    KeyRefused,
     KnownAccount,
     KnownKey,
     KnownMember,
     KnownServiceAccount,
     KnownSession,
     KnownWorkspace,
+    login_required,
 )
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import AccountId, KeyId, MemberId, ServiceAccountId, SessionId, WorkspaceId
@@ -160,6 +162,22 @@ class TestByKey:
 
     def test_a_key_ends_with_its_second(self) -> None:
         assert by_key(key=structs.replace(KEY, expires_at=NOW + 1)).key_id == "key_1"
+
+    @pytest.mark.parametrize(
+        ("case", "rule"),
+        [
+            ({"key": structs.replace(KEY, expires_at=NOW)}, "key_expired"),
+            ({"key": structs.replace(KEY, networks=("198.51.100.0/24",))}, "network_not_permitted"),
+            ({"holder": replace(PERSON, member=None)}, "holder_removed"),
+        ],
+    )
+    def test_the_refusal_of_a_known_key_says_the_rule_to_admins_only(self, case: dict[str, Any], rule: str) -> None:
+        with pytest.raises(KeyRefused) as raised:
+            by_key(**case)
+        refused = raised.value
+        assert (refused.rule, refused.key.id) == (rule, "key_1")
+        assert (refused.code, refused.message) == (login_required().code, login_required().message)
+        assert (refused.actor.workspace_id, refused.actor.key_id, refused.actor.role) == ("wrk_1", "key_1", "")
 
 
 class TestBySession:

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from opencode_cloud.catalogue.models import Route
-from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules
+from opencode_cloud.contracts.access import EnforcedPolicy, EnforcedRules, KeyRefused, KnownKey
 from opencode_cloud.contracts.actor import Actor, CredentialKind
 from opencode_cloud.contracts.audit import Target
 from opencode_cloud.contracts.ids import KeyId
 from opencode_cloud.gateway.models import AttemptFailed, Failure
 from opencode_cloud.gateway.service import refusals
 from opencode_cloud.gateway.service.refusals import Refusals
-from opencode_cloud.kit.errors import Forbidden, PaymentRequired, ServiceError
+from opencode_cloud.kit.errors import Forbidden, PaymentRequired, ServiceError, Unauthorized
 from opencode_cloud.kit.throttle import Throttle
 from tests.unit.gateway.calling import Rig, Scripted
 from tests.unit.gateway.catalogues import catalogue, model, upstream
@@ -67,6 +67,29 @@ async def test_a_refusal_by_a_keys_scopes_is_kept_with_the_key() -> None:
     found.caller = replace(found.caller, actor=actor)
     told, _, facts = await refused(found)
     assert (told.key_id, facts["rule"]) == ("key_1", "not_permitted")
+
+
+async def test_the_refusal_of_a_key_is_kept_with_its_rule_and_told_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = rig()
+    key = KnownKey(id=KeyId("key_1"), workspace_id=found.caller.workspace.id, name="laptop", networks=())
+    holder = replace(found.caller.actor, key_id=key.id)
+
+    async def refuse(*_: Any) -> None:
+        raise KeyRefused(holder, key, "network_not_permitted", "The key may not be used from this IP address.")
+
+    monkeypatch.setattr(found.calls._admission, "_caller", refuse)
+    with pytest.raises(Unauthorized) as raised:
+        await found.call()
+    assert raised.value.code == "login_required"
+    [(actor, target, facts)] = found.refused
+    assert (actor.key_id, target) == ("key_1", Target("key", "key_1", "laptop"))
+    assert facts == {
+        "rule": "network_not_permitted",
+        "status": 401,
+        "reason": "The key may not be used from this IP address.",
+    }
 
 
 async def test_a_refusal_by_a_budget_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

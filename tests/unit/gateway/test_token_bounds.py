@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -16,13 +17,13 @@ WORDS = "some words "
 
 
 @pytest.mark.parametrize("length", [0, 1, PIECE_CHARACTERS, 1_000_000, 5_000_000])
-def test_a_text_of_any_length_is_counted(length: int) -> None:
+async def test_a_text_of_any_length_is_counted(length: int) -> None:
     text = (WORDS * (length // len(WORDS) + 1))[:length]
     words = len(text.split())  # each is one token
-    assert count(text, DEFAULT_TOKENIZER) == pytest.approx(words, abs=30)
+    assert await count(text, DEFAULT_TOKENIZER) == pytest.approx(words, abs=30)
 
 
-def test_a_prompt_of_five_megabytes_is_reserved_for_and_estimated() -> None:
+async def test_a_prompt_of_five_megabytes_is_reserved_for_and_estimated() -> None:
     body = {"model": "m1", "messages": [{"role": "user", "content": WORDS * 460_000}]}
     parsed = read_request(Format.CHAT, json.dumps(body).encode())
     wide = model(
@@ -30,7 +31,22 @@ def test_a_prompt_of_five_megabytes_is_reserved_for_and_estimated() -> None:
         tokenizer=DEFAULT_TOKENIZER,
         limits=TokenLimits(context=2_000_000, output=1),
     )
-    cost, tokens = token_bounds.worst(parsed, wide, price())
+    cost, tokens = await token_bounds.worst(parsed, wide, price())
     assert 900_000 < tokens < 1_000_000
     assert cost == pytest.approx(tokens * 300, rel=0.01)
     assert token_bounds.estimated_prompt(parsed, wide) == pytest.approx(tokens, abs=100)
+
+
+async def test_counting_a_long_text_lets_other_calls_go_on() -> None:
+    turns = 0
+
+    async def other_calls() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(other_calls())
+    await count(WORDS * 460_000, DEFAULT_TOKENIZER)
+    others.cancel()
+    assert turns >= 5_000_000 // PIECE_CHARACTERS

@@ -12,7 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opencode_cloud.contracts.access import login_required, not_permitted, workspace_not_found, workspace_required
+from opencode_cloud.contracts.access import (
+    KeyRefused,
+    login_required,
+    not_permitted,
+    workspace_not_found,
+    workspace_required,
+)
 from opencode_cloud.contracts.actor import Actor, ActorKind, CredentialKind
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.contracts.permissions import Role, allows
@@ -49,13 +55,16 @@ class Holder:
 def check_key(request: AccessRequest, key: KnownKey | None, now: int) -> KnownKey:
     """Return a key that may be used at ``now`` (seconds) from the request's address; else raise ``login_required``.
 
-    The address is not checked for a credential that was checked before.
+    The address is not checked for a credential that was checked before. The error for a key that exists is a
+    :class:`KeyRefused`.
     """
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
+    if key is None:
         raise login_required()
+    if key.expires_at is not None and key.expires_at <= now:
+        raise _refused(request, key, "key_expired", "The key has expired.")
     # A later check by proof has no client address; the address was checked with the credential itself.
     if not request.proven and not _is_within(key.networks, request.address):
-        raise login_required()
+        raise _refused(request, key, "network_not_permitted", "The key may not be used from this IP address.")
     return key
 
 
@@ -64,8 +73,10 @@ def authenticate_key(request: AccessRequest, key: KnownKey, holder: Holder, work
 
     Raises ``login_required`` (401) when the holder is gone, ``workspace_not_found`` (404) in another workspace.
     """
-    if not holder.is_in_workspace:
+    if holder.workspace is None:
         raise login_required()
+    if not holder.is_in_workspace:
+        raise _refused(request, key, "holder_removed", "The key's holder is not in the workspace any more.")
     if workspace_id and workspace_id != key.workspace_id:
         raise workspace_not_found()
     person, member, machine = holder.account, holder.member, holder.service_account
@@ -84,6 +95,21 @@ def authenticate_key(request: AccessRequest, key: KnownKey, holder: Holder, work
         address=request.address,
         correlation_id=request.correlation_id,
     )
+
+
+def _refused(request: AccessRequest, key: KnownKey, rule: str, reason: str) -> KeyRefused:
+    """Return the refusal of a key, with the holder whom its row names and without a role."""
+    holder = Actor(
+        kind=ActorKind.SERVICE_ACCOUNT if key.service_account_id else ActorKind.MEMBER,
+        credential=CredentialKind.KEY,
+        id=key.service_account_id or key.member_id,
+        account_id=key.account_id,
+        workspace_id=key.workspace_id,
+        key_id=key.id,
+        address=request.address,
+        correlation_id=request.correlation_id,
+    )
+    return KeyRefused(holder, key, rule, reason)
 
 
 def check_session(session: KnownSession | None, now: int) -> KnownSession:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
+from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import KnownBudget
 from opencode_cloud.contracts.ids import (
     AccountId,
@@ -183,14 +184,30 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
+LOGIN_REQUIRED = (
+    "login_required",
+    "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`.",
+)
+
+
+class KeyRefused(Unauthorized):
+    """A key of a workspace is refused. The client gets ``login_required``; admins find ``rule`` and ``reason``."""
+
+    def __init__(self, actor: Actor, key: KnownKey, rule: str, reason: str) -> None:
+        """``actor`` is the holder whom the key's row names."""
+        super().__init__(*LOGIN_REQUIRED)
+        self.actor = actor
+        self.key = key
+        self.rule = rule
+        self.reason = reason
+
+
 def login_required() -> Unauthorized:
     """Return the error for a request without a valid credential.
 
     Missing and invalid are deliberately indistinguishable.
     """
-    return Unauthorized(
-        "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
-    )
+    return Unauthorized(*LOGIN_REQUIRED)
 
 
 def not_permitted(permission: str) -> Forbidden:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opencode_cloud.budgets.service import counters_of
 from opencode_cloud.catalogue.models import Catalogue, Model
-from opencode_cloud.contracts.access import EnforcedRules, KnownCredential, login_required
+from opencode_cloud.contracts.access import EnforcedRules, KeyRefused, KnownCredential, login_required
 from opencode_cloud.contracts.budgets import BudgetUnit, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId
 from opencode_cloud.gateway import models
@@ -69,7 +69,11 @@ class CallAdmission:
 
         A refusal by the caller's rights, the policy, the key or the catalogue is kept.
         """
-        caller = await self._caller(incoming)
+        try:
+            caller = await self._caller(incoming)
+        except KeyRefused as refused:
+            await self._refusals.note_key(refused)
+            raise
         parsed = read_request(incoming.format, incoming.body, incoming.path_target)
         try:
             return await self._admitted(incoming, caller, parsed)
@@ -102,7 +106,7 @@ class CallAdmission:
         )
         # Counting tokens takes a millisecond, and is needed only if a budget reserves tokens or money.
         exact = any(counter.budget.unit is not BudgetUnit.REQUESTS for counter in counters)
-        most, tokens = token_bounds.worst(parsed, model, price, exact=exact)
+        most, tokens = await token_bounds.worst(parsed, model, price, exact=exact)
         longest = max(target.upstream.timers.total for target in targets)
         return CallState(
             incoming=incoming,

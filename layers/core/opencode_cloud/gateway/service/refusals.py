@@ -1,4 +1,4 @@
-"""Refused calls: each is logged and kept, without content, so that an admin can say why a call was refused."""
+"""Refused calls and keys: each is logged and kept, without content, so that an admin can say why it was refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from opencode_cloud.kit.throttle import Throttle
 
 if TYPE_CHECKING:
     from opencode_cloud.access.service.inference import Caller
+    from opencode_cloud.contracts.access import KeyRefused
     from opencode_cloud.contracts.actor import Actor
     from opencode_cloud.kit.errors import ServiceError
 
@@ -29,7 +30,7 @@ Record = Callable[["Actor", str, Target, dict[str, Any]], Awaitable[None]]
 
 
 class Refusals:
-    """Logs and keeps refusals of calls whose caller is known."""
+    """Logs and keeps refusals of calls whose caller or key is known."""
 
     def __init__(self, record: Record, throttle: Throttle | None = None) -> None:
         self._record = record
@@ -40,25 +41,32 @@ class Refusals:
 
         It never raises: the caller gets the refusal, whether it is kept or not.
         """
-        actor = caller.actor
-        if not actor.id or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if not caller.actor.id or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return
-        facts = {"rule": error.code, "status": int(error.status), "reason": error.message[:_LONGEST_REASON]}
+        target = Target("model", model[:_LONGEST_ID], model[:_LONGEST_ID])
+        await self._keep(caller.actor, target, error.code, error.status, error.message)
+
+    async def note_key(self, refused: KeyRefused) -> None:
+        """Log and keep that a key is refused. It never raises."""
+        target = Target("key", refused.key.id, refused.key.name)
+        await self._keep(refused.actor, target, refused.rule, refused.status, refused.reason)
+
+    async def _keep(self, actor: Actor, target: Target, rule: str, status: int, reason: str) -> None:
+        facts = {"rule": rule, "status": int(status), "reason": reason[:_LONGEST_REASON]}
         logger.info(
             "a call is refused",
             extra={
                 "workspace": actor.workspace_id,
                 "key": actor.key_id,
                 "member": actor.id,
-                "model": model[:_LONGEST_ID],
-                "rule": error.code,
-                "status": int(error.status),
+                target.kind: target.id,
+                "rule": rule,
+                "status": int(status),
                 "correlation_id": actor.correlation_id,
             },
         )
         if not self._throttle.admits(actor.workspace_id):
             return
-        target = Target("model", model[:_LONGEST_ID], model[:_LONGEST_ID])
         try:
             async with asyncio.timeout(RECORD_SECONDS):
                 await self._record(actor, ACTION, target, facts)

@@ -7,6 +7,7 @@ an unknown size. Then the bound is the model's whole context, because upstreams 
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from typing import Any
 
@@ -17,21 +18,22 @@ from opencode_cloud.gateway.formats import ParsedRequest, overhead_of, prompt_by
 BYTES_PER_TOKEN = 4
 """An average for text and code; used to estimate usage that an upstream did not report."""
 DEFAULT_TOKENIZER = "o200k_base"
-PIECE_CHARACTERS = 500_000
-"""A longer text is counted in pieces, because the tokenizer refuses texts of a million characters."""
+PIECE_CHARACTERS = 250_000
+"""A longer text is counted in pieces of 10 ms, so that the event loop serves other calls in between. The tokenizer
+refuses texts of a million characters."""
 TOKENS_OF_IMAGE = 1600
 """Tokens of a large picture at most vendors; used for estimates."""
 TOKENS_OF_DOCUMENT = 10_000
 """Tokens of a file of some ten pages; used for estimates."""
 
 
-def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
+async def most_prompt_tokens(parsed: ParsedRequest, model: Model, *, exact: bool = True) -> int:
     """Return the most tokens that a prompt can have. ``exact``: count the text if the model's tokenizer is known."""
     most = model.limits.input or model.limits.context
     if parsed.unbounded:
         return most
     if exact and model.tokenizer:
-        return min(count(text_of(parsed), model.tokenizer) + overhead_of(parsed), most)
+        return min(await count(text_of(parsed), model.tokenizer) + overhead_of(parsed), most)
     return min(prompt_bytes(parsed), most)
 
 
@@ -40,15 +42,20 @@ def most_output_tokens(parsed: ParsedRequest, model: Model) -> int:
     return (model.limits.output if parsed.max_output is None else parsed.max_output) * parsed.answers
 
 
-def worst(parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True) -> tuple[int, int]:
+async def worst(parsed: ParsedRequest, model: Model, price: Price, *, exact: bool = True) -> tuple[int, int]:
     """Return the most that a call can cost (micro-cents), and the most tokens that it can use."""
-    prompt, output = most_prompt_tokens(parsed, model, exact=exact), most_output_tokens(parsed, model)
+    prompt, output = await most_prompt_tokens(parsed, model, exact=exact), most_output_tokens(parsed, model)
     return worst_cost(price, prompt, output), prompt + output
 
 
 def estimated_prompt(parsed: ParsedRequest, model: Model) -> int:
-    """Return an estimate of the prompt's tokens, for an upstream that did not report them."""
-    tokens = count(text_of(parsed), model.tokenizer or DEFAULT_TOKENIZER)
+    """Return an estimate of the prompt's tokens, for an upstream that did not report them.
+
+    Only the beginning of a long text is counted, and the rest taken to be like it.
+    """
+    text = text_of(parsed)
+    counted = text[:PIECE_CHARACTERS]
+    tokens = _count_piece(counted, model.tokenizer or DEFAULT_TOKENIZER) * len(text) // max(1, len(counted))
     tokens += parsed.images * TOKENS_OF_IMAGE + parsed.documents * TOKENS_OF_DOCUMENT
     return min(tokens, model.limits.input or model.limits.context)
 
@@ -58,19 +65,26 @@ def estimated_output(generated: int) -> int:
     return -(-generated // BYTES_PER_TOKEN)
 
 
-def count(text: str, tokenizer: str) -> int:
+async def count(text: str, tokenizer: str) -> int:
     """Return the number of tokens that ``text`` has in an encoding, which is one of OpenAI's.
 
     Each cut between pieces of a long text can change the number by a few tokens.
     """
-    encode = _encoding(tokenizer).encode_ordinary
-    pieces = (text[at : at + PIECE_CHARACTERS] for at in range(0, len(text), PIECE_CHARACTERS))
-    return sum(len(encode(piece)) for piece in pieces)
+    tokens = 0
+    for start in range(0, len(text), PIECE_CHARACTERS):
+        if start:
+            await asyncio.sleep(0)
+        tokens += _count_piece(text[start : start + PIECE_CHARACTERS], tokenizer)
+    return tokens
+
+
+def _count_piece(text: str, tokenizer: str) -> int:
+    return len(_encoding(tokenizer).encode_ordinary(text))
 
 
 def warm_up() -> None:
     """Load the default encoding, so that the first call does not wait for it."""
-    count("warm", DEFAULT_TOKENIZER)
+    _count_piece("warm", DEFAULT_TOKENIZER)
 
 
 @cache

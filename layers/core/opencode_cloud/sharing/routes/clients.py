@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from opencode_cloud.access.service import Access
+from opencode_cloud.contracts.access import KeyRefused
 from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import ClientSessionId, ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import Permission
@@ -97,9 +98,12 @@ class SharingRoutes:
         return self._created(None)
 
     def _noting_refusals(self, work: Callable[[], Response[str]], share_id: ShareId | None = None) -> Response[str]:
-        """Do ``work``; if a policy or a permission refuses it, record that for the admins of the workspace."""
+        """Do ``work``; if a policy, a permission or a limit of a key refuses it, record that for the admins."""
         try:
             return work()
+        except KeyRefused as refused:
+            self._owning.record_refused_key(refused)
+            raise
         except Forbidden as error:
             if error.code in REFUSALS:
                 event = self._event()

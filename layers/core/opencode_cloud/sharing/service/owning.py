@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.audit_queue import AuditQueue
-    from opencode_cloud.contracts.access import KnownWorkspace
+    from opencode_cloud.contracts.access import KeyRefused, KnownWorkspace
+    from opencode_cloud.contracts.ids import WorkspaceId
     from opencode_cloud.sharing.service.deletion import ShareDeletion
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.store import ShareStore
@@ -213,20 +214,31 @@ class Owning:
             return
         correlation_id = logger.get_correlation_id() or ""
         sender = actor or Actor(kind=ActorKind.ANONYMOUS, address=address, correlation_id=correlation_id)
+        target = Target("share", share_id or "", ownership.title if ownership else "")
+        self._keep_refusal(sender, workspace_id, target, error.code, error.status, error.message)
+
+    def record_refused_key(self, refused: KeyRefused) -> None:
+        """Log, and record in the audit trail, that a key is refused by its expiry, its networks or its holder."""
+        target = Target("key", refused.key.id, refused.key.name)
+        workspace_id = refused.key.workspace_id
+        self._keep_refusal(refused.actor, workspace_id, target, refused.rule, refused.status, refused.reason)
+
+    def _keep_refusal(
+        self, sender: Actor, workspace_id: WorkspaceId, target: Target, rule: str, status: int, reason: str
+    ) -> None:
         logger.info(
             "a share is refused",
             extra={
                 "workspace": workspace_id,
                 "key": sender.key_id,
                 "member": sender.id,
-                "rule": error.code,
-                "status": int(error.status),
+                "rule": rule,
+                "status": int(status),
             },
         )
         # Clients sync every second, so only some refusals of a minute are kept.
-        if self._throttle.admits(f"{workspace_id}/{share_id or sender.id}/{error.code}"):
-            target = Target("share", share_id or "", ownership.title if ownership else "")
-            facts = {"rule": error.code, "status": int(error.status), "reason": error.message}
+        if self._throttle.admits(f"{workspace_id}/{target.id or sender.id}/{rule}"):
+            facts = {"rule": rule, "status": int(status), "reason": reason}
             self._audit.record(sender, "share.refused", target, workspace_id=workspace_id, after=facts)
 
     def _record(
