@@ -45,7 +45,9 @@ CONSOLE_QUEUES: Mapping[str, QueueDeclaration] = {
     "relay": QueueDeclaration(
         consumer="relay", producers=("console", "relay", "ledger", "operate"), variable="RELAY_QUEUE_URL"
     ),
-    "audit": QueueDeclaration(consumer="relay", producers=("gateway", "identity", "share"), variable="AUDIT_QUEUE_URL"),
+    "audit": QueueDeclaration(
+        consumer="relay", producers=("gateway", "identity", "live", "share"), variable="AUDIT_QUEUE_URL"
+    ),
     "mail": QueueDeclaration(
         consumer="mail", producers=("console", "relay", "mail", "ledger", "operate"), variable="MAIL_QUEUE_URL"
     ),

@@ -124,6 +124,19 @@ class TestHttp:
         assert [functions.http("POST", "/share_delete", deleted).status for _ in range(2)] == [200, 200]
         assert functions.http("GET", f"/share_data?id={share['id']}").status == 410
 
+    def test_a_refused_key_is_kept_for_the_admins_of_its_workspace(self, functions: Functions) -> None:
+        people = functions.plane.people
+        workspace = people.workspace()
+        owner = people.member(workspace)
+        people.remove(owner, workspace)
+        functions.plane.received(functions.plane.audit)
+        headers = {"authorization": f"Bearer {owner.key}"}
+        refused = functions.http("POST", "/api/shares", {"sessionID": new_session_id()}, **headers)
+        assert (refused.status, refused.json["error"]) == (401, "login_required")
+        [entry] = functions.plane.received(functions.plane.audit)
+        assert (entry["action"], entry["workspace_id"], entry["target_kind"]) == ("share.refused", workspace, "key")
+        assert entry["after"]["rule"] == "holder_removed"
+
     def test_an_owned_share_is_neither_found_nor_removed_by_its_session_id(self, functions: Functions) -> None:
         people, session_id = functions.plane.people, new_session_id()
         owner, other = ({"authorization": f"Bearer {people.member(people.workspace()).key}"} for _ in range(2))
@@ -358,6 +371,23 @@ class TestSockets:
             403,
             "p1",
         )
+
+    def test_a_refused_sync_is_kept_for_the_admins_of_the_workspace(self, functions: Functions) -> None:
+        people = functions.plane.people
+        workspace = people.workspace()
+        owner = people.member(workspace)
+        headers = {"authorization": f"Bearer {owner.key}"}
+        share = functions.http("POST", "/api/shares", {"sessionID": new_session_id()}, **headers).json
+        functions.plane.received(functions.plane.audit)
+        people.remove(owner, workspace)
+        socket = functions.plane.gateway.connect()
+        sync = {"action": "sync", "share": share["id"], "secret": share["secret"], "items": [part("1")]}
+        refused = functions.say(socket, **sync)
+        assert refused is not None
+        assert refused["status"] == 403
+        [entry] = functions.plane.received(functions.plane.audit)
+        assert (entry["action"], entry["workspace_id"], entry["target_id"]) == ("share.refused", workspace, share["id"])
+        assert entry["after"]["rule"] == refused["code"]
 
     def test_what_is_not_understood_is_answered_by_an_error_frame(self, functions: Functions) -> None:
         socket = functions.plane.gateway.connect()

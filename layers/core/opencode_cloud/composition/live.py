@@ -10,6 +10,7 @@ from opencode_cloud.composition.services.access import access_without_tokens
 from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.settings import (
     AnonymousSharingSettings,
+    AuditQueueUrl,
     ConnectionsTable,
     DeliverFunction,
     KnownPeopleSettings,
@@ -31,6 +32,7 @@ class LiveSettings(SharesSettings, KnownPeopleSettings, AnonymousSharingSettings
     connections_table: ConnectionsTable
     websocket_endpoint: WebSocketEndpoint
     deliver_function: DeliverFunction
+    audit_queue_url: AuditQueueUrl
     viewers_per_share: Annotated[int, "the number of sockets that may follow one share"] = MOST_VIEWERS
 
 
@@ -43,10 +45,9 @@ def build(settings: LiveSettings) -> Handler:
     fan_out = FanOut(store, sockets(settings.websocket_endpoint), tasks, gate)
     connections = ConnectionStore(settings.connections_table)
     viewing = Viewing(store, connections, fan_out, tasks, gate, most_viewers=settings.viewers_per_share)
-    # Shares change owners over HTTP only, so this function has nothing to record in the audit log.
-    owning = Owning(store, access, fan_out, AuditQueue(""))
+    owning = Owning(store, access, fan_out, AuditQueue(settings.audit_queue_url))
     publishing = Publishing(store, fan_out, gate, owning, _no_session_key, limits=settings.limits)
-    routes = SharingSockets(viewing, publishing)
+    routes = SharingSockets(viewing, publishing, owning)
     # Its rules ask for no address and no host, so it needs no right to the CDN's secret, and believes no header.
     return frame(lambda event, _context: routes.handle(event))
 

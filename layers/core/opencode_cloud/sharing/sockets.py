@@ -10,12 +10,12 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit import foreign_json, http_events
-from opencode_cloud.kit.errors import BadRequest, Gone, ServiceError, unexpected
+from opencode_cloud.kit.errors import BadRequest, Forbidden, Gone, ServiceError, unexpected
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import LONGEST_SHARE_ID, Protocol, share_not_found
 from opencode_cloud.sharing.protocol.frames import ack_frame, error_frame, gone_frame
 from opencode_cloud.sharing.protocol.items import parse
-from opencode_cloud.sharing.service import Publishing, Viewing
+from opencode_cloud.sharing.service import Owning, Publishing, Viewing
 
 Answer = dict[str, Any]
 
@@ -35,9 +35,10 @@ class _Message(msgspec.Struct):
 class SharingSockets:
     """The routes of the WebSocket API, over the services of sharing."""
 
-    def __init__(self, viewing: Viewing, publishing: Publishing) -> None:
+    def __init__(self, viewing: Viewing, publishing: Publishing, owning: Owning) -> None:
         self._viewing = viewing
         self._publishing = publishing
+        self._owning = owning
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Answer one event of the WebSocket API. The body of an answer to a message is sent over the socket."""
@@ -94,8 +95,15 @@ class SharingSockets:
             case "ping":
                 return self._viewing.ping(ShareId(message.share), message.ticket)
             case _:
-                commit = self._publishing.sync(ShareId(message.share), message.secret, parse(message.items), at)
-                return ack_frame(message.id, commit.seq)
+                return self._sync(ShareId(message.share), message, at)
+
+    def _sync(self, share_id: ShareId, message: _Message, at: int) -> bytes:
+        try:
+            commit = self._publishing.sync(share_id, message.secret, parse(message.items), at)
+        except Forbidden as error:
+            self._owning.record_refused(error, None, share_id)
+            raise
+        return ack_frame(message.id, commit.seq)
 
 
 def _decode(body: bytes) -> _Message:

@@ -27,9 +27,6 @@ from opencode_cloud.sharing.routes.readers import document_reply, visitor_of
 from opencode_cloud.sharing.service import Owning, Publishing, ShareDeletion, ShareReader
 from opencode_cloud.sharing.service.reading import legacy_data
 
-REFUSALS = frozenset({"not_permitted", "owner_has_left", "sharing_off"})
-"""Codes of refusals by a policy or a permission, which admins can look up."""
-
 
 class _Create(msgspec.Struct):
     session_id: ClientSessionId = msgspec.field(name="sessionID")
@@ -105,10 +102,9 @@ class SharingRoutes:
             self._owning.record_refused_key(refused)
             raise
         except Forbidden as error:
-            if error.code in REFUSALS:
-                event = self._event()
-                actor = self._actor_or_none(event) if http_events.bearer(event) else None
-                self._owning.record_refused(error, actor, share_id, http_events.source_address(event))
+            event = self._event()
+            actor = self._actor_or_none(event) if http_events.bearer(event) else None
+            self._owning.record_refused(error, actor, share_id, http_events.source_address(event))
             raise
 
     def _created(self, actor: Actor | None) -> Response[str]:

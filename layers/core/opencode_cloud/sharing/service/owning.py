@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.store import ShareStore
 
+REFUSALS = frozenset({"not_permitted", "owner_has_left", "sharing_off"})
+"""Codes of refusals by a policy or a permission, which admins can look up."""
 REFUSALS_A_MINUTE = 5
 """Refusals of one share by one rule that a process keeps in a minute."""
 PAGE = 50  # shares in one page of a list: with their counters as many rows as DynamoDB returns in one round trip
@@ -203,10 +205,12 @@ class Owning:
     def record_refused(
         self, error: ServiceError, actor: Actor | None, share_id: ShareId | None, address: str = ""
     ) -> None:
-        """Log, and record in the audit trail, that a policy or a permission refused to share.
+        """Log, and record in the audit trail, that a policy or a permission refused to share. Ignore other errors.
 
         ``actor`` is the sender if known. Without one, the workspace is that of the share.
         """
+        if error.code not in REFUSALS:
+            return
         share = self._store.share(share_id) if share_id is not None else None
         ownership = share.ownership if share else None
         workspace_id = actor.workspace_id if actor else ownership.workspace_id if ownership else None
