@@ -203,12 +203,14 @@ class Plane:
             yield gzip.decompress(body) if body[:2] == b"\x1f\x8b" else zlib.decompress(body)
 
     def received(self, queue: str) -> list[dict[str, Any]]:
-        """Receive the messages of a queue."""
+        """Receive all messages of a queue."""
         client = self.emulator.client("sqs")
-        found = client.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-        for message in found:
-            client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in found]
+        received: list[dict[str, Any]] = []
+        while found := client.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            for message in found:
+                client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            received += [json.loads(message["Body"]) for message in found]
+        return received
 
     def delayed(self, queue: str) -> int:
         """Return the number of delayed messages of a queue."""
