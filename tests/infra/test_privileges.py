@@ -11,7 +11,7 @@ from tests.infra.synthesis import Synthesis
 FUNCTIONS = ("share", "live", "deliver", "snapshot", "purge")
 DENIED = {
     "share": ["dynamodb:BatchWriteItem", "dynamodb:Scan", "sqs:ReceiveMessage"],
-    "live": ["secretsmanager:", "sqs:", "s3:DeleteObject", "s3:ListBucket", "dynamodb:Scan"],
+    "live": ["secretsmanager:", "sqs:ReceiveMessage", "s3:DeleteObject", "s3:ListBucket", "dynamodb:Scan"],
     "deliver": [
         "secretsmanager:",
         "sqs:ReceiveMessage",

@@ -119,9 +119,11 @@ async def test_a_client_that_leaves_while_its_call_is_reserved_holds_nothing_bac
         call = asyncio.create_task(bench.budgets.reserve(reservation, caller.facts(reservation)))
         for _ in range(turns):
             await asyncio.sleep(0)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
+        if call.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        else:  # on a busy machine the store has answered by now
+            assert await bench.store.release(reservation)
     while bench.budgets._returning:
         await asyncio.gather(*bench.budgets._returning)
     assert bench.tables.reservations() == []

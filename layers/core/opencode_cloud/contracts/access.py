@@ -184,18 +184,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
-LOGIN_REQUIRED = (
-    "login_required",
-    "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`.",
-)
-
-
 class KeyRefused(Unauthorized):
     """A key of a workspace is refused. The client gets ``login_required``; admins find ``rule`` and ``reason``."""
 
     def __init__(self, actor: Actor, key: KnownKey, rule: str, reason: str) -> None:
         """``actor`` is the holder whom the key's row names."""
-        super().__init__(*LOGIN_REQUIRED)
+        answer = login_required()
+        super().__init__(answer.code, answer.message)
         self.actor = actor
         self.key = key
         self.rule = rule
@@ -207,7 +202,9 @@ def login_required() -> Unauthorized:
 
     Missing and invalid are deliberately indistinguishable.
     """
-    return Unauthorized(*LOGIN_REQUIRED)
+    return Unauthorized(
+        "login_required", "Log in (`opencode console login <this host>`) or send a key as `Authorization: Bearer`."
+    )
 
 
 def not_permitted(permission: str) -> Forbidden:
