@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()  # what is imported by now stays, so collections need not look at a million objects again
     meeting = sharing_stage.meeting_of(session.config)
     if meeting and any(item.get_closest_marker("stage") for item in session.items):
         meeting.want()
