@@ -7,6 +7,7 @@ import pytest
 from local.stack import LocalStack
 from tests.waiting import eventually
 
+from . import binaries
 from .binaries import Generation
 from .model import ScriptedModel, bash, script
 from .opencode import Client, Home, Session, Sharing
@@ -22,7 +23,8 @@ IMPORTING = GENERATIONS[1:]
 def check_copy(session: Session, share: Share) -> None:
     """Fail unless the share holds exactly the session, but for what earlier clients do not send of it.
 
-    They do not send the session again for its own `share` and for the time of that change.
+    They do not send the session again for its own `share` and for the time of that change. 1.0.61 at times loses the
+    last change of a part: its end. `test_legacy.py` compares with what that client did send.
     """
     copied = share.items()
     pseudonym = copied.get("session", {}).get("id", "")
@@ -32,6 +34,9 @@ def check_copy(session: Session, share: Share) -> None:
         data.pop("share", None)
         data["time"].pop("updated")
     for key, data in expected.items():
+        if session.client.home.binary == binaries.find("legacy") and key.startswith("part/"):
+            for each in (data, copied[key]):
+                each.pop("time", None)
         assert (key, copied[key]) == (key, data)
 
 

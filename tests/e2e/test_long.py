@@ -24,6 +24,7 @@ def test_five_megabytes_go_in_one_request(client: Client) -> None:
     assert sum(len(file["url"]) for file in files) > 5_000_000
 
 
+@pytest.mark.timeout(900)  # three minutes, where nothing else runs
 def test_a_hundred_turns(client: Client) -> None:
     session = client.start_session()
     share = Share.at(session.share())

@@ -112,7 +112,8 @@ def test_killing_everything_loses_no_acknowledged_item(mortal: LocalStack) -> No
         writers = [threading.Thread(target=publish, args=(share, f"{cut}w{n}", acknowledged, stop)) for n in range(3)]
         for writer in writers:
             writer.start()
-        time.sleep(random.uniform(1.5, 2.5))
+        until(lambda target=11 * (cut + 1): len(acknowledged) >= target)
+        time.sleep(random.uniform(0, 1))
         mortal.kill()
         stop.set()
         for writer in writers:

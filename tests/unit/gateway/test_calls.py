@@ -158,6 +158,18 @@ class TestStream:
         assert event.cost > 0
         assert found.answers[0].closed == [False]
 
+    async def test_who_leaves_after_the_end_of_the_answer_has_a_completed_call(self) -> None:
+        found = rig(in_turn(Scripted([WHOLE, 60.0])))
+        sink = Connection()
+        task = asyncio.create_task(found.call(sink=sink))
+        await sink.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await found.calls.settled()
+        event = only(found)
+        assert (event.outcome, event.status, event.estimated) == (Outcome.COMPLETED, 200, False)
+
 
 class TestSettling:
     @pytest.fixture(autouse=True)

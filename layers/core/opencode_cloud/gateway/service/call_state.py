@@ -80,7 +80,9 @@ class CallState:
             self.outcome = Outcome.INTERRUPTED if self.accepted else Outcome.FAILED
 
     def cancelled(self) -> None:
-        """Record that the client disconnected."""
+        """Record that the client disconnected. After the end of the answer, this is how a client ends its call."""
+        if self.complete:
+            return
         self.status, self.error, self.outcome = CLIENT_CLOSED, "client_closed", Outcome.CANCELLED
 
     def crashed(self) -> None:
