@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.budgets import KnownBudget
 from opencode_cloud.contracts.ids import (
     AccountId,
@@ -21,6 +21,9 @@ from opencode_cloud.contracts.ids import (
 )
 from opencode_cloud.contracts.tools import spellings
 from opencode_cloud.kit.errors import Forbidden, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from opencode_cloud.contracts.actor import Actor
 
 WORKSPACE_HEADER = "x-org-id"
 """The header in which a person's client names the workspace."""

@@ -101,7 +101,7 @@ class SharingSockets:
         try:
             commit = self._publishing.sync(share_id, message.secret, parse(message.items), at)
         except Forbidden as error:
-            self._owning.record_refused(error, None, share_id)
+            self._owning.record_refused(error, share_id)
             raise
         return ack_frame(message.id, commit.seq)
 

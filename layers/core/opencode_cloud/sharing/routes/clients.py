@@ -103,8 +103,11 @@ class SharingRoutes:
             raise
         except Forbidden as error:
             event = self._event()
-            actor = self._actor_or_none(event) if http_events.bearer(event) else None
-            self._owning.record_refused(error, actor, share_id, http_events.source_address(event))
+
+            def sender() -> Actor | None:
+                return self._actor_or_none(event) if http_events.bearer(event) else None
+
+            self._owning.record_refused(error, share_id, sender, http_events.source_address(event))
             raise
 
     def _created(self, actor: Actor | None) -> Response[str]:

@@ -35,7 +35,7 @@ from opencode_cloud.sharing.protocol.capability import Publisher, owner_publishe
 from opencode_cloud.sharing.service.access import existing, is_over, narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opencode_cloud.access.service import Access
     from opencode_cloud.audit.audit_queue import AuditQueue
@@ -203,14 +203,20 @@ class Owning:
             self._record(recorded_actor, "share.revoked", share, before=_visible(share))
 
     def record_refused(
-        self, error: ServiceError, actor: Actor | None, share_id: ShareId | None, address: str = ""
+        self,
+        error: ServiceError,
+        share_id: ShareId | None,
+        sender_of: Callable[[], Actor | None] = lambda: None,
+        address: str = "",
     ) -> None:
         """Log, and record in the audit trail, that a policy or a permission refused to share. Ignore other errors.
 
-        ``actor`` is the sender if known. Without one, the workspace is that of the share.
+        ``sender_of`` authenticates the sender, which takes a round trip. Without a sender, the workspace is that of the
+        share.
         """
         if error.code not in REFUSALS:
             return
+        actor = sender_of()
         share = self._store.share(share_id) if share_id is not None else None
         ownership = share.ownership if share else None
         workspace_id = actor.workspace_id if actor else ownership.workspace_id if ownership else None
