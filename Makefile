@@ -48,7 +48,7 @@ test-slow: clients ## Run the slow tests only
 SDK ?= latest
 .PHONY: contract
 contract: clients ## Decode our answers with the published SDK (SDK=1.19.3: with that release, else the newest)
-	npm install --prefix .local/sdk --no-package-lock --no-save --loglevel=error @opencode-ai/sdk@$(SDK)
+	npm install --prefix .local/sdk --ignore-scripts --no-package-lock --no-save --loglevel=error @opencode-ai/sdk@$(SDK)
 	OPENCODE_SDK=$(CURDIR)/.local/sdk/node_modules/@opencode-ai/sdk $(PYTEST) -m slow tests/e2e/test_contract.py
 
 .PHONY: mutants

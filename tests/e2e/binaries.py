@@ -33,7 +33,7 @@ RELEASES: dict[Generation, Release] = {
     "1.14": Release("1.14.41", "opencode-1.14", CLIENTS, "OPENCODE_1_14_BINARY"),
     "current": Release("1.18.33", "opencode", NODE_MODULES, "OPENCODE_BINARY"),
 }
-"""The oldest obtainable release with each behaviour of sharing."""
+"""One obtainable release of each generation (docs/protocol.md)."""
 SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 # npm has one package for each build, and unpacks all that may fit. Use the first one that starts on this machine.

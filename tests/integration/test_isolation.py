@@ -83,7 +83,7 @@ def strangers(stack: Any, world: World) -> dict[str, Actor]:
     """Return the actors from outside: without a credential, with an ended one, with one of another workspace."""
     people = world.people
     actors: dict[str, Actor] = {}
-    nobody = httpx.Client(base_url=stack.url, timeout=30)
+    anonymous = httpx.Client(base_url=stack.url, timeout=30)
     ended = people.joined(world.owner, world.workspace, Role.ADMIN, f"{CANARY}-ended@example.com")
     ended_token = access_token(stack, ended)
     stack.client("dynamodb").update_item(
@@ -100,7 +100,7 @@ def strangers(stack: Any, world: World) -> dict[str, Actor]:
         "revoked key": revoked_key(world),
         "made-up key": "oc_sk_" + secrets.token_urlsafe(32),
     }
-    actors["nobody"] = Actor(nobody, None, known=False)
+    actors["anonymous"] = Actor(anonymous, None, known=False)
     actors["ended session"] = Actor(ended.http, None, known=False)
     actors |= {name: Actor(people.with_key(bearer), None, known=False) for name, bearer in bearers.items()}
     stranger = people.somebody()
@@ -131,7 +131,7 @@ def remove(world: World, person: Person) -> None:
 ACTORS = [
     *(f"{role}{by}" for role in Role for by in ("", " by token")),
     *(f"{holder} key for {scope}" for scope in KeyScope for holder in ("owner's", "machine's")),
-    *("nobody", "ended session", "expired token", "token for others", "token of an ended session", "forged token"),
+    *("anonymous", "ended session", "expired token", "token for others", "token of an ended session", "forged token"),
     *("revoked key", "made-up key"),
     *("owner of another workspace", "token of another workspace", "key of another workspace", "removed member"),
 ]
@@ -264,7 +264,7 @@ def test_clients_are_answered_by_the_same_table(world: World, actors: dict[str, 
 
 FIRST_OF_EACH = list({(each.permission, each.method): each for each in reversed(OPERATIONS)}.values())
 """One operation of each permission and method."""
-IN_DEPTH = (*Role, "nobody", "owner of another workspace", "machine's key for admin")
+IN_DEPTH = (*Role, "anonymous", "owner of another workspace", "machine's key for admin")
 """Actors that try every operation in every run. The others do so in the slow suite: the gate treats all operations of
 a permission alike."""
 

@@ -109,10 +109,10 @@ class TestBeginning:
         share = team.cloud.share(actor=team.ada)
         team.recorded()
         refusal = Forbidden("sharing_off", "Sharing is off.")
-        team.cloud.owning.record_refused(refusal, team.ada, None)
+        team.cloud.owning.record_refused(refusal, None, lambda: team.ada)
         for _ in range(REFUSALS_A_MINUTE + 2):
-            team.cloud.owning.record_refused(refusal, None, ShareId(share.id), "192.0.2.1")
-        team.cloud.owning.record_refused(refusal, None, ShareId("unknown"))
+            team.cloud.owning.record_refused(refusal, ShareId(share.id), address="192.0.2.1")
+        team.cloud.owning.record_refused(refusal, ShareId("unknown"))
         entries = team.recorded()
         assert {(entry["action"], entry["workspace_id"]) for entry in entries} == {("share.refused", team.workspace)}
         assert [entry["actor_id"] for entry in entries] == [team.ada.id, *[""] * REFUSALS_A_MINUTE]

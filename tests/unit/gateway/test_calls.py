@@ -62,6 +62,17 @@ def only(found: Rig) -> UsageEvent:
     return event
 
 
+async def leave_early(found: Rig) -> None:
+    """Disconnect the client at the first part of the body, while the upstream keeps its connection open."""
+    sink = Connection()
+    task = asyncio.create_task(found.call(sink=sink))
+    await sink.reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await found.calls.settled()
+
+
 class TestIdentities:
     async def test_a_session_has_one_name_at_the_providers_and_another_in_another_workspace(self) -> None:
         found, elsewhere = rig(lambda _: Scripted()), rig(lambda _: Scripted())
@@ -146,27 +157,15 @@ class TestStream:
 
     async def test_who_leaves_cancels_the_upstream_and_pays_for_what_came(self) -> None:
         found = rig(in_turn(Scripted([sse(delta("some text")), 60.0, WHOLE])))
-        sink = Connection()
-        task = asyncio.create_task(found.call(sink=sink))
-        await sink.reached.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await found.calls.settled()
+        await leave_early(found)
         event = only(found)
         assert (event.outcome, event.status, event.estimated) == ("cancelled", 499, True)
         assert event.cost > 0
         assert found.answers[0].closed == [False]
 
-    async def test_who_leaves_after_the_end_of_the_answer_has_a_completed_call(self) -> None:
+    async def test_a_client_that_leaves_after_the_end_of_the_answer_has_a_completed_call(self) -> None:
         found = rig(in_turn(Scripted([WHOLE, 60.0])))
-        sink = Connection()
-        task = asyncio.create_task(found.call(sink=sink))
-        await sink.reached.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await found.calls.settled()
+        await leave_early(found)
         event = only(found)
         assert (event.outcome, event.status, event.estimated) == (Outcome.COMPLETED, 200, False)
 
