@@ -1,9 +1,12 @@
 """Find a MariaDB server that needs no root: the one on PATH, else Debian's, unpacked into `.tools/mariadb`."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +94,19 @@ def _fetched(folder: Path) -> MariaDB:
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise NoServer(ADVICE)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _turn(folder.parent):
+        return _unpacked(folder) or _fetch(folder)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait for other processes that fetch into `folder`: the first tests of a new checkout run in several."""
+    with (folder / "fetching.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(folder: Path) -> MariaDB:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         archives, draft = Path(scratch, "archives"), Path(scratch, "mariadb")
         archives.mkdir()

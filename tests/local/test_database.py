@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -139,3 +141,24 @@ def test_a_machine_without_any_is_told_what_to_install(tmp_path: Path, monkeypat
 
 def test_the_stage_s_database_has_the_schema_of_the_code(stack: LocalStack) -> None:
     migration.check(Database(stack.database.access.url(OWNER)).engine, MIGRATIONS)
+
+
+def test_processes_of_a_new_checkout_fetch_one_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, root = tmp_path / "programs", tmp_path / "checkout"
+    programs.mkdir()
+    fetched = tmp_path / "fetched"
+    unpacked = '"$3"/usr/sbin/mariadbd "$3"/usr/lib/x/libmariadb.so.3'
+    for name, script in {
+        "apt-get": f"echo fetch >> {fetched}; sleep 0.3; touch server.deb",
+        "dpkg": f'mkdir -p "$3"/usr/sbin "$3"/usr/lib/x && touch {unpacked}',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    for name in ("sh", "sleep", "touch", "mkdir"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr("local.mariadb._on_path", lambda: None)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: find(root), range(3)))
+    assert {each.server for each in found} == {root / ".tools/mariadb/usr/sbin/mariadbd"}
+    assert fetched.read_text() == "fetch\n"
