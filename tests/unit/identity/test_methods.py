@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opencode_cloud.identity.service.methods import InvalidMethods, MethodKind, Methods
+from opencode_cloud.identity.service.methods import METHODS_SECONDS, CurrentMethods, InvalidMethods, MethodKind, Methods
 from opencode_cloud.kit.errors import Forbidden, NotFound
 from opencode_cloud.kit.mail_addresses import canonical_address
 
@@ -62,3 +62,42 @@ def test_the_domain_list_compares_whole_domains_without_regard_to_case() -> None
     for refused in ("ada@evil-example.com", "ada@sub.example.com", "ada@example.com.evil.example", "example.com"):
         with pytest.raises(Forbidden):
             found.check_domain(refused)
+
+
+class Settings:
+    """Settings that change, as seen by a process whose clock the test sets."""
+
+    def __init__(self) -> None:
+        self.time = 1_000
+        self.reads = 0
+        self.methods = parse({})
+        self.current = CurrentMethods(self._read, lambda: self.time)
+
+    def _read(self) -> Methods:
+        self.reads += 1
+        return self.methods
+
+
+def test_settings_are_read_again_after_ten_seconds() -> None:
+    settings = Settings()
+    for passed in (0, 1, METHODS_SECONDS - 2, 1):
+        settings.time += passed
+        settings.current()
+    assert settings.reads == 2
+
+
+def test_a_method_that_is_new_is_known_at_once() -> None:
+    settings = Settings()
+    settings.current()
+    settings.methods = parse({"okta": {"issuer": "https://acme.okta.com", "client_id": "1"}})
+    settings.time += 1
+    assert settings.current.provider("okta").name == "okta"
+
+
+def test_guessed_names_read_the_settings_at_most_once_a_second() -> None:
+    settings = Settings()
+    for passed in (0, 0, 0, 1, 0):
+        settings.time += passed
+        with pytest.raises(NotFound):
+            settings.current.provider("guess")
+    assert settings.reads == 2

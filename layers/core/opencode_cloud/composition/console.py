@@ -15,7 +15,7 @@ from opencode_cloud.composition.console_pages import Console
 from opencode_cloud.composition.control_plane import ControlPlane, WorkspaceSettings, workspaces
 from opencode_cloud.composition.services.access import access
 from opencode_cloud.composition.services.budgets import budget_services
-from opencode_cloud.composition.services.identity_pages import LoginMethods, identity_pages
+from opencode_cloud.composition.services.identity_pages import identity_pages, login_methods
 from opencode_cloud.composition.services.usage import UsageResources, UsageServices
 from opencode_cloud.composition.settings import (
     AccessSettings,
@@ -117,7 +117,7 @@ class ConsoleApps:
             self._access,
             self._team,
             plane.deployment_key,
-            LoginMethods(settings.login_methods, settings.login_secrets),
+            login_methods(settings.login_methods, settings.login_secrets),
             sessions_table=settings.sessions_table,
             signing_keys=settings.signing_keys,
             redirects=settings.redirect_uris,

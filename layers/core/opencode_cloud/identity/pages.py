@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from opencode_cloud.identity.service.clients import Clients
     from opencode_cloud.identity.service.devices import Devices
     from opencode_cloud.identity.service.logins import Logins
-    from opencode_cloud.identity.service.methods import Methods
+    from opencode_cloud.identity.service.methods import CurrentMethods
     from opencode_cloud.identity.service.server import OAuth
     from opencode_cloud.identity.service.sessions import Sessions
     from opencode_cloud.identity.service.signing_in import SigningIn
@@ -73,7 +73,7 @@ class IdentityServices:
     devices: Devices
     clients: Clients
     oauth: OAuth
-    methods: Callable[[], Methods]
+    methods: CurrentMethods
     logins: Logins
     challenges: Challenges
     signing_in: SigningIn
@@ -135,7 +135,7 @@ class IdentityPages:
         """``GET /login/{name}``: redirect to the provider."""
         event = self._event()
         self._services.limiter.take(LOGINS, http_events.source_network(event))
-        method = self._services.methods().provider(name)
+        method = self._services.methods.provider(name)
         browser, cookies = self._browser()
         proceed = safe_path(http_events.query(event, "continue"))
         return see(self._services.logins.begin(method, self._callback(name), browser, proceed), cookies)
@@ -144,7 +144,7 @@ class IdentityPages:
         """``GET /auth/callback/{name}``: finish the sign-in after the return from the provider."""
         event = self._event()
         self._services.limiter.take(LOGINS, http_events.source_network(event))
-        method = self._services.methods().provider(name)
+        method = self._services.methods.provider(name)
         if http_events.query(event, "error"):
             return self._login_page("/", f"{method.shown} did not sign you in.", HTTPStatus.FORBIDDEN)
         browser = requests.cookie(event, requests.BROWSER)

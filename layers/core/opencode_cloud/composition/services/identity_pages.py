@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opencode_cloud.audit.service import AuditTrail
@@ -14,7 +13,7 @@ from opencode_cloud.identity.service.challenges import Challenges
 from opencode_cloud.identity.service.clients import Clients
 from opencode_cloud.identity.service.devices import Devices
 from opencode_cloud.identity.service.logins import Logins
-from opencode_cloud.identity.service.methods import Methods
+from opencode_cloud.identity.service.methods import CurrentMethods, Methods
 from opencode_cloud.identity.service.server import OAuth, OAuthServices
 from opencode_cloud.identity.service.sessions import Sessions
 from opencode_cloud.identity.service.signing_in import SigningIn
@@ -24,7 +23,6 @@ from opencode_cloud.identity.store.codes import CodesStore
 from opencode_cloud.identity.store.keys import SigningKeys
 from opencode_cloud.identity.store.sessions import SessionsStore
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.mail.service import Mailer
 from opencode_cloud.mail.store import MailStore
@@ -35,26 +33,12 @@ if TYPE_CHECKING:
     from opencode_cloud.outbox.service import Outbox
     from opencode_cloud.workspaces.services import WorkspaceServices
 
-METHODS_SECONDS = 10
-"""Seconds for which settings of login methods are cached. A new issuer appears on the sign-in page after that."""
 
-
-@dataclass
-class LoginMethods:
-    """The login methods, from the settings of the stage and the secret ``secret_arn``; see :meth:`Methods.parse`."""
-
-    stage: str
-    secret_arn: str
-    _methods: Methods | None = field(default=None, init=False)
-    _read_at: int = field(default=0, init=False)
-
-    def __call__(self) -> Methods:
-        """Return the methods; read them again after ten seconds."""
-        now = now_seconds()
-        if self._methods is None or now - self._read_at >= METHODS_SECONDS:
-            laid_over = aws.secrets_manager().get_secret_value(SecretId=self.secret_arn)["SecretString"]
-            self._methods, self._read_at = Methods.parse(self.stage, laid_over), now
-        return self._methods
+def login_methods(stage: str, secret_arn: str) -> CurrentMethods:
+    """Return the login methods, from the settings of the stage and the secret ``secret_arn``; see ``Methods.parse``."""
+    return CurrentMethods(
+        lambda: Methods.parse(stage, aws.secrets_manager().get_secret_value(SecretId=secret_arn)["SecretString"])
+    )
 
 
 def identity_pages(
@@ -63,7 +47,7 @@ def identity_pages(
     access: Access,
     team: WorkspaceServices,
     deployment_key: Callable[[], str],
-    methods: Callable[[], Methods],
+    methods: CurrentMethods,
     *,
     sessions_table: str,
     signing_keys: Sequence[str],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, NotFound
 from opencode_cloud.kit.mail_addresses import InvalidMailAddress, canonical_domain, domain_of
 
@@ -58,6 +59,42 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class InvalidMethods(ValueError):
     """The settings of login methods are invalid. The message names the entry and the reason."""
+
+
+METHODS_SECONDS = 10
+"""Seconds for which settings of login methods are cached. A new provider appears on the sign-in page after that."""
+_UNKNOWN_SECONDS = 1  # between reads for unknown methods, so that guessed names cost nothing
+
+
+class CurrentMethods:
+    """The enabled methods of the moment.
+
+    Several processes serve one sign-in, and each has a copy. A request for a method that a copy lacks reads the
+    settings again, so that a person who was shown a new method can use it everywhere.
+    """
+
+    def __init__(self, read: Callable[[], Methods], now: Callable[[], int] = now_seconds) -> None:
+        self._read = read
+        self._now = now
+        self._methods: Methods | None = None
+        self._read_at = 0
+
+    def __call__(self) -> Methods:
+        """Return the methods, at most ten seconds old. Raises :class:`InvalidMethods`."""
+        return self._not_older_than(METHODS_SECONDS)
+
+    def provider(self, name: str) -> Method:
+        """Do as :meth:`Methods.provider`, with methods that are at most a second old if that one is unknown."""
+        try:
+            return self().provider(name)
+        except NotFound:
+            return self._not_older_than(_UNKNOWN_SECONDS).provider(name)
+
+    def _not_older_than(self, seconds: int) -> Methods:
+        now = self._now()
+        if self._methods is None or now - self._read_at >= seconds:
+            self._methods, self._read_at = self._read(), now
+        return self._methods
 
 
 class Methods:
