@@ -238,9 +238,10 @@ class Invitations:
         """
         require_person(actor)
         with self._outbox.unit() as unit:
-            if accepted := self._accepted(unit.connection, actor, invitation_id):
-                return accepted
-            invitation = self._open(unit, actor, invitation_id)
+            invitation = self._locked(unit, actor, invitation_id)
+            if self._made_member(unit.connection, actor, invitation):
+                return invitation
+            _require_pending(invitation)
             self._joining.join(
                 unit, actor, invitation.workspace_id, actor.account_id, invitation.email, invitation.role, "invitation"
             )
@@ -276,6 +277,12 @@ class Invitations:
 
     def _open(self, unit: UnitOfWork, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
         """Lock the workspace and return an invitation that can be answered (by ``actor``, when given)."""
+        invitation = self._locked(unit, actor, invitation_id)
+        _require_pending(invitation)
+        return invitation
+
+    def _locked(self, unit: UnitOfWork, actor: Actor | None, invitation_id: InvitationId) -> Invitation:
+        """Lock the workspace and return an invitation (to ``actor``, when given)."""
         connection = unit.connection
         invitation = self._invitations.get(connection, invitation_id, utc_now())
         if invitation is None or (actor is not None and not self._has_address(connection, actor, invitation)):
@@ -284,18 +291,14 @@ class Invitations:
         invitation = self._invitations.get(connection, invitation_id, utc_now())  # read again under the lock
         if invitation is None or workspace is None or not workspace.alive:
             raise invitation_not_found()
-        if invitation.state is not InvitationState.PENDING:
-            raise invitation_settled(invitation.state)
         return invitation
 
-    def _accepted(self, connection: Connection, actor: Actor, invitation_id: InvitationId) -> Invitation | None:
-        """Return an invitation that the acting person has accepted, if that made them a member who has not left."""
-        invitation = self._invitations.get(connection, invitation_id, utc_now())
-        if invitation is None or invitation.state is not InvitationState.ACCEPTED:
-            return None
+    def _made_member(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
+        """Tell whether the acting person has accepted an invitation, and is a member who has not left."""
+        if invitation.state is not InvitationState.ACCEPTED:
+            return False
         row = self._members.member_row(connection, invitation.workspace_id, actor.account_id)
-        is_member = row is not None and not row.removed
-        return invitation if is_member and self._has_address(connection, actor, invitation) else None
+        return row is not None and not row.removed
 
     def _has_address(self, connection: Connection, actor: Actor, invitation: Invitation) -> bool:
         addresses = self._members.addresses(connection, actor.account_id)
@@ -353,3 +356,8 @@ class Invitations:
             invitation,
             before={"state": invitation.state},
         )
+
+
+def _require_pending(invitation: Invitation) -> None:
+    if invitation.state is not InvitationState.PENDING:
+        raise invitation_settled(invitation.state)
