@@ -11,8 +11,10 @@ import msgspec
 import pytest
 
 from benchmarks.scale import crossover, functions_path, hub_path, table
+from benchmarks.scale.__main__ import MONTHLY_VIEWERS
 from benchmarks.scale.facts import Facts, Latencies, Latency, read
 from benchmarks.scale.model import Cost, Sampler, TokenBucket, Use, Workload, first, outcome
+from tests.language import ROOT
 
 FACTS = read()
 AUDIENCES = [*range(1, 12), 31, 32, 33, 99, 100, 101, 150, 200, 201, 399, 1_000, 4_999, 5_001, 10_000, 54_321, 100_000]
@@ -169,6 +171,21 @@ def test_both_runtimes_cost_the_same_in_a_month_with_the_crossovers_live_hours()
     idle, live = (hub_path.cost(FACTS, each).total for each in (Workload(0, 0), load))
     hubs = idle * (crossover.HOURS_A_MONTH - hours) + live * hours
     assert functions_path.cost(FACTS, load).total * hours == pytest.approx(hubs)
+
+
+# ------------------------------------------------------------------------------------------------------- documents
+
+
+def test_the_document_has_the_present_tables_and_crossover() -> None:
+    text = (ROOT / "docs/deploy.md").read_text()
+    loads = [Workload(viewers) for viewers in table.VIEWERS]
+    assert table.markdown(table.HEADER, [table.cells(table.row(FACTS, load)) for load in loads]) in text
+    assert table.markdown(table.LIMITS_HEADER, [table.limits_cells(FACTS, load) for load in loads]) in text
+    live = Workload(MONTHLY_VIEWERS)
+    prose = " ".join(text.split())
+    assert f"from {crossover.viewers(FACTS, 5):.1f} viewers on" in prose
+    assert f"{crossover.frames(FACTS, live) / 1e6:.0f} million frames a month" in prose
+    assert f"{crossover.live_hours(FACTS, live):.0f} live hours" in prose
 
 
 def test_a_plain_table_has_aligned_columns() -> None:
