@@ -6,6 +6,7 @@ The emulator answers write units as AWS does, but a flat unit for every read; so
 from __future__ import annotations
 
 import math
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def value_bytes(value: Mapping[str, Any]) -> int:
         case "S":
             return len(content.encode())
         case "B":
-            return len(content)
+            return len(b64decode(content) if isinstance(content, str) else content)  # base64 in requests and answers
         case "N":
             return _number_bytes(content)
         case "SS" | "NS" | "BS":

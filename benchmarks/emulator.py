@@ -82,9 +82,8 @@ class _Calls:
             "ConditionExpression": "seq < :next",
             "ExpressionAttributeValues": {":next": {"N": str(self._seq + 1)}},
         }
-        answer = self._client.transact_write_items(
-            TransactItems=[{"Update": advance}, {"Put": self._record()}], ReturnConsumedCapacity="TOTAL"
-        )
+        actions = [{"Update": advance}, {"Put": self._record()}]
+        answer = self._client.call("TransactWriteItems", {"TransactItems": actions, "ReturnConsumedCapacity": "TOTAL"})
         self.transaction_units = sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"])
 
     def query(self) -> None:

@@ -25,21 +25,21 @@ TRANSACTION = 2
 
 
 def install(meter: Meter) -> None:
-    """Record the calls of the event loop's client in addition to those of botocore."""
-    send = dynamodb.DynamoDB._send  # noqa: SLF001 - one attempt is what is charged; `call` may make several
+    """Record the calls of the event loop's client in addition to those of the others."""
+    send = dynamodb.AsyncDynamoDB._send  # noqa: SLF001 - one attempt is what is charged; `call` may make several
 
-    async def metered(self: dynamodb.DynamoDB, operation: str, body: bytes) -> tuple[int, Json]:
+    async def metered(self: dynamodb.AsyncDynamoDB, operation: str, body: bytes) -> tuple[int, bytes, str]:
         call = meter.begin("dynamodb", operation, len(body))
         await asyncio.sleep(meter.hold)
         try:
-            status, answer = await send(self, operation, body)
+            sent = await send(self, operation, body)
         finally:
             meter.end(call)
         if call is not None:
-            _charge(call, json.loads(body), answer)
-        return status, answer
+            _charge(call, json.loads(body), json.loads(sent[1]))
+        return sent
 
-    dynamodb.DynamoDB._send = metered  # noqa: SLF001 - see above
+    dynamodb.AsyncDynamoDB._send = metered  # noqa: SLF001 - see above
 
 
 def _charge(call: Call, request: Json, answer: Json) -> None:

@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Any
 
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 
 PAUSE = 0.1
 ROW_BYTES = 700
@@ -21,7 +21,7 @@ async def probe(until: float) -> list[int]:
 
     ``until``: of the monotonic clock.
     """
-    client, taken, mark = DynamoDB(), list[int](), f"probe#{secrets.token_hex(4)}"
+    client, taken, mark = AsyncDynamoDB(), list[int](), f"probe#{secrets.token_hex(4)}"
     try:
         while time.monotonic() < until:
             began = time.monotonic_ns()

@@ -1,24 +1,35 @@
-"""Count the actual AWS calls of the functions: hooks in botocore, and a metered socket for ``@connections``."""
+"""Count the actual AWS calls of the functions: our clients are wrapped, those of ``@connections`` too."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 from benchmarks.capacity import read_units
-from opencode_cloud.kit import aws, sockets
+from opencode_cloud.kit import sockets
+from opencode_cloud.kit.aws_api.json_services import Service
+from opencode_cloud.kit.aws_api.s3 import S3
+from opencode_cloud.kit.dynamodb import DynamoDB
 
 HOLD_SECONDS = 0.06
 """Delay of each call in seconds when rounds are counted, so that parallel calls certainly overlap."""
 _READS = ("GetItem", "Query", "BatchGetItem")
 _SOCKET_OPERATIONS = {"POST": "PostToConnection", "DELETE": "DeleteConnection", "GET": "GetConnection"}
+_S3_OPERATIONS = {
+    "PUT": "PutObject",
+    "GET": "GetObject",
+    "HEAD": "HeadObject",
+    "list-type": "ListObjectsV2",
+    "versions": "ListObjectVersions",
+    "delete": "DeleteObjects",
+}
 _GSI = "IndexName"
 
 
@@ -50,12 +61,12 @@ class Meter:
         self._lock = threading.Lock()
         self._recording = False
         self._hold = 0.0
-        self._watched: dict[str, Any] = {}
 
     def install(self) -> None:
-        """Hook into the library's cached clients and its sockets."""
-        for service in (aws.dynamodb, aws.s3, aws.sqs, aws.lambda_, aws.secrets_manager, aws.kms):
-            self._watch(service())
+        """Record the calls of our clients, of those for the event loop too, and of sockets."""
+        DynamoDB._send = _metered_send(self, DynamoDB._send)  # noqa: SLF001 - one attempt is what is charged
+        Service._attempt = _metered_attempt(self, Service._attempt)  # noqa: SLF001
+        S3._call = _metered_call(self, S3._call)  # noqa: SLF001
         sockets.Sockets = _metered_sockets(self)
 
     @contextmanager
@@ -83,50 +94,85 @@ class Meter:
             with self._lock:
                 self._calls.append(call)
 
-    def _watch(self, client: Any) -> None:
-        service: str = client.meta.service_model.service_name
-        self._watched[service] = client
-        client.meta.events.register("before-parameter-build", self._ask_for_capacity)
-        client.meta.events.register("before-call", self._before)
-        client.meta.events.register("after-call", self._after)
-
-    def _ask_for_capacity(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        if self._recording:
-            context["bench_params"] = dict(params)
-            if model.service_model.service_name == "dynamodb":
-                params["ReturnConsumedCapacity"] = "TOTAL"
-
-    def _before(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        body = params["body"]
-        size = body.getbuffer().nbytes if isinstance(body, BytesIO) else len(body or b"")
-        context["bench_call"] = self.begin(model.service_model.service_name, model.name, size)
-        time.sleep(self.hold)
-
-    def _after(self, model: Any, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        call: Call | None = context.get("bench_call")
-        self.end(call)
-        if call is None or call.service != "dynamodb":
-            return
-        params = context["bench_params"]
-        if model.name in _READS:
-            call.read_units = self._read_units(model.name, params, parsed)
-            return
-        consumed = parsed.get("ConsumedCapacity") or {"CapacityUnits": 1.0}  # a failed condition is charged too
-        tables = consumed if isinstance(consumed, list) else [consumed]
-        call.write_units = sum(table["CapacityUnits"] for table in tables)
-        call.item = params.get("Item", {})
-
-    def _read_units(self, operation: str, params: dict[str, Any], answer: dict[str, Any]) -> float:
-        """A projection is charged as the whole rows: they are read once more, unmetered, to know their size."""
-        if operation == "BatchGetItem":
-            rows = [row for table in answer.get("Responses", {}).values() for row in table]
-            return sum(read_units([row], consistent=True) for row in rows)
-        items = [answer.get("Item", {})] if operation == "GetItem" else answer.get("Items", [])
-        if params.pop("ProjectionExpression", None):
-            recording, self._recording = self._recording, False
-            items = self._watched["dynamodb"].query(**params)["Items"]
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Record nothing within the block."""
+        recording, self._recording = self._recording, False
+        try:
+            yield
+        finally:
             self._recording = recording
-        return read_units(items, consistent=bool(params.get("ConsistentRead")) and _GSI not in params)
+
+    @property
+    def is_recording(self) -> bool:
+        """Tell whether calls are recorded."""
+        return self._recording
+
+
+def _metered_send(meter: Meter, send: Callable[..., tuple[int, bytes, str]]) -> Callable[..., tuple[int, bytes, str]]:
+    def metered(client: DynamoDB, operation: str, body: bytes) -> tuple[int, bytes, str]:
+        if not meter.is_recording:
+            return send(client, operation, body)
+        request: dict[str, Any] = json.loads(body)
+        call = meter.begin("dynamodb", operation, len(body))
+        time.sleep(meter.hold)
+        sent = send(client, operation, json.dumps({**request, "ReturnConsumedCapacity": "TOTAL"}).encode())
+        meter.end(call)
+        if call is not None:
+            _charge(meter, client, call, request, json.loads(sent[1]))
+        return sent
+
+    return metered
+
+
+def _charge(meter: Meter, client: DynamoDB, call: Call, request: dict[str, Any], answer: dict[str, Any]) -> None:
+    if call.operation in _READS:
+        call.read_units = _read_units(meter, client, call.operation, request, answer)
+        return
+    consumed = answer.get("ConsumedCapacity") or {"CapacityUnits": 1.0}  # a failed condition is charged too
+    tables = consumed if isinstance(consumed, list) else [consumed]
+    call.write_units = sum(table["CapacityUnits"] for table in tables)
+    call.item = request.get("Item", {})
+
+
+def _read_units(
+    meter: Meter, client: DynamoDB, operation: str, request: dict[str, Any], answer: dict[str, Any]
+) -> float:
+    """A projection is charged as the whole rows: they are read once more, unmetered, to know their size."""
+    if operation == "BatchGetItem":
+        rows = [row for table in answer.get("Responses", {}).values() for row in table]
+        return sum(read_units([row], consistent=True) for row in rows)
+    items = [answer.get("Item", {})] if operation == "GetItem" else answer.get("Items", [])
+    if request.pop("ProjectionExpression", None):
+        with meter.paused():
+            items = client.query(**request)["Items"]
+    return read_units(items, consistent=bool(request.get("ConsistentRead")) and _GSI not in request)
+
+
+def _metered_attempt(meter: Meter, attempt: Callable[..., Any]) -> Callable[..., Any]:
+    def metered(service: Service, name: str, path: str, headers: Mapping[str, str], body: bytes) -> Any:
+        call = meter.begin(type(service).__name__.lower(), name, len(body))
+        time.sleep(meter.hold)
+        try:
+            return attempt(service, name, path, headers, body)
+        finally:
+            meter.end(call)
+
+    return metered
+
+
+def _metered_call(meter: Meter, send: Callable[..., Any]) -> Callable[..., Any]:
+    def metered(client: S3, method: str, bucket: str, key: str, **request: Any) -> Any:
+        query: Mapping[str, str] = request.get("query") or {}
+        listed = next((_S3_OPERATIONS[name] for name in query if name in _S3_OPERATIONS), None)
+        call = meter.begin("s3", listed or _S3_OPERATIONS[method], len(request.get("body", b"")))
+        time.sleep(meter.hold)
+        try:
+            return send(client, method, bucket, key, **request)
+        finally:
+            meter.end(call)
+
+    return metered
 
 
 def _metered_sockets(meter: Meter) -> type[sockets.Sockets]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ def _fetched(folder: Path) -> MariaDB:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
+def _turn(folder: Path) -> Generator[None]:
     """Wait for other processes that fetch into `folder`: the first tests of a new checkout run in several."""
     with (folder / "fetching.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -29,7 +29,7 @@ from opencode_cloud.contracts.budgets import (
 from opencode_cloud.contracts.ids import BudgetId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds, utc_now
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.errors import Conflict
 from opencode_cloud.kit.sql import Database
 from opencode_cloud.schema.budgets import usage_settings
@@ -217,7 +217,7 @@ class TestCounters:
 
     def settle(self, books: Books, events: Sequence[UsageEvent]) -> None:
         async def settle_all() -> None:
-            dynamodb = DynamoDB()
+            dynamodb = AsyncDynamoDB()
             budgets = Reservations(books.tables.store(dynamodb))
             for each in events:
                 claim = Claim(cost=each.cost, charged=each.charged, tokens=each.tokens.total)

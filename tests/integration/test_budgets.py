@@ -21,7 +21,7 @@ from opencode_cloud.contracts.access import KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetExhausted, Claim, Reservation
 from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.money import DOLLAR
 from tests.integration.people import People, Person
@@ -75,7 +75,7 @@ class Shop:
         asyncio.run(self._spend(cost))
 
     async def _spend(self, cost: int) -> None:
-        now, dynamodb = time.time(), DynamoDB()
+        now, dynamodb = time.time(), AsyncDynamoDB()
         outputs = self.stack.outputs
         budgets = Reservations(CounterStore(dynamodb, outputs["BudgetsTableName"], outputs["UsageTableName"]))
         counters = counters_of(self.known(), None, None, None, int(now))

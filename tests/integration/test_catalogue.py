@@ -19,7 +19,7 @@ from local.stack import LocalStack
 from opencode_cloud.catalogue.service import CatalogueReader, reading
 from opencode_cloud.catalogue.store.current import AsyncCatalogueStore
 from opencode_cloud.contracts.permissions import Role
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.policies.validation import form_faults
 from tests.integration.people import People, Person
 from tests.integration.test_operators import Command
@@ -172,7 +172,7 @@ async def test_the_gateway_reads_a_new_version_behind_its_back(
     for name, value in settings.items():
         monkeypatch.setitem(os.environ, name, value)
     monkeypatch.setattr(reading, "FRESH_SECONDS", 0.0)
-    dynamodb = DynamoDB()
+    dynamodb = AsyncDynamoDB()
     reader = CatalogueReader(AsyncCatalogueStore(dynamodb, stack.outputs["AccessTableName"]))
     before = await reader.current()
     assert before.find("scripted-alias") is before.models["scripted-chat"]

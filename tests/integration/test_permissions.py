@@ -9,7 +9,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from opencode_cloud.kit.aws import error_code
 from tests.integration.publisher import Publisher, part
 
 FUNCTIONS = ("Share", "Live", "Deliver", "Snapshot", "Purge")
@@ -99,7 +98,7 @@ def is_allowed(attempt: Any) -> bool:
     try:
         attempt()
     except ClientError as error:
-        code = error_code(error)
+        code = error.response.get("Error", {}).get("Code", "")
         if code in ("AccessDenied", "AccessDeniedException", "AccessDeniedError"):
             return False
         assert code in ("NoSuchKey", "404"), code

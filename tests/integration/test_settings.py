@@ -14,6 +14,7 @@ from opencode_cloud.access.store import AccessStore
 from opencode_cloud.audit.audit_queue import AuditQueue
 from opencode_cloud.contracts.ids import ClientSessionId
 from opencode_cloud.kit import aws, rate_counters
+from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.errors import Forbidden, Gone, TooManyRequests
 from opencode_cloud.kit.sockets import Sockets
@@ -35,6 +36,7 @@ def publishing(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", settings["aws_access_key_id"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings["aws_secret_access_key"])
     aws.dynamodb.cache_clear()
+    credential_source().renew()
     store = ShareStore(stack.outputs["SharesTableName"], ObjectStore(stack.outputs["SharesBucketName"]))
     access = Access(AccessStore(stack.outputs["AccessTableName"], stack.outputs["SessionsTableName"]), lambda _: None)
     gate = ShareAccess(store, access)

@@ -113,7 +113,13 @@ def test_the_kit_uses_no_word_of_the_product(path: Path) -> None:
     assert sorted(set(re.findall(r"[a-z]+", text)) & set(WORDS_OF_THE_PRODUCT.split(", "))) == []
 
 
-READERS = {"kit/settings.py", "kit/dynamodb/client.py", "operators/command.py"}
+READERS = {
+    "kit/aws_api/connections.py",
+    "kit/aws_api/credentials.py",
+    "kit/aws_api/endpoints.py",
+    "kit/settings.py",
+    "operators/command.py",
+}
 """Modules that may read the environment: settings of functions, the AWS SDK's variables, and a command line."""
 
 

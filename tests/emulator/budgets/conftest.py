@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opencode_cloud.budgets.store import CounterStore
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from tests.ministack import Emulator
 
 
@@ -22,7 +22,7 @@ class Tables:
     def client(self) -> Any:
         return self.emulator.client("dynamodb")
 
-    def store(self, dynamodb: DynamoDB) -> CounterStore:
+    def store(self, dynamodb: AsyncDynamoDB) -> CounterStore:
         return CounterStore(dynamodb, self.budgets, self.usage)
 
     def rows(self, table: str) -> list[dict[str, Any]]:

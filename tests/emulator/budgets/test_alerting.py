@@ -11,7 +11,7 @@ from opencode_cloud.budgets.models.thresholds import ThresholdReached
 from opencode_cloud.budgets.service import LeaseReaper, Reservations, ThresholdDetector
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.contracts.budgets import BudgetExhausted, BudgetPeriod, BudgetScope
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from tests.emulator.budgets.calls import Caller, budget
 from tests.emulator.budgets.conftest import Tables
 
@@ -39,7 +39,7 @@ class House:
     """A caller with a budget, and functions/budgets with its own event loop."""
 
     def __init__(self, tables: Tables) -> None:
-        store = tables.store(DynamoDB())
+        store = tables.store(AsyncDynamoDB())
         self.tables, self.queue, self.budgets = tables, Queue(), Reservations(store)
         self.keeper = BudgetsKeeper(LeaseReaper(store), ThresholdDetector(store, self.queue))
         self.caller = Caller(

@@ -18,7 +18,7 @@ from opencode_cloud.contracts.budgets import (
     BudgetUnit,
     RateLimited,
 )
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import counters_of, from_row
 from tests.emulator.budgets.calls import NOON, Caller, budget
@@ -52,7 +52,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tables: Tables) -> AsyncIterator[Bench]:
-    dynamodb = DynamoDB()
+    dynamodb = AsyncDynamoDB()
     store = tables.store(dynamodb)
     yield Bench(tables, store, Reservations(store), LeaseReaper(store))
     await dynamodb.close()

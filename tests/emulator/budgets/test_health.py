@@ -10,15 +10,15 @@ import pytest
 from opencode_cloud.gateway.models import PLATFORM, Circuit, Failure
 from opencode_cloud.gateway.service.health import Health
 from opencode_cloud.gateway.store import SharedHealth, health
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from tests.emulator.budgets.conftest import Tables
 
 SLOW = Circuit(PLATFORM, "anthropic", "claude/with-a-slash")
 
 
 @pytest.fixture
-async def dynamodb(tables: Tables) -> AsyncIterator[DynamoDB]:
-    client = DynamoDB()
+async def dynamodb(tables: Tables) -> AsyncIterator[AsyncDynamoDB]:
+    client = AsyncDynamoDB()
     yield client
     await client.close()
 
@@ -26,7 +26,7 @@ async def dynamodb(tables: Tables) -> AsyncIterator[DynamoDB]:
 class Process:
     """The part of a gateway process that handles health."""
 
-    def __init__(self, dynamodb: DynamoDB, tables: Tables) -> None:
+    def __init__(self, dynamodb: AsyncDynamoDB, tables: Tables) -> None:
         self.shared = SharedHealth(
             dynamodb, tables.budgets, lambda owner, rests: self.health.update_shared(owner, rests)
         )
@@ -45,7 +45,7 @@ class Process:
         await asyncio.gather(*self.shared._tasks)
 
 
-async def test_what_several_saw_once_each_all_know(tables: Tables, dynamodb: DynamoDB) -> None:
+async def test_what_several_saw_once_each_all_know(tables: Tables, dynamodb: AsyncDynamoDB) -> None:
     processes = [Process(dynamodb, tables) for _ in range(health.FAILURES)]
     for process in processes[:-1]:
         await process.fails()
@@ -59,7 +59,7 @@ async def test_what_several_saw_once_each_all_know(tables: Tables, dynamodb: Dyn
     assert stranger.health.is_well(SLOW._replace(upstream="bedrock"))
 
 
-async def test_all_fail_at_once_and_each_failure_counts(tables: Tables, dynamodb: DynamoDB) -> None:
+async def test_all_fail_at_once_and_each_failure_counts(tables: Tables, dynamodb: AsyncDynamoDB) -> None:
     processes = [Process(dynamodb, tables) for _ in range(20)]
     await asyncio.gather(*(process.fails() for process in processes))
     [row] = tables.rows(tables.budgets)
@@ -67,7 +67,7 @@ async def test_all_fail_at_once_and_each_failure_counts(tables: Tables, dynamodb
     assert "ttl" in row
 
 
-async def test_old_failures_are_forgotten(tables: Tables, dynamodb: DynamoDB) -> None:
+async def test_old_failures_are_forgotten(tables: Tables, dynamodb: AsyncDynamoDB) -> None:
     one = Process(dynamodb, tables)
     for _ in range(health.FAILURES - 1):
         await one.fails()
@@ -85,7 +85,7 @@ async def test_old_failures_are_forgotten(tables: Tables, dynamodb: DynamoDB) ->
 
 
 async def test_the_failures_of_a_workspaces_own_server_count_for_its_credential_alone(
-    tables: Tables, dynamodb: DynamoDB
+    tables: Tables, dynamodb: AsyncDynamoDB
 ) -> None:
     mine, theirs = SLOW._replace(owner="crd_mine"), SLOW._replace(owner="crd_theirs")
     process, other = Process(dynamodb, tables), Process(dynamodb, tables)

@@ -21,7 +21,7 @@ from opencode_cloud.budgets.service import LeaseReaper, Reservations
 from opencode_cloud.contracts.budgets import BudgetPeriod, BudgetScope, BudgetUnit, Counter, Reservation
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import now_seconds
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.errors import PaymentRequired, TooManyRequests
 from opencode_cloud.schema.usage_events import from_row
 from tests.emulator.budgets.calls import NOON, Caller, budget
@@ -90,7 +90,7 @@ class Calls(RuleBasedStateMachine):
     @initialize(limits=st.lists(st.integers(0, 60), min_size=6, max_size=6), own=st.booleans())
     def begin(self, limits: list[int], own: bool) -> None:
         self.tables: Tables = create_tables(self.emulator)
-        self.loop, self.dynamodb = asyncio.Runner(), DynamoDB()
+        self.loop, self.dynamodb = asyncio.Runner(), AsyncDynamoDB()
         self.store = self.tables.store(self.dynamodb)
         self.budgets, self.sweeper = Reservations(self.store), LeaseReaper(self.store)
         shared = (

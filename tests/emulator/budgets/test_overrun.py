@@ -14,7 +14,7 @@ import msgspec
 
 from opencode_cloud.budgets.service import LeaseReaper, Reservations
 from opencode_cloud.contracts.budgets import BudgetScope
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.money import DOLLAR
 from opencode_cloud.schema.usage_events import from_row
 from tests.emulator.budgets.calls import Caller, budget
@@ -57,7 +57,7 @@ async def test_five_hundred_calls_in_processes_that_are_killed_cannot_overrun_a_
         assert len([line for line in lines if line["what"] in {"settled", "refused"}]) == CALLS // PROCESSES
 
     # Reservations of killed processes are released when their leases end. The events contain the whole usage.
-    dynamodb = DynamoDB()
+    dynamodb = AsyncDynamoDB()
     lost = await LeaseReaper(tables.store(dynamodb)).run(int(time.time()) + 60)
     events = [from_row(row) for row in tables.rows(tables.usage)]
     assert tables.reservations() == []

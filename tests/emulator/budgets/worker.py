@@ -15,7 +15,7 @@ from opencode_cloud.budgets.service import Reservations
 from opencode_cloud.budgets.store import CounterStore, counters
 from opencode_cloud.contracts.access import KnownKey, KnownMember, KnownWorkspace
 from opencode_cloud.contracts.budgets import BudgetBusy, BudgetExhausted
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from tests.emulator.budgets.calls import Caller
 
 
@@ -43,7 +43,7 @@ counters.RESERVE = counters.SETTLE
 
 
 async def work(asked: dict[str, Any]) -> None:
-    dynamodb = DynamoDB()
+    dynamodb = AsyncDynamoDB()
     budgets = Reservations(CounterStore(dynamodb, asked["budgets"], asked["usage"]))
     caller = Caller(at=asked["at"])
     caller.workspace = msgspec.convert(asked["workspace"], KnownWorkspace)

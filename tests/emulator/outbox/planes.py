@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import msgspec
 
 from opencode_cloud.access.credentials import hash_of_key
@@ -99,10 +100,11 @@ class Planes:
 
     def received(self) -> list[dict[str, Any]]:
         """Receive the messages of the relay's queue, as Lambda would deliver them."""
-        answer: Any = aws.sqs().receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=3)
+        queues: Any = boto3.client("sqs")  # pyright: ignore[reportUnknownMemberType]
+        answer: Any = queues.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=3)
         found = answer.get("Messages", [])
         for message in found:
-            aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            queues.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
 
     def deliver(self, outbox: Outbox | None = None) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -23,9 +22,10 @@ from opencode_cloud.identity.store.codes import CodesStore
 from opencode_cloud.identity.store.keys import SigningKeys, key_id
 from opencode_cloud.identity.store.rows import KEPT_SECONDS, SessionRows
 from opencode_cloud.identity.store.sessions import SessionsStore
-from opencode_cloud.kit import aws, kms_signing
+from opencode_cloud.kit import kms_signing
 from opencode_cloud.kit.clock import now_seconds
-from tests.unit.aws import Cloud
+from opencode_cloud.kit.dynamodb import ConditionFailed
+from tests.unit.aws import Cloud, by_boto3
 
 SOON = now_seconds() + 86_400
 SESSION = Session(
@@ -84,7 +84,7 @@ class TestSessions:
 
     def test_an_id_is_used_once(self, sessions: SessionsStore) -> None:
         sessions.add(SESSION)
-        with pytest.raises(ClientError):
+        with pytest.raises(ConditionFailed):
             sessions.add(altered(SESSION, account_id="acc_2"))
         assert sessions.get(SessionId("sid_1")) == SESSION
 
@@ -149,7 +149,7 @@ class TestCodes:
 
     def test_a_user_code_in_use_is_refused(self, codes: CodesStore) -> None:
         codes.add_device(DEVICE, "digest")
-        with pytest.raises(ClientError):
+        with pytest.raises(ConditionFailed):
             codes.add_device(msgspec.structs.replace(DEVICE, id="other"), "digest")
         assert codes.device_of_user_code("digest") == DEVICE
         assert codes.device("other") is None
@@ -215,7 +215,7 @@ class TestSigningKeys:
         cloud.table("sessions")
         kms_signing.public_key.cache_clear()
         usage = {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}
-        client: Any = aws.kms()
+        client: Any = by_boto3("kms")
         return [client.create_key(**usage)["KeyMetadata"]["Arn"] for _ in range(2)]
 
     def test_the_first_key_signs_until_another_is_activated(self, arns: list[str]) -> None:

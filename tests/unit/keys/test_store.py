@@ -11,17 +11,16 @@ from opencode_cloud.contracts.access import KnownCredential
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.gateway.store.provider_secrets import UpstreamKeys
 from opencode_cloud.keys.store.vault import Vault
-from opencode_cloud.kit import aws
 from opencode_cloud.kit.envelope_encryption import Sealed
 from opencode_cloud.kit.errors import ServiceError
-from tests.unit.aws import Cloud
+from tests.unit.aws import Cloud, by_boto3
 
 SECRET = "sk-provider-secret"
 
 
 @pytest.fixture
 def key_arn(cloud: Cloud) -> str:
-    client: Any = aws.kms()
+    client: Any = by_boto3("kms")
     return client.create_key()["KeyMetadata"]["Arn"]
 
 
@@ -80,7 +79,7 @@ async def test_the_gateway_does_not_open_another_workspaces(vault: Vault, key_ar
 
 
 async def test_the_platforms_keys_are_read_by_upstream(cloud: Cloud, key_arn: str) -> None:
-    client: Any = aws.secrets_manager()
+    client: Any = by_boto3("secretsmanager")
     arn = client.create_secret(Name="upstreams", SecretString='{"openai": "sk-1"}')["ARN"]
     keys = UpstreamKeys(arn, key_arn)
     assert await keys.platform() == {"openai": "sk-1"}

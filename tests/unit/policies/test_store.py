@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from opencode_cloud.kit import aws
 from opencode_cloud.policies.store.well_known import CACHED, KEY, SiteStore
-from tests.unit.aws import Cloud
+from tests.unit.aws import Cloud, by_boto3
 
 
 @pytest.fixture
@@ -27,5 +26,5 @@ def test_a_document_is_read_as_published(site: SiteStore, by_operator: bool) -> 
 
 def test_caches_are_told_how_long_a_document_is_good(site: SiteStore) -> None:
     site.write(b"{}", by_operator=False)
-    found = aws.s3().head_object(Bucket="site", Key=KEY)
+    found = by_boto3("s3").head_object(Bucket="site", Key=KEY)
     assert (found.get("CacheControl"), found.get("ContentType")) == (CACHED, "application/json")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
-from opencode_cloud.kit import aws, rate_counters
+from opencode_cloud.kit import rate_counters
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
 from opencode_cloud.kit.errors import NotFound
 from opencode_cloud.kit.rate_counters import Count
@@ -28,7 +28,7 @@ from opencode_cloud.sharing.models import (
 )
 from opencode_cloud.sharing.store import ConnectionStore, LogPage, ObjectStore, ShareStore
 from opencode_cloud.sharing.store.log import ITEM_BODY_BYTES, ROW_PAYLOAD_BYTES
-from tests.unit.aws import Cloud
+from tests.unit.aws import Cloud, by_boto3
 
 SHARE = Share(
     id=ShareId("shr_1"),
@@ -347,13 +347,13 @@ class TestPurge:
         objects.delete(ShareId("shr_1"), "documents/a")
         assert not objects.exists(ShareId("shr_1"), "documents/a")
         assert objects.purge(ShareId("shr_1")) == 1
-        versions = aws.s3().list_object_versions(Bucket="shares")
+        versions = by_boto3("s3").list_object_versions(Bucket="shares")
         assert {each.get("Key") for each in versions.get("Versions", [])} == {"shares/shr_10/documents/a"}
         assert "DeleteMarkers" not in versions
 
     def test_a_hidden_object_is_purged_too(self, objects: ObjectStore) -> None:
         objects.put(ShareId("shr_1"), "a", b"")
-        aws.s3().delete_object(Bucket="shares", Key="shares/shr_1/a")
+        by_boto3("s3").delete_object(Bucket="shares", Key="shares/shr_1/a")
         assert objects.purge(ShareId("shr_1")) == 2, "the version and the marker that hides it"
 
 

@@ -25,7 +25,7 @@ from opencode_cloud.usage.models import (
 from opencode_cloud.usage.store import exports
 from opencode_cloud.usage.store.exports import ADDRESS_SECONDS, ExportFiles, ExportQueue
 from opencode_cloud.usage.store.table import CounterTable, UsageTable
-from tests.unit.aws import Cloud
+from tests.unit.aws import Cloud, by_boto3
 from tests.unit.usage.events import DAY, NOON, OTHER, WORKSPACE, call, event
 
 DAY_OF_NOON = "2025-11-25"
@@ -83,7 +83,7 @@ class TestEvents:
     def test_a_row_that_is_no_event_does_not_hide_the_others(self) -> None:
         put(SettledEvent(event=event(1), counters=()))
         key = {"pk": {"S": partition(WORKSPACE, DAY_OF_NOON)}, "sk": {"S": call(2)}}
-        aws.dynamodb().put_item(TableName="usage", Item={**key, "event": {"S": "{"}})  # pyright: ignore[reportArgumentType]
+        aws.dynamodb().put_item(TableName="usage", Item={**key, "event": {"S": "{"}})
         put(SettledEvent(event=event(3), counters=()))
         assert [entry.event.id for entry in read()] == [call(1), call(3)]
 
@@ -107,7 +107,7 @@ class TestCounters:
         row = {"pk": {"S": "a"}, "sk": {"S": "COUNTER"}, "scope": {"S": "key"}, "unit": {"S": "cost"}}
         taken = {"spent": {"N": "7"}, "reserved": {"N": "2"}, "resets_at": {"N": "9"}}
         for each in ({**row, **taken}, {**row, "pk": {"S": "b"}}):
-            aws.dynamodb().put_item(TableName="budgets", Item=each)  # pyright: ignore[reportArgumentType]
+            aws.dynamodb().put_item(TableName="budgets", Item=each)
         assert CounterTable("budgets").get(["a", "b", "c"]) == {
             "a": CounterValues(scope="key", unit="cost", spent=7, reserved=2, resets_at=9),
             "b": CounterValues(scope="key", unit="cost", spent=0, reserved=0, resets_at=None),
@@ -117,7 +117,7 @@ class TestCounters:
         keys = [f"budget#{number}" for number in range(KEYS_AT_ONCE + 1)]
         for key in keys:
             row = {"pk": {"S": key}, "sk": {"S": "COUNTER"}, "scope": {"S": "key"}, "unit": {"S": "cost"}}
-            aws.dynamodb().put_item(TableName="budgets", Item=row)  # pyright: ignore[reportArgumentType]
+            aws.dynamodb().put_item(TableName="budgets", Item=row)
         assert CounterTable("budgets").get(keys).keys() == set(keys)
 
 
@@ -128,7 +128,7 @@ class TestExports:
         files = ExportFiles(account.bucket("exports"))
         (tmp_path / "made").write_bytes(b"a,b,c")
         files.put(EXPORT, "usage 1.csv", tmp_path / "made")
-        stored = aws.s3().get_object(Bucket="exports", Key=f"usage/{WORKSPACE}/exp_1/usage 1.csv")
+        stored = by_boto3("s3").get_object(Bucket="exports", Key=f"usage/{WORKSPACE}/exp_1/usage 1.csv")
         assert stored["Body"].read() == b"a,b,c"
         [(file, address)] = files.addresses(EXPORT)
         parts = urllib.parse.urlsplit(address)

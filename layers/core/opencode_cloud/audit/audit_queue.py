@@ -35,4 +35,4 @@ class AuditQueue:
 
     def send(self, entry: AuditRecord) -> None:
         """Queue an entry."""
-        aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(entry).decode())
+        aws.sqs().send_message(self._url, msgspec.json.encode(entry).decode())

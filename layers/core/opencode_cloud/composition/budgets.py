@@ -8,7 +8,7 @@ from opencode_cloud.budgets.service import LeaseReaper, ThresholdDetector
 from opencode_cloud.budgets.store import AlertQueue, CounterStore
 from opencode_cloud.budgets.stream import BudgetsKeeper
 from opencode_cloud.composition.settings import AlertsQueueUrl, BudgetsTable, UsageTable
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.event_dispatch import Dispatch
 from opencode_cloud.kit.lambda_handlers import Handler, frame
 
@@ -24,7 +24,7 @@ class BudgetsSettings:
 
 def build(settings: BudgetsSettings) -> Handler:
     """Return the handler."""
-    store = CounterStore(DynamoDB(), settings.budgets_table, settings.usage_table)
+    store = CounterStore(AsyncDynamoDB(), settings.budgets_table, settings.usage_table)
     keeper = BudgetsKeeper(LeaseReaper(store), ThresholdDetector(store, AlertQueue(settings.alerts_queue_url)))
     dispatch = Dispatch({}, keeper.tick, {settings.usage_table: keeper.follow})
     return frame(lambda event, _context: dispatch.handle(event))

@@ -36,7 +36,7 @@ from opencode_cloud.gateway.service.refusals import Refusals
 from opencode_cloud.gateway.store import SharedHealth, UpstreamKeys, Upstreams
 from opencode_cloud.kit import aws, event_loop
 from opencode_cloud.kit.asgi_middleware import EdgeOnly, LoadShedding
-from opencode_cloud.kit.dynamodb import DynamoDB
+from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def build(settings: GatewaySettings) -> ASGIApp:
 
 def application(settings: GatewaySettings) -> ASGIApp:
     """Return the gateway as an ASGI application."""
-    dynamodb = DynamoDB()
+    dynamodb = AsyncDynamoDB()
     tokens = access_tokens(settings)
     shared = SharedHealth(dynamodb, settings.budgets_table, lambda owner, rests: health.update_shared(owner, rests))
     health = Health(publish=shared.publish)

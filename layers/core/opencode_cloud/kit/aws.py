@@ -1,6 +1,7 @@
 """AWS clients, created once per execution environment and reused across invocations.
 
-Stores create theirs when a function starts, so that a SnapStart snapshot contains them.
+Stores create theirs when a function starts, so that a SnapStart snapshot contains them. Frequent calls have clients of
+our own (``kit/aws_api``); boto3 is imported only for SES, and for transfers of large files.
 """
 
 # The stubs of services that are not installed make the overloads of `client` partially unknown.
@@ -8,77 +9,85 @@ Stores create theirs when a function starts, so that a SnapStart snapshot contai
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from boto3.session import Session
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from botocore.model import ServiceId
-from botocore.signers import RequestSigner
+from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.endpoints import region
+from opencode_cloud.kit.aws_api.json_services import Kms, Lambda, SecretsManager, Sqs
+from opencode_cloud.kit.aws_api.s3 import S3
+from opencode_cloud.kit.aws_api.signing import presigned_query
+from opencode_cloud.kit.dynamodb.client import DynamoDB
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_kms.client import KMSClient
-    from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sesv2.client import SESV2Client
-    from mypy_boto3_sqs.client import SQSClient
 
-POOL = 64  # parallel calls of one invocation share one pool
-CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=8,
-    max_pool_connections=POOL,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    tcp_keepalive=True,
-    user_agent="opencode-cloud",  # composing botocore's own costs 0.13 ms of CPU time a call
-    parameter_validation=False,  # each request is built in one place; validation costs 0.2 ms a call
-)
+DATABASE_TOKEN_SECONDS = 900
 
 
 @cache
-def dynamodb() -> DynamoDBClient:
+def dynamodb() -> DynamoDB:
     """Return the DynamoDB client."""
-    return Session().client("dynamodb", config=CONFIG)
+    return DynamoDB()
 
 
 @cache
-def s3() -> S3Client:
-    """Return the S3 client. It presigns URLs with Signature Version 4."""
-    return Session().client("s3", config=CONFIG.merge(Config(signature_version="s3v4")))
+def s3() -> S3:
+    """Return the S3 client."""
+    return S3()
 
 
 @cache
-def lambda_() -> LambdaClient:
+def lambda_() -> Lambda:
     """Return the Lambda client."""
-    return Session().client("lambda", config=CONFIG)
+    return Lambda()
 
 
 @cache
-def sqs() -> SQSClient:
+def sqs() -> Sqs:
     """Return the SQS client."""
-    return Session().client("sqs", config=CONFIG)
+    return Sqs()
 
 
 @cache
-def kms() -> KMSClient:
+def kms() -> Kms:
     """Return the KMS client."""
-    return Session().client("kms", config=CONFIG)
+    return Kms()
+
+
+@cache
+def secrets_manager() -> SecretsManager:
+    """Return the Secrets Manager client."""
+    return SecretsManager()
+
+
+@cache
+def s3_transfers() -> S3Client:
+    """Return boto3's S3 client, which uploads large files in parts."""
+    return _by_boto3("s3")
 
 
 @cache
 def ses() -> SESV2Client:
     """Return the SES client."""
-    return Session().client("sesv2", config=CONFIG)
+    return _by_boto3("sesv2")
 
 
-@cache
-def secrets_manager() -> SecretsManagerClient:
-    """Return the Secrets Manager client."""
-    return Session().client("secretsmanager", config=CONFIG)
+def _by_boto3(service: str) -> Any:
+    from boto3 import session  # it takes 0.2 s
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=2,
+        read_timeout=8,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        tcp_keepalive=True,
+        user_agent="opencode-cloud",  # composing botocore's own costs 0.13 ms of CPU time a call
+    )
+    boto3: Any = session.Session()
+    return boto3.client(service, config=config)
 
 
 def database_token(host: str, port: int, user: str) -> str:
@@ -86,30 +95,17 @@ def database_token(host: str, port: int, user: str) -> str:
 
     It equals the result of ``generate_db_auth_token`` of boto3's RDS client, whose creation takes 80 ms.
     """
-    session = Session()
-    region = session.region_name
-    credentials = session.get_credentials()
-    if credentials is None:
-        raise RuntimeError("there are no AWS credentials to sign with")
-    signer = RequestSigner(ServiceId("rds-db"), region, "rds-db", "v4", credentials, session.events)
-    request: dict[str, Any] = {
-        "url_path": "/",
-        "query_string": "",
-        "headers": {},
-        "body": {},
-        "method": "GET",
-        "url": f"https://{host}:{port}/?Action=connect&DBUser={quote(user)}",
-        "context": {},
-    }
-    address = signer.generate_presigned_url(
-        request, operation_name="connect", region_name=region, expires_in=900, signing_name="rds-db"
+    address = f"{host}:{port}"
+    query = presigned_query(
+        credential_source().get(),
+        region(),
+        "rds-db",
+        time.time(),
+        (address, "/"),
+        DATABASE_TOKEN_SECONDS,
+        {"Action": "connect", "DBUser": user},
     )
-    return address.removeprefix("https://")
-
-
-def error_code(error: ClientError) -> str:
-    """Return the code of a service's refusal."""
-    return error.response.get("Error", {}).get("Code", "")
+    return f"{address}/?{query}"
 
 
 @cache
@@ -118,4 +114,4 @@ def secret(arn: str) -> str:
 
     Not at import: a SnapStart snapshot would keep a value that was read before it was taken.
     """
-    return secrets_manager().get_secret_value(SecretId=arn)["SecretString"]
+    return secrets_manager().secret(arn)

@@ -29,16 +29,14 @@ class Sealed:
 
 def seal(key_arn: str, secret: bytes, context: Mapping[str, str]) -> Sealed:
     """Encrypt ``secret`` under a new data key of the KMS key ``key_arn``."""
-    data_key = aws.kms().generate_data_key(KeyId=key_arn, KeySpec="AES_256", EncryptionContext=context)
+    plain, encrypted = aws.kms().generate_data_key(key_arn, context)
     nonce = os.urandom(NONCE_BYTES)
-    return Sealed(
-        nonce + AESGCM(data_key["Plaintext"]).encrypt(nonce, secret, _text(context)), data_key["CiphertextBlob"]
-    )
+    return Sealed(nonce + AESGCM(plain).encrypt(nonce, secret, _text(context)), encrypted)
 
 
 def unseal(key_arn: str, sealed: Sealed, context: Mapping[str, str]) -> bytes:
     """Return the secret; raises KMS's ``InvalidCiphertextException`` when the context differs."""
-    key = aws.kms().decrypt(KeyId=key_arn, CiphertextBlob=sealed.data_key, EncryptionContext=context)["Plaintext"]
+    key = aws.kms().decrypt(key_arn, sealed.data_key, context)
     nonce, text = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
     return AESGCM(key).decrypt(nonce, text, _text(context))
 

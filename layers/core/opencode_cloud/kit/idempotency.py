@@ -22,13 +22,12 @@ from typing import Any
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opencode_cloud.kit import aws, http_events
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.derived_secrets import derive
-from opencode_cloud.kit.dynamodb import primary_key
+from opencode_cloud.kit.dynamodb import ConditionFailed, binary, primary_key
 from opencode_cloud.kit.errors import BadRequest, Conflict, Unprocessable
 
 HEADER = "idempotency-key"
@@ -141,9 +140,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
                 ExpressionAttributeNames={"#ttl": "ttl", "#lease": "lease"},
                 ExpressionAttributeValues={":now": {"N": str(now)}, ":fingerprint": {"S": self.fingerprint}},
             )
-        except ClientError as error:
-            if aws.error_code(error) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return self._stored()
         return None
 
@@ -156,7 +153,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
             )
         if item is None or "answer" not in item:
             raise Conflict("idempotency_in_progress", "The request with this `Idempotency-Key` is still being served.")
-        return self._open(bytes(item["answer"]["B"]))
+        return self._open(binary(item["answer"]))
 
     def finish(self, response: Response[Any]) -> None:
         """Store the answer, unless it says that nothing was done."""

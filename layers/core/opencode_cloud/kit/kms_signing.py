@@ -10,13 +10,7 @@ from opencode_cloud.kit import aws
 
 def sign_rs256(key_arn: str, message: bytes) -> bytes:
     """Return the signature RSASSA-PKCS1-v1_5 with SHA-256 of ``message`` (JOSE's RS256), made inside KMS."""
-    answer = aws.kms().sign(
-        KeyId=key_arn,
-        Message=hashlib.sha256(message).digest(),
-        MessageType="DIGEST",
-        SigningAlgorithm="RSASSA_PKCS1_V1_5_SHA_256",
-    )
-    return answer["Signature"]
+    return aws.kms().sign(key_arn, hashlib.sha256(message).digest(), "RSASSA_PKCS1_V1_5_SHA_256")
 
 
 @cache
@@ -25,4 +19,4 @@ def public_key(key_arn: str) -> bytes:
 
     It never changes, since a rotation uses another key.
     """
-    return aws.kms().get_public_key(KeyId=key_arn)["PublicKey"]
+    return aws.kms().public_key(key_arn)

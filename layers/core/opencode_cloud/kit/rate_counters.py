@@ -14,7 +14,7 @@ from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import Item, primary_key
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from opencode_cloud.kit.dynamodb import DynamoDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Totals:
 
 
 def count_event(
-    client: DynamoDBClient,
+    client: DynamoDB,
     table: str,
     subject: str,
     seconds: int,
@@ -52,7 +52,7 @@ def count_event(
 
 
 def add_amounts(
-    client: DynamoDBClient,
+    client: DynamoDB,
     table: str,
     subject: str,
     seconds: int,

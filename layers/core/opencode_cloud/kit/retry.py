@@ -11,7 +11,6 @@ start. So this module has the rule as a value with its bounds, and two drivers.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -98,9 +97,11 @@ async def retry_async(
     on: type[Failure],
     *,
     when: Callable[[Failure], bool] = _always,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
 ) -> Result:
     """Do as :func:`retry`, on an event loop."""
+    if sleep is None:
+        from asyncio import sleep  # it takes 20 ms, and most functions have no event loop
     for pause in backoff.pauses():
         try:
             return await function()

@@ -17,11 +17,11 @@ from functools import cache
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from boto3.session import Session
-
+from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.endpoints import region
+from opencode_cloud.kit.aws_api.signing import Signer
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
-from opencode_cloud.kit.signing import Signer
 
 Outcome = Literal["sent", "gone", "failed"]
 FRAME_BYTES = 32 * 1024  # API Gateway's limit of a WebSocket frame, and the unit in which it bills messages
@@ -66,7 +66,7 @@ class Sockets:
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._netloc, self._path = parts.netloc, f"{parts.path.rstrip('/')}/@connections/"
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._session = Session()
+        self._credentials = credential_source()
         self._runner: asyncio.Runner | None = None
         self._idle: list[_Link] = []
 
@@ -94,11 +94,7 @@ class Sockets:
         return self._runner.run(self._all(calls))
 
     async def _all(self, calls: Sequence[_Call]) -> list[Outcome]:
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise RuntimeError("no AWS credentials: the function has no role, or the environment lost it")
-        frozen, region = credentials.get_frozen_credentials(), self._session.region_name or ""
-        signer = Signer(frozen, region, "execute-api", self._netloc, time.time())
+        signer = Signer(self._credentials.get(), region(), "execute-api", self._netloc, time.time())
         waiting = deque(enumerate(calls))
         outcomes: list[Outcome] = ["failed"] * len(calls)
         await asyncio.gather(*(self._lane(signer, waiting, outcomes) for _ in range(min(_LANES, len(calls)))))

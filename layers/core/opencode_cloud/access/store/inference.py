@@ -21,7 +21,7 @@ from opencode_cloud.contracts.ids import AccountId, ServiceAccountId, SessionId,
 from opencode_cloud.kit.dynamodb import batch_get_async, primary_key
 
 if TYPE_CHECKING:
-    from opencode_cloud.kit.dynamodb import DynamoDB
+    from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 
 Model = TypeVar("Model")
 
@@ -73,7 +73,7 @@ class ProjectedRows:
 class InferenceStore:
     """Consistent reads of the tables ``access`` and ``sessions``."""
 
-    def __init__(self, dynamodb: DynamoDB, access_table: str, sessions_table: str) -> None:
+    def __init__(self, dynamodb: AsyncDynamoDB, access_table: str, sessions_table: str) -> None:
         self._dynamodb = dynamodb
         self._access = access_table
         self._sessions = sessions_table

@@ -70,15 +70,12 @@ class ProjectionStore:
             "ConsistentRead": True,
             "ProjectionExpression": "sk",
         }
-        while True:
-            page: Any = self._dynamodb.query(**query)
+        for page in self._dynamodb.pages(**query):
             keys += [
                 ProjectionKey(ProjectionKind.MEMBER, "", row["sk"]["S"].removeprefix(MEMBER), account_id)
                 for row in page["Items"]
             ]
-            if "LastEvaluatedKey" not in page:
-                return keys
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return keys
 
     def put(self, key: ProjectionKey, value: Known | None, version: int) -> bool:
         """Write a row, or a tombstone; False when a newer one exists."""

@@ -96,12 +96,8 @@ class AccessStore:
             "ExpressionAttributeValues": {":pk": {"S": f"account#{account_id}"}, ":member": {"S": "MEMBER#"}},
             "ConsistentRead": True,
         }
-        while True:
-            page: Any = self._dynamodb.query(**query)
+        for page in self._dynamodb.pages(**query):
             members += filter(None, (_value(row, KnownMember) for row in page["Items"]))
-            if "LastEvaluatedKey" not in page:
-                break
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         keys = [(f"workspace#{member.workspace_id}", "WORKSPACE") for member in members]
         rows = self._rows(keys)
         memberships = [

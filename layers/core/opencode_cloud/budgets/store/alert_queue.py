@@ -19,4 +19,4 @@ class AlertQueue:
     def send(self, events: Sequence[ThresholdReached]) -> None:
         """Send messages."""
         for event in events:
-            aws.sqs().send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode(event).decode())
+            aws.sqs().send_message(self._url, msgspec.json.encode(event).decode())

@@ -26,9 +26,9 @@ from opencode_cloud.contracts.ids import CallId, WorkspaceId
 from opencode_cloud.contracts.usage import UsageEvent
 from opencode_cloud.kit.clock import day_of
 from opencode_cloud.kit.dynamodb import (
+    AsyncDynamoDB,
     ConditionFailed,
     Contended,
-    DynamoDB,
     Item,
     TransactionRefused,
     batch_get_async,
@@ -49,7 +49,7 @@ _PRESENT = "attribute_exists(pk)"
 class CounterStore:
     """Reads and writes the tables ``budgets`` and ``usage`` from an event loop."""
 
-    def __init__(self, dynamodb: DynamoDB, budgets_table: str, usage_table: str) -> None:
+    def __init__(self, dynamodb: AsyncDynamoDB, budgets_table: str, usage_table: str) -> None:
         self._dynamodb = dynamodb
         self._budgets = budgets_table
         self._usage = usage_table

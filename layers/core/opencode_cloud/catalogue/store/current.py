@@ -6,24 +6,23 @@ alone, so that a check for a newer version does not read the whole document. ``C
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.catalogue.packing import pack, unpack
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import conditional_write, primary_key
+from opencode_cloud.kit.dynamodb import binary, conditional_write, primary_key
 
 if TYPE_CHECKING:
     from opencode_cloud.catalogue.models import Catalogue
-    from opencode_cloud.kit.dynamodb import DynamoDB
+    from opencode_cloud.kit.dynamodb import AsyncDynamoDB
 
 KEY = "catalogue"
 CURRENT, VERSION = "CURRENT", "VERSION"
 
 
 class CatalogueStore:
-    """Reads and writes the rows with boto3."""
+    """Reads and writes the rows."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -37,7 +36,7 @@ class CatalogueStore:
     def catalogue(self) -> Catalogue:
         """Return the current catalogue."""
         answer: Any = self._dynamodb.get_item(**_request(self._table, CURRENT))
-        return unpack(answer["Item"]["document"]["B"])
+        return unpack(binary(answer["Item"]["document"]))
 
     def put(self, catalogue: Catalogue, *, over: bool = False) -> bool:
         """Put a catalogue in force; False when the same or a later version already is.
@@ -63,7 +62,7 @@ class CatalogueStore:
 class AsyncCatalogueStore:
     """Reads the rows from an event loop."""
 
-    def __init__(self, dynamodb: DynamoDB, table: str) -> None:
+    def __init__(self, dynamodb: AsyncDynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
@@ -74,7 +73,7 @@ class AsyncCatalogueStore:
     async def catalogue(self) -> Catalogue:
         """Return the current catalogue."""
         answer = await self._dynamodb.call("GetItem", _request(self._table, CURRENT))
-        return unpack(b64decode(answer["Item"]["document"]["B"]))
+        return unpack(binary(answer["Item"]["document"]))
 
 
 def _request(table: str, sk: str) -> dict[str, Any]:

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 def login_methods(stage: str, secret_arn: str) -> CurrentMethods:
     """Return the login methods, from the settings of the stage and the secret ``secret_arn``; see ``Methods.parse``."""
-    return CurrentMethods(
-        lambda: Methods.parse(stage, aws.secrets_manager().get_secret_value(SecretId=secret_arn)["SecretString"])
-    )
+    return CurrentMethods(lambda: Methods.parse(stage, aws.secrets_manager().secret(secret_arn)))
 
 
 def identity_pages(

@@ -8,17 +8,17 @@ frame contains one event of the Messages stream in Base64, which becomes a serve
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
-from boto3.session import Session
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.eventstream import EventStreamBuffer, ParserError
 
 from opencode_cloud.gateway.models import UpstreamTarget
+from opencode_cloud.kit.aws_api import endpoints
+from opencode_cloud.kit.aws_api.credentials import credential_source
+from opencode_cloud.kit.aws_api.signing import Signer
 
 VERSION = "bedrock-2023-05-31"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -29,23 +29,21 @@ class Bedrock:
     """Signs requests to Bedrock with the credentials of the process."""
 
     def __init__(self) -> None:
-        self._session = Session()
+        self._credentials = credential_source()
 
     def request(
         self, target: UpstreamTarget, body: bytes, passed_on: Mapping[str, str], *, stream: bool
     ) -> tuple[str, dict[str, str], bytes]:
         """Return address, signed headers and body of a request."""
-        region = target.upstream.region or self._session.region_name or "us-east-1"
+        region = target.upstream.region or endpoints.region()
         base = target.base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
         method = "invoke-with-response-stream" if stream else "invoke"
         url = f"{base}/model/{quote(target.model, safe='')}/{method}"
+        parts = urlsplit(url)
         body = as_bedrock(body, passed_on.get("anthropic-beta", ""))
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise RuntimeError("there are no AWS credentials to sign with")
-        signed: Any = AWSRequest(method="POST", url=url, data=body, headers={"content-type": "application/json"})
-        SigV4Auth(credentials, SERVICE, region).add_auth(signed)
-        return url, {name.lower(): str(value) for name, value in signed.headers.items()}, body
+        headers = {"content-type": "application/json"}
+        signer = Signer(self._credentials.get(), region, SERVICE, parts.netloc, time.time(), headers)
+        return url, signer.headers("POST", parts.path, body), body
 
 
 def as_bedrock(body: bytes, beta: str) -> bytes:
@@ -63,14 +61,17 @@ class EventStreamDecoder:
     """Turns the frames of a Bedrock answer into the server-sent events of a Messages stream."""
 
     def __init__(self) -> None:
-        self._buffer = EventStreamBuffer()
+        from botocore import eventstream  # slow to import, and only Bedrock needs it
+
+        self._invalid = eventstream.ParserError
+        self._buffer: Any = eventstream.EventStreamBuffer()
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the events that ``chunk`` completes. Other bytes pass unchanged, and the relay refuses them."""
         self._buffer.add_data(chunk)
         try:
             return b"".join(_event(message) for message in self._buffer)
-        except ParserError:
+        except self._invalid:
             return chunk
 
 

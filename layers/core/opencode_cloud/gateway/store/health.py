@@ -20,7 +20,7 @@ from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
 if TYPE_CHECKING:
-    from opencode_cloud.kit.dynamodb import DynamoDB, Item
+    from opencode_cloud.kit.dynamodb import AsyncDynamoDB, Item
 
 PARTITION = "health"
 WINDOW_SECONDS = 15
@@ -38,7 +38,9 @@ KEPT_SECONDS = 3600
 class SharedHealth:
     """Publishes failures to other processes, and reads theirs."""
 
-    def __init__(self, dynamodb: DynamoDB, table: str, update: Callable[[str, Mapping[Circuit, float]], None]) -> None:
+    def __init__(
+        self, dynamodb: AsyncDynamoDB, table: str, update: Callable[[str, Mapping[Circuit, float]], None]
+    ) -> None:
         """``update`` gets an owner and the ends of its rests (seconds since the epoch) whenever they were read."""
         self._dynamodb = dynamodb
         self._table = table

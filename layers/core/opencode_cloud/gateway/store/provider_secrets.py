@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_cloud.contracts.ids import WorkspaceId
 from opencode_cloud.kit import aws, envelope_encryption
+from opencode_cloud.kit.aws_api.errors import AwsError
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.log import logger
 
@@ -27,7 +27,7 @@ MOST_KEPT = 1000
 
 
 class UpstreamKeys:
-    """Fetches and caches keys. Calls to AWS run in threads by boto3: each key is fetched once in five minutes."""
+    """Fetches and caches keys. Calls to AWS run in threads: each key is fetched once in five minutes."""
 
     def __init__(self, secret_arn: str, credentials_key: str) -> None:
         """``secret_arn`` names the secret with the platform's keys, a JSON object from upstream to key."""
@@ -62,7 +62,7 @@ class UpstreamKeys:
         context = {"workspace": workspace_id, "credential": credential.id}
         try:
             plain = await asyncio.to_thread(envelope_encryption.unseal, self._credentials_key, sealed, context)
-        except (ClientError, BotoCoreError) as error:
+        except AwsError as error:
             logger.exception("KMS did not open a data key", extra={"credential": credential.id})
             raise Unavailable("keys_unavailable", "The key store cannot be reached now. Try again.", 1) from error
         if len(self._opened) >= MOST_KEPT:
@@ -74,11 +74,11 @@ class UpstreamKeys:
         try:
             self._platform = await asyncio.to_thread(self._fetch)
             self._lasts = KEPT_SECONDS
-        except (ClientError, BotoCoreError, msgspec.DecodeError):
+        except (AwsError, msgspec.DecodeError):
             logger.exception("the keys of upstreams could not be fetched")
             self._lasts = RETRY_SECONDS
         self._fetched_at = time.monotonic()
 
     def _fetch(self) -> Mapping[str, str]:
-        text = aws.secrets_manager().get_secret_value(SecretId=self._secret_arn)["SecretString"]
+        text = aws.secrets_manager().secret(self._secret_arn)
         return msgspec.json.decode(text, type=dict[str, str])

@@ -31,24 +31,19 @@ class SessionsStore:
         The index follows the table within a second, so a session that has just begun may be missing.
         """
         rows: list[Any] = []
-        start: Any = {}
-        while True:
-            page: Any = aws.dynamodb().query(
-                TableName=self._rows.table,
-                IndexName="account",
-                KeyConditionExpression="account_id = :account",
-                FilterExpression="begins_with(pk, :session) AND attribute_not_exists(ended_at) AND expires_at > :now",
-                ExpressionAttributeValues={
-                    ":account": {"S": account_id},
-                    ":session": {"S": "session#"},
-                    ":now": {"N": str(now_seconds())},
-                },
-                **start,
-            )
+        pages = aws.dynamodb().pages(
+            TableName=self._rows.table,
+            IndexName="account",
+            KeyConditionExpression="account_id = :account",
+            FilterExpression="begins_with(pk, :session) AND attribute_not_exists(ended_at) AND expires_at > :now",
+            ExpressionAttributeValues={
+                ":account": {"S": account_id},
+                ":session": {"S": "session#"},
+                ":now": {"N": str(now_seconds())},
+            },
+        )
+        for page in pages:
             rows += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                break
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return sorted((parsed(row, Session) for row in rows), key=lambda session: session.seen_at, reverse=True)
 
     def end(self, session_id: SessionId) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from opencode_cloud.contracts.ids import CredentialId, WorkspaceId
 from opencode_cloud.keys.models import sealing_unavailable
+from opencode_cloud.kit.aws_api.errors import AwsError
 from opencode_cloud.kit.envelope_encryption import Sealed, seal, unseal
 from opencode_cloud.kit.log import logger
 
@@ -20,7 +19,7 @@ class Vault:
         """Encrypt a secret; raises ``sealing_unavailable``."""
         try:
             return seal(self._key_arn, secret.encode(), _context(workspace_id, credential_id))
-        except (ClientError, BotoCoreError) as error:
+        except AwsError as error:
             logger.exception("KMS did not give a data key")
             raise sealing_unavailable() from error
 
@@ -28,7 +27,7 @@ class Vault:
         """Return a secret; raises ``sealing_unavailable``."""
         try:
             return unseal(self._key_arn, sealed, _context(workspace_id, credential_id)).decode()
-        except (ClientError, BotoCoreError) as error:
+        except AwsError as error:
             logger.exception("KMS did not open a data key", extra={"credential": credential_id})
             raise sealing_unavailable() from error
 

@@ -1,11 +1,12 @@
-"""DynamoDB: batches and conditional writes of stores, and the client of the event loop.
+"""DynamoDB: a client for threads and one for the event loop, batches, and conditional writes.
 
 Values are in DynamoDB's own form (``{"S": ...}``), as in all stores.
 """
 
+from opencode_cloud.kit.dynamodb.async_client import AsyncDynamoDB
 from opencode_cloud.kit.dynamodb.batch import WRITES_AT_ONCE, batch_delete, batch_get, batch_get_async
-from opencode_cloud.kit.dynamodb.client import CONTENT_TYPE, DynamoDB
-from opencode_cloud.kit.dynamodb.codec import Item, decode, decode_struct, encode, encode_struct, primary_key
+from opencode_cloud.kit.dynamodb.client import DynamoDB
+from opencode_cloud.kit.dynamodb.codec import Item, binary, decode, decode_struct, encode, encode_struct, primary_key
 from opencode_cloud.kit.dynamodb.conditions import conditional_write, transact
 from opencode_cloud.kit.dynamodb.errors import (
     ConditionFailed,
@@ -15,8 +16,8 @@ from opencode_cloud.kit.dynamodb.errors import (
 )
 
 __all__ = [
-    "CONTENT_TYPE",
     "WRITES_AT_ONCE",
+    "AsyncDynamoDB",
     "ConditionFailed",
     "Contended",
     "DynamoDB",
@@ -26,6 +27,7 @@ __all__ = [
     "batch_delete",
     "batch_get",
     "batch_get_async",
+    "binary",
     "conditional_write",
     "decode",
     "decode_struct",

@@ -2,12 +2,11 @@
 
 DynamoDB may process a part of a batch and return the rest: when it throttles, or when an answer would exceed 16 MB. Its
 API reference recommends exponential backoff for the rest ("BatchGetItem", "BatchWriteItem"). The core is a generator
-without I/O, which yields requests and pauses. Drivers execute them with boto3 or with our client of the event loop.
+without I/O, which yields requests and pauses. Drivers execute them with the client of threads or of the event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.retry import Backoff
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
+    from opencode_cloud.kit.dynamodb.async_client import AsyncDynamoDB
     from opencode_cloud.kit.dynamodb.client import DynamoDB
 
 KEYS_AT_ONCE = 100
@@ -47,7 +45,7 @@ Core = Generator[Step, Mapping[str, Any], list[Mapping[str, Any]]]
 
 
 def batch_get(
-    client: DynamoDBClient,
+    client: DynamoDB,
     keys: Mapping[str, Sequence[Item]],
     *,
     consistent: bool = True,
@@ -60,18 +58,20 @@ def batch_get(
     """
 
     def send(request: RequestItems) -> Mapping[str, Any]:
-        return client.batch_get_item(RequestItems=request)
+        return client.call("BatchGetItem", {"RequestItems": request})
 
     return _rows(keys, _run(reading(keys, consistent=consistent), send, sleep))
 
 
 async def batch_get_async(
-    client: DynamoDB,
+    client: AsyncDynamoDB,
     keys: Mapping[str, Sequence[Item]],
     *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
 ) -> Rows:
     """Do the same as :func:`batch_get` on an event loop, always with consistent reads."""
+    if sleep is None:
+        from asyncio import sleep  # most functions have no event loop
     core, answer = reading(keys, consistent=True), None
     while True:
         try:
@@ -84,7 +84,7 @@ async def batch_get_async(
 
 
 def batch_delete(
-    client: DynamoDBClient, table: str, keys: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep
+    client: DynamoDB, table: str, keys: Sequence[Item], *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Delete the rows with ``keys`` of a table, 25 in a round trip; rows that do not exist are skipped.
 
@@ -92,7 +92,7 @@ def batch_delete(
     """
 
     def send(request: RequestItems) -> Mapping[str, Any]:
-        return client.batch_write_item(RequestItems=request)
+        return client.call("BatchWriteItem", {"RequestItems": request})
 
     _run(writing(table, [{"DeleteRequest": {"Key": key}} for key in keys]), send, sleep)
 

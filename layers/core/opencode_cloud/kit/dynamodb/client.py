@@ -1,72 +1,43 @@
-"""A client of DynamoDB for the event loop of the gateway, where hundreds of calls wait on streams for minutes.
+"""A client of DynamoDB for threads: one round trip a call, a tenth of boto3's processor time.
 
-Through boto3 each call would take a thread and over a millisecond of CPU time, twice before the first byte of every
-model call. This client sends DynamoDB's JSON protocol over kept connections of aiohttp, signed by the signer of
-fan-out, and takes a tenth of that time. Values are in DynamoDB's own form (``{"S": ...}``), as in all stores.
+The methods have boto3's names and parameters (``TableName``, ``Key``, ...), which are the API reference's.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
-from boto3.session import Session
 
-from opencode_cloud.kit.dynamodb.errors import TransactionRefused, contended, passing, refusal, store_unavailable
-from opencode_cloud.kit.log import logger
-from opencode_cloud.kit.retry import Backoff, retry_async
-from opencode_cloud.kit.signing import Signer
-
-if TYPE_CHECKING:
-    import aiohttp  # imported on first use: it takes 0.3 s, and functions with SQL import stores but never call this
-
-CONNECT_SECONDS = 2
-READ_SECONDS = 5
-BACKOFF = Backoff(first=0.05, longest=0.4, attempts=5)
-"""Bounds of retries of temporary failures. The pauses add up to 0.75 s at most."""
-CONTENT_TYPE = "application/x-amz-json-1.0"
-_TARGET = "DynamoDB_20120810."
-_SIGNING_SECONDS = 60  # a signature is valid for 15 minutes; its time-dependent parts are cached for one minute
-
-
-class _Passing(Exception):
-    """An attempt failed temporarily; ``contended`` when other transactions were the cause."""
-
-    def __init__(self, reason: str, *, contended: bool) -> None:
-        super().__init__(reason)
-        self.contended = contended
+from opencode_cloud.kit.aws_api.connections import Connections
+from opencode_cloud.kit.aws_api.errors import AwsUnreachable
+from opencode_cloud.kit.dynamodb.protocol import (
+    BACKOFF,
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    DynamoDBProtocol,
+    Passing,
+    exhausted,
+    url,
+)
+from opencode_cloud.kit.retry import retry
 
 
 class DynamoDB:
-    """A client for one event loop; :meth:`close` ends its connections."""
+    """A client for any number of threads."""
 
-    def __init__(self, *, connections: int = 100) -> None:
-        """Take region, credentials and endpoint from the environment, as boto3 does."""
-        self._session = Session()
-        self._region: str = self._session.region_name or "us-east-1"
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
-        self._url = (endpoint or f"https://dynamodb.{self._region}.amazonaws.com").rstrip("/") + "/"
-        self._host = urlsplit(self._url).netloc
-        self._connections = connections
-        self._http: aiohttp.ClientSession | None = None
-        self._signers: dict[str, Signer] = {}
-        self._signers_until = 0.0
+    def __init__(self) -> None:
+        """Take region, credentials and endpoint from the environment."""
+        self._connections = Connections(url(), connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+        self._protocol = DynamoDBProtocol(self._connections.host)
 
-    async def close(self) -> None:
-        """End all connections."""
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
-
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Execute ``operation`` (``GetItem``, ``TransactWriteItems``, ...) and return its answer.
 
-        Throttling, conflicts of transactions and network failures are retried (:data:`BACKOFF`). So a write may have
-        been executed although an attempt failed: make it idempotent by its condition or by a ``ClientRequestToken``.
+        Throttling, conflicts of transactions and network failures are retried (``protocol.BACKOFF``). So a write may
+        have been executed although an attempt failed: make it idempotent by its condition or by a
+        ``ClientRequestToken``.
 
         Raises:
             ConditionFailed: The condition of a single write does not hold.
@@ -77,62 +48,48 @@ class DynamoDB:
         """
         body = msgspec.json.encode(request)
         try:
-            return await retry_async(lambda: self._attempt(operation, body), BACKOFF, _Passing)
-        except _Passing as error:
-            if error.contended:
-                raise contended() from error
-            logger.warning("DynamoDB did not take a call", extra={"operation": operation, "reason": str(error)})
-            raise store_unavailable() from error
+            return retry(lambda: self._attempt(operation, body), BACKOFF, Passing)
+        except Passing as error:
+            raise exhausted(operation, error) from error
 
-    async def _attempt(self, operation: str, body: bytes) -> dict[str, Any]:
+    def _attempt(self, operation: str, body: bytes) -> dict[str, Any]:
         try:
-            status, answer = await self._send(operation, body)
-        except ConnectionError as error:
-            raise _Passing(str(error), contended=False) from error
-        if status == 200:
-            return answer
-        error = refusal(status, answer)
-        if not passing(error):
-            raise error
-        raise _Passing(str(error), contended=isinstance(error, TransactionRefused)) from error
+            status, text, date = self._send(operation, body)
+        except AwsUnreachable as error:
+            raise Passing(str(error), contended=False) from error
+        return self._protocol.answer(status, text, date)
 
-    async def _send(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Return status and answer. Raises ConnectionError, which names the network failure."""
-        import aiohttp
+    def _send(self, operation: str, body: bytes) -> tuple[int, bytes, str]:
+        head = self._protocol.signer(operation).head("POST", "/", body)
+        answer = self._connections.exchange("POST", head, body)
+        return answer.status, answer.body, answer.headers.get("date", "")
 
-        headers = self._signer(operation).headers("POST", "/", body) | {"content-type": CONTENT_TYPE}
-        try:
-            async with self._client().post(self._url, data=body, headers=headers) as response:
-                text = await response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionError(type(error).__name__) from error
-        try:
-            return response.status, msgspec.json.decode(text) if text else {}
-        except msgspec.DecodeError:
-            return 503, {"__type": "ServiceUnavailable"}
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Read a row."""
+        return self.call("GetItem", request)
 
-    def _client(self) -> aiohttp.ClientSession:
-        import aiohttp
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        """Write a row."""
+        return self.call("PutItem", request)
 
-        if self._http is None:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-            )
-        return self._http
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """Change a row."""
+        return self.call("UpdateItem", request)
 
-    def _signer(self, operation: str) -> Signer:
-        now = time.time()
-        if now >= self._signers_until:
-            self._signers, self._signers_until = {}, now + _SIGNING_SECONDS
-        signer = self._signers.get(operation)
-        if signer is None:
-            credentials = self._session.get_credentials()
-            if credentials is None:
-                raise RuntimeError("there are no AWS credentials to sign with")
-            frozen = credentials.get_frozen_credentials()
-            signed = {"x-amz-target": _TARGET + operation}
-            signer = self._signers[operation] = Signer(frozen, self._region, "dynamodb", self._host, now, signed)
-        return signer
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        """Delete a row."""
+        return self.call("DeleteItem", request)
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Read one page of the rows of a partition."""
+        return self.call("Query", request)
+
+    def pages(self, **request: Any) -> Iterator[dict[str, Any]]:
+        """Yield all pages of :meth:`query`."""
+        start: Any = {}
+        while True:
+            page = self.query(**request, **start)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -6,6 +6,7 @@ Stores write expressions in that form. :func:`encode` and :func:`decode` are for
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
@@ -20,6 +21,12 @@ T = TypeVar("T")
 def primary_key(partition: str, sort: str | None = None) -> Item:
     """Return a primary key (``pk``, ``sk``); without ``sort`` that of a table that has no sort key."""
     return {"pk": {"S": partition}} if sort is None else {"pk": {"S": partition}, "sk": {"S": sort}}
+
+
+def binary(attribute: Mapping[str, Any]) -> bytes:
+    """Return a binary attribute's value: as bytes of a row to be written, or as base64 of an answer."""
+    value: bytes | str = attribute["B"]
+    return b64decode(value) if isinstance(value, str) else bytes(value)
 
 
 def encode(values: Mapping[str, Scalar]) -> Item:
@@ -81,7 +88,7 @@ def _decode(name: str, attribute: Mapping[str, Any]) -> Any:
         case "N":
             return int(value)
         case "B":
-            return bytes(value)
+            return binary(attribute)
         case "S" | "BOOL":
             return value
         case _:

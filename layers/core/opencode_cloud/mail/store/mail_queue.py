@@ -17,8 +17,8 @@ class MailQueue:
     def send(self, mail_ids: Sequence[str]) -> None:
         """Queue mails by their ids."""
         for mail_id in mail_ids:
-            aws.sqs().send_message(QueueUrl=self._url, MessageBody=json.dumps({"mail": mail_id}))
+            aws.sqs().send_message(self._url, json.dumps({"mail": mail_id}))
 
     def put_off(self, receipt: str, seconds: int) -> None:
         """Make SQS deliver a message again after ``seconds``."""
-        aws.sqs().change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+        aws.sqs().change_visibility(self._url, receipt, seconds)

@@ -49,7 +49,8 @@ class SesTransport:
                 **self._options,
             )
         except ClientError as error:
-            if aws.error_code(error) in _FOR_GOOD:
-                raise MailRejected(error.response.get("Error", {}).get("Message", aws.error_code(error))) from error
+            refusal = error.response.get("Error", {})
+            if (code := refusal.get("Code", "")) in _FOR_GOOD:
+                raise MailRejected(refusal.get("Message", code)) from error
             raise
         return answer["MessageId"]

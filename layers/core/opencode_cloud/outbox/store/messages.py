@@ -59,11 +59,7 @@ class OutboxStore:
 
     def wake(self, wake_up: WakeUp) -> None:
         """Queue a wake-up, which makes ``functions/relay`` look for the transaction's messages after a second."""
-        aws.sqs().send_message(
-            QueueUrl=self._queue_url,
-            MessageBody=msgspec.json.encode(wake_up).decode(),
-            DelaySeconds=WAKE_AFTER_SECONDS,
-        )
+        aws.sqs().send_message(self._queue_url, msgspec.json.encode(wake_up).decode(), delay_seconds=WAKE_AFTER_SECONDS)
 
     def of_transaction(self, transaction_id: TransactionId) -> list[OutboxMessage]:
         """Return the messages of a transaction, in the order in which they were written."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
-
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.aws_api.errors import AwsRefusal
 
 KEY = ".well-known/opencode"
 CACHED = "public, max-age=60, s-maxage=300, stale-while-revalidate=86400, stale-if-error=31536000"
@@ -21,21 +20,16 @@ class SiteStore:
     def read(self) -> tuple[bytes, bool] | None:
         """Return the document, and whether an operator has published it."""
         try:
-            response = aws.s3().get_object(Bucket=self._bucket, Key=KEY)
-        except ClientError as error:
+            stored = aws.s3().get(self._bucket, KEY)
+        except AwsRefusal as error:
             # S3 answers 403 for a missing object if the role may not list the bucket.
-            if aws.error_code(error) in ("NoSuchKey", "AccessDenied", "403", "404"):
+            if error.code in ("NoSuchKey", "AccessDenied"):
                 return None
             raise
-        return response["Body"].read(), response["Metadata"].get(_ORIGIN) == "operator"
+        return stored.body, stored.metadata.get(_ORIGIN) == "operator"
 
     def write(self, document: bytes, *, by_operator: bool) -> None:
         """Publish a document."""
-        aws.s3().put_object(
-            Bucket=self._bucket,
-            Key=KEY,
-            Body=document,
-            ContentType="application/json",
-            CacheControl=CACHED,
-            Metadata={_ORIGIN: "operator" if by_operator else "default"},
-        )
+        headers = {"content-type": "application/json", "cache-control": CACHED}
+        metadata = {_ORIGIN: "operator" if by_operator else "default"}
+        aws.s3().put(self._bucket, KEY, document, headers, metadata)

@@ -13,7 +13,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import conditional_write
+from opencode_cloud.kit.dynamodb import binary, conditional_write
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import Item, Payload, Position, Record, Share, Viewer
@@ -150,7 +150,7 @@ class LogStore:
     def _record(self, row: Row) -> Record:
         first, at = int(row["sk"]["S"][len(LOG) :]), int(row["at"]["N"])
         claim = row.get("claim")
-        payload = self._objects.get(row["pk"]["S"], claim["S"]) if claim else bytes(row["payload"]["B"])
+        payload = self._objects.get(row["pk"]["S"], claim["S"]) if claim else binary(row["payload"])
         return Record(
             first=first,
             last=int(row["last"]["N"]),
@@ -170,25 +170,22 @@ class LogStore:
         return sum(page["Count"] for page in self._pages(share_id, low, high, Select="COUNT"))
 
     def _pages(self, share_id: ShareId, low: str, high: str, **options: Any) -> Iterator[Any]:
-        start: Row | None = {}
-        while start is not None:
-            paging = {"ExclusiveStartKey": start} if start else {}
-            page = self._query_page(share_id, low, high, **options, **paging)
-            yield page
-            start = page.get("LastEvaluatedKey")
+        return self._dynamodb.pages(**self._range(share_id, low, high), **options)
 
     def _query_page(self, share_id: ShareId, low: str, high: str, **options: Any) -> Any:
-        return self._dynamodb.query(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-            ExpressionAttributeValues={
+        return self._dynamodb.query(**self._range(share_id, low, high), **options)
+
+    def _range(self, share_id: ShareId, low: str, high: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
+            "ExpressionAttributeValues": {
                 ":pk": {"S": rows.within_limit(share_id)},
                 ":low": {"S": low},
                 ":high": {"S": high},
             },
-            ConsistentRead=True,
-            **options,
-        )
+            "ConsistentRead": True,
+        }
 
 
 def _batches(row_iterator: Iterator[Row]) -> Iterator[list[Row]]:

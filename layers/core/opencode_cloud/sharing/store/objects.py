@@ -9,20 +9,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import cache
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from botocore.exceptions import ClientError
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.aws_api.s3 import LISTED
 from opencode_cloud.kit.clock import now_seconds
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 PRESIGNED_SECONDS = 60
-_LISTED = 1000  # S3: keys in one page of a listing, and in one DeleteObjects
 
 
 class ObjectStore:
@@ -44,34 +38,25 @@ class ObjectStore:
 
     def put(self, share_id: ShareId, name: str, data: bytes, content_type: str = "application/json") -> None:
         """Store an object of gzip-compressed bytes. Readers with a presigned address decompress it by its encoding."""
-        self._s3.put_object(
-            Bucket=self._bucket,
-            Key=_key(share_id, name),
-            Body=data,
-            ContentType=content_type,
-            ContentEncoding="gzip",
-            CacheControl="private, no-store",
-        )
+        headers = {
+            "content-type": content_type,
+            "content-encoding": "gzip",
+            "cache-control": "private, no-store",
+        }
+        self._s3.put(self._bucket, _key(share_id, name), data, headers)
 
     def put_record(self, share_id: ShareId, name: str, payload: bytes) -> None:
         """Store the payload of a record that is too large for its row."""
-        self._s3.put_object(
-            Bucket=self._bucket, Key=_key(share_id, name), Body=payload, ContentType="application/octet-stream"
-        )
+        headers = {"content-type": "application/octet-stream"}
+        self._s3.put(self._bucket, _key(share_id, name), payload, headers)
 
     def get(self, share_id: ShareId, name: str) -> bytes:
         """Return an object's bytes as stored."""
-        return self._s3.get_object(Bucket=self._bucket, Key=_key(share_id, name))["Body"].read()
+        return self._s3.get(self._bucket, _key(share_id, name)).body
 
     def exists(self, share_id: ShareId, name: str) -> bool:
         """Tell whether an object exists."""
-        try:
-            self._s3.head_object(Bucket=self._bucket, Key=_key(share_id, name))
-        except ClientError as error:
-            if aws.error_code(error) == "404":
-                return False
-            raise
-        return True
+        return self._s3.exists(self._bucket, _key(share_id, name))
 
     def delete(self, share_id: ShareId, name: str) -> None:
         """Delete all versions of one object."""
@@ -79,17 +64,14 @@ class ObjectStore:
 
     def delete_older(self, share_id: ShareId, folder: str, seconds: int) -> None:
         """Delete all versions of the objects in ``folder`` that were stored more than ``seconds`` ago."""
-        stored = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=_key(share_id, folder)).get("Contents", [])
         oldest = now_seconds() - seconds
-        for entry in stored:
-            if "Key" in entry and "LastModified" in entry and entry["LastModified"].timestamp() < oldest:
-                self._delete_versions(entry["Key"])
+        for stored in self._s3.objects(self._bucket, _key(share_id, folder)):
+            if stored.stored_at < oldest:
+                self._delete_versions(stored.key)
 
     def address(self, share_id: ShareId, name: str) -> str:
         """Return an address from which anyone can read the object for :data:`PRESIGNED_SECONDS`."""
-        return self._s3.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": _key(share_id, name)}, ExpiresIn=PRESIGNED_SECONDS
-        )
+        return self._s3.address(self._bucket, _key(share_id, name), PRESIGNED_SECONDS)
 
     def origin(self) -> str:
         """Return the origin (scheme, host, port) of :meth:`address`."""
@@ -101,22 +83,12 @@ class ObjectStore:
 
     def _delete_versions(self, prefix: str) -> int:
         removed = 0
-        for versions in self._versions(prefix):
-            objects = [{"Key": name, "VersionId": version} for name, version in versions]
-            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})  # pyright: ignore[reportArgumentType]
-            if errors := answer.get("Errors"):
-                raise RuntimeError(f"{len(errors)} object versions could not be deleted: {errors[0].get('Code')}")
-            removed += len(objects)
+        # A delete marker is a version too. Deleting only the contents would leave it behind.
+        for versions in self._s3.versions(self._bucket, prefix):
+            for start in range(0, len(versions), LISTED):
+                self._s3.delete_versions(self._bucket, versions[start : start + LISTED])
+            removed += len(versions)
         return removed
-
-    def _versions(self, prefix: str) -> Iterator[list[tuple[str, str]]]:
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
-        for page in pages:
-            # A delete marker is a version too. Deleting only the contents would leave it behind.
-            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            versions = [(entry.get("Key", ""), entry.get("VersionId", "")) for entry in entries]
-            for start in range(0, len(versions), _LISTED):
-                yield versions[start : start + _LISTED]
 
 
 @cache

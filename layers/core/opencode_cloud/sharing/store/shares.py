@@ -108,7 +108,7 @@ class ShareStore(LogStore):
     def expired(self, days: Iterable[str], now: int) -> Iterator[ShareId]:
         """Yield the ids of the shares that expired before ``now`` (seconds since the epoch), on one of ``days``."""
         for day in days:
-            pages = self._dynamodb.get_paginator("query").paginate(
+            pages = self._dynamodb.pages(
                 TableName=self._table,
                 IndexName="expiry",
                 KeyConditionExpression="expiry_day = :day AND expires_at <= :now",

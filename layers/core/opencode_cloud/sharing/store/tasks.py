@@ -63,13 +63,7 @@ class Tasks:
         self._request(PurgeRequest(workspace_id=workspace_id))
 
     def _request(self, request: PurgeRequest, delay_seconds: int = 0) -> None:
-        aws.sqs().send_message(
-            QueueUrl=self._purge_queue,
-            MessageBody=msgspec.json.encode(request).decode(),
-            DelaySeconds=delay_seconds,
-        )
+        aws.sqs().send_message(self._purge_queue, msgspec.json.encode(request).decode(), delay_seconds=delay_seconds)
 
     def _invoke(self, delivery: DeliveryTask) -> None:
-        aws.lambda_().invoke(
-            FunctionName=self._deliver_function, InvocationType="Event", Payload=msgspec.json.encode(delivery)
-        )
+        aws.lambda_().invoke_later(self._deliver_function, msgspec.json.encode(delivery))

@@ -122,9 +122,7 @@ class ExportQueue:
 
     def send(self, request: ExportRequest) -> None:
         """Send a message, delayed by a second so that the export's row is committed before it arrives."""
-        aws.sqs().send_message(
-            QueueUrl=self._url, MessageBody=msgspec.json.encode(request).decode(), DelaySeconds=COMMIT_SECONDS
-        )
+        aws.sqs().send_message(self._url, msgspec.json.encode(request).decode(), delay_seconds=COMMIT_SECONDS)
 
 
 class ExportFiles:
@@ -135,13 +133,12 @@ class ExportFiles:
 
     def put(self, export: Export, name: str, content: Path) -> None:
         """Upload a file, in parts if it is large."""
-        aws.s3().upload_file(str(content), self._bucket, export.folder() + name)
+        aws.s3_transfers().upload_file(str(content), self._bucket, export.folder() + name)
 
     def addresses(self, export: Export) -> Iterator[tuple[ExportFile, str]]:
         """Return the files, each with an address that is valid for :data:`ADDRESS_SECONDS`."""
         for file in export.files:
-            location = {"Bucket": self._bucket, "Key": export.folder() + file.name}
-            yield file, aws.s3().generate_presigned_url("get_object", Params=location, ExpiresIn=ADDRESS_SECONDS)
+            yield file, aws.s3().address(self._bucket, export.folder() + file.name, ADDRESS_SECONDS)
 
 
 def _export(row: RowMapping) -> Export:

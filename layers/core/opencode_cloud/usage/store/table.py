@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,9 +15,6 @@ from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.schema.usage_events import counters_of, from_row, partition
 from opencode_cloud.usage.models import CounterValues, SettledEvent
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
 
 class UsageTable:
     """Reads and trims settled events."""
@@ -28,15 +25,11 @@ class UsageTable:
     def day(self, workspace_id: WorkspaceId, day: str, after: str | None = None) -> Iterator[Sequence[SettledEvent]]:
         """Return pages of the events of a workspace's UTC day (``YYYY-MM-DD``) that follow the id ``after``, by id."""
         pk = partition(workspace_id, day)
-        pages = (
-            _dynamodb()
-            .get_paginator("query")
-            .paginate(
-                TableName=self._name,
-                ConsistentRead=True,
-                KeyConditionExpression="pk = :pk AND sk > :after",
-                ExpressionAttributeValues={":pk": {"S": pk}, ":after": {"S": after or "!"}},
-            )
+        pages = aws.dynamodb().pages(
+            TableName=self._name,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND sk > :after",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":after": {"S": after or "!"}},
         )
         for page in pages:
             yield [entry for row in page["Items"] if (entry := _entry(row)) is not None]
@@ -48,7 +41,7 @@ class UsageTable:
     def _remove_metadata_of(self, call: tuple[str, str, str]) -> None:
         workspace, day, call_id = call
         conditional_write(
-            _dynamodb().update_item,
+            aws.dynamodb().update_item,
             TableName=self._name,
             Key=primary_key(partition(WorkspaceId(workspace), day), call_id),
             UpdateExpression="REMOVE metadata",
@@ -65,7 +58,7 @@ class CounterTable:
     def get(self, counters: Sequence[str]) -> Mapping[str, CounterValues]:
         """Return the values of counters by key; missing counters are left out."""
         keys = [primary_key(key, "COUNTER") for key in counters]
-        rows = batch_get(_dynamodb(), {self._name: keys})[self._name]
+        rows = batch_get(aws.dynamodb(), {self._name: keys})[self._name]
         return {row["pk"]["S"]: _counted(row) for row in rows}
 
 
@@ -77,10 +70,6 @@ def _entry(row: Mapping[str, Any]) -> SettledEvent | None:
         logger.exception("a row of the table of usage is no event", extra={"row": row.get("sk")})
         count("UsageEventsPoisoned")
         return None
-
-
-def _dynamodb() -> DynamoDBClient:
-    return aws.dynamodb()
 
 
 def _counted(row: Mapping[str, Any]) -> CounterValues:
