@@ -359,6 +359,7 @@ class TestSockets:
         assert [frame["type"] for frame in socket.frames] == ["items", "ready", "items"]
         assert functions.say(socket, action="ping", share=share["id"]) == {"type": "pong", "seq": 2}
         functions.socket_event(socket, "DISCONNECT")
+        socket.leave()
         functions.sync(share, part("3"))
         assert len(socket.frames) == 3
 

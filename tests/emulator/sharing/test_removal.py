@@ -174,7 +174,8 @@ class TestPurging:
             cloud.deletion.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ShareStore.append, unshare_and_purge)
-        slow.sync(part("2", incompressible(LARGE)))
+        with pytest.raises(Gone):
+            slow.sync(part("2", incompressible(LARGE)))
         assert left(cloud, share) == (1, 0), "the record; its body was written before the purge"
         cloud.plane.received(cloud.plane.purges)
         before = cloud.plane.delayed(cloud.plane.purges)
@@ -194,7 +195,8 @@ class TestPurging:
             cloud.deletion.purge(ShareId(share.id), 1)
 
         slow.environment.steering.before(ObjectStore.put_body, unshare_and_purge)
-        slow.sync(part("1", incompressible(LARGE)))
+        with pytest.raises(Gone):
+            slow.sync(part("1", incompressible(LARGE)))
         assert left(cloud, share) == (1, 1)
         cloud.deletion.purge(ShareId(share.id), 2)
         assert left(cloud, share) == (0, 0)

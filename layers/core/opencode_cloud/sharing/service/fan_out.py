@@ -18,7 +18,7 @@ from opencode_cloud.sharing.protocol.frames import gone_frame, legacy_frame, liv
 if TYPE_CHECKING:
     from opencode_cloud.kit.sockets import Sockets
     from opencode_cloud.sharing.service.access import ShareAccess
-    from opencode_cloud.sharing.store import ShareStore, Tasks
+    from opencode_cloud.sharing.store import Following, ShareStore, Tasks
 
 CONNECT_SECONDS = 5.0  # how long a $connect may take to be answered after it has asked for a replay
 CONNECT_POLL_SECONDS = 0.02
@@ -59,8 +59,8 @@ class FanOut(ViewerSockets):
 
     def commit(
         self, share: Share, record: Record, viewers: Sequence[Viewer], stale: frozenset[str], mode: Mode = Mode.LINK
-    ) -> None:
-        """Push a new record to all its viewers.
+    ) -> Following:
+        """Push a new record to all its viewers. Return the share and the viewers, as read after the commit.
 
         ``stale`` holds the keys for which a later arrival was committed before. ``viewers`` were read before the
         commit. A viewer that joined since then has read the log either after the record, or before it; the second read
@@ -68,17 +68,18 @@ class FanOut(ViewerSockets):
         """
         started = time.perf_counter()
         # Read the viewers again during the push, to find those who joined since the first read.
-        late = pool().submit(self._store.viewers, share.id)
+        late = pool().submit(self._store.following, share.id)
         if len(viewers) > INLINE_VIEWERS:
             self._tasks.push(share.id, record.first, viewers)
         else:
             self.push(share, record, viewers, stale, mode)
         known_ids = {viewer.connection_id for viewer in viewers}
-        self.push(
-            share, record, [viewer for viewer in late.result() if viewer.connection_id not in known_ids], stale, mode
-        )
+        following = late.result()
+        joined = [viewer for viewer in following.viewers if viewer.connection_id not in known_ids]
+        self.push(share, record, joined, stale, mode)
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
+        return following
 
     def push(
         self,

@@ -177,7 +177,9 @@ class Publishing:
         ``share_not_found``, ``share_gone``, ``missing_secret``, ``wrong_secret``, ``owner_has_left``, ``sharing_off``,
         the errors of ``actor``, or ``contended`` (503) with nothing stored.
         """
-        head = self._store.head(share_id, self._tails.position(share_id))
+        # An empty batch asks for the end of the log, which another writer may have moved.
+        known = self._tails.head(share_id) if items else None
+        head = known or self._store.head(share_id, self._tails.position(share_id))
         # Wait for authentication only now, since it runs while the log is read.
         share, session = self._opened(share_id, head.share, secret, actor() if actor else None)
         mode = self._share_access.publishing_mode(share)
@@ -197,7 +199,11 @@ class Publishing:
         log.count("CommitCount")
         log.count("ItemCount", len(items))
         log.size("ByteCount", sum(len(item.data) for item in items))
-        self._fan_out.commit(share, record, head.viewers, stale, mode)
+        committed_at = self._tails.now()
+        following = self._fan_out.commit(share, record, head.viewers, stale, mode)
+        # A share that was removed meanwhile has taken nothing: the purge deletes the record (docs/decisions/006).
+        existing(self._store, share_id, following.share)
+        self._tails.know(share_id, following, committed_at)
         return Commit(end.seq, len(items))
 
     def _opened(

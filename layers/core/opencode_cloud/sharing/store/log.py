@@ -39,6 +39,13 @@ class Head(msgspec.Struct, frozen=True):
     tail: Position
 
 
+class Following(msgspec.Struct, frozen=True):
+    """A share, None when its rows are deleted, and the viewers that follow it."""
+
+    share: Share | None
+    viewers: tuple[Viewer, ...]
+
+
 class LogPage(msgspec.Struct, frozen=True):
     """One page (up to 1 MB) of a log after a position. ``complete`` is true when it reaches the log's end."""
 
@@ -71,6 +78,12 @@ class LogStore:
         if records:
             tail = Position(records[-1].last, records[-1].total)
         return Head(share, records, viewers, tail)
+
+    def following(self, share_id: ShareId) -> Following:
+        """Return a share and its viewers, in one query."""
+        found_rows = list(self._query(share_id, META, VIEWER + "~"))
+        share = next((rows.share_from(row) for row in found_rows if row["sk"]["S"] == META), None)
+        return Following(share, tuple(rows.viewer_from(row) for row in found_rows if row["sk"]["S"] != META))
 
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         """Store those ``items`` that are too large for a row. Return the rest, compressed and ready to be appended."""
