@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -67,7 +66,7 @@ class Meter:
         DynamoDB._send = _metered_send(self, DynamoDB._send)  # noqa: SLF001 - one attempt is what is charged
         Service._attempt = _metered_attempt(self, Service._attempt)  # noqa: SLF001
         S3._call = _metered_call(self, S3._call)  # noqa: SLF001
-        sockets.Sockets = _metered_sockets(self)
+        sockets.Sockets._run = _metered_run(self, sockets.Sockets._run)  # noqa: SLF001
 
     @contextmanager
     def recording(self, hold: float = 0.0) -> Iterator[list[Call]]:
@@ -175,17 +174,21 @@ def _metered_call(meter: Meter, send: Callable[..., Any]) -> Callable[..., Any]:
     return metered
 
 
-def _metered_sockets(meter: Meter) -> type[sockets.Sockets]:
-    class MeteredSockets(sockets.Sockets):
-        async def _send(self, method: str, head: bytes, body: bytes) -> sockets.Outcome:
-            call = meter.begin("post", _SOCKET_OPERATIONS[method], len(body))
-            await asyncio.sleep(meter.hold)
-            try:
-                return await super()._send(method, head, body)
-            finally:
+def _metered_run(meter: Meter, run: Callable[..., Any]) -> Callable[..., Any]:
+    """Record the posts of one round, which are in parallel. The frames of one connection count as parallel too."""
+
+    def metered(target: sockets.Sockets, calls: Sequence[Any]) -> Any:
+        begun = [
+            meter.begin("post", _SOCKET_OPERATIONS[call.method], len(body)) for call in calls for body in call.bodies
+        ]
+        time.sleep(meter.hold if begun else 0.0)
+        try:
+            return run(target, calls)
+        finally:
+            for call in begun:
                 meter.end(call)
 
-    return MeteredSockets
+    return metered
 
 
 def rounds(calls: Sequence[Call]) -> list[list[Call]]:

@@ -39,7 +39,7 @@ class Answer:
     body: bytes
 
 
-class _BrokenConnection(Exception):
+class BrokenConnection(Exception):
     """The connection failed; ``stale``: before the first byte of an answer."""
 
     def __init__(self, reason: str, *, stale: bool) -> None:
@@ -47,27 +47,37 @@ class _BrokenConnection(Exception):
         self.stale = stale
 
 
-class _Connection:
-    """One connection."""
+class Connection:
+    """One connection, for one request at a time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._reader: BufferedReader = sock.makefile("rb")
 
-    def exchange(self, method: str, head: bytes, body: bytes) -> tuple[Answer, bool]:
-        """Send a request; return its answer, and whether the connection can be used again."""
-        answered = False
+    def fileno(self) -> int:
+        """Return the descriptor, which becomes readable with the answer."""
+        return self._socket.fileno()
+
+    def send(self, head: bytes, body: bytes) -> None:
+        """Send a request. Raises :class:`BrokenConnection`."""
         try:
             if len(body) <= _JOINED_BYTES:
                 self._socket.sendall(head + body)
             else:
                 self._socket.sendall(head)
                 self._socket.sendall(body)
+        except OSError as error:
+            raise BrokenConnection(type(error).__name__, stale=True) from error
+
+    def receive(self, method: str) -> tuple[Answer, bool]:
+        """Return the answer, and whether the connection can be used again. Raises :class:`BrokenConnection`."""
+        answered = False
+        try:
             first = self._reader.readline(_LINE_BYTES)
             answered = bool(first)
             return self._answer(method, first)
         except (OSError, ValueError, EOFError) as error:
-            raise _BrokenConnection(type(error).__name__, stale=not answered) from error
+            raise BrokenConnection(type(error).__name__, stale=not answered) from error
 
     def is_open(self) -> bool:
         """Tell whether the peer has kept the idle connection open."""
@@ -134,7 +144,7 @@ class Connections:
         self._read_seconds = read_seconds
         self._proxy = _proxy(parts.scheme, parts.netloc)
         self._tls: ssl.SSLContext | None = None
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[Connection] = deque()
 
     def exchange(self, method: str, head: bytes, body: bytes = b"") -> Answer:
         """Send a request, whose ``head`` ends with an empty line, and return its answer.
@@ -142,23 +152,40 @@ class Connections:
         A kept connection that its peer has closed is replaced by another. Raises ``AwsUnreachable``.
         """
         head = self._addressed(head)
-        while (connection := self._kept()) is not None:
+        while True:
+            connection, kept = self.lease()
             try:
-                return self._exchange(connection, method, head, body)
-            except _BrokenConnection as error:
-                if not error.stale:
+                connection.send(head, body)
+                answer, reusable = connection.receive(method)
+            except BrokenConnection as error:
+                connection.close()
+                if not (kept and error.stale):
                     raise AwsUnreachable(str(error)) from error
-        try:
-            return self._exchange(self._connect(), method, head, body)
-        except _BrokenConnection as error:
-            raise AwsUnreachable(str(error)) from error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                self.give_back(connection, reusable=reusable)
+                return answer
+
+    def lease(self) -> tuple[Connection, bool]:
+        """Return a kept connection and true, or a new one and false. Raises ``AwsUnreachable``."""
+        connection = self._kept()
+        return (connection, True) if connection is not None else (self._connect(), False)
+
+    def give_back(self, connection: Connection, *, reusable: bool) -> None:
+        """Keep a connection for the next request, or end it."""
+        if reusable and len(self._idle) < KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def close(self) -> None:
         """End all idle connections."""
         while self._idle:
             self._idle.pop().close()
 
-    def _kept(self) -> _Connection | None:
+    def _kept(self) -> Connection | None:
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -169,19 +196,7 @@ class Connections:
             connection.close()
         return None
 
-    def _exchange(self, connection: _Connection, method: str, head: bytes, body: bytes) -> Answer:
-        try:
-            answer, reusable = connection.exchange(method, head, body)
-        except BaseException:
-            connection.close()
-            raise
-        if reusable and len(self._idle) < KEPT:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return answer
-
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         proxy = self._proxy
         address = (proxy.hostname or "", proxy.port or 80) if proxy else (self._name, self._port)
         try:
@@ -195,7 +210,7 @@ class Connections:
             sock.settimeout(self._read_seconds)
         except OSError as error:
             raise AwsUnreachable(f"{type(error).__name__} while connecting to {address[0]}") from error
-        return _Connection(sock)
+        return Connection(sock)
 
     def _tunnel(self, sock: socket.socket, proxy: Any) -> None:
         target = f"{self._name}:{self._port}"
