@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8787
-export PORT EMULATOR_PORT NO_QUOTAS TRUST_PROXY ALLOWED_HOSTS DEMO
+export PORT EMULATOR_PORT NO_QUOTAS DURABILITY TRUST_PROXY ALLOWED_HOSTS DEMO
 # A run starts a hundred Python processes: each would compile all its modules if none kept what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 STAGE ?= dev

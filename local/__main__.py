@@ -38,6 +38,12 @@ def main() -> None:
     dev.add_argument("--port", type=int, default=_port("PORT", 8787), help="port of the front door")
     dev.add_argument("--emulator-port", type=int, default=_port("EMULATOR_PORT", None), help="default: a free one")
     dev.add_argument("--no-quotas", action="store_true", help="disable AWS's limits (also NO_QUOTAS=1)")
+    dev.add_argument(
+        "--durability",
+        choices=("disk", "process"),
+        default=os.environ.get("DURABILITY", "disk"),
+        help="what an acknowledged write survives: a power cut, or only a killed process (DURABILITY)",
+    )
     dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
     dev.add_argument("--allowed-hosts", default=os.environ.get("ALLOWED_HOSTS", ""), help="more names (ALLOWED_HOSTS)")
     commands.add_parser("clean", help="stop everything and delete all data")
@@ -99,6 +105,7 @@ def develop(options: argparse.Namespace) -> None:
             trust_proxy=options.trust_proxy or os.environ.get("TRUST_PROXY") == "1",
             allowed_hosts=tuple(options.allowed_hosts.split()),
             stage_file=Path(os.environ["STAGE_FILE"]).resolve() if os.environ.get("STAGE_FILE") else None,
+            durability=options.durability,
             report=lambda step: _report(console, status, step),
         )
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
 from local.database import LocalDatabase
 from local.deployment import CREDENTIALS, REGION, Deployment, DeploymentFailed
@@ -52,6 +52,7 @@ class LocalStack:
         allowed_hosts: tuple[str, ...] = (),
         template: Path | None = None,
         stage_file: Path | None = None,
+        durability: Literal["disk", "process"] = "disk",
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use `state` for all files.
@@ -66,6 +67,7 @@ class LocalStack:
             allowed_hosts: Names by which clients reach the front door, beside those of the loopback interface.
             template: Folder that keeps the stage as it was deployed, without data: an empty `state` begins as a copy.
             stage_file: Settings of the stage in place of `infra/stages/local.toml`.
+            durability: What an acknowledged write survives: a power cut, or only the end of the emulator's process.
             report: Gets a few words at the start of each step.
         """
         self.root = root or Path(__file__).resolve().parent.parent
@@ -78,6 +80,7 @@ class LocalStack:
         self._allowed_hosts = allowed_hosts
         self._template = template
         self._stage_file = stage_file
+        self._durability = durability
         self._wanted = (port, emulator_port)
         self._clients: dict[str, Any] = {}
         self._lock: IO[str] | None = None
@@ -240,6 +243,7 @@ class LocalStack:
         python = self.root / ".tools/ministack/bin/python"
         command = [str(python), "-m", "local.emulator.launcher", "--with-parent"]
         command += ["--port", str(self.emulator_port), "--state", str(self.state / "emulator")]
+        command += ["--durability", self._durability]
         mailbox = {"SMTP_HOST": f"127.0.0.1:{self.mailbox.smtp_port}"}
         environment = clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, **mailbox)
         self.emulator.start(command, environment, self.root)

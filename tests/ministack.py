@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import _lru_cache_wrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 class Emulator:
     """MiniStack behind our launcher, in a separate folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durability: Literal["disk", "process"] = "process") -> None:
         self.folder = folder
+        self.durability = durability
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.program = Program("emulator", folder / "run", folder / "logs")
@@ -33,7 +34,7 @@ class Emulator:
 
     def start(self) -> None:
         command = [str(ROOT / ".tools/ministack/bin/python"), "-m", "local.emulator.launcher", "--with-parent"]
-        command += ["--port", str(self.port), "--state", str(self.folder / "state")]
+        command += ["--port", str(self.port), "--state", str(self.folder / "state"), "--durability", self.durability]
         self.program.start(command, clean_environment(**CREDENTIALS, AWS_DEFAULT_REGION=REGION), ROOT)
         self.program.wait_until(lambda: accepts(self.port), READY_SECONDS)
 

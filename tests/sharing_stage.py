@@ -43,7 +43,7 @@ def stop(stack: LocalStack) -> None:
 def _start_in(state: Path) -> LocalStack:
     """Start in ``state``, or in another folder when another test run uses that one."""
     try:
-        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE)
+        stack = LocalStack(state, template=TEMPLATE, stage_file=STAGE_FILE, durability="process")
         stack.forget()
         stack.start()
     except StackBusy:

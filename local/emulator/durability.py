@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from local.emulator import journal
 from local.emulator.journal import Journal, records, sync_folder
 
 logger = logging.getLogger("local.durability")
@@ -51,7 +52,13 @@ class StateUnreadable(Exception):
 class Durability:
     """Hooks a journal into MiniStack's DynamoDB, and saves and restores all services."""
 
-    def __init__(self, journal_folder: Path, state_folder: Path, checkpoint_bytes: int) -> None:
+    def __init__(
+        self,
+        journal_folder: Path,
+        state_folder: Path,
+        checkpoint_bytes: int,
+        durability: journal.Durability = "disk",
+    ) -> None:
         self._app: Any = import_module("ministack.app")
         self._persistence: Any = import_module("ministack.core.persistence")
         self._responses: Any = import_module("ministack.core.responses")
@@ -60,6 +67,7 @@ class Durability:
         self._journal_folder = journal_folder
         self._state_folder = state_folder
         self._checkpoint_bytes = checkpoint_bytes
+        self._durability: journal.Durability = durability
         self._journal: Journal | None = None
 
     def install(self) -> None:
@@ -89,7 +97,7 @@ class Durability:
         return self._journal
 
     async def handle_request(self, method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
-        """Let DynamoDB answer. A change is on the disk before its answer is sent."""
+        """Let DynamoDB answer. A change is in the journal before its answer is sent, by default on the disk."""
         answer = await self._handle(method, path, headers, body, query)
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         if action not in CHANGES or answer[0] != 200:
@@ -125,7 +133,7 @@ class Durability:
         replayed = 0 if first_segment is None else self._replay(first_segment)
         # Streams start from the beginning, so an old position would skip new records. Functions accept repetition.
         self._app._get_module("lambda_svc")._dynamodb_stream_positions.clear()
-        self._journal = Journal(self._journal_folder)
+        self._journal = Journal(self._journal_folder, self._durability)
         logger.info("restored the saved state and %d changes from the journal", replayed)
 
     def _replay(self, first_segment: int) -> int:

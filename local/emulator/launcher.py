@@ -13,7 +13,7 @@ import socket
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from local.lifeline import end_with_parent
 
@@ -44,7 +44,7 @@ def main() -> None:
     decimal.getcontext().prec = 38
     raise_file_limit()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    application = prepare(arguments.state)
+    application = prepare(arguments.state, arguments.durability)
     listener = bind(arguments.port)
     uvloop: Any = import_module("uvloop")
     uvloop.run(serve(application, listener))
@@ -55,6 +55,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="MiniStack with a journal, on the loopback interface only.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="folder for the saved state, objects and journal")
+    parser.add_argument(
+        "--durability", choices=("disk", "process"), default="disk", help="what acknowledged writes survive"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     return parser.parse_args()
 
@@ -84,13 +87,13 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def prepare(state: Path) -> Any:
+def prepare(state: Path, durable: Literal["disk", "process"]) -> Any:
     """Import MiniStack, hook our changes into it and return the ASGI application."""
     from local.emulator import admission, functions, queries, queues, sockets
     from local.emulator.durability import Durability
 
     functions.install(state / "code", int(os.environ.get("LAMBDA_WORKERS_PER_FUNCTION", WORKERS_PER_FUNCTION)))
-    durability = Durability(state / "journal", state / "services", CHECKPOINT_BYTES)
+    durability = Durability(state / "journal", state / "services", CHECKPOINT_BYTES, durable)
     durability.install()
     sockets.install()
     queries.install()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import pytest
@@ -10,8 +11,13 @@ from tests.ministack import Emulator
 
 
 @pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path)
+def durability() -> Literal["disk", "process"]:
+    return "disk"
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, durability: Literal["disk", "process"]) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path, durability)
     emulator.start()
     yield emulator
     emulator.program.stop()

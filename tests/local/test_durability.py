@@ -39,6 +39,7 @@ def add(client: Any, key: str) -> Any:
     )
 
 
+@pytest.mark.parametrize("durability", ["disk", "process"])
 def test_what_was_acknowledged_survives_kills_in_the_middle_of_writing(emulator: Emulator) -> None:
     create_table(emulator)
     emulator.save()

@@ -1,6 +1,7 @@
 """The journal returns appended entries in order, even if the writer was interrupted."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,21 @@ def test_a_full_disk_is_an_error_and_leaves_the_journal_readable(
     journal.append(b"after").result(5)
 
     assert list(records(tmp_path, 0)) == [b"before", b"after"]
+
+
+def test_a_journal_for_killed_processes_acknowledges_before_the_disk_has_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", lambda _: threading.Event().wait())
+    assert Journal(tmp_path / "process", "process").append(b"one").done()
+    assert not Journal(tmp_path / "disk").append(b"one").done()
+    assert list(records(tmp_path / "process", 0)) == [b"one"], "the operating system has it"
+
+
+def test_a_journal_for_killed_processes_reaches_the_disk_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda _: synced.set())
+    Journal(tmp_path, "process").append(b"one")
+    assert synced.wait(5)
