@@ -135,7 +135,7 @@ class Scenarios:
             for count in sorted({1, publishers}):
                 self._say(f"commits a second, publishers: {publishers}, shares: {count}")
                 result = await throughput.measure(shares[:count], publishers, plan.throughput_seconds, plan.size)
-                floor = Floor(self._http, self._floor_url)
+                floor = Floor(self._floor_url)
                 beside = await throughput.measure([floor], publishers, min(1.0, plan.throughput_seconds), plan.size)
                 found.append({**result, "floor_per_second": beside["commits_per_second"]})
         await self._remove(shares)
@@ -159,7 +159,7 @@ class Scenarios:
 
     async def _both(self, viewers: int, size: int, updates: int) -> Json:
         plan = self._plan
-        floor = Floor(self._http, self._floor_url)
+        floor = Floor(self._floor_url)
         load = latency.Load(viewers, plan.rate, updates, size, plan.latency_seconds)
         beside = await latency.measure(floor, load)
         share = await Share.create(self._http, self._stage.url)
