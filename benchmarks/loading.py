@@ -100,7 +100,7 @@ async def fill(share: Share, count: int, size: int) -> float:
 
 async def measure_state(share: Share, items: int, repetitions: int) -> Json:
     """Load the whole state, ``repetitions`` times; and once with the reference client, which decodes and folds it."""
-    loads = [await _load(share, 0) for _ in range(repetitions + 1)][1:]  # the first wakes workers
+    loads = [await load(share, 0) for _ in range(repetitions + 1)][1:]  # the first wakes workers
     last = loads[-1]
     began = time.monotonic()
     async with follow(share.url, share.id) as follower:
@@ -126,7 +126,7 @@ async def measure_reconnect(share: Share, missed: int, size: int, repetitions: i
         cursor = share.number
         for _ in range(missed):
             await share.fill(1, size)
-        loads.append(await _load(share, cursor))
+        loads.append(await load(share, cursor))
     last = loads[-1]
     return {
         "items_of_share": share.number,
@@ -138,8 +138,8 @@ async def measure_reconnect(share: Share, missed: int, size: int, repetitions: i
     }
 
 
-async def _load(share: Share, after: int) -> Loaded:
-    """Load once; the pause lets the end of the socket be handled before the next one begins."""
+async def load(share: Share, after: int) -> Loaded:
+    """Load once, from ``after``; the pause lets the end of the socket be handled before the next one begins."""
     loaded = await _Loader(share, after).run()
     await asyncio.sleep(PAUSE_SECONDS)
     return loaded

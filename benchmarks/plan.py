@@ -1,4 +1,4 @@
-"""Sizes of measurements: the whole run takes less than ten minutes on two cores, the quick one less than two."""
+"""Sizes of measurements: the whole run takes about a quarter of an hour on two cores, the quick one four minutes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Plan:
     starts: int = 5
     gateway_rounds: int = 3
     gateway_seconds: float = 12.0
+    peer_updates: int = 150
+    peer_seconds: float = 4.0
+    order_rounds: int = 40
+    stall_megabytes: float = 32.0
+    stall_seconds: float = 8.0
 
 
 FULL = Plan()
@@ -47,4 +52,8 @@ QUICK = Plan(
     starts=3,
     gateway_rounds=1,
     gateway_seconds=6.0,
+    peer_updates=50,
+    peer_seconds=2.0,
+    order_rounds=15,
+    stall_seconds=6.0,
 )

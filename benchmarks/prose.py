@@ -23,4 +23,7 @@ def prose(length: int, position: int) -> str:
     """Return ``length`` characters; consecutive ``position`` values give consecutive, different pieces."""
     text = corpus()
     start = position * length % len(text)
-    return (text[start:] + text * (length // len(text) + 1))[:length]
+    piece = text[start : start + length]
+    while len(piece) < length:  # past the end: from the beginning
+        piece += text[: length - len(piece)]
+    return piece

@@ -8,10 +8,11 @@ import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import aiohttp
 
+from benchmarks.posting import Poster
 from benchmarks.shares import new_session, part
 from benchmarks.wire import Socket, open_socket
 
@@ -43,8 +44,8 @@ class Room(Protocol):
 class Floor:
     """The bare broadcast server."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
-        self._http = http
+    def __init__(self, url: str) -> None:
+        self._poster = Poster(url)
         self._url = url
         self._number = 0
 
@@ -54,16 +55,15 @@ class Floor:
         item = part("ses_floor", self._number, size)
         began = time.monotonic_ns()
         item["data"]["stamp"] = f"@{began}@"
-        async with self._http.post(f"{self._url}/publish", data=json.dumps(item)) as answer:
-            await answer.read()
+        accepted(*await self._poster.post("/publish", json.dumps(item).encode()))
         return began
 
     async def join(self, on_receipt: OnReceipt) -> Socket:
         """Join as a viewer."""
 
         def on_frame(frame: bytes, now: int) -> None:
-            for stamp in _STAMP.finditer(frame):
-                on_receipt(int(stamp[1]), now)
+            for stamp in stamps(frame):
+                on_receipt(stamp, now)
 
         return await open_socket(f"{self._url.replace('http', 'ws', 1)}/live", on_frame)
 
@@ -77,11 +77,14 @@ class Share:
         self.id = id_
         self.number = 0
         """Number of the last item that was published here."""
-        self._session = session
+        self.seq = 0
+        """The largest acknowledged sequence number."""
+        self.session = session
         self._secret = secret
+        self._poster = Poster(url)
 
     @classmethod
-    async def create(cls, http: aiohttp.ClientSession, url: str) -> Share:
+    async def create(cls, http: aiohttp.ClientSession, url: str) -> Self:
         """Share a new session."""
         session = new_session()
         made = await _create(http, url, session)
@@ -90,7 +93,11 @@ class Share:
     async def publish(self, size: int) -> int:
         """Publish one new part."""
         self.number += 1
-        item = part(self._session, self.number, size)
+        return await self.update(self.number, size)
+
+    async def update(self, number: int, size: int) -> int:
+        """Publish part ``number``, which may exist; return the time of the start."""
+        item = part(self.session, number, size)
         began = time.monotonic_ns()
         item["data"]["stamp"] = f"@{began}@"
         await self.sync([item])
@@ -99,19 +106,21 @@ class Share:
     async def fill(self, count: int, size: int) -> int:
         """Publish ``count`` new parts in one batch; return the share's sequence number."""
         first, self.number = self.number + 1, self.number + count
-        return await self.sync([part(self._session, number, size) for number in range(first, self.number + 1)])
+        return await self.sync([part(self.session, number, size) for number in range(first, self.number + 1)])
 
     async def sync(self, items: list[Json]) -> int:
         """Publish one batch; return the share's sequence number."""
-        body = json.dumps({"secret": self._secret, "data": items})
-        async with self.http.post(f"{self.url}/api/share/{self.id}/sync", data=body) as answer:
-            return (await _accepted(answer))["seq"]
+        body = json.dumps({"secret": self._secret, "data": items}).encode()
+        seq = int(accepted(*await self._poster.post(f"/api/share/{self.id}/sync", body))["seq"])
+        self.seq = max(self.seq, seq)
+        return seq
 
     async def remove(self) -> None:
         """Unshare."""
+        self._poster.close()
         body = json.dumps({"secret": self._secret})
         async with self.http.delete(f"{self.url}/api/share/{self.id}", data=body) as answer:
-            await _accepted(answer)
+            accepted(answer.status, await answer.read())
 
     async def open(self, on_frame: Callable[[bytes, int], None]) -> Socket:
         """Return a new socket of the live protocol, before its first message."""
@@ -141,15 +150,14 @@ class _Viewer:
 
     async def start(self) -> None:
         self.socket = await self._share.open(self._on_frame)
-        self.socket.send(self._share.resume(self._share.number))
+        self.socket.send(self._share.resume(self._share.seq))
         async with asyncio.timeout(JOIN_SECONDS):
             await self._ready.wait()
 
     def _on_frame(self, frame: bytes, now: int) -> None:
-        found = False
-        for stamp in _STAMP.finditer(frame):
-            found = True
-            self._on_receipt(int(stamp[1]), now)
+        found = stamps(frame)
+        for stamp in found:
+            self._on_receipt(stamp, now)
         if not found and (reference := _REFERENCE.search(frame)):
             task = asyncio.create_task(self._fetch(reference[1].decode()))
             self._fetches.add(task)
@@ -161,8 +169,8 @@ class _Viewer:
         async with self._share.http.get(f"{self._share.url}{path}") as answer:
             body = await answer.read()
         now = time.monotonic_ns()
-        for stamp in _STAMP.finditer(body):
-            self._on_receipt(int(stamp[1]), now)
+        for stamp in stamps(body):
+            self._on_receipt(stamp, now)
 
 
 async def _create(http: aiohttp.ClientSession, url: str, session: str) -> Json:
@@ -170,12 +178,17 @@ async def _create(http: aiohttp.ClientSession, url: str, session: str) -> Json:
     while True:
         async with http.post(f"{url}/api/share", data=json.dumps({"sessionID": session})) as answer:
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                return await _accepted(answer)
+                return accepted(answer.status, await answer.read())
         await asyncio.sleep(float(answer.headers["Retry-After"]))
 
 
-async def _accepted(answer: aiohttp.ClientResponse) -> Json:
-    body = await answer.read()
-    if answer.status >= 300:
-        raise PublishFailed(f"{answer.status}: {body[:300].decode(errors='replace')}")
+def accepted(status: int, body: bytes) -> Json:
+    """Return the JSON document of an answer. Raises PublishFailed for an error."""
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise PublishFailed(f"{status}: {body[:300].decode(errors='replace')}")
     return json.loads(body)
+
+
+def stamps(text: bytes) -> list[int]:
+    """Return the timestamps in a frame or a document, in their order."""
+    return [int(stamp) for stamp in _STAMP.findall(text)]

@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 
 from benchmarks import latency, loading, throughput
+from benchmarks.peers import measuring as peers
+from benchmarks.peers.rooms import Measured, OurShare
 from benchmarks.plan import Plan
 from benchmarks.rooms import Floor, Share
 from benchmarks.sandbox import ALL, deployed_environment
@@ -40,6 +42,8 @@ class Scenarios:
         self._http = http
         self._say = say
         self._idle_ms = 0.0
+        self._known: dict[str, Json] = {}
+        """Our figures that the part `peers` compares, by its names of them."""
 
     def all(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """Return the parts by name, in the order in which they run."""
@@ -54,6 +58,7 @@ class Scenarios:
             "throughput": self.throughput,
             "state": self.state,
             "memory_after_states": self.memory,
+            "peers": self.peers,
         }
 
     async def warm_up(self) -> None:
@@ -117,6 +122,7 @@ class Scenarios:
         for viewers in self._plan.viewers:
             self._say(f"publish -> received, viewers: {viewers:,}")
             found.append({"viewers": viewers, **await self._both(viewers, self._plan.size, self._plan.updates)})
+            self._known[peers.latency_key(viewers)] = found[-1]["ours"]
         return found
 
     async def item_sizes(self) -> list[Json]:
@@ -135,9 +141,11 @@ class Scenarios:
             for count in sorted({1, publishers}):
                 self._say(f"commits a second, publishers: {publishers}, shares: {count}")
                 result = await throughput.measure(shares[:count], publishers, plan.throughput_seconds, plan.size)
-                floor = Floor(self._http, self._floor_url)
+                floor = Floor(self._floor_url)
                 beside = await throughput.measure([floor], publishers, min(1.0, plan.throughput_seconds), plan.size)
                 found.append({**result, "floor_per_second": beside["commits_per_second"]})
+                if publishers == peers.PUBLISHERS:
+                    self._known[peers.throughput_key(count)] = result
         await self._remove(shares)
         return found
 
@@ -151,15 +159,38 @@ class Scenarios:
             filled = await loading.fill(share, items, self._plan.size)
             measured = await loading.measure_state(share, items, self._plan.state_repetitions)
             states.append({**measured, "filled_items_per_second": round(filled, 1)})
+            self._known[peers.state_key(items)] = measured
             if items == self._plan.reconnect_state:
                 missed, size = self._plan.missed, self._plan.size
                 reconnect = await loading.measure_reconnect(share, missed, size, self._plan.state_repetitions)
             await self._remove([share])
         return {"states": states, "reconnect": reconnect}
 
+    async def peers(self) -> Json:
+        """Measure the peers, and ours where no part before has done so."""
+
+        async def create() -> Measured:
+            return await OurShare.create(self._http, self._stage.url)
+
+        ours = peers.System(
+            peers.OURS,
+            "the deployed local stage",
+            "power cut: the emulator syncs its journal before it acknowledges",
+            create,
+            self._settle,
+            self._resident,
+            self._stage.processor,
+            self._known,
+        )
+        return await peers.measure(ours, self._plan, self._say)
+
+    def _resident(self) -> float:
+        """Return the resident memory of the stage's processes, in megabytes."""
+        return sum(size for name, size in self._stage.memory().items() if name != "workers")
+
     async def _both(self, viewers: int, size: int, updates: int) -> Json:
         plan = self._plan
-        floor = Floor(self._http, self._floor_url)
+        floor = Floor(self._floor_url)
         load = latency.Load(viewers, plan.rate, updates, size, plan.latency_seconds)
         beside = await latency.measure(floor, load)
         share = await Share.create(self._http, self._stage.url)

@@ -16,6 +16,7 @@ from local.stack import LocalStack
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "benchmark"
 """State folder of the benchmark's own stage. `make clean-local` deletes it too."""
+SETTINGS = ROOT / "benchmarks" / "stage.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Stage:
 @contextmanager
 def stage(report: Callable[[str], None]) -> Iterator[Stage]:
     """Start the benchmark's own stage (warm from the second time on) and stop it at the end."""
-    with LocalStack(STATE, root=ROOT, report=report) as stack:
+    with LocalStack(STATE, root=ROOT, stage_file=SETTINGS, report=report) as stack:
         settings = stack.client_settings()
         credentials = {
             "AWS_ENDPOINT_URL": settings["endpoint_url"],

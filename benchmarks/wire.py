@@ -66,6 +66,21 @@ class Socket(asyncio.Protocol):
             head = bytes((_FINAL | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
         self._transport.write(head + bytes(4) + payload)
 
+    def pause(self) -> None:
+        """Stop reading, so that the server's frames wait."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def unpause(self) -> None:
+        """Read again. A connection that the server has ended stays ended."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is known to have ended."""
+        return self._transport is None
+
     def close(self) -> None:
         """End the connection."""
         if self._transport is not None:
