@@ -24,7 +24,7 @@ from benchmarks.noise import others_share
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import print_report
 from benchmarks.scenarios import Scenarios
-from benchmarks.stage import ROOT, Stage, floor, stage
+from benchmarks.stage import ROOT, Durability, Stage, floor, stage
 
 RESULTS = Path(__file__).with_name("results")
 TABLE_WIDTH = 150  # when the output is a file
@@ -36,6 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under two minutes: fewer viewers, items and repetitions")
     parser.add_argument("--only", default="", help="names of parts, separated by commas (see `scenarios.py`)")
+    parser.add_argument(
+        "--durability",
+        choices=("disk", "process"),
+        default="disk",
+        help="what an acknowledged write survives: a power cut, or only a killed process",
+    )
     parser.add_argument("--show", type=Path, help="print the tables of an earlier result and stop")
     arguments = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else TABLE_WIDTH)
@@ -43,7 +49,7 @@ def main() -> None:
         print_report(console, json.loads(arguments.show.read_text()))
         return
     only = frozenset(filter(None, arguments.only.split(",")))
-    result = measure(QUICK if arguments.quick else FULL, only, console)
+    result = measure(QUICK if arguments.quick else FULL, only, console, arguments.durability)
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     file.write_text(json.dumps(result, indent=1))
@@ -52,7 +58,7 @@ def main() -> None:
     sys.exit(1 if result["failures"] else 0)
 
 
-def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
+def measure(plan: Plan, only: frozenset[str], console: Console, durability: Durability) -> Json:
     """Start stage and floor, run the parts of ``plan``, and stop both."""
 
     def say(text: str) -> None:
@@ -61,11 +67,12 @@ def measure(plan: Plan, only: frozenset[str], console: Console) -> Json:
     raise_file_limit()
     began = time.monotonic()
     load_before = os.getloadavg()[0]
-    with stage(say) as deployed, floor() as floor_url:
+    with stage(say, durability) as deployed, floor() as floor_url:
         results, failures = _run(deployed, floor_url, plan, only, say)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
+        "durability": durability,
         "machine": {
             "cores": os.cpu_count(),
             "python": platform.python_version(),

@@ -18,6 +18,8 @@ QUIET_SHARE = 0.15
 TARGET_USD = 1.0
 """Target cost of a million updates in batches of ten, in US dollars (docs/deploy.md, "What it costs")."""
 
+DURABLE = {"disk": "writes survive a power cut", "process": "writes survive a killed process"}
+
 
 def print_report(console: Console, result: Json) -> None:
     """Print the result without parts that were not run."""
@@ -46,6 +48,7 @@ def print_report(console: Console, result: Json) -> None:
     machine = result["machine"]
     console.print(
         f"\n[dim]{result['at']}, commit {result['commit']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"{DURABLE[result.get('durability', 'disk')]}, "
         f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, {result['seconds']:.0f} s.\n"
         f"Original: {anchors.SOURCE}.[/]"
     )

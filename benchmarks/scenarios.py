@@ -20,10 +20,14 @@ from benchmarks.peers.rooms import Measured, OurShare
 from benchmarks.plan import Plan
 from benchmarks.rooms import Floor, Share
 from benchmarks.sandbox import ALL, deployed_environment
-from benchmarks.stage import ROOT, Stage
+from benchmarks.stage import ROOT, Durability, Stage
 from benchmarks.summary import percentile
 
 Json = dict[str, Any]
+OUR_DURABILITY: dict[Durability, str] = {
+    "disk": "power cut: the emulator syncs its journal before it acknowledges",
+    "process": "killed process: the emulator syncs its journal once a second",
+}
 WARM_VIEWERS = 4
 WARM_UPDATES = 20
 SETTLE_SECONDS = 60.0
@@ -175,7 +179,7 @@ class Scenarios:
         ours = peers.System(
             peers.OURS,
             "the deployed local stage",
-            "power cut: the emulator syncs its journal before it acknowledges",
+            OUR_DURABILITY[self._stage.durability],
             create,
             self._settle,
             self._resident,

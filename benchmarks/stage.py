@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.processes import children, processor_seconds, resident
 from local.stack import LocalStack
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "benchmark"
 """State folder of the benchmark's own stage. `make clean-local` deletes it too."""
 SETTINGS = ROOT / "benchmarks" / "stage.toml"
+Durability = Literal["disk", "process"]
+"""The event that an acknowledged write survives: a power cut, or only a killed process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,13 @@ class Stage:
     gateway_url: str
     """URL of the gateway itself, behind the front door."""
     gateway_pids: Callable[[], list[int]]
+    durability: Durability
 
 
 @contextmanager
-def stage(report: Callable[[str], None]) -> Iterator[Stage]:
+def stage(report: Callable[[str], None], durability: Durability) -> Iterator[Stage]:
     """Start the benchmark's own stage (warm from the second time on) and stop it at the end."""
-    with LocalStack(STATE, root=ROOT, stage_file=SETTINGS, report=report) as stack:
+    with LocalStack(STATE, root=ROOT, stage_file=SETTINGS, durability=durability, report=report) as stack:
         settings = stack.client_settings()
         credentials = {
             "AWS_ENDPOINT_URL": settings["endpoint_url"],
@@ -55,6 +59,7 @@ def stage(report: Callable[[str], None]) -> Iterator[Stage]:
             processor=lambda: processor_seconds(*processes),
             gateway_url=stack.gateway.url,
             gateway_pids=lambda: children(stack.gateway.program.pid or 0),
+            durability=durability,
         )
 
 

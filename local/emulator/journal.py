@@ -20,7 +20,7 @@ HEADER = struct.Struct(">II")
 
 SUFFIX = ".journal"
 Durability = Literal["disk", "process"]
-"""What an acknowledged record survives: a power cut, or only the end of this process."""
+"""The event that an acknowledged record survives: a power cut, or only the end of this process."""
 SYNC_SECONDS = 1.0
 """Seconds between syncs with the durability `process`."""
 
