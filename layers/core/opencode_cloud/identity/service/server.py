@@ -371,9 +371,8 @@ class _Refresh(_Issuing, RefreshTokenGrant):
 
     def issue_token(self, user: str, refresh_token: _Token) -> dict[str, Any]:
         del user
-        return self.document(
-            self.server.services.sessions.refresh(self.server.oauth_request.issuer, refresh_token.token)
-        )
+        issuer = self.server.oauth_request.issuer
+        return self.document(self.server.services.sessions.refresh(issuer, refresh_token.token, refresh_token.session))
 
     def revoke_old_credential(self, refresh_token: _Token) -> None:
         """Do nothing: rotation has already revoked it."""

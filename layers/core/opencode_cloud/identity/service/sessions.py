@@ -14,6 +14,7 @@ from opencode_cloud.identity.service.tokens import ACCESS_TOKEN_SECONDS
 from opencode_cloud.kit.clock import DAY_SECONDS, now_seconds
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.log import count, logger
+from opencode_cloud.kit.parallel import pool
 
 if TYPE_CHECKING:
     from opencode_cloud.identity.service.tokens import AccessTokens
@@ -135,19 +136,24 @@ class Sessions:
             return None
         return session
 
-    def refresh(self, issuer: str, token: str) -> Issued | None:
-        """Exchange a refresh token for new ones; None when it is not, or no longer, valid."""
+    def refresh(self, issuer: str, token: str, found: Session | None = None) -> Issued | None:
+        """Exchange a refresh token for new ones; None when it is not, or no longer, valid.
+
+        ``found`` is the session that :meth:`of_refresh_token` has just returned for the token.
+        """
         # When another process rotates first, the next judgement is REPEAT, which yields the same successor.
         for _ in range(_ATTEMPTS):
-            session = self.of_refresh_token(token)
+            session, found = found or self.of_refresh_token(token), None
             if session is None:
                 return None
             successor = self._refresh.successor(token)
             if judge(session, hash_of(token), now_seconds()) is Verdict.REPEAT:
                 return self._issue(issuer, session, successor)
             ends = now_seconds() + DEVICE_IDLE_SECONDS
+            # KMS signs during the rotation. If another process was first, the token is thrown away.
+            issued = pool().submit(self._issue, issuer, session, successor)
             if self._store.rotate(session, hash_of(token), hash_of(successor), ends):
-                return self._issue(issuer, session, successor)
+                return issued.result()
         return None
 
     def find(self, token: str) -> Session | None:
