@@ -5,12 +5,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode_cloud.kit.aws_api import connections as module
 from opencode_cloud.kit.aws_api.connections import KEPT, Connections
 from opencode_cloud.kit.aws_api.errors import AwsUnreachable
 from tests.unit.kit.http_server import HttpServer, Received, http_server
@@ -77,6 +78,34 @@ def test_a_kept_connection_that_was_closed_is_replaced() -> None:
         client = connections(server)
         assert [client.exchange("GET", HEAD).status for _ in range(3)] == [200] * 3
         assert server.connections == 3
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_server(always(OK)) as server:
+        client = connections(server)
+        client.exchange("GET", HEAD)
+        monkeypatch.setattr(module, "KEPT_SECONDS", 0)
+        client.exchange("GET", HEAD)
+        assert server.connections == 2
+
+
+def test_a_request_that_is_not_answered_in_time_is_not_sent_again() -> None:
+    answers = iter([OK])
+    waiting = Event()
+
+    def answer(_: Received) -> bytes | None:
+        given = next(answers, None)
+        if given is None:
+            waiting.wait(5)
+        return given
+
+    with http_server(answer) as server:
+        client = connections(server)
+        client.exchange("GET", HEAD)
+        with pytest.raises(AwsUnreachable):
+            client.exchange("GET", HEAD)
+        assert len(server.received) == 2
+        waiting.set()
 
 
 def test_parallel_calls_have_a_connection_each_and_few_are_kept() -> None:

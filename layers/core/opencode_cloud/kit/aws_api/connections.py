@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 KEPT = 64
 """Idle connections that are kept. Further ones are closed after their answer."""
+KEPT_SECONDS = 50.0
+"""Time after which an idle connection is not used again, in seconds. A frozen function misses that its peer ends it."""
 _LINE_BYTES = 64 * 1024
 _JOINED_BYTES = 64 * 1024  # a smaller body is sent with its head by one system call
 _WITHOUT_BODY = (204, 304)
@@ -53,6 +56,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._reader: BufferedReader = sock.makefile("rb")
+        self._used_at = time.monotonic()
 
     def fileno(self) -> int:
         """Return the descriptor, which becomes readable with the answer."""
@@ -77,10 +81,16 @@ class Connection:
             answered = bool(first)
             return self._answer(method, first)
         except (OSError, ValueError, EOFError) as error:
-            raise BrokenConnection(type(error).__name__, stale=not answered) from error
+            # A peer that does not answer in time may be executing the request.
+            stale = not answered and not isinstance(error, TimeoutError)
+            raise BrokenConnection(type(error).__name__, stale=stale) from error
+        finally:
+            self._used_at = time.monotonic()
 
     def is_open(self) -> bool:
-        """Tell whether the peer has kept the idle connection open."""
+        """Tell whether the idle connection can be used: it is not old, and the peer has kept it open."""
+        if time.monotonic() - self._used_at > KEPT_SECONDS:
+            return False
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)  # an idle connection becomes readable by its end
