@@ -15,7 +15,7 @@ import pytest
 
 from local.deployment import CREDENTIALS, REGION
 from local.processes import READY_SECONDS, Program, accepts, clean_environment, free_port
-from opencode_cloud.kit import aws, kms_signing, log
+from opencode_cloud.kit import aws, kms_signing
 from tests.tables import create_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,9 +67,8 @@ def pointed_at(url: str, **settings: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)
-        # These modules read their environment when they are imported.
-        patch.setattr(log.metrics.provider, "namespace", "Test")
-        patch.setattr(log.metrics.provider, "service", "test")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Test")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "test")
         forget_clients()
         yield
     forget_clients()

@@ -26,6 +26,7 @@ from infra import packaging
 from local.database import OWNER, LocalDatabase
 from local.processes import free_port
 from opencode_cloud.kit import aws
+from opencode_cloud.kit.aws_api.credentials import credential_source
 from opencode_cloud.kit.errors import Unavailable
 from opencode_cloud.kit.sql import Database
 
@@ -199,6 +200,8 @@ def test_tokens_are_those_of_aws_s_own_client(monkeypatch: pytest.MonkeyPatch) -
     for name, value in {"ACCESS_KEY_ID": "AKIAEXAMPLE", "SECRET_ACCESS_KEY": "s/e+c", "SESSION_TOKEN": "t/o=k"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    credential_source().renew()
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     monkeypatch.setattr(auth, "get_current_datetime", lambda *_: moment.replace(tzinfo=None), raising=False)
     client: Any = boto3.session.Session().client("rds")

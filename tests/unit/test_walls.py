@@ -117,10 +117,11 @@ READERS = {
     "kit/aws_api/connections.py",
     "kit/aws_api/credentials.py",
     "kit/aws_api/endpoints.py",
+    "kit/log.py",
     "kit/settings.py",
     "operators/command.py",
 }
-"""Modules that may read the environment: settings of functions, the AWS SDK's variables, and a command line."""
+"""Modules that may read the environment: settings of functions, variables of AWS's tools, and a command line."""
 
 
 def test_no_feature_reads_the_environment() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opencode_cloud.kit import log
 from opencode_cloud.kit.log import logger
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.service import Visitor
@@ -316,7 +317,7 @@ class TestLogs:
     ) -> None:
         lines = io.StringIO()
         monkeypatch.setattr(logger.registered_handler, "stream", lines)
-        monkeypatch.setattr("builtins.print", lambda *words, **_: lines.write(" ".join(map(str, words)) + "\n"))
+        monkeypatch.setattr(log.metrics, "stream", lines)
         session_id, title, password = new_session_id(), f"title {secrets.token_hex(8)}", f"pass {secrets.token_hex(8)}"
         share = functions.http("POST", "/api/share", {"sessionID": session_id}).json
         bearer, cookie, ticket = (secrets.token_urlsafe(24) for _ in range(3))

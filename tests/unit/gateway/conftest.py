@@ -10,15 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from opencode_cloud.gateway.service import token_bounds
-from opencode_cloud.kit import log
 from opencode_cloud.kit.event_loop import LONGEST_STEP_SECONDS
 
 
 @pytest.fixture(autouse=True)
 def named_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the namespace of metrics, as a deployed function does."""
-    monkeypatch.setattr(log.metrics.provider, "namespace", "Test")
-    monkeypatch.setattr(log.metrics.provider, "service", "test")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Test")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from opencode_cloud.github.api import GitHubApi
 from opencode_cloud.github.routes import GitHubRoutes
 from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
-from opencode_cloud.kit.lambda_handlers import http_app
+from opencode_cloud.kit.http_app import http_app
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimit, RateLimiter, RateLimitUsage
 from tests.github_stand_in import GitHubStandIn, new_key, pem

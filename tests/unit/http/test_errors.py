@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from opencode_cloud.http.api import api_app
 from opencode_cloud.http.pages import pages_app
-from opencode_cloud.kit.lambda_handlers import http_app
+from opencode_cloud.kit.http_app import http_app
 
 APPS: dict[str, Callable[[], APIGatewayHttpResolver]] = {"http": http_app, "api": api_app, "pages": pages_app}
 

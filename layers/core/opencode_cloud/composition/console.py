@@ -37,7 +37,8 @@ from opencode_cloud.identity.pages import IdentityPages
 from opencode_cloud.keys.routes import KeysRoutes
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.lambda_handlers import Handler, answer, frame
+from opencode_cloud.kit.http_app import answer
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE, RateLimiter
 from opencode_cloud.policies.routes import PolicyRoutes
 from opencode_cloud.usage.routes import UsageRoutes

@@ -12,7 +12,8 @@ from opencode_cloud.github.service import Exchange
 from opencode_cloud.github.workflows import WorkflowTokens
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import RateLimiter
 
 

@@ -21,7 +21,8 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import RateLimiter
 from opencode_cloud.policies.remote import RemoteConfigRoutes
 

@@ -23,7 +23,8 @@ from opencode_cloud.composition.settings import (
 )
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.edge import behind_edge
-from opencode_cloud.kit.lambda_handlers import Handler, answer, frame, http_app
+from opencode_cloud.kit.http_app import answer, http_app
+from opencode_cloud.kit.lambda_handlers import Handler, frame
 from opencode_cloud.kit.rate_limits import REQUESTS_PER_MINUTE
 from opencode_cloud.kit.sockets import sockets
 from opencode_cloud.sharing.rendering import pages

@@ -12,14 +12,14 @@ from opencode_cloud.kit.log import logger, metrics
 def refusal(code: str, status: int, correlation: str) -> None:
     """Count and log a call that ended in an error, even if no upstream received it."""
     log.count("Refusals")
-    metrics.flush_metrics()
+    metrics.flush()
     logger.info("refused", extra={"error": code, "status": status, "correlation_id": correlation})
 
 
 def stood_still(seconds: float) -> None:
     """Count and log a step that held up every call of this process."""
     log.duration("LoopStoodStill", round(seconds * 1000))
-    metrics.flush_metrics()
+    metrics.flush()
     logger.warning("the event loop stood still", extra={"milliseconds": round(seconds * 1000)})
 
 
@@ -38,7 +38,7 @@ def observe(event: UsageEvent, *, settled: bool) -> None:
         log.count("UpstreamFailures")
     if not settled:
         log.count("SettleFailures")
-    metrics.flush_metrics()
+    metrics.flush()
     logger.info(
         "call",
         extra={

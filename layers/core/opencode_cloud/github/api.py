@@ -105,7 +105,7 @@ def _translated() -> Generator[None]:
     except RateLimitExceededException as error:
         raise models.rate_limited(_retry_after(error)) from error
     except GithubException as error:
-        logger.warning("GitHub refused a request", status=error.status, reason=error.message)
+        logger.warning("GitHub refused a request", extra={"status": error.status, "reason": error.message})
         if error.status == 429:
             raise models.rate_limited(_retry_after(error)) from error
         raise models.github_unavailable() from error

@@ -70,7 +70,7 @@ class GitHubRoutes:
                 body = {
                     "error": error.message,
                     "code": error.code,
-                    "correlation_id": logger.get_correlation_id() or "",
+                    "correlation_id": logger.get_correlation_id(),
                 }
                 return http_events.reply(event, msgspec.json.encode(body), status=error.status, headers=headers)
 

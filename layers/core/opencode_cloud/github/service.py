@@ -69,7 +69,7 @@ class Exchange:
 
         token = self._as_app(exchange)
         count("GitHubTokenCount")
-        logger.info("gave a token of the GitHub App", repository=str(repository))
+        logger.info("gave a token of the GitHub App", extra={"repository": str(repository)})
         return token
 
     def _as_app(self, act: Callable[[AppCredentials], Result]) -> Result:

@@ -63,5 +63,5 @@ class WorkflowTokens:
 
 
 def _refuse(reason: str) -> Forbidden:
-    logger.info("refused an identity token", reason=reason)
+    logger.info("refused an identity token", extra={"reason": reason})
     return workflow_token_refused()

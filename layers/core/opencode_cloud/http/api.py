@@ -14,7 +14,7 @@ from opencode_cloud.http.entrance import Entrance
 from opencode_cloud.http.requests import subject_of
 from opencode_cloud.kit import http_events
 from opencode_cloud.kit.errors import BadRequest, ServiceError, TooManyRequests
-from opencode_cloud.kit.lambda_handlers import answer, answer_errors, answer_unknown_routes
+from opencode_cloud.kit.http_app import answer, answer_errors, answer_unknown_routes
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.rate_limits import RateLimiter
 
@@ -38,7 +38,7 @@ def api_app() -> ApiApp:
     app = ApiApp()
 
     def problem(error: ServiceError, extra: Mapping[str, Any] | None = None) -> Response[str]:
-        return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id() or "", extra)
+        return problem_reply(app.current_event.raw_event, error, logger.get_correlation_id(), extra)
 
     answer_errors(app, problem)
     answer_unknown_routes(app, problem)
@@ -71,7 +71,7 @@ def limited_answer(
         if answered["statusCode"] == HTTPStatus.UNAUTHORIZED:
             limiter.take(limiter.refused, http_events.source_network(event))
     except TooManyRequests as error:
-        refusal = problem_reply(event, error, logger.get_correlation_id() or "")
+        refusal = problem_reply(event, error, logger.get_correlation_id())
         return {
             "statusCode": refusal.status_code,
             "headers": refusal.headers,

@@ -17,7 +17,7 @@ from opencode_cloud.http.agents import describe
 from opencode_cloud.http.paths import login_path
 from opencode_cloud.kit import http_events, web_assets
 from opencode_cloud.kit.errors import NotFound, ServiceError, TooManyRequests, Unauthorized
-from opencode_cloud.kit.lambda_handlers import answer_errors
+from opencode_cloud.kit.http_app import answer_errors
 from opencode_cloud.kit.log import logger
 
 
@@ -105,9 +105,7 @@ def problem(error: ServiceError) -> Response[str]:
         HTTPStatus.INTERNAL_SERVER_ERROR: "Internal error",
         HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
     }.get(HTTPStatus(error.status), "Something went wrong")
-    body = render(
-        "identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id() or ""
-    )
+    body = render("identity/problem.html", title=title, words=error.message, correlation_id=logger.get_correlation_id())
     response = page(body, status=error.status)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)

@@ -30,7 +30,7 @@ def request_of(event: http_events.Event) -> AccessRequest:
         bearer=http_events.bearer(event) or key.strip(),
         cookie=cookie(event, SESSION_COOKIE),
         address=http_events.source_address(event),
-        correlation_id=logger.get_correlation_id() or "",
+        correlation_id=logger.get_correlation_id(),
     )
 
 

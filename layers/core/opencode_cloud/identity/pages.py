@@ -211,7 +211,7 @@ class IdentityPages:
 
     def _begin_session(self, person: VerifiedPerson, proceed: str) -> Response[str]:
         services, event = self._services, self._event()
-        correlation_id = logger.get_correlation_id() or ""
+        correlation_id = logger.get_correlation_id()
         account = services.signing_in.account_of(
             person, services.methods(), http_events.source_address(event), correlation_id
         )

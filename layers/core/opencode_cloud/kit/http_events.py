@@ -6,16 +6,18 @@ import base64
 import gzip
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from aws_lambda_powertools.event_handler import Response
 
 from opencode_cloud.kit import foreign_json
 from opencode_cloud.kit.edge import EDGE, VIEWER_HEADER, Forwarded
 from opencode_cloud.kit.errors import BadRequest, ServiceError
 from opencode_cloud.kit.http_headers import bearer_of
 from opencode_cloud.kit.networks import network_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import Response
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
@@ -112,6 +114,8 @@ def reply(
     headers: Mapping[str, str] = PRIVATE,
 ) -> Response[str]:
     """Answer with ``body``, compressed when it is large and the client accepts gzip."""
+    from aws_lambda_powertools.event_handler import Response  # functions of sockets and queues have no HTTP answers
+
     accepted = header(event, "accept-encoding")
     out = {**CORS, **headers}
     if len(body) < GZIP_FROM_BYTES or "gzip" not in accepted:
@@ -126,6 +130,8 @@ def reply(
 
 def redirect(location: str, status: int = HTTPStatus.FOUND) -> Response[str]:
     """Answer with a redirect that must not be cached."""
+    from aws_lambda_powertools.event_handler import Response
+
     return Response(status, "text/plain", "", {**CORS, **PRIVATE, "Location": location})  # pyright: ignore[reportArgumentType]
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 WIDTH = 32
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
+class _Pool(ThreadPoolExecutor):
+    """Runs each call in the context of its caller, so that its log records have the caller's correlation id."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
 @cache
 def pool() -> ThreadPoolExecutor:
     """Return the pool; made on first use, since threads do not survive a SnapStart snapshot."""
-    return ThreadPoolExecutor(WIDTH, thread_name_prefix="parallel")
+    return _Pool(WIDTH, thread_name_prefix="parallel")
 
 
 def parallel_map(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Sequence[Result]:

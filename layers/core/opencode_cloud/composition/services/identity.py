@@ -37,7 +37,7 @@ def identity_routes(
     """Return the routes of identity over tables and queues."""
 
     def note_replay(session: Session) -> None:
-        actor = Actor(kind=ActorKind.SYSTEM, correlation_id=logger.get_correlation_id() or "")
+        actor = Actor(kind=ActorKind.SYSTEM, correlation_id=logger.get_correlation_id())
         after = {"reason": "refresh token came back", "account": session.account_id, "client": session.client}
         audit.record(actor, "session.ended", Target("session", session.id), after=after)
 

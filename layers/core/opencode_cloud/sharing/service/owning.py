@@ -222,7 +222,7 @@ class Owning:
         workspace_id = actor.workspace_id if actor else ownership.workspace_id if ownership else None
         if workspace_id is None:
             return
-        correlation_id = logger.get_correlation_id() or ""
+        correlation_id = logger.get_correlation_id()
         sender = actor or Actor(kind=ActorKind.ANONYMOUS, address=address, correlation_id=correlation_id)
         target = Target("share", share_id or "", ownership.title if ownership else "")
         self._keep_refusal(sender, workspace_id, target, error.code, error.status, error.message)
