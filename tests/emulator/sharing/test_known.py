@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.aws_api.errors import AwsUnreachable
+from opencode_cloud.kit.dynamodb import DynamoDB
 from opencode_cloud.kit.errors import Forbidden, Gone
 from opencode_cloud.sharing.models import Mode
 from opencode_cloud.sharing.service import tails
@@ -112,6 +115,39 @@ def test_a_viewer_that_has_lost_access_elsewhere_sees_nothing_more(cloud: Enviro
     Environment(cloud.plane).change(share.id, ada, mode=Mode.WORKSPACE)
     share.sync(part("3"), actor=ada)
     assert (len(viewer.frames), viewer.open) == (seen, False)
+
+
+def test_a_viewer_that_joins_after_the_audience_was_narrowed_is_judged_by_the_new_one(cloud: Environment) -> None:
+    people = cloud.plane.people
+    workspace = people.workspace()
+    ada = cloud.actor(people.member(workspace), workspace)
+    share = cloud.share(actor=ada)
+    cloud.change(share.id, ada, mode=Mode.LINK)
+    share.sync(part("1"), actor=ada)
+    Environment(cloud.plane).change(share.id, ada, mode=Mode.WORKSPACE)
+    stranger = cloud.follow(share.id)  # its row is stored before it is refused
+    share.sync(part("2"), actor=ada)
+    assert (stranger.frames, stranger.open) == ([], False)
+
+
+def test_a_record_whose_answer_was_lost_is_not_committed_twice(
+    cloud: Environment, share: SharedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = DynamoDB._send
+    lost = deque(["PutItem", "PutItem"])
+
+    def lose(client: DynamoDB, operation: str, body: bytes) -> tuple[int, bytes, str]:
+        answer = send(client, operation, body)
+        if lost and operation == lost[0]:
+            lost.popleft()
+            raise AwsUnreachable("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(DynamoDB, "_send", lose)
+    assert share.sync(part("2")) == 2
+    assert not lost
+    assert share.sync(part("3", "x" * 2_000_000)) == 3
+    assert numbers(cloud, share) == [1, 2, 3]
 
 
 class Scene:

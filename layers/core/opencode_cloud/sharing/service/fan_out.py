@@ -76,7 +76,11 @@ class FanOut(ViewerSockets):
         known_ids = {viewer.connection_id for viewer in viewers}
         following = late.result()
         joined = [viewer for viewer in following.viewers if viewer.connection_id not in known_ids]
-        self.push(share, record, joined, stale, mode)
+        if following.share is not None:
+            # Judge them by the share that they joined, whose audience may have changed since the first read.
+            changed = following.share.ownership != share.ownership
+            present = self._share_access.audience(following.share) if joined and changed else mode
+            self.push(following.share, record, joined, stale, present)
         if viewers:
             log.duration("FanOutLatency", (time.perf_counter() - started) * 1000)
         return following

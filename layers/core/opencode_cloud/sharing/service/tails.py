@@ -6,7 +6,8 @@ decides. A stale or lost memory costs a larger read or another attempt, never co
 A commit within :data:`KNOWN_SECONDS` after the last read needs no read before its put. That is safe:
 
 - Another writer's record makes the put fail, and the log is read then (invariant I2).
-- The read after the put finds viewers who have joined meanwhile, as it does after every put (I1).
+- The read after the put finds viewers who have joined meanwhile, as it does after every put (I1). They are judged by
+  the share as it is then.
 - It also finds that the share was removed. The commit is then refused, and the purge deletes the record (I5).
 - Viewers who lose access lose their sockets before the change is acknowledged, and the policy of the owner's workspace
   is read for each commit.

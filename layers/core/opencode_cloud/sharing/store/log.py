@@ -13,7 +13,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
-from opencode_cloud.kit.dynamodb import binary, conditional_write
+from opencode_cloud.kit.dynamodb import ConditionFailed, binary
 from opencode_cloud.kit.ids import new_object_id
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.sharing.models import Item, Payload, Position, Record, Share, Viewer
@@ -105,15 +105,22 @@ class LogStore:
 
         One conditional put keeps invariant I2: the record's key follows the last item of a record that is known to
         exist, so the log has no gap, and exactly one of the writers that know the same end gets the key.
+
+        A put may be executed although its answer is lost, and then it is tried again. The record that the second
+        attempt finds is this writer's own.
         """
         end = Position(tail.seq + payload.count, tail.total + payload.size)
-        appended = conditional_write(
-            self._dynamodb.put_item,
-            TableName=self._table,
-            Item=rows.record_row(share_id, tail.seq + 1, end, at, payload),
-            ConditionExpression="attribute_not_exists(pk)",
-        )
-        return end if appended else None
+        row = rows.record_row(share_id, tail.seq + 1, end, at, payload)
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=row,
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as error:
+            return end if error.item is not None and rows.is_same_record(error.item, row) else None
+        return end
 
     def page(self, share_id: ShareId, after: int) -> LogPage:
         """Return the share and the first page of its log after ``after``, which may lie within a record."""

@@ -9,7 +9,7 @@ import msgspec
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import day_of
-from opencode_cloud.kit.dynamodb import decode_struct, encode_struct, primary_key
+from opencode_cloud.kit.dynamodb import binary, decode_struct, encode_struct, primary_key
 from opencode_cloud.sharing.models import (
     Item,
     Ownership,
@@ -189,3 +189,11 @@ def record_row(share_id: ShareId, first: int, end: Position, at: int, payload: P
     else:
         row["payload"] = {"B": payload.packed}
     return row
+
+
+def is_same_record(stored: Mapping[str, Any], row: Row) -> bool:
+    """Tell whether a stored row is the log record ``row``."""
+    if "claim" in row or "claim" in stored:
+        return stored.get("claim") == row.get("claim")
+    same = all(stored.get(name) == row[name] for name in ("last", "at", "total"))
+    return same and binary(stored["payload"]) == binary(row["payload"])
