@@ -84,6 +84,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     previous: str | None = None
 
 
+class ViewerCount(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of viewers of a share at the time ``at`` (seconds since the epoch).
+
+    ``rows`` is the number of their rows, of which some have expired and wait for their deletion.
+    """
+
+    viewers: int
+    rows: int
+    at: int
+
+
 class State(StrEnum):
     """The lifecycle of a share: it can be read and written only while active."""
 
@@ -130,6 +141,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     hint: Position
     snapshot: Snapshot | None = None
+    viewer_count: ViewerCount | None = None
+    """The last count of the viewers, if it was ever needed: see ``service/viewer_limit.py``."""
     ownership: Ownership | None = None
     needs_login: bool = False
     """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""

@@ -16,7 +16,6 @@ from opencode_cloud.sharing.models import (
     Viewer,
     cursor_ahead,
     too_many_follows,
-    too_many_viewers,
 )
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.protocol.frames import (
@@ -28,6 +27,7 @@ from opencode_cloud.sharing.protocol.frames import (
     snapshot_frame,
 )
 from opencode_cloud.sharing.service.access import Visitor
+from opencode_cloud.sharing.service.viewer_limit import ViewerLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Viewing:
         self._fan_out = fan_out
         self._tasks = tasks
         self._share_access = share_access
-        self._most_viewers = most_viewers
+        self._limit = ViewerLimit(store, most_viewers)
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Admit a legacy socket.
@@ -70,9 +70,8 @@ class Viewing:
         It never sends a message, so its replay begins without one when the socket is open. Raises ``share_not_found``
         or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
-        self._share_access.admit(share_id, self._store.share(share_id), Visitor())
-        if self._store.count_viewers(share_id) >= self._most_viewers:
-            raise too_many_viewers(self._most_viewers)
+        share = self._share_access.admit(share_id, self._store.share(share_id), Visitor()).share
+        self._limit.check(share, self._limit.look(share_id), has_row=False)
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
     def leave(self, connection_id: ConnectionId) -> None:
@@ -92,13 +91,13 @@ class Viewing:
         if after > LAST_SEQ:
             raise cursor_ahead()
         log.count("ResumeCount")
-        join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
-        viewers = pool().submit(self._store.count_viewers, share_id)
+        is_new = join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
+        looked = pool().submit(self._limit.look, share_id) if is_new else None
         page = self._store.page(share_id, after)
         try:
-            if viewers.result() > self._most_viewers:
-                raise too_many_viewers(self._most_viewers)
-            self._share_access.admit(share_id, page.share, Visitor(ticket=ticket))
+            share = self._share_access.admit(share_id, page.share, Visitor(ticket=ticket)).share
+            if looked:
+                self._limit.check(share, looked.result(), has_row=True)
             # A log that was restored from a backup may end before what a viewer has seen.
             if page.complete and after > (page.records[-1].last if page.records else 0):
                 raise cursor_ahead()
@@ -163,13 +162,17 @@ class Replay:
             self._fan_out.send(share.id, [(connection_id, [frame]) for frame in frames if frame is not None])
 
 
-def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
-    """Have every later commit pushed to ``viewer`` until it leaves. Raises ``too_many_follows`` (429)."""
+def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> bool:
+    """Have every later commit pushed to ``viewer`` until it leaves; False if that was so before.
+
+    Raises ``too_many_follows`` (429).
+    """
     followed = pool().submit(connections.follow, viewer.connection_id, share_id, MOST_SHARES)
-    store.add_viewer(share_id, viewer)
+    is_new = store.add_viewer(share_id, viewer)
     if not followed.result():
         store.remove_viewer(share_id, viewer.connection_id)
         raise too_many_follows(MOST_SHARES)
+    return is_new
 
 
 def _resumption(share_id: ShareId, after: int, page: LogPage) -> list[bytes]:

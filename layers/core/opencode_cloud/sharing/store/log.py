@@ -166,9 +166,6 @@ class LogStore:
         for page in self._pages(share_id, low, high, **options):
             yield from page["Items"]
 
-    def _count(self, share_id: ShareId, low: str, high: str) -> int:
-        return sum(page["Count"] for page in self._pages(share_id, low, high, Select="COUNT"))
-
     def _pages(self, share_id: ShareId, low: str, high: str, **options: Any) -> Iterator[Any]:
         return self._dynamodb.pages(**self._range(share_id, low, high), **options)
 
