@@ -70,7 +70,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The location of a share's folded state in the object store: all items up to ``seq``.
 
-    ``bytes`` is its size as readers see it; ``stored`` is its compressed size as stored.
+    ``bytes`` is its size as readers see it; ``stored`` is its size as stored, compressed by gzip. ``zstd`` tells
+    whether there is a second object, compressed by zstd.
 
     ``previous`` is the snapshot before this one. A reader may just have been redirected to it, so the next fold deletes
     it, not this one.
@@ -81,6 +82,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     stored: int
     object: str
+    zstd: bool = False
     previous: str | None = None
 
 

@@ -91,20 +91,23 @@ class Viewing:
         if after > LAST_SEQ:
             raise cursor_ahead()
         log.count("ResumeCount")
+        early = pool().submit(self._store.share, share_id) if after == 0 else None
         is_new = join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
         looked = pool().submit(self._limit.look, share_id) if is_new else None
-        page = self._store.page(share_id, after)
+        known = early.result() if early else None
+        page = None if known and _has_large_snapshot(known) else self._store.page(share_id, after)
         try:
-            share = self._share_access.admit(share_id, page.share, Visitor(ticket=ticket)).share
+            found = page.share if page else known
+            share = self._share_access.admit(share_id, found, Visitor(ticket=ticket)).share
             if looked:
                 self._limit.check(share, looked.result(), has_row=True)
             # A log that was restored from a backup may end before what a viewer has seen.
-            if page.complete and after > (page.records[-1].last if page.records else 0):
+            if page and page.complete and after > max(share.hint.seq, page.records[-1].last if page.records else 0):
                 raise cursor_ahead()
         except ServiceError:
             self._store.remove_viewer(share_id, connection_id)
             raise
-        self._fan_out.send(share_id, [(connection_id, _resumption(share_id, after, page))])
+        self._fan_out.send(share_id, [(connection_id, _resumption(share, after, page))])
 
     def ping(self, share_id: ShareId, ticket: str = "") -> bytes:
         """Return the frame with the log's end, from which a viewer detects a lost push."""
@@ -175,13 +178,18 @@ def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, vie
     return is_new
 
 
-def _resumption(share_id: ShareId, after: int, page: LogPage) -> list[bytes]:
-    """Return the frames that bring a viewer from ``after`` to the end of ``page``."""
-    seq = page.records[-1].last if page.records else after
+def _has_large_snapshot(share: Share) -> bool:
+    """Tell whether a new viewer needs the share's snapshot, and no record of the log before it."""
+    return share.snapshot is not None and share.snapshot.bytes > REPLAY_BYTES
+
+
+def _resumption(share: Share, after: int, page: LogPage | None) -> list[bytes]:
+    """Return the frames that bring a viewer from ``after`` to the end of ``page``; without one, to the snapshot."""
+    records = page.records if page else ()
+    seq = records[-1].last if records else after
     fold = Fold()
-    fold.add_records(page.records)
+    fold.add_records(records)
     items = fold.items(after)
-    if not page.complete or sum(len(item.data) for item in items) > REPLAY_BYTES:
-        hint = page.share.hint.seq if page.share else seq
-        return [snapshot_frame(share_id, max(seq, hint))]
-    return [*live_frames(share_id, after, items, max(seq, after)), ready_frame(max(seq, after))]
+    if page is None or not page.complete or sum(len(item.data) for item in items) > REPLAY_BYTES:
+        return [snapshot_frame(share.id, max(seq, share.hint.seq))]
+    return [*live_frames(share.id, after, items, max(seq, after)), ready_frame(max(seq, after))]

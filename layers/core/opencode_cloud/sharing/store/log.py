@@ -109,10 +109,12 @@ class LogStore:
         meta = next((row for row in found_rows if row["sk"]["S"] == META), None)
         if meta is None and "LastEvaluatedKey" in answer:
             return LogPage(self.share(share_id), (), complete=False)
+        share = rows.share_from(meta) if meta else None
         records = self._records([row for row in found_rows if row["sk"]["S"] != META])
-        if after and (not records or records[0].first > after + 1):
+        at_known_end = share is not None and share.hint.seq == after and not records
+        if after and not at_known_end and (not records or records[0].first > after + 1):
             records = (*self._around(share_id, after), *records)
-        return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
+        return LogPage(share, records, complete=True)
 
     def end(self, share_id: ShareId) -> tuple[Share | None, int]:
         """Return a share and the number of its last item, by one query backwards from the share's row."""
