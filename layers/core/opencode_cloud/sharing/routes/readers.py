@@ -153,7 +153,9 @@ class ReaderRoutes:
             return self._refusal(share_id, error)
         base = http_events.base_url(event, self._public_url)
         policy = pages.content_security_policy(self._reading.bodies_origin())
-        return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
+        age_ms = http_events.arrival_ms(event) - state.share.created_at
+        html = pages.render_share(share_id, state.items, state.seq, base, state.ticket, age_ms=age_ms)
+        return self._page(html, policy)
 
     def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""
