@@ -141,6 +141,19 @@ class TestResuming:
         share.sync(part("2"))
         assert seqs(socket) == [2], "the viewer follows"
 
+    def test_of_a_share_with_a_large_snapshot_that_goes_meanwhile_leaves_no_viewer(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(viewing, "REPLAY_BYTES", 1000)
+        share = cloud.share()
+        share.sync(part("1", "x" * 2000))
+        cloud.snapshots.take(cloud.row(share.id))
+        elsewhere = Environment(cloud.plane)
+        elsewhere.steering.after(ShareStore.share, lambda: cloud.deletion.unshare(share.id, share.secret))
+        with pytest.raises(Gone):
+            resume(elsewhere, share)
+        assert viewers(cloud, share) == []
+
     def test_at_a_known_end_looks_for_no_record(self, cloud: Environment) -> None:
         share = cloud.share()
         share.sync(part("1"), part("2"))

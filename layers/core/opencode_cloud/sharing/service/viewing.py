@@ -96,8 +96,9 @@ class Viewing:
         looked = pool().submit(self._limit.look, share_id) if is_new else None
         known = early.result() if early else None
         page = None if known and _has_large_snapshot(known) else self._store.page(share_id, after)
+        # The early look may precede the viewer's row, and the share may have been removed in between.
+        found = page.share if page else self._store.share(share_id)
         try:
-            found = page.share if page else known
             share = self._share_access.admit(share_id, found, Visitor(ticket=ticket)).share
             if looked:
                 self._limit.check(share, looked.result(), has_row=True)
