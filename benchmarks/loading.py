@@ -79,7 +79,7 @@ class _Loader:
 
     async def _fetch(self, path: str) -> None:
         address = f"{self._share.url}{path}?after={self._cursor}"
-        async with self._share.http.get(address, headers={"Accept-Encoding": "gzip"}) as answer:
+        async with self._share.http.get(address, headers={"Accept-Encoding": "zstd, gzip"}) as answer:
             body = await answer.read()
             self._loaded.document_bytes += _transferred(answer, body)
         self._loaded.documents += 1

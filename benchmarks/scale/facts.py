@@ -127,6 +127,7 @@ class Ours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deliver_memory: float
     ping_seconds: float
     viewer_row_bytes: float
+    rows_per_join: int
     counters: int
     frame_overhead_bytes: float
     record_compression: float

@@ -42,7 +42,7 @@ def uses(facts: Facts, load: Workload) -> list[Use]:
     """Return how much of each limit the workload needs."""
     quotas = facts.quotas
     rate, joins, pings = load.updates_per_second, joins_per_second(facts, load), pings_per_second(facts, load)
-    reads = rate * _update_reads(facts, load.viewers) + joins * (_viewer_reads(facts, load.viewers) + 1) + pings
+    reads = rate * _update_reads(facts, load.viewers) + joins * _join_reads(facts, load.viewers) + pings
     # A socket that connects again puts one row, and deletes the old one.
     writes = rate * record_write_units(facts, load) + 2 * joins
     requests = rate + load.frames_per_second + pings + 3 * joins
@@ -65,7 +65,7 @@ def cost(facts: Facts, load: Workload) -> Cost:
     messages = math.ceil(frame_bytes(facts, load) / facts.quotas.message_bytes) * load.frames_per_second
     pushes = rate * _pushes(facts, load.viewers)
     invocations = rate + pushes + pings + 3 * joins
-    reads = rate * _update_reads(facts, load.viewers) + joins * (_viewer_reads(facts, load.viewers) + 1) + pings
+    reads = rate * _update_reads(facts, load.viewers) + joins * _join_reads(facts, load.viewers) + pings
     writes = rate * (record_write_units(facts, load) + facts.ours.counters) + 4 * joins
     hourly = {
         "messages": (messages + 2 * pings + 2 * joins) * prices.message_million / MILLION,
@@ -83,10 +83,14 @@ def cost(facts: Facts, load: Workload) -> Cost:
 def joining_seconds(facts: Facts, load: Workload) -> float:
     """Return the time until all viewers of an audience have joined, in seconds.
 
-    API Gateway admits ``new_connections`` a second. Each resume counts the viewers, so it reads all rows so far.
+    API Gateway admits ``new_connections`` a second. Each resume reads some rows of viewers, and puts one.
     """
-    units = load.viewers**2 / 2 * facts.ours.viewer_row_bytes / facts.quotas.read_unit_bytes
-    return max(load.viewers / facts.quotas.new_connections, units / facts.quotas.partition_reads)
+    reads = load.viewers * _join_reads(facts, load.viewers)
+    return max(
+        load.viewers / facts.quotas.new_connections,
+        reads / facts.quotas.partition_reads,
+        load.viewers / facts.quotas.partition_writes,
+    )
 
 
 def simulate(facts: Facts, load: Workload, seed: int = 1, *, raised: bool = False) -> Outcome:
@@ -203,6 +207,12 @@ def _pushes(facts: Facts, viewers: float) -> int:
 def _viewer_reads(facts: Facts, viewers: float) -> float:
     """Return the read units of a query of all viewers. The last, partial unit is not rounded up."""
     return max(1.0, viewers * facts.ours.viewer_row_bytes / facts.quotas.read_unit_bytes)
+
+
+def _join_reads(facts: Facts, viewers: float) -> float:
+    """Return the read units of a resume: its page of the log, and rows of viewers, eventually consistently."""
+    rows = min(viewers, facts.ours.rows_per_join)
+    return 1 + max(1.0, rows * facts.ours.viewer_row_bytes / facts.quotas.read_unit_bytes) / 2
 
 
 def _update_reads(facts: Facts, viewers: float) -> float:

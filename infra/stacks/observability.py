@@ -96,6 +96,9 @@ class ObservabilityStack(Stack):
             failed = written("FailedPostCount", service)
             meaning = f"Posts of {service} to viewers fail: pages fall behind until they resume."
             self._alarm(f"{service.capitalize()}FailedPosts", failed, 100, meaning)
+        refused = written("BodyTooLargeCount", "share")
+        meaning = "Uploads were refused as too large (413): shares stay empty, or miss what was in them."
+        self._alarm("UploadsTooLarge", refused, 0, meaning)
         leftovers = written("PurgeLeftOverCount", "purge")
         self._alarm(
             "PurgeLeftOvers", leftovers, 0, "A verification found leftovers of a purge: a writer ran after the removal."

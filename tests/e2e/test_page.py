@@ -161,6 +161,23 @@ def test_what_is_published_appears_without_a_reload(shared: Shared, reader: Read
     assert reader.complaints == []
 
 
+def test_an_empty_share_says_after_a_minute_that_its_upload_was_probably_refused(
+    shared: Shared, reader: Reader
+) -> None:
+    upload = {"secret": shared.secret, "data": [{"type": "part", "data": {"text": "x" * 6_300_000}}]}
+    assert shared.http.post(f"/api/share/{shared.id}/sync", json=upload).status_code == 413
+    reader.page.clock.install()
+    reader.open(shared)
+    notice = reader.page.locator("#silent")
+    expect(notice).to_be_hidden()
+    reader.page.clock.run_for(61_000)
+    expect(notice).to_contain_text("6 MB in one upload")
+    shared.publish(session(title="smaller"))
+    reader.sees("smaller")
+    expect(notice).to_have_count(0)
+    assert reader.complaints == []
+
+
 def test_what_was_followed_live_looks_like_what_is_loaded(shared: Shared, reader: Reader) -> None:
     reader.open(shared)
     items: list[Item] = [*conversation(), item("hologram", {"x": 1}), part("msg_0", "prt_0", "text", text="an orphan")]

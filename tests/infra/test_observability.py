@@ -16,7 +16,7 @@ def test_every_alarm_tells_the_topic(watched: Synthesis) -> None:
 def test_what_should_wake_an_operator_does(watched: Synthesis) -> None:
     alarms = watched.properties("observability", "AWS::CloudWatch::Alarm")
     names = [alarm["MetricName"] for alarm in alarms if "MetricName" in alarm]
-    assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount"} <= set(names)
+    assert {"5xx", "IteratorAge", "FailedPostCount", "PurgeLeftOverCount", "BodyTooLargeCount"} <= set(names)
     assert names.count("Errors") == names.count("Throttles") == len(FUNCTIONS)
     assert "ApproximateAgeOfOldestMessage" in names
     assert ("ACUUtilization" in names) == (not watched.stage.local)

@@ -10,10 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from backports import zstd
 from websockets.sync.client import connect
 
 from tests.integration.publisher import Publisher, message, part, session
 from tests.waiting import PATIENCE
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 @pytest.fixture(scope="module")
@@ -140,5 +143,7 @@ def everything_stored(stack: Any) -> Iterator[bytes]:
 
 
 def decompressed(body: bytes) -> bytes:
-    """Return the contents of gzip or zlib data, also of a body that another test has cut."""
+    """Return the contents of zstd, gzip or zlib data, also of a body that another test has cut."""
+    if body.startswith(ZSTD_MAGIC):
+        return zstd.ZstdDecompressor().decompress(body)
     return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body)

@@ -17,6 +17,7 @@ const AT_END = 160 // pixels from the end of the page within which the page foll
 const root = document.querySelector("#share")
 const status = document.querySelector("#status")
 const latest = document.querySelector("#latest")
+const silent = document.querySelector("#silent") // on the page of an empty share: why nothing may arrive
 const page = document.documentElement
 
 const atEnd = () => page.scrollHeight - page.scrollTop - page.clientHeight < AT_END
@@ -30,6 +31,7 @@ function showStatus(state) {
 
 /** Apply items. A reader at the end of a live session stays at the end; another one gets a notice. */
 async function apply(items) {
+  if (items.length > 0) silent?.remove()
   const along = status.dataset.state === "live" && atEnd()
   await transcript.apply(items)
   if (!along) return showLatest(items.length > 0)
@@ -59,6 +61,7 @@ function replaceBy(title, words, link) {
   }
   document.title = `${title} · Opencode Cloud`
   document.querySelector("footer").remove()
+  silent?.remove()
   latest.remove()
 }
 
@@ -85,6 +88,7 @@ const follower = new Follower({
 })
 const transcript = new Transcript(root, (href) => follower.fetchItem(href))
 
+if (silent) setTimeout(() => (silent.hidden = false), Number(silent.dataset.after))
 latest.addEventListener("click", () => {
   latest.hidden = true
   toEnd()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import secrets
 import zlib
@@ -23,6 +22,7 @@ from opencode_cloud.contracts.actor import Actor
 from opencode_cloud.contracts.ids import AccountId, ClientSessionId, ConnectionId, KeyId, MemberId, ShareId, WorkspaceId
 from opencode_cloud.contracts.permissions import KeyScope
 from opencode_cloud.kit.clock import now_ms, now_seconds
+from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.kit.ids import new_id
 from opencode_cloud.kit.sockets import Sockets
 from opencode_cloud.sharing.deliveries import Deliveries
@@ -198,9 +198,10 @@ class Plane:
                         yield zlib.decompress(value["B"]) if name == "payload" else value["B"]
         client = self.emulator.client("s3")
         for entry in client.list_objects_v2(Bucket=self.bucket).get("Contents", []):
-            body = client.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
+            found = client.get_object(Bucket=self.bucket, Key=entry["Key"])
+            body, coding = found["Body"].read(), found.get("ContentEncoding")
             yield entry["Key"].encode()
-            yield gzip.decompress(body) if body[:2] == b"\x1f\x8b" else zlib.decompress(body)
+            yield unpack(body, Coding(coding)) if coding else zlib.decompress(body)
 
     def received(self, queue: str) -> list[dict[str, Any]]:
         """Receive all messages of a queue."""
@@ -323,7 +324,7 @@ def texts_of(items: Sequence[Item]) -> list[str]:
 def document_of(answer: ShareDocument | Redirect) -> Any:
     """Return the JSON of an answer that is not a redirect."""
     assert isinstance(answer, ShareDocument)
-    return json.loads(answer.body)
+    return json.loads(unpack(answer.body, answer.coding))
 
 
 def incompressible(count: int) -> str:

@@ -76,6 +76,19 @@ class TestItems:
         rest = document_of(cloud.reading.items(ShareId(share.id), ANYONE, document["seq"]))
         assert [item["seq"] for item in rest["items"]] == [2]
 
+    def test_a_short_gap_within_a_snapshot_is_read_from_the_log(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        share = cloud.share()
+        for n in range(4):
+            share.sync(part(str(n), "x" * 1000))
+        cloud.snapshots.take(cloud.row(share.id))
+        short = document_of(cloud.reading.items(share.id, ANYONE, 2))
+        assert ([item["seq"] for item in short["items"]], short["seq"], short["more"]) == ([3, 4], 4, False)
+        monkeypatch.setattr(reading, "PART_BYTES", 1500)
+        long = document_of(cloud.reading.items(share.id, ANYONE, 2))
+        assert ([item["seq"] for item in long["items"]], long["seq"], long["more"]) == ([1, 2, 3, 4], 4, True)
+
     def test_an_answer_that_is_too_large_is_read_from_the_bucket(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import urllib.request
 from typing import Any
 
+import msgspec
 import pytest
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.kit.errors import Gone
 from opencode_cloud.sharing.models import Position, Snapshot
-from opencode_cloud.sharing.service import Visitor, snapshots
+from opencode_cloud.sharing.service import Redirect, ShareDocument, Visitor, reading, snapshots
+from opencode_cloud.sharing.service.snapshots import ZSTD_SUFFIX
 from opencode_cloud.sharing.store import ObjectStore, ShareStore
 from opencode_cloud.sharing.stream import SharingStream
 from tests.emulator.sharing.plane import Environment, SharedSession, document_of, incompressible, texts_of
@@ -72,7 +75,7 @@ class TestTaking:
         seen: list[list[str]] = []
         cloud.steering.before(ShareStore.set_snapshot, lambda: seen.append(cloud.plane.objects(share.id, "snapshots")))
         taken = take(cloud, share)
-        assert seen == [[taken.object]]
+        assert seen == [[taken.object, taken.object + ZSTD_SUFFIX]]
 
     def test_the_one_before_is_kept_for_those_who_were_just_sent_to_it(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -80,7 +83,10 @@ class TestTaking:
         for n in range(4):
             share.sync(part(str(n)))
             taken.append(take(cloud, share).object)
-        assert set(cloud.plane.objects(share.id, "snapshots")) == set(taken[-2:])
+        assert set(cloud.plane.objects(share.id, "snapshots")) == {
+            *taken[-2:],
+            *(name + ZSTD_SUFFIX for name in taken[-2:]),
+        }
 
     def test_of_two_at_once_the_one_of_more_wins_and_the_other_leaves_nothing(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -94,7 +100,7 @@ class TestTaking:
 
         cloud.steering.before(ObjectStore.put, publish_and_take)
         assert take(cloud, share) == newer[0]
-        assert cloud.plane.objects(share.id, "snapshots") == [newer[0].object]
+        assert cloud.plane.objects(share.id, "snapshots") == [newer[0].object, newer[0].object + ZSTD_SUFFIX]
         assert folded(cloud, share)[1] == 2
 
     @pytest.mark.parametrize("moment", ["before the object is written", "before the row names it"])
@@ -126,17 +132,17 @@ class TestFollowing:
         assert cloud.row(share.id).snapshot == taken
         assert cloud.row(share.id).hint == end(cloud, share)
 
-    def test_the_tail_behind_a_large_snapshot_may_grow_to_a_quarter_of_it(
+    def test_the_tail_behind_a_large_snapshot_may_grow_to_a_twentieth_of_it(
         self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(snapshots, "TAIL_BYTES", 10)
         share = cloud.share()
         share.sync(part("1", incompressible(20_000)))
         base = take(cloud, share)
-        quarter = base.stored // 4
-        assert self.follow(cloud, share, 1, base.total + quarter - 1) is None
+        twentieth = base.stored // 20
+        assert self.follow(cloud, share, 1, base.total + twentieth - 1) is None
         share.sync(part("2"))
-        assert self.follow(cloud, share, 2, base.total + quarter + 1) is not None
+        assert self.follow(cloud, share, 2, base.total + twentieth + 1) is not None
 
     def test_a_log_of_many_small_items_advances_the_hint_of_its_end(self, cloud: Environment) -> None:
         share = cloud.share()
@@ -173,7 +179,7 @@ class TestStream:
         changes = [self.change(share.id, last, snapshots.TAIL_BYTES, f"{last}") for last in (1, 2) for share in shares]
         answer = SharingStream(cloud.snapshots).handle({"Records": changes})
         assert answer == {"batchItemFailures": []}
-        assert [cloud.plane.objects(share.id, "snapshots").__len__() for share in shares] == [1, 1]
+        assert [len(cloud.plane.objects(share.id, "snapshots")) for share in shares] == [2, 2]
 
     def test_a_log_that_fails_comes_again_and_fails_no_other(self, cloud: Environment) -> None:
         bad, good = cloud.share(), cloud.share()
@@ -218,10 +224,36 @@ class TestDocuments:
         assert cloud.plane.objects(share.id) == []
 
 
-def test_the_object_is_the_document_that_readers_are_sent_to(cloud: Environment) -> None:
+@pytest.mark.parametrize("coding", list(Coding))
+def test_the_objects_are_the_document_that_readers_get(
+    cloud: Environment, monkeypatch: pytest.MonkeyPatch, coding: Coding
+) -> None:
     share = cloud.share()
-    share.sync(part("1", "one"), at=1000)
+    share.sync(part("1", "one"), part("2", "two"), at=1000)
+    share.sync(part("1", "new"), at=2000)
+    unfolded = document_of(cloud.reading.items(share.id, Visitor()))
     taken = take(cloud, share)
-    document = json.loads(gzip.decompress(cloud.objects.get(ShareId(share.id), taken.object)))
-    assert (document["share"], document["seq"], document["more"]) == (share.id, 1, True)
-    assert document["items"] == document_of(cloud.reading.items(ShareId(share.id), Visitor()))["items"]
+    direct = cloud.reading.items(share.id, Visitor(), coding=coding)
+    assert isinstance(direct, ShareDocument)
+    assert direct.coding is coding
+    assert document_of(direct) == {**unfolded, "more": True}
+    monkeypatch.setattr(reading, "DIRECT_BYTES", 0)
+    stored = cloud.reading.items(share.id, Visitor(), coding=coding)
+    assert isinstance(stored, Redirect)
+    assert (ZSTD_SUFFIX in stored.address) == (coding is Coding.ZSTD)
+    with urllib.request.urlopen(stored.address, timeout=20) as response:
+        assert json.loads(unpack(response.read(), Coding(response.headers["content-encoding"]))) == document_of(direct)
+    assert (taken.seq, taken.zstd) == (3, True)
+
+
+def test_a_snapshot_from_before_zstd_is_read_by_gzip(cloud: Environment) -> None:
+    share = cloud.share()
+    share.sync(part("1", "one"))
+    taken = take(cloud, share)
+    old = msgspec.structs.replace(taken, zstd=False, seq=2, object="snapshots/old")
+    cloud.objects.put(share.id, old.object, cloud.objects.get(share.id, taken.object))
+    cloud.store.set_snapshot(share.id, old, Position(2, 99))
+    document = cloud.reading.items(share.id, Visitor(), coding=Coding.ZSTD)
+    assert isinstance(document, ShareDocument)
+    assert document.coding is Coding.GZIP
+    assert folded(cloud, share)[0] == ["one"]

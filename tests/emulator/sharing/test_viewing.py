@@ -124,6 +124,45 @@ class TestResuming:
         assert resume(cloud, share).frames == [{"type": "snapshot", "seq": 1, "href": f"/share/{share.id}/items"}]
         assert seqs(resume(cloud, share, 1)) == []
 
+    def test_of_a_share_with_a_large_snapshot_reads_no_log(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(viewing, "REPLAY_BYTES", 1000)
+        share = cloud.share()
+        share.sync(part("1", "x" * 2000))
+        cloud.snapshots.take(cloud.row(share.id))
+
+        def fail() -> None:
+            raise AssertionError("the log is read")
+
+        cloud.steering.before(ShareStore.page, fail)
+        socket = resume(cloud, share)
+        assert socket.frames == [{"type": "snapshot", "seq": 1, "href": f"/share/{share.id}/items"}]
+        share.sync(part("2"))
+        assert seqs(socket) == [2], "the viewer follows"
+
+    def test_of_a_share_with_a_large_snapshot_that_goes_meanwhile_leaves_no_viewer(
+        self, cloud: Environment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(viewing, "REPLAY_BYTES", 1000)
+        share = cloud.share()
+        share.sync(part("1", "x" * 2000))
+        cloud.snapshots.take(cloud.row(share.id))
+        elsewhere = Environment(cloud.plane)
+        elsewhere.steering.after(ShareStore.share, lambda: cloud.deletion.unshare(share.id, share.secret))
+        with pytest.raises(Gone):
+            resume(elsewhere, share)
+        assert viewers(cloud, share) == []
+
+    def test_at_a_known_end_looks_for_no_record(self, cloud: Environment) -> None:
+        share = cloud.share()
+        share.sync(part("1"), part("2"))
+        cloud.snapshots.take(cloud.row(share.id))
+        assert resume(cloud, share, 2).frames == [{"type": "ready", "seq": 2}]
+        assert seqs(resume(cloud, share, 1)) == [2]
+        with pytest.raises(Conflict):
+            resume(cloud, share, 3)
+
     def test_over_a_gap_of_more_than_a_page_points_to_the_state_and_follows(self, cloud: Environment) -> None:
         share = cloud.share()
         for n in range(6):

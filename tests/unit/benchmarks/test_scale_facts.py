@@ -20,7 +20,7 @@ from infra.stage import Gateway
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import parallel, sockets
 from opencode_cloud.kit.rate_counters import Totals
-from opencode_cloud.sharing.service import fan_out
+from opencode_cloud.sharing.service import fan_out, viewer_limit
 from opencode_cloud.sharing.service.quotas import AnonymousLimits, AnonymousQuotas
 from opencode_cloud.sharing.store import tasks
 from tests.language import ROOT
@@ -58,6 +58,7 @@ def test_the_constants_are_those_of_the_code() -> None:
     ours = KNOWN.ours
     assert ours.inline_viewers == fan_out.INLINE_VIEWERS
     assert ours.viewers_per_push == tasks.VIEWERS_PER_PUSH
+    assert ours.rows_per_join == 2 * viewer_limit.SAMPLE
     assert ours.lanes == sockets._LANES
     assert ours.threads == parallel.WIDTH
     assert ours.post_attempts == sockets._BACKOFF.attempts

@@ -296,6 +296,26 @@ def test_modules_and_styles_name_nothing_from_elsewhere() -> None:
         assert b"innerHTML" not in asset.body
 
 
+@pytest.mark.parametrize(("age_ms", "left_ms"), [(0, 60_000), (59_000, 1_000), (60_000, 0), (9_999_999, 0)])
+def test_an_empty_share_says_after_a_minute_what_probably_happened(age_ms: int, left_ms: int) -> None:
+    page = Page(pages.render_share(ShareId(SHARE), [], 0, "https://cloud.example", age_ms=age_ms))
+    notice = page.the("silent")
+    assert notice["data-after"] == str(left_ms)
+    assert ("hidden" in notice) == (left_ms > 0)
+    for words in ("too large", "6 MB in one upload", "share the session once more", "container, which takes 32 MB"):
+        assert words in page.text
+
+
+def test_in_a_container_nobody_is_sent_to_the_operator() -> None:
+    page = Page(pages.render_share(ShareId(SHARE), [], 0, "https://cloud.example", age_ms=60_000, upload_mb=32))
+    assert "32 MB in one upload" in page.text
+    assert "operator" not in page.text
+
+
+def test_a_share_with_data_has_no_such_notice() -> None:
+    assert "Nothing has arrived" not in render([session()]).text
+
+
 def test_preparing_reads_every_template_of_sharing() -> None:
     pages.prepare()
     environment = pages._environment()  # pyright: ignore[reportPrivateUsage]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from opencode_cloud.kit import foreign_json
+from opencode_cloud.kit.content_codings import Coding, best_coding, pack
 from opencode_cloud.kit.edge import EDGE, VIEWER_HEADER, Forwarded
 from opencode_cloud.kit.errors import BadRequest, ServiceError
 from opencode_cloud.kit.http_headers import bearer_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body")
 Event = Mapping[str, Any]
-GZIP_FROM_BYTES = 16 * 1024
+PACK_FROM_BYTES = 16 * 1024
 PRIVATE = {"Cache-Control": "private, no-store"}
 CORS = {"Access-Control-Allow-Origin": "*"}
 
@@ -113,19 +113,36 @@ def reply(
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] = PRIVATE,
 ) -> Response[str]:
-    """Answer with ``body``, compressed when it is large and the client accepts gzip."""
+    """Answer with ``body``, compressed when it is large and the client accepts that."""
     from aws_lambda_powertools.event_handler import Response  # functions of sockets and queues have no HTTP answers
 
-    accepted = header(event, "accept-encoding")
-    out = {**CORS, **headers}
-    if len(body) < GZIP_FROM_BYTES or "gzip" not in accepted:
-        return Response(status, content_type, body.decode(), out)  # pyright: ignore[reportArgumentType]
-    packed = base64.b64encode(gzip.compress(body, 5, mtime=0)).decode()
-    response: Response[str] = Response(
-        status, content_type, packed, {**out, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    )  # pyright: ignore[reportArgumentType]
+    coding = accepted_coding(event) if len(body) >= PACK_FROM_BYTES else Coding.IDENTITY
+    if coding is not Coding.IDENTITY:
+        return reply_packed(pack(body, coding), coding, content_type, status=status, headers=headers)
+    return Response(status, content_type, body.decode(), {**CORS, **headers})  # pyright: ignore[reportArgumentType]
+
+
+def reply_packed(
+    packed: bytes,
+    coding: Coding,
+    content_type: str = "application/json",
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] = PRIVATE,
+) -> Response[str]:
+    """Answer with a body that is packed by ``coding``, which the client accepts."""
+    from aws_lambda_powertools.event_handler import Response
+
+    sent = {**CORS, **headers, "Content-Encoding": coding.value, "Vary": "Accept-Encoding"}
+    body = base64.b64encode(packed).decode()
+    response: Response[str] = Response(status, content_type, body, sent)  # pyright: ignore[reportArgumentType]
     response.base64_encoded = True
     return response
+
+
+def accepted_coding(event: Event) -> Coding:
+    """Return the best coding that the client accepts."""
+    return best_coding(header(event, "accept-encoding"))
 
 
 def redirect(location: str, status: int = HTTPStatus.FOUND) -> Response[str]:

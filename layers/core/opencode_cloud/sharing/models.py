@@ -70,7 +70,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The location of a share's folded state in the object store: all items up to ``seq``.
 
-    ``bytes`` is its size as readers see it; ``stored`` is its compressed size as stored.
+    ``bytes`` is its size as readers see it; ``stored`` is its size as stored, compressed by gzip. ``zstd`` tells
+    whether there is a second object, compressed by zstd.
 
     ``previous`` is the snapshot before this one. A reader may just have been redirected to it, so the next fold deletes
     it, not this one.
@@ -81,7 +82,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     stored: int
     object: str
+    zstd: bool = False
     previous: str | None = None
+
+
+class ViewerCount(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of viewers of a share at the time ``at`` (seconds since the epoch).
+
+    ``rows`` is the number of their rows, of which some have expired and wait for their deletion.
+    """
+
+    viewers: int
+    rows: int
+    at: int
 
 
 class State(StrEnum):
@@ -130,6 +143,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     hint: Position
     snapshot: Snapshot | None = None
+    viewer_count: ViewerCount | None = None
+    """The last count of the viewers, if it was ever needed: see ``service/viewer_limit.py``."""
     ownership: Ownership | None = None
     needs_login: bool = False
     """True after a claim: others may hold the secret too, so it counts only with a login of the owner."""

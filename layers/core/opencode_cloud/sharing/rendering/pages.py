@@ -27,6 +27,9 @@ from opencode_cloud.sharing.rendering.transcript import (
 
 INLINE = 65_536  # bytes of JSON; the page omits larger items, and the script fetches them when they come into view
 BUDGET = 750_000  # bytes of JSON in one page; the script fetches the rest
+SILENCE_MS = 60_000  # after its creation, until an empty share is probably one whose upload was refused
+FUNCTION_MB = 6  # of a request to a function, by AWS Lambda's limit
+CONTAINER_MB = 32
 _ENTRY = 256  # bytes of overhead of an item besides its content
 
 
@@ -62,11 +65,23 @@ class _Message:
     href: str
 
 
-def render_share(share_id: ShareId, items: Iterable[TranscriptItem], seq: int, base_url: str, ticket: str = "") -> str:
+def render_share(
+    share_id: ShareId,
+    items: Iterable[TranscriptItem],
+    seq: int,
+    base_url: str,
+    ticket: str = "",
+    *,
+    age_ms: int = 0,
+    upload_mb: int = FUNCTION_MB,
+) -> str:
     """Write the page of a share whose folded state up to ``seq`` is ``items``.
 
     Items over ``INLINE`` bytes, or stored elsewhere, are placeholders. For a session over ``BUDGET`` bytes the page
     holds the beginning and tells its script to fetch all items. The script sends ``ticket`` if the share is not public.
+
+    ``age_ms`` is the time since the share's creation. If nothing has arrived by ``SILENCE_MS``, the page says why:
+    probably, the first upload was over ``upload_mb`` megabytes (docs/decisions/030).
     """
     transcript = transcribe(items)
     messages, complete = _within_budget(share_id, transcript)
@@ -78,6 +93,9 @@ def render_share(share_id: ShareId, items: Iterable[TranscriptItem], seq: int, b
         ticket=ticket,
         lifetime=VIEW_SECONDS,
         complete=complete,
+        silent_ms=None if seq else max(0, SILENCE_MS - age_ms),
+        upload_mb=upload_mb,
+        container_mb=CONTAINER_MB,
         transcript=transcript,
         names=model_names(transcript.models),
         messages=messages,

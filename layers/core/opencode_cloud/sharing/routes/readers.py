@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.http.requests import check_same_origin, cookie, request_of, set_cookie
 from opencode_cloud.kit import http_events, web_assets
+from opencode_cloud.kit.content_codings import Coding
 from opencode_cloud.kit.errors import (
     BadRequest,
     Forbidden,
@@ -55,6 +56,8 @@ def document_reply(
     """Answer with a document, or with a redirect to it."""
     if isinstance(document, Redirect):
         return http_events.redirect(document.address)
+    if document.coding is not Coding.IDENTITY:
+        return http_events.reply_packed(document.body, document.coding, content_type)
     return http_events.reply(event, document.body, content_type)
 
 
@@ -85,7 +88,8 @@ class ReaderRoutes:
         """``GET /share/{id}/items?after=`` -> the items after ``after``."""
         event = self._event()
         after = _number("after", http_events.query(event, "after", "0"))
-        return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after))
+        coding = http_events.accepted_coding(event)
+        return document_reply(event, self._reading.items(share_id, visitor_of(event, share_id), after, coding))
 
     def item(self, share_id: ShareId, seq: str) -> Response[str]:
         """``GET /share/{id}/items/{seq}`` -> one item with its body."""
@@ -149,7 +153,9 @@ class ReaderRoutes:
             return self._refusal(share_id, error)
         base = http_events.base_url(event, self._public_url)
         policy = pages.content_security_policy(self._reading.bodies_origin())
-        return self._page(pages.render_share(share_id, state.items, state.seq, base, state.ticket), policy)
+        age_ms = http_events.arrival_ms(event) - state.share.created_at
+        html = pages.render_share(share_id, state.items, state.seq, base, state.ticket, age_ms=age_ms)
+        return self._page(html, policy)
 
     def _refusal(self, share_id: ShareId, error: ServiceError) -> Response[str]:
         """Answer a person who may not read with the sign-in page, the password page, or the refusal."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opencode_cloud.contracts.ids import ShareId
+from opencode_cloud.kit.content_codings import Coding, unpack
 from opencode_cloud.kit.log import logger
 from opencode_cloud.kit.parallel import parallel_map, pool
-from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, cursor_ahead, item_not_found
+from opencode_cloud.sharing.models import LAST_SEQ, Item, Share, Snapshot, cursor_ahead, item_not_found
 from opencode_cloud.sharing.protocol.frames import encode_item
 from opencode_cloud.sharing.protocol.imports import renamed
-from opencode_cloud.sharing.service.snapshots import Snapshots, items_document
+from opencode_cloud.sharing.service.snapshots import Part, Snapshots, items_document
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.service.access import Admission, ShareAccess, Visitor
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PART_BYTES = 3 * 1024 * 1024  # of items' bodies in one document, so that it mostly fits into one answer
 ANSWER_BYTES = 4 * 1024 * 1024  # Lambda allows 6 MB an answer; a larger document is read from the bucket
+DIRECT_BYTES = (
+    512 * 1024
+)  # of a compressed snapshot; reading a larger one through the function takes longer than a redirect
 
 
 class SharedState(msgspec.Struct, frozen=True):
@@ -36,9 +40,10 @@ class SharedState(msgspec.Struct, frozen=True):
 
 
 class ShareDocument(msgspec.Struct, frozen=True):
-    """An answer small enough to be returned directly."""
+    """An answer small enough to be returned directly. ``body`` is packed already, unless ``coding`` is identity."""
 
     body: bytes
+    coding: Coding = Coding.IDENTITY
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -88,27 +93,42 @@ class ShareReader:
             else list(items)
         )
 
-    def items(self, share_id: ShareId, visitor: Visitor, after: int = 0) -> ShareDocument | Redirect:
-        """Return the items after ``after`` as the document of ``GET /share/{id}/items``.
+    def items(
+        self, share_id: ShareId, visitor: Visitor, after: int = 0, coding: Coding = Coding.IDENTITY
+    ) -> ShareDocument | Redirect:
+        """Return the items after ``after`` as the document of ``GET /share/{id}/items``, for a client of ``coding``.
 
-        The document's own ``seq`` is the last number that it covers. A long gap yields its first part (``more``), or a
-        redirect to the share's snapshot. Raises ``cursor_ahead`` (409) for a number above the log's end.
+        The document's own ``seq`` is the last number that it covers. A long gap yields the share's snapshot or, behind
+        it, a first part of the log (``more``). Raises ``cursor_ahead`` (409) for a number above the log's end.
         """
         share = self.admit(share_id, visitor).share
         # The hint is a lower bound of the end, so most readers cost no second look.
         if after > share.hint.seq and (after > LAST_SEQ or after > self._store.end(share_id)[1]):
             raise cursor_ahead()
         snapshot = share.snapshot
-        # A state that no answer can hold is redirected before anything is folded (docs/decisions/004).
-        if snapshot is not None and after < snapshot.seq and snapshot.bytes > ANSWER_BYTES:
-            return Redirect(self._objects.address(share_id, snapshot.object))
-        part = self._snapshots.part(share, after, PART_BYTES)
+        if snapshot is None or after >= snapshot.seq:
+            return self._part(share_id, after, self._snapshots.part(share_id, after, PART_BYTES))
+        short = self._snapshots.short_gap(share_id, after, PART_BYTES) if after else None
+        if short is not None:
+            return self._part(share_id, after, short)
+        return self._snapshot(share_id, snapshot, coding)
+
+    def _part(self, share_id: ShareId, after: int, part: Part) -> ShareDocument | Redirect:
         items = [encode_item(share_id, item) for item in part.fold.items(after)]
         return self._document(
             share_id,
             f"items-{after:012d}-{part.seq:012d}",
             lambda: items_document(share_id, part.seq, items, more=part.more),
         )
+
+    def _snapshot(self, share_id: ShareId, snapshot: Snapshot, coding: Coding) -> ShareDocument | Redirect:
+        """Return a snapshot as it is stored (docs/decisions/004)."""
+        if snapshot.stored > DIRECT_BYTES or snapshot.bytes > ANSWER_BYTES:
+            return Redirect(self._snapshots.address(share_id, snapshot, coding))
+        body, stored_as = self._snapshots.packed(share_id, snapshot, coding)
+        if coding is Coding.IDENTITY:
+            return ShareDocument(unpack(body, stored_as))
+        return ShareDocument(body, stored_as)
 
     def item(self, share_id: ShareId, visitor: Visitor, seq: int) -> ShareDocument | Redirect:
         """Return one item of the log, with its body."""

@@ -16,7 +16,6 @@ from opencode_cloud.sharing.models import (
     Viewer,
     cursor_ahead,
     too_many_follows,
-    too_many_viewers,
 )
 from opencode_cloud.sharing.protocol.fold import Fold
 from opencode_cloud.sharing.protocol.frames import (
@@ -28,6 +27,7 @@ from opencode_cloud.sharing.protocol.frames import (
     snapshot_frame,
 )
 from opencode_cloud.sharing.service.access import Visitor
+from opencode_cloud.sharing.service.viewer_limit import ViewerLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Viewing:
         self._fan_out = fan_out
         self._tasks = tasks
         self._share_access = share_access
-        self._most_viewers = most_viewers
+        self._limit = ViewerLimit(store, most_viewers)
 
     def poll(self, connection_id: ConnectionId, share_id: ShareId) -> None:
         """Admit a legacy socket.
@@ -70,9 +70,8 @@ class Viewing:
         It never sends a message, so its replay begins without one when the socket is open. Raises ``share_not_found``
         or ``share_gone``, or 401, since viewers of this protocol have no ticket.
         """
-        self._share_access.admit(share_id, self._store.share(share_id), Visitor())
-        if self._store.count_viewers(share_id) >= self._most_viewers:
-            raise too_many_viewers(self._most_viewers)
+        share = self._share_access.admit(share_id, self._store.share(share_id), Visitor()).share
+        self._limit.check(share, self._limit.look(share_id), has_row=False)
         self._tasks.replay(share_id, Viewer(connection_id, Protocol.POLL))
 
     def leave(self, connection_id: ConnectionId) -> None:
@@ -92,20 +91,24 @@ class Viewing:
         if after > LAST_SEQ:
             raise cursor_ahead()
         log.count("ResumeCount")
-        join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
-        viewers = pool().submit(self._store.count_viewers, share_id)
-        page = self._store.page(share_id, after)
+        early = pool().submit(self._store.share, share_id) if after == 0 else None
+        is_new = join(self._store, self._connections, share_id, Viewer(connection_id, Protocol.LIVE, ticket))
+        looked = pool().submit(self._limit.look, share_id) if is_new else None
+        known = early.result() if early else None
+        page = None if known and _has_large_snapshot(known) else self._store.page(share_id, after)
+        # The early look may precede the viewer's row, and the share may have been removed in between.
+        found = page.share if page else self._store.share(share_id)
         try:
-            if viewers.result() > self._most_viewers:
-                raise too_many_viewers(self._most_viewers)
-            self._share_access.admit(share_id, page.share, Visitor(ticket=ticket))
+            share = self._share_access.admit(share_id, found, Visitor(ticket=ticket)).share
+            if looked:
+                self._limit.check(share, looked.result(), has_row=True)
             # A log that was restored from a backup may end before what a viewer has seen.
-            if page.complete and after > (page.records[-1].last if page.records else 0):
+            if page and page.complete and after > max(share.hint.seq, page.records[-1].last if page.records else 0):
                 raise cursor_ahead()
         except ServiceError:
             self._store.remove_viewer(share_id, connection_id)
             raise
-        self._fan_out.send(share_id, [(connection_id, _resumption(share_id, after, page))])
+        self._fan_out.send(share_id, [(connection_id, _resumption(share, after, page))])
 
     def ping(self, share_id: ShareId, ticket: str = "") -> bytes:
         """Return the frame with the log's end, from which a viewer detects a lost push."""
@@ -163,22 +166,31 @@ class Replay:
             self._fan_out.send(share.id, [(connection_id, [frame]) for frame in frames if frame is not None])
 
 
-def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> None:
-    """Have every later commit pushed to ``viewer`` until it leaves. Raises ``too_many_follows`` (429)."""
+def join(store: ShareStore, connections: ConnectionStore, share_id: ShareId, viewer: Viewer) -> bool:
+    """Have every later commit pushed to ``viewer`` until it leaves; False if that was so before.
+
+    Raises ``too_many_follows`` (429).
+    """
     followed = pool().submit(connections.follow, viewer.connection_id, share_id, MOST_SHARES)
-    store.add_viewer(share_id, viewer)
+    is_new = store.add_viewer(share_id, viewer)
     if not followed.result():
         store.remove_viewer(share_id, viewer.connection_id)
         raise too_many_follows(MOST_SHARES)
+    return is_new
 
 
-def _resumption(share_id: ShareId, after: int, page: LogPage) -> list[bytes]:
-    """Return the frames that bring a viewer from ``after`` to the end of ``page``."""
-    seq = page.records[-1].last if page.records else after
+def _has_large_snapshot(share: Share) -> bool:
+    """Tell whether a new viewer needs the share's snapshot, and no record of the log before it."""
+    return share.snapshot is not None and share.snapshot.bytes > REPLAY_BYTES
+
+
+def _resumption(share: Share, after: int, page: LogPage | None) -> list[bytes]:
+    """Return the frames that bring a viewer from ``after`` to the end of ``page``; without one, to the snapshot."""
+    records = page.records if page else ()
+    seq = records[-1].last if records else after
     fold = Fold()
-    fold.add_records(page.records)
+    fold.add_records(records)
     items = fold.items(after)
-    if not page.complete or sum(len(item.data) for item in items) > REPLAY_BYTES:
-        hint = page.share.hint.seq if page.share else seq
-        return [snapshot_frame(share_id, max(seq, hint))]
-    return [*live_frames(share_id, after, items, max(seq, after)), ready_frame(max(seq, after))]
+    if page is None or not page.complete or sum(len(item.data) for item in items) > REPLAY_BYTES:
+        return [snapshot_frame(share.id, max(seq, share.hint.seq))]
+    return [*live_frames(share.id, after, items, max(seq, after)), ready_frame(max(seq, after))]

@@ -129,10 +129,12 @@ class LogStore:
         meta = next((row for row in found_rows if row["sk"]["S"] == META), None)
         if meta is None and "LastEvaluatedKey" in answer:
             return LogPage(self.share(share_id), (), complete=False)
+        share = rows.share_from(meta) if meta else None
         records = self._records([row for row in found_rows if row["sk"]["S"] != META])
-        if after and (not records or records[0].first > after + 1):
+        at_known_end = share is not None and share.hint.seq == after and not records
+        if after and not at_known_end and (not records or records[0].first > after + 1):
             records = (*self._around(share_id, after), *records)
-        return LogPage(rows.share_from(meta) if meta else None, records, complete=True)
+        return LogPage(share, records, complete=True)
 
     def end(self, share_id: ShareId) -> tuple[Share | None, int]:
         """Return a share and the number of its last item, by one query backwards from the share's row."""
@@ -185,9 +187,6 @@ class LogStore:
     def _query(self, share_id: ShareId, low: str, high: str, **options: Any) -> Iterator[Row]:
         for page in self._pages(share_id, low, high, **options):
             yield from page["Items"]
-
-    def _count(self, share_id: ShareId, low: str, high: str) -> int:
-        return sum(page["Count"] for page in self._pages(share_id, low, high, Select="COUNT"))
 
     def _pages(self, share_id: ShareId, low: str, high: str, **options: Any) -> Iterator[Any]:
         return self._dynamodb.pages(**self._range(share_id, low, high), **options)

@@ -15,6 +15,7 @@ from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.aws_api.s3 import LISTED
 from opencode_cloud.kit.clock import now_seconds
+from opencode_cloud.kit.content_codings import Coding
 
 PRESIGNED_SECONDS = 60
 
@@ -36,11 +37,18 @@ class ObjectStore:
         """Return the body of a large item."""
         return gzip.decompress(self.get(share_id, name))
 
-    def put(self, share_id: ShareId, name: str, data: bytes, content_type: str = "application/json") -> None:
-        """Store an object of gzip-compressed bytes. Readers with a presigned address decompress it by its encoding."""
+    def put(
+        self,
+        share_id: ShareId,
+        name: str,
+        data: bytes,
+        content_type: str = "application/json",
+        coding: Coding = Coding.GZIP,
+    ) -> None:
+        """Store an object of compressed bytes. Readers with a presigned address decompress it by its encoding."""
         headers = {
             "content-type": content_type,
-            "content-encoding": "gzip",
+            "content-encoding": coding.value,
             "cache-control": "private, no-store",
         }
         self._s3.put(self._bucket, _key(share_id, name), data, headers)
@@ -59,7 +67,7 @@ class ObjectStore:
         return self._s3.exists(self._bucket, _key(share_id, name))
 
     def delete(self, share_id: ShareId, name: str) -> None:
-        """Delete all versions of one object."""
+        """Delete all versions of an object, and of objects whose names begin with its name."""
         self._delete_versions(_key(share_id, name))
 
     def delete_older(self, share_id: ShareId, folder: str, seconds: int) -> None:

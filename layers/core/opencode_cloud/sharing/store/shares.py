@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId, WorkspaceId
 from opencode_cloud.kit.clock import DAY_SECONDS, day_of, now_seconds
-from opencode_cloud.kit.dynamodb import WRITES_AT_ONCE, batch_delete, batch_get, conditional_write, encode, transact
+from opencode_cloud.kit.dynamodb import (
+    WRITES_AT_ONCE,
+    batch_delete,
+    batch_get,
+    conditional_write,
+    encode,
+    encode_struct,
+    transact,
+)
 from opencode_cloud.kit.parallel import parallel_map
 from opencode_cloud.kit.rate_counters import Count, Totals, add_amounts, count_event
 from opencode_cloud.sharing.models import (
@@ -20,6 +28,7 @@ from opencode_cloud.sharing.models import (
     State,
     Tombstone,
     Viewer,
+    ViewerCount,
 )
 from opencode_cloud.sharing.store import rows
 from opencode_cloud.sharing.store.log import LogStore
@@ -283,9 +292,9 @@ class ShareStore(LogStore):
 
     # ----------------------------------------------------------------------------------------- viewers
 
-    def add_viewer(self, share_id: ShareId, viewer: Viewer) -> None:
-        """Have every later commit pushed to ``viewer``."""
-        self._dynamodb.put_item(
+    def add_viewer(self, share_id: ShareId, viewer: Viewer) -> bool:
+        """Have every later commit pushed to ``viewer``; False if that was so before."""
+        answer = self._dynamodb.put_item(
             TableName=self._table,
             Item={
                 **rows.key(share_id, rows.viewer_key(viewer.connection_id)),
@@ -293,7 +302,9 @@ class ShareStore(LogStore):
                 **({"ticket": {"S": viewer.ticket}} if viewer.ticket else {}),
                 "ttl": {"N": str(now_seconds() + VIEWER_SECONDS)},
             },
+            ReturnValues="ALL_OLD",
         )
+        return "Attributes" not in answer
 
     def remove_viewer(self, share_id: ShareId, connection_id: ConnectionId) -> None:
         """Stop pushing to ``connection_id``."""
@@ -303,9 +314,38 @@ class ShareStore(LogStore):
         """Return the viewers of a share."""
         return [rows.viewer_from(row) for row in self._query(share_id, VIEWER, VIEWER + "~")]
 
-    def count_viewers(self, share_id: ShareId) -> int:
-        """Return the number of viewers of a share, without reading them."""
-        return self._count(share_id, VIEWER, VIEWER + "~")
+    def count_viewers(self, share_id: ShareId) -> ViewerCount:
+        """Return the number of viewers of a share. Reads all their rows, eventually consistently, which costs half."""
+        viewers = scanned = 0
+        for page in self._dynamodb.pages(**self._counting(share_id)):
+            viewers += page["Count"]
+            scanned += page["ScannedCount"]
+        return ViewerCount(viewers=viewers, rows=scanned, at=now_seconds())
+
+    def count_few_viewers(self, share_id: ShareId, most_rows: int) -> ViewerCount | None:
+        """Return the number of viewers of a share as :meth:`count_viewers` does; None for more than ``most_rows`` rows.
+
+        Reads no more rows than that, and one.
+        """
+        page = self._dynamodb.query(**self._counting(share_id), Limit=most_rows + 1)
+        if page["ScannedCount"] > most_rows:
+            return None
+        return ViewerCount(viewers=page["Count"], rows=page["ScannedCount"], at=now_seconds())
+
+    def _counting(self, share_id: ShareId) -> Row:
+        """Return the query that counts viewers. Expired rows may wait for days until DynamoDB deletes them."""
+        request = self._range(share_id, VIEWER, VIEWER + "~")
+        request["ExpressionAttributeValues"][":now"] = {"N": str(now_seconds())}
+        return request | {
+            "ConsistentRead": False,
+            "Select": "COUNT",
+            "FilterExpression": "#ttl > :now",
+            "ExpressionAttributeNames": {"#ttl": "ttl"},
+        }
+
+    def record_viewer_count(self, share_id: ShareId, count: ViewerCount) -> None:
+        """Store the last count of a share's viewers in its row, unless the share is gone."""
+        self._set(share_id, {"viewer_count": {"M": encode_struct(count)}}, "attribute_exists(pk)")
 
     # ------------------------------------------------------------------------------------------- purge
 
