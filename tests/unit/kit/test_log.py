@@ -19,6 +19,7 @@ from opencode_cloud.kit.parallel import parallel_map
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "share")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Cloud")
+    logger.set_correlation_id("")  # other tests of this process set one
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
