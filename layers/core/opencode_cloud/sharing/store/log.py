@@ -72,6 +72,11 @@ class LogStore:
             tail = Position(records[-1].last, records[-1].total)
         return Head(share, records, viewers, tail)
 
+    @staticmethod
+    def head_at(share: Share | None, known_end: Position) -> Head:
+        """Return the head of a log whose share and end are known, without a read and without viewers."""
+        return Head(share, (), (), known_end)
+
     def prepare(self, share_id: ShareId, items: Sequence[Item]) -> Payload:
         """Store those ``items`` that are too large for a row. Return the rest, compressed and ready to be appended."""
         items = parallel_map(lambda item: self._claim_check(share_id, item), items) if _any_large(items) else items
