@@ -32,9 +32,9 @@ WAIT = 60.0
 Frame = dict[str, Any]
 
 
-def hubs_for(store: ShareStore) -> Hubs:
-    """Return what a function posts to hubs with."""
-    return Hubs(store, Poster(PostSeal(lambda: post_key(HUB_SECRET))), lambda: HUB_SECRET)
+def hubs_for(store: ShareStore, relay: str = "") -> Hubs:
+    """Return the posting of a function to hubs."""
+    return Hubs(store, Poster(PostSeal(lambda: post_key(HUB_SECRET))), lambda: HUB_SECRET, relay=relay)
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,12 @@ class HubProcess:
             yield socket
 
     @asynccontextmanager
-    async def following(self, share_id: str, after: int = 0, **options: Any) -> AsyncIterator[ClientConnection]:
+    async def following(
+        self, share_id: str, after: int = 0, ticket: str = "", **options: Any
+    ) -> AsyncIterator[ClientConnection]:
         """Follow a share, and yield the socket when it has received everything so far."""
         async with self.socket(**options) as socket:
-            await socket.send(json.dumps({"action": "resume", "share": share_id, "after": after}))
+            await socket.send(json.dumps({"action": "resume", "share": share_id, "after": after, "ticket": ticket}))
             while (await next_frame(socket))["type"] != "ready":
                 pass
             yield socket

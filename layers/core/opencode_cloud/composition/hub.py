@@ -14,6 +14,7 @@ from opencode_cloud.composition.services.shares import ShareStores
 from opencode_cloud.composition.share import ShareSettings, SharingServices, publishing_of, routes
 from opencode_cloud.kit import aws
 from opencode_cloud.kit.asgi_events import EventAdapter
+from opencode_cloud.kit.lambda_handlers import correlated
 from opencode_cloud.kit.own_address import own_address
 from opencode_cloud.kit.sealed_posts import Poster
 from opencode_cloud.sharing.hub.announcing import Announcing
@@ -62,7 +63,7 @@ def _parts(settings: HubSettings) -> HubParts:
     address = settings.hub_address or f"http://{own_address()}:{settings.hub_port}"
     threads, followers = ThreadPoolExecutor(THREADS, thread_name_prefix="hub"), Followers()
     objects = ObjectStore(settings.shares_bucket)
-    store = HubShareStore(settings.shares_table, objects, followers, address)
+    store = HubShareStore(settings.shares_table, objects, followers, address, threads)
     allowed = access(settings)
     gate = ShareAccess(store, allowed)
     delivery = HubDelivery(address, followers, store, gate, threads)
@@ -78,7 +79,7 @@ def _parts(settings: HubSettings) -> HubParts:
     announcing = Announcing(delivery, store, fan_out, hubs, tasks, threads)
     commits = GroupCommits(publishing.commit_group, announcing.announce, threads)
     services = SharingServices(allowed, gate, fan_out, tasks, owning, publishing)
-    adapter = EventAdapter(routes(settings, stores, services), threads, longest_body=settings.longest_body)
+    adapter = EventAdapter(correlated(routes(settings, stores, services)), threads, longest_body=settings.longest_body)
     viewing = Viewing(store, HubConnections(followers), fan_out, tasks, gate, most_viewers=settings.viewers_per_share)
     replay = Replay(store, HubConnections(followers), fan_out, Snapshots(store, objects), gate)
     endpoint = HubEndpoint(

@@ -45,6 +45,17 @@ def frame(function: Handler) -> Handler:
     return invoke
 
 
+def correlated(function: Handler) -> Handler:
+    """Return a handler that only adds the correlation id to logs, for a process that writes its metrics itself."""
+
+    @wraps(function)
+    def invoke(event: dict[str, Any], context: Any) -> Any:
+        logger.set_correlation_id(correlation_id(event, context))
+        return function(event, context)
+
+    return invoke
+
+
 def http_app() -> APIGatewayHttpResolver:
     """Return a resolver that answers every error with JSON and a stable code."""
     app = APIGatewayHttpResolver()

@@ -56,7 +56,10 @@ class PreparedFrame:
             return self.plain
         packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         data = (packer.compress(self.text) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
-        return Frame(Opcode.TEXT, data, rsv1=True).serialize(mask=False) if len(data) < len(self.text) else self.plain
+        if len(data) >= len(self.text):
+            return self.plain
+        frame = Frame(Opcode.TEXT, data).serialize(mask=False)
+        return bytes([frame[0] | _RSV1]) + frame[1:]
 
 
 class WebSocketEndpoint(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from opencode_cloud.kit import http_events, log
+from opencode_cloud.kit import http_events, lambda_handlers, log
 from opencode_cloud.kit.asgi_events import EventAdapter, event_of, read_body, send_response
 from opencode_cloud.kit.asgi_middleware import Receive, Scope, Send
 from opencode_cloud.kit.edge import EDGE, Forwarded
@@ -186,7 +186,8 @@ class HubApplication:
 
 
 async def _refuse(event: http_events.Event, error: ServiceError, send: Send) -> None:
-    reply = http_events.error_reply(event, error, event["requestContext"]["requestId"])
+    correlation = lambda_handlers.trace_of(http_events.header(event, "traceparent"))
+    reply = http_events.error_reply(event, error, correlation or event["requestContext"]["requestId"])
     headers = [(b"content-type", b"application/json")]
     headers += [(name.lower().encode(), str(value).encode("latin-1")) for name, value in reply.headers.items()]
     await send_response(send, int(error.status), headers, str(reply.body).encode())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opencode_cloud.contracts.ids import ConnectionId, ShareId
 from opencode_cloud.kit.clock import now_seconds
 from opencode_cloud.kit.dynamodb import batch_get
+from opencode_cloud.kit.rate_counters import Totals
 from opencode_cloud.sharing.hub.followers import Followers, is_local
+from opencode_cloud.sharing.hub.spending import Spending
 from opencode_cloud.sharing.models import State, Viewer
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore
 from opencode_cloud.sharing.store import rows as share_rows
@@ -42,8 +45,10 @@ class HubConnections(ConnectionStore):
 class HubShareStore(ShareStore):
     """Shares, whose viewers include this hub while at least one of its sockets follows them."""
 
-    def __init__(self, table: str, objects: ObjectStore, followers: Followers, address: str) -> None:
+    def __init__(self, table: str, objects: ObjectStore, followers: Followers, address: str, threads: Executor) -> None:
+        """``address`` is this hub's, as other processes reach it."""
         super().__init__(table, objects)
+        self._spending = Spending(super().spend, threads)
         self._followers = followers
         self._address = ConnectionId(address)
         self._hubs: Hubs | None = None
@@ -54,6 +59,10 @@ class HubShareStore(ShareStore):
     def sign_with(self, hubs: Hubs) -> None:
         """Have the rows of this hub signed by ``hubs``."""
         self._hubs = hubs
+
+    def spend(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
+        """Add to the sums of ``subject`` as :meth:`ShareStore.spend` does, but write them about once a second."""
+        return self._spending.add(subject, seconds, amounts)
 
     def add_viewer(self, share_id: ShareId, viewer: Viewer) -> None:
         """Have every later record sent to ``viewer``. On return this hub's row exists."""

@@ -18,6 +18,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import ServiceError
+from opencode_cloud.kit.parallel import pool
 from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share
 from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head
 
 KNOWN_SECONDS = 0.5
-"""How long a share's row is believed. A removed share answers 410 within a second (invariant I5)."""
+"""How long the row of a share without an owner is believed, so that a commit takes one round trip."""
 KNOWN_SHARES = 10_000
 
 
@@ -86,7 +87,8 @@ class GroupPublishing(Publishing):
         On return the accepted ones are durable and visible to every later read. Each of the others has the error that
         :meth:`Publishing.sync` would raise.
         """
-        view, head = self._recalled(share_id) or self._read(share_id)
+        recalled = self._recalled(share_id)
+        view, head = recalled or self._read(share_id)
         results: list[Commit | ServiceError] = [Commit(head.tail.seq, 0)] * len(publications)
         accepted: list[tuple[int, list[Item]]] = []
         for position in sorted(range(len(publications)), key=lambda each: publications[each].at):
@@ -99,7 +101,11 @@ class GroupPublishing(Publishing):
         if not accepted or view.share is None:
             return GroupOutcome(results)
         try:
+            # A row that is believed is read again beside the put: what is acknowledged was committed to a living share.
+            again = pool().submit(self._store.share, share_id) if recalled else None
             record = self._commit(view.share, head, [item for _, items in accepted for item in items])
+            if again is not None:
+                self._renew(share_id, view, again.result())
         except ServiceError as error:
             self._views.pop(share_id, None)
             for position, _ in accepted:
@@ -112,14 +118,24 @@ class GroupPublishing(Publishing):
         return GroupOutcome(results, self._announcement(view, record))
 
     def _recalled(self, share_id: ShareId) -> tuple[_View, Head] | None:
-        """Return what is known of a share and its log; None if that is too little, or too old.
+        """Return what is known of a share without an owner and of its log; None if that is too little, or too old.
 
-        The put is conditional on the end of the log, so an outdated end costs a conflict and a read.
+        The owner, the workspace and its policy are looked up at every use (invariant I9). The put is conditional on the
+        end of the log, so an outdated end costs a conflict and a read.
         """
         view, end = self._views.get(share_id), self._tails.position(share_id)
-        if view is None or end is None or time.monotonic() - view.read_at > KNOWN_SECONDS:
+        if view is None or view.share is None or view.share.ownership is not None or end is None:
+            return None
+        if time.monotonic() - view.read_at > KNOWN_SECONDS:
             return None
         return view, self._store.head_at(view.share, end)
+
+    def _renew(self, share_id: ShareId, view: _View, share: Share | None) -> None:
+        """Believe a row that was read beside a put. Raises ``share_gone`` for a share that ended before."""
+        view.share, view.read_at = existing(self._store, share_id, share), time.monotonic()
+        if share is not None and share.ownership is not None:  # it was claimed
+            view.mode = self._share_access.audience(share)
+            view.sessions.clear()
 
     def _read(self, share_id: ShareId) -> tuple[_View, Head]:
         view = _View(None, time.monotonic())
