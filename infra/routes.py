@@ -66,7 +66,10 @@ ROUTES = (
 """The first match wins. The last row matches everything."""
 
 HUB_ROUTES = (
-    *(Route(pattern, Target.HUB) for pattern in ("/live", "/share_poll", "/share*", "/s/*", "/api/share*")),
+    *(
+        Route(pattern, Target.HUB)
+        for pattern in ("/live", "/share_poll", "/share*", "/s/*", "/api/share*", "/api/admin/*")
+    ),
     Route("/internal/posts", Target.HUB),
     *(route for route in ROUTES if route.target is not Target.WEBSOCKET),
 )

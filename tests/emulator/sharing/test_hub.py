@@ -27,7 +27,7 @@ from tests.emulator.sharing.hubs import (
 )
 from tests.emulator.sharing.plane import Environment, Plane, SharedSession
 from tests.integration.publisher import new_session_id
-from tests.waiting import until_async
+from tests.waiting import until_async, until_awaited
 
 GOING_AWAY, RESTART, TRY_AGAIN = 1001, 1012, 1013
 
@@ -190,9 +190,22 @@ async def test_an_unshare_ends_the_sockets_of_all_hubs(hubs: list[HubProcess], s
     assert refused.status == 410
 
 
-async def test_a_known_share_is_gone_at_once(hub: HubProcess, function: Environment, share: SharedSession) -> None:
+async def test_a_known_share_that_a_function_removes_is_gone_soon(
+    hub: HubProcess, function: Environment, share: SharedSession
+) -> None:
     await hub.publish(share.id, share.secret, part("1"))
     function.deletion.unshare(share.id, share.secret)
+    body = {"secret": share.secret, "data": [part("1")]}
+
+    async def is_gone() -> bool:
+        return (await hub.asked("POST", f"/api/share/{share.id}/sync", body)).status == 410
+
+    await until_awaited(is_gone)
+
+
+async def test_a_share_that_is_removed_here_is_gone_at_once(hub: HubProcess, share: SharedSession) -> None:
+    await hub.publish(share.id, share.secret, part("1"))
+    assert (await hub.asked("DELETE", f"/api/share/{share.id}", {"secret": share.secret})).status == 200
     refused = await hub.asked("POST", f"/api/share/{share.id}/sync", {"secret": share.secret, "data": [part("1")]})
     assert refused.status == 410
 

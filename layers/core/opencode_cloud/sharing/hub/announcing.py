@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,17 @@ from opencode_cloud.sharing.service.hubs import HubPost
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.hub.delivery import HubDelivery
-    from opencode_cloud.sharing.hub.store import HubShareStore
+    from opencode_cloud.sharing.models import Viewer
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.group_publishing import Announcement
     from opencode_cloud.sharing.service.hubs import Hubs
     from opencode_cloud.sharing.store import Tasks
 
-PAUSE_SECONDS = 0.02
-"""Time between two looks at the viewers of a share that is published to all the time."""
+LOOK_SECONDS = 0.25
+"""Time between two looks at the viewers of a share that is published to all the time.
+
+Records between them go to the viewers of the last look at once, and with the next look to those that have joined.
+"""
 
 
 class Announcing:
@@ -34,20 +37,21 @@ class Announcing:
     def __init__(
         self,
         delivery: HubDelivery,
-        store: HubShareStore,
+        look: Callable[[ShareId], Sequence[Viewer]],
         fan_out: FanOut,
         hubs: Hubs,
         tasks: Tasks,
         threads: Executor,
     ) -> None:
+        """``look`` reads the viewers of a share. It blocks, so it runs on ``threads``."""
         self._delivery = delivery
-        self._store = store
+        self._look = look
         self._fan_out = fan_out
         self._hubs = hubs
         self._tasks = tasks
         self._threads = threads
         self._pending: dict[ShareId, list[Announcement]] = {}
-        self._looks: dict[ShareId, asyncio.Task[None]] = {}
+        self._rounds: dict[ShareId, asyncio.Task[None]] = {}
 
     def announce(self, announcement: Announcement) -> None:
         """Tell the viewers of a durable record, from the event loop and without waiting."""
@@ -63,34 +67,52 @@ class Announcing:
         )
         self._delivery.deliver(post, share)
         self._pending.setdefault(share.id, []).append(announcement)
-        if share.id not in self._looks:
-            self._looks[share.id] = asyncio.get_running_loop().create_task(self._look(share.id))
+        if share.id not in self._rounds:
+            self._rounds[share.id] = asyncio.get_running_loop().create_task(self._run(share.id))
 
     async def settle(self) -> None:
         """Wait until all records so far were pushed."""
-        while self._looks:
-            await asyncio.gather(*self._looks.values(), return_exceptions=True)
+        while self._rounds:
+            await asyncio.gather(*self._rounds.values(), return_exceptions=True)
 
-    async def _look(self, share_id: ShareId) -> None:
+    async def _run(self, share_id: ShareId) -> None:
         loop = asyncio.get_running_loop()
+        known: Sequence[Viewer] = ()
+        looked_at = -LOOK_SECONDS
+        since_look: list[Announcement] = []
         try:
-            while announcements := self._pending.pop(share_id, None):
-                try:
-                    await loop.run_in_executor(self._threads, self._push, share_id, announcements)
-                except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004)
-                    logger.exception("records could not be pushed")
-                if share_id in self._pending:
-                    await asyncio.sleep(PAUSE_SECONDS)
+            while share_id in self._pending or since_look:
+                announcements = self._pending.pop(share_id, [])
+                if loop.time() - looked_at < LOOK_SECONDS:
+                    if announcements:
+                        await self._pushed(announcements, known)
+                        since_look += announcements
+                    else:
+                        await asyncio.sleep(looked_at + LOOK_SECONDS - loop.time())
+                    continue
+                looked_at = loop.time()
+                known_ids = {viewer.connection_id for viewer in known}
+                known = await loop.run_in_executor(self._threads, self._others, share_id)
+                joined = [viewer for viewer in known if viewer.connection_id not in known_ids]
+                await self._pushed(since_look, joined)
+                await self._pushed(announcements, known)
+                since_look = []
+        except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004)
+            logger.exception("records could not be pushed")
         finally:
-            del self._looks[share_id]
+            del self._rounds[share_id]
 
-    def _push(self, share_id: ShareId, announcements: Sequence[Announcement]) -> None:
-        viewers = self._store.remote_viewers(share_id)
-        if not viewers:
-            return
+    def _others(self, share_id: ShareId) -> Sequence[Viewer]:
+        return [viewer for viewer in self._look(share_id) if viewer.connection_id != self._delivery.address]
+
+    async def _pushed(self, announcements: Sequence[Announcement], viewers: Sequence[Viewer]) -> None:
+        if announcements and viewers:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._push, announcements, viewers)
+
+    def _push(self, announcements: Sequence[Announcement], viewers: Sequence[Viewer]) -> None:
         for each in announcements:
             if len(viewers) <= INLINE_VIEWERS:
                 self._fan_out.push(each.share, each.record, viewers, each.stale, each.mode)
             else:
                 others = self._hubs.push(each.share, each.record, viewers, each.stale, each.mode)
-                self._tasks.push(share_id, each.record.first, others)
+                self._tasks.push(each.share.id, each.record.first, others)

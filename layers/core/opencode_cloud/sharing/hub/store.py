@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from opencode_cloud.kit.dynamodb import batch_get
 from opencode_cloud.kit.rate_counters import Totals
 from opencode_cloud.sharing.hub.followers import Followers, is_local
 from opencode_cloud.sharing.hub.spending import Spending
-from opencode_cloud.sharing.models import State, Viewer
+from opencode_cloud.sharing.models import Share, State, Tombstone, Viewer
 from opencode_cloud.sharing.store import ConnectionStore, ObjectStore, ShareStore
 from opencode_cloud.sharing.store import rows as share_rows
 
@@ -52,6 +52,7 @@ class HubShareStore(ShareStore):
         self._followers = followers
         self._address = ConnectionId(address)
         self._hubs: Hubs | None = None
+        self._forget: Callable[[ShareId], None] = lambda _share_id: None
         self._written: dict[ShareId, int] = {}
         # The row of a share is written and deleted by one thread at a time, so that it matches the register.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
@@ -59,6 +60,30 @@ class HubShareStore(ShareStore):
     def sign_with(self, hubs: Hubs) -> None:
         """Have the rows of this hub signed by ``hubs``."""
         self._hubs = hubs
+
+    def tell_changes(self, forget: Callable[[ShareId], None]) -> None:
+        """Have ``forget`` called after each change of a share's row by this process."""
+        self._forget = forget
+
+    # --------------------------------------------------------- changes that this process must know at once
+
+    def mark_deleted(self, share: Share, tombstone: Tombstone) -> bool:
+        """Mark a share as gone, as :meth:`ShareStore.mark_deleted` does."""
+        return self._changed(share, super().mark_deleted(share, tombstone))
+
+    def claim(self, share: Share, claimed: Share) -> bool:
+        """Give a share an owner, as :meth:`ShareStore.claim` does."""
+        return self._changed(share, super().claim(share, claimed))
+
+    def renew_secret(self, share: Share, renewed: Share) -> bool:
+        """Replace a secret, as :meth:`ShareStore.renew_secret` does."""
+        return self._changed(share, super().renew_secret(share, renewed))
+
+    def _changed(self, share: Share, done: bool) -> bool:
+        self._forget(share.id)
+        return done
+
+    # ------------------------------------------------------------------------------------ limits and viewers
 
     def spend(self, subject: str, seconds: int, amounts: Mapping[str, int]) -> Totals:
         """Add to the sums of ``subject`` as :meth:`ShareStore.spend` does, but write them about once a second."""
@@ -86,10 +111,6 @@ class HubShareStore(ShareStore):
     def count_viewers(self, share_id: ShareId) -> int:
         """Return the number of sockets of this process that follow a share."""
         return self._followers.count(share_id)
-
-    def remote_viewers(self, share_id: ShareId) -> list[Viewer]:
-        """Return the viewers of a share other than this hub."""
-        return [viewer for viewer in self.viewers(share_id) if viewer.connection_id != self._address]
 
     def renew(self, share_ids: Sequence[ShareId]) -> list[ShareId]:
         """Write the missing and the old rows of this hub again. Return those of ``share_ids`` that are gone.

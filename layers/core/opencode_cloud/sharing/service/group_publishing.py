@@ -18,11 +18,10 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.kit.parallel import pool
-from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share
+from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share, Viewer
 from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
-from opencode_cloud.sharing.service.access import existing
+from opencode_cloud.sharing.service.access import existing, is_over
 from opencode_cloud.sharing.service.publishing import Publishing
 
 if TYPE_CHECKING:
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
     from opencode_cloud.sharing.store import Head
 
 KNOWN_SECONDS = 0.5
-"""How long the row of a share without an owner is believed, so that a commit takes one round trip."""
+"""How long the row of a share without an owner is believed, so that a commit takes one round trip.
+
+Another process may remove the share meanwhile. Then this one answers 410 within that time (invariant I5: a second).
+"""
 KNOWN_SHARES = 10_000
 
 
@@ -87,8 +89,7 @@ class GroupPublishing(Publishing):
         On return the accepted ones are durable and visible to every later read. Each of the others has the error that
         :meth:`Publishing.sync` would raise.
         """
-        recalled = self._recalled(share_id)
-        view, head = recalled or self._read(share_id)
+        view, head = self._recalled(share_id) or self._read(share_id)
         results: list[Commit | ServiceError] = [Commit(head.tail.seq, 0)] * len(publications)
         accepted: list[tuple[int, list[Item]]] = []
         for position in sorted(range(len(publications)), key=lambda each: publications[each].at):
@@ -101,13 +102,9 @@ class GroupPublishing(Publishing):
         if not accepted or view.share is None:
             return GroupOutcome(results)
         try:
-            # A row that is believed is read again beside the put: what is acknowledged was committed to a living share.
-            again = pool().submit(self._store.share, share_id) if recalled else None
             record = self._commit(view.share, head, [item for _, items in accepted for item in items])
-            if again is not None:
-                self._renew(share_id, view, again.result())
         except ServiceError as error:
-            self._views.pop(share_id, None)
+            self.forget(share_id)
             for position, _ in accepted:
                 results[position] = error
             return GroupOutcome(results)
@@ -116,6 +113,23 @@ class GroupPublishing(Publishing):
             end += len(items)
             results[position] = Commit(end, len(items))
         return GroupOutcome(results, self._announcement(view, record))
+
+    def look(self, share_id: ShareId) -> Sequence[Viewer]:
+        """Return the present viewers of a share. The same read renews what is known of the share and its log."""
+        view, read_at = self._views.get(share_id), time.monotonic()
+        head = self._store.head(share_id, self._tails.position(share_id))
+        self._learn(head)
+        # A view that was forgotten during the read stays forgotten.
+        if view is not None and self._views.get(share_id) is view:
+            if head.share is None or is_over(head.share) or head.share.ownership is not None:
+                self.forget(share_id)
+            else:
+                view.share, view.read_at = head.share, read_at
+        return head.viewers
+
+    def forget(self, share_id: ShareId) -> None:
+        """Read the share's row again before the next commit, because it was changed."""
+        self._views.pop(share_id, None)
 
     def _recalled(self, share_id: ShareId) -> tuple[_View, Head] | None:
         """Return what is known of a share without an owner and of its log; None if that is too little, or too old.
@@ -130,21 +144,14 @@ class GroupPublishing(Publishing):
             return None
         return view, self._store.head_at(view.share, end)
 
-    def _renew(self, share_id: ShareId, view: _View, share: Share | None) -> None:
-        """Believe a row that was read beside a put. Raises ``share_gone`` for a share that ended before."""
-        view.share, view.read_at = existing(self._store, share_id, share), time.monotonic()
-        if share is not None and share.ownership is not None:  # it was claimed
-            view.mode = self._share_access.audience(share)
-            view.sessions.clear()
-
     def _read(self, share_id: ShareId) -> tuple[_View, Head]:
-        view = _View(None, time.monotonic())
+        view = self._views[share_id] = _View(None, time.monotonic())
+        self._views.move_to_end(share_id)
+        if len(self._views) > KNOWN_SHARES:
+            self._views.popitem(last=False)
         head = self._store.head(share_id, self._tails.position(share_id))
         view.share = head.share
         self._learn(head)
-        self._views[share_id] = view
-        if len(self._views) > KNOWN_SHARES:
-            self._views.popitem(last=False)
         return view, head
 
     def _admitted(self, share_id: ShareId, view: _View, publication: Publication) -> list[Item]:
