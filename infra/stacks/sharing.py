@@ -169,7 +169,9 @@ class SharingStack(Stack):
         """Let a hub do the work of `share`, `live` and `deliver`."""
         self._allow_http(hub)
         self._allow_posts(hub)
-        self._allow_sockets(hub, "GET", "POST", "DELETE")
+        elsewhere = Stack.of(hub) is not self
+        api_id = self.export_value(self.websocket.api.api_id) if elsewhere else self.websocket.api.api_id
+        self._allow_sockets(hub, "GET", "POST", "DELETE", api_id=api_id)
 
     def hub_values(self) -> dict[str, str]:
         """Return the values of a hub's variables that this stack knows."""
@@ -217,10 +219,10 @@ class SharingStack(Stack):
     def _allow_deliveries(self, function: Workload) -> None:
         function.allow("lambda:InvokeFunction", on=[self.deliver.alias.function_arn])
 
-    def _allow_sockets(self, function: Workload, *methods: str) -> None:
+    def _allow_sockets(self, function: Workload, *methods: str, api_id: str = "") -> None:
         function.allow_any(
             "execute-api:ManageConnections",
-            on=[self.websocket.connections(method) for method in methods],
+            on=[self.websocket.connections(method, api_id) for method in methods],
             because="API Gateway creates connection ids, which are unknown at deployment.",
         )
 
