@@ -41,7 +41,7 @@ def main() -> None:
     dev.add_argument("--no-quotas", action="store_true", help="disable AWS's limits (also NO_QUOTAS=1)")
     dev.add_argument("--trust-proxy", action="store_true", help="trust a TLS proxy's x-forwarded-* (TRUST_PROXY=1)")
     dev.add_argument("--allowed-hosts", default=os.environ.get("ALLOWED_HOSTS", ""), help="more names (ALLOWED_HOSTS)")
-    runtime = os.environ.get("SYNC_RUNTIME", LAMBDA)
+    runtime = os.environ.get("SYNC_RUNTIME") or LAMBDA
     dev.add_argument("--sync-runtime", choices=RUNTIMES, default=runtime, help="where sharing runs (SYNC_RUNTIME)")
     commands.add_parser("clean", help="stop everything and delete all data")
     commands.add_parser("lock", help="resolve the .in files and write the hash-locked lists")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local" / "test"
 STAGE_FILE = ROOT / "tests" / "stage.toml"
 TEMPLATE = ROOT / ".local" / "test-template"
-RUNTIME = os.environ.get("SYNC_RUNTIME", "lambda")
+RUNTIME = os.environ.get("SYNC_RUNTIME") or "lambda"
 """The runtime of sharing. `make test-slow` runs the tests of sharing with both."""
 DEPLOY_SECONDS = 1200.0
 """A deployment takes a minute on two idle cores."""

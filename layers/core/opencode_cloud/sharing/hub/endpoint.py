@@ -74,7 +74,7 @@ class HubEndpoint:
         if target.path not in (LIVE_PATH, POLL_PATH):
             self._refuse(socket, NotFound("route_not_found", "There is no WebSocket at this address."))
             return
-        if len(self._followers.sockets()) >= self._most_sockets:
+        if len(self._followers) >= self._most_sockets:
             self._refuse(socket, Unavailable("overloaded", "Too many sockets are open here. Try again in a moment."))
             return
         socket.connection_id = self._followers.add(socket)

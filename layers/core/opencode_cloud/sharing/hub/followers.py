@@ -48,6 +48,9 @@ class Followers:
         with self._lock:
             return list(self._sockets.values())
 
+    def __len__(self) -> int:
+        return len(self._sockets)
+
     def drop(self, connection_id: ConnectionId) -> None:
         """Forget a socket that never followed a share, or has left all of them."""
         with self._lock:
