@@ -77,7 +77,7 @@ def _parts(settings: HubSettings) -> HubParts:
     stores = ShareStores(store, objects)
     publishing = publishing_of(GroupPublishing, settings, stores, fan_out, gate, owning)
     store.tell_changes(publishing.forget)
-    announcing = Announcing(delivery, publishing.look, fan_out, hubs, tasks, threads)
+    announcing = Announcing(delivery, publishing.look, gate.audience, fan_out, hubs, tasks, threads)
     commits = GroupCommits(publishing.commit_group, announcing.announce, threads)
     services = SharingServices(allowed, gate, fan_out, tasks, owning, publishing)
     adapter = EventAdapter(correlated(routes(settings, stores, services)), threads, longest_body=settings.longest_body)

@@ -14,11 +14,11 @@ from opencode_cloud.sharing.service.hubs import HubPost
 
 if TYPE_CHECKING:
     from opencode_cloud.sharing.hub.delivery import HubDelivery
-    from opencode_cloud.sharing.models import Viewer
+    from opencode_cloud.sharing.models import Mode, Share, Viewer
     from opencode_cloud.sharing.service.fan_out import FanOut
     from opencode_cloud.sharing.service.group_publishing import Announcement
     from opencode_cloud.sharing.service.hubs import Hubs
-    from opencode_cloud.sharing.store import Tasks
+    from opencode_cloud.sharing.store import Head, Tasks
 
 LOOK_SECONDS = 0.25
 """Time between two looks at the viewers of a share that is published to all the time.
@@ -37,15 +37,17 @@ class Announcing:
     def __init__(
         self,
         delivery: HubDelivery,
-        look: Callable[[ShareId], Sequence[Viewer]],
+        look: Callable[[ShareId], Head],
+        audience: Callable[[Share], Mode | None],
         fan_out: FanOut,
         hubs: Hubs,
         tasks: Tasks,
         threads: Executor,
     ) -> None:
-        """``look`` reads the viewers of a share. It blocks, so it runs on ``threads``."""
+        """``look`` reads a share and its viewers, and ``audience`` says who may read it. Both run on ``threads``."""
         self._delivery = delivery
         self._look = look
+        self._audience = audience
         self._fan_out = fan_out
         self._hubs = hubs
         self._tasks = tasks
@@ -77,6 +79,7 @@ class Announcing:
 
     async def _run(self, share_id: ShareId) -> None:
         loop = asyncio.get_running_loop()
+        share: Share | None = None
         known: Sequence[Viewer] = ()
         looked_at = -LOOK_SECONDS
         since_look: list[Announcement] = []
@@ -85,34 +88,38 @@ class Announcing:
                 announcements = self._pending.pop(share_id, [])
                 if loop.time() - looked_at < LOOK_SECONDS:
                     if announcements:
-                        await self._pushed(announcements, known)
+                        await self._pushed(announcements, share, known)
                         since_look += announcements
                     else:
                         await asyncio.sleep(looked_at + LOOK_SECONDS - loop.time())
                     continue
                 looked_at = loop.time()
                 known_ids = {viewer.connection_id for viewer in known}
-                known = await loop.run_in_executor(self._threads, self._others, share_id)
+                seen = await loop.run_in_executor(self._threads, self._look, share_id)
+                share = seen.share
+                known = [viewer for viewer in seen.viewers if viewer.connection_id != self._delivery.address]
                 joined = [viewer for viewer in known if viewer.connection_id not in known_ids]
-                await self._pushed(since_look, joined)
-                await self._pushed(announcements, known)
+                await self._pushed(since_look, share, joined)
+                await self._pushed(announcements, share, known)
                 since_look = []
         except Exception:  # noqa: BLE001 - push is best effort (docs/decisions/004)
             logger.exception("records could not be pushed")
         finally:
             del self._rounds[share_id]
 
-    def _others(self, share_id: ShareId) -> Sequence[Viewer]:
-        return [viewer for viewer in self._look(share_id) if viewer.connection_id != self._delivery.address]
+    async def _pushed(
+        self, announcements: Sequence[Announcement], share: Share | None, viewers: Sequence[Viewer]
+    ) -> None:
+        if announcements and viewers and share is not None:
+            push = self._push, announcements, share, viewers
+            await asyncio.get_running_loop().run_in_executor(self._threads, *push)
 
-    async def _pushed(self, announcements: Sequence[Announcement], viewers: Sequence[Viewer]) -> None:
-        if announcements and viewers:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._push, announcements, viewers)
-
-    def _push(self, announcements: Sequence[Announcement], viewers: Sequence[Viewer]) -> None:
+    def _push(self, announcements: Sequence[Announcement], share: Share, viewers: Sequence[Viewer]) -> None:
         for each in announcements:
+            # Judge viewers by the share that they joined. Its audience may have changed since the commit.
+            mode = each.mode if share.ownership == each.share.ownership else self._audience(share)
             if len(viewers) <= INLINE_VIEWERS:
-                self._fan_out.push(each.share, each.record, viewers, each.stale, each.mode)
+                self._fan_out.push(share, each.record, viewers, each.stale, mode)
             else:
-                others = self._hubs.push(each.share, each.record, viewers, each.stale, each.mode)
-                self._tasks.push(each.share.id, each.record.first, others)
+                others = self._hubs.push(share, each.record, viewers, each.stale, mode)
+                self._tasks.push(share.id, each.record.first, others)

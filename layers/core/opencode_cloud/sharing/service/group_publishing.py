@@ -18,7 +18,7 @@ import msgspec
 from opencode_cloud.contracts.ids import ShareId
 from opencode_cloud.kit import log
 from opencode_cloud.kit.errors import ServiceError
-from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share, Viewer
+from opencode_cloud.sharing.models import Commit, Item, Mode, Position, Record, Share
 from opencode_cloud.sharing.protocol.capability import SealedSession
 from opencode_cloud.sharing.protocol.concealment import conceal
 from opencode_cloud.sharing.service.access import existing, is_over
@@ -114,8 +114,8 @@ class GroupPublishing(Publishing):
             results[position] = Commit(end, len(items))
         return GroupOutcome(results, self._announcement(view, record))
 
-    def look(self, share_id: ShareId) -> Sequence[Viewer]:
-        """Return the present viewers of a share. The same read renews what is known of the share and its log."""
+    def look(self, share_id: ShareId) -> Head:
+        """Return a share and its viewers as they are now. The same read renews what is known of the share's log."""
         view, read_at = self._views.get(share_id), time.monotonic()
         head = self._store.head(share_id, self._tails.position(share_id))
         self._learn(head)
@@ -125,7 +125,7 @@ class GroupPublishing(Publishing):
                 self.forget(share_id)
             else:
                 view.share, view.read_at = head.share, read_at
-        return head.viewers
+        return head
 
     def forget(self, share_id: ShareId) -> None:
         """Read the share's row again before the next commit, because it was changed."""
