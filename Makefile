@@ -45,7 +45,7 @@ clients: ## Build the environments, and install the clients that only the slow t
 test-slow: clients test-hub ## Run the slow tests only
 	$(PYTEST) -m slow $(ARGS)
 
-HUB_TESTS = live resume order owned_shares share_access purge http large
+HUB_TESTS = live resume order owned_shares share_access purge http
 .PHONY: test-hub
 test-hub: setup ## Run the tests of sharing on a stage whose sharing runs in a hub
 	SYNC_RUNTIME=container $(PYTEST) $(HUB_TESTS:%=tests/integration/test_%.py) $(ARGS)
